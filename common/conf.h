@@ -1,0 +1,79 @@
+/* Settings: environment only, one table a stage.
+ *
+ *     static const struct conf_setting SETTINGS[] = {
+ *         CONF_COMMON(struct config, base),
+ *         {"SINK_INTERVAL_S", CONF_INT, offsetof(struct config, interval_s), .fallback = "300",
+ *          .unit = "s", .min = 1, .max = 86400, .help = "time between two claims"},
+ *         {NULL}};
+ *
+ * For any secret X, X_FILE names a file to read it from (one trailing newline is dropped). */
+#ifndef METERLINE_CONF_H
+#define METERLINE_CONF_H
+
+#include "common/err.h"
+#include "common/log.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum conf_type {
+    CONF_STR,    /* char *; owned by the config */
+    CONF_INT,    /* int64_t, checked against min and max */
+    CONF_BOOL,   /* bool: 0 or 1 */
+    CONF_CHOICE, /* int: index into choices */
+    CONF_LISTEN  /* char *: HOST:PORT, [V6]:PORT; checked */
+};
+
+struct conf_setting {
+    const char *name;           /* NULL ends the table */
+    enum conf_type type;
+    size_t offset;              /* of the field in the stage's config struct */
+    const char *fallback;       /* default text; NULL with required unset: NULL for strings */
+    const char *unit;           /* "s", "ms", "MB", …, or NULL */
+    int64_t min;                /* CONF_INT */
+    int64_t max;                /* CONF_INT */
+    const char *const *choices; /* CONF_CHOICE, ends in NULL */
+    bool required;              /* missing or empty: exit 2 */
+    bool secret;                /* printed as ***; X_FILE is read */
+    bool url;                   /* its password is printed as *** ; X_FILE is read */
+    const char *help;           /* one line */
+};
+
+/* What every stage has. Put it first in the stage's config struct as `struct conf_base base`. */
+struct conf_base {
+    char *redis_url;
+    char *database_url;
+    char *ops_listen;
+    int log_level;  /* enum log_level */
+    int log_format; /* enum log_format */
+    int64_t stream_shards;
+};
+extern const char *const CONF_LOG_LEVELS[];
+extern const char *const CONF_LOG_FORMATS[];
+
+/* clang-format off */
+#define CONF_REDIS_URL(T, m)    {"REDIS_URL", CONF_STR, offsetof(T, m.redis_url), .fallback = "redis://127.0.0.1:6379", .url = true, .help = "Redis: redis://[user:password@]host:port[/db]"}
+#define CONF_DATABASE_URL(T, m) {"DATABASE_URL", CONF_STR, offsetof(T, m.database_url), .required = true, .url = true, .help = "PostgreSQL: postgresql://user:password@host:port/database"}
+#define CONF_OPS_LISTEN(T, m, d) {"OPS_LISTEN", CONF_LISTEN, offsetof(T, m.ops_listen), .fallback = d, .help = "where /metrics, /healthz and /readyz are served; port 0 takes a free one"}
+#define CONF_LOG(T, m) \
+    {"LOG_LEVEL", CONF_CHOICE, offsetof(T, m.log_level), .fallback = "info", .choices = CONF_LOG_LEVELS, .help = "least level that is logged"}, \
+    {"LOG_FORMAT", CONF_CHOICE, offsetof(T, m.log_format), .fallback = "logfmt", .choices = CONF_LOG_FORMATS, .help = "form of the log lines"}
+#define CONF_SHARDS(T, m)       {"METERLINE_STREAM_SHARDS", CONF_INT, offsetof(T, m.stream_shards), .fallback = "1", .min = 1, .max = 1024, .help = "number of streams that tenants are spread over"}
+/* clang-format on */
+
+/* Read every setting into *config (zeroed by the caller). All faults are reported at once, a line each
+ * on stderr; returns 0 or -1 (the caller exits 2). Strings are owned by the config. */
+int conf_load(const struct conf_setting *table, void *config);
+/* Free the strings. */
+void conf_done(const struct conf_setting *table, void *config);
+
+/* --help: usage line, what the program does, every setting with unit, default and range. */
+void conf_print_help(const struct conf_setting *table, const char *program, const char *what);
+/* --print-config: NAME=value lines, secrets as ***. */
+void conf_print(const struct conf_setting *table, const void *config);
+
+/* HOST:PORT or [V6]:PORT into host (malloc'd) and port. Returns 0 or -1 with e. */
+int conf_parse_listen(const char *text, char **host, int *port, struct err *e);
+
+#endif

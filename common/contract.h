@@ -1,0 +1,55 @@
+/* Names that two stages share. Changing one is a change of the contract with services and dashboards. */
+#ifndef METERLINE_CONTRACT_H
+#define METERLINE_CONTRACT_H
+
+#define METERLINE_VERSION "0.1.0"
+
+/* Redis: the stream, one shard each; {n} is a hash tag. */
+#define STREAM_KEY        "usage:events"     /* with METERLINE_STREAM_SHARDS=1 */
+#define STREAM_SHARD_KEY  "usage:events:{%d}" /* with more */
+#define STREAM_GROUP      "aggregator"       /* shows the position to standard exporters */
+#define QUOTA_KEY_PREFIX  "quota:{"          /* quota:{<tenant>} */
+
+/* Fields of a stream entry that are not dimensions. */
+#define FIELD_TENANT   "tenant"
+#define FIELD_METRIC   "metric"
+#define FIELD_QUANTITY "quantity"
+#define FIELD_ID       "id"
+#define FIELD_TS       "ts"
+#define FIELD_OP       "op"
+
+/* Bounds of an entry. */
+#define TENANT_MAX_BYTES          128
+#define METRIC_MAX_BYTES          64
+#define EVENT_ID_MAX_BYTES        255
+#define DIMENSION_MAX_BYTES       256
+#define DIMENSIONS_MAX            16
+#define EVENT_AGE_MAX_MS          (35LL * 86400000LL)
+#define EVENT_FUTURE_MAX_MS       (5LL * 60000LL)
+#define REJECTED_FIELDS_MAX_BYTES 65536
+
+/* Reasons in rejected_events. */
+#define REASON_MISSING_FIELD      "missing_field"
+#define REASON_BAD_FIELD          "bad_field"
+#define REASON_UNKNOWN_METRIC     "unknown_metric"
+#define REASON_BAD_QUANTITY       "bad_quantity"
+#define REASON_BAD_TIMESTAMP      "bad_timestamp"
+#define REASON_TOO_OLD            "too_old"
+#define REASON_IN_FUTURE          "in_future"
+#define REASON_TOO_LARGE          "too_large"
+#define REASON_UNKNOWN_RETRACTION "unknown_retraction"
+#define REASON_WRONG_SHARD        "wrong_shard"
+#define REASON_REFUSED            "refused"
+#define REASON_CONFLICT           "conflict"
+
+/* Stripe. */
+#define STRIPE_VERSION_CURRENT "2026-10-28.endive"
+#define STRIPE_VERSION_LEGACY  "2024-06-20"
+
+/* What a stage's schema check wants: the highest migration that this build knows. */
+#define SCHEMA_VERSION 1
+
+/* SQLSTATEs that our functions raise. */
+#define SQLSTATE_FENCED "ML001"
+
+#endif

@@ -1,0 +1,55 @@
+/* Errors of the world (a peer, a setting, an input). Bugs of ours are asserts, never errs.
+ *
+ * A fallible function returns 0 or -1 and fills the caller's struct err. An err is logged once,
+ * where it is handled. ERR_TIMEOUT and ERR_CLOSED of a request that was sent mean "outcome unknown":
+ * only a caller with an idempotency key may repeat it. */
+#ifndef METERLINE_ERR_H
+#define METERLINE_ERR_H
+
+#include <stdbool.h>
+
+#define ERR_KINDS(X)                                                                               \
+    X(ERR_NONE, "no error")                                                                        \
+    X(ERR_CONFIG, "a setting is wrong")                                                            \
+    X(ERR_USAGE, "wrong usage")                                                                    \
+    X(ERR_INPUT, "bad input")                                                                      \
+    X(ERR_RANGE, "out of range")                                                                   \
+    X(ERR_TIMEOUT, "no answer in time")                                                            \
+    X(ERR_CONNECT, "cannot connect")                                                               \
+    X(ERR_CLOSED, "connection lost")                                                               \
+    X(ERR_CANCELED, "canceled")                                                                    \
+    X(ERR_REFUSED, "refused by the peer")                                                          \
+    X(ERR_FENCED, "another process owns it")                                                       \
+    X(ERR_SCHEMA, "wrong schema")                                                                  \
+    X(ERR_TLS, "TLS refused")                                                                      \
+    X(ERR_IO, "input/output failed")
+
+enum err_kind {
+#define X(kind, text) kind,
+    ERR_KINDS(X)
+#undef X
+};
+
+struct err {
+    enum err_kind kind; /* what happened */
+    bool retry;         /* the same call may succeed later */
+    int code;           /* errno, HTTP status or 0 */
+    char sqlstate[6];   /* PostgreSQL's five characters, or "" */
+    char text[200];     /* for people: what and where */
+};
+
+/* Fill e and return -1, so that `return err_set(e, …)` reads well. retry is set for the kinds that
+ * pass by themselves (timeout, connect, closed). */
+int err_set(struct err *e, enum err_kind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Put "context: " before the text; returns -1. */
+int err_wrap(struct err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The kind's own short text, such as "no answer in time". Static. */
+const char *err_kind_text(enum err_kind kind);
+
+/* The kind's name in lower case without the prefix, such as "timeout", for logs. Static. */
+const char *err_kind_name(enum err_kind kind);
+
+#endif

@@ -1,0 +1,54 @@
+/* HTTP requests under libuv by libcurl's multi interface. TLS 1.2 or later, peer and name verified,
+ * never a redirect, connections kept alive, answers cut at max_body_bytes. */
+#ifndef METERLINE_HTTP_CLIENT_H
+#define METERLINE_HTTP_CLIENT_H
+
+#include "common/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct http_client;
+struct http_request; /* one in flight; gone after done */
+
+struct http_header {
+    const char *name;
+    const char *value;
+};
+
+struct http_call {
+    const char *method;                /* GET, POST, DELETE */
+    const char *url;
+    const struct http_header *headers; /* ends in {NULL}; copied */
+    const char *body;                  /* copied; NULL for none */
+    size_t body_length;
+    uint64_t connect_timeout_ms;
+    uint64_t timeout_ms;               /* all of it */
+};
+
+struct http_answer {
+    int status;
+    const char *body;      /* NUL-terminated too */
+    size_t body_length;
+    int64_t server_date_ms; /* the Date header, Unix ms; 0 if absent */
+    int64_t elapsed_ms;
+    void *internal;
+};
+
+/* A response header by name without regard to case, or NULL. Valid until done returns. */
+const char *http_answer_header(const struct http_answer *answer, const char *name);
+
+/* error NULL: answer holds any status. Else ERR_CONNECT or ERR_TLS: the request was not sent;
+ * ERR_TIMEOUT, ERR_CLOSED: outcome unknown; ERR_CANCELED. Exactly once, from the loop. */
+typedef void (*http_done_fn)(void *owner, const struct err *error, const struct http_answer *answer);
+
+/* max_in_flight bounds connections; user_agent is copied. */
+struct http_client *http_client_open(uv_loop_t *loop, const char *user_agent, int max_connections,
+                                     size_t max_body_bytes);
+struct http_request *http_send(struct http_client *c, const struct http_call *call,
+                               http_done_fn done, void *owner);
+/* Requests in flight get ERR_CANCELED; closed runs from the loop when c is freed. */
+void http_client_close(struct http_client *c, void (*closed)(void *owner), void *owner);
+
+#endif

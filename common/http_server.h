@@ -1,0 +1,49 @@
+/* An HTTP server under libuv by libmicrohttpd: its one epoll descriptor is polled by the loop, no
+ * internal threads, raw bodies. The answer may be given at once or later from the loop. */
+#ifndef METERLINE_HTTP_SERVER_H
+#define METERLINE_HTTP_SERVER_H
+
+#include "common/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct http_server;
+
+/* One request being answered. Borrowed: it lives until http_reply. */
+struct http_exchange {
+    const char *method;
+    const char *path;
+    const char *body;    /* raw bytes, NUL-terminated too */
+    size_t body_length;
+    bool too_large;      /* the body passed max_body_bytes and was not kept */
+    void *internal;
+};
+
+const char *http_exchange_header(const struct http_exchange *x, const char *name);
+const char *http_exchange_query(const struct http_exchange *x, const char *name);
+
+/* Called once a request is read whole. The handler, or someone later, must call http_reply once. */
+typedef void (*http_handler_fn)(void *owner, struct http_exchange *x);
+
+/* Answer and forget x. content_type static; body copied; extra header may be NULL. Safe when the
+ * client has gone. */
+void http_reply(struct http_exchange *x, int status, const char *content_type, const char *body,
+                size_t length);
+void http_reply_header(struct http_exchange *x, const char *name, const char *value);
+
+/* listen: HOST:PORT, port 0 takes a free one. name ("ops", "webhooks") goes into the log line
+ * `event=listening name=ops address=127.0.0.1:9101`. Returns NULL with e. */
+struct http_server *http_server_open(uv_loop_t *loop, const char *name, const char *listen,
+                                     size_t max_body_bytes, http_handler_fn handler, void *owner,
+                                     struct err *e);
+/* Stop taking connections; those in flight may still be answered until http_server_close. */
+void http_server_quiesce(struct http_server *s);
+/* Exchanges not yet answered. */
+int http_server_in_flight(const struct http_server *s);
+/* Exchanges without an answer get 503. closed runs from the loop when s is freed. */
+void http_server_close(struct http_server *s, void (*closed)(void *owner), void *owner);
+
+#endif

@@ -1,0 +1,123 @@
+/* PostgreSQL under libuv: one connection that connects, sets its role, comes back by itself, and
+ * runs pipelines of parameterised statements.
+ *
+ *      CLOSED -> CONNECTING -> SETUP -> READY <-> BUSY
+ *        ^           |           |       |         |
+ *        +-- WAITING <-----------+-------+---------+     (backoff 100 ms to 5 s, with jitter)
+ *
+ * A pipeline outside BEGIN is one implicit transaction: libpq sends everything up to one Sync, the
+ * server commits at the Sync, and after a failing statement it skips the rest and rolls back. A
+ * pipeline may also hold BEGIN without COMMIT; then the caller must finish (COMMIT or ROLLBACK) with a
+ * later pipeline. Should a pipeline fail inside such a transaction, the adapter sends ROLLBACK before
+ * it calls done. One pipeline at a time a connection; stages open as many as they need side by side.
+ *
+ * Failure modes: a lost connection or a passed deadline while a pipeline is in flight gives ERR_CLOSED
+ * or ERR_TIMEOUT: the outcome is unknown (the connection is dropped and made anew). A statement that
+ * the server refused gives ERR_REFUSED with its sqlstate; nothing was written. */
+#ifndef METERLINE_PG_H
+#define METERLINE_PG_H
+
+#include "common/err.h"
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct pg; /* opaque: one connection */
+
+enum { PG_MAX_PARAMS = 32 };
+
+/* Type OIDs from PostgreSQL's catalog/pg_type.dat, for binary parameters. */
+enum pg_oid {
+    PG_BOOL = 16,
+    PG_BYTEA = 17,
+    PG_INT8 = 20,
+    PG_INT2 = 21,
+    PG_INT4 = 23,
+    PG_TEXT = 25,
+    PG_JSON = 114,
+    PG_UUID = 2950,
+    PG_NUMERIC = 1700,
+    PG_TIMESTAMPTZ = 1184,
+    PG_DATE = 1082,
+    PG_JSONB = 3802,
+    PG_INT2_ARRAY = 1005,
+    PG_INT4_ARRAY = 1007,
+    PG_INT8_ARRAY = 1016,
+    PG_TEXT_ARRAY = 1009,
+    PG_UUID_ARRAY = 2951,
+    PG_NUMERIC_ARRAY = 1231,
+    PG_TIMESTAMPTZ_ARRAY = 1185,
+    PG_BOOL_ARRAY = 1000,
+    PG_BYTEA_ARRAY = 1001
+};
+
+/* One statement. Text parameters (format 0): value is NUL-terminated, length ignored, type 0 lets the
+ * server infer. Binary ones (format 1): value and length, type given. NULL value: SQL NULL. */
+struct pg_statement {
+    const char *sql;                    /* static or living until done */
+    int params;                         /* at most PG_MAX_PARAMS */
+    const char *values[PG_MAX_PARAMS];  /* borrowed until pg_run returns: libpq copies them */
+    int lengths[PG_MAX_PARAMS];
+    int formats[PG_MAX_PARAMS];
+    unsigned types[PG_MAX_PARAMS];
+    bool binary_result;
+};
+
+/* Fill s; the adders below append one parameter each. */
+void pg_statement_init(struct pg_statement *s, const char *sql);
+void pg_add_text(struct pg_statement *s, const char *text);      /* NUL-terminated or NULL */
+void pg_add_binary(struct pg_statement *s, unsigned type, const void *data, size_t length);
+/* Integers as binary int8 need storage that lives until pg_run: give 8 bytes of it. */
+void pg_add_i64(struct pg_statement *s, int64_t v, unsigned char storage[8]);
+
+/* error NULL: every statement succeeded, results[i] belongs to statement i. Otherwise n is 0 (nothing
+ * was written, or the outcome is unknown: see the head). Results are borrowed until done returns. */
+typedef void (*pg_done_fn)(void *owner, const struct err *error, PGresult **results, int n);
+
+/* on_up: the connection is ready (again). on_down: it was lost or could not be made; `error` says why.
+ * Both from the loop; either may be NULL. Logging of peer lost and back is done here, once. */
+struct pg_events {
+    void (*on_up)(void *owner);
+    void (*on_down)(void *owner, const struct err *error);
+    void *owner;
+};
+
+/* Start connecting; never fails at once. url and role are copied; role NULL sets none. The session gets
+ * application_name, SET ROLE, synchronous_commit=on, timezone UTC, search_path public. */
+struct pg *pg_open(uv_loop_t *loop, const char *url, const char *role, const char *application_name,
+                   struct pg_events events);
+
+bool pg_is_ready(const struct pg *pg); /* connected, and no pipeline in flight */
+bool pg_is_up(const struct pg *pg);    /* connected */
+
+/* Run one pipeline. Needs pg_is_ready (asserted). deadline_ms: how long to wait for all of it. done
+ * runs exactly once, from the loop, never inside this call. */
+void pg_run(struct pg *pg, const struct pg_statement *statements, int n, uint64_t deadline_ms,
+            pg_done_fn done, void *owner);
+
+/* Like pg_run, but rows of the ONE statement come one at a time as they arrive (single-row mode);
+ * memory stays flat. row is borrowed. Then done as above with n = 0. */
+typedef void (*pg_row_fn)(void *owner, const PGresult *row);
+void pg_stream(struct pg *pg, const struct pg_statement *statement, uint64_t deadline_ms,
+               pg_row_fn on_row, pg_done_fn done, void *owner);
+
+/* Drop the connection and connect anew (a doubtful session); a pipeline in flight gets ERR_CLOSED. */
+void pg_reset(struct pg *pg);
+
+/* A pipeline in flight gets ERR_CANCELED first; closed runs from the loop when pg is freed. */
+void pg_close(struct pg *pg, void (*closed)(void *owner), void *owner);
+
+/* Server clock minus ours in ms, as last measured at connect; 0 before. */
+int64_t pg_clock_offset_ms(const struct pg *pg);
+
+/* Fields of binary results; the field must not be NULL (asserted by length). */
+int64_t pg_get_i64(const PGresult *r, int row, int column); /* int2, int4, int8, bool */
+int64_t pg_get_time_ms(const PGresult *r, int row, int column); /* timestamptz, Unix ms */
+
+/* The error of a synchronous result or connection, for meterctl and tests. Returns -1. */
+int pg_result_err(struct err *e, const PGconn *conn, const PGresult *result);
+
+#endif
