@@ -1,0 +1,255 @@
+/* The skeleton that every daemon shares.
+ *
+ *      STARTING -> RUNNING -> DRAINING -> CLOSING -> CLOSED
+ *          |                                           ^
+ *          +------------- start failed ----------------+
+ *
+ * The happy path: start opens the peers, SIGTERM makes /readyz answer 503 and calls drain, the stage
+ * says stage_drained, close releases every handle, the loop runs empty, exit 0.
+ *
+ * Failure modes: start fails (exit 1; nothing of the stage's is closed, since a start function that
+ * fails has started nothing). Draining takes longer than DRAIN_MAX_MS: closed all the same, and what was
+ * in flight is "outcome unknown", as after a crash. A handle that nobody closes: after CLOSE_MAX_MS the
+ * process ends by abort(), because a supervisor must not have to wait for a bug of ours. */
+#include "common/stage.h"
+
+#include "common/contract.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/ops.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Together below the 10 s that design promises for SIGTERM. */
+enum { DRAIN_MAX_MS = 8000, CLOSE_MAX_MS = 1500 };
+
+enum phase { STARTING, RUNNING, DRAINING, CLOSING, CLOSED };
+
+static const bool MAY_GO[5][5] = {
+    [STARTING] = {[RUNNING] = true, [CLOSED] = true},
+    [RUNNING] = {[DRAINING] = true},
+    [DRAINING] = {[CLOSING] = true},
+    [CLOSING] = {[CLOSED] = true},
+};
+
+struct stage {
+    const struct stage_spec *spec;
+    void *owner; /* the config; borrowed */
+    uv_loop_t loop;
+    uv_signal_t on_sigterm;
+    uv_signal_t on_sigint;
+    uv_timer_t timer; /* the next step that must not run inside the stage's own call, or a deadline */
+    struct ops *ops;
+    enum phase phase;
+    int exit_code;
+    bool finish_early; /* stage_finish was called while starting */
+};
+
+/* Which point to die at, from METERLINE_TEST_CRASH; NULL outside of tests. */
+static const char *crash_point;
+
+static void stage_go(struct stage *s, enum phase next)
+{
+    assert(MAY_GO[s->phase][next]);
+    s->phase = next;
+}
+
+static void on_close_stuck(uv_timer_t *timer)
+{
+    struct stage *s = timer->data;
+    log_error("close_stuck", LOG_I64("waited_ms", CLOSE_MAX_MS),
+              LOG_I64("open_handles", s->loop.active_handles));
+    abort();
+}
+
+static void close_own_handles(struct stage *s)
+{
+    uv_close((uv_handle_t *)&s->on_sigterm, NULL);
+    uv_close((uv_handle_t *)&s->on_sigint, NULL);
+    if (s->ops)
+        ops_close(s->ops);
+    s->ops = NULL;
+}
+
+static void begin_closing(struct stage *s)
+{
+    stage_go(s, CLOSING);
+    s->spec->close(s->owner);
+    close_own_handles(s);
+    uv_timer_start(&s->timer, on_close_stuck, CLOSE_MAX_MS, 0);
+    /* The guard must not itself keep the loop alive. */
+    uv_unref((uv_handle_t *)&s->timer);
+}
+
+static void on_drained(uv_timer_t *timer)
+{
+    begin_closing(timer->data);
+}
+
+static void on_drain_overdue(uv_timer_t *timer)
+{
+    log_warn("drain_cut", LOG_I64("waited_ms", DRAIN_MAX_MS),
+             LOG_MSG("work was still in flight; it is repeated safely at the next start"));
+    begin_closing(timer->data);
+}
+
+static void on_drain(uv_timer_t *timer)
+{
+    struct stage *s = timer->data;
+    uv_timer_start(&s->timer, on_drain_overdue, DRAIN_MAX_MS, 0);
+    if (s->spec->drain)
+        s->spec->drain(s->owner);
+    else
+        stage_drained(s);
+}
+
+static void begin_draining(struct stage *s, const char *cause)
+{
+    if (s->phase != RUNNING)
+        return;
+    log_info("draining", LOG_STR("cause", cause));
+    stage_go(s, DRAINING);
+    /* From the loop, so that a stage that calls stage_finish is not entered again inside its call. */
+    uv_timer_start(&s->timer, on_drain, 0, 0);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    begin_draining(handle->data, number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+void stage_drained(struct stage *s)
+{
+    if (s->phase == DRAINING)
+        uv_timer_start(&s->timer, on_drained, 0, 0);
+}
+
+void stage_finish(struct stage *s, int exit_code)
+{
+    s->exit_code = exit_code;
+    if (s->phase == STARTING)
+        s->finish_early = true;
+    else
+        begin_draining(s, exit_code == EXIT_DONE ? "done" : "failed");
+}
+
+uv_loop_t *stage_loop(struct stage *s)
+{
+    return &s->loop;
+}
+
+bool stage_is_draining(const struct stage *s)
+{
+    return s->phase != STARTING && s->phase != RUNNING;
+}
+
+static bool is_ready(void *owner, struct buf *why)
+{
+    struct stage *s = owner;
+    if (s->phase != RUNNING) {
+        buf_add_str(why, s->phase == STARTING ? "starting\n" : "draining\n");
+        return false;
+    }
+    return !s->spec->ready || s->spec->ready(s->owner, why);
+}
+
+static void scrape(void *owner)
+{
+    struct stage *s = owner;
+    if (s->spec->scrape)
+        s->spec->scrape(s->owner);
+}
+
+static int open_ops(struct stage *s, struct err *e)
+{
+    const struct conf_base *base = s->owner;
+    if (!base->ops_listen)
+        return 0;
+    s->ops = ops_open(&s->loop, base->ops_listen,
+                      (struct ops_source){.ready = is_ready, .scrape = scrape, .owner = s}, e);
+    return s->ops ? 0 : err_wrap(e, "ops listener");
+}
+
+static void init_handles(struct stage *s)
+{
+    int failed = uv_loop_init(&s->loop);
+    assert(!failed);
+    uv_signal_init(&s->loop, &s->on_sigterm);
+    uv_signal_init(&s->loop, &s->on_sigint);
+    uv_timer_init(&s->loop, &s->timer);
+    s->on_sigterm.data = s->on_sigint.data = s->timer.data = s;
+    uv_signal_start(&s->on_sigterm, on_signal, SIGTERM);
+    uv_signal_start(&s->on_sigint, on_signal, SIGINT);
+}
+
+static void stage_start(struct stage *s)
+{
+    struct err e = {0};
+    if (open_ops(s, &e) || s->spec->start(s, s->owner, &e)) {
+        log_error("start_failed", LOG_ERR(&e));
+        close_own_handles(s);
+        stage_go(s, CLOSED);
+        s->exit_code = EXIT_FAILED;
+        return;
+    }
+    stage_go(s, RUNNING);
+    log_info("started", LOG_STR("version", METERLINE_VERSION), LOG_I64("pid", getpid()));
+    if (s->finish_early)
+        begin_draining(s, s->exit_code == EXIT_DONE ? "done" : "failed");
+}
+
+/* Run what is left and close the loop. After a failed start handles of the stage's may be left: what it
+ * had opened before the failure goes with the process. */
+static void end_loop(struct stage *s)
+{
+    bool start_failed = s->phase == CLOSED;
+    if (!start_failed)
+        stage_go(s, CLOSED);
+    uv_close((uv_handle_t *)&s->timer, NULL);
+    /* Closing takes a few turns of the loop; none of them waits. */
+    for (int turn = 0; turn < 16 && uv_run(&s->loop, UV_RUN_NOWAIT); turn++)
+        continue;
+    int left = uv_loop_close(&s->loop);
+    assert(left == 0 || start_failed);
+}
+
+int stage_run(const struct stage_spec *spec, void *config)
+{
+    struct stage *s = xcalloc(1, sizeof *s);
+    s->spec = spec;
+    s->owner = config;
+    crash_point = getenv("METERLINE_TEST_CRASH");
+    /* A peer that hangs up must be an error of that write, not the end of the process. */
+    signal(SIGPIPE, SIG_IGN);
+    init_handles(s);
+    stage_start(s);
+    if (s->phase != CLOSED)
+        uv_run(&s->loop, UV_RUN_DEFAULT);
+    end_loop(s);
+    int code = s->exit_code;
+    log_info("stopped", LOG_I64("code", code));
+    metrics_done();
+    free(s);
+    return code;
+}
+
+void stage_crash_point(const char *point)
+{
+    static int passed;
+    if (!crash_point)
+        return;
+    size_t length = strlen(point);
+    if (strncmp(crash_point, point, length) != 0)
+        return;
+    const char *rest = crash_point + length;
+    if (*rest != '\0' && *rest != ':')
+        return;
+    int at = *rest == ':' ? atoi(rest + 1) : 1;
+    if (++passed == at)
+        kill(getpid(), SIGKILL);
+}
