@@ -1,0 +1,59 @@
+-- The catalog: what is metered, and what plans allow and charge. Written by `meterctl catalog apply`.
+
+-- Small numbers that stages share. sink_hold is not 0 while PostgreSQL was found behind the stream.
+CREATE TABLE ledger_state (
+    name  text PRIMARY KEY,
+    value bigint NOT NULL
+);
+INSERT INTO ledger_state (name, value)
+VALUES ('catalog_version', 0), ('periods_version', 0), ('stream_shards', 1), ('sink_hold', 0);
+
+CREATE TABLE metrics (
+    metric            text PRIMARY KEY CHECK (metric ~ '^[a-z0-9_]{1,64}$'),
+    display_name      text NOT NULL,
+    unit              text NOT NULL,
+    aggregation       text NOT NULL CHECK (aggregation IN ('sum', 'count', 'max', 'last', 'unique')),
+    carry             boolean NOT NULL DEFAULT false,      -- a new period opens with the last value
+    dimensions        text[] NOT NULL DEFAULT '{}',        -- fields that minute rows are split by
+    from_metric       text REFERENCES metrics,             -- derived from another metric, …
+    where_dimensions  jsonb NOT NULL DEFAULT '{}',         -- … where these fields have these values
+    stripe_event_name text UNIQUE,
+    transport         text NOT NULL DEFAULT 'meter_events'
+        CHECK (transport IN ('meter_events', 'meter_event_stream', 'usage_records', 'none')),
+    rounding          text NOT NULL DEFAULT 'floor' CHECK (rounding = 'floor'),
+    retired_at        timestamptz,                         -- no longer in the catalog: events are refused
+    CHECK (transport = 'none' OR stripe_event_name IS NOT NULL),
+    CHECK (NOT carry OR aggregation = 'last')
+);
+
+CREATE TABLE plans (
+    plan              text PRIMARY KEY CHECK (plan ~ '^[a-z0-9_]{1,64}$'),
+    display_name      text NOT NULL,
+    currency          text NOT NULL CHECK (currency ~ '^[a-z]{3}$'),
+    base_amount_minor bigint NOT NULL CHECK (base_amount_minor >= 0),  -- per billing period
+    billing_interval  text NOT NULL DEFAULT 'month' CHECK (billing_interval IN ('day', 'week', 'month', 'year')),
+    stripe_lookup_key text UNIQUE,
+    retired_at        timestamptz
+);
+
+CREATE TABLE plan_limits (
+    plan               text NOT NULL REFERENCES plans ON DELETE CASCADE,
+    metric             text NOT NULL REFERENCES metrics,
+    included           numeric(38,9),                    -- per period; NULL: unlimited
+    cap                text NOT NULL CHECK (cap IN ('none', 'soft', 'hard')),
+    overage_unit_price numeric(24,12),                   -- minor units per unit past included; NULL: no overage
+    currency           text NOT NULL,
+    PRIMARY KEY (plan, metric)
+);
+
+-- A tenant's own limits and prices: each column that is not NULL (or unlimited) replaces the plan's.
+CREATE TABLE tenant_limits (
+    tenant             text NOT NULL,
+    metric             text NOT NULL REFERENCES metrics,
+    included           numeric(38,9),
+    unlimited          boolean NOT NULL DEFAULT false,
+    cap                text CHECK (cap IN ('none', 'soft', 'hard')),
+    overage_unit_price numeric(24,12),
+    currency           text,
+    PRIMARY KEY (tenant, metric)
+);

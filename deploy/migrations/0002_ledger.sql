@@ -1,0 +1,172 @@
+-- The ledger: positions in the streams, raw events in columns, minute rows and period totals.
+
+-- One row a stream: how far its current epoch is counted. A stream's epoch ends when Redis loses data.
+CREATE TABLE stream_positions (
+    stream      text PRIMARY KEY,
+    epoch       integer NOT NULL DEFAULT 1,
+    last_id     text NOT NULL DEFAULT '0-0',   -- Redis entry id: everything up to it is in the ledger
+    owner       text,                          -- the aggregator process that holds the lease
+    lease_until timestamptz,                   -- by this database's clock
+    base        numeric(20) NOT NULL DEFAULT 0, -- the stream's entries-added when the epoch opened
+    counted     bigint NOT NULL DEFAULT 0,
+    duplicates  bigint NOT NULL DEFAULT 0,
+    rejected    bigint NOT NULL DEFAULT 0,
+    conflicts   bigint NOT NULL DEFAULT 0,
+    lost        bigint NOT NULL DEFAULT 0,     -- entries that Redis or PostgreSQL lost, as far as was seen
+    added_seen  numeric(20) NOT NULL DEFAULT 0, -- entries-added when last looked at
+    batches     bigint NOT NULL DEFAULT 0,     -- batches committed, all epochs; numbers them
+    updated_at  timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 50);
+
+-- Epochs that ended, with their final balance.
+CREATE TABLE stream_epochs (
+    stream     text NOT NULL,
+    epoch      integer NOT NULL,
+    last_id    text NOT NULL,
+    added      bigint NOT NULL,
+    counted    bigint NOT NULL,
+    duplicates bigint NOT NULL,
+    rejected   bigint NOT NULL,
+    conflicts  bigint NOT NULL,
+    lost       bigint NOT NULL,
+    reason     text NOT NULL,
+    closed_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (stream, epoch)
+);
+
+-- 16 slices a batch, so that one tenant's events are found without reading all of it.
+-- The same number as the aggregator computes: SHA-256, first byte, low four bits.
+CREATE FUNCTION tenant_slice(tenant text) RETURNS smallint
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN (get_byte(sha256(convert_to(tenant, 'UTF8')), 0) & 15)::smallint;
+
+-- One row is one slice of one batch, in parallel arrays. Entry ids are unsigned in Redis; their bits are
+-- kept in bigint. An array that would hold only NULLs is NULL itself.
+CREATE TABLE usage_batches (
+    day          date NOT NULL,             -- UTC day of the commit
+    stream       text NOT NULL,
+    epoch        integer NOT NULL,
+    batch        bigint NOT NULL,           -- stream_positions.batches
+    slice        smallint NOT NULL,
+    events       integer NOT NULL CHECK (events > 0),
+    occurred_min timestamptz NOT NULL,
+    occurred_max timestamptz NOT NULL,
+    committed_at timestamptz NOT NULL DEFAULT now(),
+    entry_ms     bigint[] NOT NULL,
+    entry_seq    bigint[] NOT NULL,
+    tenants      text[] NOT NULL,
+    metrics      text[] NOT NULL,
+    ids_uuid     uuid[],                    -- ids that are UUIDs in lower case, …
+    ids_text     text[],                    -- … all other given ids; both NULL: the entry's own id
+    quantities   numeric[] NOT NULL,
+    occurred_ms  bigint[] NOT NULL,
+    fields       text[],                    -- all other fields, canonical JSON; NULL: none
+    PRIMARY KEY (stream, batch, slice, day)
+) PARTITION BY RANGE (day);
+ALTER TABLE usage_batches
+    ALTER entry_ms SET COMPRESSION lz4, ALTER entry_seq SET COMPRESSION lz4,
+    ALTER tenants SET COMPRESSION lz4, ALTER metrics SET COMPRESSION lz4,
+    ALTER ids_uuid SET COMPRESSION lz4, ALTER ids_text SET COMPRESSION lz4,
+    ALTER quantities SET COMPRESSION lz4, ALTER occurred_ms SET COMPRESSION lz4,
+    ALTER fields SET COMPRESSION lz4;
+CREATE INDEX usage_batches_committed ON usage_batches (stream, committed_at);
+CREATE INDEX usage_batches_occurred ON usage_batches (slice, occurred_min, occurred_max);
+
+-- Partitions for today and the days ahead (UTC). Safe to call at any time, from many at once.
+CREATE FUNCTION ensure_usage_partitions(days_ahead integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    d date;
+    name text;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('meterline partitions'));
+    FOR i IN -1 .. days_ahead LOOP
+        d := (now() AT TIME ZONE 'UTC')::date + i;
+        name := 'usage_batches_' || to_char(d, 'YYYYMMDD');
+        IF to_regclass(name) IS NULL THEN
+            EXECUTE format('CREATE TABLE %I PARTITION OF usage_batches FOR VALUES FROM (%L) TO (%L)',
+                           name, d, d + 1);
+        END IF;
+    END LOOP;
+END $$;
+SELECT ensure_usage_partitions(7);
+
+-- What retention dropped, so that the balance still adds up.
+CREATE TABLE usage_batches_dropped (
+    stream     text NOT NULL,
+    epoch      integer NOT NULL,
+    day        date NOT NULL,
+    events     bigint NOT NULL,
+    dropped_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (stream, epoch, day)
+);
+
+CREATE TABLE rejected_events (
+    rejected_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    stream      text NOT NULL,
+    epoch       integer NOT NULL,
+    stream_id   text NOT NULL,
+    tenant      text,                       -- where it could be read
+    reason      text NOT NULL,
+    detail      text NOT NULL,              -- which field, and why
+    fields      jsonb NOT NULL,             -- [[name, value], …]
+    rejected_at timestamptz NOT NULL DEFAULT now(),
+    replayed_at timestamptz
+);
+CREATE INDEX rejected_events_time ON rejected_events (rejected_at);
+CREATE INDEX rejected_events_tenant ON rejected_events (tenant, rejected_at);
+
+CREATE TABLE usage_aggregates (
+    tenant        text NOT NULL,
+    metric        text NOT NULL,
+    dimensions    jsonb NOT NULL DEFAULT '{}',
+    minute_at     timestamptz NOT NULL,
+    events        bigint NOT NULL,
+    quantity_sum  numeric(38,9) NOT NULL,
+    quantity_min  numeric(38,9) NOT NULL,
+    quantity_max  numeric(38,9) NOT NULL,
+    quantity_last numeric(38,9) NOT NULL,
+    last_ms       bigint NOT NULL,          -- when the last one was used, Unix ms; then …
+    last_entry    text NOT NULL,            -- … its entry id, zero-padded so that text order is its order
+    PRIMARY KEY (tenant, metric, minute_at, dimensions)
+) WITH (fillfactor = 70);
+
+-- Rises with every change of totals. A tenant has one writer at a time, so its versions rise too.
+CREATE SEQUENCE usage_version;
+
+CREATE TABLE usage_totals (
+    tenant       text NOT NULL,
+    metric       text NOT NULL,
+    period_start timestamptz NOT NULL,
+    period_end   timestamptz NOT NULL,
+    quantity     numeric(38,9) NOT NULL,
+    version      bigint NOT NULL,
+    last_ms      bigint NOT NULL,           -- as in usage_aggregates
+    last_entry   text NOT NULL,
+    updated_at   timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant, metric, period_start)
+) WITH (fillfactor = 70);
+CREATE INDEX usage_totals_period_end ON usage_totals (period_end);
+
+-- The fence. Moves a stream's position and books the batch's outcome, or raises ML001 if the caller
+-- does not own the stream any more or the position is not where it thought. Returns the batch's number.
+CREATE FUNCTION advance_stream(p_stream text, p_epoch integer, p_owner text, p_old_id text,
+                               p_new_id text, p_counted bigint, p_duplicates bigint,
+                               p_rejected bigint, p_conflicts bigint, p_added numeric)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint;
+BEGIN
+    UPDATE stream_positions
+       SET last_id = p_new_id, counted = counted + p_counted, duplicates = duplicates + p_duplicates,
+           rejected = rejected + p_rejected, conflicts = conflicts + p_conflicts,
+           added_seen = greatest(added_seen, p_added), batches = batches + 1, updated_at = now(),
+           lease_until = clock_timestamp() + interval '3 s'
+     WHERE stream = p_stream AND epoch = p_epoch AND owner = p_owner AND last_id = p_old_id
+     RETURNING batches INTO n;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'stream % is owned by another process or was moved', p_stream
+            USING ERRCODE = 'ML001';
+    END IF;
+    RETURN n;
+END $$;

@@ -1,0 +1,262 @@
+-- Who is billed, for which periods. Written by webhookd from Stripe's events.
+
+CREATE TABLE billing_customers (
+    tenant             text PRIMARY KEY,
+    stripe_customer_id text NOT NULL UNIQUE,
+    email              text,
+    deleted_at         timestamptz,
+    event_created      timestamptz,          -- of the newest event applied
+    updated_at         timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE subscriptions (
+    stripe_subscription_id text PRIMARY KEY,
+    tenant                 text NOT NULL,
+    stripe_customer_id     text NOT NULL,
+    plan                   text REFERENCES plans,
+    status                 text NOT NULL,
+    current_period_start   timestamptz NOT NULL,
+    current_period_end     timestamptz NOT NULL,
+    billing_cycle_anchor   timestamptz NOT NULL,
+    billing_interval       text NOT NULL DEFAULT 'month' CHECK (billing_interval IN ('day', 'week', 'month', 'year')),
+    interval_count         integer NOT NULL DEFAULT 1 CHECK (interval_count > 0),
+    started_at             timestamptz NOT NULL,
+    ended_at               timestamptz,
+    cancel_at_period_end   boolean NOT NULL DEFAULT false,
+    past_due_since         timestamptz,
+    currency               text,
+    event_created          timestamptz,
+    updated_at             timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX subscriptions_tenant ON subscriptions (tenant);
+
+CREATE TABLE subscription_items (
+    stripe_subscription_item_id text PRIMARY KEY,
+    stripe_subscription_id      text NOT NULL REFERENCES subscriptions ON DELETE CASCADE,
+    tenant                      text NOT NULL,
+    metric                      text,        -- NULL: not metered by us (a base fee)
+    stripe_price_id             text NOT NULL,
+    quantity                    bigint
+);
+CREATE INDEX subscription_items_subscription ON subscription_items (stripe_subscription_id);
+
+-- Periods that Stripe told of. Edges are whole minutes: the minute is the resolution of usage.
+CREATE TABLE billing_periods (
+    tenant                 text NOT NULL,
+    period_start           timestamptz NOT NULL,
+    period_end             timestamptz NOT NULL,
+    stripe_subscription_id text NOT NULL,
+    PRIMARY KEY (tenant, period_start),
+    CHECK (period_start < period_end)
+);
+
+-- The newest periods_version that touched a tenant, so that aggregators forget just what changed.
+CREATE TABLE billing_period_changes (
+    tenant  text PRIMARY KEY,
+    version bigint NOT NULL
+);
+CREATE INDEX billing_period_changes_version ON billing_period_changes (version);
+
+CREATE FUNCTION minute_of(at timestamptz) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN date_trunc('minute', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
+
+-- The period of a subscription's cycle that holds `at`, from anchor and interval alone, UTC. Months are
+-- added to the anchor itself, so that the 31st comes back after a short month.
+CREATE FUNCTION project_period(anchor timestamptz, unit text, count integer, at timestamptz,
+                               OUT period_start timestamptz, OUT period_end timestamptz)
+LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+DECLARE
+    a timestamp := anchor AT TIME ZONE 'UTC';
+    t timestamp := at AT TIME ZONE 'UTC';
+    months integer := CASE unit WHEN 'month' THEN count WHEN 'year' THEN 12 * count ELSE 0 END;
+    span interval := CASE unit WHEN 'day' THEN make_interval(days => count)
+                               WHEN 'week' THEN make_interval(weeks => count) END;
+    n bigint;
+BEGIN
+    IF months > 0 THEN
+        n := floor(((extract(year FROM t) - extract(year FROM a)) * 12
+                    + extract(month FROM t) - extract(month FROM a)) / months);
+        WHILE a + make_interval(months => ((n + 1) * months)::integer) <= t LOOP n := n + 1; END LOOP;
+        WHILE a + make_interval(months => (n * months)::integer) > t LOOP n := n - 1; END LOOP;
+        period_start := (a + make_interval(months => (n * months)::integer)) AT TIME ZONE 'UTC';
+        period_end := (a + make_interval(months => ((n + 1) * months)::integer)) AT TIME ZONE 'UTC';
+    ELSE
+        n := floor(extract(epoch FROM t - a) / extract(epoch FROM span));
+        period_start := (a + n * span) AT TIME ZONE 'UTC';
+        period_end := (a + (n + 1) * span) AT TIME ZONE 'UTC';
+    END IF;
+    period_start := minute_of(period_start);
+    period_end := minute_of(period_end);
+END $$;
+
+-- The billing period that usage of that minute belongs to: as Stripe told; else projected within a
+-- subscription's life; else the calendar month, UTC, cut where a subscription begins or ended.
+-- stripe_subscription_id is NULL for a calendar month.
+CREATE FUNCTION billing_period(p_tenant text, p_at timestamptz, OUT period_start timestamptz,
+                               OUT period_end timestamptz, OUT stripe_subscription_id text)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    m timestamptz := minute_of(p_at);
+    s record;
+    low timestamptz;
+    high timestamptz;
+BEGIN
+    SELECT p.period_start, p.period_end, p.stripe_subscription_id
+      INTO period_start, period_end, stripe_subscription_id
+      FROM billing_periods p
+     WHERE p.tenant = p_tenant AND p.period_start <= m
+     ORDER BY p.period_start DESC LIMIT 1;
+    IF FOUND AND m < period_end THEN
+        RETURN;
+    END IF;
+    low := CASE WHEN FOUND THEN period_end END;
+    high := (SELECT min(p.period_start) FROM billing_periods p
+              WHERE p.tenant = p_tenant AND p.period_start > m);
+    SELECT x.stripe_subscription_id AS id, x.billing_cycle_anchor AS anchor, x.billing_interval AS unit,
+           x.interval_count AS count, minute_of(x.started_at) AS started, minute_of(x.ended_at) AS ended
+      INTO s
+      FROM subscriptions x
+     WHERE x.tenant = p_tenant AND x.status NOT IN ('incomplete', 'incomplete_expired')
+       AND minute_of(x.started_at) <= m AND (x.ended_at IS NULL OR m < minute_of(x.ended_at))
+     ORDER BY x.started_at DESC LIMIT 1;
+    IF FOUND THEN
+        SELECT p.period_start, p.period_end INTO period_start, period_end
+          FROM project_period(s.anchor, s.unit, s.count, m) p;
+        stripe_subscription_id := s.id;
+        period_start := greatest(period_start, low, s.started);
+        period_end := least(period_end, high, s.ended);
+        RETURN;
+    END IF;
+    period_start := date_trunc('month', m AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
+    period_end := (date_trunc('month', m AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC';
+    stripe_subscription_id := NULL;
+    SELECT greatest(low, max(minute_of(x.ended_at)) FILTER (WHERE minute_of(x.ended_at) <= m)),
+           least(high, min(minute_of(x.started_at)) FILTER (WHERE minute_of(x.started_at) > m))
+      INTO low, high
+      FROM subscriptions x
+     WHERE x.tenant = p_tenant AND x.status NOT IN ('incomplete', 'incomplete_expired');
+    period_start := greatest(period_start, low);
+    period_end := least(period_end, high);
+END $$;
+
+-- Takes over what a tenant's subscriptions say of their current periods, and makes the totals exact
+-- again where an edge moved. Call it in the transaction that changed a subscription. Aggregators hold
+-- the lock shared while they write totals, so none writes by old edges meanwhile.
+CREATE FUNCTION refresh_billing_periods(p_tenant text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    sub record;
+    v bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('meterline periods'));
+    FOR sub IN
+        SELECT stripe_subscription_id AS id, minute_of(current_period_start) AS low,
+               minute_of(least(current_period_end, ended_at)) AS high
+          FROM subscriptions
+         WHERE tenant = p_tenant AND status NOT IN ('incomplete', 'incomplete_expired')
+         ORDER BY started_at, stripe_subscription_id
+    LOOP
+        UPDATE billing_periods SET period_end = sub.low
+         WHERE tenant = p_tenant AND period_start < sub.low AND period_end > sub.low;
+        DELETE FROM billing_periods
+         WHERE tenant = p_tenant AND stripe_subscription_id = sub.id AND period_start >= sub.low;
+        DELETE FROM billing_periods
+         WHERE tenant = p_tenant AND period_start >= sub.low AND period_start < sub.high;
+        IF sub.low < sub.high THEN
+            INSERT INTO billing_periods (tenant, period_start, period_end, stripe_subscription_id)
+            VALUES (p_tenant, sub.low, sub.high, sub.id);
+        END IF;
+    END LOOP;
+
+    UPDATE ledger_state SET value = value + 1 WHERE name = 'periods_version' RETURNING value INTO v;
+    INSERT INTO billing_period_changes (tenant, version) VALUES (p_tenant, v)
+        ON CONFLICT (tenant) DO UPDATE SET version = excluded.version;
+
+    WITH stale AS (
+        DELETE FROM usage_totals t
+         USING (SELECT o.metric, o.period_start
+                  FROM usage_totals o, billing_period(p_tenant, o.period_start) b
+                 WHERE o.tenant = p_tenant
+                   AND (b.period_start, b.period_end) IS DISTINCT FROM (o.period_start, o.period_end)) x
+         WHERE t.tenant = p_tenant AND t.metric = x.metric AND t.period_start = x.period_start
+        RETURNING t.metric, t.period_start, t.period_end
+    ), minutes AS (
+        SELECT a.metric, b.period_start, b.period_end, a.events, a.quantity_sum, a.quantity_max,
+               a.quantity_last, a.last_ms, a.last_entry
+          FROM stale s
+          JOIN usage_aggregates a ON a.tenant = p_tenant AND a.metric = s.metric
+           AND a.minute_at >= s.period_start AND a.minute_at < s.period_end
+         CROSS JOIN LATERAL billing_period(p_tenant, a.minute_at) b
+    )
+    INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
+    SELECT p_tenant, m.metric, n.period_start, n.period_end,
+           CASE m.aggregation
+               WHEN 'sum' THEN sum(n.quantity_sum)
+               WHEN 'count' THEN sum(n.events)
+               WHEN 'max' THEN max(n.quantity_max)
+               ELSE (array_agg(n.quantity_last ORDER BY n.last_ms DESC, n.last_entry DESC))[1]
+           END,
+           nextval('usage_version'), max(n.last_ms),
+           (array_agg(n.last_entry ORDER BY n.last_ms DESC, n.last_entry DESC))[1]
+      FROM minutes n JOIN metrics m USING (metric)
+     GROUP BY m.metric, m.aggregation, n.period_start, n.period_end;
+END $$;
+
+CREATE TABLE webhook_events (
+    event_id        text PRIMARY KEY,
+    type            text NOT NULL,
+    state           text NOT NULL DEFAULT 'received'
+        CHECK (state IN ('received', 'processed', 'ignored', 'failed')),
+    object_id       text,                    -- of data.object
+    created_at      timestamptz NOT NULL,    -- by Stripe
+    attempts        integer NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    payload         json,                    -- as it came; NULL once its retention has passed
+    error           text,                    -- why it was ignored or failed
+    received_at     timestamptz NOT NULL DEFAULT now(),
+    processed_at    timestamptz
+);
+CREATE INDEX webhook_events_waiting ON webhook_events (next_attempt_at) WHERE state = 'received';
+CREATE INDEX webhook_events_object ON webhook_events (object_id) WHERE state = 'received';
+
+CREATE TABLE invoices (
+    stripe_invoice_id      text PRIMARY KEY,
+    tenant                 text NOT NULL,
+    stripe_customer_id     text NOT NULL,
+    stripe_subscription_id text,
+    status                 text NOT NULL,
+    currency               text NOT NULL,
+    amount_due_minor       bigint NOT NULL,
+    amount_paid_minor      bigint NOT NULL,
+    period_start           timestamptz,
+    period_end             timestamptz,
+    finalized_at           timestamptz,
+    event_created          timestamptz,
+    updated_at             timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX invoices_tenant ON invoices (tenant, period_start);
+
+CREATE TABLE payments (
+    stripe_payment_id text PRIMARY KEY,
+    tenant            text NOT NULL,
+    stripe_invoice_id text,
+    status            text NOT NULL,
+    currency          text NOT NULL,
+    amount_minor      bigint NOT NULL,
+    paid_at           timestamptz,
+    updated_at        timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX payments_tenant ON payments (tenant);
+
+-- Append-only: what changed in a tenant's billing, and by which event.
+CREATE TABLE billing_history (
+    history_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant      text NOT NULL,
+    kind        text NOT NULL,               -- such as subscription_updated
+    object_id   text,
+    event_id    text,
+    detail      jsonb NOT NULL DEFAULT '{}',
+    recorded_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX billing_history_tenant ON billing_history (tenant, recorded_at);

@@ -1,0 +1,79 @@
+-- What was claimed for Stripe, sent and settled. Written by the sink.
+
+CREATE TABLE usage_submissions (
+    identifier         text PRIMARY KEY,      -- also the Idempotency-Key
+    tenant             text NOT NULL,
+    metric             text NOT NULL,
+    transport          text NOT NULL,
+    stripe_customer_id text NOT NULL,
+    event_name         text NOT NULL,
+    period_start       timestamptz NOT NULL,
+    claim              integer NOT NULL,      -- numbers the claims of a (tenant, metric, period) from 1
+    usage_at           timestamptz NOT NULL,
+    quantity           numeric(38,9) NOT NULL,
+    body               text NOT NULL,         -- the exact bytes of every try
+    state              text NOT NULL DEFAULT 'pending' CHECK (state IN
+        ('pending', 'sending', 'sent', 'held', 'failed', 'in_doubt', 'void', 'late')),
+    attempts           integer NOT NULL DEFAULT 0,
+    next_attempt_at    timestamptz NOT NULL DEFAULT now(),
+    last_error         text,
+    request_id         text,                  -- Stripe's, of the last answer
+    owner              text,                  -- the sink that is sending it
+    lease_until        timestamptz,
+    created_at         timestamptz NOT NULL DEFAULT now(),
+    first_sent_at      timestamptz,
+    last_sent_at       timestamptz,
+    sent_at            timestamptz,
+    UNIQUE (tenant, metric, period_start, claim)
+) WITH (fillfactor = 80);
+-- A lane has one call in flight; a crashed sink's call keeps the lane until its lease has passed.
+CREATE UNIQUE INDEX usage_submissions_lane ON usage_submissions (stripe_customer_id, event_name)
+    WHERE state = 'sending';
+CREATE UNIQUE INDEX usage_submissions_minute ON usage_submissions (stripe_customer_id, event_name, usage_at)
+    WHERE state <> 'void';
+CREATE INDEX usage_submissions_open ON usage_submissions (stripe_customer_id, event_name, usage_at)
+    WHERE state IN ('pending', 'sending');
+CREATE INDEX usage_submissions_due ON usage_submissions (next_attempt_at) WHERE state = 'pending';
+CREATE INDEX usage_submissions_state ON usage_submissions (state) WHERE state NOT IN ('sent', 'void');
+
+-- How much of each total its submissions hold. A total is dirty if its version is newer than this one's.
+CREATE TABLE usage_claims (
+    tenant       text NOT NULL,
+    metric       text NOT NULL,
+    period_start timestamptz NOT NULL,
+    version      bigint NOT NULL,             -- of the total when it was last claimed
+    claimed      numeric(38,9) NOT NULL,      -- sum of submissions that are not void; for last: the newest value
+    claims       integer NOT NULL,            -- the number of the last claim
+    first_at     timestamptz,                 -- least and greatest usage_at used
+    last_at      timestamptz,
+    PRIMARY KEY (tenant, metric, period_start)
+) WITH (fillfactor = 80);
+
+-- What is counted and not in a submission, with why.
+CREATE VIEW usage_unbilled WITH (security_invoker = true) AS
+WITH open AS (
+    SELECT t.tenant, t.metric, t.period_start, t.period_end, t.quantity,
+           t.quantity - CASE WHEN m.aggregation IN ('sum', 'count') THEN coalesce(c.claimed, 0) ELSE 0 END AS rest,
+           m.aggregation IN ('sum', 'count') AS additive, coalesce(c.claimed, 0) AS claimed,
+           CASE WHEN m.transport = 'none' THEN 'not_billed'
+                WHEN b.tenant IS NULL OR b.deleted_at IS NOT NULL THEN 'unmapped'
+                WHEN p.stripe_subscription_id IS NULL AND EXISTS (
+                     SELECT FROM subscriptions s WHERE s.tenant = t.tenant
+                        AND s.status NOT IN ('incomplete', 'incomplete_expired')) THEN 'before_subscription'
+           END AS obstacle
+      FROM usage_totals t
+      JOIN metrics m USING (metric)
+      LEFT JOIN usage_claims c USING (tenant, metric, period_start)
+      LEFT JOIN billing_customers b ON b.tenant = t.tenant
+     CROSS JOIN LATERAL billing_period(t.tenant, t.period_start) p
+     WHERE c.claimed IS DISTINCT FROM t.quantity
+)
+SELECT tenant, metric, period_start, period_end, rest AS quantity, obstacle AS reason
+  FROM open WHERE obstacle IS NOT NULL AND rest <> 0
+UNION ALL
+SELECT tenant, metric, period_start, period_end,
+       CASE WHEN additive THEN floor(quantity) - claimed ELSE floor(quantity) END, 'waiting'
+  FROM open WHERE obstacle IS NULL AND floor(quantity) <> claimed
+UNION ALL
+SELECT tenant, metric, period_start, period_end, quantity - floor(quantity), 'carried'
+  FROM open WHERE obstacle IS NULL AND quantity <> floor(quantity);

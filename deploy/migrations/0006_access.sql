@@ -1,0 +1,107 @@
+-- One role a stage, with just the grants its stage needs; tenants see their own rows.
+
+DO $$
+DECLARE
+    r text;
+BEGIN
+    FOREACH r IN ARRAY ARRAY['aggregator', 'sink', 'webhookd', 'api', 'ctl', 'tenant'] LOOP
+        r := 'meterline_' || r;
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN
+            -- Two databases of one server may be migrated at once: the role is then there already.
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', r);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL;
+            END;
+        END IF;
+    END LOOP;
+    -- The owner of the schema may act as the operator.
+    IF NOT pg_has_role(current_user, 'meterline_ctl', 'MEMBER') THEN
+        EXECUTE format('GRANT meterline_ctl TO %I', current_user);
+    END IF;
+END $$;
+
+-- Raw events as plain SQL. Rows of usage_batches hold many tenants, so the view runs with its owner's
+-- rights and filters: stages that may see all do, anyone else sees the tenant of meterline.tenant.
+CREATE VIEW usage_events WITH (security_barrier = true) AS
+SELECT e.stream, e.epoch, e.batch,
+       CASE WHEN e.ms < 0 THEN e.ms::numeric + 18446744073709551616 ELSE e.ms END::text || '-' ||
+       CASE WHEN e.seq < 0 THEN e.seq::numeric + 18446744073709551616 ELSE e.seq END::text AS stream_id,
+       e.tenant, e.metric,
+       coalesce(e.id_uuid::text, e.id_text,
+                e.stream || '/' || CASE WHEN e.ms < 0 THEN e.ms::numeric + 18446744073709551616 ELSE e.ms END::text
+                || '-' || CASE WHEN e.seq < 0 THEN e.seq::numeric + 18446744073709551616 ELSE e.seq END::text) AS event_id,
+       e.id_uuid IS NOT NULL OR e.id_text IS NOT NULL AS id_given,
+       e.quantity, to_timestamp(0) + e.occurred_ms * interval '1 ms' AS occurred_at,
+       coalesce(e.fields, '{}')::jsonb AS dimensions, e.committed_at
+  FROM (SELECT b.stream, b.epoch, b.batch, b.committed_at, unnest(b.entry_ms) AS ms,
+               unnest(b.entry_seq) AS seq, unnest(b.tenants) AS tenant, unnest(b.metrics) AS metric,
+               unnest(b.ids_uuid) AS id_uuid, unnest(b.ids_text) AS id_text,
+               unnest(b.quantities) AS quantity, unnest(b.occurred_ms) AS occurred_ms,
+               unnest(b.fields) AS fields
+          FROM usage_batches b
+         WHERE (SELECT pg_has_role(current_user, 'meterline_ctl', 'USAGE')
+                    OR pg_has_role(current_user, 'meterline_aggregator', 'USAGE')
+                    OR pg_has_role(current_user, 'meterline_api', 'USAGE'))
+            OR b.slice = (SELECT tenant_slice(current_setting('meterline.tenant', true)))) e
+ WHERE (SELECT pg_has_role(current_user, 'meterline_ctl', 'USAGE')
+            OR pg_has_role(current_user, 'meterline_aggregator', 'USAGE')
+            OR pg_has_role(current_user, 'meterline_api', 'USAGE'))
+    OR e.tenant = (SELECT current_setting('meterline.tenant', true));
+
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
+REVOKE ALL ON FUNCTION ensure_usage_partitions(integer), refresh_billing_periods(text),
+    advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric) FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO meterline_aggregator, meterline_sink, meterline_webhookd,
+    meterline_api, meterline_ctl, meterline_tenant;
+
+-- Every stage checks the schema and reads the catalog.
+GRANT SELECT ON schema_migrations, ledger_state, metrics, plans, plan_limits, tenant_limits,
+    subscriptions, billing_periods TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_api;
+
+GRANT SELECT, INSERT, UPDATE ON stream_positions, usage_aggregates, usage_totals TO meterline_aggregator;
+GRANT SELECT, INSERT ON stream_epochs, usage_batches, rejected_events TO meterline_aggregator;
+GRANT SELECT ON billing_period_changes, usage_batches_dropped TO meterline_aggregator;
+GRANT UPDATE ON ledger_state TO meterline_aggregator;   -- sink_hold
+GRANT USAGE ON SEQUENCE usage_version TO meterline_aggregator;
+GRANT EXECUTE ON FUNCTION ensure_usage_partitions(integer),
+    advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric)
+    TO meterline_aggregator, meterline_ctl;
+
+GRANT SELECT ON usage_totals, billing_customers, subscription_items, invoices, usage_unbilled TO meterline_sink;
+GRANT SELECT, INSERT, UPDATE ON usage_submissions, usage_claims TO meterline_sink;
+GRANT SELECT ON webhook_events TO meterline_sink;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing_customers, subscriptions, subscription_items, usage_quotas,
+    webhook_events TO meterline_webhookd;
+GRANT SELECT, INSERT, UPDATE ON invoices, payments TO meterline_webhookd;
+GRANT SELECT, INSERT ON billing_history, usage_alerts TO meterline_webhookd;
+GRANT SELECT ON usage_totals TO meterline_webhookd;
+GRANT EXECUTE ON FUNCTION refresh_billing_periods(text) TO meterline_webhookd, meterline_ctl;
+
+GRANT SELECT ON usage_aggregates, usage_totals, usage_events, usage_quotas, usage_alerts, billing_customers,
+    subscription_items, invoices, payments, billing_history, usage_submissions, usage_claims, usage_unbilled,
+    stream_positions TO meterline_api;
+
+GRANT ALL ON ALL TABLES IN SCHEMA public TO meterline_ctl;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO meterline_ctl;
+
+GRANT SELECT ON usage_aggregates, usage_totals, usage_events, usage_quotas, usage_alerts, subscriptions,
+    subscription_items, billing_periods, invoices, payments, billing_history, metrics, plans, plan_limits,
+    tenant_limits TO meterline_tenant;
+
+-- Stages see every row (what they may touch is in the grants above); a tenant sees its own.
+DO $$
+DECLARE
+    t text;
+BEGIN
+    FOR t IN SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+              WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+                AND NOT c.relispartition AND a.attname = 'tenant' LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
+        EXECUTE format('CREATE POLICY stages ON %I TO meterline_aggregator, meterline_sink,
+            meterline_webhookd, meterline_api, meterline_ctl USING (true) WITH CHECK (true)', t);
+        EXECUTE format('CREATE POLICY own ON %I FOR SELECT TO meterline_tenant
+            USING (tenant = current_setting(''meterline.tenant'', true))', t);
+    END LOOP;
+END $$;
