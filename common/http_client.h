@@ -39,11 +39,13 @@ struct http_answer {
 /* A response header by name without regard to case, or NULL. Valid until done returns. */
 const char *http_answer_header(const struct http_answer *answer, const char *name);
 
-/* error NULL: answer holds any status. Else ERR_CONNECT or ERR_TLS: the request was not sent;
- * ERR_TIMEOUT, ERR_CLOSED: outcome unknown; ERR_CANCELED. Exactly once, from the loop. */
+/* error NULL: answer holds any status; its body is cut at max_body_bytes. Else ERR_CONNECT, ERR_TLS,
+ * ERR_INPUT (the URL cannot be used): the request was not sent; ERR_TIMEOUT, ERR_CLOSED: outcome unknown;
+ * ERR_CANCELED: closed while in flight, outcome unknown. Exactly once, from the loop. */
 typedef void (*http_done_fn)(void *owner, const struct err *error, const struct http_answer *answer);
 
-/* max_in_flight bounds connections; user_agent is copied. */
+/* max_connections bounds connections, further requests wait (within their timeout); user_agent is
+ * copied. */
 struct http_client *http_client_open(uv_loop_t *loop, const char *user_agent, int max_connections,
                                      size_t max_body_bytes);
 struct http_request *http_send(struct http_client *c, const struct http_call *call,

@@ -12,7 +12,8 @@
 
 struct http_server;
 
-/* One request being answered. Borrowed: it lives until http_reply. */
+/* One request being answered. It lives until http_reply, also if the client or the server has gone
+ * (headers and query are then NULL). */
 struct http_exchange {
     const char *method;
     const char *path;
@@ -43,7 +44,8 @@ struct http_server *http_server_open(uv_loop_t *loop, const char *name, const ch
 void http_server_quiesce(struct http_server *s);
 /* Exchanges not yet answered. */
 int http_server_in_flight(const struct http_server *s);
-/* Exchanges without an answer get 503. closed runs from the loop when s is freed. */
+/* Clients without an answer get 503; each exchange still needs its http_reply, which then only frees
+ * it. The handler is not called any more. closed runs from the loop when s is freed. */
 void http_server_close(struct http_server *s, void (*closed)(void *owner), void *owner);
 
 #endif

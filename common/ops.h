@@ -23,7 +23,8 @@ struct ops *ops_open(uv_loop_t *loop, const char *listen, struct ops_source sour
 /* Runs from the loop when ops is freed: nothing of it is used after. */
 void ops_close(struct ops *o);
 
-/* The answer to a request: status, with text appended to body. Pure but for the source's callbacks. */
+/* The answer to a request: status, with text appended to body. Pure but for the source's callbacks.
+ */
 int ops_answer(const struct ops_source *source, const char *method, const char *path,
                struct buf *body);
 

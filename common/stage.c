@@ -4,13 +4,14 @@
  *          |                                           ^
  *          +------------- start failed ----------------+
  *
- * The happy path: start opens the peers, SIGTERM makes /readyz answer 503 and calls drain, the stage
- * says stage_drained, close releases every handle, the loop runs empty, exit 0.
+ * The happy path: start opens the peers, SIGTERM makes /readyz answer 503 and calls drain, the
+ * stage says stage_drained, close releases every handle, the loop runs empty, exit 0.
  *
  * Failure modes: start fails (exit 1; nothing of the stage's is closed, since a start function that
- * fails has started nothing). Draining takes longer than DRAIN_MAX_MS: closed all the same, and what was
- * in flight is "outcome unknown", as after a crash. A handle that nobody closes: after CLOSE_MAX_MS the
- * process ends by abort(), because a supervisor must not have to wait for a bug of ours. */
+ * fails has started nothing). Draining takes longer than DRAIN_MAX_MS: closed all the same, and
+ * what was in flight is "outcome unknown", as after a crash. A handle that nobody closes: after
+ * CLOSE_MAX_MS the process ends by abort(), because a supervisor must not have to wait for a bug of
+ * ours. */
 #include "common/stage.h"
 
 #include "common/contract.h"
@@ -43,7 +44,8 @@ struct stage {
     uv_loop_t loop;
     uv_signal_t on_sigterm;
     uv_signal_t on_sigint;
-    uv_timer_t timer; /* the next step that must not run inside the stage's own call, or a deadline */
+    uv_timer_t
+        timer; /* the next step that must not run inside the stage's own call, or a deadline */
     struct ops *ops;
     enum phase phase;
     int exit_code;
@@ -114,7 +116,8 @@ static void begin_draining(struct stage *s, const char *cause)
         return;
     log_info("draining", LOG_STR("cause", cause));
     stage_go(s, DRAINING);
-    /* From the loop, so that a stage that calls stage_finish is not entered again inside its call. */
+    /* From the loop, so that a stage that calls stage_finish is not entered again inside its call.
+     */
     uv_timer_start(&s->timer, on_drain, 0, 0);
 }
 
@@ -203,8 +206,8 @@ static void stage_start(struct stage *s)
         begin_draining(s, s->exit_code == EXIT_DONE ? "done" : "failed");
 }
 
-/* Run what is left and close the loop. After a failed start handles of the stage's may be left: what it
- * had opened before the failure goes with the process. */
+/* Run what is left and close the loop. After a failed start handles of the stage's may be left:
+ * what it had opened before the failure goes with the process. */
 static void end_loop(struct stage *s)
 {
     bool start_failed = s->phase == CLOSED;

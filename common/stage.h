@@ -11,7 +11,8 @@
  *
  * Life: start -> running -> (SIGTERM, SIGINT or stage_finish) draining -> closed. SIGTERM: /readyz
  * answers 503 at once, `drain` is called, and the stage calls stage_drained when nothing is in
- * flight; after 8 s it is closed all the same. `close` releases every handle; the loop then runs
+ * flight (calling it again, or when not draining, does nothing); after 8 s it is closed all the same.
+ * A second signal changes nothing. `close` releases every handle; the loop then runs
  * empty and uv_loop_close() == 0 is asserted. */
 #ifndef METERLINE_STAGE_H
 #define METERLINE_STAGE_H
@@ -30,7 +31,8 @@ struct stage_spec {
     const char *what;                    /* one sentence for --help */
     const struct conf_setting *settings;
     const char *extra_usage;             /* lines for flags of its own in --help, or NULL */
-    /* Open peers and start; returns 0, or -1 with e (exit 1). owner: the config given to stage_run. */
+    /* Open peers and start; returns 0, or -1 with e (exit 1; close is then not called). owner: the
+     * config given to stage_run. */
     int (*start)(struct stage *s, void *owner, struct err *e);
     void (*drain)(void *owner);          /* take no new work; call stage_drained when idle */
     void (*close)(void *owner);          /* close every handle; called once, after draining */
@@ -42,7 +44,8 @@ struct stage_spec {
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_SETTINGS = 2 };
 
 /* Command line and settings: --help, --print-config, --once (if once is not NULL), --version. Loads
- * into config (which begins with a struct conf_base). Returns -1 to go on, else the exit code. */
+ * into config (which begins with a struct conf_base) and starts the log. Any other argument is an error:
+ * a stage with flags of its own takes them out of argv before. Returns -1 to go on, else the exit code. */
 int stage_config(int argc, char **argv, const struct stage_spec *spec, void *config, bool *once);
 /* Runs until done; returns the exit code. config begins with a struct conf_base; it is the owner that
  * the callbacks get. */
