@@ -61,8 +61,8 @@ struct dedupe_hit {
 
 /* memory_bytes: for slots and batches together, at least DEDUPE_MEMORY_MIN_BYTES (asserted); taken as
  * needed. window_ms: how long a committed key is kept. key: random, of this process. */
-struct dedupe *dedupe_open(size_t memory_bytes, int64_t window_ms,
-                           const unsigned char key[DEDUPE_KEY_BYTES]);
+struct dedupe *dedupe_new(size_t memory_bytes, int64_t window_ms,
+                          const unsigned char key[DEDUPE_KEY_BYTES]);
 void dedupe_free(struct dedupe *d);
 
 /* How many events one batch may have at most: a quarter of what the table can hold. */

@@ -29,6 +29,7 @@ struct tally {
     uint32_t count;
     uint32_t capacity;
     uint32_t slots_mask;
+    bool sorted; /* rows have moved, slots are void */
 };
 
 /* key: 16 random bytes of this process. */
