@@ -1,0 +1,102 @@
+"""Which handler answers which URL. A handler is handler(world, call, *ids) -> object."""
+import json
+from urllib.parse import unquote
+
+from . import (account, adjustments, customers, endpoints, expand, invoices, meter_events, meters,
+               prices, products, stream, subscription_items, subscriptions, summaries, usage_records,
+               versions)
+from .errors import unknown_url
+
+TABLE = [line.split() for line in """
+POST   /v1/billing/meter_events                          meter_events.create
+GET    /v1/account                                       account.retrieve
+POST   /v1/customers                                     customers.create
+GET    /v1/customers                                     customers.list_all
+GET    /v1/customers/{}                                  customers.retrieve
+POST   /v1/customers/{}                                  customers.update
+DELETE /v1/customers/{}                                  customers.delete
+POST   /v1/products                                      products.create
+GET    /v1/products                                      products.list_all
+GET    /v1/products/{}                                   products.retrieve
+POST   /v1/products/{}                                   products.update
+DELETE /v1/products/{}                                   products.delete
+POST   /v1/prices                                        prices.create
+GET    /v1/prices                                        prices.list_all
+GET    /v1/prices/{}                                     prices.retrieve
+POST   /v1/prices/{}                                     prices.update
+POST   /v1/subscriptions                                 subscriptions.create
+GET    /v1/subscriptions                                 subscriptions.list_all
+GET    /v1/subscriptions/{}                              subscriptions.retrieve
+POST   /v1/subscriptions/{}                              subscriptions.update
+DELETE /v1/subscriptions/{}                              subscriptions.cancel
+POST   /v1/subscription_items                            subscription_items.create
+GET    /v1/subscription_items                            subscription_items.list_all
+GET    /v1/subscription_items/{}                         subscription_items.retrieve
+POST   /v1/subscription_items/{}                         subscription_items.update
+DELETE /v1/subscription_items/{}                         subscription_items.delete
+POST   /v1/subscription_items/{}/usage_records           usage_records.create
+GET    /v1/subscription_items/{}/usage_record_summaries  usage_records.summaries
+POST   /v1/billing/meters                                meters.create
+GET    /v1/billing/meters                                meters.list_all
+GET    /v1/billing/meters/{}                             meters.retrieve
+POST   /v1/billing/meters/{}                             meters.update
+POST   /v1/billing/meters/{}/deactivate                  meters.deactivate
+POST   /v1/billing/meters/{}/reactivate                  meters.reactivate
+GET    /v1/billing/meters/{}/event_summaries             summaries.list_all
+POST   /v1/billing/meter_event_adjustments               adjustments.create
+POST   /v2/billing/meter_events                          meter_events.create_v2
+POST   /v2/billing/meter_event_adjustments               adjustments.create_v2
+POST   /v2/billing/meter_event_session                   stream.open_session
+POST   /v2/billing/meter_event_stream                    stream.create
+GET    /v1/invoices                                      invoices.list_all
+GET    /v1/invoices/{}                                   invoices.retrieve
+GET    /v1/events                                        endpoints.list_events
+GET    /v1/events/{}                                     endpoints.retrieve_event
+GET    /v2/core/events/{}                                endpoints.retrieve_thin_event
+POST   /v1/webhook_endpoints                             endpoints.create
+GET    /v1/webhook_endpoints                             endpoints.list_all
+GET    /v1/webhook_endpoints/{}                          endpoints.retrieve
+POST   /v1/webhook_endpoints/{}                          endpoints.update
+DELETE /v1/webhook_endpoints/{}                          endpoints.delete
+""".strip().splitlines()]
+
+
+def handler_of(name):
+    module, _, function = name.partition(".")
+    return getattr(globals()[module], function)
+
+
+FIXED = {(method, path): handler_of(name) for method, path, name in TABLE if "{}" not in path}
+WITH_ID = {}
+for method, path, name in TABLE:
+    if "{}" in path:
+        WITH_ID[method, tuple(path.split("/"))] = handler_of(name)
+
+
+def find(call):
+    """(handler, ids)"""
+    handler = FIXED.get((call.method, call.path))
+    if handler is not None:
+        return handler, ()
+    parts = [unquote(part) for part in call.path.split("/")]
+    # No path has more than one id, and it stands third or fourth: /v1/customers/{}, /v1/billing/meters/{}.
+    for place in (3, 4):
+        if len(parts) > place and parts[place]:
+            shape = tuple(parts[:place] + ["{}"] + parts[place + 1:])
+            handler = WITH_ID.get((call.method, shape))
+            if handler is not None:
+                return handler, (parts[place],)
+    raise unknown_url(call.method, call.path)
+
+
+def run(world, call):
+    """The answer's bytes."""
+    handler, ids = find(call)
+    result = handler(world, call, *ids)
+    if isinstance(result, bytes):
+        return result           # the hot path makes its own
+    wanted = expand.wanted(call)
+    shown = versions.public(result, call.version, wanted)
+    if wanted:
+        expand.apply(world, shown, wanted, call.version)
+    return json.dumps(shown, indent=2).encode()

@@ -1,0 +1,54 @@
+"""Everything the sandbox knows, in one place, so that a reset is one call."""
+import sys
+
+from .clock import Clock
+from .events import Events
+from .faults import Faults
+from .idempotency import Idempotency
+from .ids import Ids
+from .lanes import Lanes
+from .limiter import Limiter
+from .meter_errors import MeterErrors
+from .requests import Requests
+from .store import Collection
+from .usage import Usage
+from .webhooks import Webhooks
+
+KINDS = ("customer", "product", "price", "subscription", "subscription_item", "billing.meter",
+         "webhook_endpoint", "invoice")
+
+
+class World:
+    def __init__(self, options, loop):
+        self.options, self.loop = options, loop
+        self.webhooks = None
+        self.reset()
+
+    def reset(self):
+        if self.webhooks is not None:
+            self.webhooks.stop()
+        self.clock = Clock()
+        self.ids = Ids(self.options.seed)
+        self.limiter = Limiter(self.options.rate_per_s)
+        self.lanes = Lanes()
+        self.faults = Faults(self.ids.random)
+        self.idempotency = Idempotency(self.clock)
+        self.requests = Requests(self.clock)
+        self.objects = {kind: Collection(kind) for kind in KINDS}
+        self.meters_by_event_name = {}
+        self.subscriptions_by_customer = {}
+        self.deleted_customers = {}
+        self.lookup_keys = {}               # lookup_key -> price
+        self.usage = Usage(self.clock)
+        self.usage_records = {}             # subscription item -> {timestamp: quantity}
+        self.sessions = {}                  # meter event stream token -> expires_at
+        self.events = Events(self)
+        self.webhooks = Webhooks(self)
+        self.meter_errors = MeterErrors(self)
+
+    def of(self, kind):
+        return self.objects[kind]
+
+    def complain(self, text):
+        if self.options.verbose:
+            print("sandbox: " + text, file=sys.stderr, flush=True)
