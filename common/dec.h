@@ -11,7 +11,11 @@
 #define DEC_UNIT      1000000000LL /* one, scaled */
 #define DEC_TEXT_SIZE 48           /* longest text with sign, point and NUL */
 
-typedef __extension__ __int128 dec_int;
+__extension__ typedef __int128 dec_int;
+__extension__ typedef unsigned __int128 dec_uint;
+
+/* 10^38: every scaled value lies between its negative and itself, without reaching either. */
+#define DEC_BOUND ((dec_int)10000000000000000000ULL * (dec_int)10000000000000000000ULL)
 
 struct dec {
     dec_int scaled; /* value * 10^9, |scaled| < 10^38 */
@@ -39,7 +43,8 @@ int dec_cmp(struct dec a, struct dec b); /* -1, 0, 1 */
 bool dec_is_zero(struct dec a);
 struct dec dec_from_i64(int64_t whole);
 
-/* The greatest whole number at or below the value (towards minus infinity), still scaled. */
+/* The greatest whole number at or below the value (towards minus infinity), still scaled. Only for a
+ * value below -(10^29 - 1) does it reach the bound; it is exact there too. */
 struct dec dec_floor(struct dec value);
 /* The whole part if the value is whole and fits, else -1. */
 int dec_to_i64(struct dec value, int64_t *out);
@@ -48,7 +53,7 @@ int dec_to_i64(struct dec value, int64_t *out);
 /* PostgreSQL's binary numeric (src/backend/utils/adt/numeric.c, numeric_recv): int16 ndigits, weight,
  * sign, dscale, then base-10000 digits, all big endian. Returns the length written. */
 size_t dec_to_pg(struct dec value, unsigned char out[DEC_PG_SIZE]);
-/* Returns 0, or -1 for NaN, infinity, more than 38 digits or a malformed value. */
+/* Returns 0, or -1 for NaN, infinity, more digits than numeric(38,9) holds or a malformed value. */
 int dec_from_pg(const unsigned char *data, size_t length, struct dec *out);
 
 #endif

@@ -9,23 +9,23 @@
 #include <stdbool.h>
 
 #define ERR_KINDS(X)                                                                               \
-    X(ERR_NONE, "no error")                                                                        \
-    X(ERR_CONFIG, "a setting is wrong")                                                            \
-    X(ERR_USAGE, "wrong usage")                                                                    \
-    X(ERR_INPUT, "bad input")                                                                      \
-    X(ERR_RANGE, "out of range")                                                                   \
-    X(ERR_TIMEOUT, "no answer in time")                                                            \
-    X(ERR_CONNECT, "cannot connect")                                                               \
-    X(ERR_CLOSED, "connection lost")                                                               \
-    X(ERR_CANCELED, "canceled")                                                                    \
-    X(ERR_REFUSED, "refused by the peer")                                                          \
-    X(ERR_FENCED, "another process owns it")                                                       \
-    X(ERR_SCHEMA, "wrong schema")                                                                  \
-    X(ERR_TLS, "TLS refused")                                                                      \
-    X(ERR_IO, "input/output failed")
+    X(ERR_NONE, "none", "no error")                                                                \
+    X(ERR_CONFIG, "config", "a setting is wrong")                                                  \
+    X(ERR_USAGE, "usage", "wrong usage")                                                           \
+    X(ERR_INPUT, "input", "bad input")                                                             \
+    X(ERR_RANGE, "range", "out of range")                                                          \
+    X(ERR_TIMEOUT, "timeout", "no answer in time")                                                 \
+    X(ERR_CONNECT, "connect", "cannot connect")                                                    \
+    X(ERR_CLOSED, "closed", "connection lost")                                                     \
+    X(ERR_CANCELED, "canceled", "canceled")                                                        \
+    X(ERR_REFUSED, "refused", "refused by the peer")                                               \
+    X(ERR_FENCED, "fenced", "another process owns it")                                             \
+    X(ERR_SCHEMA, "schema", "wrong schema")                                                        \
+    X(ERR_TLS, "tls", "TLS refused")                                                               \
+    X(ERR_IO, "io", "input/output failed")
 
 enum err_kind {
-#define X(kind, text) kind,
+#define X(kind, name, text) kind,
     ERR_KINDS(X)
 #undef X
 };
@@ -39,7 +39,7 @@ struct err {
 };
 
 /* Fill e and return -1, so that `return err_set(e, …)` reads well. retry is set for the kinds that
- * pass by themselves (timeout, connect, closed). */
+ * pass by themselves (timeout, connect, closed); code and sqlstate are cleared. A long text is cut. */
 int err_set(struct err *e, enum err_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

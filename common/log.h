@@ -55,8 +55,9 @@ bool log_repeat_failed(struct log_repeat *r, int64_t now_ms, uint64_t *held);
 /* True once after failures: log the recovery. */
 bool log_repeat_recovered(struct log_repeat *r);
 
-/* Format one line into out, as log_write would (with the trailing newline). Returns its length, cut
- * at size. Pure, for tests. now_ms: Unix milliseconds. */
+/* Format one line into out, as log_write would (with the trailing newline and a NUL behind it). size:
+ * at least 64; what does not fit is cut, and the line is well-formed all the same. Returns its length
+ * without the NUL. Pure, for tests. now_ms: Unix milliseconds. */
 int log_format_line(char *out, int size, enum log_format format, const char *stage,
                     enum log_level level, int64_t now_ms, const char *event,
                     const struct log_field *fields);

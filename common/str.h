@@ -43,7 +43,9 @@ void buf_add_base64(struct buf *b, const void *data, size_t length);
 
 /* Well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms) without NUL. */
 bool str_is_utf8(const char *s, size_t length);
-/* No byte below 0x20 and no 0x7f. */
+/* The bytes of the well-formed UTF-8 character that s starts with, 1 to 4; 0 if there is none. */
+size_t str_utf8_char(const char *s, size_t length);
+/* A byte below 0x20, or 0x7f. */
 bool str_has_control(const char *s, size_t length);
 /* [a-z0-9_]{1,64}: the names of metrics and dimensions. */
 bool str_is_name(const char *s, size_t length);

@@ -1,0 +1,142 @@
+#include "common/conf.h"
+
+#include "common/conf_value.h"
+#include "common/str.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const CONF_LOG_LEVELS[] = {"debug", "info", "warn", "error", NULL};
+const char *const CONF_LOG_FORMATS[] = {"logfmt", "json", NULL};
+
+#define FILE_MAX_BYTES 65536 /* far above any secret; a wrong path may name something endless */
+
+/* An empty variable counts as unset, as container files often can only empty one. */
+static const char *environment(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+static void report(const char *name, const char *value, const struct err *fault)
+{
+    log_error("setting_refused", LOG_STR("setting", name), LOG_STR("value", value),
+              LOG_STR("msg", fault->text));
+}
+
+/* The file's text in *text (malloc'd), without one trailing newline. */
+static int take_file_text(FILE *file, char **text, struct err *e)
+{
+    char *bytes = xmalloc(FILE_MAX_BYTES + 1);
+    size_t length = fread(bytes, 1, FILE_MAX_BYTES + 1, file);
+    int failed = 0;
+    if (ferror(file))
+        failed = err_set(e, ERR_IO, "cannot read the file: %s", strerror(errno));
+    else if (length > FILE_MAX_BYTES)
+        failed = err_set(e, ERR_CONFIG, "the file is larger than %d bytes", FILE_MAX_BYTES);
+    if (!failed && length > 0 && bytes[length - 1] == '\n')
+        length--;
+    if (!failed && length == 0)
+        failed = err_set(e, ERR_CONFIG, "the file is empty");
+    else if (!failed && memchr(bytes, '\0', length))
+        failed = err_set(e, ERR_CONFIG, "the file holds a NUL byte");
+    if (!failed)
+        *text = xstrndup(bytes, length);
+    free(bytes);
+    return failed;
+}
+
+static int read_file(const char *path, char **text, struct err *e)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return err_set(e, ERR_IO, "cannot open the file: %s", strerror(errno));
+    int failed = take_file_text(file, text, e);
+    fclose(file);
+    return failed;
+}
+
+/* The text that X or X_FILE gives in *text (malloc'd; NULL if neither is set). Reports its faults.
+ */
+static int find_text(const struct conf_setting *s, char **text)
+{
+    struct err e;
+    int failed = 0;
+    const char *value = environment(s->name);
+    char *file_name = xasprintf("%s_FILE", s->name);
+    const char *path = conf_has_file(s) ? environment(file_name) : NULL;
+    *text = NULL;
+    if (value && path)
+        failed = err_set(&e, ERR_CONFIG, "%s is set too; set only one of them", s->name);
+    else if (path)
+        failed = read_file(path, text, &e);
+    else if (value)
+        *text = xstrdup(value);
+    if (failed)
+        report(file_name, path, &e);
+    free(file_name);
+    return failed;
+}
+
+static int load_text(const struct conf_setting *s, const char *text, void *config)
+{
+    struct err e;
+    if (conf_value_parse(s, text, config, &e) == 0)
+        return 0;
+    char *shown = s->secret ? xstrdup("***") : s->url ? str_mask_url(text) : xstrdup(text);
+    report(s->name, shown, &e);
+    free(shown);
+    return -1;
+}
+
+static void load_fallback(const struct conf_setting *s, void *config)
+{
+    struct err e;
+    int failed = s->fallback ? conf_value_parse(s, s->fallback, config, &e) : 0;
+    assert(!failed); /* a default outside its own range */
+    (void)failed;
+}
+
+static int load_setting(const struct conf_setting *s, void *config)
+{
+    struct err e;
+    char *text;
+    if (find_text(s, &text))
+        return -1;
+    if (text) {
+        int failed = load_text(s, text, config);
+        free(text);
+        return failed;
+    }
+    if (s->required) {
+        err_set(&e, ERR_CONFIG, "required, but not set%s",
+                conf_has_file(s) ? " (nor its _FILE)" : "");
+        report(s->name, NULL, &e);
+        return -1;
+    }
+    load_fallback(s, config);
+    return 0;
+}
+
+int conf_load(const struct conf_setting *table, void *config)
+{
+    int faults = 0;
+    for (const struct conf_setting *s = table; s->name; s++)
+        if (load_setting(s, config))
+            faults++;
+    return faults ? -1 : 0;
+}
+
+void conf_done(const struct conf_setting *table, void *config)
+{
+    for (const struct conf_setting *s = table; s->name; s++) {
+        if (s->type != CONF_STR && s->type != CONF_LISTEN)
+            continue;
+        char **field = conf_field(s, config);
+        free(*field);
+        *field = NULL;
+    }
+}

@@ -1,0 +1,122 @@
+/* PostgreSQL's binary numeric: four int16, then base-10000 digits ("groups"), all big endian. Group
+ * i counts 10000^(weight - i), so position 0 is the lowest group of the whole part and -1 the first
+ * one behind the point. */
+#include "common/dec.h"
+
+#include <string.h>
+
+#define HEADER_BYTES     8
+#define SIGN_POSITIVE    0x0000
+#define SIGN_NEGATIVE    0x4000 /* others are NaN and the infinities */
+#define DSCALE_MAX       0x3fff
+#define GROUP_BASE       10000
+#define LOWEST_POSITION  (-3) /* holds the ninth decimal and three that are always zero */
+#define HIGHEST_POSITION 7    /* 10^28, for 29 whole digits */
+#define GROUPS_MAX       (HIGHEST_POSITION - LOWEST_POSITION + 1)
+
+static void put_u16(unsigned char *at, unsigned value)
+{
+    at[0] = (unsigned char)(value >> 8);
+    at[1] = (unsigned char)value;
+}
+
+static unsigned get_u16(const unsigned char *at)
+{
+    return (unsigned)at[0] << 8 | at[1];
+}
+
+/* The groups of |value| from the highest position down; all positions, zeros too. */
+static void split_groups(struct dec value, unsigned groups[GROUPS_MAX])
+{
+    dec_uint size = value.scaled < 0 ? -(dec_uint)value.scaled : (dec_uint)value.scaled;
+    groups[GROUPS_MAX - 1] = (unsigned)(size % 10) * 1000;
+    size /= 10;
+    for (int i = GROUPS_MAX - 2; i >= 0; i--) {
+        groups[i] = (unsigned)(size % GROUP_BASE);
+        size /= GROUP_BASE;
+    }
+}
+
+/* Decimals behind the point that the value needs. */
+static unsigned decimals_of(struct dec value)
+{
+    unsigned decimals = DEC_SCALE;
+    for (dec_int rest = value.scaled % DEC_UNIT; decimals > 0 && rest % 10 == 0; rest /= 10)
+        decimals--;
+    return decimals;
+}
+
+size_t dec_to_pg(struct dec value, unsigned char out[DEC_PG_SIZE])
+{
+    unsigned groups[GROUPS_MAX];
+    split_groups(value, groups);
+    int first = 0;
+    int end = GROUPS_MAX;
+    while (end > 0 && groups[end - 1] == 0)
+        end--;
+    while (first < end && groups[first] == 0)
+        first++;
+    int weight = end == 0 ? 0 : HIGHEST_POSITION - first;
+    put_u16(out, (unsigned)(end - first));
+    put_u16(out + 2, (unsigned)weight);
+    put_u16(out + 4, value.scaled < 0 ? SIGN_NEGATIVE : SIGN_POSITIVE);
+    put_u16(out + 6, decimals_of(value));
+    unsigned char *at = out + HEADER_BYTES;
+    for (int i = first; i < end; i++, at += 2)
+        put_u16(at, groups[i]);
+    return (size_t)(at - out);
+}
+
+/* 10^9 * 10000^position, for positions down to -2. */
+static dec_int unit_of_position(int position)
+{
+    dec_int unit = 10;
+    for (int p = LOWEST_POSITION + 1; p < position; p++)
+        unit *= GROUP_BASE;
+    return unit;
+}
+
+/* Adds one group's part to *scaled. Returns -1 if it has no place in numeric(38,9). */
+static int add_group(unsigned group, int position, dec_int *scaled)
+{
+    dec_int part;
+    if (group == 0)
+        return 0;
+    if (position > HIGHEST_POSITION || position < LOWEST_POSITION)
+        return -1;
+    if (position == LOWEST_POSITION) {
+        part = (dec_int)(group / 1000);
+        if (group % 1000)
+            return -1;
+    } else if (__builtin_mul_overflow((dec_int)group, unit_of_position(position), &part)) {
+        return -1;
+    }
+    return __builtin_add_overflow(*scaled, part, scaled) ? -1 : 0;
+}
+
+static bool header_is_valid(const unsigned char *data, size_t length)
+{
+    if (length < HEADER_BYTES)
+        return false;
+    unsigned sign = get_u16(data + 4);
+    return length == HEADER_BYTES + 2 * (size_t)get_u16(data) &&
+           (sign == SIGN_POSITIVE || sign == SIGN_NEGATIVE) && get_u16(data + 6) <= DSCALE_MAX;
+}
+
+int dec_from_pg(const unsigned char *data, size_t length, struct dec *out)
+{
+    if (!header_is_valid(data, length))
+        return -1;
+    int count = (int)get_u16(data);
+    int weight = (int16_t)get_u16(data + 2);
+    dec_int scaled = 0;
+    for (int i = 0; i < count; i++) {
+        unsigned group = get_u16(data + HEADER_BYTES + 2 * i);
+        if (group >= GROUP_BASE || add_group(group, weight - i, &scaled))
+            return -1;
+    }
+    if (scaled >= DEC_BOUND)
+        return -1;
+    out->scaled = get_u16(data + 4) == SIGN_NEGATIVE ? -scaled : scaled;
+    return 0;
+}
