@@ -50,6 +50,7 @@
 #define SCHEMA_VERSION 6
 
 /* SQLSTATEs that our functions raise. */
-#define SQLSTATE_FENCED "ML001"
+#define SQLSTATE_FENCED          "ML001"
+#define SQLSTATE_PERIODS_CHANGED "ML002"
 
 #endif

@@ -14,7 +14,7 @@ CREATE TABLE stream_positions (
     conflicts   bigint NOT NULL DEFAULT 0,
     lost        bigint NOT NULL DEFAULT 0,     -- entries that Redis or PostgreSQL lost, as far as was seen
     added_seen  numeric(20) NOT NULL DEFAULT 0, -- entries-added when last looked at
-    batches     bigint NOT NULL DEFAULT 0,     -- batches committed, all epochs; numbers them
+    batches     bigint NOT NULL DEFAULT 0,     -- batches committed, all epochs
     updated_at  timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
@@ -34,6 +34,10 @@ CREATE TABLE stream_epochs (
     PRIMARY KEY (stream, epoch)
 );
 
+-- Numbers batches. Not from stream_positions: two aggregators that dispute a stream must not wait for
+-- each other on one number.
+CREATE SEQUENCE usage_batch;
+
 -- 16 slices a batch, so that one tenant's events are found without reading all of it.
 -- The same number as the aggregator computes: SHA-256, first byte, low four bits.
 CREATE FUNCTION tenant_slice(tenant text) RETURNS smallint
@@ -46,7 +50,7 @@ CREATE TABLE usage_batches (
     day          date NOT NULL,             -- UTC day of the commit
     stream       text NOT NULL,
     epoch        integer NOT NULL,
-    batch        bigint NOT NULL,           -- stream_positions.batches
+    batch        bigint NOT NULL,           -- from usage_batch, rising within a stream
     slice        smallint NOT NULL,
     events       integer NOT NULL CHECK (events > 0),
     occurred_min timestamptz NOT NULL,
@@ -127,7 +131,7 @@ CREATE TABLE usage_aggregates (
     quantity_max  numeric(38,9) NOT NULL,
     quantity_last numeric(38,9) NOT NULL,
     last_ms       bigint NOT NULL,          -- when the last one was used, Unix ms; then …
-    last_entry    text NOT NULL,            -- … its entry id, zero-padded so that text order is its order
+    last_entry    bytea NOT NULL,           -- … its entry id: both halves big endian, so that order is order
     PRIMARY KEY (tenant, metric, minute_at, dimensions)
 ) WITH (fillfactor = 70);
 
@@ -142,14 +146,15 @@ CREATE TABLE usage_totals (
     quantity     numeric(38,9) NOT NULL,
     version      bigint NOT NULL,
     last_ms      bigint NOT NULL,           -- as in usage_aggregates
-    last_entry   text NOT NULL,
+    last_entry   bytea NOT NULL,
     updated_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, metric, period_start)
 ) WITH (fillfactor = 70);
 CREATE INDEX usage_totals_period_end ON usage_totals (period_end);
 
 -- The fence. Moves a stream's position and books the batch's outcome, or raises ML001 if the caller
--- does not own the stream any more or the position is not where it thought. Returns the batch's number.
+-- does not own the stream any more or the position is not where it thought. Returns how many
+-- batches the stream has.
 CREATE FUNCTION advance_stream(p_stream text, p_epoch integer, p_owner text, p_old_id text,
                                p_new_id text, p_counted bigint, p_duplicates bigint,
                                p_rejected bigint, p_conflicts bigint, p_added numeric)

@@ -203,6 +203,17 @@ BEGIN
      GROUP BY m.metric, m.aggregation, n.period_start, n.period_end;
 END $$;
 
+-- For a writer of totals: keeps periods from changing until the transaction ends, and raises ML002 if they
+-- have changed since the version that the caller worked with.
+CREATE FUNCTION hold_billing_periods(p_version bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtext('meterline periods'));
+    IF (SELECT value FROM ledger_state WHERE name = 'periods_version') <> p_version THEN
+        RAISE EXCEPTION 'billing periods have changed' USING ERRCODE = 'ML002';
+    END IF;
+END $$;
+
 CREATE TABLE webhook_events (
     event_id        text PRIMARY KEY,
     type            text NOT NULL,

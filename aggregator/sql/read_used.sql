@@ -1,0 +1,7 @@
+-- Usage of the current periods of some tenants, for the quota cache.
+-- $1 text[] tenants
+SELECT t.tenant, t.metric, t.quantity::text, t.version, t.period_end
+  FROM unnest($1::text[]) AS k (tenant)
+  JOIN usage_totals t USING (tenant)
+ WHERE t.period_start <= now() AND t.period_end > now()
+ ORDER BY t.tenant
