@@ -1,0 +1,166 @@
+"""Stripe's official clients work against the sandbox, unmodified."""
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+import stripe
+
+from sandbox.client import Sandbox, wait_for
+from sandbox.receiver import Receiver
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+NODE_FOLDER = os.path.join(ROOT, "build", "node")
+NODE_CLIENT = "stripe@23.1.0"
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox.start(rate_per_s=0, webhook_retry_ms="20,20,20") as sandbox:
+        stripe.api_base, stripe.api_key = sandbox.url, "sk_test_python"
+        stripe.max_network_retries = 0
+        stripe.default_http_client = stripe.http_client.RequestsClient()
+        yield sandbox
+
+
+def new_price():
+    product = stripe.Product.create(id="prod_calls", name="Calls")
+    return stripe.Price.create(currency="usd", unit_amount=500, product=product.id,
+                               recurring={"interval": "month"}, lookup_key="calls")
+
+
+def test_customer_and_subscription(sandbox):
+    """What is created can be read, changed, listed and canceled."""
+    price = new_price()
+    customer = stripe.Customer.create(email="a@b.c", metadata={"tenant": "acme"})
+    sub = stripe.Subscription.create(customer=customer.id, items=[{"price": price.id}],
+                                     metadata={"tenant": "acme"})
+    assert sub.status == "active" and sub["items"].data[0].price.id == price.id
+    assert sub["items"].data[0].current_period_end > sub.created
+    found = stripe.Subscription.list(customer=customer.id, expand=["data.customer"])
+    assert [s.customer.email for s in found] == ["a@b.c"]
+    assert stripe.Price.list(lookup_keys=["calls"]).data[0].id == price.id
+    stripe.Customer.modify(customer.id, metadata={"tenant": "", "size": "2"})
+    assert stripe.Customer.retrieve(customer.id).metadata.to_dict() == {"size": "2"}
+    assert stripe.Subscription.delete(sub.id).status == "canceled"
+    assert stripe.Subscription.list(customer=customer.id).data == []
+    assert stripe.Customer.delete(customer.id).deleted
+
+
+def test_legacy_version_has_the_old_shape(sandbox):
+    """Up to acacia the period stands on the subscription, and usage records are taken."""
+    product = stripe.Product.create(name="Calls")
+    version = {"stripe_version": "2024-06-20"}
+    price = stripe.Price.create(currency="usd", unit_amount=1, product=product.id, recurring={
+        "interval": "month", "usage_type": "metered"}, **version)
+    customer = stripe.Customer.create()
+    sub = stripe.Subscription.create(customer=customer.id, items=[{"price": price.id}], **version)
+    item = sub["items"].data[0]
+    assert sub.current_period_end > sub.created and "current_period_end" not in item
+    record = stripe.SubscriptionItem.create_usage_record(item.id, quantity=7, action="set",
+                                                         timestamp="now", **version)
+    assert record.quantity == 7
+    rows = stripe.SubscriptionItem.list_usage_record_summaries(item.id, **version)
+    assert rows.data[0].total_usage == 7
+
+
+def test_auto_paging(sandbox):
+    """Forwards and backwards, every object comes once."""
+    made = [stripe.Customer.create(name="c%d" % i).id for i in range(25)]
+    listed = [c.id for c in stripe.Customer.list(limit=10).auto_paging_iter()]
+    assert listed == made[::-1]
+    oldest = stripe.Customer.list(limit=10, ending_before=made[0])
+    assert [c.id for c in oldest.auto_paging_iter()] == made[1:]
+
+
+def test_one_key_makes_one_object(sandbox):
+    """Two calls with one key are one customer; other parameters are refused."""
+    first = stripe.Customer.create(name="one", idempotency_key="key-1")
+    again = stripe.Customer.create(name="one", idempotency_key="key-1")
+    assert first.id == again.id and len(stripe.Customer.list().data) == 1
+    assert again.last_response.headers["Idempotent-Replayed"] == "true"
+    with pytest.raises(stripe.error.IdempotencyError):
+        stripe.Customer.create(name="two", idempotency_key="key-1")
+
+
+def test_lost_answer_is_retried_once(sandbox):
+    """The answer got lost after the work was done: the client's own retry finds the same object."""
+    sandbox.fault("drop_after_apply", method="POST", path="/v1/customers", times=1)
+    stripe.max_network_retries = 2
+    customer = stripe.Customer.create(name="one")
+    assert [c.id for c in stripe.Customer.list().data] == [customer.id]
+    posts = [r for r in sandbox.requests("/v1/customers") if r["method"] == "POST"]
+    assert len(posts) == 2 and posts[0]["body"] == posts[1]["body"]
+    assert posts[0]["status"] is None and posts[1]["status"] == 200
+    assert len({r["headers"]["idempotency-key"] for r in posts}) == 1
+
+
+def test_errors_become_the_right_classes(sandbox):
+    with pytest.raises(stripe.error.InvalidRequestError) as info:
+        stripe.Customer.retrieve("cus_nobody")
+    assert info.value.code == "resource_missing" and info.value.http_status == 404
+    assert info.value.request_id.startswith("req_")
+    with pytest.raises(stripe.error.AuthenticationError):
+        stripe.Customer.list(api_key="sk_live_x")
+    sandbox.fault("status", path="/v1/customers", status=429, times=1)
+    with pytest.raises(stripe.error.RateLimitError):
+        stripe.Customer.list()
+    sandbox.fault("status", path="/v1/customers", status=502, body="<html>bad gateway</html>", times=1)
+    with pytest.raises(stripe.error.APIError):
+        stripe.Customer.list()
+
+
+def test_webhook_is_signed(sandbox):
+    """construct_event takes what the sandbox sends, and nothing that was touched on its way."""
+    with Receiver() as receiver:
+        endpoint = stripe.WebhookEndpoint.create(url=receiver.url, enabled_events=["customer.created"])
+        customer = stripe.Customer.create(name="one")
+        got = receiver.wait()[0]
+        event = stripe.Webhook.construct_event(got.body, got.headers["Stripe-Signature"],
+                                               endpoint.secret)
+        assert event.type == "customer.created" and event.data.object.id == customer.id
+        with pytest.raises(stripe.error.SignatureVerificationError):
+            stripe.Webhook.construct_event(got.body + b" ", got.headers["Stripe-Signature"],
+                                           endpoint.secret)
+        wait_for(lambda: stripe.Event.retrieve(event.id).pending_webhooks == 0)
+        assert "secret" not in stripe.WebhookEndpoint.retrieve(endpoint.id)
+
+
+def node_client():
+    """The folder that holds npm's stripe, installed once under build/."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            pytest.skip(program + " is not installed")
+    manifest = os.path.join(NODE_FOLDER, "node_modules", "stripe", "package.json")
+    if os.path.exists(manifest):
+        with open(manifest) as f:
+            if "stripe@" + json.load(f)["version"] == NODE_CLIENT:
+                return NODE_FOLDER
+    os.makedirs(NODE_FOLDER, exist_ok=True)
+    command = ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", NODE_FOLDER,
+               NODE_CLIENT]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm install did not end in time")
+    if done.returncode != 0:
+        pytest.skip("npm install failed: " + done.stderr.strip()[-300:])
+    return NODE_FOLDER
+
+
+def test_node_client(sandbox):
+    """npm's stripe: objects, meter events in all three ways, summaries, paging, webhooks."""
+    script = os.path.join(ROOT, "tests", "sandbox", "node", "check.mjs")
+    done = subprocess.run(["node", script, node_client(), sandbox.host, str(sandbox.port)],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen == {
+        "tiers": [[100, "0"], [None, "0.25"]],
+        "status": "active", "period_on_item": True, "found": [True],
+        "duplicate": ["StripeInvalidRequestError", 400, "An event already exists with identifier two."],
+        "summaries": [43], "paged": 25,
+        "webhook": ["customer.subscription.created", True],
+        "tampered": "StripeSignatureVerificationError",
+        "report": ["v1.billing.meter.error_report_triggered", "meter_event_customer_not_found", "lost"]}
