@@ -1,0 +1,110 @@
+/* One batch in memory, from entries to what the ledger writes. No I/O:
+ *
+ *     batch_begin -> parse, hash, probe; then ask the ledger about batch->candidates
+ *     batch_confirm for each stored row that the ledger found
+ *     batch_settle -> fates, columns, minute rows
+ *     batch_commit after COMMIT, or batch_abort
+ *
+ * A repeated id is judged against the stored event first, then against the first one of this batch. */
+#ifndef METERLINE_BATCH_H
+#define METERLINE_BATCH_H
+
+#include "aggregator/columns.h"
+#include "aggregator/dedupe.h"
+#include "aggregator/entries.h"
+#include "aggregator/event.h"
+#include "aggregator/tally.h"
+#include "common/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum fate { FATE_NEW, FATE_COUNTED, FATE_DUPLICATE, FATE_CONFLICT };
+
+struct item {
+    struct event event;
+    struct dedupe_hash hash;
+    enum fate fate;
+    int64_t first;   /* number of the item of this batch with the same key, or -1 */
+    bool old;        /* its time of use lies before the deduplication window */
+};
+
+/* A stored row that may hold an item's key. */
+struct candidate {
+    uint32_t item;
+    int32_t day;
+    int64_t batch;
+    uint32_t slice;
+    uint32_t row; /* within the slice, from 0 */
+};
+
+/* An entry that is not counted and is kept with its reason. */
+struct rejection {
+    uint32_t entry; /* index into entries */
+    const char *reason;
+    struct text tenant;
+    char detail[160];
+};
+
+/* A stored row as the ledger read it; texts borrowed. */
+struct stored_row {
+    struct text tenant;
+    struct text metric;
+    struct text id; /* NULL data: it had none of its own */
+    uint64_t ms;
+    uint64_t seq;
+    struct dec quantity;
+    struct text fields; /* "{}" when none */
+};
+
+struct batch {
+    const struct catalog *catalog; /* borrowed, until the batch has ended */
+    const struct entries *entries; /* borrowed, likewise */
+    struct dedupe *dedupe;
+    struct event_parser parser;
+    struct tenants tenants;
+    uint32_t from; /* entries[from … to - 1] are this batch */
+    uint32_t to;
+
+    struct item *items;
+    uint32_t items_count;
+    uint32_t items_capacity;
+    struct candidate *candidates;
+    uint32_t candidates_count;
+    uint32_t candidates_capacity;
+    uint32_t old_count; /* items that are old */
+    struct rejection *rejections; /* conflicts too */
+    uint32_t rejections_count;
+    uint32_t rejections_capacity;
+
+    int64_t counted;
+    int64_t duplicates;
+    int64_t rejected;
+    int64_t conflicts;
+    uint32_t slice_counts[SLICES];
+    struct slice_columns slices[SLICES];
+    struct tally tally;
+    struct minute_columns minutes;
+};
+
+/* key: 16 random bytes of this process. stream: static. */
+void batch_init(struct batch *b, const char *stream, int shard, int shards,
+                const unsigned char key[16]);
+void batch_done(struct batch *b);
+
+/* Parse entries[from … to - 1] and look for repeated keys. Events used before window_start_ms are old:
+ * the ledger must be asked for them too. refuse: NULL, or why the one entry (to = from + 1) is rejected
+ * as `refused` unseen. */
+void batch_begin(struct batch *b, const struct catalog *catalog, struct dedupe *dedupe,
+                 const struct entries *entries, uint32_t from, uint32_t to,
+                 int64_t window_start_ms, const char *refuse);
+/* The ledger's answer for an item: it may be the same key or not, which is compared here. */
+void batch_confirm(struct batch *b, uint32_t item, const struct stored_row *row);
+/* Decide every fate and fill columns and minute rows (sorted). */
+void batch_settle(struct batch *b);
+/* COMMIT came back. stored: batch_id, committed_ms, day and epoch are set by the caller. */
+void batch_commit(struct batch *b, struct dedupe_batch *stored);
+/* Nothing was written, or nobody knows. */
+void batch_abort(struct batch *b);
+
+#endif

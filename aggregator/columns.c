@@ -1,0 +1,184 @@
+#include "aggregator/columns.h"
+
+#include "common/clock.h"
+
+void entry_key(uint64_t ms, uint64_t seq, unsigned char out[16])
+{
+    for (int i = 0; i < 8; i++) {
+        out[i] = (unsigned char)(ms >> (56 - 8 * i));
+        out[8 + i] = (unsigned char)(seq >> (56 - 8 * i));
+    }
+}
+
+void slice_columns_init(struct slice_columns *c)
+{
+    *c = (struct slice_columns){.events = 0};
+    pg_array_init(&c->entry_ms, PG_INT8);
+    pg_array_init(&c->entry_seq, PG_INT8);
+    pg_array_init(&c->tenants, PG_TEXT);
+    pg_array_init(&c->metrics, PG_TEXT);
+    pg_array_init(&c->ids_uuid, PG_UUID);
+    pg_array_init(&c->ids_text, PG_TEXT);
+    pg_array_init(&c->quantities, PG_NUMERIC);
+    pg_array_init(&c->occurred_ms, PG_INT8);
+    pg_array_init(&c->fields, PG_TEXT);
+}
+
+static struct pg_array *const *slice_arrays(struct slice_columns *c, struct pg_array *out[9])
+{
+    out[0] = &c->entry_ms;
+    out[1] = &c->entry_seq;
+    out[2] = &c->tenants;
+    out[3] = &c->metrics;
+    out[4] = &c->ids_uuid;
+    out[5] = &c->ids_text;
+    out[6] = &c->quantities;
+    out[7] = &c->occurred_ms;
+    out[8] = &c->fields;
+    return out;
+}
+
+void slice_columns_done(struct slice_columns *c)
+{
+    struct pg_array *arrays[9];
+
+    slice_arrays(c, arrays);
+    for (int i = 0; i < 9; i++)
+        pg_array_done(arrays[i]);
+}
+
+void slice_columns_clear(struct slice_columns *c)
+{
+    struct pg_array *arrays[9];
+
+    slice_arrays(c, arrays);
+    for (int i = 0; i < 9; i++)
+        pg_array_clear(arrays[i]);
+    c->events = 0;
+    c->has_uuid = c->has_text = c->has_fields = false;
+}
+
+static void add_id(struct slice_columns *c, const struct event *event)
+{
+    unsigned char uuid[16];
+
+    if (event->domain == ID_GIVEN && uuid_parse(event->id.data, event->id.length, uuid) == 0) {
+        pg_array_add(&c->ids_uuid, uuid, sizeof uuid);
+        pg_array_add_null(&c->ids_text);
+        c->has_uuid = true;
+        return;
+    }
+    pg_array_add_null(&c->ids_uuid);
+    if (event->domain == ID_GIVEN) {
+        pg_array_add(&c->ids_text, event->id.data, event->id.length);
+        c->has_text = true;
+    } else {
+        pg_array_add_null(&c->ids_text);
+    }
+}
+
+void slice_columns_add(struct slice_columns *c, const struct catalog *catalog,
+                       const struct event *event)
+{
+    if (c->events == 0 || event->occurred_ms < c->occurred_min_ms)
+        c->occurred_min_ms = event->occurred_ms;
+    if (c->events == 0 || event->occurred_ms > c->occurred_max_ms)
+        c->occurred_max_ms = event->occurred_ms;
+    c->events++;
+    pg_array_add_i64(&c->entry_ms, (int64_t)event->ms);
+    pg_array_add_i64(&c->entry_seq, (int64_t)event->seq);
+    pg_array_add(&c->tenants, event->tenant->name.data, event->tenant->name.length);
+    pg_array_add_text(&c->metrics, catalog->metrics[event->metric].name);
+    add_id(c, event);
+    pg_array_add_dec(&c->quantities, event->quantity);
+    pg_array_add_i64(&c->occurred_ms, event->occurred_ms);
+    if (event->fields_json.length > 2) {
+        pg_array_add(&c->fields, event->fields_json.data, event->fields_json.length);
+        c->has_fields = true;
+    } else {
+        pg_array_add_null(&c->fields);
+    }
+}
+
+static void put_time(unsigned char out[8], int64_t unix_ms)
+{
+    uint64_t us = (uint64_t)clock_unix_ms_to_pg_us(unix_ms);
+
+    for (int i = 0; i < 8; i++)
+        out[i] = (unsigned char)(us >> (56 - 8 * i));
+}
+
+static void bind_optional(struct pg_statement *s, struct pg_array *a, bool present)
+{
+    if (present)
+        pg_add_array(s, a);
+    else
+        pg_add_text(s, NULL);
+}
+
+void slice_columns_bind(struct slice_columns *c, struct pg_statement *s, unsigned char times[16])
+{
+    put_time(times, c->occurred_min_ms);
+    put_time(times + 8, c->occurred_max_ms);
+    pg_add_binary(s, PG_TIMESTAMPTZ, times, 8);
+    pg_add_binary(s, PG_TIMESTAMPTZ, times + 8, 8);
+    pg_add_array(s, &c->entry_ms);
+    pg_add_array(s, &c->entry_seq);
+    pg_add_array(s, &c->tenants);
+    pg_add_array(s, &c->metrics);
+    bind_optional(s, &c->ids_uuid, c->has_uuid);
+    bind_optional(s, &c->ids_text, c->has_text);
+    pg_add_array(s, &c->quantities);
+    pg_add_array(s, &c->occurred_ms);
+    bind_optional(s, &c->fields, c->has_fields);
+}
+
+void minute_columns_init(struct minute_columns *c)
+{
+    static const unsigned types[MINUTE_COLUMNS] = {
+        PG_TEXT,    PG_TEXT,    PG_TEXT,    PG_TIMESTAMPTZ, PG_INT8, PG_NUMERIC,
+        PG_NUMERIC, PG_NUMERIC, PG_NUMERIC, PG_INT8,        PG_BYTEA};
+
+    for (int i = 0; i < MINUTE_COLUMNS; i++)
+        pg_array_init(&c->columns[i], types[i]);
+}
+
+void minute_columns_done(struct minute_columns *c)
+{
+    for (int i = 0; i < MINUTE_COLUMNS; i++)
+        pg_array_done(&c->columns[i]);
+}
+
+static void add_minute(struct pg_array *a, const struct catalog *catalog,
+                       const struct tally_row *row)
+{
+    unsigned char key[16];
+
+    entry_key(row->last_ms, row->last_seq, key);
+    pg_array_add(&a[0], row->tenant->name.data, row->tenant->name.length);
+    pg_array_add_text(&a[1], catalog->metrics[row->metric].name);
+    pg_array_add(&a[2], row->dims_json.data, row->dims_json.length);
+    pg_array_add_time_ms(&a[3], row->minute_ms);
+    pg_array_add_i64(&a[4], row->events);
+    pg_array_add_dec(&a[5], row->sum);
+    pg_array_add_dec(&a[6], row->min);
+    pg_array_add_dec(&a[7], row->max);
+    pg_array_add_dec(&a[8], row->last);
+    pg_array_add_i64(&a[9], row->last_occurred_ms);
+    pg_array_add(&a[10], key, sizeof key);
+}
+
+void minute_columns_fill(struct minute_columns *c, const struct catalog *catalog,
+                         const struct tally *tally)
+{
+    for (int i = 0; i < MINUTE_COLUMNS; i++)
+        pg_array_clear(&c->columns[i]);
+    for (uint32_t i = 0; i < tally->count; i++)
+        add_minute(c->columns, catalog, &tally->rows[i]);
+}
+
+void minute_columns_bind(struct minute_columns *c, struct pg_statement *s)
+{
+    for (int i = 0; i < MINUTE_COLUMNS; i++)
+        pg_add_array(s, &c->columns[i]);
+}

@@ -1,0 +1,55 @@
+/* Batches as PostgreSQL takes them: parallel arrays in binary. */
+#ifndef METERLINE_COLUMNS_H
+#define METERLINE_COLUMNS_H
+
+#include "aggregator/catalog.h"
+#include "aggregator/event.h"
+#include "aggregator/tally.h"
+#include "common/pg.h"
+#include "common/pg_array.h"
+
+#include <stdint.h>
+
+/* Raw events of one slice. */
+struct slice_columns {
+    uint32_t events;
+    int64_t occurred_min_ms;
+    int64_t occurred_max_ms;
+    struct pg_array entry_ms;
+    struct pg_array entry_seq;
+    struct pg_array tenants;
+    struct pg_array metrics;
+    struct pg_array ids_uuid;
+    struct pg_array ids_text;
+    struct pg_array quantities;
+    struct pg_array occurred_ms;
+    struct pg_array fields;
+    bool has_uuid; /* an array that would hold only NULLs is sent as NULL */
+    bool has_text;
+    bool has_fields;
+};
+
+void slice_columns_init(struct slice_columns *c);
+void slice_columns_done(struct slice_columns *c);
+void slice_columns_clear(struct slice_columns *c);
+void slice_columns_add(struct slice_columns *c, const struct catalog *catalog,
+                       const struct event *event);
+/* Append the parameters of INSERT_SLICE from occurred_min on ($6 to $16). times: 16 bytes that live
+ * until pg_run. */
+void slice_columns_bind(struct slice_columns *c, struct pg_statement *s, unsigned char times[16]);
+
+/* Minute rows, $1 to $11 of ADD_MINUTES. */
+enum { MINUTE_COLUMNS = 11 };
+struct minute_columns {
+    struct pg_array columns[MINUTE_COLUMNS];
+};
+void minute_columns_init(struct minute_columns *c);
+void minute_columns_done(struct minute_columns *c);
+void minute_columns_fill(struct minute_columns *c, const struct catalog *catalog,
+                         const struct tally *tally);
+void minute_columns_bind(struct minute_columns *c, struct pg_statement *s);
+
+/* The 16 bytes that order entries: both halves big endian. */
+void entry_key(uint64_t ms, uint64_t seq, unsigned char out[16]);
+
+#endif
