@@ -49,13 +49,13 @@ static bool split_text(const char *text, size_t length, size_t max_whole, struct
     out->negative = length > 0 && *text == '-';
     out->whole = text + out->negative;
     out->whole_digits = count_digits(out->whole, end);
-    out->fraction = out->whole + out->whole_digits + 1;
+    out->fraction = out->whole + out->whole_digits;
     out->fraction_digits = 0;
     if (out->whole_digits < 1 || out->whole_digits > max_whole)
         return false;
-    if (out->fraction - 1 == end)
+    if (out->fraction == end)
         return true;
-    if (out->fraction[-1] != '.')
+    if (*out->fraction++ != '.')
         return false;
     out->fraction_digits = count_digits(out->fraction, end);
     return out->fraction_digits >= 1 && out->fraction_digits <= DEC_SCALE &&

@@ -10,6 +10,7 @@
 #define SIGN_NEGATIVE    0x4000 /* others are NaN and the infinities */
 #define DSCALE_MAX       0x3fff
 #define GROUP_BASE       10000
+#define FOUR_GROUPS      10000000000000000ULL
 #define LOWEST_POSITION  (-3) /* holds the ninth decimal and three that are always zero */
 #define HIGHEST_POSITION 7    /* 10^28, for 29 whole digits */
 #define GROUPS_MAX       (HIGHEST_POSITION - LOWEST_POSITION + 1)
@@ -25,23 +26,32 @@ static unsigned get_u16(const unsigned char *at)
     return (unsigned)at[0] << 8 | at[1];
 }
 
-/* The groups of |value| from the highest position down; all positions, zeros too. */
-static void split_groups(struct dec value, unsigned groups[GROUPS_MAX])
+/* The four lowest groups of value, highest first. */
+static void split_four(uint64_t value, unsigned groups[4])
 {
-    dec_uint size = value.scaled < 0 ? -(dec_uint)value.scaled : (dec_uint)value.scaled;
-    groups[GROUPS_MAX - 1] = (unsigned)(size % 10) * 1000;
-    size /= 10;
-    for (int i = GROUPS_MAX - 2; i >= 0; i--) {
-        groups[i] = (unsigned)(size % GROUP_BASE);
-        size /= GROUP_BASE;
+    for (int i = 3; i >= 0; i--) {
+        groups[i] = (unsigned)(value % GROUP_BASE);
+        value /= GROUP_BASE;
     }
 }
 
-/* Decimals behind the point that the value needs. */
-static unsigned decimals_of(struct dec value)
+/* Groups of all positions, zeros too. Divisions of 128 bits are slow, so there is just one, and a
+ * second one for values that few have. */
+static void split_groups(dec_uint whole, unsigned fraction, unsigned groups[GROUPS_MAX])
 {
-    unsigned decimals = DEC_SCALE;
-    for (dec_int rest = value.scaled % DEC_UNIT; decimals > 0 && rest % 10 == 0; rest /= 10)
+    dec_uint high = whole < FOUR_GROUPS ? 0 : whole / FOUR_GROUPS;
+    split_four((uint64_t)high, groups);
+    split_four((uint64_t)(whole - high * FOUR_GROUPS), groups + 4);
+    groups[8] = fraction / 100000;
+    groups[9] = fraction / 10 % GROUP_BASE;
+    groups[10] = fraction % 10 * 1000;
+}
+
+/* Decimals behind the point that the value needs. */
+static unsigned decimals_of(unsigned fraction)
+{
+    unsigned decimals = fraction ? DEC_SCALE : 0;
+    for (; fraction && fraction % 10 == 0; fraction /= 10)
         decimals--;
     return decimals;
 }
@@ -49,7 +59,10 @@ static unsigned decimals_of(struct dec value)
 size_t dec_to_pg(struct dec value, unsigned char out[DEC_PG_SIZE])
 {
     unsigned groups[GROUPS_MAX];
-    split_groups(value, groups);
+    dec_uint size = value.scaled < 0 ? -(dec_uint)value.scaled : (dec_uint)value.scaled;
+    dec_uint whole = size / DEC_UNIT;
+    unsigned fraction = (unsigned)(size - whole * DEC_UNIT);
+    split_groups(whole, fraction, groups);
     int first = 0;
     int end = GROUPS_MAX;
     while (end > 0 && groups[end - 1] == 0)
@@ -60,7 +73,7 @@ size_t dec_to_pg(struct dec value, unsigned char out[DEC_PG_SIZE])
     put_u16(out, (unsigned)(end - first));
     put_u16(out + 2, (unsigned)weight);
     put_u16(out + 4, value.scaled < 0 ? SIGN_NEGATIVE : SIGN_POSITIVE);
-    put_u16(out + 6, decimals_of(value));
+    put_u16(out + 6, decimals_of(fraction));
     unsigned char *at = out + HEADER_BYTES;
     for (int i = first; i < end; i++, at += 2)
         put_u16(at, groups[i]);
