@@ -1,0 +1,81 @@
+/* One gauge and one log_repeat for each peer. The gauge is 1 while at least one connection works: a
+ * single connection that is made anew does not mean that the peer is away. */
+#include "common/peer.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/metrics.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CLOCK_OFFSET_WARN_MS = 2000, LABEL_SIZE = 32 };
+
+struct peer {
+    const char *name;
+    int links_up; /* connections that work */
+    struct log_repeat losses;
+};
+
+static struct peer PEERS[] = {{.name = PEER_REDIS}, {.name = PEER_POSTGRES}};
+
+static struct peer *find_peer(const char *name)
+{
+    for (size_t i = 0; i < sizeof PEERS / sizeof *PEERS; i++)
+        if (strcmp(PEERS[i].name, name) == 0)
+            return &PEERS[i];
+    assert(!"a peer that is not in the table");
+    return NULL;
+}
+
+static void set_gauge(const char *peer, const char *name, const char *help, enum metric_unit unit,
+                      int64_t value)
+{
+    char label[LABEL_SIZE];
+    (void)snprintf(label, sizeof label, "peer=\"%s\"", peer);
+    metric_set(metric_get(name, label, help, METRIC_GAUGE, unit), value);
+}
+
+static void count_link(struct peer_link *l, bool up)
+{
+    struct peer *p = find_peer(l->peer);
+    p->links_up += (int)up - (int)l->up;
+    l->up = up;
+    set_gauge(l->peer, "meterline_peer_up", "1 while the peer can be reached", METRIC_PLAIN,
+              p->links_up > 0);
+}
+
+void peer_link_up(struct peer_link *l)
+{
+    count_link(l, true);
+    if (log_repeat_recovered(&find_peer(l->peer)->losses))
+        log_info("peer_back", LOG_STR("peer", l->peer));
+}
+
+void peer_link_lost(struct peer_link *l, const struct err *error, uint64_t wait_ms)
+{
+    count_link(l, false);
+    uint64_t held = 0;
+    if (!log_repeat_failed(&find_peer(l->peer)->losses, clock_monotonic_ms(), &held))
+        return;
+    if (held == 0)
+        log_warn("peer_lost", LOG_STR("peer", l->peer), LOG_U64("wait_ms", wait_ms),
+                 LOG_ERR(error));
+    else
+        log_warn("peer_lost", LOG_STR("peer", l->peer), LOG_U64("wait_ms", wait_ms),
+                 LOG_U64("held_back", held), LOG_ERR(error));
+}
+
+void peer_link_closed(struct peer_link *l)
+{
+    count_link(l, false);
+}
+
+void peer_measured_clock(const char *peer, int64_t offset_ms)
+{
+    set_gauge(peer, "meterline_clock_offset_seconds", "the peer's clock minus ours",
+              METRIC_MS_AS_SECONDS, offset_ms);
+    if (offset_ms > CLOCK_OFFSET_WARN_MS || offset_ms < -CLOCK_OFFSET_WARN_MS)
+        log_warn("clock_differed", LOG_STR("peer", peer), LOG_I64("offset_ms", offset_ms));
+}

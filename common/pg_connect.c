@@ -1,0 +1,190 @@
+/* Making a connection: options, PQconnectPoll, and the session's settings in one pipeline.
+ *
+ * The happy path: PQconnectPoll is called each time the socket is ready until it says OK; the
+ * settings and the question for the server's clock go out together; with the answer pg is READY.
+ *
+ * The failure modes: a URL that libpq cannot parse, a server that cannot be reached or refuses us,
+ * a role that is missing. Each is told to on_down, and tried again after the wait. */
+#include "common/pg_internal.h"
+
+#include "common/clock.h"
+#include "common/sql.h"
+#include "common/str.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a URL that does not say otherwise gets. A peer that vanishes without a word is noticed after
+ * about 25 s when idle (keepalives, in s), and after 10 s with data on their way (in ms). */
+static const struct {
+    const char *keyword;
+    const char *value;
+} DEFAULTS[] = {
+    {"keepalives_idle", "10"},     {"keepalives_interval", "5"}, {"keepalives_count", "3"},
+    {"tcp_user_timeout", "10000"}, {"client_encoding", "UTF8"},
+};
+enum { N_DEFAULTS = sizeof DEFAULTS / sizeof *DEFAULTS };
+
+struct options {
+    const char **keywords; /* ends in NULL */
+    const char **values;
+    size_t n;
+};
+
+static void add_option(struct options *o, const char *keyword, const char *value)
+{
+    for (size_t i = 0; i < o->n; i++)
+        if (strcmp(o->keywords[i], keyword) == 0)
+            return;
+    o->keywords[o->n] = keyword;
+    o->values[o->n++] = value;
+}
+
+/* libpq quotes what it could not read, which may be the whole URL or a piece of the password: all
+ * that stands between the first and the last quote is left out. */
+static int url_err(struct err *e, const char *message)
+{
+    char line[sizeof e->text];
+    pg_first_line(message ? message : "out of memory", line, sizeof line);
+    const char *first = strchr(line, '"');
+    const char *last = strrchr(line, '"');
+    if (!first)
+        return err_set(e, ERR_CONFIG, "DATABASE_URL cannot be read: %s", line);
+    return err_set(e, ERR_CONFIG, "DATABASE_URL cannot be read: %.*s\"***\"%s", (int)(first - line),
+                   line, last > first ? last + 1 : "");
+}
+
+static PGconn *start_with(const struct pg *pg, const PQconninfoOption *parsed)
+{
+    size_t most = N_DEFAULTS + 2;
+    for (const PQconninfoOption *p = parsed; p->keyword; p++)
+        most++;
+    struct options o = {xcalloc(most, sizeof *o.keywords), xcalloc(most, sizeof *o.values), 0};
+    for (const PQconninfoOption *p = parsed; p->keyword; p++)
+        if (p->val && *p->val)
+            add_option(&o, p->keyword, p->val);
+    add_option(&o, "application_name", pg->application_name);
+    for (size_t i = 0; i < N_DEFAULTS; i++)
+        add_option(&o, DEFAULTS[i].keyword, DEFAULTS[i].value);
+    PGconn *conn = PQconnectStartParams(o.keywords, o.values, 0);
+    free(o.keywords);
+    free(o.values);
+    return conn;
+}
+
+/* NULL with e: the URL is wrong. */
+static PGconn *start_conn(const struct pg *pg, struct err *e)
+{
+    char *message = NULL;
+    PQconninfoOption *parsed = PQconninfoParse(pg->url, &message);
+    if (!parsed) {
+        url_err(e, message);
+        PQfreemem(message);
+        return NULL;
+    }
+    PGconn *conn = start_with(pg, parsed);
+    assert(conn); /* NULL only without memory */
+    PQconninfoFree(parsed);
+    return conn;
+}
+
+static void connect_failed(struct pg *pg)
+{
+    struct err e;
+    char line[sizeof e.text];
+    pg_first_line(PQerrorMessage(pg->conn), line, sizeof line);
+    err_set(&e, ERR_CONNECT, "%s", line);
+    pg_lost(pg, &e);
+}
+
+void pg_connect_start(struct pg *pg)
+{
+    struct err e;
+    pg->fatal = (struct err){0};
+    pg->conn = start_conn(pg, &e);
+    if (!pg->conn) {
+        pg_lost(pg, &e);
+        return;
+    }
+    PQsetNoticeReceiver(pg->conn, pg_on_notice, pg);
+    if (PQstatus(pg->conn) == CONNECTION_BAD)
+        connect_failed(pg);
+    else
+        pg_watch(pg, UV_WRITABLE); /* as libpq's manual says: as if it had answered WRITING */
+}
+
+static void take_clock(struct pg *pg, const PGresult *r)
+{
+    int64_t answered_ms = clock_unix_ms();
+    int64_t ours_ms = pg->asked_clock_ms + (answered_ms - pg->asked_clock_ms) / 2;
+    pg->clock_offset_ms = pg_get_time_ms(r, 0, 0) - ours_ms;
+    peer_measured_clock(PEER_POSTGRES, pg->clock_offset_ms);
+}
+
+static void take_setup(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct pg *pg = owner;
+    if (error) {
+        struct err e = *error;
+        err_wrap(&e, "set up the session");
+        pg_lost(pg, &e);
+        return;
+    }
+    take_clock(pg, results[n - 1]);
+    backoff_reset(&pg->backoff);
+    peer_link_up(&pg->peer);
+    if (pg->events.on_up)
+        pg->events.on_up(pg->events.owner);
+}
+
+static void run_setup(struct pg *pg)
+{
+    struct pg_statement statements[3];
+    int n = 0;
+    if (pg->role) {
+        pg_statement_init(&statements[n], SQL_SET_ROLE);
+        pg_add_text(&statements[n++], pg->role);
+    }
+    pg_statement_init(&statements[n++], SQL_SET_SESSION);
+    pg_statement_init(&statements[n], SQL_READ_CLOCK);
+    statements[n++].binary_result = true;
+
+    pg_go(pg, PG_IS_SETUP);
+    pg->pipeline = (struct pg_pipeline){.done = take_setup, .owner = pg};
+    pg->asked_clock_ms = clock_unix_ms();
+    struct err e;
+    if (pg_pipeline_send(pg, statements, n, &e) != 0)
+        pg_lost(pg, &e);
+}
+
+static void take_connected(struct pg *pg)
+{
+    int blocking = PQsetnonblocking(pg->conn, 1);
+    int pipelined = PQenterPipelineMode(pg->conn);
+    assert(!blocking && pipelined); /* an idle connection refuses neither */
+    run_setup(pg);
+}
+
+/* libpq may close the socket and open another one (several addresses, TLS refused), even under the
+ * same number, which then is no longer polled: so the handle lives for one step. */
+void pg_connect_step(struct pg *pg)
+{
+    pg_unwatch(pg);
+    switch (PQconnectPoll(pg->conn)) {
+    case PGRES_POLLING_READING:
+        pg_watch(pg, UV_READABLE);
+        break;
+    case PGRES_POLLING_WRITING:
+    case PGRES_POLLING_ACTIVE:
+        pg_watch(pg, UV_WRITABLE);
+        break;
+    case PGRES_POLLING_OK:
+        take_connected(pg);
+        break;
+    case PGRES_POLLING_FAILED:
+        connect_failed(pg);
+        break;
+    }
+}

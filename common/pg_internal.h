@@ -1,0 +1,91 @@
+/* What the files of the PostgreSQL adapter share: pg.c (the machine), pg_connect.c (making a
+ * connection), pg_pipeline.c (running statements), pg_error.c. Nobody else includes this. */
+#ifndef METERLINE_PG_INTERNAL_H
+#define METERLINE_PG_INTERNAL_H
+
+#include "common/backoff.h"
+#include "common/peer.h"
+#include "common/pg.h"
+
+enum pg_state {
+    PG_IS_WAITING,    /* no connection; the timer starts the next try */
+    PG_IS_CONNECTING, /* PQconnectPoll */
+    PG_IS_SETUP,      /* the session's settings are on their way */
+    PG_IS_READY,
+    PG_IS_BUSY,   /* a caller's pipeline is in flight */
+    PG_IS_CLOSING /* handles are being closed */
+};
+
+/* The pipeline in flight, or one whose done has not been called yet. */
+struct pg_pipeline {
+    bool active;        /* sent, and the answer to its Sync has not come */
+    bool rolling_back;  /* it failed inside BEGIN; ROLLBACK was sent after it */
+    int n;              /* statements sent */
+    int at;             /* the statement whose result comes next */
+    PGresult **results; /* owned; n of them, NULL until they come */
+    struct err error;   /* the first; ERR_NONE while all goes well */
+    pg_row_fn on_row;   /* NULL but for a stream */
+    pg_done_fn done;
+    void *owner;
+};
+
+struct pg {
+    uv_loop_t *loop;
+    char *url;
+    char *role; /* or NULL */
+    char *application_name;
+    struct pg_events events;
+
+    enum pg_state state;
+    PGconn *conn;      /* NULL while waiting */
+    uv_poll_t *poll;   /* on the socket of conn; NULL while there is none */
+    uv_timer_t timer;  /* by state: the connect deadline, the wait, the pipeline's deadline */
+    uv_timer_t soon;   /* calls what must not be called from inside a public function */
+    int handles;       /* open handles; at 0 pg is freed */
+    bool looked_again; /* the deadline passed, and the socket got its last look */
+
+    struct pg_pipeline pipeline;
+    bool pipeline_ended; /* by a lost connection: done is called soon */
+    bool tell_down;      /* on_down is called soon */
+    struct err down;
+    struct err fatal; /* the server's last words, if it said why it closes the connection */
+
+    struct backoff backoff;
+    struct peer_link peer;
+    int64_t asked_clock_ms; /* ours, when the server's was asked for */
+    int64_t clock_offset_ms;
+
+    void (*closed)(void *owner);
+    void *closed_owner;
+};
+
+/* pg.c */
+void pg_go(struct pg *pg, enum pg_state next); /* asserts that the move is legal */
+/* Poll the socket of conn for these events; makes the handle at the first call. */
+void pg_watch(struct pg *pg, int events);
+void pg_unwatch(struct pg *pg);
+/* The one timer, counted from now and not from the start of this turn of the loop. */
+void pg_start_timer(struct pg *pg, uint64_t wait_ms);
+/* The connection is lost or could not be made: drop it, wait, tell. */
+void pg_lost(struct pg *pg, const struct err *error);
+
+/* pg_connect.c */
+void pg_connect_start(struct pg *pg);
+void pg_connect_step(struct pg *pg); /* the socket is ready */
+
+/* pg_pipeline.c */
+int pg_pipeline_send(struct pg *pg, const struct pg_statement *statements, int n, struct err *e);
+void pg_pipeline_io(struct pg *pg, int events); /* the socket is ready */
+/* Ends with that error unless it has failed before. done is not called. */
+void pg_pipeline_fail(struct pg *pg, const struct err *error);
+/* Calls done, which may do anything but free pg; then releases the results. */
+void pg_pipeline_finish(struct pg *pg);
+
+/* pg_error.c */
+void pg_first_line(const char *text, char *out, size_t size);
+/* Why the connection is gone: the server's last words, else libpq's. */
+void pg_loss_err(const struct pg *pg, struct err *e);
+/* Install it as notice receiver: logs at debug, and keeps a FATAL in pg->fatal. */
+void pg_on_notice(void *owner, const PGresult *notice);
+
+#endif
