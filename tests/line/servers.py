@@ -1,0 +1,178 @@
+"""Private Redis and PostgreSQL servers for tests and the demo."""
+
+import contextlib
+import ctypes
+import signal
+import subprocess
+
+import psycopg2
+import psycopg2.extras
+import redis
+
+from . import process
+from .paths import POSTGRES_USER, postgres_data
+from .postgres_template import DATABASE, copy_template, tool
+from .server import Server
+from .wait import wait_until
+
+IPC_RMID = 0
+LINKED = {"master_link_status": "up", "aof_rewrite_in_progress": 0, "aof_rewrite_scheduled": 0}
+
+
+class Redis(Server):
+    """Redis(folder, appendfsync="always"): conf names are Redis' own, with _ for -."""
+
+    name = "redis"
+
+    def __init__(self, folder, **conf):
+        super().__init__(folder, **conf)
+        self.data = self.folder / "redis-data"
+        self.wipe()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def client(self, **options):
+        """A redis-py client; text in and out unless told otherwise."""
+        options = {"decode_responses": True, "socket_timeout": 20, **options}
+        return redis.Redis(host="127.0.0.1", port=self.port, **options)
+
+    def replica(self, folder=None, **conf):
+        """Another server that copies this one; started, and linked when this returns."""
+        other = Redis(folder or self.folder / "replica", **{**self.conf, **conf})
+        other.conf["replicaof"] = f"127.0.0.1 {self.port}"
+        other.start()
+        other.wait_linked()
+        return other
+
+    def wait_linked(self, timeout=20):
+        with self.client() as client:
+            wait_until(lambda: client.info().items() >= LINKED.items(), timeout,
+                       "replica is linked and has its own append-only file")
+
+    def restart_empty(self):
+        """Back on the same port with everything lost."""
+        self.stop()
+        self.wipe()
+        return self.start()
+
+    def prepare(self):
+        self.data.mkdir(parents=True, exist_ok=True)
+
+    def command(self):
+        conf = {"port": self.port, "bind": "127.0.0.1", "dir": self.data, "save": "",
+                "appendonly": "yes", "appendfsync": "everysec",
+                "maxmemory-policy": "noeviction", "repl-diskless-sync-delay": 0,
+                **{name.replace("_", "-"): value for name, value in self.conf.items()}}
+        command = ["redis-server"]
+        for name, value in conf.items():
+            # An empty word is a value of its own (save ""), others may be several words.
+            command += [f"--{name}", *(str(value).split(" ") if value != "" else [""])]
+        return command
+
+    def answers(self):
+        try:
+            with self.client(socket_timeout=1) as client:
+                return client.ping()
+        except redis.RedisError:
+            return False
+
+
+class Postgres(Server):
+    """Postgres(folder, fsync="on", max_connections=30): conf names are PostgreSQL's own."""
+
+    name = "postgres"
+    # Immediate shutdown: unlike SIGKILL it also ends the backends and frees shared memory.
+    death_signal = signal.SIGQUIT
+    stop_signal = signal.SIGINT
+    user = POSTGRES_USER
+
+    def __init__(self, folder, **conf):
+        super().__init__(folder, **conf)
+        self.data = postgres_data(self.folder) / "postgres-data"
+        self._waker = None
+        self.wipe()
+
+    @property
+    def url(self):
+        return self.url_of("postgres", DATABASE)
+
+    def url_of(self, user, database=DATABASE):
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def connect(self, url=None, **options):
+        """A psycopg2 connection in autocommit mode; rows have names."""
+        options = {"connect_timeout": 10, "application_name": "meterline-tests",
+                   "cursor_factory": psycopg2.extras.NamedTupleCursor, **options}
+        connection = psycopg2.connect(url or self.url, **options)
+        connection.autocommit = True
+        return connection
+
+    def prepare(self):
+        if not self.data.exists():
+            copy_template(self.data)
+
+    def command(self):
+        # Durable against the death of any process. fsync only matters when the kernel dies,
+        # which no test here does. Dynamic shared memory lies in the data folder, not in
+        # /dev/shm, where SIGKILL would leave it.
+        conf = {"port": self.port, "listen_addresses": "127.0.0.1",
+                "unix_socket_directories": "", "fsync": "off", "synchronous_commit": "on",
+                "dynamic_shared_memory_type": "mmap", "shared_buffers": "32MB",
+                "max_wal_size": "512MB", "timezone": "UTC", "log_timezone": "UTC",
+                "log_line_prefix": "%m %p %a ", **self.conf}
+        command = [tool("postgres"), "-D", self.data]
+        for name, value in conf.items():
+            command += ["-c", f"{name}={value}"]
+        return command
+
+    def answers(self):
+        try:
+            self.connect().close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def kill(self):
+        if not self.process:
+            return
+        backends = process.children_of(self.process.pid)
+        shared_memory = self.shared_memory_id()
+        super().kill()
+        for pid in backends:
+            process.send(pid, signal.SIGKILL)
+        self.resume()
+        wait_until(lambda: not any(map(process.is_alive, backends)), 10, "backends are gone")
+        if shared_memory is not None:
+            ctypes.CDLL(None).shmctl(shared_memory, IPC_RMID, None)
+
+    def close(self):
+        super().close()
+        if self.data.parent != self.folder:
+            with contextlib.suppress(OSError):
+                self.data.parent.rmdir()
+
+    def pause(self):
+        """Freezes the server and all its backends. Should we die meanwhile, the waker's input
+        ends: it lets them run again, and they end by themselves as their server is gone."""
+        process.freeze(self.pid)  # First: it must not start another backend.
+        pids = [self.pid, *process.children_of(self.pid)]
+        # Not tied to us like other children: its work starts when we die.
+        self._waker = subprocess.Popen(
+            ["sh", "-c", 'read -r line; kill -CONT "$@" 2>/dev/null; exit 0', "sh",
+             *map(str, pids)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            start_new_session=True, cwd="/")
+        process.freeze(*pids)
+
+    def resume(self):
+        if self._waker:
+            self._waker.communicate()
+            self._waker = None
+
+    def shared_memory_id(self):
+        """The identifier in the 7th line of postmaster.pid; SIGKILL would leave the segment."""
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            lines = (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+            return int(lines[6].split()[1])
+        return None
