@@ -205,7 +205,10 @@ void batch_confirm(struct batch *b, uint32_t number, const struct stored_row *ro
             ? row->id.data == NULL || !text_equal(event->id, row->id)
             : row->id.data != NULL || row->ms != event->ms || row->seq != event->seq)
         return;
-    item->fate = is_same_content(b, event, row) ? FATE_DUPLICATE : FATE_CONFLICT;
+    if (is_same_content(b, event, row))
+        item->fate = FATE_DUPLICATE;
+    else if (item->fate == FATE_NEW)
+        item->fate = FATE_CONFLICT;
 }
 
 /* The same key earlier in this batch, and not in the ledger (or else this one would be confirmed too). */

@@ -1,0 +1,98 @@
+/* The ledger in PostgreSQL, as one stream's aggregator uses it: position and lease, what is needed to
+ * judge a batch, and the one transaction that adds it.
+ *
+ * One call at a time; done runs exactly once, from the loop. The kinds of failure that matter:
+ * ERR_FENCED: another aggregator owns the stream, nothing was written. ERR_TIMEOUT, ERR_CLOSED: unknown;
+ * acquire again, which reads the position. ERR_REFUSED: nothing was written. */
+#ifndef METERLINE_LEDGER_H
+#define METERLINE_LEDGER_H
+
+#include "aggregator/batch.h"
+#include "aggregator/periods.h"
+#include "aggregator/totals.h"
+#include "common/err.h"
+#include "common/pg.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { ENTRY_ID_SIZE = 48, OWNER_SIZE = 40 };
+
+struct position {
+    int32_t epoch;
+    char last_id[ENTRY_ID_SIZE]; /* everything up to it is in the ledger */
+    uint64_t base;               /* the stream's entries-added when the epoch opened */
+    int64_t processed;           /* entries of this epoch with an outcome */
+    int64_t lost;
+    int64_t batches;             /* committed, all epochs */
+    uint64_t added_seen;         /* entries-added when last looked at */
+};
+
+typedef void (*ledger_done_fn)(void *owner, const struct err *error);
+
+struct ledger {
+    struct pg *pg;             /* borrowed */
+    const char *stream;        /* static */
+    char owner[OWNER_SIZE];    /* this process */
+    struct position position;  /* as of the last acquire or commit */
+    bool owned;                /* the last acquire got the lease */
+
+    struct catalog *catalog;   /* owned; replaced when its version moved and no batch uses it */
+    int64_t catalog_version;   /* of catalog; -1: none yet */
+    int64_t catalog_newest;    /* as last read */
+    int64_t periods_version;   /* of periods */
+    int64_t next_batch;        /* number for the next batch */
+    int64_t shards;            /* as the database has it */
+    struct periods *periods;   /* owned */
+    struct totals totals;
+    struct dedupe_batch stored; /* identity of the batch that was committed last */
+
+    ledger_done_fn done;
+    void *done_owner;
+    void *work;                /* what the call in flight is about */
+    struct pg_array arrays[8]; /* parameters of the call in flight */
+    struct buf scratch;
+};
+
+/* key: 16 random bytes of this process. */
+void ledger_init(struct ledger *l, struct pg *pg, const char *stream, const unsigned char key[16]);
+void ledger_done(struct ledger *l);
+
+/* Take or keep the lease: then owned and position say. */
+void ledger_acquire(struct ledger *l, ledger_done_fn done, void *owner);
+void ledger_release(struct ledger *l, ledger_done_fn done, void *owner);
+/* Redis lost data: end the epoch, begin the next at base. ERR_FENCED if the position was not ours. */
+void ledger_open_epoch(struct ledger *l, uint64_t base, const char *reason, ledger_done_fn done,
+                       void *owner);
+/* The stream was trimmed past the position; makes sinks hold. */
+void ledger_book_lost(struct ledger *l, int64_t entries, ledger_done_fn done, void *owner);
+/* A stream that nobody counted before begins at base. */
+void ledger_set_base(struct ledger *l, uint64_t base, ledger_done_fn done, void *owner);
+
+/* Versions and the next batch's number; forgets periods that changed. */
+void ledger_read_state(struct ledger *l, ledger_done_fn done, void *owner);
+void ledger_read_catalog(struct ledger *l, ledger_done_fn done, void *owner);
+
+/* Look up a batch's candidates and old events, and batch_confirm what is found. */
+bool ledger_must_confirm(const struct batch *b);
+void ledger_confirm(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
+/* Fetch periods that a settled batch needs and that are not known. */
+bool ledger_must_read_periods(const struct ledger *l, const struct batch *b);
+void ledger_read_periods(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
+
+/* Add a settled batch and move the position to last_id, in one transaction. entries_added: as last seen
+ * in Redis. ERR_REFUSED with SQLSTATE_PERIODS_CHANGED: read the state again and repeat. Afterwards
+ * `stored` names the batch. */
+void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint64_t entries_added,
+                   ledger_done_fn done, void *owner);
+
+/* Fill a dedupe table from the stored batches within its window. */
+void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int64_t window_ms,
+                        ledger_done_fn done, void *owner);
+
+/* For the calls' own files. */
+enum { LEDGER_DEADLINE_MS = 30000 };
+void ledger_start(struct ledger *l, ledger_done_fn done, void *owner, void *work);
+void ledger_finish(struct ledger *l, const struct err *error);
+
+#endif

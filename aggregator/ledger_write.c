@@ -1,0 +1,184 @@
+/* The one transaction: raw events, rejects, minute rows, totals, and the position last of all.
+ *
+ * It is sent as one pipeline up to one Sync, so that no lock of it ever waits for this process: one that
+ * is paused or killed on the way has either sent all of it or nothing that counts. */
+#include "aggregator/ledger.h"
+
+#include "aggregator/reject.h"
+#include "aggregator/sql.h"
+#include "common/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Slices, rejects, hold, minutes, three kinds of totals, advance. */
+enum { STATEMENTS_MAX = SLICES + 7, COMMIT_DEADLINE_MS = 60000 };
+
+struct write {
+    struct ledger *ledger;
+    struct batch *batch;
+    char last_id[ENTRY_ID_SIZE];
+    uint64_t entries_added;
+    struct pg_statement *statements;
+    int n;
+    unsigned char times[SLICES][16];
+    char numbers[12][24]; /* texts of whole numbers, until pg_run */
+    char slices[SLICES][2][16];
+};
+
+static const char *put_i64(char out[24], int64_t v)
+{
+    snprintf(out, 24, "%lld", (long long)v);
+    return out;
+}
+
+static struct pg_statement *next_statement(struct write *w, const char *sql)
+{
+    struct pg_statement *s = &w->statements[w->n++];
+
+    pg_statement_init(s, sql);
+    return s;
+}
+
+static void add_slices(struct write *w)
+{
+    const struct ledger *l = w->ledger;
+    struct batch *b = w->batch;
+
+    for (int i = 0; i < SLICES; i++) {
+        struct pg_statement *s;
+
+        if (b->slices[i].events == 0)
+            continue;
+        snprintf(w->slices[i][0], sizeof w->slices[i][0], "%d", i);
+        snprintf(w->slices[i][1], sizeof w->slices[i][1], "%u", b->slices[i].events);
+        s = next_statement(w, SQL_INSERT_SLICE);
+        pg_add_text(s, l->stream);
+        pg_add_text(s, w->numbers[0]);
+        pg_add_text(s, w->numbers[1]);
+        pg_add_text(s, w->slices[i][0]);
+        pg_add_text(s, w->slices[i][1]);
+        slice_columns_bind(&b->slices[i], s, w->times[i]);
+    }
+}
+
+static void put_rejection(struct ledger *l, const struct batch *b, const struct rejection *r)
+{
+    const struct entry *entry = &b->entries->list[r->entry];
+    struct pg_array *a = l->arrays;
+
+    buf_clear(&l->scratch);
+    buf_printf(&l->scratch, "%llu-%llu", (unsigned long long)entry->ms,
+               (unsigned long long)entry->seq);
+    pg_array_add(&a[0], l->scratch.data, l->scratch.length);
+    if (r->tenant.length > 0)
+        pg_array_add(&a[1], r->tenant.data, r->tenant.length);
+    else
+        pg_array_add_null(&a[1]);
+    pg_array_add_text(&a[2], r->reason);
+    pg_array_add_text(&a[3], r->detail);
+    buf_clear(&l->scratch);
+    reject_fields_json(b->entries, r->entry, &l->scratch);
+    pg_array_add(&a[4], l->scratch.data, l->scratch.length);
+}
+
+static void add_rejections(struct write *w)
+{
+    struct ledger *l = w->ledger;
+    struct pg_statement *s;
+
+    if (w->batch->rejections_count == 0)
+        return;
+    for (int i = 0; i < 5; i++) {
+        pg_array_done(&l->arrays[i]);
+        pg_array_init(&l->arrays[i], PG_TEXT);
+    }
+    for (uint32_t i = 0; i < w->batch->rejections_count; i++)
+        put_rejection(l, w->batch, &w->batch->rejections[i]);
+    s = next_statement(w, SQL_INSERT_REJECTS);
+    pg_add_text(s, l->stream);
+    pg_add_text(s, w->numbers[0]);
+    for (int i = 0; i < 5; i++)
+        pg_add_array(s, &l->arrays[i]);
+}
+
+static void add_sums(struct write *w)
+{
+    static const char *const SQL[TOTAL_KINDS] = {SQL_TOTALS_ADD, SQL_TOTALS_MAX, SQL_TOTALS_LAST};
+    struct ledger *l = w->ledger;
+
+    if (w->batch->counted == 0)
+        return;
+    pg_add_text(next_statement(w, SQL_HOLD_PERIODS), w->numbers[2]);
+    minute_columns_bind(&w->batch->minutes, next_statement(w, SQL_ADD_MINUTES));
+    for (int kind = 0; kind < TOTAL_KINDS; kind++)
+        if (totals_count(&l->totals, kind) > 0)
+            totals_bind(&l->totals, kind, next_statement(w, SQL[kind]));
+}
+
+static void add_advance(struct write *w)
+{
+    const struct ledger *l = w->ledger;
+    const struct batch *b = w->batch;
+    struct pg_statement *s = next_statement(w, SQL_ADVANCE_STREAM);
+
+    pg_add_text(s, l->stream);
+    pg_add_text(s, w->numbers[0]);
+    pg_add_text(s, l->owner);
+    pg_add_text(s, l->position.last_id);
+    pg_add_text(s, w->last_id);
+    pg_add_text(s, put_i64(w->numbers[3], b->counted));
+    pg_add_text(s, put_i64(w->numbers[4], b->duplicates));
+    pg_add_text(s, put_i64(w->numbers[5], b->rejected));
+    pg_add_text(s, put_i64(w->numbers[6], b->conflicts));
+    snprintf(w->numbers[7], sizeof w->numbers[7], "%llu", (unsigned long long)w->entries_added);
+    pg_add_text(s, w->numbers[7]);
+    s->binary_result = true;
+}
+
+static void take_commit(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct write *w = owner;
+    struct ledger *l = w->ledger;
+    struct position *p = &l->position;
+
+    if (error == NULL) {
+        const PGresult *r = results[n - 1];
+
+        p->batches = pg_get_i64(r, 0, 0);
+        p->processed += w->batch->to - w->batch->from;
+        snprintf(p->last_id, sizeof p->last_id, "%s", w->last_id);
+        if (w->entries_added > p->added_seen)
+            p->added_seen = w->entries_added;
+        l->stored = (struct dedupe_batch){.batch_id = l->next_batch,
+                                          .committed_ms = pg_get_time_ms(r, 0, 1),
+                                          .day = (int32_t)pg_get_i64(r, 0, 2),
+                                          .epoch = p->epoch};
+    }
+    free(w);
+    ledger_finish(l, error);
+}
+
+void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint64_t entries_added,
+                   ledger_done_fn done, void *owner)
+{
+    struct write *w = xcalloc(1, sizeof *w);
+    struct err e;
+
+    ledger_start(l, done, owner, w);
+    *w = (struct write){.ledger = l, .batch = b, .entries_added = entries_added};
+    snprintf(w->last_id, sizeof w->last_id, "%s", last_id);
+    put_i64(w->numbers[0], l->position.epoch);
+    put_i64(w->numbers[1], l->next_batch);
+    put_i64(w->numbers[2], l->periods_version);
+    if (totals_fill(&l->totals, l->catalog, &b->tally, l->periods, &e) != 0)
+        abort(); /* see count_item: a batch's sums always fit */
+    w->statements = xcalloc(STATEMENTS_MAX, sizeof *w->statements);
+    add_slices(w);
+    add_rejections(w);
+    add_sums(w);
+    add_advance(w);
+    pg_run(l->pg, w->statements, w->n, COMMIT_DEADLINE_MS, take_commit, w);
+    free(w->statements);
+    w->statements = NULL;
+}
