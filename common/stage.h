@@ -11,9 +11,9 @@
  *
  * Life: start -> running -> (SIGTERM, SIGINT or stage_finish) draining -> closed. SIGTERM: /readyz
  * answers 503 at once, `drain` is called, and the stage calls stage_drained when nothing is in
- * flight (calling it again, or when not draining, does nothing); after 8 s it is closed all the same.
- * A second signal changes nothing. `close` releases every handle; the loop then runs
- * empty and uv_loop_close() == 0 is asserted. */
+ * flight (calling it again, or when not draining, does nothing); after 8 s it is closed all the
+ * same. A second signal changes nothing. `close` releases every handle; the loop then runs empty
+ * and uv_loop_close() == 0 is asserted. */
 #ifndef METERLINE_STAGE_H
 #define METERLINE_STAGE_H
 
@@ -26,29 +26,34 @@
 struct stage; /* the running skeleton */
 
 struct stage_spec {
-    const char *name;                    /* "sink": log lines, roles */
-    const char *program;                 /* "meterline-sink" */
-    const char *what;                    /* one sentence for --help */
+    const char *name;    /* "sink": log lines, roles */
+    const char *program; /* "meterline-sink" */
+    const char *what;    /* one sentence for --help */
     const struct conf_setting *settings;
-    const char *extra_usage;             /* lines for flags of its own in --help, or NULL */
+    const char *extra_usage; /* lines for flags of its own in --help, or NULL */
+    /* Faults that concern several settings: log each as `setting_refused` and return their number.
+     * Also called where single settings are wrong, so that all faults show at once: strings may
+     * then be NULL. May be NULL. */
+    int (*check)(const void *config);
     /* Open peers and start; returns 0, or -1 with e (exit 1; close is then not called). owner: the
      * config given to stage_run. */
     int (*start)(struct stage *s, void *owner, struct err *e);
-    void (*drain)(void *owner);          /* take no new work; call stage_drained when idle */
-    void (*close)(void *owner);          /* close every handle; called once, after draining */
+    void (*drain)(void *owner); /* take no new work; call stage_drained when idle */
+    void (*close)(void *owner); /* close every handle; called once, after draining */
     /* Append to why what is missing and return false while not ready. */
     bool (*ready)(void *owner, struct buf *why);
-    void (*scrape)(void *owner);         /* refresh gauges before /metrics; may be NULL */
+    void (*scrape)(void *owner); /* refresh gauges before /metrics; may be NULL */
 };
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_SETTINGS = 2 };
 
 /* Command line and settings: --help, --print-config, --once (if once is not NULL), --version. Loads
- * into config (which begins with a struct conf_base) and starts the log. Any other argument is an error:
- * a stage with flags of its own takes them out of argv before. Returns -1 to go on, else the exit code. */
+ * into config (which begins with a struct conf_base) and starts the log. Any other argument is an
+ * error: a stage with flags of its own takes them out of argv before. Returns -1 to go on, else the
+ * exit code. */
 int stage_config(int argc, char **argv, const struct stage_spec *spec, void *config, bool *once);
-/* Runs until done; returns the exit code. config begins with a struct conf_base; it is the owner that
- * the callbacks get. */
+/* Runs until done; returns the exit code. config begins with a struct conf_base; it is the owner
+ * that the callbacks get. */
 int stage_run(const struct stage_spec *spec, void *config);
 
 uv_loop_t *stage_loop(struct stage *s);
@@ -58,8 +63,8 @@ void stage_finish(struct stage *s, int exit_code);
 /* The stage holds nothing in flight any more. */
 void stage_drained(struct stage *s);
 
-/* Tests only: SIGKILL ourselves here if METERLINE_TEST_CRASH names this point ("after_commit"). With
- * "after_commit:3" at the third time. Costs a pointer test otherwise. */
+/* Tests only: SIGKILL ourselves here if METERLINE_TEST_CRASH names this point ("after_commit").
+ * With "after_commit:3" at the third time. Costs a pointer test otherwise. */
 void stage_crash_point(const char *point);
 
 #endif

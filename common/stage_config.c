@@ -69,7 +69,10 @@ int stage_config(int argc, char **argv, const struct stage_spec *spec, void *con
         printf("%s %s\n", spec->program, METERLINE_VERSION);
         return EXIT_DONE;
     }
-    if (conf_load(spec->settings, config)) {
+    int faults = conf_load(spec->settings, config) ? 1 : 0;
+    if (spec->check)
+        faults += spec->check(config);
+    if (faults) {
         conf_done(spec->settings, config);
         return EXIT_SETTINGS;
     }

@@ -1,0 +1,25 @@
+/* Settings of the stage. */
+#ifndef METERLINE_WEBHOOKD_CONFIG_H
+#define METERLINE_WEBHOOKD_CONFIG_H
+
+#include "common/conf.h"
+
+struct config {
+    struct conf_base base;
+    char *listen;            /* HOST:PORT of POST /webhooks/stripe */
+    char *webhook_secrets;   /* comma separated; any of them verifies */
+    char *stripe_secret_key; /* NULL: objects are not fetched, events are taken at their word */
+    char *stripe_api_base;   /* without a slash at its end */
+    char *stripe_api_version;
+    bool stripe_live;          /* live keys and live events are wanted */
+    int64_t workers;           /* events worked side by side */
+    int64_t payload_keep_days; /* then webhook_events.payload becomes NULL */
+};
+
+extern const struct conf_setting CONFIG_SETTINGS[];
+
+/* Faults that concern more than one setting, each logged; their number. config: a struct config
+ * whose strings may be NULL. */
+int config_check(const void *config);
+
+#endif

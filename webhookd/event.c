@@ -1,0 +1,114 @@
+/* Parses events tolerantly: what we do not know is left alone. */
+#include "webhookd/event.h"
+
+#include "common/str.h"
+
+#include <string.h>
+#include <time.h>
+
+const char *event_text(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+int64_t event_integer(const json_t *object, const char *key, int64_t otherwise)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_integer(value) ? json_integer_value(value) : otherwise;
+}
+
+const char *event_reference(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_object(value) ? event_text(value, "id") : json_string_value(value);
+}
+
+bool event_is_id(const char *text)
+{
+    static const char ALLOWED[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    size_t length = text ? strlen(text) : 0;
+    return length > 0 && length <= STRIPE_ID_MAX_BYTES && strspn(text, ALLOWED) == length;
+}
+
+static bool is_type(const char *text)
+{
+    size_t length = text ? strlen(text) : 0;
+    return length > 0 && length <= STRIPE_ID_MAX_BYTES && !str_has_control(text, length);
+}
+
+/* Snapshots: Unix seconds. Thin events: RFC 3339 in UTC, whose fraction of a second we leave out.
+ */
+static int64_t read_created(const json_t *root)
+{
+    const char *text = event_text(root, "created");
+    if (!text)
+        return event_integer(root, "created", -1);
+    struct tm at = {0};
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &at);
+    return rest && (*rest == 'Z' || *rest == '.') ? (int64_t)timegm(&at) : -1;
+}
+
+static void find_object(struct event *event)
+{
+    const json_t *data = json_object_get(event->root, "data");
+    const json_t *object = json_object_get(data, "object");
+    const json_t *previous = json_object_get(data, "previous_attributes");
+    const json_t *related = json_object_get(event->root, "related_object");
+    event->object = json_is_object(object) ? object : NULL;
+    event->previous = json_is_object(previous) ? previous : NULL;
+    event->object_id = event_text(event->object ? event->object : related, "id");
+    if (!event_is_id(event->object_id))
+        event->object_id = NULL;
+}
+
+static int check(const struct event *event, struct err *e)
+{
+    if (!event_is_id(event->id))
+        return err_set(e, ERR_INPUT, "no event id");
+    if (!is_type(event->type))
+        return err_set(e, ERR_INPUT, "no event type");
+    /* Up to the year 9999: what PostgreSQL certainly takes. */
+    if (event->created_s < 0 || event->created_s > 253402300799)
+        return err_set(e, ERR_INPUT, "no time of creation");
+    return 0;
+}
+
+int event_parse(const char *body, size_t length, struct event *out, struct err *e)
+{
+    json_error_t why;
+    memset(out, 0, sizeof *out);
+    json_t *root = json_loadb(body, length, 0, &why);
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return err_set(e, ERR_INPUT, "not a JSON object");
+    }
+    out->root = root;
+    out->id = event_text(root, "id");
+    out->type = event_text(root, "type");
+    out->created_s = read_created(root);
+    out->livemode = json_is_true(json_object_get(root, "livemode"));
+    find_object(out);
+    if (check(out, e) == 0)
+        return 0;
+    event_done(out);
+    return -1;
+}
+
+void event_done(struct event *event)
+{
+    json_decref(event->root);
+    memset(event, 0, sizeof *event);
+}
+
+json_t *event_prior_object(const struct event *event)
+{
+    json_t *prior = json_deep_copy(event->object);
+    if (event->previous) {
+        /* jansson's merge takes a non-const source, though it only reads it. */
+        json_t *previous = json_deep_copy(event->previous);
+        json_object_update_recursive(prior, previous);
+        json_decref(previous);
+    }
+    return prior;
+}

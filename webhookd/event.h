@@ -1,0 +1,46 @@
+/* One event of Stripe's, parsed from the body of a webhook. Pure. Snapshot events carry their
+ * object (https://docs.stripe.com/api/events/object), thin ones (object v2.core.event) only name
+ * it. */
+#ifndef METERLINE_EVENT_H
+#define METERLINE_EVENT_H
+
+#include "common/err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { STRIPE_ID_MAX_BYTES = 255 };
+
+/* Strings and objects are borrowed from root. */
+struct event {
+    json_t *root; /* owned */
+    const char *id;
+    const char *type;
+    const char *object_id;  /* NULL if there is none */
+    const json_t *object;   /* data.object; NULL in a thin event */
+    const json_t *previous; /* data.previous_attributes; NULL if there is none */
+    int64_t created_s;      /* Unix seconds */
+    bool livemode;
+};
+
+/* Returns 0, or -1 with e (ERR_INPUT) if it is not JSON or not an event. */
+int event_parse(const char *body, size_t length, struct event *out, struct err *e);
+void event_done(struct event *event);
+
+/* What the object was before the event: the object with previous_attributes laid over it. A new
+ * reference. The event must have an object. */
+json_t *event_prior_object(const struct event *event);
+
+/* Stripe's ids, as we put them into paths: letters, digits, '_' and '-', at most 255. */
+bool event_is_id(const char *text);
+
+/* A member that is a string, else NULL. object may be NULL. */
+const char *event_text(const json_t *object, const char *key);
+/* A member that is an integer, else otherwise. */
+int64_t event_integer(const json_t *object, const char *key, int64_t otherwise);
+/* An expandable member: the id itself, or the id of the object in its place; NULL without. */
+const char *event_reference(const json_t *object, const char *key);
+
+#endif
