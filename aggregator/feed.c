@@ -1,0 +1,163 @@
+#include "aggregator/feed.h"
+
+#include "common/clock.h"
+
+#include <assert.h>
+
+enum {
+    BUFFER_BYTES_MAX = 64 << 20, /* of names and values: a buffer is full then, whatever its count */
+    REPLY_BYTES = 4 << 20,       /* what one XREAD should bring at most */
+    COUNT_MAX = 20000,
+    IDLE_BLOCK_MS = 1000,
+    FULL_RECHECK_MS = 20,
+    DEADLINE_MS = 15000
+};
+
+static void pump(struct feed *f);
+
+void feed_init(struct feed *f, struct feed_spec spec)
+{
+    *f = (struct feed){.spec = spec, .entry_bytes = 256};
+    f->filling = &f->buffers[0];
+}
+
+void feed_done(struct feed *f)
+{
+    entries_done(&f->buffers[0]);
+    entries_done(&f->buffers[1]);
+    entries_reader_done(&f->reader);
+}
+
+static bool is_full(const struct feed *f)
+{
+    return f->filling->count >= f->spec.batch_max || f->filling->bytes >= BUFFER_BYTES_MAX;
+}
+
+/* Milliseconds until what waits must be committed; 0 if it must now. */
+static int64_t flush_in_ms(const struct feed *f)
+{
+    int64_t waited = (clock_monotonic_us() - f->first_us) / 1000;
+
+    return waited >= f->spec.flush_ms ? 0 : f->spec.flush_ms - waited;
+}
+
+static bool is_due(const struct feed *f)
+{
+    return f->filling->count > 0 && (is_full(f) || f->spec.once || flush_in_ms(f) == 0);
+}
+
+static void take_reply(struct feed *f, uint32_t before)
+{
+    const struct entries *e = f->filling;
+
+    if (e->count == before)
+        return;
+    if (before == 0)
+        f->first_us = clock_monotonic_us();
+    f->next = (struct entry_id){.ms = e->list[e->count - 1].ms, .seq = e->list[e->count - 1].seq};
+    f->entry_bytes = (uint32_t)(e->bytes / e->count) + 64;
+}
+
+static void on_read(void *owner, const struct err *error, void *reply)
+{
+    struct feed *f = owner;
+    uint32_t before = f->filling->count;
+    struct err e;
+
+    f->in_flight = false;
+    if (!f->running)
+        return;
+    if (error == NULL && entries_accept(&f->reader, reply, &e) != 0)
+        error = &e;
+    if (error != NULL) {
+        f->spec.on_failed(f->spec.owner, error);
+        return;
+    }
+    take_reply(f, before);
+    if (f->spec.once && f->filling->count == 0 && f->taken == NULL) {
+        f->spec.on_empty(f->spec.owner);
+        return;
+    }
+    pump(f);
+}
+
+/* How long this XREAD may wait: until the flush is due, or a while. */
+static int64_t block_ms(const struct feed *f)
+{
+    int64_t wait;
+
+    if (f->filling->count == 0)
+        return IDLE_BLOCK_MS;
+    wait = flush_in_ms(f);
+    /* Due, but a batch is still out: look again soon. 0 would mean for ever. */
+    return wait > 0 ? wait : FULL_RECHECK_MS;
+}
+
+static void send_read(struct feed *f)
+{
+    char id[ENTRY_ID_TEXT_SIZE];
+    uint32_t room = f->spec.batch_max - f->filling->count;
+    uint32_t count = REPLY_BYTES / f->entry_bytes;
+
+    count = count > COUNT_MAX ? COUNT_MAX : count;
+    count = count > room ? room : count;
+    entry_id_format(f->next, id);
+    entries_reader_target(&f->reader, f->filling);
+    f->in_flight = true;
+    if (f->spec.once)
+        redis_commandf(f->redis, DEADLINE_MS, on_read, f, "XREAD COUNT %u STREAMS %s %s",
+                       count > 0 ? count : 1, f->spec.stream, id);
+    else
+        redis_commandf(f->redis, DEADLINE_MS + (uint64_t)block_ms(f), on_read, f,
+                       "XREAD COUNT %u BLOCK %lld STREAMS %s %s", count > 0 ? count : 1,
+                       (long long)block_ms(f), f->spec.stream, id);
+}
+
+/* Hand over what is due, then keep one XREAD in flight as long as there is room. */
+static void pump(struct feed *f)
+{
+    if (!f->running || f->in_flight)
+        return;
+    if (is_due(f) && f->taken == NULL)
+        f->spec.on_due(f->spec.owner);
+    if (f->running && !f->in_flight && !is_full(f))
+        send_read(f);
+}
+
+void feed_start(struct feed *f, struct redis *redis, struct entry_id from)
+{
+    assert(!f->running && f->taken == NULL);
+    f->redis = redis;
+    f->next = from;
+    f->running = true;
+    redis_set_reader(redis, &ENTRIES_READER_FUNCTIONS, &f->reader);
+    pump(f);
+}
+
+void feed_stop(struct feed *f)
+{
+    f->running = false;
+    f->taken = NULL;
+    entries_clear(&f->buffers[0]);
+    entries_clear(&f->buffers[1]);
+    /* A reply under way is for nobody any more, and must not meet the next one's target. */
+    if (f->in_flight)
+        redis_reset(f->redis);
+}
+
+const struct entries *feed_take(struct feed *f)
+{
+    if (!f->running || f->in_flight || f->taken != NULL || !is_due(f))
+        return NULL;
+    f->taken = f->filling;
+    f->filling = f->filling == &f->buffers[0] ? &f->buffers[1] : &f->buffers[0];
+    return f->taken;
+}
+
+void feed_give_back(struct feed *f)
+{
+    assert(f->taken != NULL);
+    entries_clear(f->taken);
+    f->taken = NULL;
+    pump(f);
+}

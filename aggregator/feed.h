@@ -1,0 +1,54 @@
+/* Reading ahead: one connection that waits in XREAD, two buffers. While one buffer is worked on, the
+ * other one fills.
+ *
+ *     feed_start -> on_due whenever a batch's worth waits and no batch is out
+ *                -> feed_take gives it, feed_give_back when it has ended
+ *     feed_stop forgets everything; nothing is lost, since entries leave the stream only when trimmed */
+#ifndef METERLINE_FEED_H
+#define METERLINE_FEED_H
+
+#include "aggregator/entries.h"
+#include "aggregator/entry_id.h"
+#include "common/redis.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct feed_spec {
+    const char *stream;
+    uint32_t batch_max; /* entries that make a batch full */
+    int64_t flush_ms;   /* longest wait for one to fill */
+    bool once;          /* do not wait for entries: on_empty when there are none */
+    void (*on_due)(void *owner);
+    void (*on_empty)(void *owner); /* once: the stream is read to its end, and nothing waits here */
+    void (*on_failed)(void *owner, const struct err *error);
+    void *owner;
+};
+
+struct feed {
+    struct feed_spec spec;
+    struct redis *redis; /* owned by the caller; its replies come through `reader` */
+    struct entries_reader reader;
+    struct entries buffers[2];
+    struct entries *filling;
+    struct entries *taken;   /* NULL: none is out */
+    struct entry_id next;    /* read from after this one */
+    int64_t first_us;        /* when the first entry of filling came, monotonic */
+    bool running;
+    bool in_flight;          /* an XREAD is */
+    uint32_t entry_bytes;    /* size of an entry as lately seen, for the next COUNT */
+};
+
+void feed_init(struct feed *f, struct feed_spec spec);
+void feed_done(struct feed *f);
+
+/* Read from after `from`. Not while one runs (asserted). */
+void feed_start(struct feed *f, struct redis *redis, struct entry_id from);
+void feed_stop(struct feed *f);
+
+/* The waiting entries, if they are due and none are out; else NULL. */
+const struct entries *feed_take(struct feed *f);
+void feed_give_back(struct feed *f);
+
+#endif

@@ -1,0 +1,151 @@
+#include "aggregator/history.h"
+
+#include "common/contract.h"
+#include "common/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEADLINE_MS = 5000 };
+
+struct asking {
+    struct history history;
+    history_done_fn done;
+    void *owner;
+    struct err error; /* the first failure */
+    int left;         /* replies to come */
+};
+
+static bool is_text(const redisReply *r, const char *text)
+{
+    return (r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS) &&
+           strcmp(r->str, text) == 0;
+}
+
+/* The value of a name in a flat list of names and values, or NULL. */
+static const redisReply *find_value(const redisReply *map, const char *name)
+{
+    if (map->type != REDIS_REPLY_ARRAY)
+        return NULL;
+    for (size_t i = 0; i + 1 < map->elements; i += 2)
+        if (is_text(map->element[i], name))
+            return map->element[i + 1];
+    return NULL;
+}
+
+int history_take_stream(struct history *h, const redisReply *reply)
+{
+    const redisReply *length = find_value(reply, "length");
+    const redisReply *added = find_value(reply, "entries-added");
+    const redisReply *first = find_value(reply, "first-entry");
+
+    if (length == NULL || added == NULL)
+        return -1;
+    h->stream_exists = true;
+    h->length = (uint64_t)length->integer;
+    h->added = (uint64_t)added->integer;
+    if (first != NULL && first->type == REDIS_REPLY_ARRAY && first->elements > 0)
+        entry_id_parse(first->element[0]->str, &h->first);
+    return 0;
+}
+
+static void finish_one(struct asking *a, const struct err *error)
+{
+    if (error != NULL && a->error.kind == ERR_NONE)
+        a->error = *error;
+    if (--a->left > 0)
+        return;
+    if (a->error.kind != ERR_NONE)
+        a->done(a->owner, &a->error, NULL);
+    else
+        a->done(a->owner, NULL, &a->history);
+    free(a);
+}
+
+/* A refusal that is an answer: no such key, or a command that this user may not use. */
+static bool is_refused(const struct err *error)
+{
+    return error != NULL && error->kind == ERR_REFUSED;
+}
+
+static void take_role(void *owner, const struct err *error, void *reply)
+{
+    struct asking *a = owner;
+    const redisReply *r = reply;
+
+    if (error == NULL && r->type == REDIS_REPLY_ARRAY && r->elements > 0)
+        a->history.is_master = is_text(r->element[0], "master");
+    /* Where ROLE is forbidden, a replica shows when it refuses to write. */
+    if (is_refused(error))
+        a->history.is_master = true;
+    finish_one(a, is_refused(error) ? NULL : error);
+}
+
+static void take_stream(void *owner, const struct err *error, void *reply)
+{
+    struct asking *a = owner;
+    struct err e;
+
+    if (error == NULL && history_take_stream(&a->history, reply) != 0) {
+        err_set(&e, ERR_SCHEMA, "XINFO STREAM without entries-added: Redis 7.0 or later is needed");
+        finish_one(a, &e);
+        return;
+    }
+    finish_one(a, is_refused(error) && strstr(error->text, "no such key") != NULL ? NULL : error);
+}
+
+static void take_groups(void *owner, const struct err *error, void *reply)
+{
+    struct asking *a = owner;
+    const redisReply *r = reply;
+
+    for (size_t i = 0; error == NULL && r->type == REDIS_REPLY_ARRAY && i < r->elements; i++) {
+        const redisReply *name = find_value(r->element[i], "name");
+        const redisReply *id = find_value(r->element[i], "last-delivered-id");
+
+        if (name != NULL && id != NULL && is_text(name, STREAM_GROUP))
+            a->history.group_exists = entry_id_parse(id->str, &a->history.group) == 0;
+    }
+    finish_one(a, is_refused(error) && strstr(error->text, "no such key") != NULL ? NULL : error);
+}
+
+static void take_last(void *owner, const struct err *error, void *reply)
+{
+    struct asking *a = owner;
+    const redisReply *r = reply;
+
+    if (error == NULL)
+        a->history.last_exists = r->type == REDIS_REPLY_ARRAY && r->elements > 0;
+    finish_one(a, error);
+}
+
+static void take_config(void *owner, const struct err *error, void *reply)
+{
+    struct asking *a = owner;
+    const redisReply *policy = error == NULL ? find_value(reply, "maxmemory-policy") : NULL;
+    const redisReply *append_only = error == NULL ? find_value(reply, "appendonly") : NULL;
+    const redisReply *fsync = error == NULL ? find_value(reply, "appendfsync") : NULL;
+
+    if (policy != NULL && append_only != NULL && fsync != NULL) {
+        a->history.config_known = true;
+        a->history.evicts = !is_text(policy, "noeviction");
+        a->history.append_only = is_text(append_only, "yes");
+        a->history.fsync_always = is_text(fsync, "always");
+    }
+    finish_one(a, is_refused(error) ? NULL : error);
+}
+
+void history_read(struct redis *r, const char *stream, const char *last_id, history_done_fn done,
+                  void *owner)
+{
+    struct asking *a = xcalloc(1, sizeof *a);
+
+    *a = (struct asking){.done = done, .owner = owner, .left = 5};
+    redis_commandf(r, DEADLINE_MS, take_role, a, "ROLE");
+    redis_commandf(r, DEADLINE_MS, take_config, a,
+                   "CONFIG GET maxmemory-policy appendonly appendfsync");
+    redis_commandf(r, DEADLINE_MS, take_stream, a, "XINFO STREAM %s", stream);
+    redis_commandf(r, DEADLINE_MS, take_groups, a, "XINFO GROUPS %s", stream);
+    redis_commandf(r, DEADLINE_MS, take_last, a, "XRANGE %s %s %s COUNT 1", stream, last_id,
+                   last_id);
+}
