@@ -1,0 +1,57 @@
+/* The catalog file: its outer form, and what metrics and plans share. */
+#include "ctl/catalog_parse.h"
+
+#include <string.h>
+
+json_t *catalog_find_by(json_t *array, size_t end, const char *key, const char *text)
+{
+    for (size_t i = 0; i < end && i < json_array_size(array); i++) {
+        json_t *item = json_array_get(array, i);
+        const char *found = json_string_value(json_object_get(item, key));
+        if (found && strcmp(found, text) == 0)
+            return item;
+    }
+    return NULL;
+}
+
+void catalog_set_text(json_t *row, const char *key, const char *text)
+{
+    json_object_set_new(row, key, text ? json_string(text) : json_null());
+}
+
+static void parse_parts(struct check *c, json_t *document, json_t *rows)
+{
+    static const char *const KEYS[] = {"metrics", "plans", NULL};
+    json_t *metrics = json_object_get(document, "metrics");
+    json_t *plans = json_object_get(document, "plans");
+    struct path at_metrics = path_key(NULL, "metrics");
+    struct path at_plans = path_key(NULL, "plans");
+
+    check_keys(c, NULL, document, KEYS);
+    if (check_array(c, &at_metrics, metrics))
+        catalog_parse_metrics(c, metrics, json_object_get(rows, "metrics"));
+    if (check_array(c, &at_plans, plans))
+        catalog_parse_plans(c, plans, metrics, json_object_get(rows, "plans"),
+                            json_object_get(rows, "limits"));
+}
+
+json_t *catalog_parse(const char *text, size_t length, struct buf *faults)
+{
+    struct check c = {.faults = faults};
+    struct path top = {"catalog"};
+    json_error_t error;
+    json_t *document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+
+    if (!document) {
+        buf_printf(faults, "line %d, column %d: %s\n", error.line, error.column, error.text);
+        return NULL;
+    }
+    json_t *rows = json_pack("{s:[], s:[], s:[]}", "metrics", "plans", "limits");
+    if (check_object(&c, &top, document))
+        parse_parts(&c, document, rows);
+    json_decref(document);
+    if (c.count == 0)
+        return rows;
+    json_decref(rows);
+    return NULL;
+}

@@ -1,0 +1,28 @@
+/* The commands of meterctl and their help. */
+#include "ctl/ctl.h"
+
+const struct ctl_command CTL_COMMANDS[] = {
+    {.words = {"migrate"},
+     .arguments = "",
+     .what = "Bring the database's schema to this build's version.",
+     .detail =
+         "Runs as the URL's own user, who will own the tables and must be allowed to make roles\n"
+         "(CREATEROLE) the first time. Safe to run twice, and from two places at once. A "
+         "migration\n"
+         "whose text has changed since it was applied is an error.\n",
+     .run = migrate_run},
+    {.words = {"catalog", "apply"},
+     .arguments = "FILE",
+     .what = "Make FILE the catalog: its metrics, plans and limits. - is standard input.",
+     .detail =
+         "All faults of the file are told at once, each with its path. One transaction; what the\n"
+         "file no longer has is retired, never deleted. A metric that has usage keeps its\n"
+         "aggregation.\n",
+     .run = catalog_apply_run},
+    {.words = {"catalog", "show"},
+     .arguments = "",
+     .what = "Print the catalog in force, in the form that `catalog apply` takes.",
+     .detail = "",
+     .run = catalog_show_run},
+    {.run = NULL},
+};

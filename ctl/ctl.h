@@ -1,0 +1,50 @@
+/* What the commands of meterctl share: settings, exit codes, and the table they stand in. */
+#ifndef METERLINE_CTL_H
+#define METERLINE_CTL_H
+
+#include "common/conf.h"
+
+#include <stdbool.h>
+
+#define CTL_PROGRAM "meterctl"
+#define CTL_ROLE    "meterline_ctl"
+
+enum ctl_exit {
+    CTL_DONE = 0,
+    CTL_FAILED = 1,   /* could not go on; audit: unbalanced */
+    CTL_USAGE = 2,    /* wrong settings or usage */
+    CTL_UNCHECKED = 3 /* audit: a peer is away, or the line moves too fast to be read */
+};
+
+struct ctl_config {
+    struct conf_base base;
+};
+
+/* One command. words are its name, such as "catalog" "apply". run gets what stands behind the
+ * words; it may be called with any arguments and checks them itself. */
+struct ctl_command {
+    const char *words[2];  /* the second NULL for a command of one word */
+    const char *arguments; /* for the usage line, or "" */
+    const char *what;      /* one line for `meterctl --help` */
+    const char *detail;    /* the rest of the command's own help, or "" */
+    int (*run)(const struct ctl_config *config, int argc, char **argv);
+};
+
+extern const struct ctl_command CTL_COMMANDS[]; /* ends in one whose run is NULL */
+
+int migrate_run(const struct ctl_config *config, int argc, char **argv);
+int catalog_apply_run(const struct ctl_config *config, int argc, char **argv);
+int catalog_show_run(const struct ctl_config *config, int argc, char **argv);
+int status_run(const struct ctl_config *config, int argc, char **argv);
+int watch_run(const struct ctl_config *config, int argc, char **argv);
+int audit_run(const struct ctl_config *config, int argc, char **argv);
+int restore_accept_run(const struct ctl_config *config, int argc, char **argv);
+
+/* "meterctl: text" on stderr; returns code, so that `return ctl_fail(CTL_FAILED, …)` reads well. */
+int ctl_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Takes the one flag that a command knows: argc 0, or 1 and the flag. Returns 0 with *given, or -1
+ * after telling what is wrong. */
+int ctl_take_flag(int argc, char **argv, const char *flag, bool *given);
+
+#endif

@@ -1,0 +1,34 @@
+/* PostgreSQL for a tool: one blocking connection, parameters and results as text. */
+#ifndef METERLINE_CTL_DB_H
+#define METERLINE_CTL_DB_H
+
+#include "common/err.h"
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Connect and set the session as every stage has it. role: NULL stays the URL's own user. Returns
+ * NULL with e. */
+PGconn *db_open(const char *url, const char *role, struct err *e);
+
+/* Statements that take longer are cut off by the server; 0 lets them run. */
+int db_set_timeout(PGconn *conn, int timeout_ms, struct err *e);
+
+/* One statement with n parameters, NULL for SQL NULL. Returns the result, the caller's to PQclear,
+ * or NULL with e. */
+PGresult *db_query(PGconn *conn, const char *sql, int n, const char *const *values, struct err *e);
+
+/* The same where the rows do not matter. rows may be NULL, else the number returned or changed. */
+int db_run(PGconn *conn, const char *sql, int n, const char *const *values, int64_t *rows,
+           struct err *e);
+
+/* Any number of statements without parameters, such as BEGIN or a migration's text. */
+int db_script(PGconn *conn, const char *text, struct err *e);
+
+/* One field. NULL (or 0) where it is SQL NULL. */
+const char *db_text(const PGresult *r, int row, int column);
+int64_t db_i64(const PGresult *r, int row, int column);
+bool db_bool(const PGresult *r, int row, int column);
+
+#endif

@@ -1,0 +1,104 @@
+/* meterctl: the operator's tool. Finds the command, reads the settings, runs it. */
+#include "common/contract.h"
+#include "ctl/ctl.h"
+
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct conf_setting SETTINGS[] = {
+    CONF_DATABASE_URL(struct ctl_config, base),
+    CONF_REDIS_URL(struct ctl_config, base),
+    CONF_SHARDS(struct ctl_config, base),
+    {.name = NULL},
+};
+
+int ctl_fail(int code, const char *format, ...)
+{
+    va_list args;
+
+    fflush(stdout);
+    fputs(CTL_PROGRAM ": ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return code;
+}
+
+int ctl_take_flag(int argc, char **argv, const char *flag, bool *given)
+{
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], flag) != 0)
+            return ctl_fail(-1, "unknown argument: %s (see meterctl --help)", argv[i]);
+        *given = true;
+    }
+    return 0;
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static void print_usage(const struct ctl_command *command)
+{
+    const char *second = command->words[1];
+
+    printf("%s %s%s%s%s%s", CTL_PROGRAM, command->words[0], second ? " " : "", second ? second : "",
+           *command->arguments ? " " : "", command->arguments);
+}
+
+static int print_help(void)
+{
+    conf_print_help(SETTINGS, CTL_PROGRAM, "sets meterline up, and tells how it is doing");
+    puts("\nCommands:");
+    for (const struct ctl_command *c = CTL_COMMANDS; c->run; c++) {
+        fputs("  ", stdout);
+        print_usage(c);
+        printf("\n      %s\n", c->what);
+    }
+    puts("\nExit codes: 0 done, 1 could not go on, 2 wrong settings or usage.");
+    return CTL_DONE;
+}
+
+static int print_command_help(const struct ctl_command *command)
+{
+    fputs("usage: ", stdout);
+    print_usage(command);
+    printf("\n\n%s\n%s%s", command->what, *command->detail ? "\n" : "", command->detail);
+    return CTL_DONE;
+}
+
+static int run_command(const struct ctl_command *command, int argc, char **argv)
+{
+    struct ctl_config config = {0};
+
+    for (int i = 0; i < argc; i++)
+        if (is_help(argv[i]))
+            return print_command_help(command);
+    int code = conf_load(SETTINGS, &config) ? CTL_USAGE : command->run(&config, argc, argv);
+    conf_done(SETTINGS, &config);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    if (sodium_init() < 0)
+        return ctl_fail(CTL_FAILED, "libsodium cannot be used");
+    if (argc > 1 && is_help(argv[1]))
+        return print_help();
+    if (argc > 1 && strcmp(argv[1], "--version") == 0)
+        return printf("%s %s\n", CTL_PROGRAM, METERLINE_VERSION) < 0;
+    for (const struct ctl_command *c = CTL_COMMANDS; argc > 1 && c->run; c++) {
+        int words = c->words[1] ? 2 : 1;
+        if (strcmp(argv[1], c->words[0]) == 0 &&
+            (words == 1 || (argc > 2 && strcmp(argv[2], c->words[1]) == 0)))
+            return run_command(c, argc - 1 - words, argv + 1 + words);
+    }
+    return ctl_fail(CTL_USAGE,
+                    argc > 1 ? "unknown command: %s (see meterctl --help)"
+                             : "no command%s (see meterctl --help)",
+                    argc > 1 ? argv[1] : "");
+}

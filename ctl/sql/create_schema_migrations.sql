@@ -1,0 +1,8 @@
+-- What was applied, by whom stages tell whether the schema is theirs.
+create table if not exists public.schema_migrations (
+    version         int primary key,
+    name            text not null,
+    checksum        text not null,         -- SHA-256 of the migration's text
+    compatible_from int not null,          -- the oldest build's SCHEMA_VERSION that this still suits
+    applied_at      timestamptz not null default now()
+)
