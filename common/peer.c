@@ -46,6 +46,12 @@ static void count_link(struct peer_link *l, bool up)
               p->links_up > 0);
 }
 
+void peer_link_init(struct peer_link *l, const char *peer)
+{
+    *l = (struct peer_link){.peer = peer};
+    count_link(l, false); /* the gauge is there from the start */
+}
+
 void peer_link_up(struct peer_link *l)
 {
     count_link(l, true);

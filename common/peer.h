@@ -17,6 +17,8 @@ struct peer_link {
     bool up;          /* counted as up */
 };
 
+/* Not up yet; peer: PEER_REDIS or PEER_POSTGRES. */
+void peer_link_init(struct peer_link *l, const char *peer);
 /* The connection works (again): `peer_back` if a loss was logged. */
 void peer_link_up(struct peer_link *l);
 /* It was lost or could not be made: `peer_lost` the first time, then once a minute with the count

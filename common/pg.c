@@ -223,7 +223,7 @@ struct pg *pg_open(uv_loop_t *loop, const char *url, const char *role, const cha
     pg->application_name = xstrdup(application_name);
     pg->events = events;
     pg->backoff = BACKOFF(BACKOFF_FIRST_MS, BACKOFF_MAX_MS);
-    pg->peer.peer = PEER_POSTGRES;
+    peer_link_init(&pg->peer, PEER_POSTGRES);
     init_timer(pg, &pg->timer);
     init_timer(pg, &pg->soon);
     start_connecting(pg);

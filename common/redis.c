@@ -1,0 +1,285 @@
+/* The machine of one Redis connection.
+ *
+ * The happy path: the host's name is looked up, hiredis connects, the greeting is answered, on_up
+ * is called, and commands flow until redis_close.
+ *
+ *      +---> WAITING ---> RESOLVING ---> CONNECTING ---> GREETING ---> UP
+ *      |        |             |           ^   |  |          |          |
+ *      |        +-------------|-----------+   |  |          |          |
+ *      |       a unix socket  |               |  |          |          |
+ *      +----------------------+---------------+--+----------+----------+   redis_lost, redis_reset
+ *
+ *      every state ---> CLOSING (redis_close), and then it is freed
+ *
+ * The failure modes: the name is unknown, no address answers within 5 s each, the greeting is
+ * refused, the socket dies, a command's deadline passes. All of them are redis_lost: the connection
+ * is dropped, the commands in flight end, on_down is called, and after a wait the next try begins.
+ * These calls are made by the timer `soon`, never from inside a public function. */
+#include "common/redis_internal.h"
+#include "common/redis_tls.h"
+
+#include "common/str.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+
+enum { SOON_MS = 1, BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 2000 };
+
+#define TO(state) (1u << (state))
+static const unsigned MOVES[] = {
+    [REDIS_IS_WAITING] = TO(REDIS_IS_RESOLVING) | TO(REDIS_IS_CONNECTING) | TO(REDIS_IS_CLOSING),
+    [REDIS_IS_RESOLVING] = TO(REDIS_IS_WAITING) | TO(REDIS_IS_CONNECTING) | TO(REDIS_IS_CLOSING),
+    [REDIS_IS_CONNECTING] = TO(REDIS_IS_WAITING) | TO(REDIS_IS_GREETING) | TO(REDIS_IS_CLOSING),
+    [REDIS_IS_GREETING] = TO(REDIS_IS_WAITING) | TO(REDIS_IS_UP) | TO(REDIS_IS_CLOSING),
+    [REDIS_IS_UP] = TO(REDIS_IS_WAITING) | TO(REDIS_IS_CLOSING),
+    [REDIS_IS_CLOSING] = 0,
+};
+
+void redis_go(struct redis *r, enum redis_state next)
+{
+    assert(MOVES[r->state] & TO(next));
+    r->state = next;
+}
+
+static void free_redis(struct redis *r)
+{
+    void (*closed)(void *) = r->closed;
+    void *owner = r->closed_owner;
+    redis_url_done(&r->url);
+    free(r->sent.items);
+    free(r->ended.items);
+    free(r->chunk);
+    free(r);
+    if (closed)
+        closed(owner);
+}
+
+void redis_release_handle(struct redis *r)
+{
+    if (--r->handles == 0)
+        free_redis(r);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    redis_release_handle(handle->data);
+}
+
+static void drop_link(struct redis *r)
+{
+    uv_timer_stop(&r->timer);
+    uv_timer_stop(&r->deadline);
+    r->deadline_at_ms = INT64_MAX;
+    redis_connect_done(r);
+    struct redis_link *link = r->link;
+    r->link = NULL;
+    if (link)
+        redis_link_drop(link);
+}
+
+void redis_lost(struct redis *r, const struct err *error, int64_t overdue_ms)
+{
+    r->down = *error;
+    drop_link(r);
+    redis_go(r, REDIS_IS_WAITING);
+    redis_end_sent(r, ERR_CLOSED, overdue_ms);
+    uint64_t wait_ms = backoff_next_ms(&r->backoff, backoff_random());
+    redis_start_timer(r, wait_ms);
+    peer_link_lost(&r->peer, &r->down, wait_ms);
+    r->tell_down = true;
+    redis_start_soon(r);
+}
+
+static void lost_link(struct redis *r)
+{
+    struct err e;
+    err_set(&e, ERR_CLOSED, "Redis: %s",
+            *r->link->reason ? r->link->reason : "the connection was lost");
+    redis_lost(r, &e, INT64_MIN);
+}
+
+static void come_up(struct redis *r)
+{
+    redis_go(r, REDIS_IS_UP);
+    uv_timer_stop(&r->timer);
+    if (r->reader) {
+        r->link->ac->c.reader->fn = r->reader;
+        r->link->ac->c.reader->privdata = r->reader_privdata;
+    }
+    backoff_reset(&r->backoff);
+    peer_link_up(&r->peer);
+    if (r->events.on_up)
+        r->events.on_up(r->events.owner);
+}
+
+static void move_greeting(struct redis *r)
+{
+    if (!r->link->ac)
+        lost_link(r);
+    else if (r->refused.kind != ERR_NONE)
+        redis_lost(r, &r->refused, INT64_MIN);
+    else if (r->greetings_left == 0)
+        come_up(r);
+}
+
+void redis_link_moved(struct redis *r)
+{
+    switch (r->state) {
+    case REDIS_IS_CONNECTING:
+        if (!r->link->ac)
+            redis_connect_failed(r, r->link->reason);
+        else if (r->link->connected)
+            redis_greet(r);
+        break;
+    case REDIS_IS_GREETING:
+        move_greeting(r);
+        break;
+    case REDIS_IS_UP:
+        if (!r->link->ac)
+            lost_link(r);
+        break;
+    case REDIS_IS_WAITING:
+    case REDIS_IS_RESOLVING:
+    case REDIS_IS_CLOSING:
+        assert(!"there is no link in such a state");
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct redis *r = timer->data;
+    struct err e;
+    switch (r->state) {
+    case REDIS_IS_WAITING:
+        redis_connect_start(r);
+        break;
+    case REDIS_IS_CONNECTING:
+        redis_connect_failed(r, "no answer in time");
+        break;
+    case REDIS_IS_GREETING:
+        err_set(&e, ERR_TIMEOUT, "greet Redis: no answer in time");
+        redis_lost(r, &e, INT64_MIN);
+        break;
+    case REDIS_IS_RESOLVING:
+    case REDIS_IS_UP:
+    case REDIS_IS_CLOSING:
+        assert(!"the timer runs in no such state");
+    }
+}
+
+void redis_start_timer(struct redis *r, uint64_t wait_ms)
+{
+    uv_update_time(r->loop);
+    uv_timer_start(&r->timer, on_timer, wait_ms, 0);
+}
+
+static void close_timers(struct redis *r)
+{
+    uv_close((uv_handle_t *)&r->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&r->deadline, on_timer_closed);
+    uv_close((uv_handle_t *)&r->soon, on_timer_closed);
+}
+
+/* Each call may close or reset r, so that what comes after asks again. */
+static void on_soon(uv_timer_t *timer)
+{
+    struct redis *r = timer->data;
+    redis_deliver_ended(r);
+    if (r->tell_down && r->state != REDIS_IS_CLOSING) {
+        struct err down = r->down;
+        r->tell_down = false;
+        if (r->events.on_down)
+            r->events.on_down(r->events.owner, &down);
+    }
+    if (r->state == REDIS_IS_CLOSING && r->ended.n == 0)
+        close_timers(r);
+}
+
+void redis_start_soon(struct redis *r)
+{
+    uv_update_time(r->loop);
+    uv_timer_start(&r->soon, on_soon, SOON_MS, 0);
+}
+
+static void init_timer(struct redis *r, uv_timer_t *timer)
+{
+    uv_timer_init(r->loop, timer);
+    timer->data = r;
+    r->handles++;
+}
+
+/* hiredis writes without MSG_NOSIGNAL: by default a server that closes the connection would end us.
+ * A program's own choice is respected. */
+static void ignore_sigpipe(void)
+{
+    struct sigaction now;
+    sigaction(SIGPIPE, NULL, &now);
+    if (now.sa_handler == SIG_DFL)
+        (void)signal(SIGPIPE, SIG_IGN);
+}
+
+static int take_url(struct redis *r, const char *url, struct err *e)
+{
+    if (redis_url_parse(url, &r->url, e) != 0)
+        return -1;
+    if (!r->url.tls || redis_tls_check(e) == 0)
+        return 0;
+    redis_url_done(&r->url);
+    return -1;
+}
+
+struct redis *redis_open(uv_loop_t *loop, const char *url, struct redis_events events,
+                         struct err *e)
+{
+    struct redis *r = xcalloc(1, sizeof *r);
+    if (take_url(r, url, e) != 0) {
+        free(r);
+        return NULL;
+    }
+    ignore_sigpipe();
+    r->loop = loop;
+    r->events = events;
+    r->deadline_at_ms = INT64_MAX;
+    r->backoff = BACKOFF(BACKOFF_FIRST_MS, BACKOFF_MAX_MS);
+    peer_link_init(&r->peer, PEER_REDIS);
+    init_timer(r, &r->timer);
+    init_timer(r, &r->deadline);
+    init_timer(r, &r->soon);
+    redis_connect_start(r);
+    return r;
+}
+
+void redis_set_reader(struct redis *r, redisReplyObjectFunctions *fns, void *privdata)
+{
+    assert(r->state != REDIS_IS_UP);
+    r->reader = fns;
+    r->reader_privdata = privdata;
+}
+
+bool redis_is_up(const struct redis *r)
+{
+    return r->state == REDIS_IS_UP;
+}
+
+void redis_reset(struct redis *r)
+{
+    if (!r->link)
+        return;
+    struct err e;
+    err_set(&e, ERR_CLOSED, "connection dropped to begin anew");
+    redis_lost(r, &e, INT64_MIN);
+}
+
+void redis_close(struct redis *r, void (*closed)(void *owner), void *owner)
+{
+    if (r->state == REDIS_IS_RESOLVING)
+        uv_cancel((uv_req_t *)&r->lookup); /* its callback comes in any case */
+    drop_link(r);
+    peer_link_closed(&r->peer);
+    redis_go(r, REDIS_IS_CLOSING);
+    redis_end_sent(r, ERR_CANCELED, INT64_MIN);
+    r->closed = closed;
+    r->closed_owner = owner;
+    redis_start_soon(r);
+}

@@ -1,0 +1,188 @@
+/* Commands in flight and their deadlines.
+ *
+ * Redis answers in order, so the commands in flight are a queue and each reply belongs to its first
+ * one. One timer serves all deadlines: it is set for the earliest, and left alone when a reply
+ * comes; when it fires too early it is set again. A passed deadline drops the connection, because
+ * the reply may still come and would be taken for the next command's. */
+#include "common/redis_internal.h"
+
+#include "common/clock.h"
+#include "common/str.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+enum { QUEUE_FIRST_CAPACITY = 16, LAST_LOOK_MS = 1 };
+
+static void grow(struct redis_queue *q)
+{
+    size_t capacity = q->capacity ? q->capacity * 2 : QUEUE_FIRST_CAPACITY;
+    struct redis_pending *items = xmalloc(capacity * sizeof *items);
+    for (size_t i = 0; i < q->n; i++)
+        items[i] = q->items[(q->first + i) & (q->capacity - 1)];
+    free(q->items);
+    *q = (struct redis_queue){items, capacity, 0, q->n};
+}
+
+static void push(struct redis_queue *q, const struct redis_pending *item)
+{
+    if (q->n == q->capacity)
+        grow(q);
+    q->items[(q->first + q->n++) & (q->capacity - 1)] = *item;
+}
+
+static struct redis_pending pop(struct redis_queue *q)
+{
+    assert(q->n > 0);
+    struct redis_pending item = q->items[q->first];
+    q->first = (q->first + 1) & (q->capacity - 1);
+    q->n--;
+    return item;
+}
+
+static void end_soon(struct redis *r, struct redis_pending *c, enum err_kind kind)
+{
+    c->kind = kind;
+    push(&r->ended, c);
+    redis_start_soon(r);
+}
+
+void redis_end_sent(struct redis *r, enum err_kind kind, int64_t overdue_ms)
+{
+    while (r->sent.n > 0) {
+        struct redis_pending c = pop(&r->sent);
+        end_soon(r, &c, c.deadline_ms <= overdue_ms ? ERR_TIMEOUT : kind);
+    }
+}
+
+static void describe(const struct redis *r, enum err_kind kind, struct err *e)
+{
+    if (kind == ERR_CLOSED && *r->down.text)
+        err_set(e, kind, "%s", r->down.text);
+    else if (kind == ERR_TIMEOUT)
+        err_set(e, kind, "no reply from Redis in time");
+    else
+        err_set(e, kind, "%s", err_kind_text(kind));
+}
+
+void redis_deliver_ended(struct redis *r)
+{
+    for (size_t left = r->ended.n; left > 0; left--) {
+        struct redis_pending c = pop(&r->ended);
+        struct err e;
+        describe(r, c.kind, &e);
+        if (c.done)
+            c.done(c.owner, &e, NULL);
+    }
+}
+
+static void on_deadline(uv_timer_t *timer);
+
+static void set_deadline(struct redis *r, int64_t at_ms, int64_t now_ms)
+{
+    r->deadline_at_ms = at_ms;
+    uv_update_time(r->loop);
+    uv_timer_start(&r->deadline, on_deadline, at_ms > now_ms ? (uint64_t)(at_ms - now_ms) : 0, 0);
+}
+
+static int64_t earliest_deadline(const struct redis_queue *q)
+{
+    int64_t earliest = INT64_MAX;
+    for (size_t i = 0; i < q->n; i++) {
+        int64_t at_ms = q->items[(q->first + i) & (q->capacity - 1)].deadline_ms;
+        earliest = at_ms < earliest ? at_ms : earliest;
+    }
+    return earliest;
+}
+
+static void take_deadline(struct redis *r, int64_t now_ms)
+{
+    struct err e;
+    err_set(&e, ERR_TIMEOUT, "no reply from Redis in time");
+    redis_lost(r, &e, now_ms);
+}
+
+/* After a pause of the whole process the timer comes before the socket, though the reply may have
+ * been waiting there: the loop reads once more before the outcome is called unknown. */
+static void on_deadline(uv_timer_t *timer)
+{
+    struct redis *r = timer->data;
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t earliest = earliest_deadline(&r->sent);
+    if (earliest <= now_ms && r->looked_again) {
+        r->looked_again = false;
+        take_deadline(r, now_ms);
+        return;
+    }
+    r->looked_again = earliest <= now_ms;
+    r->deadline_at_ms = INT64_MAX;
+    if (r->looked_again)
+        set_deadline(r, now_ms + LAST_LOOK_MS, now_ms);
+    else if (earliest != INT64_MAX)
+        set_deadline(r, earliest, now_ms);
+}
+
+static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
+{
+    struct redis_link *link = ac->ev.data;
+    struct redis *r = link->redis;
+    (void)privdata;
+    if (!reply || r->link != link)
+        return; /* hiredis lets go of the connection: redis_lost ends the commands */
+    struct redis_pending c = pop(&r->sent);
+    if (!c.done)
+        return;
+    /* What a reader of ours makes begins with a redisReply, as redis.h says. */
+    const redisReply *root = reply;
+    if (root->type != REDIS_REPLY_ERROR) {
+        c.done(c.owner, NULL, reply);
+        return;
+    }
+    struct err e;
+    err_set(&e, ERR_REFUSED, "%s", root->str);
+    c.done(c.owner, &e, NULL);
+}
+
+static bool send_command(struct redis *r, const char *bytes, size_t length)
+{
+    return r->state == REDIS_IS_UP &&
+           redisAsyncFormattedCommand(r->link->ac, on_reply, NULL, bytes, length) == REDIS_OK;
+}
+
+static void start_command(struct redis *r, const char *bytes, size_t length, uint64_t deadline_ms,
+                          redis_done_fn done, void *owner)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    struct redis_pending c = {done, owner, now_ms + (int64_t)deadline_ms, ERR_NONE};
+    if (!send_command(r, bytes, length)) {
+        end_soon(r, &c, r->state == REDIS_IS_CLOSING ? ERR_CANCELED : ERR_CLOSED);
+        return;
+    }
+    push(&r->sent, &c);
+    if (c.deadline_ms < r->deadline_at_ms)
+        set_deadline(r, c.deadline_ms, now_ms);
+}
+
+void redis_command(struct redis *r, uint64_t deadline_ms, redis_done_fn done, void *owner, int argc,
+                   const char **argv, const size_t *argv_length)
+{
+    char *bytes = NULL;
+    int length = redisFormatCommandArgv(&bytes, argc, argv, argv_length);
+    assert(length > 0);
+    start_command(r, bytes, (size_t)length, deadline_ms, done, owner);
+    redisFreeCommand(bytes);
+}
+
+void redis_commandf(struct redis *r, uint64_t deadline_ms, redis_done_fn done, void *owner,
+                    const char *format, ...)
+{
+    char *bytes = NULL;
+    va_list args;
+    va_start(args, format);
+    int length = redisvFormatCommand(&bytes, format, args);
+    va_end(args);
+    assert(length > 0);
+    start_command(r, bytes, (size_t)length, deadline_ms, done, owner);
+    redisFreeCommand(bytes);
+}

@@ -1,0 +1,172 @@
+/* hiredis on the loop: one poll handle, and the hooks on ac->ev that say what to poll for.
+ *
+ * The happy path: a ready socket is handed to redisAsyncHandleRead and redisAsyncHandleWrite, which
+ * call the replies' callbacks; then the machine looks at what has changed.
+ *
+ * The failure modes: hiredis drops its context by itself (refused, closed by the peer, a reply that
+ * is none) and tells it by the cleanup hook alone, so the hook notes the reason, and the machine
+ * finds ac to be NULL. libuv stops polling a socket that has an error; hiredis is then made to read
+ * it. */
+#include "common/redis_internal.h"
+#include "common/redis_tls.h"
+
+#include "common/str.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* hiredis reads 16 KiB at a time, each through the loop: too little for replies of megabytes. */
+enum { CHUNK_BYTES = 256 * 1024, READER_KEEPS_BYTES = 4 * CHUNK_BYTES };
+
+static void on_socket(uv_poll_t *poll, int status, int events);
+
+static void poll_for(struct redis_link *link, int events)
+{
+    if (link->events == events)
+        return;
+    link->events = events;
+    if (events)
+        uv_poll_start(&link->poll, events, on_socket);
+    else
+        uv_poll_stop(&link->poll);
+}
+
+static void add_read(void *privdata)
+{
+    struct redis_link *link = privdata;
+    poll_for(link, link->events | UV_READABLE);
+}
+
+static void del_read(void *privdata)
+{
+    struct redis_link *link = privdata;
+    poll_for(link, link->events & ~UV_READABLE);
+}
+
+static void add_write(void *privdata)
+{
+    struct redis_link *link = privdata;
+    poll_for(link, link->events | UV_WRITABLE);
+}
+
+static void del_write(void *privdata)
+{
+    struct redis_link *link = privdata;
+    poll_for(link, link->events & ~UV_WRITABLE);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct redis_link *link = handle->data;
+    struct redis *r = link->redis;
+    free(link);
+    redis_release_handle(r);
+}
+
+/* hiredis 1.x may call it twice. The socket is closed right after it. */
+static void cleanup(void *privdata)
+{
+    struct redis_link *link = privdata;
+    if (!link->ac)
+        return;
+    (void)snprintf(link->reason, sizeof link->reason, "%s",
+                   link->ac->c.err ? link->ac->c.errstr : "");
+    link->ac = NULL;
+    uv_close((uv_handle_t *)&link->poll, on_closed);
+}
+
+static void on_connect(const redisAsyncContext *ac, int status)
+{
+    struct redis_link *link = ac->ev.data;
+    link->connected = status == REDIS_OK;
+}
+
+/* Give the reader a large chunk; redisAsyncHandleRead then adds what is left and takes the replies.
+ * A closed or broken socket is left for it to find. */
+static void read_ahead(struct redis_link *link)
+{
+    struct redis *r = link->redis;
+    if (!link->connected || r->url.tls)
+        return;
+    if (!r->chunk)
+        r->chunk = xmalloc(CHUNK_BYTES);
+    ssize_t n = read(link->ac->c.fd, r->chunk, CHUNK_BYTES);
+    if (n > 0)
+        (void)redisReaderFeed(link->ac->c.reader, r->chunk, (size_t)n);
+}
+
+/* Callbacks in here may drop the link; its memory stays until the handle is closed. */
+static void on_socket(uv_poll_t *poll, int status, int events)
+{
+    struct redis_link *link = poll->data;
+    struct redis *r = link->redis;
+    if (status < 0) {
+        link->events = 0;
+        events = UV_READABLE | UV_WRITABLE;
+    }
+    if (events & UV_READABLE) {
+        read_ahead(link);
+        redisAsyncHandleRead(link->ac);
+    }
+    if (link->ac && (events & UV_WRITABLE))
+        redisAsyncHandleWrite(link->ac);
+    if (r->link == link)
+        redis_link_moved(r);
+}
+
+static redisAsyncContext *connect_by_hiredis(const struct redis *r, const char *host)
+{
+    return r->url.path ? redisAsyncConnectUnix(r->url.path) : redisAsyncConnect(host, r->url.port);
+}
+
+static int prepare(struct redis *r, redisAsyncContext *ac, struct err *e)
+{
+    if (ac->err)
+        return err_set(e, ERR_CONNECT, "%s", ac->errstr);
+    if (!r->url.path)
+        (void)redisEnableKeepAlive(&ac->c); /* nice to have */
+    ac->c.reader->maxbuf = READER_KEEPS_BYTES;
+    if (r->url.tls && redis_tls_start(&ac->c, r->url.host, e) != 0)
+        return -1;
+    return 0;
+}
+
+static void attach(struct redis_link *link, redisAsyncContext *ac)
+{
+    link->ac = ac;
+    int failed = uv_poll_init(link->redis->loop, &link->poll, ac->c.fd);
+    assert(!failed);
+    link->poll.data = link;
+    link->redis->handles++;
+    ac->ev.data = link;
+    ac->ev.addRead = add_read;
+    ac->ev.delRead = del_read;
+    ac->ev.addWrite = add_write;
+    ac->ev.delWrite = del_write;
+    ac->ev.cleanup = cleanup;
+    (void)redisAsyncSetConnectCallback(ac, on_connect); /* this also polls for writing */
+}
+
+struct redis_link *redis_link_open(struct redis *r, const char *host, struct err *e)
+{
+    redisAsyncContext *ac = connect_by_hiredis(r, host);
+    if (!ac)
+        abort(); /* out of memory */
+    if (prepare(r, ac, e) != 0) {
+        redisAsyncFree(ac);
+        return NULL;
+    }
+    struct redis_link *link = xcalloc(1, sizeof *link);
+    link->redis = r;
+    attach(link, ac);
+    return link;
+}
+
+void redis_link_drop(struct redis_link *link)
+{
+    if (link->ac)
+        redisAsyncFree(link->ac);
+}
