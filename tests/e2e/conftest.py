@@ -12,7 +12,7 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
 from line import Line, Postgres, Redis  # noqa: E402
-from line.claim import Claim, Taken  # noqa: E402
+from line.claim import claim_folder  # noqa: E402
 from line.paths import BUILD  # noqa: E402
 
 # Client libraries read these on their own; no test may depend on the machine's.
@@ -28,23 +28,10 @@ def folder(request):
     module = request.node.path.stem.removeprefix("test_")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{module}.{request.node.name.removeprefix('test_')}")
     path, claim = claim_folder(BUILD / "test", name[:80])
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
     yield path
     if not failed(request):
         shutil.rmtree(path, ignore_errors=True)
     claim.release()
-
-
-def claim_folder(parent, name):
-    """A folder that no other test run uses now: two runs in one clone do not meet."""
-    for number in range(1, 100):
-        path = parent / (name if number == 1 else f"{name}-{number}")
-        try:
-            return path, Claim(str(path))
-        except Taken:
-            continue
-    raise RuntimeError(f"too many runs of {name}")
 
 
 @pytest.fixture

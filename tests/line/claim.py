@@ -6,6 +6,7 @@ ends, and nothing lies on disk. So any number of test runs and demos share a mac
 
 import os
 import random
+import shutil
 import socket
 
 
@@ -26,6 +27,20 @@ class Claim:
 
 class Taken(Exception):
     pass
+
+
+def claim_folder(parent, name):
+    """An empty folder in parent that no other run uses now, as (path, claim): name, or name-2, …"""
+    for number in range(1, 100):
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            claim = Claim(f"folder:{path}")
+        except Taken:
+            continue
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        return path, claim
+    raise RuntimeError(f"too many runs of {name}")
 
 
 def claim_port():

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import psycopg2
-import redis
+from redis import RedisError
 
 from . import logfmt, process
 from .paths import CATALOG, ROOT
@@ -17,7 +17,7 @@ from .wait import wait_until
 STREAM = "usage:events"
 TEST_KEY = "sk_test_meterline"
 TEST_WEBHOOK_SECRET = "whsec_meterline_test"
-OUTAGES = (psycopg2.OperationalError, psycopg2.InterfaceError, redis.RedisError, ConnectionError)
+OUTAGES = (psycopg2.OperationalError, psycopg2.InterfaceError, RedisError, ConnectionError)
 
 
 @dataclasses.dataclass
@@ -41,11 +41,12 @@ class Line:
 
     settings: what every program gets on top of the servers' addresses; change it at will."""
 
-    def __init__(self, folder, redis_conf=None, postgres_conf=None, **settings):
+    def __init__(self, folder, redis=None, postgres=None, **settings):
+        """redis, postgres: servers to use instead of private ones with the usual settings."""
         self.folder = pathlib.Path(folder).resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.redis = Redis(self.folder, **(redis_conf or {}))
-        self.postgres = Postgres(self.folder, **(postgres_conf or {}))
+        self.redis = redis or Redis(self.folder)
+        self.postgres = postgres or Postgres(self.folder)
         self.settings = {"STRIPE_SECRET_KEY": TEST_KEY,
                          "STRIPE_WEBHOOK_SECRET": TEST_WEBHOOK_SECRET, **settings}
         self.stages = []

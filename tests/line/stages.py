@@ -15,7 +15,8 @@ from .prometheus import Metrics
 from .wait import NotInTime, wait_until
 
 DEFAULTS = {"OPS_LISTEN": "127.0.0.1:0", "WEBHOOKD_LISTEN": "127.0.0.1:0",
-            "LOG_FORMAT": "logfmt", "LOG_LEVEL": "info"}
+            "LOG_FORMAT": "logfmt", "LOG_LEVEL": "info",
+            "STRIPE_API_BASE": "http://127.0.0.1:1"}  # Without a sandbox nobody, never Stripe.
 TERM_TIMEOUT_S = 10  # Promised by every stage.
 
 
