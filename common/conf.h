@@ -1,10 +1,10 @@
 /* Settings: environment only, one table a stage.
  *
  *     static const struct conf_setting SETTINGS[] = {
- *         CONF_COMMON(struct config, base),
+ *         CONF_DATABASE_URL(struct config, base), CONF_LOG(struct config, base),
  *         {"SINK_INTERVAL_S", CONF_INT, offsetof(struct config, interval_s), .fallback = "300",
  *          .unit = "s", .min = 1, .max = 86400, .help = "time between two claims"},
- *         {NULL}};
+ *         {.name = NULL}};
  *
  * For any secret X, X_FILE names a file to read it from (one trailing newline is dropped). */
 #ifndef METERLINE_CONF_H
