@@ -1,6 +1,7 @@
 #include "aggregator/feed.h"
 
 #include "common/clock.h"
+#include "common/stage.h"
 
 #include <assert.h>
 
@@ -65,6 +66,7 @@ static void on_read(void *owner, const struct err *error, void *reply)
     struct err e;
 
     f->in_flight = false;
+    stage_crash_point("while_reading");
     if (!f->running)
         return;
     if (error == NULL && entries_accept(&f->reader, reply, &e) != 0)
@@ -74,7 +76,8 @@ static void on_read(void *owner, const struct err *error, void *reply)
         return;
     }
     take_reply(f, before);
-    if (f->spec.once && f->filling->count == 0 && f->taken == NULL) {
+    f->drained = f->spec.once && f->filling->count == before;
+    if (f->drained && f->filling->count == 0 && f->taken == NULL) {
         f->spec.on_empty(f->spec.owner);
         return;
     }
@@ -120,17 +123,22 @@ static void pump(struct feed *f)
         return;
     if (is_due(f) && f->taken == NULL)
         f->spec.on_due(f->spec.owner);
-    if (f->running && !f->in_flight && !is_full(f))
+    if (f->running && !f->in_flight && !is_full(f) && !(f->drained && f->taken != NULL))
         send_read(f);
 }
 
-void feed_start(struct feed *f, struct redis *redis, struct entry_id from)
+void feed_attach(struct feed *f, struct redis *redis)
+{
+    f->redis = redis;
+    redis_set_reader(redis, &ENTRIES_READER_FUNCTIONS, &f->reader);
+}
+
+void feed_start(struct feed *f, struct entry_id from)
 {
     assert(!f->running && f->taken == NULL);
-    f->redis = redis;
     f->next = from;
     f->running = true;
-    redis_set_reader(redis, &ENTRIES_READER_FUNCTIONS, &f->reader);
+    f->drained = false;
     pump(f);
 }
 

@@ -37,14 +37,17 @@ struct feed {
     int64_t first_us;        /* when the first entry of filling came, monotonic */
     bool running;
     bool in_flight;          /* an XREAD is */
+    bool drained;            /* once: the last reply brought nothing */
     uint32_t entry_bytes;    /* size of an entry as lately seen, for the next COUNT */
 };
 
 void feed_init(struct feed *f, struct feed_spec spec);
 void feed_done(struct feed *f);
 
-/* Read from after `from`. Not while one runs (asserted). */
-void feed_start(struct feed *f, struct redis *redis, struct entry_id from);
+/* Right after redis_open: the connection is for reading alone. */
+void feed_attach(struct feed *f, struct redis *redis);
+/* Read from after `from`. The connection is up, and nothing runs (asserted). */
+void feed_start(struct feed *f, struct entry_id from);
 void feed_stop(struct feed *f);
 
 /* The waiting entries, if they are due and none are out; else NULL. */

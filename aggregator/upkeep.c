@@ -1,0 +1,180 @@
+#include "aggregator/upkeep.h"
+
+#include "aggregator/sql.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/schema.h"
+
+#include <stdlib.h>
+
+enum {
+    TICK_MS = 100,
+    LEASE_EVERY_MS = 1000, /* a third of the lease */
+    PARTITIONS_EVERY_MS = 600000,
+    MINUTE = 60000,
+    DEADLINE_MS = 20000
+};
+
+static void on_checked(void *owner, const struct err *error)
+{
+    struct upkeep *u = owner;
+
+    /* The shard's own check reports what is wrong. */
+    u->working = error == NULL;
+}
+
+static void on_up(void *owner)
+{
+    struct upkeep *u = owner;
+
+    u->working = false;
+    schema_check(u->pg, on_checked, u);
+}
+
+static void on_down(void *owner, const struct err *error)
+{
+    struct upkeep *u = owner;
+
+    (void)error;
+    u->working = false;
+}
+
+static void on_job_done(void *owner)
+{
+    upkeep_poke(owner);
+}
+
+static void log_failed(const char *job, const struct err *error)
+{
+    if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED)
+        log_warn("upkeep_failed", LOG_STR("job", job), LOG_ERR(error));
+}
+
+static void take_lease(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct upkeep *u = owner;
+
+    (void)n;
+    if (error != NULL)
+        log_failed("lease", error);
+    else if (PQntuples(results[0]) == 0 && u->ledger->owned)
+        u->on_lease_lost(u->owner);
+    upkeep_poke(u);
+}
+
+static void renew_lease(struct upkeep *u)
+{
+    struct pg_statement s;
+
+    pg_statement_init(&s, SQL_RENEW_LEASE);
+    pg_add_text(&s, u->ledger->stream);
+    pg_add_text(&s, u->ledger->owner);
+    pg_run(u->pg, &s, 1, DEADLINE_MS, take_lease, u);
+}
+
+static void take_partitions(void *owner, const struct err *error, PGresult **results, int n)
+{
+    (void)results;
+    (void)n;
+    if (error != NULL)
+        log_failed("partitions", error);
+    upkeep_poke(owner);
+}
+
+static void take_carried(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct upkeep *u = owner;
+
+    (void)n;
+    if (error != NULL)
+        log_failed("carry", error);
+    for (int i = 0; error == NULL && i < PQntuples(results[0]); i++)
+        tenants_intern(&u->quota.noted, (struct text){.data = PQgetvalue(results[0], i, 0),
+                                                      .length = (uint32_t)PQgetlength(results[0], i, 0)});
+    upkeep_poke(u);
+}
+
+static void run_simple(struct upkeep *u, const char *sql, pg_done_fn done)
+{
+    struct pg_statement s;
+
+    pg_statement_init(&s, sql);
+    pg_run(u->pg, &s, 1, DEADLINE_MS, done, u);
+}
+
+/* Is a job due? Then it is due again one interval from now. */
+static bool is_due(int64_t *due_ms, int64_t now_ms, int64_t every_ms)
+{
+    if (now_ms < *due_ms)
+        return false;
+    *due_ms = now_ms + every_ms;
+    return true;
+}
+
+void upkeep_poke(struct upkeep *u)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (!u->working || !pg_is_ready(u->pg) || !u->ledger->owned)
+        return;
+    if (is_due(&u->heal_due_ms, now_ms, MINUTE))
+        quota_heal(&u->quota);
+    if (is_due(&u->lease_due_ms, now_ms, LEASE_EVERY_MS))
+        renew_lease(u);
+    else if (is_due(&u->partitions_due_ms, now_ms, PARTITIONS_EVERY_MS))
+        run_simple(u, SQL_ENSURE_PARTITIONS, take_partitions);
+    else if (is_due(&u->carry_due_ms, now_ms, MINUTE))
+        run_simple(u, SQL_OPEN_CARRIED, take_carried);
+    else if (quota_has_work(&u->quota) && redis_is_up(u->redis))
+        quota_run(&u->quota, u->pg, u->redis, on_job_done, u);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    upkeep_poke(timer->data);
+}
+
+void upkeep_open(struct upkeep *u, uv_loop_t *loop, const char *database_url,
+                 const struct ledger *ledger, const unsigned char key[16],
+                 void (*on_lease_lost)(void *owner), void *owner)
+{
+    *u = (struct upkeep){.ledger = ledger, .on_lease_lost = on_lease_lost, .owner = owner};
+    quota_init(&u->quota, key);
+    u->pg = pg_open(loop, database_url, "meterline_aggregator", "meterline-aggregator upkeep",
+                    (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = u});
+    uv_timer_init(loop, &u->tick);
+    u->tick.data = u;
+    uv_timer_start(&u->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+struct closing {
+    struct upkeep *upkeep;
+    void (*closed)(void *owner);
+    void *owner;
+};
+
+static void on_pg_closed(void *owner)
+{
+    struct closing *c = owner;
+
+    quota_done(&c->upkeep->quota);
+    c->closed(c->owner);
+    free(c);
+}
+
+static void on_tick_closed(uv_handle_t *handle)
+{
+    struct closing *c = handle->data;
+
+    pg_close(c->upkeep->pg, on_pg_closed, c);
+}
+
+void upkeep_close(struct upkeep *u, void (*closed)(void *owner), void *owner)
+{
+    struct closing *c = xcalloc(1, sizeof *c);
+
+    *c = (struct closing){.upkeep = u, .closed = closed, .owner = owner};
+    u->working = false;
+    u->tick.data = c;
+    uv_close((uv_handle_t *)&u->tick, on_tick_closed);
+}
