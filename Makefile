@@ -9,8 +9,8 @@ JOBS    ?= 4
 
 # SAN=1 builds the same programs with sanitizers, in a folder of their own.
 B       := build$(if $(SAN),/san)$(if $(FLAVOUR),/$(FLAVOUR))
-SAN_FLAGS := $(if $(SAN),-fsanitize=address$(COMMA)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 COMMA   := ,
+SAN_FLAGS := $(if $(SAN),-fsanitize=address$(COMMA)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 LIBS    := hiredis libcurl libpq jansson libuv libmicrohttpd libsodium
 WARN    := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
            -Wvla -Wformat=2 -Werror

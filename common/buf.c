@@ -49,13 +49,14 @@ void buf_add_char(struct buf *b, char c)
 void buf_printf(struct buf *b, const char *format, ...)
 {
     va_list args;
+    va_list again;
     va_start(args, format);
+    va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, args);
-    va_end(args);
     assert(length >= 0);
     buf_reserve(b, (size_t)length);
-    va_start(args, format);
-    vsnprintf(b->data + b->length, (size_t)length + 1, format, args);
+    vsnprintf(b->data + b->length, (size_t)length + 1, format, again);
+    va_end(again);
     va_end(args);
     b->length += (size_t)length;
 }

@@ -90,7 +90,7 @@ static int parse_text(const char *text, char **field, struct err *e)
 
 static int parse_listen(const struct conf_setting *s, const char *text, char **field, struct err *e)
 {
-    char *host;
+    char *host = NULL;
     int port;
     if (conf_parse_listen(text, &host, &port, e))
         return refuse(s, e);

@@ -122,9 +122,10 @@ int dec_from_pg(const unsigned char *data, size_t length, struct dec *out)
         return -1;
     int count = (int)get_u16(data);
     int weight = (int16_t)get_u16(data + 2);
+    const unsigned char *at = data + HEADER_BYTES;
     dec_int scaled = 0;
-    for (int i = 0; i < count; i++) {
-        unsigned group = get_u16(data + HEADER_BYTES + 2 * i);
+    for (int i = 0; i < count; i++, at += 2) {
+        unsigned group = get_u16(at);
         if (group >= GROUP_BASE || add_group(group, weight - i, &scaled))
             return -1;
     }

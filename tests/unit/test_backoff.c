@@ -50,8 +50,7 @@ static void a_success_starts_again(void **state)
 
 static void extremes_do_not_wrap(void **state)
 {
-    /* Neither a first wait above the maximum, nor huge waits, nor countless failures wrap around.
-     */
+    /* A first wait above the maximum, huge waits and countless failures never wrap around. */
     (void)state;
     struct backoff above = BACKOFF(5000, 2000);
     assert_int_equal(backoff_next_ms(&above, 0), 2000);

@@ -71,8 +71,7 @@ static const char *const MALFORMED[] = {
 
 static void quantities_of_the_stream(void **state)
 {
-    /* A quantity has an optional minus, 1 to 18 digits, and optionally a point with 1 to 9 digits.
-     */
+    /* A quantity is an optional minus, 1 to 18 digits, and perhaps a point with 1 to 9 digits. */
     (void)state;
     static const struct {
         const char *text;
@@ -170,8 +169,7 @@ static void sums_and_differences(void **state)
 
 static void overflow_is_an_error(void **state)
 {
-    /* A result of 10^29 or more is refused, also where it would not fit 128 bits; out is untouched.
-     */
+    /* A result of 10^29 or more is refused, even one beyond 128 bits; out is untouched. */
     (void)state;
     struct dec out = {4711};
     struct dec largest = dec_of(LARGEST);

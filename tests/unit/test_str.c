@@ -1,10 +1,13 @@
 /* Memory, text that grows, checks on text from outside, UUIDs. */
 #include "common/str.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -267,6 +270,23 @@ static void memory_is_never_null(void **state)
     }
 }
 
+static void running_out_of_memory_ends_the_process(void **state)
+{
+    /* An allocation that fails never returns. */
+    (void)state;
+    volatile size_t too_much = SIZE_MAX / 4;
+    pid_t child = fork();
+    if (child == 0) {
+        int nowhere = open("/dev/null", O_WRONLY);
+        dup2(nowhere, STDERR_FILENO);
+        free(xmalloc(too_much));
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_not_equal(status, 0);
+}
+
 static void a_buffer_grows(void **state)
 {
     /* What is added stays, in order, with a NUL behind it, however much it is. */
@@ -477,6 +497,7 @@ int main(void)
         cmocka_unit_test(crc16_as_redis_has_it),
         cmocka_unit_test(passwords_are_masked),
         cmocka_unit_test(memory_is_never_null),
+        cmocka_unit_test(running_out_of_memory_ends_the_process),
         cmocka_unit_test(a_buffer_grows),
         cmocka_unit_test(a_buffer_takes_every_kind),
         cmocka_unit_test(a_long_format_fits),
