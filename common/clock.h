@@ -1,4 +1,4 @@
-/* Time: wall clock and monotonic milliseconds, and their text forms. Pure but for the two readers. */
+/* Time: wall and monotonic milliseconds, and their text forms. Pure but for the three readers. */
 #ifndef METERLINE_CLOCK_H
 #define METERLINE_CLOCK_H
 
@@ -23,7 +23,8 @@ void clock_format_iso(int64_t unix_ms, char out[CLOCK_TEXT_SIZE]);
 /* The next multiple of interval_ms after now_ms, both Unix: cycles aligned to the clock. */
 int64_t clock_next_tick(int64_t now_ms, int64_t interval_ms);
 
-/* PostgreSQL's binary timestamptz: microseconds since 2000-01-01 (datatype/timestamp.h). */
+/* PostgreSQL's binary timestamptz: microseconds since 2000-01-01 (datatype/timestamp.h). A part of
+ * a millisecond is dropped, towards the past. */
 int64_t clock_unix_ms_to_pg_us(int64_t unix_ms);
 int64_t clock_pg_us_to_unix_ms(int64_t pg_us);
 

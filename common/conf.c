@@ -30,23 +30,20 @@ static void report(const char *name, const char *value, const struct err *fault)
 /* The file's text in *text (malloc'd), without one trailing newline. */
 static int take_file_text(FILE *file, char **text, struct err *e)
 {
-    char *bytes = xmalloc(FILE_MAX_BYTES + 1);
-    size_t length = fread(bytes, 1, FILE_MAX_BYTES + 1, file);
-    int failed = 0;
+    char bytes[FILE_MAX_BYTES + 1];
+    size_t length = fread(bytes, 1, sizeof bytes, file);
     if (ferror(file))
-        failed = err_set(e, ERR_IO, "cannot read the file: %s", strerror(errno));
-    else if (length > FILE_MAX_BYTES)
-        failed = err_set(e, ERR_CONFIG, "the file is larger than %d bytes", FILE_MAX_BYTES);
-    if (!failed && length > 0 && bytes[length - 1] == '\n')
+        return err_set(e, ERR_IO, "cannot read the file: %s", strerror(errno));
+    if (length > FILE_MAX_BYTES)
+        return err_set(e, ERR_CONFIG, "the file is larger than %d bytes", FILE_MAX_BYTES);
+    if (length > 0 && bytes[length - 1] == '\n')
         length--;
-    if (!failed && length == 0)
-        failed = err_set(e, ERR_CONFIG, "the file is empty");
-    else if (!failed && memchr(bytes, '\0', length))
-        failed = err_set(e, ERR_CONFIG, "the file holds a NUL byte");
-    if (!failed)
-        *text = xstrndup(bytes, length);
-    free(bytes);
-    return failed;
+    if (length == 0)
+        return err_set(e, ERR_CONFIG, "the file is empty");
+    if (memchr(bytes, '\0', length))
+        return err_set(e, ERR_CONFIG, "the file holds a NUL byte");
+    *text = xstrndup(bytes, length);
+    return 0;
 }
 
 static int read_file(const char *path, char **text, struct err *e)
@@ -59,8 +56,7 @@ static int read_file(const char *path, char **text, struct err *e)
     return failed;
 }
 
-/* The text that X or X_FILE gives in *text (malloc'd; NULL if neither is set). Reports its faults.
- */
+/* What X or X_FILE gives in *text (malloc'd; NULL if neither is set). Reports its faults. */
 static int find_text(const struct conf_setting *s, char **text)
 {
     struct err e;

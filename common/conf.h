@@ -6,7 +6,8 @@
  *          .unit = "s", .min = 1, .max = 86400, .help = "time between two claims"},
  *         {.name = NULL}};
  *
- * For any secret X, X_FILE names a file to read it from (one trailing newline is dropped). */
+ * For any secret or URL X, X_FILE names a file to read it from (one trailing newline is dropped);
+ * setting both is a fault. An empty variable counts as unset. Texts may not hold control bytes. */
 #ifndef METERLINE_CONF_H
 #define METERLINE_CONF_H
 
@@ -26,7 +27,7 @@ enum conf_type {
 };
 
 struct conf_setting {
-    const char *name;           /* NULL ends the table */
+    const char *name; /* NULL ends the table */
     enum conf_type type;
     size_t offset;              /* of the field in the stage's config struct */
     const char *fallback;       /* default text; NULL with required unset: NULL for strings */
@@ -62,8 +63,9 @@ extern const char *const CONF_LOG_FORMATS[];
 #define CONF_SHARDS(T, m)       {"METERLINE_STREAM_SHARDS", CONF_INT, offsetof(T, m.stream_shards), .fallback = "1", .min = 1, .max = 1024, .help = "number of streams that tenants are spread over"}
 /* clang-format on */
 
-/* Read every setting into *config (zeroed by the caller). All faults are reported at once, a line each
- * on stderr; returns 0 or -1 (the caller exits 2). Strings are owned by the config. */
+/* Read every setting into *config (zeroed by the caller). All faults are reported at once, a log
+ * line each with the setting, its value and what is allowed; returns 0 or -1 (the caller exits 2).
+ * Strings are owned by the config, also after -1. */
 int conf_load(const struct conf_setting *table, void *config);
 /* Free the strings. */
 void conf_done(const struct conf_setting *table, void *config);

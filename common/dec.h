@@ -1,5 +1,5 @@
 /* Exact decimals: a scaled __int128 with nine digits behind the point, the range of PostgreSQL's
- * numeric(38,9). Overflow is an error, never a wrap; nothing here rounds unless its name says so. */
+ * numeric(38,9). Overflow is an error, never a wrap; nothing rounds unless its name says so. */
 #ifndef METERLINE_DEC_H
 #define METERLINE_DEC_H
 
@@ -43,15 +43,15 @@ int dec_cmp(struct dec a, struct dec b); /* -1, 0, 1 */
 bool dec_is_zero(struct dec a);
 struct dec dec_from_i64(int64_t whole);
 
-/* The greatest whole number at or below the value (towards minus infinity), still scaled. Only for a
- * value below -(10^29 - 1) does it reach the bound; it is exact there too. */
+/* The greatest whole number at or below the value (towards minus infinity), still scaled. Only for
+ * a value below -(10^29 - 1) does it reach the bound; it is exact there too. */
 struct dec dec_floor(struct dec value);
 /* The whole part if the value is whole and fits, else -1. */
 int dec_to_i64(struct dec value, int64_t *out);
 
 #define DEC_PG_SIZE 64
-/* PostgreSQL's binary numeric (src/backend/utils/adt/numeric.c, numeric_recv): int16 ndigits, weight,
- * sign, dscale, then base-10000 digits, all big endian. Returns the length written. */
+/* PostgreSQL's binary numeric (src/backend/utils/adt/numeric.c, numeric_recv): int16 ndigits,
+ * weight, sign, dscale, then base-10000 digits, all big endian. Returns the length written. */
 size_t dec_to_pg(struct dec value, unsigned char out[DEC_PG_SIZE]);
 /* Returns 0, or -1 for NaN, infinity, more digits than numeric(38,9) holds or a malformed value. */
 int dec_from_pg(const unsigned char *data, size_t length, struct dec *out);

@@ -1,8 +1,8 @@
 /* Errors of the world (a peer, a setting, an input). Bugs of ours are asserts, never errs.
  *
  * A fallible function returns 0 or -1 and fills the caller's struct err. An err is logged once,
- * where it is handled. ERR_TIMEOUT and ERR_CLOSED of a request that was sent mean "outcome unknown":
- * only a caller with an idempotency key may repeat it. */
+ * where it is handled. ERR_TIMEOUT and ERR_CLOSED of a request that was sent mean "outcome
+ * unknown": only a caller with an idempotency key may repeat it. */
 #ifndef METERLINE_ERR_H
 #define METERLINE_ERR_H
 
@@ -39,7 +39,8 @@ struct err {
 };
 
 /* Fill e and return -1, so that `return err_set(e, …)` reads well. retry is set for the kinds that
- * pass by themselves (timeout, connect, closed); code and sqlstate are cleared. A long text is cut. */
+ * pass by themselves (timeout, connect, closed); code and sqlstate are cleared. Long texts are cut.
+ */
 int err_set(struct err *e, enum err_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -14,19 +14,19 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 
 struct log_field {
-    const char *key;                             /* NULL ends the list */
+    const char *key; /* NULL ends the list */
     enum { LOG_T_STR, LOG_T_I64, LOG_T_U64, LOG_T_BOOL } type;
-    const char *str;                             /* borrowed; NULL is left out */
-    int64_t i64;                                 /* also U64 (bits) and BOOL */
+    const char *str; /* borrowed; NULL is left out */
+    int64_t i64;     /* also U64 (bits) and BOOL */
 };
 
-#define LOG_STR(k, v) ((struct log_field){.key = (k), .type = LOG_T_STR, .str = (v)})
-#define LOG_I64(k, v) ((struct log_field){.key = (k), .type = LOG_T_I64, .i64 = (int64_t)(v)})
-#define LOG_U64(k, v) ((struct log_field){.key = (k), .type = LOG_T_U64, .i64 = (int64_t)(v)})
+#define LOG_STR(k, v)  ((struct log_field){.key = (k), .type = LOG_T_STR, .str = (v)})
+#define LOG_I64(k, v)  ((struct log_field){.key = (k), .type = LOG_T_I64, .i64 = (int64_t)(v)})
+#define LOG_U64(k, v)  ((struct log_field){.key = (k), .type = LOG_T_U64, .i64 = (int64_t)(v)})
 #define LOG_BOOL(k, v) ((struct log_field){.key = (k), .type = LOG_T_BOOL, .i64 = (v) ? 1 : 0})
-#define LOG_MSG(v)    LOG_STR("msg", v)
+#define LOG_MSG(v)     LOG_STR("msg", v)
 /* Two fields: err=<kind name> msg=<text>. */
-#define LOG_ERR(e)    LOG_STR("err", err_kind_name((e)->kind)), LOG_STR("msg", (e)->text)
+#define LOG_ERR(e) LOG_STR("err", err_kind_name((e)->kind)), LOG_STR("msg", (e)->text)
 
 /* stage: static text such as "sink". Before this call lines go out as logfmt at level info. */
 void log_init(const char *stage, enum log_level level, enum log_format format);
@@ -46,18 +46,18 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 
 /* A repeated failure logs first, then once a minute, then on recovery. Zero-initialise. */
 struct log_repeat {
-    int64_t last_ms;   /* monotonic time of the last line */
-    uint64_t held;     /* lines held back since */
-    bool failing;      /* between the first failure and the recovery */
+    int64_t last_ms; /* monotonic time of the last line */
+    uint64_t held;   /* lines held back since */
+    bool failing;    /* between the first failure and the recovery */
 };
 /* True if this failure should be logged now (held is then the count to mention, and reset). */
 bool log_repeat_failed(struct log_repeat *r, int64_t now_ms, uint64_t *held);
 /* True once after failures: log the recovery. */
 bool log_repeat_recovered(struct log_repeat *r);
 
-/* Format one line into out, as log_write would (with the trailing newline and a NUL behind it). size:
- * at least 64; what does not fit is cut, and the line is well-formed all the same. Returns its length
- * without the NUL. Pure, for tests. now_ms: Unix milliseconds. */
+/* Format one line into out, as log_write would (with the trailing newline and a NUL behind it).
+ * size: at least 64; what does not fit is cut, and the line is well-formed all the same. Returns
+ * its length without the NUL. Pure, for tests. now_ms: Unix milliseconds. */
 int log_format_line(char *out, int size, enum log_format format, const char *stage,
                     enum log_level level, int64_t now_ms, const char *event,
                     const struct log_field *fields);

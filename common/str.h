@@ -1,5 +1,5 @@
-/* Memory and text that grows. xmalloc and friends abort when memory is out: a supervisor restarts us
- * and the stream delivers again. */
+/* Memory and text that grows. xmalloc and friends abort when memory is out: a supervisor restarts
+ * us and the stream delivers again. */
 #ifndef METERLINE_STR_H
 #define METERLINE_STR_H
 
@@ -15,8 +15,8 @@ char *xstrndup(const char *s, size_t length);
 /* malloc'd text, owned by the caller. */
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Bytes that grow. Zero-initialise; data always ends in a NUL that length does not count (NULL while
- * nothing was ever added). */
+/* Bytes that grow. Zero-initialise; data always ends in a NUL that length does not count (NULL
+ * while nothing was ever added). */
 struct buf {
     char *data;      /* owned; xmalloc'd */
     size_t length;   /* bytes used */
@@ -52,7 +52,7 @@ bool str_is_name(const char *s, size_t length);
 /* A whole base-10 integer with optional minus; nothing around it. Returns 0 or -1. */
 int str_to_i64(const char *s, size_t length, int64_t *out);
 
-/* Redis Cluster's CRC16 (XMODEM, polynomial 0x1021), https://redis.io/docs/reference/cluster-spec/ */
+/* Redis Cluster's CRC16 (XMODEM): https://redis.io/docs/reference/cluster-spec */
 uint16_t str_crc16(const char *s, size_t length);
 
 /* A URL with its password replaced by ***, for logs and --print-config; malloc'd. */
@@ -61,8 +61,8 @@ char *str_mask_url(const char *url);
 #define UUID_TEXT_SIZE 37
 /* A fresh UUIDv7 (RFC 9562) of that Unix time, random beyond its milliseconds. */
 void uuid_v7(int64_t unix_ms, char out[UUID_TEXT_SIZE]);
-/* 36 characters, lower-case hex with hyphens at 8-13-18-23, into 16 bytes. Returns 0 or -1. Only the
- * lower-case form is taken, so that the text can be given back to the letter. */
+/* 36 characters, lower-case hex with hyphens at 8-13-18-23, into 16 bytes. Returns 0 or -1. Only
+ * the lower-case form is taken, so that the text can be given back to the letter. */
 int uuid_parse(const char *s, size_t length, unsigned char out[16]);
 void uuid_format(const unsigned char in[16], char out[UUID_TEXT_SIZE]);
 

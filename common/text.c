@@ -52,8 +52,7 @@ size_t str_utf8_char(const char *s, size_t length)
     return bytes < 2 || second_byte_fits(at[0], at[1]) ? bytes : 0;
 }
 
-/* Eight bytes from 01 to 7f: neither they nor what is left after taking 1 from each has a high bit.
- */
+/* True for eight bytes from 01 to 7f: no high bit is set, nor is one after taking 1 from each. */
 static bool is_ascii_word(const char *s)
 {
     uint64_t word;
