@@ -39,8 +39,7 @@ struct err {
 };
 
 /* Fill e and return -1, so that `return err_set(e, …)` reads well. retry is set for the kinds that
- * pass by themselves (timeout, connect, closed); code and sqlstate are cleared. Long texts are cut.
- */
+ * pass by themselves (timeout, connect, closed); the rest is cleared. Long texts are cut. */
 int err_set(struct err *e, enum err_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
