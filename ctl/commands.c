@@ -24,5 +24,14 @@ const struct ctl_command CTL_COMMANDS[] = {
      .what = "Print the catalog in force, in the form that `catalog apply` takes.",
      .detail = "",
      .run = catalog_show_run},
+    {.words = {"audit"},
+     .arguments = "[--json]",
+     .what = "Check that every event is accounted for and every counted unit is billed or waits.",
+     .detail =
+         "One line for each stream and epoch: added = counted + duplicates + rejected + conflicts\n"
+         "+ lost + waiting. Then raw events, rejected entries, totals, minutes and claims against\n"
+         "each other. Ends with `audit ok` (exit 0) or `audit unbalanced` (exit 1); exit 3 if it\n"
+         "could not be checked. It only reads, and may run at any time.\n",
+     .run = audit_run},
     {.run = NULL},
 };

@@ -1,0 +1,121 @@
+/* meterctl audit: does everything add up? design: every event is accounted for, every counted unit
+ * is billed or visibly waits. Exit 0 ok, 1 unbalanced, 3 could not be checked. */
+#include "ctl/audit.h"
+
+#include "common/redis.h"
+#include "ctl/ctl.h"
+#include "ctl/db.h"
+#include "ctl/report.h"
+#include "ctl/sql.h"
+#include "ctl/stream_info.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { REDIS_TIMEOUT_MS = 10000 };
+
+struct audit {
+    PGconn *conn;
+    redisContext *redis;
+    json_t *report;  /* owned: streams, epochs, …, result */
+    json_t *streams; /* in report */
+    bool balanced;
+};
+
+static bool is_listed(const json_t *streams, const char *stream)
+{
+    for (size_t i = 0; i < json_array_size(streams); i++) {
+        const json_t *name = json_object_get(json_array_get(streams, i), "stream");
+        if (strcmp(json_string_value(name), stream) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int add_stream(struct audit *a, const char *stream, struct err *e)
+{
+    json_t *finding = audit_stream(a->conn, a->redis, stream, e);
+    if (!finding)
+        return -1;
+    if (json_integer_value(json_object_get(finding, "difference")) != 0)
+        a->balanced = false;
+    return json_array_append_new(a->streams, finding);
+}
+
+/* Those that an aggregator ever owned … */
+static int add_known_streams(struct audit *a, struct err *e)
+{
+    int result = 0;
+    PGresult *known = db_query(a->conn, SQL_LIST_STREAMS, 0, NULL, e);
+    if (!known)
+        return err_wrap(e, "postgres");
+    for (int i = 0; result == 0 && i < PQntuples(known); i++)
+        result = add_stream(a, db_text(known, i, 0), e);
+    PQclear(known);
+    return result;
+}
+
+/* … and those that services may write to all the same. */
+static int add_unseen_streams(struct audit *a, int64_t shards, struct err *e)
+{
+    char name[STREAM_NAME_SIZE];
+
+    for (int64_t i = 0; i < shards; i++) {
+        stream_name(shards, i, name);
+        if (!is_listed(a->streams, name) && add_stream(a, name, e))
+            return -1;
+    }
+    return 0;
+}
+
+static int check_all(struct audit *a, const struct ctl_config *config, struct err *e)
+{
+    a->conn = db_open(config->base.database_url, CTL_ROLE, e);
+    if (!a->conn)
+        return -1;
+    a->redis = redis_connect_blocking(config->base.redis_url, REDIS_TIMEOUT_MS, e);
+    if (!a->redis)
+        return err_wrap(e, "redis");
+    if (add_known_streams(a, e) || add_unseen_streams(a, config->base.stream_shards, e))
+        return -1;
+    return audit_ledger(a->conn, a->report, &a->balanced, e);
+}
+
+static void print_lines(const struct audit *a)
+{
+    const json_t *epochs = json_object_get(a->report, "epochs");
+
+    for (size_t i = 0; i < json_array_size(epochs); i++)
+        report_print_line("audit", json_array_get(epochs, i));
+    for (size_t i = 0; i < json_array_size(a->streams); i++)
+        report_print_line("audit", json_array_get(a->streams, i));
+    audit_ledger_print(a->report);
+    puts(a->balanced ? "audit ok" : "audit unbalanced");
+}
+
+static void print_json(const struct audit *a)
+{
+    json_object_set_new(a->report, "result", json_string(a->balanced ? "ok" : "unbalanced"));
+    json_dumpf(a->report, stdout, JSON_INDENT(2));
+    putchar('\n');
+}
+
+int audit_run(const struct ctl_config *config, int argc, char **argv)
+{
+    struct audit a = {.report = json_object(), .streams = json_array(), .balanced = true};
+    struct err e;
+    bool json = false;
+
+    json_object_set_new(a.report, "streams", a.streams);
+    int code = ctl_take_flag(argc, argv, "--json", &json) ? CTL_USAGE : CTL_DONE;
+    if (code == CTL_DONE && check_all(&a, config, &e))
+        code = ctl_fail(CTL_UNCHECKED, "could not be checked: %s", e.text);
+    if (code == CTL_DONE) {
+        (json ? print_json : print_lines)(&a);
+        code = a.balanced ? CTL_DONE : CTL_FAILED;
+    }
+    json_decref(a.report);
+    redisFree(a.redis);
+    PQfinish(a.conn);
+    return code;
+}

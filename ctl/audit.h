@@ -1,0 +1,23 @@
+/* The parts of meterctl audit. */
+#ifndef METERLINE_CTL_AUDIT_H
+#define METERLINE_CTL_AUDIT_H
+
+#include "common/err.h"
+
+#include <hiredis/hiredis.h>
+#include <jansson.h>
+#include <libpq-fe.h>
+#include <stdbool.h>
+
+/* The balance of one stream's current epoch: added, counted, …, waiting, difference. Reads
+ * position, stream, position, and again if it moved. Returns a new finding, or NULL with e. */
+json_t *audit_stream(PGconn *conn, redisContext *redis, const char *stream, struct err *e);
+
+/* The ledger against itself, in one snapshot: appends findings to the arrays of report (made here),
+ * and clears *balanced if any of them is a fault. Returns 0 or -1 with e. */
+int audit_ledger(PGconn *conn, json_t *report, bool *balanced, struct err *e);
+
+/* Prints all findings of audit_ledger as lines, but for `epochs`, which go with the streams. */
+void audit_ledger_print(const json_t *report);
+
+#endif

@@ -1,0 +1,21 @@
+-- Period totals that are not what their minutes say; at most 10. Not for unique, which minutes cannot
+-- tell, nor for a value that was carried into a period without usage of its own.
+select t.tenant, t.metric, t.period_start, trim_scale(t.quantity) as quantity,
+       trim_scale(x.quantity) as minutes
+  from usage_totals t
+  join metrics m using (metric)
+ cross join lateral (
+    select case m.aggregation
+               when 'sum' then coalesce(sum(a.quantity_sum), 0)
+               when 'count' then coalesce(sum(a.events), 0)
+               when 'max' then max(a.quantity_max)
+               when 'last' then (array_agg(a.quantity_last order by a.last_ms desc, a.last_entry desc))[1]
+           end as quantity, count(*) as minutes
+      from usage_aggregates a
+     where a.tenant = t.tenant and a.metric = t.metric
+       and a.minute_at >= t.period_start and a.minute_at < t.period_end) x
+ where m.aggregation <> 'unique'
+   and t.quantity is distinct from x.quantity
+   and not (m.carry and x.minutes = 0)
+ order by t.tenant, t.metric, t.period_start
+ limit 10
