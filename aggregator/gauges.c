@@ -1,0 +1,78 @@
+/* What operators watch: outcomes, lag, the balance. */
+#include "aggregator/aggregator.h"
+#include "common/clock.h"
+#include "common/metrics.h"
+
+static struct metric *outcome(const char *labels)
+{
+    return metric_get("meterline_events_total", labels, "Entries of the stream by their outcome",
+                      METRIC_COUNTER, METRIC_PLAIN);
+}
+
+static struct metric *gauge(const char *name, const char *help, enum metric_unit unit)
+{
+    return metric_get(name, "", help, METRIC_GAUGE, unit);
+}
+
+void gauges_count_batch(const struct aggregator *a, int64_t commit_us)
+{
+    const struct batch *b = &a->batch;
+
+    metric_add(outcome("outcome=\"counted\""), b->counted);
+    metric_add(outcome("outcome=\"duplicate\""), b->duplicates);
+    metric_add(outcome("outcome=\"rejected\""), b->rejected);
+    metric_add(outcome("outcome=\"conflict\""), b->conflicts);
+    metric_observe(metric_get("meterline_commit_seconds", "", "Time a batch's transaction took",
+                              METRIC_HISTOGRAM, METRIC_US_AS_SECONDS),
+                   commit_us);
+    log_info("batch_committed", LOG_STR("stream", a->stream),
+             LOG_I64("entries", b->to - b->from), LOG_I64("counted", b->counted),
+             LOG_I64("duplicates", b->duplicates), LOG_I64("rejected", b->rejected),
+             LOG_I64("conflicts", b->conflicts), LOG_U64("minute_rows", b->tally.count),
+             LOG_I64("commit_us", commit_us), LOG_STR("last_id", a->ledger.position.last_id));
+}
+
+/* h was read in the same MULTI that trimmed: what is left of the stream then is what waits. */
+void gauges_take_stream(struct aggregator *a, const struct history *h, uint64_t accounted,
+                        bool trimmed)
+{
+    int64_t oldest_ms = 0;
+    int64_t waiting = (int64_t)(h->added - accounted);
+
+    if (trimmed) {
+        int64_t unaccounted = waiting - (int64_t)h->length;
+
+        metric_set(gauge("meterline_unaccounted_events",
+                         "Entries that were added and are neither accounted for nor waiting",
+                         METRIC_PLAIN),
+                   unaccounted);
+        if (unaccounted != 0)
+            log_error("balance_broken", LOG_STR("stream", a->stream),
+                      LOG_I64("unaccounted", unaccounted), LOG_U64("added", h->added),
+                      LOG_MSG("entries left the stream without being counted, or came back"));
+        waiting = (int64_t)h->length;
+        if (h->length > 0)
+            oldest_ms = clock_unix_ms() - (int64_t)h->first.ms;
+    }
+    metric_set(gauge("meterline_stream_lag_events", "Entries that wait in the stream", METRIC_PLAIN),
+               waiting);
+    metric_set(gauge("meterline_oldest_waiting_seconds", "Age of the oldest entry that waits",
+                     METRIC_MS_AS_SECONDS),
+               oldest_ms > 0 ? oldest_ms : 0);
+    if (h->added > a->ledger.position.added_seen)
+        a->ledger.position.added_seen = h->added;
+}
+
+void gauges_scrape(struct aggregator *a)
+{
+    if (a->dedupe == NULL)
+        return;
+    metric_set(gauge("meterline_dedupe_window_seconds",
+                     "How far back a repeated id is recognised whatever its timestamp",
+                     METRIC_MS_AS_SECONDS),
+               dedupe_window_ms(a->dedupe, clock_unix_ms()));
+    metric_set(gauge("meterline_dedupe_keys", "Ids in the deduplication table", METRIC_PLAIN),
+               (int64_t)dedupe_stats(a->dedupe).keys);
+    metric_set(gauge("meterline_dedupe_bytes", "Memory of the deduplication table", METRIC_PLAIN),
+               (int64_t)dedupe_stats(a->dedupe).used_bytes);
+}
