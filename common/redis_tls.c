@@ -12,6 +12,13 @@ int redis_tls_check(struct err *e)
     return 0;
 }
 
+/* A certificate names hosts and addresses apart, and an address is no server name indication. */
+static bool expect_host(SSL *ssl, const char *host)
+{
+    return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1 ||
+           (SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1);
+}
+
 static SSL *make_ssl(const char *host)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
@@ -20,7 +27,7 @@ static SSL *make_ssl(const char *host)
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     SSL *ssl = SSL_CTX_set_default_verify_paths(context) == 1 ? SSL_new(context) : NULL;
     SSL_CTX_free(context); /* ssl holds it on */
-    if (ssl && (SSL_set1_host(ssl, host) != 1 || SSL_set_tlsext_host_name(ssl, host) != 1)) {
+    if (ssl && !expect_host(ssl, host)) {
         SSL_free(ssl);
         ssl = NULL;
     }
@@ -32,8 +39,9 @@ int redis_tls_start(redisContext *c, const char *host, struct err *e)
     SSL *ssl = make_ssl(host);
     if (!ssl)
         return err_set(e, ERR_TLS, "OpenSSL cannot be set up");
-    if (redisInitiateSSL(c, ssl) == REDIS_OK) /* ssl belongs to c from here on, also on failure */
-        return 0;
+    if (redisInitiateSSL(c, ssl) == REDIS_OK)
+        return 0; /* ssl belongs to c from here on */
+    SSL_free(ssl);
     return err_set(e, ERR_TLS, "TLS with Redis: %s", c->errstr);
 }
 

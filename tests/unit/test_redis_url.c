@@ -1,0 +1,140 @@
+/* Redis URLs. */
+#include "common/redis.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void same_text(const char *actual, const char *expected)
+{
+    if (expected)
+        assert_string_equal(actual, expected);
+    else
+        assert_null(actual);
+}
+
+static void must_parse(const char *url, const struct redis_url *expected)
+{
+    struct redis_url u;
+    struct err e = {0};
+    if (redis_url_parse(url, &u, &e) != 0)
+        fail_msg("%s: %s", url, e.text);
+    same_text(u.host, expected->host);
+    same_text(u.path, expected->path);
+    same_text(u.user, expected->user);
+    same_text(u.password, expected->password);
+    assert_int_equal(u.port, expected->port);
+    assert_int_equal(u.database, expected->database);
+    assert_int_equal(u.tls, expected->tls);
+    redis_url_done(&u);
+}
+
+#define URL(...) (&(struct redis_url){__VA_ARGS__})
+
+static void the_parts_of_a_url_are_found(void **state)
+{
+    /* What is absent is NULL, 0, or the default port. */
+    (void)state;
+    must_parse("redis://127.0.0.1:6379", URL(.host = "127.0.0.1", .port = 6379));
+    must_parse("redis://cache", URL(.host = "cache", .port = 6379));
+    must_parse("redis://cache/", URL(.host = "cache", .port = 6379));
+    must_parse("redis://cache:1/15", URL(.host = "cache", .port = 1, .database = 15));
+    must_parse("rediss://cache:65535/0", URL(.host = "cache", .port = 65535, .tls = true));
+    must_parse("redis://[::1]:7000/2", URL(.host = "::1", .port = 7000, .database = 2));
+    must_parse("redis://[fe80::1]", URL(.host = "fe80::1", .port = 6379));
+    must_parse("redis://:secret@h", URL(.host = "h", .port = 6379, .password = "secret"));
+    must_parse("redis://me:s@h:1", URL(.host = "h", .port = 1, .user = "me", .password = "s"));
+    must_parse("redis://:a@b@h:1", URL(.host = "h", .port = 1, .password = "a@b"));
+    must_parse("redis://m%40:p%2F%3a%25@h",
+               URL(.host = "h", .port = 6379, .user = "m@", .password = "p/:%"));
+    must_parse("unix:///run/redis.sock", URL(.path = "/run/redis.sock"));
+    must_parse("unix://:pw@/run/r", URL(.path = "/run/r", .password = "pw"));
+}
+
+static void must_not_parse(const char *url)
+{
+    struct redis_url u;
+    struct err e = {0};
+    if (redis_url_parse(url, &u, &e) == 0)
+        fail_msg("accepted: %s", url);
+    assert_int_equal(e.kind, ERR_CONFIG);
+    assert_false(e.retry);
+    assert_true(*e.text != '\0');
+    assert_null(strstr(e.text, "secret"));
+    redis_url_done(&u); /* is empty already */
+}
+
+static void other_urls_are_refused_without_quoting_them(void **state)
+{
+    /* ERR_CONFIG, and the text holds no piece of the URL: that might be the password. */
+    (void)state;
+    static const char *const urls[] = {
+        "",
+        "127.0.0.1:6379",
+        "http://h",
+        "REDIS://h",
+        "redis://",
+        "redis://:6379",
+        "redis:///1",
+        "redis://h:",
+        "redis://h:0",
+        "redis://h:65536",
+        "redis://h:6379x",
+        "redis://h:-1",
+        "redis://h/x",
+        "redis://h/-1",
+        "redis://h/1/2",
+        "redis://h/99999999999",
+        "redis://h?db=1",
+        "redis://h#1",
+        "redis://[::1",
+        "redis://[::1]7000",
+        "redis://[]:1",
+        "redis://secret@h",
+        "redis://user:@h",
+        "redis://:secret%@h",
+        "redis://:secret%2@h",
+        "redis://:secret%zz@h",
+        "redis://:secret%00@h",
+        "redis://%zz:secret@h",
+        "redis://:secret/slash@h",
+        "unix://",
+        "unix:///",
+        "unix://host/run/redis.sock",
+        "unix:///12345678901234567890123456789012345678901234567890"
+        "123456789012345678901234567890123456789012345678901234567",
+    };
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++)
+        must_not_parse(urls[i]);
+}
+
+static void a_url_without_its_library_is_an_error_of_settings(void **state)
+{
+    /* redis_open and redis_connect_blocking refuse what can never work at once. */
+    (void)state;
+    struct err e = {0};
+    assert_null(redis_open(uv_default_loop(), "redis://h:x", (struct redis_events){0}, &e));
+    assert_int_equal(e.kind, ERR_CONFIG);
+    assert_null(redis_connect_blocking("tcp://h", 100, &e));
+    assert_int_equal(e.kind, ERR_CONFIG);
+#ifndef HAVE_HIREDIS_SSL
+    e = (struct err){0};
+    assert_null(redis_open(uv_default_loop(), "rediss://h", (struct redis_events){0}, &e));
+    assert_int_equal(e.kind, ERR_CONFIG);
+    assert_non_null(strstr(e.text, "hiredis_ssl"));
+#endif
+    assert_int_equal(uv_loop_close(uv_default_loop()), 0);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_parts_of_a_url_are_found),
+        cmocka_unit_test(other_urls_are_refused_without_quoting_them),
+        cmocka_unit_test(a_url_without_its_library_is_an_error_of_settings),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
