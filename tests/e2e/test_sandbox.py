@@ -36,6 +36,14 @@ def post_usage(sandbox, *args, idempotency_key=None, **fields):
     return sandbox.api("POST", EVENTS, usage(*args, **fields), idempotency_key=idempotency_key)
 
 
+def events(sandbox, type):
+    return sandbox.api("GET", "/v1/events", {"type": type}).json["data"]
+
+
+def meter_ids(sandbox):
+    return {m["event_name"]: m["id"] for m in sandbox.api("GET", "/v1/billing/meters").json["data"]}
+
+
 def in_background(function, *args, **fields):
     """Starts a call; -> (thread, list that will hold its answer)."""
     answers = []
@@ -139,7 +147,7 @@ def test_clock_opens_the_next_period(sandbox):
     sandbox.clock(32 * DAY_S)
     sub = sandbox.api("GET", "/v1/subscriptions/" + sub_id).json
     assert sub["items"]["data"][0]["current_period_start"] == before["current_period_end"]
-    event = sandbox.api("GET", "/v1/events", {"type": "customer.subscription.updated"}).json["data"][0]
+    event = events(sandbox, "customer.subscription.updated")[0]
     old = event["data"]["previous_attributes"]["items"]["data"][0]
     assert old["current_period_end"] == before["current_period_end"]
 
@@ -173,7 +181,7 @@ def test_key_with_other_parameters_or_path(sandbox, acme):
 
 
 def test_key_in_flight(sandbox, acme):
-    """While the first call with a key is worked on, a second gets 409, which is no lane violation."""
+    """While the first call with a key is worked on, a second gets 409: no lane violation."""
     sandbox.fault("delay", path=EVENTS, delay_ms=400, times=1)
     thread, first = in_background(post_usage, sandbox, acme, "5", idempotency_key="k")
     wait_for(lambda: sandbox.requests(EVENTS))
@@ -202,7 +210,8 @@ def test_key_is_new_after_24_hours(sandbox):
 def test_rate_limit():
     """Beyond a second's worth of calls: 429, named global-rate; a key does not keep it."""
     with Sandbox.start(rate_per_s=5) as sandbox:
-        answers = [sandbox.api("POST", "/v1/customers", idempotency_key="k%d" % i) for i in range(20)]
+        answers = [sandbox.api("POST", "/v1/customers", idempotency_key="k%d" % i)
+                   for i in range(20)]
         refused = [a for a in answers if a.status == 429]
         assert refused and refused[0].error["code"] == "rate_limit"
         assert refused[0].headers["Stripe-Rate-Limited-Reason"] == "global-rate"
@@ -319,7 +328,8 @@ def test_probability(sandbox):
 
 # Meter events
 
-@pytest.mark.parametrize("value", ["1.5", "1e3", "", "abc", "+1", "0x10", " 1", "1" * 16, "-" + "9" * 16])
+@pytest.mark.parametrize("value", ["1.5", "1e3", "", "abc", "+1", "0x10", " 1", "1" * 16,
+                                   "-" + "9" * 16])
 def test_values_that_are_refused(sandbox, acme, value):
     answer = post_usage(sandbox, acme, value)
     assert answer.status == 400 and answer.error["param"] == "payload[value]"
@@ -387,20 +397,21 @@ def test_event_time_window_keeps_the_newest(sandbox):
 
 
 def test_summaries(sandbox, acme):
-    meters = sandbox.api("GET", "/v1/billing/meters").json["data"]
-    url = "/v1/billing/meters/%s/event_summaries" % \
-        [m["id"] for m in meters if m["event_name"] == "sum"][0]
+    url = "/v1/billing/meters/%s/event_summaries" % meter_ids(sandbox)["sum"]
     hour = int(time.time()) // 3600 * 3600 - 7200
     for value, timestamp in (("1", hour), ("2", hour + 59), ("4", hour + 60), ("8", hour + 3600)):
         post_usage(sandbox, acme, value, timestamp=timestamp)
 
     def ask(start, end, **fields):
-        return sandbox.api("GET", url, {"customer": acme, "start_time": start, "end_time": end, **fields})
+        return sandbox.api("GET", url, {"customer": acme, "start_time": start, "end_time": end,
+                                        **fields})
     assert [s["aggregated_value"] for s in ask(hour, hour + 60).json["data"]] == [3]
     grouped = ask(hour, hour + 7200, value_grouping_window="hour").json["data"]
-    assert [(s["start_time"], s["aggregated_value"]) for s in grouped] == [(hour + 3600, 8), (hour, 7)]
+    assert [(s["start_time"], s["aggregated_value"]) for s in grouped] == \
+        [(hour + 3600, 8), (hour, 7)]
     page = ask(hour, hour + 7200, value_grouping_window="hour", limit=1).json
-    rest = ask(hour, hour + 7200, value_grouping_window="hour", starting_after=page["data"][0]["id"])
+    rest = ask(hour, hour + 7200, value_grouping_window="hour",
+               starting_after=page["data"][0]["id"])
     assert page["has_more"] and rest.json["data"] == grouped[1:]
     assert ask(hour + 1, hour + 60).status == 400
     assert ask(hour + 60, hour + 3600, value_grouping_window="hour").status == 400
@@ -425,7 +436,7 @@ def test_adjustment_only_within_24_hours(sandbox, acme):
 
 def test_what_is_found_wrong_later(sandbox, acme):
     """Accepted with 200, not counted, reported by a thin event for each meter."""
-    meters = {m["event_name"]: m["id"] for m in sandbox.api("GET", "/v1/billing/meters").json["data"]}
+    meters = meter_ids(sandbox)
     sandbox.api("POST", "/v1/billing/meters/%s/deactivate" % meters["last"])
     with Receiver() as receiver:
         sandbox.webhook(receiver.url, enabled_events=["v1.billing.meter.error_report_triggered"])
@@ -445,16 +456,19 @@ def test_stream_checks_later(sandbox, acme):
     """A stream session's token is its key; a batch is answered before it is checked."""
     session = sandbox.api("POST", "/v2/billing/meter_event_session").json
     batch = {"events": [usage(acme, "5", identifier="a"), usage(acme, "5", identifier="a"),
-                        usage(acme, "1.5", identifier="b"), usage(acme, "1", "nothing", identifier="c")]}
+                        usage(acme, "1.5", identifier="b"),
+                        usage(acme, "1", "nothing", identifier="c")]}
 
     def send(token):
         return sandbox.api("POST", "/v2/billing/meter_event_stream", batch, key=token)
     assert send(session["authentication_token"]).json == {}
     assert sandbox.total("acme", "sum") == 5
-    assert {e["code"] for e in sandbox.meter_events()} == {None, "meter_event_invalid_value", "no_meter"}
+    assert {e["code"] for e in sandbox.meter_events()} == \
+        {None, "meter_event_invalid_value", "no_meter"}
     assert send(KEY).status == 401
     sandbox.clock(16 * 60)
-    assert send(session["authentication_token"]).error["code"] == "billing_meter_event_session_expired"
+    late = send(session["authentication_token"])
+    assert late.error["code"] == "billing_meter_event_session_expired"
 
 
 # Usage records
@@ -497,7 +511,8 @@ def test_meter_backed_items_take_no_usage_records(sandbox, acme):
     item = [i for i in sub["items"]["data"] if i["price"]["recurring"]["meter"]][0]
     answer = sandbox.api("POST", "/v1/subscription_items/%s/usage_records" % item["id"],
                          {"quantity": 1}, version=LEGACY)
-    assert answer.status == 400 and "not on the legacy metered billing system" in answer.error["message"]
+    assert answer.status == 400
+    assert "not on the legacy metered billing system" in answer.error["message"]
 
 
 # Webhooks
@@ -534,13 +549,14 @@ def test_only_what_was_asked_for_is_delivered(sandbox):
 
 
 def test_updates_tell_what_was_before(sandbox):
-    customer = sandbox.api("POST", "/v1/customers", {"name": "x", "metadata": {"a": "1"}}).json["id"]
+    customer = sandbox.api("POST", "/v1/customers", {
+        "name": "x", "metadata": {"a": "1"}}).json["id"]
     sandbox.api("POST", "/v1/customers/" + customer, {"name": "y", "metadata": {"b": "2"}})
-    event = sandbox.api("GET", "/v1/events", {"types": ["customer.updated"]}).json["data"][0]
+    event = events(sandbox, "customer.updated")[0]
     assert event["data"]["previous_attributes"] == {"name": "x", "metadata": {"b": None}}
     assert event["request"]["id"].startswith("req_")
     sandbox.api("POST", "/v1/customers/" + customer, {"name": "y"})
-    assert len(sandbox.api("GET", "/v1/events", {"type": "customer.updated"}).json["data"]) == 1
+    assert len(events(sandbox, "customer.updated")) == 1
 
 
 def test_payload_has_the_shape_of_the_endpoints_version(sandbox):

@@ -106,7 +106,7 @@ def test_errors_become_the_right_classes(sandbox):
     sandbox.fault("status", path="/v1/customers", status=429, times=1)
     with pytest.raises(stripe.error.RateLimitError):
         stripe.Customer.list()
-    sandbox.fault("status", path="/v1/customers", status=502, body="<html>bad gateway</html>", times=1)
+    sandbox.fault("status", path="/v1/customers", status=502, body="<html>", times=1)
     with pytest.raises(stripe.error.APIError):
         stripe.Customer.list()
 
@@ -114,7 +114,8 @@ def test_errors_become_the_right_classes(sandbox):
 def test_webhook_is_signed(sandbox):
     """construct_event takes what the sandbox sends, and nothing that was touched on its way."""
     with Receiver() as receiver:
-        endpoint = stripe.WebhookEndpoint.create(url=receiver.url, enabled_events=["customer.created"])
+        endpoint = stripe.WebhookEndpoint.create(url=receiver.url,
+                                                 enabled_events=["customer.created"])
         customer = stripe.Customer.create(name="one")
         got = receiver.wait()[0]
         event = stripe.Webhook.construct_event(got.body, got.headers["Stripe-Signature"],
@@ -159,8 +160,10 @@ def test_node_client(sandbox):
     assert seen == {
         "tiers": [[100, "0"], [None, "0.25"]],
         "status": "active", "period_on_item": True, "found": [True],
-        "duplicate": ["StripeInvalidRequestError", 400, "An event already exists with identifier two."],
+        "duplicate": ["StripeInvalidRequestError", 400,
+                      "An event already exists with identifier two."],
         "summaries": [43], "paged": 25,
         "webhook": ["customer.subscription.created", True],
         "tampered": "StripeSignatureVerificationError",
-        "report": ["v1.billing.meter.error_report_triggered", "meter_event_customer_not_found", "lost"]}
+        "report": ["v1.billing.meter.error_report_triggered",
+                   "meter_event_customer_not_found", "lost"]}

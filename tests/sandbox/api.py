@@ -1,8 +1,8 @@
 """The way of a request: key, rate limit, fault, idempotency, lane, handler, answer.
 
 Handlers are plain functions that change the world at once; only the answer may be late. The answer
-leaves on the next turn of the loop even without a delay, so that two calls that arrive together meet
-each other in the lane and at the idempotency key.
+leaves on the next turn of the loop even without a delay, so that two calls that arrive together
+meet each other in the lane and at the idempotency key.
 """
 import base64
 import json
@@ -12,7 +12,8 @@ from . import control, meter_events, routes, versions
 from .call import Answer
 from .errors import StripeError, bad_key, no_key
 
-STREAM = "/v2/billing/meter_event_stream"      # has tokens instead of keys and its own, larger budget
+# Has tokens instead of keys, and a larger budget of its own.
+STREAM = "/v2/billing/meter_event_stream"
 
 
 def dumps(value):

@@ -36,8 +36,8 @@ def encode_form(params, prefix=""):
         if isinstance(value, (dict, list, tuple)):
             pairs += encode_form(value, name)
         else:
-            text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-            pairs.append((name, text))
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            pairs.append((name, "" if value is None else text))
     return pairs
 
 
@@ -64,7 +64,7 @@ class Sandbox:
 
     @classmethod
     def start(cls, listen="127.0.0.1:0", **options):
-        """options: as the flags, with underscores, such as rate_per_s=0, webhook_retry_ms="10,20"."""
+        """options: the flags, with underscores, such as rate_per_s=0, webhook_retry_ms="10,20"."""
         command = [RUN, "--listen", listen]
         for name, value in options.items():
             flag = "--" + name.replace("_", "-")
@@ -157,7 +157,8 @@ class Sandbox:
         return self.control("POST", "/bootstrap", fields)
 
     def meter_events(self, **filters):
-        return self.control("GET", "/meter_events?" + urllib.parse.urlencode(filters))["meter_events"]
+        query = urllib.parse.urlencode(filters)
+        return self.control("GET", "/meter_events?" + query)["meter_events"]
 
     def identifiers(self, identifier):
         query = urllib.parse.urlencode({"identifier": identifier})

@@ -2,7 +2,7 @@
 import json
 import traceback
 
-from . import bootstrap, endpoints, form, invoices, subscriptions
+from . import bootstrap, endpoints, form, invoices, subscriptions, usage_records
 from .call import Answer, parse_json
 from .errors import StripeError, unknown_url
 from .usage import aggregate
@@ -41,7 +41,7 @@ def clear_faults(world, query, given):
 
 
 def totals(world, query, given):
-    """By the meter's formula; with start and end (Unix seconds, end exclusive) only what lies between."""
+    """By the meter's formula; start and end: Unix seconds, end exclusive."""
     start, end = (int(query[x]) if query.get(x) else None for x in ("start", "end"))
     found = []
     for (customer, event_name), bucket in world.usage.buckets.items():
@@ -63,12 +63,13 @@ def record_totals(world, start, end):
     for id, records in world.usage_records.items():
         item = world.of("subscription_item").find(id)
         sub = item and world.of("subscription").find(item["subscription"])
-        kept = [q for t, q in records.items() if (start is None or t >= start)
-                and (end is None or t < end)]
+        kept = {t: q for t, q in records.items() if (start is None or t >= start)
+                and (end is None or t < end)}
         customer = sub and sub["customer"]
+        formula = item["price"]["recurring"]["aggregate_usage"] if item else "sum"
         found.append({"subscription_item": id, "customer": customer,
-                      "tenant": tenant_of(world, customer), "value": str(sum(kept)),
-                      "records": len(kept)})
+                      "tenant": tenant_of(world, customer),
+                      "value": str(usage_records.total(kept, formula)), "records": len(kept)})
     return found
 
 
@@ -79,7 +80,8 @@ def tenant_of(world, customer_id):
 
 def meter_events(world, query, given):
     limit = int(query.get("limit", 100_000))
-    wanted = {name: query[name] for name in ("customer", "event_name", "identifier") if name in query}
+    wanted = {name: query[name] for name in ("customer", "event_name", "identifier")
+              if name in query}
     found = (e for e in world.usage.accepted
              if all(getattr(e, name) == value for name, value in wanted.items()))
     return {"meter_events": [e.shown() for _, e in zip(range(limit), found)]}

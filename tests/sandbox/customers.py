@@ -3,10 +3,10 @@ from . import params as p
 from . import subscriptions
 
 TEXTS = ("email", "name", "description", "phone")
-FIELDS = set(TEXTS) | {"metadata", "address", "balance", "shipping", "tax_exempt", "invoice_settings",
-                       "preferred_locales", "payment_method", "source", "test_clock", "invoice_prefix",
-                       "next_invoice_sequence", "tax", "tax_id_data", "coupon", "cash_balance",
-                       "promotion_code", "default_source"}
+FIELDS = set(TEXTS) | {"metadata", "address", "balance", "shipping", "tax_exempt", "source",
+                       "invoice_settings", "preferred_locales", "payment_method", "test_clock",
+                       "invoice_prefix", "next_invoice_sequence", "tax", "tax_id_data", "coupon",
+                       "cash_balance", "promotion_code", "default_source"}
 
 
 def create(world, call):

@@ -32,18 +32,20 @@ def missing(kind, id, param="id"):
 
 
 def missing_param(name):
-    return StripeError(400, "Missing required param: %s." % name, code="parameter_missing", param=name)
+    return StripeError(400, "Missing required param: %s." % name, code="parameter_missing",
+                       param=name)
 
 
 def unknown_url(method, path):
     return StripeError(404, "Unrecognized request URL (%s: %s). If you are trying to list objects, "
-                       "remove the trailing slash. If you are trying to retrieve an object, make sure "
-                       "you passed a valid (non-empty) identifier in your code." % (method, path))
+                       "remove the trailing slash. If you are trying to retrieve an object, make "
+                       "sure you passed a valid (non-empty) identifier in your code."
+                       % (method, path))
 
 
 def no_key():
-    return StripeError(401, "You did not provide an API key. You need to provide your API key in the "
-                       "Authorization header, using Bearer auth (e.g. 'Authorization: Bearer "
+    return StripeError(401, "You did not provide an API key. You need to provide your API key in "
+                       "the Authorization header, using Bearer auth (e.g. 'Authorization: Bearer "
                        "YOUR_SECRET_KEY').", headers={"WWW-Authenticate": 'Basic realm="Stripe"'})
 
 

@@ -1,7 +1,8 @@
 """Idempotency keys: the first answer is kept for 24 hours and given again.
 
 Kept are the answers of requests whose execution had begun, a 500 among them; not kept are refused
-parameters, conflicts, 401 and 429. The v2 interface keeps successes only: failed work is done again.
+parameters, conflicts, 401 and 429. The v2 interface keeps successes only: failed work is done
+again.
 """
 from .call import Answer
 from .errors import StripeError
@@ -53,8 +54,9 @@ class Idempotency:
             raise StripeError(400, self.mismatch(entry, call), type="idempotency_error")
         if entry.answer is None:
             raise StripeError(409, "There is currently another in-progress request using this "
-                              "Idempotent Key (that probably means you submitted twice, and the other "
-                              "request is still going through): %s. Please try again later." % key,
+                              "Idempotent Key (that probably means you submitted twice, and the "
+                              "other request is still going through): %s. Please try again later."
+                              % key,
                               type="idempotency_error", code="idempotency_key_in_use")
         return Answer(entry.answer.status, entry.answer.body, {
             **entry.answer.headers, "Idempotent-Replayed": "true",
@@ -64,11 +66,11 @@ class Idempotency:
     def mismatch(entry, call):
         if entry.path != call.path:
             return ("Keys for idempotent requests can only be used for the same endpoint they were "
-                    "first used for ('%s' vs '%s'). Try using a key other than '%s' if you meant to "
-                    "execute a different request." % (call.path, entry.path, entry.key))
+                    "first used for ('%s' vs '%s'). Try using a key other than '%s' if you meant "
+                    "to execute a different request." % (call.path, entry.path, entry.key))
         return ("Keys for idempotent requests can only be used with the same parameters they were "
-                "first used with. Try using a key other than '%s' if you meant to execute a different "
-                "request." % entry.key)
+                "first used with. Try using a key other than '%s' if you meant to execute a "
+                "different request." % entry.key)
 
     def settle(self, call, answer):
         """Keep the answer, or free the key (answer None: nothing was executed)."""

@@ -46,8 +46,8 @@ def list_all(world, call):
 
     def keep(invoice):
         shown = shape(invoice, "2024-06-20")
-        return all(shown.get(name) == params[name] for name in ("customer", "subscription", "status")
-                   if name in params)
+        return all(shown.get(name) == params[name]
+                   for name in ("customer", "subscription", "status") if name in params)
     found = world.of("invoice").page(params, "/v1/invoices", keep)
     found["data"] = [shape(invoice, call.version) for invoice in found["data"]]
     return found

@@ -15,8 +15,8 @@ def create(world, call):
 def add(world, call, params):
     event_name = p.text(params, "event_name", most=100)
     if event_name in world.meters_by_event_name:
-        raise StripeError(400, "A meter with the event name '%s' already exists. Event names must be "
-                          "unique." % event_name, param="event_name")
+        raise StripeError(400, "A meter with the event name '%s' already exists. Event names must "
+                          "be unique." % event_name, param="event_name")
     aggregation = p.group(params, "default_aggregation")
     formula = p.one_of(aggregation, "formula", FORMULAS, shown="default_aggregation[formula]")
     if formula is None:

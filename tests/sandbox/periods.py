@@ -1,4 +1,4 @@
-"""Billing periods: the edges are the anchor plus whole intervals, in UTC, a 31st clamped to the month."""
+"""Billing periods: their edges are the anchor plus whole intervals, in UTC; a 31st is clamped."""
 from calendar import monthrange
 from datetime import datetime, timedelta, timezone
 

@@ -91,8 +91,8 @@ def check_metered(world, call, recurring):
                               param="recurring[meter]")
     elif recurring["usage_type"] == "metered":
         if not versions.is_legacy(version):
-            raise StripeError(400, "Metered prices must be backed by a meter: pass recurring[meter].",
-                              param="recurring[meter]")
+            raise StripeError(400, "Metered prices must be backed by a meter: pass "
+                              "recurring[meter].", param="recurring[meter]")
         recurring["aggregate_usage"] = recurring["aggregate_usage"] or "sum"
 
 

@@ -16,7 +16,8 @@ def create(world, call):
 def add(world, call, params):
     id = params.get("id") or world.ids.new("prod")
     if world.of("product").find(id):
-        raise StripeError(400, "Product already exists.", code="resource_already_exists", param="id")
+        raise StripeError(400, "Product already exists.", code="resource_already_exists",
+                          param="id")
     now = world.clock.now_s()
     product = {"id": id, "object": "product", "active": p.boolean(params, "active", True),
                "created": now, "default_price": None, "description": None, "images": [],
@@ -48,8 +49,8 @@ def update(world, call, id):
 def delete(world, call, id):
     product = world.of("product").get(id)
     if any(price["product"] == id for price in world.of("price")):
-        raise StripeError(400, "This product cannot be deleted because it has one or more user-created "
-                          "prices.")
+        raise StripeError(400, "This product cannot be deleted because it has one or more "
+                          "user-created prices.")
     world.of("product").remove(id)
     world.events.record("product.deleted", product, call)
     return {"id": id, "object": "product", "deleted": True}

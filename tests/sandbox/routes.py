@@ -1,10 +1,9 @@
 """Which handler answers which URL. A handler is handler(world, call, *ids) -> object."""
 import json
+from importlib import import_module
 from urllib.parse import unquote
 
-from . import (account, adjustments, customers, endpoints, expand, invoices, meter_events, meters,
-               prices, products, stream, subscription_items, subscriptions, summaries, usage_records,
-               versions)
+from . import expand, versions
 from .errors import unknown_url
 
 TABLE = [line.split() for line in """
@@ -63,7 +62,7 @@ DELETE /v1/webhook_endpoints/{}                          endpoints.delete
 
 def handler_of(name):
     module, _, function = name.partition(".")
-    return getattr(globals()[module], function)
+    return getattr(import_module("." + module, __package__), function)
 
 
 FIXED = {(method, path): handler_of(name) for method, path, name in TABLE if "{}" not in path}
@@ -79,7 +78,7 @@ def find(call):
     if handler is not None:
         return handler, ()
     parts = [unquote(part) for part in call.path.split("/")]
-    # No path has more than one id, and it stands third or fourth: /v1/customers/{}, /v1/billing/meters/{}.
+    # No path has more than one id: /v1/customers/{} or /v1/billing/meters/{}/deactivate.
     for place in (3, 4):
         if len(parts) > place and parts[place]:
             shape = tuple(parts[:place] + ["{}"] + parts[place + 1:])

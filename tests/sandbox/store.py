@@ -66,7 +66,8 @@ def page(order, params, url, kind="object", keep=None, place=None):
 
 def at(place, id, kind, param):
     if id not in place:
-        raise StripeError(400, "No such %s: '%s'" % (kind, id), code="resource_missing", param=param)
+        raise StripeError(400, "No such %s: '%s'" % (kind, id), code="resource_missing",
+                          param=param)
     return place[id]
 
 

@@ -1,4 +1,4 @@
-"""Subscriptions: periods move on by the sandbox's clock whenever somebody looks, or moves the clock."""
+"""Subscriptions: periods move on by the sandbox's clock when somebody looks, or moves the clock."""
 from . import invoices, periods, versions
 from . import params as p
 from .errors import StripeError, missing
@@ -100,10 +100,12 @@ def check_price(call, price, sub):
     if not price["active"]:
         raise StripeError(400, "The price specified is inactive. This field only accepts active "
                           "prices.", param="items[0][price]")
-    metered_by_records = price["recurring"]["usage_type"] == "metered" and not price["recurring"]["meter"]
-    if metered_by_records and not versions.is_legacy(call.version if call else None):
+    recurring = price["recurring"]
+    by_records = recurring["usage_type"] == "metered" and not recurring["meter"]
+    if by_records and not versions.is_legacy(call.version if call else None):
         raise StripeError(400, "Legacy metered prices cannot be added to subscriptions in this API "
-                          "version: use a price that is backed by a meter.", param="items[0][price]")
+                          "version: use a price that is backed by a meter.",
+                          param="items[0][price]")
 
 
 def set_period(sub, item, now):
@@ -152,8 +154,8 @@ def update(world, call, id):
     sub = world.of("subscription").get(id)
     roll(world, sub)
     if sub["status"] == "canceled":
-        raise StripeError(400, "A canceled subscription can only update its cancellation_details and "
-                          "metadata.")
+        raise StripeError(400, "A canceled subscription can only update its cancellation_details "
+                          "and metadata.")
     params = call.params
     p.check(params, SHARED)
     with world.events.update("customer.subscription.updated", sub, call):

@@ -1,4 +1,4 @@
-"""API versions: objects are kept in the newest shape and given out in the one that was asked for."""
+"""API versions: objects are kept in the newest shape and given out in the one asked for."""
 CURRENT = "2026-10-28.endive"
 BASIL = "2025-03-31"        # usage records end, periods move from the subscription to its items
 

@@ -76,9 +76,9 @@ class Webhooks:
 
     async def try_once(self, delivery):
         body = body_of(delivery.event, delivery.endpoint)
-        # Signed with real time even where the sandbox's clock is moved: receivers compare with theirs.
+        # Signed with real time even where our clock is moved: receivers compare with theirs.
         stamp, started = int(time.time()), time.monotonic()
-        headers = {"Content-Type": "application/json; charset=utf-8", "Accept": "*/*; q=0.5, application/xml",
+        headers = {"Content-Type": "application/json; charset=utf-8",
                    "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
                    "Stripe-Signature": signature.header(delivery.endpoint["_secrets"], body, stamp)}
         entry = {"at": time.time(), "status": None, "error": None, "answer": None}

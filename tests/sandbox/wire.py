@@ -1,8 +1,8 @@
 """HTTP/1.1 on an asyncio protocol.
 
 Written by hand instead of taken from a framework because the faults need the connection itself: to
-close it after a request was applied, to never answer, to notice that a client left. One request of a
-connection is worked on at a time; pipelined bytes wait in the buffer.
+close it after a request was applied, to never answer, to notice that a client left. One request of
+a connection is worked on at a time; pipelined bytes wait in the buffer.
 """
 import asyncio
 from http import HTTPStatus

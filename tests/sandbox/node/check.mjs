@@ -6,7 +6,8 @@ import path from 'node:path';
 
 const [folder, host, port] = process.argv.slice(2);
 const Stripe = createRequire(path.join(folder, 'x.js'))('stripe');
-const options = {host, port: Number(port), protocol: 'http', maxNetworkRetries: 2, telemetry: false};
+const options = {
+  host, port: Number(port), protocol: 'http', maxNetworkRetries: 2, telemetry: false};
 const stripe = new Stripe('sk_test_node', options);
 const seen = {};
 
@@ -47,7 +48,8 @@ const subscription = await stripe.subscriptions.create({
 seen.tiers = price.tiers.map((tier) => [tier.up_to, tier.unit_amount_decimal.toString()]);
 seen.status = subscription.status;
 seen.period_on_item = subscription.items.data[0].current_period_end > Date.now() / 1000;
-seen.found = (await stripe.prices.list({lookup_keys: ['calls']})).data.map((p) => p.id === price.id);
+const listed = await stripe.prices.list({lookup_keys: ['calls']});
+seen.found = listed.data.map((one) => one.id === price.id);
 
 const now = Math.floor(Date.now() / 1000);
 const event = (identifier, value) => ({event_name: 'calls', identifier, timestamp: now,
