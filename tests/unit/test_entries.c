@@ -1,0 +1,302 @@
+/* Replies to XREAD, as bytes, into entries. */
+#include "aggregator/entries.h"
+#include "common/str.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define STREAM "*1\r\n*2\r\n$12\r\nusage:events\r\n"
+
+static struct entries_reader reader;
+static struct entries target;
+
+static int setup(void **state)
+{
+    (void)state;
+    entries_reader_target(&reader, &target);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    entries_reader_done(&reader);
+    entries_done(&target);
+    return 0;
+}
+
+static redisReader *open_reader(void)
+{
+    redisReader *r = redisReaderCreateWithFunctions(&ENTRIES_READER_FUNCTIONS);
+
+    r->privdata = &reader;
+    return r;
+}
+
+/* Feed the bytes, step at a time, and accept the one reply they hold. */
+static int decode(const char *bytes, size_t length, size_t step, struct err *e)
+{
+    redisReader *r = open_reader();
+    void *reply = NULL;
+    int result;
+
+    for (size_t at = 0; at < length; at += step) {
+        assert_null(reply);
+        redisReaderFeed(r, bytes + at, length - at < step ? length - at : step);
+        assert_int_equal(redisReaderGetReply(r, &reply), REDIS_OK);
+    }
+    assert_non_null(reply);
+    result = entries_accept(&reader, reply, e);
+    ENTRIES_READER_FUNCTIONS.freeObject(reply);
+    redisReaderFree(r);
+    return result;
+}
+
+static void assert_text(struct text actual, const char *expected)
+{
+    assert_int_equal(actual.length, strlen(expected));
+    assert_memory_equal(actual.data, expected, actual.length);
+}
+
+static const char TWO_ENTRIES[] =
+    STREAM "*2\r\n"
+           "*2\r\n$3\r\n5-1\r\n*4\r\n$6\r\ntenant\r\n$4\r\nacme\r\n$1\r\nx\r\n$0\r\n\r\n"
+           "*2\r\n$41\r\n18446744073709551615-18446744073709551615\r\n*2\r\n$1\r\na\r\n$2\r\n\r\n\r\n";
+
+static void assert_two_entries(void)
+{
+    assert_int_equal(target.count, 2);
+    assert_true(target.list[0].ms == 5 && target.list[0].seq == 1);
+    assert_int_equal(target.list[0].fields, 4);
+    assert_int_equal(target.list[0].bytes, 11);
+    assert_text(entries_fields(&target, 0)[0], "tenant");
+    assert_text(entries_fields(&target, 0)[1], "acme");
+    assert_text(entries_fields(&target, 0)[2], "x");
+    assert_text(entries_fields(&target, 0)[3], "");
+    assert_true(target.list[1].ms == UINT64_MAX && target.list[1].seq == UINT64_MAX);
+    assert_text(entries_fields(&target, 1)[1], "\r\n");
+    assert_int_equal(target.bytes, 14);
+}
+
+static void a_reply_decodes_the_same_however_it_is_split(void **state)
+{
+    /* Entries do not depend on where the network cut the reply. */
+    (void)state;
+    for (size_t step = 1; step <= sizeof(TWO_ENTRIES); step++) {
+        struct err e;
+        entries_clear(&target);
+        assert_int_equal(decode(TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1, step, &e), 0);
+        assert_two_entries();
+    }
+}
+
+static void replies_append_and_texts_stay_where_they_are(void **state)
+{
+    /* A text handed out earlier is still the same bytes at the same place after more replies. */
+    (void)state;
+    struct err e;
+    const char *before;
+
+    assert_int_equal(decode(TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1, 7, &e), 0);
+    before = entries_fields(&target, 0)[1].data;
+    for (int i = 0; i < 5000; i++)
+        assert_int_equal(decode(TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1, 4096, &e), 0);
+    assert_int_equal(target.count, 10002);
+    assert_ptr_equal(entries_fields(&target, 0)[1].data, before);
+    assert_memory_equal(before, "acme", 4);
+    assert_text(entries_fields(&target, 10000)[1], "acme");
+}
+
+static void nil_and_no_entries_append_nothing(void **state)
+{
+    /* An XREAD that timed out is a nil; both kinds of nil are no error. */
+    (void)state;
+    struct err e;
+
+    assert_int_equal(decode("*-1\r\n", 5, 5, &e), 0);
+    assert_int_equal(decode("$-1\r\n", 5, 1, &e), 0);
+    assert_int_equal(decode(STREAM "*0\r\n", sizeof(STREAM) + 3, 3, &e), 0);
+    assert_int_equal(target.count, 0);
+}
+
+static void a_deleted_entry_is_an_id_without_fields(void **state)
+{
+    /* Where Redis tells of an entry that was deleted, it is kept, so that it is accounted for. */
+    (void)state;
+    static const char bytes[] = STREAM "*2\r\n*2\r\n$3\r\n1-1\r\n*-1\r\n"
+                                       "*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n";
+    struct err e;
+
+    assert_int_equal(decode(bytes, sizeof(bytes) - 1, 9, &e), 0);
+    assert_int_equal(target.count, 2);
+    assert_int_equal(target.list[0].fields, 0);
+    assert_text(entries_fields(&target, 1)[1], "b");
+}
+
+static void an_error_keeps_its_text(void **state)
+{
+    /* What Redis says is what the caller's err says; other plain replies are not entries. */
+    (void)state;
+    struct err e;
+
+    assert_int_equal(decode("-LOADING not yet\r\n", 18, 4, &e), -1);
+    assert_int_equal(e.kind, ERR_REFUSED);
+    assert_string_equal(e.text, "LOADING not yet");
+    assert_int_equal(decode("+OK\r\n", 5, 5, &e), -1);
+    assert_int_equal(e.kind, ERR_INPUT);
+    assert_int_equal(decode(":7\r\n", 4, 4, &e), -1);
+    assert_int_equal(reader.reply.integer, 7);
+}
+
+static void must_not_decode(const char *bytes)
+{
+    struct err e = {0};
+
+    if (decode(bytes, strlen(bytes), 5, &e) == 0)
+        fail_msg("decoded: %s", bytes);
+    assert_int_equal(e.kind, ERR_INPUT);
+    assert_int_equal(target.count, 1); /* what was there before */
+    assert_int_equal(target.strings_count, 2);
+}
+
+static void odd_shapes_are_refused_whole(void **state)
+{
+    /* A reply that is not of XREAD's shape leaves the target as it was. */
+    (void)state;
+    struct err e;
+    static const char good[] = STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n";
+
+    assert_int_equal(decode(good, sizeof(good) - 1, 6, &e), 0);
+    must_not_decode("*0\r\n");
+    must_not_decode("*1\r\n$1\r\nx\r\n");
+    must_not_decode("*1\r\n*1\r\n$1\r\nx\r\n");
+    must_not_decode("*1\r\n*2\r\n*0\r\n*0\r\n");
+    must_not_decode("*1\r\n*2\r\n$1\r\ns\r\n$1\r\nx\r\n");
+    must_not_decode("*2\r\n*2\r\n$1\r\ns\r\n*0\r\n*2\r\n$1\r\nt\r\n*0\r\n");
+    must_not_decode(STREAM "*1\r\n$3\r\n1-1\r\n");
+    must_not_decode(STREAM "*1\r\n:3\r\n");
+    must_not_decode(STREAM "*1\r\n*-1\r\n");
+    must_not_decode(STREAM "*1\r\n*1\r\n$3\r\n1-1\r\n");
+    must_not_decode(STREAM "*1\r\n*2\r\n$-1\r\n*0\r\n");
+    must_not_decode(STREAM "*1\r\n*2\r\n*0\r\n$3\r\n1-1\r\n");
+    must_not_decode(STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n$1\r\na\r\n");
+    must_not_decode(STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*1\r\n$1\r\na\r\n");
+    must_not_decode(STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\na\r\n:5\r\n");
+    must_not_decode(STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\na\r\n*1\r\n$1\r\nb\r\n");
+    must_not_decode(STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\na\r\n-ERR no\r\n");
+}
+
+static void odd_ids_are_refused(void **state)
+{
+    /* An id is two 64-bit numbers with a hyphen between them, nothing around it. */
+    (void)state;
+    static const char *const ids[] = {"",     "-",    "1",     "1-",   "-1",
+                                      "1-1 ", "a-1",  "1-a",   "1_1",  "+1-1",
+                                      "1--1", "1-1-1", "18446744073709551616-0"};
+    struct err e;
+
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        char *bytes = xasprintf(STREAM "*1\r\n*2\r\n$%zu\r\n%s\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n",
+                                strlen(ids[i]), ids[i]);
+        assert_int_equal(decode(bytes, strlen(bytes), 64, &e), -1);
+        assert_int_equal(target.count, 0);
+        free(bytes);
+    }
+}
+
+static void a_reply_that_breaks_off_leaves_nothing(void **state)
+{
+    /* A connection lost in the middle of a reply takes back the entries that had come. */
+    (void)state;
+    for (size_t length = 1; length < sizeof(TWO_ENTRIES) - 1; length++) {
+        redisReader *r = open_reader();
+        void *reply = NULL;
+        redisReaderFeed(r, TWO_ENTRIES, length);
+        assert_int_equal(redisReaderGetReply(r, &reply), REDIS_OK);
+        assert_null(reply);
+        redisReaderFree(r);
+        assert_int_equal(target.count, 0);
+        assert_int_equal(target.bytes, 0);
+    }
+}
+
+static void a_reply_that_is_not_accepted_leaves_nothing(void **state)
+{
+    /* Without entries_accept the next reply starts where this one did. */
+    (void)state;
+    redisReader *r = open_reader();
+    void *reply = NULL;
+
+    redisReaderFeed(r, TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1);
+    assert_int_equal(redisReaderGetReply(r, &reply), REDIS_OK);
+    assert_non_null(reply);
+    ENTRIES_READER_FUNCTIONS.freeObject(reply);
+    assert_int_equal(target.count, 0);
+    redisReaderFree(r);
+}
+
+static void the_target_may_change_inside_the_callback(void **state)
+{
+    /* Entries that were accepted stay when the next target is set before hiredis frees the reply. */
+    (void)state;
+    redisReader *r = open_reader();
+    struct entries other = {0};
+    void *reply = NULL;
+    struct err e;
+
+    redisReaderFeed(r, TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1);
+    assert_int_equal(redisReaderGetReply(r, &reply), REDIS_OK);
+    assert_int_equal(entries_accept(&reader, reply, &e), 0);
+    entries_reader_target(&reader, &other);
+    ENTRIES_READER_FUNCTIONS.freeObject(reply);
+    assert_two_entries();
+    redisReaderFree(r);
+    assert_int_equal(decode(TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1, 3, &e), 0);
+    assert_int_equal(other.count, 2);
+    entries_reader_target(&reader, NULL);
+    assert_int_equal(decode(TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1, 3, &e), -1);
+    entries_done(&other);
+}
+
+static void large_strings_are_kept_whole(void **state)
+{
+    /* A value larger than any chunk of memory comes out as it went in. */
+    (void)state;
+    struct buf bytes = {0};
+    struct err e;
+    size_t size = 3 * 1024 * 1024;
+
+    buf_printf(&bytes, STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*4\r\n$1\r\na\r\n$%zu\r\n", size);
+    for (size_t i = 0; i < size; i++)
+        buf_add_char(&bytes, (char)('a' + i % 26));
+    buf_add_str(&bytes, "\r\n$1\r\nb\r\n$1\r\nc\r\n");
+    assert_int_equal(decode(bytes.data, bytes.length, 100000, &e), 0);
+    assert_int_equal(entries_fields(&target, 0)[1].length, size);
+    assert_int_equal(entries_fields(&target, 0)[1].data[size - 1], (char)('a' + (size - 1) % 26));
+    assert_text(entries_fields(&target, 0)[3], "c");
+    entries_clear(&target);
+    assert_int_equal(target.arena.held_bytes % (256 * 1024), 0); /* only usual chunks are kept */
+    buf_done(&bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_reply_decodes_the_same_however_it_is_split, setup, teardown),
+        cmocka_unit_test_setup_teardown(replies_append_and_texts_stay_where_they_are, setup, teardown),
+        cmocka_unit_test_setup_teardown(nil_and_no_entries_append_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_deleted_entry_is_an_id_without_fields, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_error_keeps_its_text, setup, teardown),
+        cmocka_unit_test_setup_teardown(odd_shapes_are_refused_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(odd_ids_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reply_that_breaks_off_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reply_that_is_not_accepted_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_target_may_change_inside_the_callback, setup, teardown),
+        cmocka_unit_test_setup_teardown(large_strings_are_kept_whole, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
