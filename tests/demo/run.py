@@ -86,29 +86,30 @@ def tell(line, screen):
 
     whose = ("Those that were given are used as they are, the rest is" if given
              else "All are")
-    screen.step("Servers", f"""A Redis, which holds the queue of events; a PostgreSQL, which keeps
-        the accounts; and a sandbox that behaves as Stripe does. {whose} private to this run, on
-        free ports, and Stripe itself is not reached.""")
+    screen.step("Servers", f"""A Redis, which holds the queue of events; a PostgreSQL, which
+        keeps the accounts; and a sandbox that behaves as Stripe does. {whose} private to this
+        run, on free ports, and Stripe itself is not reached.""")
     story.start_servers()
-    screen.step("Tables and catalog", """meterctl makes the tables, and loads the catalog: what is
-        measured, what each plan includes, what more of it costs.""")
+    screen.step("Tables and catalog", """meterctl makes the tables, and loads the catalog: what
+        is measured, what each plan includes, what more of it costs.""")
     story.prepare_database()
-    screen.step("webhookd: who are the customers?", """Stripe tells by signed messages (webhooks) who
-        has subscribed, to what, for which period. webhookd checks the signatures and writes it
-        down. 200 customers now subscribe at the sandbox.""")
+    screen.step("webhookd: who are the customers?", """Stripe tells by signed messages (webhooks)
+        who has subscribed, to what, for which period. webhookd checks the signatures and writes
+        it down. 200 customers now subscribe at the sandbox.""")
     story.sign_up_tenants()
-    screen.step("aggregator: count", """It reads the queue, sets repeated and invalid events apart, and
-        adds up the rest by minute and by billing period. What was counted and how far it has read
-        are saved in one transaction, so a crash can neither lose nor double an event.""")
+    screen.step("aggregator: count", """It reads the queue, sets repeated and invalid events
+        apart, and adds up the rest by minute and by billing period. What was counted and how far
+        it has read are saved in one transaction, so a crash can neither lose nor double an
+        event.""")
     story.start_aggregator()
-    screen.step("sink: report to Stripe", """Every 2 seconds here (5 minutes usually) it reports what
-        has been added since. Each report is written down under its own name before it is sent,
-        so that none is ever sent twice.""")
+    screen.step("sink: report to Stripe", """Every 2 seconds here (5 minutes usually) it reports
+        what has been added since. Each report is written down under its own name before it is
+        sent, so that none is ever sent twice.""")
     story.start_sink()
-    screen.step("emitter: send", f"""{events.TOTAL:,} events. The emitter, which a service would use,
-        checks them and refuses what is plainly wrong. {events.INVALID // 2:,} of the invalid ones
-        go straight to Redis, as from a service that uses no library of ours: those are for the
-        aggregator to catch.""")
+    screen.step("emitter: send", f"""{events.TOTAL:,} events. The emitter, which a service would
+        use, checks them and refuses what is plainly wrong. {events.INVALID // 2:,} of the
+        invalid ones go straight to Redis, as from a service that uses no library of ours: those
+        are for the aggregator to catch.""")
     story.send_events()
     screen.step("Watch it arrive", "From the queue to the accounts, and on to Stripe.")
     story.watch_it_arrive()
@@ -117,17 +118,19 @@ def tell(line, screen):
 
 def finish(story, screen, line):
     results = {}
-    screen.step("Do the totals agree?", """What was sent, worked out from the events alone; what our
-        ledger says; and what the sandbox has added up for itself.""")
+    screen.step("Do the totals agree?", """What was sent, worked out from the events alone; what
+        our ledger says; and what the sandbox has added up for itself.""")
     results["Stripe's totals equal ours"] = story.show_comparison()
-    screen.step("What became of the rest?", """Nothing is dropped in silence: invalid events are kept
-        in the table rejected_events, each with its reason, and can be sent again once mended.""")
+    screen.step("What became of the rest?", """Nothing is dropped in silence: invalid events are
+        kept in the table rejected_events, each with its reason, and can be sent again once
+        mended.""")
     results["every event is accounted for"] = story.show_rejects()
-    screen.step("May a customer go on?", """A service asks Redis before it serves: one read tells what
-        the customer has used, and the limit. About a second behind the queue.""")
+    screen.step("May a customer go on?", """A service asks Redis before it serves: one read tells
+        what the customer has used, and the limit. About a second behind the queue.""")
     story.show_quota()
-    screen.step("Audit", """meterctl compares what Redis says was ever added with what the ledger holds,
-        and the ledger with its own raw events. difference=0: every event is accounted for.""")
+    screen.step("Audit", """meterctl compares what Redis says was ever added with what the ledger
+        holds, and the ledger with its own raw events. difference=0: every event is accounted
+        for.""")
     results["the audit balances"] = story.show_audit()
     screen.line()
     for claim, holds in results.items():

@@ -24,12 +24,14 @@ class State:
             ("added to the stream", f"{self.added:,}", "entries in Redis so far"),
             ("queue", f"{self.queue:,}", "entries waiting in Redis to be counted"),
             ("counted", f"{self.counted:,}", "events in PostgreSQL, each exactly once"),
-            ("repeats", f"{self.duplicates:,}", "the same event sent again: recognised, not counted"),
+            ("repeats", f"{self.duplicates:,}", "the same event sent again: known, not counted"),
             ("rejected", f"{self.rejected:,}", "invalid: kept with the reason, not counted"),
             ("minute rows", f"{self.minutes:,}", "usage by tenant, metric and minute"),
-            ("to Stripe, waiting", f"{self.waiting + self.troubled:,}", "claimed, not confirmed yet"),
+            ("to Stripe, waiting", f"{self.waiting + self.troubled:,}",
+             "claimed, not confirmed yet"),
             ("to Stripe, sent", f"{self.sent:,}", "confirmed by Stripe, one record each"),
-            ("Stripe holds", f"{self.stripe_units:,}", f"units, in {self.stripe_records:,} records"),
+            ("Stripe holds", f"{self.stripe_units:,}",
+             f"units, in {self.stripe_records:,} records"),
         ]
 
     def short(self):

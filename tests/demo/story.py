@@ -132,9 +132,9 @@ class Story:
         for difference in found.differences[:5]:
             self.screen.line("DIFFERS  %s %s: sent %s, ours %s, Stripe %s" % difference)
         self.screen.say(
-            f"Each of the {found.pairs:,} pairs of tenant and metric was compared by itself. Stripe "
-            "takes whole units only, so it holds our numbers rounded down; the fractions wait with "
-            "us until the billing period ends.")
+            f"Each of the {found.pairs:,} pairs of tenant and metric was compared by itself. "
+            "Stripe takes whole units only, so it holds our numbers rounded down; the fractions "
+            "wait with us until the billing period ends.")
         return found.ok
 
     def show_rejects(self):
