@@ -53,20 +53,20 @@ $(foreach f,$(FOLDERS),$(eval $(B)/gen/$(f)/sql.h: $(wildcard $(f)/sql/*.sql)))
 
 $(B)/obj/%.o: %.c | $(GENERATED)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
+	@$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 $(B)/libcommon.a: $(call objects,common)
 	@rm -f $@
-	ar rcs $@ $^
+	@ar rcs $@ $^
 
 define stage_rule
 $(B)/bin/$(call program,$(1)): $(call objects,$(call folder,$(1))) $(B)/libcommon.a
 	@mkdir -p $$(@D)
-	$$(LINK) $$^ $$(LDLIBS) -o $$@
+	@$$(LINK) $$^ $$(LDLIBS) -o $$@
 # A stage without its main, for unit tests.
 $(B)/lib$(call folder,$(1)).a: $(filter-out %/main.o,$(call objects,$(call folder,$(1))))
 	@rm -f $$@
-	ar rcs $$@ $$^
+	@ar rcs $$@ $$^
 endef
 $(foreach s,$(STAGES),$(eval $(call stage_rule,$(s))))
 
@@ -74,7 +74,7 @@ $(foreach s,$(STAGES),$(eval $(call stage_rule,$(s))))
 STAGE_LIBS := $(foreach s,$(STAGES),$(if $(wildcard $(call folder,$(s))/*.c),$(B)/lib$(call folder,$(s)).a))
 $(B)/unit/%: tests/unit/%.c $(STAGE_LIBS) $(B)/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $< $(STAGE_LIBS) $(B)/libcommon.a $(LDLIBS) -lcmocka -pie -o $@
+	@$(CC) $(ALL_CFLAGS) $< $(STAGE_LIBS) $(B)/libcommon.a $(LDLIBS) -lcmocka -pie -o $@
 
 units: $(UNITS)
 

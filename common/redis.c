@@ -106,6 +106,8 @@ static void come_up(struct redis *r)
     if (r->reader) {
         r->link->ac->c.reader->fn = r->reader;
         r->link->ac->c.reader->privdata = r->reader_privdata;
+        /* The task of the next reply may have been laid out already, behind the handshake's last. */
+        r->link->ac->c.reader->rstack[0].privdata = r->reader_privdata;
     }
     backoff_reset(&r->backoff);
     peer_link_up(&r->peer);
