@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from line import Line, NotInTime  # noqa: E402
+from line import Line, NotInTime, Postgres, Redis  # noqa: E402
 from line.claim import claim_folder  # noqa: E402
 from line.line import OUTAGES  # noqa: E402
 from line.paths import BUILD, ROOT  # noqa: E402
@@ -39,7 +39,10 @@ def main():
     line = None
     try:
         refuse_live_key()
-        line = Line(folder, *given_servers())
+        redis, postgres = given_servers()
+        # As in earnest: what is acknowledged has reached the disk.
+        line = Line(folder, redis or Redis(folder, appendfsync="always"),
+                    postgres or Postgres(folder, fsync="on"))
         return tell(line, screen)
     except Refused as error:
         print(f"run: {error}", file=sys.stderr)
