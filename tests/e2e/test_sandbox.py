@@ -125,6 +125,17 @@ def test_metered_price_needs_a_meter_since_basil(sandbox):
     assert sandbox.api("POST", "/v1/prices", price, version=LEGACY).status == 200
 
 
+@pytest.mark.parametrize("path", ["customers", "products", "prices", "subscriptions",
+                                  "webhook_endpoints", "billing/meters", "billing/meter_events",
+                                  "billing/meter_event_adjustments"])
+@pytest.mark.parametrize("body", [
+    b"event_name[x]=1&payload[value]=1&type[0]=x", b"a[=1", b"items=1&customer[x]=1&payload=1",
+    b"name[0]=x&currency[0]=usd&url[0]=x&enabled_events=x&display_name[0]=x", b"\xff\xfe=%zz"])
+def test_odd_shapes_are_refused(sandbox, path, body):
+    answer = sandbox.send("POST", "/v1/" + path, body, {"Authorization": "Bearer " + KEY})
+    assert answer.status == 400 and answer.error["type"] == "invalid_request_error"
+
+
 # Periods
 
 def test_month_ends_are_clamped(sandbox):

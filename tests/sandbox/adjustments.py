@@ -12,6 +12,8 @@ def apply(world, params):
     identifier = p.group(params, "cancel").get("identifier")
     if not identifier:
         raise missing_param("cancel[identifier]")
+    if not isinstance(identifier, str) or not isinstance(params["event_name"], str):
+        raise StripeError(400, "Invalid string", param="event_name")
     if params["event_name"] not in world.meters_by_event_name:
         raise StripeError(400, "No meter found with event name '%s'." % params["event_name"],
                           code="resource_missing", param="event_name")

@@ -27,10 +27,13 @@ def note_arrival(world, call):
     except StripeError:
         return                  # the handler will say it
     payload, identifier = params.get("payload"), params.get("identifier")
-    if isinstance(payload, dict):
-        meter = world.meters_by_event_name.get(params.get("event_name"))
+    event_name = params.get("event_name")
+    if isinstance(payload, dict) and isinstance(event_name, str):
+        meter = world.meters_by_event_name.get(event_name)
         key = meter["customer_mapping"]["event_payload_key"] if meter else "stripe_customer_id"
-        call.lane = payload.get(key), params.get("event_name")
+        customer = payload.get(key)
+        if isinstance(customer, str):
+            call.lane = customer, event_name
     if isinstance(identifier, str):
         world.requests.note_identifier(identifier, call.entry)
 
@@ -85,6 +88,8 @@ def accept(world, call, params, timestamp, source):
     payload = params.get("payload")
     if not event_name:
         raise missing_param("event_name")
+    if not isinstance(event_name, str):
+        raise StripeError(400, "Invalid string", param="event_name")
     if not payload:
         raise missing_param("payload")
     if not isinstance(payload, dict) or not all(isinstance(v, str) for v in payload.values()):

@@ -26,11 +26,12 @@ def add(world, call, params):
     tiers = read_tiers(params) if tiered else None
     if tiered and not params.get("tiers_mode"):
         raise missing_param("tiers_mode")
+    currency = p.text(params, "currency", most=3)
     price = {
         "id": world.ids.new("price", 24), "object": "price",
         "active": p.boolean(params, "active", True),
         "billing_scheme": "tiered" if tiered else "per_unit", "created": world.clock.now_s(),
-        "currency": params["currency"].lower(), "custom_unit_amount": None, "livemode": False,
+        "currency": currency.lower(), "custom_unit_amount": None, "livemode": False,
         "lookup_key": None, "metadata": p.metadata(params),
         "nickname": p.text(params, "nickname"), "product": product_of(world, call, params),
         "recurring": recurring,
@@ -146,9 +147,9 @@ def read_transform(params):
 
 
 def take_lookup_key(world, price, params):
-    key = params.get("lookup_key")
-    if key is None:
+    if "lookup_key" not in params:
         return
+    key = p.text(params, "lookup_key", most=200)
     holder = world.lookup_keys.get(key)
     if key and holder and holder is not price:
         if not p.boolean(params, "transfer_lookup_key"):

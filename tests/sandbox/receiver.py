@@ -10,13 +10,17 @@ class Received:
         self.path, self.headers, self.body = path, headers, body
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128        # the default of 5 resets connections of a bulk delivery
+
+
 class Receiver:
     """statuses: the first answers, one each; after them always 200."""
 
     def __init__(self, statuses=()):
         self.received, self.statuses = [], list(statuses)
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), self.handler())
         self.url = "http://127.0.0.1:%d/webhooks" % self.server.server_port
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -36,6 +36,9 @@ def create(world, call):
                 or not isinstance(event.get("event_name"), str):
             raise StripeError(400, "Each event needs event_name and payload.", param="events")
     for event in events:
+        if not isinstance(event.get("identifier", ""), str):
+            raise StripeError(400, "Invalid string", param="events")
+    for event in events:
         take(world, call, event)
     return {}
 
