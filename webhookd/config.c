@@ -9,7 +9,7 @@
 #define FIELD(name) offsetof(struct config, name)
 
 /* clang-format off */
-const struct conf_setting CONFIG_SETTINGS[] = {
+const struct conf_setting WEBHOOKD_SETTINGS[] = {
     CONF_DATABASE_URL(struct config, base),
     CONF_REDIS_URL(struct config, base),
     {"WEBHOOKD_LISTEN", CONF_LISTEN, FIELD(listen), .fallback = "127.0.0.1:8080",
@@ -93,7 +93,7 @@ static int check_api(const struct config *c)
     return faults;
 }
 
-int config_check(const void *config)
+int webhookd_config_check(const void *config)
 {
     const struct config *c = config;
     return check_secrets(c->webhook_secrets) + check_key(c) + check_api(c);

@@ -16,10 +16,10 @@ struct config {
     int64_t payload_keep_days; /* then webhook_events.payload becomes NULL */
 };
 
-extern const struct conf_setting CONFIG_SETTINGS[];
+extern const struct conf_setting WEBHOOKD_SETTINGS[];
 
 /* Faults that concern more than one setting, each logged; their number. config: a struct config
  * whose strings may be NULL. */
-int config_check(const void *config);
+int webhookd_config_check(const void *config);
 
 #endif

@@ -1,29 +1,29 @@
 /* Parses events tolerantly: what we do not know is left alone. */
-#include "webhookd/event.h"
+#include "webhookd/stripe_event.h"
 
 #include "common/str.h"
 
 #include <string.h>
 #include <time.h>
 
-const char *event_text(const json_t *object, const char *key)
+const char *stripe_text(const json_t *object, const char *key)
 {
     return json_string_value(json_object_get(object, key));
 }
 
-int64_t event_integer(const json_t *object, const char *key, int64_t otherwise)
+int64_t stripe_integer(const json_t *object, const char *key, int64_t otherwise)
 {
     const json_t *value = json_object_get(object, key);
     return json_is_integer(value) ? json_integer_value(value) : otherwise;
 }
 
-const char *event_reference(const json_t *object, const char *key)
+const char *stripe_reference(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
-    return json_is_object(value) ? event_text(value, "id") : json_string_value(value);
+    return json_is_object(value) ? stripe_text(value, "id") : json_string_value(value);
 }
 
-bool event_is_id(const char *text)
+bool stripe_is_id(const char *text)
 {
     static const char ALLOWED[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
@@ -41,15 +41,15 @@ static bool is_type(const char *text)
  */
 static int64_t read_created(const json_t *root)
 {
-    const char *text = event_text(root, "created");
+    const char *text = stripe_text(root, "created");
     if (!text)
-        return event_integer(root, "created", -1);
+        return stripe_integer(root, "created", -1);
     struct tm at = {0};
     const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &at);
     return rest && (*rest == 'Z' || *rest == '.') ? (int64_t)timegm(&at) : -1;
 }
 
-static void find_object(struct event *event)
+static void find_object(struct stripe_event *event)
 {
     const json_t *data = json_object_get(event->root, "data");
     const json_t *object = json_object_get(data, "object");
@@ -57,14 +57,14 @@ static void find_object(struct event *event)
     const json_t *related = json_object_get(event->root, "related_object");
     event->object = json_is_object(object) ? object : NULL;
     event->previous = json_is_object(previous) ? previous : NULL;
-    event->object_id = event_text(event->object ? event->object : related, "id");
-    if (!event_is_id(event->object_id))
+    event->object_id = stripe_text(event->object ? event->object : related, "id");
+    if (!stripe_is_id(event->object_id))
         event->object_id = NULL;
 }
 
-static int check(const struct event *event, struct err *e)
+static int check(const struct stripe_event *event, struct err *e)
 {
-    if (!event_is_id(event->id))
+    if (!stripe_is_id(event->id))
         return err_set(e, ERR_INPUT, "no event id");
     if (!is_type(event->type))
         return err_set(e, ERR_INPUT, "no event type");
@@ -74,7 +74,7 @@ static int check(const struct event *event, struct err *e)
     return 0;
 }
 
-int event_parse(const char *body, size_t length, struct event *out, struct err *e)
+int stripe_event_parse(const char *body, size_t length, struct stripe_event *out, struct err *e)
 {
     json_error_t why;
     memset(out, 0, sizeof *out);
@@ -84,24 +84,24 @@ int event_parse(const char *body, size_t length, struct event *out, struct err *
         return err_set(e, ERR_INPUT, "not a JSON object");
     }
     out->root = root;
-    out->id = event_text(root, "id");
-    out->type = event_text(root, "type");
+    out->id = stripe_text(root, "id");
+    out->type = stripe_text(root, "type");
     out->created_s = read_created(root);
     out->livemode = json_is_true(json_object_get(root, "livemode"));
     find_object(out);
     if (check(out, e) == 0)
         return 0;
-    event_done(out);
+    stripe_event_done(out);
     return -1;
 }
 
-void event_done(struct event *event)
+void stripe_event_done(struct stripe_event *event)
 {
     json_decref(event->root);
     memset(event, 0, sizeof *event);
 }
 
-json_t *event_prior_object(const struct event *event)
+json_t *stripe_event_prior_object(const struct stripe_event *event)
 {
     json_t *prior = json_deep_copy(event->object);
     if (event->previous) {

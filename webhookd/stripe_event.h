@@ -1,8 +1,8 @@
 /* One event of Stripe's, parsed from the body of a webhook. Pure. Snapshot events carry their
  * object (https://docs.stripe.com/api/events/object), thin ones (object v2.core.event) only name
  * it. */
-#ifndef METERLINE_EVENT_H
-#define METERLINE_EVENT_H
+#ifndef METERLINE_STRIPE_EVENT_H
+#define METERLINE_STRIPE_EVENT_H
 
 #include "common/err.h"
 
@@ -14,7 +14,7 @@
 enum { STRIPE_ID_MAX_BYTES = 255 };
 
 /* Strings and objects are borrowed from root. */
-struct event {
+struct stripe_event {
     json_t *root; /* owned */
     const char *id;
     const char *type;
@@ -26,21 +26,21 @@ struct event {
 };
 
 /* Returns 0, or -1 with e (ERR_INPUT) if it is not JSON or not an event. */
-int event_parse(const char *body, size_t length, struct event *out, struct err *e);
-void event_done(struct event *event);
+int stripe_event_parse(const char *body, size_t length, struct stripe_event *out, struct err *e);
+void stripe_event_done(struct stripe_event *event);
 
 /* What the object was before the event: the object with previous_attributes laid over it. A new
  * reference. The event must have an object. */
-json_t *event_prior_object(const struct event *event);
+json_t *stripe_event_prior_object(const struct stripe_event *event);
 
 /* Stripe's ids, as we put them into paths: letters, digits, '_' and '-', at most 255. */
-bool event_is_id(const char *text);
+bool stripe_is_id(const char *text);
 
 /* A member that is a string, else NULL. object may be NULL. */
-const char *event_text(const json_t *object, const char *key);
+const char *stripe_text(const json_t *object, const char *key);
 /* A member that is an integer, else otherwise. */
-int64_t event_integer(const json_t *object, const char *key, int64_t otherwise);
+int64_t stripe_integer(const json_t *object, const char *key, int64_t otherwise);
 /* An expandable member: the id itself, or the id of the object in its place; NULL without. */
-const char *event_reference(const json_t *object, const char *key);
+const char *stripe_reference(const json_t *object, const char *key);
 
 #endif

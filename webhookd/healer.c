@@ -1,0 +1,291 @@
+/* Rounds over all tenants, a page at a time.
+ *
+ *   RESTING -> COUNTING -> LISTING -> READING -> CACHING -> PAUSING -> LISTING -> … -> RESTING
+ *      ^          |           |          |          |
+ *      +----------+-----------+----------+----------+  (something failed: the next round does it
+ * all)
+ *
+ * The happy path: a page of tenants is listed; the quotas of those without any, or of all if the
+ * catalog has changed, are brought in line; limits are read and written into Redis, pipelined; a
+ * short pause lets events go first. A page is one transaction and locks just the tenants that it
+ * brings in line.
+ *
+ * Failure modes: PostgreSQL or Redis is away: the round ends, and one begins a minute later, or as
+ * soon as Redis is back. */
+#include "webhookd/healer.h"
+
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/str.h"
+#include "webhookd/limits.h"
+#include "webhookd/script.h"
+#include "webhookd/sql.h"
+#include "webhookd/webhookd.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    ROUND_MS = 60000,
+    RETRY_MS = 1000, /* while PostgreSQL or the schema is not there */
+    PAUSE_MS = 20,
+    PAGE_TENANTS = 200,
+    DEADLINE_MS = 20000
+};
+
+enum state { RESTING, COUNTING, LISTING, READING, CACHING, PAUSING };
+
+#define TO(state) (1u << (state))
+static const unsigned MAY_GO[] = {
+    [RESTING] = TO(COUNTING),
+    [COUNTING] = TO(LISTING) | TO(RESTING),
+    [LISTING] = TO(READING) | TO(RESTING),
+    [READING] = TO(CACHING) | TO(RESTING),
+    [CACHING] = TO(PAUSING) | TO(RESTING),
+    [PAUSING] = TO(LISTING) | TO(RESTING),
+};
+
+struct healer {
+    struct webhookd *d;
+    struct pg *pg;
+    uv_timer_t timer;
+    enum state state;
+    char *after;             /* the last tenant of the page before; "" at the start of a round */
+    int64_t catalog_version; /* that all quotas were last brought in line with; -1: never */
+    int64_t round_version;   /* the catalog's when this round began */
+    int64_t tenants;         /* of this round */
+    bool hurried;
+    bool closing;
+    int open_parts; /* handles, connections and writes that still point here */
+};
+
+static void run_list(struct healer *h);
+static void begin_round(struct healer *h);
+static void part_closed(struct healer *h);
+
+static void healer_go(struct healer *h, enum state next)
+{
+    assert(MAY_GO[h->state] & TO(next));
+    h->state = next;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct healer *h = timer->data;
+    if (h->state == PAUSING)
+        run_list(h);
+    else
+        begin_round(h);
+}
+
+static void rest(struct healer *h, uint64_t wait_ms)
+{
+    if (h->state != RESTING)
+        healer_go(h, RESTING);
+    if (!h->closing)
+        uv_timer_start(&h->timer, on_timer, h->hurried ? PAUSE_MS : wait_ms, 0);
+    webhookd_check_drained(h->d);
+}
+
+static bool may_go_on(const struct healer *h)
+{
+    return !h->closing && !stage_is_draining(h->d->stage) && h->d->schema_ready &&
+           pg_is_ready(h->pg);
+}
+
+static void end_round(struct healer *h)
+{
+    h->catalog_version = h->round_version;
+    log_info("limits_rewritten", LOG_I64("tenants", h->tenants),
+             LOG_I64("catalog_version", h->catalog_version));
+    rest(h, ROUND_MS);
+}
+
+static void on_cached(void *owner, const struct err *error, int n)
+{
+    struct healer *h = owner;
+    h->tenants += n;
+    if (h->closing) {
+        part_closed(h);
+        return;
+    }
+    h->open_parts--;
+    if (error) {
+        rest(h, ROUND_MS);
+        return;
+    }
+    healer_go(h, PAUSING);
+    uv_timer_start(&h->timer, on_timer, PAUSE_MS, 0);
+}
+
+static void take_read(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct healer *h = owner;
+    /* A refusal is a fault of ours or of the schema; nothing else would say so. */
+    if (error && error->kind == ERR_REFUSED)
+        log_error("healing_refused", LOG_ERR(error));
+    if (error || h->closing || PQntuples(results[n - 1]) == 0) {
+        rest(h, ROUND_MS);
+        return;
+    }
+    healer_go(h, CACHING);
+    h->open_parts++;
+    limits_write(h->d->limits, results[n - 1], on_cached, h);
+}
+
+static void run_read(struct healer *h, const char *tenants)
+{
+    struct script s = {0};
+    bool all = h->catalog_version != h->round_version;
+    healer_go(h, READING);
+    script_add(&s, SQL_LOCK_TENANTS);
+    script_text(&s, tenants);
+    script_bool(&s, all);
+    script_add(&s, SQL_REFRESH_PAGE);
+    script_text(&s, tenants);
+    script_bool(&s, all);
+    script_add(&s, SQL_READ_LIMITS);
+    script_text(&s, tenants);
+    script_run(&s, h->pg, DEADLINE_MS, take_read, h);
+}
+
+static void take_list(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct healer *h = owner;
+    (void)n;
+    if (error && error->kind == ERR_REFUSED)
+        log_error("healing_refused", LOG_ERR(error));
+    if (error || h->closing) {
+        rest(h, ROUND_MS);
+        return;
+    }
+    const PGresult *r = results[0];
+    if (!h->after[0])
+        h->round_version = result_i64(r, 0, 3);
+    if (result_i64(r, 0, 2) == 0) {
+        end_round(h);
+        return;
+    }
+    free(h->after);
+    h->after = xstrdup(result_text(r, 0, 1));
+    run_read(h, result_text(r, 0, 0));
+}
+
+static void run_list(struct healer *h)
+{
+    struct script s = {0};
+    if (!may_go_on(h)) {
+        rest(h, RETRY_MS);
+        return;
+    }
+    healer_go(h, LISTING);
+    script_add(&s, SQL_LIST_TENANTS);
+    script_text(&s, h->after);
+    script_i64(&s, PAGE_TENANTS);
+    script_run(&s, h->pg, DEADLINE_MS, take_list, h);
+}
+
+static void set_count(const char *state, int64_t count)
+{
+    char *labels = xasprintf("state=\"%s\"", state);
+    metric_set(metric_get("meterline_webhooks", labels, "Webhook events by state.", METRIC_GAUGE,
+                          METRIC_PLAIN),
+               count);
+    free(labels);
+}
+
+static void take_count(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct healer *h = owner;
+    (void)n;
+    if (error && error->kind == ERR_REFUSED)
+        log_error("healing_refused", LOG_ERR(error));
+    if (error || h->closing) {
+        rest(h, RETRY_MS);
+        return;
+    }
+    for (int row = 0; row < PQntuples(results[0]); row++)
+        set_count(result_text(results[0], row, 0), result_i64(results[0], row, 1));
+    run_list(h);
+}
+
+static void run_count(struct healer *h)
+{
+    struct script s = {0};
+    healer_go(h, COUNTING);
+    script_add(&s, SQL_COUNT_EVENTS);
+    script_add(&s, SQL_FORGET_PAYLOADS);
+    script_i64(&s, h->d->config.payload_keep_days);
+    script_run(&s, h->pg, DEADLINE_MS, take_count, h);
+}
+
+static void begin_round(struct healer *h)
+{
+    if (!may_go_on(h)) {
+        rest(h, RETRY_MS);
+        return;
+    }
+    h->hurried = false;
+    h->tenants = 0;
+    free(h->after);
+    h->after = xstrdup("");
+    run_count(h);
+}
+
+void healer_hurry(struct healer *h)
+{
+    h->hurried = true;
+    if (h->state == RESTING && !h->closing)
+        begin_round(h);
+}
+
+static void on_up(void *owner)
+{
+    struct healer *h = owner;
+    if (h->state == RESTING && !h->closing)
+        begin_round(h);
+}
+
+struct healer *healer_open(struct webhookd *d)
+{
+    struct healer *h = xcalloc(1, sizeof *h);
+    h->d = d;
+    h->after = xstrdup("");
+    h->catalog_version = -1;
+    h->open_parts = 2;
+    uv_timer_init(stage_loop(d->stage), &h->timer);
+    h->timer.data = h;
+    h->pg = pg_open(stage_loop(d->stage), d->config.base.database_url, "meterline_webhookd",
+                    "meterline-webhookd-healer", (struct pg_events){.on_up = on_up, .owner = h});
+    return h;
+}
+
+bool healer_is_idle(const struct healer *h)
+{
+    return h->state == RESTING || h->state == PAUSING;
+}
+
+static void part_closed(struct healer *h)
+{
+    if (--h->open_parts > 0)
+        return;
+    free(h->after);
+    free(h);
+}
+
+static void on_pg_closed(void *owner)
+{
+    part_closed(owner);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    part_closed(handle->data);
+}
+
+void healer_close(struct healer *h)
+{
+    h->closing = true;
+    pg_close(h->pg, on_pg_closed, h);
+    uv_close((uv_handle_t *)&h->timer, on_timer_closed);
+}

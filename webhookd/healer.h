@@ -1,0 +1,18 @@
+/* Rewrites all limits in the quota cache every minute, so that a lost cache heals and new plans
+ * take hold; and, once in a while, counts and forgets webhook events. */
+#ifndef METERLINE_HEALER_H
+#define METERLINE_HEALER_H
+
+#include <stdbool.h>
+
+struct webhookd;
+struct healer;
+
+struct healer *healer_open(struct webhookd *d);
+/* Redis is back: begin a round now, since it may have come back empty. */
+void healer_hurry(struct healer *h);
+/* Nothing is in flight. */
+bool healer_is_idle(const struct healer *h);
+void healer_close(struct healer *h);
+
+#endif

@@ -1,0 +1,94 @@
+/* One event being worked: what it says, what Stripe says, what is stored, and what is to be done.
+ * The worker moves it along; customer.c and subscription.c, one for each family of events, judge it
+ * and write its effect. */
+#ifndef METERLINE_JOB_H
+#define METERLINE_JOB_H
+
+#include "webhookd/customer_object.h"
+#include "webhookd/script.h"
+#include "webhookd/stripe_event.h"
+#include "webhookd/subscription_object.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { WHY_MAX_BYTES = 200 };
+
+enum verdict {
+    VERDICT_APPLY,   /* write the effect */
+    VERDICT_IGNORE,  /* nothing to do, for the reason in why */
+    VERDICT_FAIL,    /* a person must look, for the reason in why */
+    VERDICT_CUSTOMER /* the customer must be known first: fetch it, or wait for its event */
+};
+
+struct stored_customer {
+    bool known;
+    bool deleted;
+    int64_t created_s; /* of the event it comes from; -1: of none */
+    char *tenant;
+    char *email;
+};
+
+struct stored_subscription {
+    bool known;
+    bool final;
+    int64_t created_s;
+    char *tenant;
+    char *state; /* a fingerprint; see subscription_object.h */
+};
+
+struct job {
+    struct stripe_event event;
+    const struct family *family;
+    int64_t attempts; /* before this one */
+    json_t *fetched;  /* the object as fetched; NULL: as in the event */
+    json_t *
+        fetched_customer; /* of a subscription, where its tenant was not known otherwise; {}: 404 */
+    bool asking_customer; /* the fetch in flight is of that one */
+    char *customer_id;
+    char *tenant;                            /* NULL until one is found */
+    struct customer_object customer;         /* of the customer family */
+    struct subscription_object subscription; /* of the subscription family */
+    struct stored_customer stored;           /* the mapping of customer_id */
+    struct stored_subscription stored_subscription;
+    char *holder; /* another customer, not deleted, that has the tenant */
+    int plan_at;  /* index of the statement that gives the plan; 0: none */
+    char why[WHY_MAX_BYTES];
+};
+
+/* A family of events: which there are, and what they do. */
+struct family {
+    const char *prefix;      /* of the types, "customer." */
+    const char *const *ends; /* of them, {"created", …, NULL} */
+    const char *kind;        /* the API's path, "customers" */
+    /* Read the object (fetched or the event's) into the job: customer_id, tenant. Called again
+     * after each fetch. Returns -1 with why if it cannot be understood. */
+    int (*read)(struct job *j);
+    /* What to do, now that all is read under the locks. */
+    enum verdict (*judge)(struct job *j);
+    /* Append the statements of the effect. */
+    void (*apply)(struct job *j, struct script *s);
+};
+
+extern const struct family CUSTOMER_FAMILY;
+extern const struct family SUBSCRIPTION_FAMILY;
+
+/* The family of a type, or NULL. */
+const struct family *family_of(const char *type);
+
+/* The object to go by. */
+const json_t *job_object(const struct job *j);
+/* Fill why; returns -1. */
+int job_say(struct job *j, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Replace an owned text; NULL clears it. */
+void job_set(char **field, const char *text);
+void job_done(struct job *j);
+
+/* Append the statements that read what is stored of the customer, the tenant and the subscription,
+ * and take their answers (results: from the first of the three on). */
+void job_add_reads(const struct job *j, struct script *s);
+void job_take_reads(struct job *j, PGresult **results);
+/* Append a line of the tenant's billing history. */
+void job_add_history(const struct job *j, struct script *s, const json_t *detail);
+
+#endif

@@ -1,0 +1,107 @@
+/* Starts and ends the parts of the stage. */
+#include "webhookd/webhookd.h"
+
+#include "common/contract.h"
+#include "webhookd/healer.h"
+#include "webhookd/limits.h"
+#include "webhookd/receiver.h"
+#include "webhookd/worker.h"
+
+enum { STRIPE_BODY_MAX_BYTES = 4 << 20 };
+
+static void on_redis_up(void *owner)
+{
+    struct webhookd *d = owner;
+    if (d->healer)
+        healer_hurry(d->healer);
+}
+
+static void open_parts(struct webhookd *d)
+{
+    int64_t workers = d->config.workers;
+    d->limits = limits_new(d);
+    if (d->config.stripe_secret_key)
+        d->http = http_client_open(stage_loop(d->stage), "meterline/" METERLINE_VERSION,
+                                   (int)workers, STRIPE_BODY_MAX_BYTES);
+    for (int i = 0; i < workers; i++)
+        d->workers[i] = worker_open(d, i + 1);
+    d->healer = healer_open(d);
+}
+
+int webhookd_start(struct stage *stage, void *owner, struct err *e)
+{
+    struct webhookd *d = owner;
+    d->stage = stage;
+    d->redis = redis_open(stage_loop(stage), d->config.base.redis_url,
+                          (struct redis_events){.on_up = on_redis_up, .owner = d}, e);
+    if (!d->redis)
+        return err_wrap(e, "REDIS_URL");
+    d->receiver = receiver_open(d, e);
+    if (!d->receiver) {
+        redis_close(d->redis, NULL, NULL);
+        return -1;
+    }
+    open_parts(d);
+    return 0;
+}
+
+void webhookd_wake_workers(struct webhookd *d)
+{
+    for (int i = 0; d->workers[i] && i < WORKERS_MAX; i++)
+        worker_wake(d->workers[i]);
+}
+
+static bool workers_are_idle(const struct webhookd *d)
+{
+    for (int i = 0; i < d->config.workers; i++)
+        if (!worker_is_idle(d->workers[i]))
+            return false;
+    return true;
+}
+
+void webhookd_check_drained(struct webhookd *d)
+{
+    if (d->closed || !stage_is_draining(d->stage))
+        return;
+    if (receiver_is_idle(d->receiver) && workers_are_idle(d) && healer_is_idle(d->healer) &&
+        limits_are_idle(d->limits))
+        stage_drained(d->stage);
+}
+
+void webhookd_drain(void *owner)
+{
+    struct webhookd *d = owner;
+    receiver_quiesce(d->receiver);
+    webhookd_check_drained(d);
+}
+
+static void on_redis_closed(void *owner)
+{
+    limits_free(owner);
+}
+
+/* Redis last but one: what workers and healer had in flight there is canceled while limits still
+ * exist. */
+void webhookd_close(void *owner)
+{
+    struct webhookd *d = owner;
+    d->closed = true;
+    receiver_close(d->receiver);
+    for (int i = 0; i < d->config.workers; i++)
+        worker_close(d->workers[i]);
+    healer_close(d->healer);
+    if (d->http)
+        http_client_close(d->http, NULL, NULL);
+    redis_close(d->redis, on_redis_closed, d->limits);
+}
+
+bool webhookd_ready(void *owner, struct buf *why)
+{
+    struct webhookd *d = owner;
+    bool ready = receiver_is_ready(d->receiver, why);
+    for (int i = 0; i < d->config.workers; i++)
+        ready = worker_is_ready(d->workers[i], why) && ready;
+    if (!redis_is_up(d->redis))
+        buf_add_str(why, "redis: not connected\n");
+    return ready && redis_is_up(d->redis);
+}

@@ -1,0 +1,22 @@
+/* Works events, one at a time: picks one, judges it, and commits its effect and its end together.
+ */
+#ifndef METERLINE_WORKER_H
+#define METERLINE_WORKER_H
+
+#include "common/str.h"
+
+#include <stdbool.h>
+
+struct webhookd;
+struct worker;
+
+/* Opens a database connection of its own; starts as soon as that and the schema are there. */
+struct worker *worker_open(struct webhookd *d, int number);
+/* There may be work: look at once if it rests. */
+void worker_wake(struct worker *w);
+/* It holds no event. While the stage drains it takes no new one. */
+bool worker_is_idle(const struct worker *w);
+bool worker_is_ready(const struct worker *w, struct buf *why);
+void worker_close(struct worker *w);
+
+#endif
