@@ -54,7 +54,7 @@ def main():
     except (Failed, NotInTime, AssertionError, RuntimeError, OSError, *OUTAGES) as error:
         print(f"\nThe demo did not get through: {error}", file=sys.stderr)
         if line and isinstance(error, Failed):
-            print(line.log_tails(), file=sys.stderr)
+            print(line.log_tails(lines=8), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted; everything is stopped.", file=sys.stderr)
