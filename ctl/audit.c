@@ -68,6 +68,18 @@ static int add_unseen_streams(struct audit *a, int64_t shards, struct err *e)
     return 0;
 }
 
+/* The ledger's own number of shards may be another than our setting: its streams are looked at too.
+ */
+static int add_ledger_shards(struct audit *a, struct err *e)
+{
+    PGresult *r = db_query(a->conn, SQL_READ_STREAM_SHARDS, 0, NULL, e);
+    if (!r)
+        return err_wrap(e, "postgres");
+    int64_t shards = db_i64(r, 0, 0);
+    PQclear(r);
+    return add_unseen_streams(a, shards, e);
+}
+
 static int check_all(struct audit *a, const struct ctl_config *config, struct err *e)
 {
     a->conn = db_open(config->base.database_url, CTL_ROLE, e);
@@ -77,6 +89,8 @@ static int check_all(struct audit *a, const struct ctl_config *config, struct er
     if (!a->redis)
         return err_wrap(e, "redis");
     if (add_known_streams(a, e) || add_unseen_streams(a, config->base.stream_shards, e))
+        return -1;
+    if (add_ledger_shards(a, e))
         return -1;
     return audit_ledger(a->conn, a->report, &a->balanced, e);
 }

@@ -33,5 +33,23 @@ const struct ctl_command CTL_COMMANDS[] = {
          "each other. Ends with `audit ok` (exit 0) or `audit unbalanced` (exit 1); exit 3 if it\n"
          "could not be checked. It only reads, and may run at any time.\n",
      .run = audit_run},
+    {.words = {"status"},
+     .arguments = "[--json]",
+     .what = "Show each stage, what waits for it and since when, and what is not billed yet.",
+     .detail =
+         "A peer that is down is shown as such; exit 1 only if nothing could be read.\n"
+         "depth: entries in the stream. lag: by the group `aggregator`. waiting: not counted yet.\n"
+         "used_age_s, limits_age_s: since the quota cache was written, at worst (of a sample).\n",
+     .run = status_run},
+    {.words = {"watch"},
+     .arguments = "",
+     .what = "Keep showing the status, every 2 s.",
+     .detail = "",
+     .run = watch_run},
+    {.words = {"restore", "accept"},
+     .arguments = "[--yes]",
+     .what = "Let sinks go on after PostgreSQL was restored and had lost commits.",
+     .detail = "Prints what was lost; does nothing without --yes.\n",
+     .run = restore_accept_run},
     {.run = NULL},
 };
