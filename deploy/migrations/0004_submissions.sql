@@ -35,6 +35,7 @@ CREATE INDEX usage_submissions_open ON usage_submissions (stripe_customer_id, ev
     WHERE state IN ('pending', 'sending');
 CREATE INDEX usage_submissions_due ON usage_submissions (next_attempt_at) WHERE state = 'pending';
 CREATE INDEX usage_submissions_state ON usage_submissions (state) WHERE state NOT IN ('sent', 'void');
+CREATE INDEX usage_submissions_usage ON usage_submissions (tenant, metric, usage_at);
 
 -- How much of each total its submissions hold. A total is dirty if its version is newer than this one's.
 CREATE TABLE usage_claims (
@@ -46,6 +47,9 @@ CREATE TABLE usage_claims (
     claims       integer NOT NULL,            -- the number of the last claim
     first_at     timestamptz,                 -- least and greatest usage_at used
     last_at      timestamptz,
+    -- billing_period_changes.version when claimed was last summed up: what was claimed in a period is what
+    -- its submissions hold whose usage_at lies in it, so a moved edge means to sum them up again.
+    periods_version bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant, metric, period_start)
 ) WITH (fillfactor = 80);
 

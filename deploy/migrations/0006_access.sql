@@ -70,7 +70,7 @@ GRANT EXECUTE ON FUNCTION ensure_usage_partitions(integer),
 
 GRANT SELECT ON usage_totals, billing_customers, subscription_items, invoices, usage_unbilled TO meterline_sink;
 GRANT SELECT, INSERT, UPDATE ON usage_submissions, usage_claims TO meterline_sink;
-GRANT SELECT ON webhook_events TO meterline_sink;
+GRANT SELECT ON webhook_events, billing_period_changes TO meterline_sink;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing_customers, subscriptions, subscription_items, usage_quotas,
     webhook_events TO meterline_webhookd;

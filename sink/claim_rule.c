@@ -1,0 +1,148 @@
+/* What to claim of one total, and in which minute. */
+#include "sink/claim_rule.h"
+
+#include <string.h>
+
+/* Once a period is over, rising values go into its last hour: the first at its beginning, so that
+ * 59 corrections find a later minute. */
+#define RISING_ROOM_MS (59 * MINUTE_MS)
+
+static int64_t max_of(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t min_of(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t minute_from(int64_t ms)
+{
+    return clock_minute_of(ms + MINUTE_MS - 1);
+}
+
+/* Minutes that may be used, both included. */
+struct window {
+    int64_t low_ms;
+    int64_t high_ms;
+};
+
+static struct window window_of(const struct claim_total *t)
+{
+    return (struct window){
+        .low_ms = minute_from(max_of(t->period_start_ms, t->subscription_start_ms)),
+        .high_ms = clock_minute_of(t->period_end_ms - 1),
+    };
+}
+
+static bool take(int64_t minute_ms, struct window w, int64_t *out)
+{
+    if (minute_ms < w.low_ms || minute_ms > w.high_ms)
+        return false;
+    *out = minute_ms;
+    return true;
+}
+
+static bool is_after_all(const struct claim_total *t, int64_t minute_ms)
+{
+    return t->last_ms == 0 || minute_ms > t->last_ms;
+}
+
+/* The period goes on: the current minute, else one beside what was used. */
+static bool running_minute(const struct claim_total *t, struct window w, int64_t now_ms,
+                           int64_t *out)
+{
+    int64_t current_ms = max_of(clock_minute_of(now_ms), w.low_ms);
+    w.high_ms = min_of(w.high_ms, clock_minute_of(now_ms) + CLAIM_AHEAD_MS);
+    if (is_after_all(t, current_ms))
+        return take(current_ms, w, out);
+    struct window past = {max_of(w.low_ms, minute_from(now_ms - CLAIM_OLDEST_MS)), w.high_ms};
+    if (t->additive && take(t->first_ms - MINUTE_MS, past, out))
+        return true;
+    return take(t->last_ms + MINUTE_MS, w, out);
+}
+
+static bool ended_sum_minute(const struct claim_total *t, struct window w, int64_t *out)
+{
+    if (is_after_all(t, w.high_ms))
+        return take(w.high_ms, w, out);
+    return take(t->free_ms, w, out) || take(t->first_ms - MINUTE_MS, w, out);
+}
+
+static bool ended_rising_minute(const struct claim_total *t, struct window w, int64_t *out)
+{
+    int64_t low_ms = max_of(w.low_ms, w.high_ms - RISING_ROOM_MS);
+    return take(t->last_ms == 0 ? low_ms : max_of(low_ms, t->last_ms + MINUTE_MS), w, out);
+}
+
+bool claim_rule_minute(const struct claim_total *t, int64_t now_ms, int64_t *minute_ms)
+{
+    struct window w = window_of(t);
+    if (t->period_end_ms > now_ms)
+        return running_minute(t, w, now_ms, minute_ms);
+    return t->additive ? ended_sum_minute(t, w, minute_ms) : ended_rising_minute(t, w, minute_ms);
+}
+
+static struct dec clamp(struct dec value)
+{
+    struct dec most = dec_from_i64(CLAIM_LIMIT);
+    struct dec least = dec_from_i64(-CLAIM_LIMIT);
+    if (dec_cmp(value, most) > 0)
+        return most;
+    return dec_cmp(value, least) < 0 ? least : value;
+}
+
+/* floor(total) - claimed. A difference beyond dec's range is clamped by the caller in any case. */
+static struct dec difference(struct dec whole, struct dec claimed)
+{
+    struct dec rest;
+    if (dec_sub(whole, claimed, &rest) == 0)
+        return rest;
+    return dec_cmp(whole, claimed) > 0 ? whole : claimed;
+}
+
+/* Returns false if there is nothing to claim. */
+static bool fill_quantity(const struct claim_total *t, struct claim *c)
+{
+    struct dec whole = dec_floor(t->quantity);
+    if (!t->additive) {
+        c->quantity = c->claimed = clamp(whole);
+        return dec_cmp(c->quantity, t->claimed) != 0;
+    }
+    struct dec rest = difference(whole, t->claimed);
+    c->quantity = clamp(rest);
+    /* What a clamp left over keeps the total dirty: versions are whole, so one less is older. */
+    if (dec_cmp(c->quantity, rest) != 0)
+        c->version = t->version - 1;
+    /* Cannot overflow: the sum lies between claimed and the total. */
+    (void)dec_add(t->claimed, c->quantity, &c->claimed);
+    return !dec_is_zero(c->quantity);
+}
+
+static void use_minute(const struct claim_total *t, int64_t now_ms, struct claim *c)
+{
+    int64_t at_ms = c->usage_at_ms;
+    c->late = t->invoice_final || at_ms < now_ms - CLAIM_OLDEST_MS;
+    c->claims = t->claims + 1;
+    c->first_ms = t->first_ms == 0 ? at_ms : min_of(t->first_ms, at_ms);
+    c->last_ms = max_of(t->last_ms, at_ms);
+}
+
+enum claim_decision claim_rule_decide(const struct claim_total *t, int64_t now_ms,
+                                      struct claim *out)
+{
+    if (t->outside)
+        return CLAIM_OUTSIDE;
+    *out = (struct claim){.version = t->version,
+                          .claimed = t->claimed,
+                          .claims = t->claims,
+                          .first_ms = t->first_ms,
+                          .last_ms = t->last_ms};
+    if (!fill_quantity(t, out))
+        return CLAIM_MARK;
+    if (!claim_rule_minute(t, now_ms, &out->usage_at_ms))
+        return CLAIM_WAIT;
+    use_minute(t, now_ms, out);
+    return CLAIM_MAKE;
+}

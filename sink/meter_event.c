@@ -1,0 +1,49 @@
+/* Transport meter_events: POST /v1/billing/meter_events, one event a call
+ * (docs.stripe.com/api/billing/meter-event/create). */
+#include "sink/meter_event.h"
+
+#include <jansson.h>
+#include <string.h>
+
+static void add_pair(struct buf *out, const char *name, const char *value)
+{
+    if (out->length > 0)
+        buf_add_char(out, '&');
+    buf_add_str(out, name); /* brackets stay as they are, as in Stripe's own clients */
+    buf_add_char(out, '=');
+    buf_add_urlencoded(out, value, strlen(value));
+}
+
+void meter_event_body(struct buf *out, const struct usage *usage)
+{
+    char value[DEC_TEXT_SIZE];
+    dec_format(usage->quantity, value);
+    add_pair(out, "event_name", usage->event_name);
+    add_pair(out, "payload[stripe_customer_id]", usage->customer);
+    add_pair(out, "payload[value]", value);
+    add_pair(out, "identifier", usage->identifier);
+    buf_printf(out, "&timestamp=%lld", (long long)usage->usage_at_s);
+}
+
+static bool text_is(const json_t *object, const char *name, const char *expected)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text && !strcmp(text, expected);
+}
+
+bool meter_event_is_receipt(const char *body, size_t length, const char *identifier)
+{
+    json_t *answer = json_loadb(body, length, 0, NULL);
+    bool is = text_is(answer, "object", "billing.meter_event") &&
+              text_is(answer, "identifier", identifier);
+    json_decref(answer);
+    return is;
+}
+
+const struct transport TRANSPORT_METER_EVENTS = {
+    .name = "meter_events",
+    .path = "/v1/billing/meter_events",
+    .content_type = "application/x-www-form-urlencoded",
+    .make_body = meter_event_body,
+    .is_receipt = meter_event_is_receipt,
+};

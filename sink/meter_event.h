@@ -1,0 +1,13 @@
+/* Transport meter_events. Pure. */
+#ifndef METERLINE_SINK_METER_EVENT_H
+#define METERLINE_SINK_METER_EVENT_H
+
+#include "sink/transport.h"
+
+/* The form: event_name, payload[stripe_customer_id], payload[value], identifier, timestamp. Appended. */
+void meter_event_body(struct buf *out, const struct usage *usage);
+
+/* {"object": "billing.meter_event", "identifier": identifier, …} */
+bool meter_event_is_receipt(const char *body, size_t length, const char *identifier);
+
+#endif

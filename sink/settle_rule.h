@@ -1,0 +1,59 @@
+/* From the end of one try to what becomes of the submission. Pure.
+ *
+ * What is certain decides: only an answer that is surely Stripe's own, and final, settles a submission.
+ * After anything else the same bytes are sent again under the same key, until 23 h have passed. */
+#ifndef METERLINE_SINK_SETTLE_RULE_H
+#define METERLINE_SINK_SETTLE_RULE_H
+
+#include "common/err.h"
+#include "sink/transport.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How one try ended. */
+struct settle_try {
+    const struct transport *transport;
+    const char *identifier;
+    bool sent_before;           /* an earlier try may have reached Stripe */
+    const struct err *error;    /* no answer, and why; else NULL and … */
+    int status;                 /* … the answer */
+    const char *body;           /* length bytes; may be anything */
+    size_t body_length;
+    const char *should_retry;   /* Stripe-Should-Retry, or NULL */
+    const char *retry_after;    /* Retry-After, or NULL */
+    const char *limited_reason; /* Stripe-Rate-Limited-Reason, or NULL */
+};
+
+enum settle_state {
+    SETTLE_SENT,     /* Stripe holds it */
+    SETTLE_RETRY,    /* pending again, the same bytes after a wait */
+    SETTLE_IN_DOUBT, /* nobody can tell yet; never sent again blindly */
+    SETTLE_FAILED    /* refused for good: a person decides */
+};
+
+/* What the try tells of all other submissions. */
+enum settle_peer {
+    SETTLE_PEER_WORKS,
+    SETTLE_PEER_UNSURE,  /* no answer, or not Stripe's */
+    SETTLE_PEER_AWAY,    /* no connection, or no TLS: nothing was sent */
+    SETTLE_PEER_REFUSES  /* the key or the account: 401, 403 */
+};
+
+struct settle_outcome {
+    enum settle_state state;
+    enum settle_peer peer;
+    const char *label;      /* of meterline_stripe_requests_total{outcome}; static */
+    bool unsent;            /* this try surely changed nothing at Stripe */
+    bool slow_down;         /* the account's rate limit */
+    int64_t retry_after_ms; /* wait at least so long; 0: no wish */
+    struct err error;       /* ERR_NONE when sent */
+};
+
+void settle_rule_judge(const struct settle_try *t, struct settle_outcome *out);
+
+/* The name in usage_submissions.state. Static. */
+const char *settle_state_name(enum settle_state state);
+
+#endif
