@@ -47,12 +47,17 @@ static bool is_due(const struct feed *f)
     return f->filling->count > 0 && (is_full(f) || f->spec.once || flush_in_ms(f) == 0);
 }
 
-static void take_reply(struct feed *f, uint32_t before)
+static void take_reply(struct feed *f)
 {
     const struct entries *e = f->filling;
+    uint32_t before = f->count_before;
 
+    f->drained = f->spec.once && e->count == before;
     if (e->count == before)
         return;
+    /* Redis gives entries above the id that was asked for, in order: reading one twice is our bug. */
+    assert(entry_id_compare((struct entry_id){.ms = e->list[before].ms, .seq = e->list[before].seq},
+                            f->next) > 0);
     if (before == 0)
         f->first_us = clock_monotonic_us();
     f->next = (struct entry_id){.ms = e->list[e->count - 1].ms, .seq = e->list[e->count - 1].seq};
@@ -62,7 +67,6 @@ static void take_reply(struct feed *f, uint32_t before)
 static void on_read(void *owner, const struct err *error, void *reply)
 {
     struct feed *f = owner;
-    uint32_t before = f->filling->count;
     struct err e;
 
     f->in_flight = false;
@@ -75,8 +79,7 @@ static void on_read(void *owner, const struct err *error, void *reply)
         f->spec.on_failed(f->spec.owner, error);
         return;
     }
-    take_reply(f, before);
-    f->drained = f->spec.once && f->filling->count == before;
+    take_reply(f);
     if (f->drained && f->filling->count == 0 && f->taken == NULL) {
         f->spec.on_empty(f->spec.owner);
         return;
@@ -106,6 +109,7 @@ static void send_read(struct feed *f)
     count = count > room ? room : count;
     entry_id_format(f->next, id);
     entries_reader_target(&f->reader, f->filling);
+    f->count_before = f->filling->count;
     f->in_flight = true;
     if (f->spec.once)
         redis_commandf(f->redis, DEADLINE_MS, on_read, f, "XREAD COUNT %u STREAMS %s %s",

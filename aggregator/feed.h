@@ -37,6 +37,7 @@ struct feed {
     int64_t first_us;        /* when the first entry of filling came, monotonic */
     bool running;
     bool in_flight;          /* an XREAD is */
+    uint32_t count_before;   /* of filling, when the XREAD was sent: decoding appends to it */
     bool drained;            /* once: the last reply brought nothing */
     uint32_t entry_bytes;    /* size of an entry as lately seen, for the next COUNT */
 };

@@ -47,12 +47,6 @@ static void take_stored(void *owner, const struct err *error, PGresult **results
     ledger_finish(l, error);
 }
 
-/* The days of 1970-01-01 and of PostgreSQL's own epoch are 10957 apart. */
-static void add_day(struct pg_array *a, int32_t day)
-{
-    pg_array_add_i32(a, day - 10957);
-}
-
 static void use_arrays(struct ledger *l, int first, const unsigned *types, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -63,12 +57,12 @@ static void use_arrays(struct ledger *l, int first, const unsigned *types, int n
 
 static void bind_candidates(struct ledger *l, const struct batch *b, struct pg_statement *s)
 {
-    use_arrays(l, 0, (const unsigned[]){PG_INT4, PG_DATE, PG_INT8, PG_INT2, PG_INT4}, 5);
+    use_arrays(l, 0, (const unsigned[]){PG_INT4, PG_INT4, PG_INT8, PG_INT2, PG_INT4}, 5);
     for (uint32_t i = 0; i < b->candidates_count; i++) {
         const struct candidate *c = &b->candidates[i];
 
         pg_array_add_i32(&l->arrays[0], (int32_t)c->item);
-        add_day(&l->arrays[1], c->day);
+        pg_array_add_i32(&l->arrays[1], c->day);
         pg_array_add_i64(&l->arrays[2], c->batch);
         pg_array_add_i16(&l->arrays[3], (int16_t)c->slice);
         pg_array_add_i32(&l->arrays[4], (int32_t)c->row + 1);
