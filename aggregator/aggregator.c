@@ -7,7 +7,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-enum { SCHEMA_RETRY_MS = 1000 };
+enum { SCHEMA_RETRY_MS = 1000, POLL_MS = 2000 };
 
 static void on_schema(void *owner, const struct err *error)
 {
@@ -77,6 +77,11 @@ static void on_redis_down(void *owner, const struct err *error)
         shard_restart(a, false);
 }
 
+static void on_poll(uv_timer_t *timer)
+{
+    gauges_poll(timer->data);
+}
+
 static void on_due(void *owner)
 {
     work_start(owner);
@@ -140,6 +145,9 @@ static int start(struct stage *stage, void *owner, struct err *e)
     work_forget(a);
     uv_timer_init(loop, &a->retry);
     a->retry.data = a;
+    uv_timer_init(loop, &a->poll);
+    a->poll.data = a;
+    uv_timer_start(&a->poll, on_poll, POLL_MS, POLL_MS);
     feed_init(&a->feed, feed_of(a));
     feed_attach(&a->feed, a->reading);
     batch_init(&a->batch, a->stream, 0, 1, a->key);
@@ -178,7 +186,7 @@ static void on_closed(void *owner)
         free_aggregator(a);
 }
 
-static void on_retry_closed(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
     on_closed(handle->data);
 }
@@ -202,8 +210,9 @@ static void close_all(void *owner)
     a->generation++;
     work_forget(a);
     feed_stop(&a->feed);
-    a->open_handles = 4;
-    uv_close((uv_handle_t *)&a->retry, on_retry_closed);
+    a->open_handles = 5;
+    uv_close((uv_handle_t *)&a->retry, on_timer_closed);
+    uv_close((uv_handle_t *)&a->poll, on_timer_closed);
     redis_close(a->reading, on_closed, a);
     pg_close(a->pg, on_closed, a);
     redis_close(a->commands, on_commands_closed, a);

@@ -66,6 +66,7 @@ struct aggregator {
     enum shard_state state;
     uint64_t generation;     /* rises with every way to OFFLINE: answers of before are for nobody */
     uv_timer_t retry;
+    uv_timer_t poll;           /* of the gauges */
     struct backoff backoff;
     struct log_repeat refused; /* a Redis that is not fit, a replica, a failing step */
     bool waiting_logged;
@@ -107,5 +108,7 @@ void gauges_count_batch(const struct aggregator *a, int64_t commit_us);
 void gauges_take_stream(struct aggregator *a, const struct history *h, uint64_t accounted,
                         bool trimmed);
 void gauges_scrape(struct aggregator *a);
+/* Look at the stream's length, whoever owns the stream: lag must show when nothing is committed. */
+void gauges_poll(struct aggregator *a);
 
 #endif

@@ -46,10 +46,11 @@ struct entries {
 void entries_clear(struct entries *e); /* empty; memory kept */
 void entries_done(struct entries *e);  /* frees all */
 
-/* The names and values of one entry: list[index].fields texts. Valid until the next append. */
+/* The names and values of one entry: list[index].fields texts, NULL if it was deleted. Valid until the
+ * next append. */
 static inline const struct text *entries_fields(const struct entries *e, uint32_t index)
 {
-    return e->strings + e->list[index].first_field;
+    return e->list[index].fields == 0 ? NULL : e->strings + e->list[index].first_field;
 }
 
 /* Append by hand, for tests and for replay: begin, then each name and value. */

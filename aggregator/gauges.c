@@ -3,6 +3,8 @@
 #include "common/clock.h"
 #include "common/metrics.h"
 
+enum { POLL_DEADLINE_MS = 5000 };
+
 static struct metric *outcome(const char *labels)
 {
     return metric_get("meterline_events_total", labels, "Entries of the stream by their outcome",
@@ -32,15 +34,25 @@ void gauges_count_batch(const struct aggregator *a, int64_t commit_us)
              LOG_I64("commit_us", commit_us), LOG_STR("last_id", a->ledger.position.last_id));
 }
 
+static void set_lag(const struct aggregator *a, const struct history *h, uint64_t accounted)
+{
+    bool keeps = a->config->stream_keep_s > 0;
+    int64_t oldest_ms =
+        keeps || h->length == 0 ? 0 : clock_unix_ms() - (int64_t)h->first.ms;
+
+    metric_set(gauge("meterline_stream_lag_events", "Entries that wait in the stream", METRIC_PLAIN),
+               keeps ? (int64_t)(h->added - accounted) : (int64_t)h->length);
+    metric_set(gauge("meterline_oldest_waiting_seconds", "Age of the oldest entry that waits",
+                     METRIC_MS_AS_SECONDS),
+               oldest_ms > 0 ? oldest_ms : 0);
+}
+
 /* h was read in the same MULTI that trimmed: what is left of the stream then is what waits. */
 void gauges_take_stream(struct aggregator *a, const struct history *h, uint64_t accounted,
                         bool trimmed)
 {
-    int64_t oldest_ms = 0;
-    int64_t waiting = (int64_t)(h->added - accounted);
-
     if (trimmed) {
-        int64_t unaccounted = waiting - (int64_t)h->length;
+        int64_t unaccounted = (int64_t)(h->added - accounted - h->length);
 
         metric_set(gauge("meterline_unaccounted_events",
                          "Entries that were added and are neither accounted for nor waiting",
@@ -50,15 +62,8 @@ void gauges_take_stream(struct aggregator *a, const struct history *h, uint64_t 
             log_error("balance_broken", LOG_STR("stream", a->stream),
                       LOG_I64("unaccounted", unaccounted), LOG_U64("added", h->added),
                       LOG_MSG("entries left the stream without being counted, or came back"));
-        waiting = (int64_t)h->length;
-        if (h->length > 0)
-            oldest_ms = clock_unix_ms() - (int64_t)h->first.ms;
     }
-    metric_set(gauge("meterline_stream_lag_events", "Entries that wait in the stream", METRIC_PLAIN),
-               waiting);
-    metric_set(gauge("meterline_oldest_waiting_seconds", "Age of the oldest entry that waits",
-                     METRIC_MS_AS_SECONDS),
-               oldest_ms > 0 ? oldest_ms : 0);
+    set_lag(a, h, accounted);
     if (h->added > a->ledger.position.added_seen)
         a->ledger.position.added_seen = h->added;
 }
@@ -75,4 +80,20 @@ void gauges_scrape(struct aggregator *a)
                (int64_t)dedupe_stats(a->dedupe).keys);
     metric_set(gauge("meterline_dedupe_bytes", "Memory of the deduplication table", METRIC_PLAIN),
                (int64_t)dedupe_stats(a->dedupe).used_bytes);
+}
+
+static void take_poll(void *owner, const struct err *error, void *reply)
+{
+    struct aggregator *a = owner;
+    const struct position *p = &a->ledger.position;
+    struct history h = {.length = 0};
+
+    if (error == NULL && history_take_stream(&h, reply) == 0)
+        set_lag(a, &h, p->base + (uint64_t)(p->processed + p->lost));
+}
+
+void gauges_poll(struct aggregator *a)
+{
+    if (redis_is_up(a->commands))
+        redis_commandf(a->commands, POLL_DEADLINE_MS, take_poll, a, "XINFO STREAM %s", a->stream);
 }
