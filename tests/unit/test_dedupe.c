@@ -315,6 +315,21 @@ static void waste_does_not_push_out_keys(void **state)
     assert_true(dedupe_stats(dedupe).used_bytes <= DEDUPE_MEMORY_MIN_BYTES);
 }
 
+static void waste_does_not_grow_the_table(void **state)
+{
+    /* Where aborted batches outweigh counted keys, their slots are reused, not added to. */
+    (void)state;
+    commit_keys(0, 1000, 0);
+    for (uint32_t round = 0; round < 500; round++) {
+        dedupe_begin(dedupe, 1000);
+        for (uint32_t i = 0; i < 1000; i++)
+            insert(1000000 + round * 1000 + i, i);
+        dedupe_abort(dedupe);
+    }
+    assert_stored(7, 0, 1000);
+    assert_in_range(dedupe_stats(dedupe).used_bytes, 16000, 80000);
+}
+
 static void ordinals_may_wrap_around(void **state)
 {
     /* Across 2^32 every key leads to its own batch and row, expired ones to none. */
@@ -393,6 +408,7 @@ int main(void)
         TEST(a_full_table_shrinks_its_window),
         TEST(many_small_batches_are_bounded_too),
         TEST(waste_does_not_push_out_keys),
+        TEST(waste_does_not_grow_the_table),
         TEST(ordinals_may_wrap_around),
         TEST(expired_slots_never_come_back),
         TEST(a_span_of_ordinals_is_bounded),

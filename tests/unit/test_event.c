@@ -224,6 +224,8 @@ static void bad_fields_are_named(void **state)
     REJECT(REASON_BAD_FIELD, "tenant: is empty", F("tenant", ""), F("metric", "calls"));
     REJECT(REASON_BAD_FIELD, "control", F("tenant", "a\nb"), F("metric", "calls"));
     REJECT(REASON_BAD_FIELD, "control", F("tenant", "a\x7f"), F("metric", "calls"));
+    REJECT(REASON_BAD_FIELD, "control", F("tenant", "a tenant\x7f"), F("metric", "calls"));
+    REJECT(REASON_BAD_FIELD, "control", F("tenant", "\x7f" "a tenant"), F("metric", "calls"));
     REJECT(REASON_BAD_FIELD, "field 1: value", F("tenant", "a\xff"), F("metric", "calls"));
     REJECT(REASON_BAD_FIELD, "field 3: value", GOOD, F("a", "\0"));
     REJECT(REASON_BAD_FIELD, "field 3: value", GOOD, F("a", "1234567\xc0\xaf"));
