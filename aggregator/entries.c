@@ -26,6 +26,7 @@ void entries_clear(struct entries *e)
     e->count = 0;
     e->strings_count = 0;
     e->bytes = 0;
+    e->clears++;
     arena_clear(&e->arena);
 }
 
@@ -34,7 +35,7 @@ void entries_done(struct entries *e)
     arena_done(&e->arena);
     free(e->list);
     free(e->strings);
-    *e = (struct entries){0};
+    *e = (struct entries){.clears = e->clears + 1};
 }
 
 void entries_add(struct entries *e, uint64_t ms, uint64_t seq)
@@ -85,11 +86,19 @@ static void *malformed(struct entries_reader *r)
 
 static void set_mark(struct entries_reader *r)
 {
-    const struct entries *target = r->target;
+    const struct entries *e = r->decoding;
 
-    r->mark_count = target == NULL ? 0 : target->count;
-    r->mark_strings = target == NULL ? 0 : target->strings_count;
-    r->mark_bytes = target == NULL ? 0 : target->bytes;
+    if (e == NULL)
+        return;
+    r->mark_clears = e->clears;
+    r->mark_count = e->count;
+    r->mark_strings = e->strings_count;
+    r->mark_bytes = e->bytes;
+}
+
+static bool is_cleared(const struct entries_reader *r)
+{
+    return r->decoding == NULL || r->decoding->clears != r->mark_clears;
 }
 
 static void *begin_reply(struct entries_reader *r, int type)
@@ -98,6 +107,7 @@ static void *begin_reply(struct entries_reader *r, int type)
     r->text = NULL;
     r->malformed = false;
     r->reply = (redisReply){.type = type};
+    r->decoding = r->target;
     set_mark(r);
     return &r->reply;
 }
@@ -138,17 +148,17 @@ static void *add_id(struct entries_reader *r, const char *data, size_t length)
     at = parse_half(at + 1, end, &seq);
     if (at != end)
         return malformed(r);
-    entries_add(r->target, ms, seq);
+    entries_add(r->decoding, ms, seq);
     return r->levels;
 }
 
 static void *add_field(struct entries_reader *r, const char *data, size_t length)
 {
-    const struct entry *entry = &r->target->list[r->target->count - 1];
+    const struct entry *entry = &r->decoding->list[r->decoding->count - 1];
 
     if (length > UINT32_MAX - entry->bytes)
         return malformed(r);
-    add_string(r->target, data, (uint32_t)length);
+    add_string(r->decoding, data, (uint32_t)length);
     return r->levels;
 }
 
@@ -159,7 +169,7 @@ static void *on_string(const redisReadTask *task, char *data, size_t length)
 
     if (depth == DEPTH_ROOT)
         return begin_plain(r, task->type, data, length);
-    if (r->malformed || task->type != REDIS_REPLY_STRING)
+    if (r->malformed || task->type != REDIS_REPLY_STRING || is_cleared(r))
         return malformed(r);
     if (depth == DEPTH_NAME && task->idx == 0)
         return r->levels;
@@ -193,7 +203,7 @@ static void *on_array(const redisReadTask *task, int elements)
     if (depth == DEPTH_ROOT) {
         begin_reply(r, REDIS_REPLY_ARRAY);
         r->reply.elements = (size_t)elements;
-        r->malformed = elements != 1 || r->target == NULL;
+        r->malformed = elements != 1 || r->decoding == NULL;
         return &r->reply;
     }
     assert(depth < (int)sizeof(r->levels)); /* hiredis stops at 7 */
@@ -230,13 +240,14 @@ static void *on_nil(const redisReadTask *task)
 static void on_free(void *object)
 {
     struct entries_reader *r = object; /* reply is its first member */
-    struct entries *target = r->target;
+    struct entries *e = r->decoding;
 
-    if (target == NULL || target->count <= r->mark_count)
+    r->decoding = NULL;
+    if (e == NULL || e->clears != r->mark_clears)
         return;
-    target->count = r->mark_count;
-    target->strings_count = r->mark_strings;
-    target->bytes = r->mark_bytes;
+    e->count = r->mark_count;
+    e->strings_count = r->mark_strings;
+    e->bytes = r->mark_bytes;
 }
 
 redisReplyObjectFunctions ENTRIES_READER_FUNCTIONS = {
@@ -250,7 +261,6 @@ redisReplyObjectFunctions ENTRIES_READER_FUNCTIONS = {
 void entries_reader_target(struct entries_reader *r, struct entries *target)
 {
     r->target = target;
-    set_mark(r);
 }
 
 int entries_accept(struct entries_reader *r, const void *reply, struct err *e)
@@ -262,7 +272,7 @@ int entries_accept(struct entries_reader *r, const void *reply, struct err *e)
         return err_set(e, ERR_REFUSED, "%.150s", root->str);
     if (root->type == REDIS_REPLY_NIL)
         return 0;
-    if (root->type != REDIS_REPLY_ARRAY || r->malformed)
+    if (root->type != REDIS_REPLY_ARRAY || r->malformed || is_cleared(r))
         return err_set(e, ERR_INPUT, "a reply to XREAD is not of its shape");
     set_mark(r);
     return 0;

@@ -39,6 +39,7 @@ struct entries {
     uint32_t capacity;         /* of list */
     uint32_t strings_count;    /* of strings */
     uint32_t strings_capacity; /* of strings */
+    uint32_t clears;           /* counts entries_clear, so that a reader notices */
     size_t bytes;              /* of all names and values: what a batch's memory bound looks at */
     struct arena arena;        /* owns the bytes of strings */
 };
@@ -59,22 +60,25 @@ void entries_add_field(struct entries *e, struct text name, struct text value);
 
 /* What hiredis' functions build into. Zero-initialise; lives as long as the connection. */
 struct entries_reader {
-    redisReply reply;       /* first: the root that hiredis hands around; never freed */
-    struct entries *target; /* borrowed: where the next entries go; NULL: none are expected */
-    uint32_t mark_count;    /* of the target, before this reply */
+    redisReply reply;         /* first: the root that hiredis hands around; never freed */
+    struct entries *target;   /* borrowed: where the next reply's entries go; NULL: none expected */
+    struct entries *decoding; /* borrowed: where this reply's go */
+    uint32_t mark_clears;     /* of decoding, when this reply began */
+    uint32_t mark_count;      /* likewise, or as accepted */
     uint32_t mark_strings;
     size_t mark_bytes;
-    bool malformed;     /* this reply is not of XREAD's shape */
-    char levels[16];    /* their addresses name the depth of an array while it is being read */
-    char *text;         /* malloc'd: text of an error or of another plain reply, or NULL */
+    bool malformed;  /* this reply is not of XREAD's shape, or its target was cleared meanwhile */
+    char levels[16]; /* their addresses name the depth of an array while it is being read */
+    char *text;      /* malloc'd: text of an error or of another plain reply, or NULL */
 };
 
 /* For redis_set_reader, with a struct entries_reader as privdata. The root is a redisReply with type,
  * str and len (error, status, string), integer or elements set, and element always NULL. */
 extern redisReplyObjectFunctions ENTRIES_READER_FUNCTIONS;
 
-/* Entries of the replies to come go to target (or nowhere: NULL). Not while a reply is half read,
- * which cannot be while no XREAD is in flight or inside its callback after entries_accept. */
+/* Entries of the replies that begin from now on go to target (or nowhere: NULL). A reply that has
+ * begun goes on where it was; clearing that target meanwhile makes it malformed, freeing its struct is
+ * not allowed before the reply has ended or its connection is gone. */
 void entries_reader_target(struct entries_reader *r, struct entries *target);
 
 /* In the callback: keep what this reply appended. reply: what the callback got. Returns 0 (also for

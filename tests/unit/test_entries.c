@@ -262,6 +262,64 @@ static void the_target_may_change_inside_the_callback(void **state)
     entries_done(&other);
 }
 
+/* Feed the rest of TWO_ENTRIES from at on; returns what entries_accept says. */
+static int decode_rest(redisReader *r, size_t at)
+{
+    void *reply = NULL;
+    struct err e;
+    int result;
+
+    redisReaderFeed(r, TWO_ENTRIES + at, sizeof(TWO_ENTRIES) - 1 - at);
+    assert_int_equal(redisReaderGetReply(r, &reply), REDIS_OK);
+    assert_non_null(reply);
+    result = entries_accept(&reader, reply, &e);
+    ENTRIES_READER_FUNCTIONS.freeObject(reply);
+    return result;
+}
+
+static void a_target_cleared_meanwhile_takes_nothing(void **state)
+{
+    /* Wherever a reply is when its target is cleared, its rest is not mistaken for a whole. */
+    (void)state;
+    for (size_t at = 5; at < sizeof(TWO_ENTRIES) - 1; at++) {
+        redisReader *r = open_reader();
+        void *reply = NULL;
+        redisReaderFeed(r, TWO_ENTRIES, at);
+        assert_int_equal(redisReaderGetReply(r, &reply), REDIS_OK);
+        entries_clear(&target);
+        assert_int_equal(decode_rest(r, at), -1);
+        assert_int_equal(target.count, 0);
+        assert_int_equal(target.strings_count, 0);
+        assert_int_equal(decode_rest(r, 0), 0); /* the next one is whole */
+        assert_two_entries();
+        entries_clear(&target);
+        redisReaderFree(r);
+    }
+}
+
+static void a_new_target_is_for_the_next_reply(void **state)
+{
+    /* A reply that has begun ends in the entries where it began. */
+    (void)state;
+    for (size_t at = 5; at < sizeof(TWO_ENTRIES) - 1; at++) {
+        redisReader *r = open_reader();
+        struct entries other = {0};
+        void *reply = NULL;
+        entries_reader_target(&reader, &target);
+        redisReaderFeed(r, TWO_ENTRIES, at);
+        assert_int_equal(redisReaderGetReply(r, &reply), REDIS_OK);
+        entries_reader_target(&reader, &other);
+        assert_int_equal(decode_rest(r, at), 0);
+        assert_two_entries();
+        assert_int_equal(other.count, 0);
+        assert_int_equal(decode_rest(r, 0), 0);
+        assert_int_equal(other.count, 2);
+        entries_clear(&target);
+        redisReaderFree(r);
+        entries_done(&other);
+    }
+}
+
 static void large_strings_are_kept_whole(void **state)
 {
     /* A value larger than any chunk of memory comes out as it went in. */
@@ -296,6 +354,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reply_that_breaks_off_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reply_that_is_not_accepted_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(the_target_may_change_inside_the_callback, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_target_cleared_meanwhile_takes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_new_target_is_for_the_next_reply, setup, teardown),
         cmocka_unit_test_setup_teardown(large_strings_are_kept_whole, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
