@@ -26,6 +26,8 @@ const struct conf_setting WEBHOOKD_SETTINGS[] = {
      .help = "1 allows live keys and takes live events instead of test events"},
     {"WEBHOOKD_WORKERS", CONF_INT, FIELD(workers), .fallback = "2", .min = 1, .max = 16,
      .help = "events worked side by side"},
+    {"WEBHOOKD_HEAL_S", CONF_INT, FIELD(heal_s), .fallback = "60", .unit = "s", .min = 1, .max = 3600,
+     .help = "between two rewritings of all limits in the quota cache"},
     {"WEBHOOK_PAYLOAD_KEEP_DAYS", CONF_INT, FIELD(payload_keep_days), .fallback = "30",
      .unit = "days", .min = 1, .max = 3650, .help = "how long bodies of worked events are kept"},
     CONF_OPS_LISTEN(struct config, base, "127.0.0.1:9103"),

@@ -13,6 +13,7 @@ struct config {
     char *stripe_api_version;
     bool stripe_live;          /* live keys and live events are wanted */
     int64_t workers;           /* events worked side by side */
+    int64_t heal_s;            /* between two rewritings of all limits */
     int64_t payload_keep_days; /* then webhook_events.payload becomes NULL */
 };
 

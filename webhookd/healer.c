@@ -26,7 +26,6 @@
 #include <stdlib.h>
 
 enum {
-    ROUND_MS = 60000,
     RETRY_MS = 1000, /* while PostgreSQL or the schema is not there */
     PAUSE_MS = 20,
     PAGE_TENANTS = 200,
@@ -63,6 +62,11 @@ static void run_list(struct healer *h);
 static void begin_round(struct healer *h);
 static void part_closed(struct healer *h);
 
+static uint64_t round_ms(const struct healer *h)
+{
+    return (uint64_t)h->d->config.heal_s * 1000;
+}
+
 static void healer_go(struct healer *h, enum state next)
 {
     assert(MAY_GO[h->state] & TO(next));
@@ -98,7 +102,7 @@ static void end_round(struct healer *h)
     h->catalog_version = h->round_version;
     log_info("limits_rewritten", LOG_I64("tenants", h->tenants),
              LOG_I64("catalog_version", h->catalog_version));
-    rest(h, ROUND_MS);
+    rest(h, round_ms(h));
 }
 
 static void on_cached(void *owner, const struct err *error, int n)
@@ -111,7 +115,7 @@ static void on_cached(void *owner, const struct err *error, int n)
     }
     h->open_parts--;
     if (error) {
-        rest(h, ROUND_MS);
+        rest(h, round_ms(h));
         return;
     }
     healer_go(h, PAUSING);
@@ -125,7 +129,7 @@ static void take_read(void *owner, const struct err *error, PGresult **results, 
     if (error && error->kind == ERR_REFUSED)
         log_error("healing_refused", LOG_ERR(error));
     if (error || h->closing || PQntuples(results[n - 1]) == 0) {
-        rest(h, ROUND_MS);
+        rest(h, round_ms(h));
         return;
     }
     healer_go(h, CACHING);
@@ -156,7 +160,7 @@ static void take_list(void *owner, const struct err *error, PGresult **results, 
     if (error && error->kind == ERR_REFUSED)
         log_error("healing_refused", LOG_ERR(error));
     if (error || h->closing) {
-        rest(h, ROUND_MS);
+        rest(h, round_ms(h));
         return;
     }
     const PGresult *r = results[0];

@@ -1,0 +1,505 @@
+"""webhookd: a signed event is kept or refused, worked once, in any order, whatever dies meanwhile."""
+
+import concurrent.futures
+import hashlib
+import hmac
+import http.client
+import json
+import time
+
+import pytest
+
+from line.line import TEST_WEBHOOK_SECRET
+from sandbox.client import Sandbox
+
+NOW = int(time.time())
+DAY = 86400
+
+
+def signature(body, secret=TEST_WEBHOOK_SECRET, at=None, sign=None):
+    at = int(time.time()) if at is None else at
+    mac = hmac.new(secret.encode(), b"%d." % at + (sign or body), hashlib.sha256).hexdigest()
+    return f"t={at},v1={mac}"
+
+
+def post(stage, body, header=None, method="POST", path="/webhooks/stripe"):
+    """(status, text) of one delivery; header False: none."""
+    body = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {} if header is False else {
+        "Stripe-Signature": signature(body) if header is None else header}
+    connection = http.client.HTTPConnection("127.0.0.1", stage.port("webhooks"), timeout=15)
+    try:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def deliver(stage, event):
+    assert post(stage, event) == (200, '{"received":true}')
+    return event["id"]
+
+
+class Events:
+    """Builds events; each with an id of its own."""
+
+    def __init__(self):
+        self.count = 0
+
+    def make(self, kind, obj, created=NOW, previous=None, **more):
+        self.count += 1
+        data = {"object": obj, **({"previous_attributes": previous} if previous else {})}
+        return {"id": f"evt_{self.count}", "object": "event", "type": kind, "created": created,
+                "livemode": False, "api_version": "2026-10-28.endive", "data": data, **more}
+
+
+def customer(id="cus_1", tenant="acme", email="a@acme.test", **more):
+    return {"id": id, "object": "customer", "email": email,
+            "metadata": {"tenant": tenant} if tenant else {}, **more}
+
+
+def subscription(id="sub_1", customer="cus_1", tenant=None, status="active", key="standard",
+                 start=NOW - DAY, end=NOW + 29 * DAY, legacy=False, **more):
+    """Legacy: the shape up to acacia, with the period on the subscription."""
+    period = {"current_period_start": start, "current_period_end": end}
+    price = {"id": f"price_{key}", "object": "price", "lookup_key": key, "product": "prod_1",
+             "metadata": {}, "recurring": {"interval": "month", "interval_count": 1,
+                                           "usage_type": "licensed"}}
+    item = {"id": f"si_{id}", "object": "subscription_item", "price": price, "quantity": 1,
+            "metadata": {}, **({} if legacy else period)}
+    return {"id": id, "object": "subscription", "customer": customer, "status": status,
+            "currency": "usd", "start_date": start, "billing_cycle_anchor": start,
+            "cancel_at_period_end": False, "ended_at": None,
+            "items": {"object": "list", "data": [item]},
+            "metadata": {"tenant": tenant} if tenant else {}, **(period if legacy else {}), **more}
+
+
+@pytest.fixture
+def events():
+    return Events()
+
+
+@pytest.fixture
+def webhookd(line):
+    """Without a key: events are taken at their word."""
+    return line.start_webhookd(STRIPE_SECRET_KEY=None).wait_ready()
+
+
+@pytest.fixture
+def stripe():
+    with Sandbox.start(rate_per_s=0) as sandbox:
+        yield sandbox
+
+
+def state(line, event_id):
+    rows = line.sql("SELECT state, coalesce(error, '') AS error, attempts FROM webhook_events"
+                    " WHERE event_id = %s", event_id)
+    return rows[0] if rows else None
+
+
+def wait_state(line, event_id, wanted, timeout=30):
+    return line.wait_for(lambda: (row := state(line, event_id)) and row.state == wanted and row,
+                         timeout, f"{event_id} is {wanted}")
+
+
+def work(line, stage, event, wanted="processed"):
+    return wait_state(line, deliver(stage, event), wanted)
+
+
+def plan_of(line, tenant="acme"):
+    rows = line.sql("SELECT plan, status FROM subscriptions WHERE tenant = %s", tenant)
+    return tuple(rows[0]) if rows else None
+
+
+def limits(line, tenant="acme"):
+    return line.client().hgetall(f"quota:{{{tenant}}}")
+
+
+# What is let in.
+
+def test_delivered_twice_is_kept_and_worked_once(line, webhookd, events):
+    event = events.make("customer.created", customer())
+    work(line, webhookd, event)
+    assert post(webhookd, event)[0] == 200
+    assert line.value("SELECT count(*) FROM webhook_events") == 1
+    assert line.value("SELECT count(*) FROM billing_history") == 1
+    assert webhookd.metric("meterline_webhook_requests_total", outcome="duplicate") == 1
+
+
+def test_only_genuine_and_young_signatures_get_in(line, webhookd, events):
+    body = json.dumps(events.make("customer.created", customer())).encode()
+    now = int(time.time())
+    refused = [False, "", "t=1", f"t={now},v0={'0' * 64}", f"t={now},v1={'0' * 64}",
+               signature(body, "whsec_other"), signature(body, at=now - 400),
+               signature(body, sign=body + b" "), signature(body).replace("v1=", "v0="),
+               "t=x," + signature(body).split(",")[1]]
+    for header in refused:
+        status, text = post(webhookd, body, header)
+        assert (status, text) == (400, "{}"), header
+    assert line.value("SELECT count(*) FROM webhook_events") == 0
+    assert webhookd.logs("webhook_refused")
+    both = signature(body, "whsec_other") + "," + signature(body).split(",")[1]
+    assert post(webhookd, body, both)[0] == 200
+    assert post(webhookd, body, signature(body, at=now - 290))[0] == 200
+    assert post(webhookd, body, signature(body, at=now + 400))[0] == 200
+
+
+def test_any_of_several_secrets_verifies(line, events):
+    webhookd = line.start_webhookd(STRIPE_SECRET_KEY=None,
+                                   STRIPE_WEBHOOK_SECRET="whsec_new,whsec_old").wait_ready()
+    for secret, status in (("whsec_new", 200), ("whsec_old", 200), ("whsec_new,whsec_old", 400),
+                           ("whsec_", 400), ("", 400)):
+        body = json.dumps(events.make("customer.created", customer())).encode()
+        assert post(webhookd, body, signature(body, secret))[0] == status, secret
+
+
+def test_what_is_no_event_is_refused(line, webhookd, events):
+    for body in (b"", b"{", b"[]", b"{}", b'{"id": "evt_1"}', b"\xff\xfe", b"{}" * 10,
+                 b'{"id": "evt/1", "type": "a", "created": 1}',
+                 b'{"id": "evt_1", "type": "a", "created": "yesterday"}'):
+        assert post(webhookd, body) == (400, "{}"), body
+    large = json.dumps(events.make("x.y", {"id": "x_1", "text": "x" * 260_000})).encode()
+    assert post(webhookd, large)[0] == 200
+    assert post(webhookd, large + b" " * 5000)[0] == 413
+    event = json.dumps(events.make("x.y", {"id": "x_2"})).encode()
+    assert post(webhookd, event, method="GET")[0] == 405
+    assert post(webhookd, event, method="PUT")[0] == 405
+    assert post(webhookd, event, path="/webhooks")[0] == 404
+    assert post(webhookd, event)[0] == 200
+
+
+def test_unknown_types_live_events_and_objects_without_tenant_are_ignored(line, webhookd, events):
+    for event, why in (
+            (events.make("price.created", {"id": "price_1"}), "no effect"),
+            (events.make("customer.tax_id.created", {"id": "txi_1"}), "no effect"),
+            (events.make("customer.created", customer(), livemode=True), "live event"),
+            (events.make("customer.created", customer(tenant=None)), "no tenant"),
+            (events.make("customer.created", customer(tenant="x" * 129)), "128 bytes"),
+            (events.make("customer.created", customer(tenant="a\u0001b")), "plain text")):
+        assert why in work(line, webhookd, event, "ignored").error
+    thin = {"id": "evt_thin", "object": "v2.core.event", "type": "v1.billing.meter.no_meter_found",
+            "created": "2026-11-21T06:41:10.920Z", "livemode": False}
+    work(line, webhookd, thin)
+    assert webhookd.logs("meter_errors_reported", id="evt_thin")
+    assert line.value("SELECT count(*) FROM billing_customers") == 0
+
+
+# What it does.
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["basil", "acacia"])
+def test_a_subscription_gives_plan_periods_and_limits(line, webhookd, events, legacy):
+    work(line, webhookd, events.make("customer.created", customer()))
+    line.wait_for(lambda: limits(line).get("llm_tokens.limit") == "10000", what="free's limits")
+    work(line, webhookd, events.make("customer.subscription.created", subscription(legacy=legacy)))
+    assert plan_of(line) == ("standard", "active")
+    period = line.sql("SELECT extract(epoch FROM period_start)::bigint AS low,"
+                      " extract(epoch FROM period_end)::bigint AS high FROM billing_periods")
+    assert [tuple(row) for row in period] == [((NOW - DAY) // 60 * 60, (NOW + 29 * DAY) // 60 * 60)]
+    line.wait_for(lambda: limits(line).get("llm_tokens.limit") == "1000000", what="new limits")
+    cached = limits(line)
+    assert cached["llm_tokens.cap"] == "none" and cached["status"] == "active"
+    assert abs(int(cached["refreshed_at"]) - time.time() * 1000) < 60_000
+    upgrade = subscription(key="enterprise", legacy=legacy, status="past_due")
+    work(line, webhookd, events.make("customer.subscription.updated", upgrade, NOW + 1))
+    line.wait_for(lambda: limits(line).get("user_seats.limit") == "unlimited", what="enterprise")
+    assert limits(line)["status"] == "grace" and "llm_tokens.grace_until" in limits(line)
+    canceled = subscription(key="enterprise", status="canceled", ended_at=NOW + 2, legacy=legacy)
+    work(line, webhookd, events.make("customer.subscription.deleted", canceled, NOW + 2))
+    line.wait_for(lambda: limits(line).get("llm_tokens.limit") == "10000", what="free's limits")
+    assert "llm_tokens.grace_until" not in limits(line) and limits(line)["status"] == "active"
+
+
+def test_fields_of_the_aggregator_are_left_alone_and_metrics_gone_are_deleted(line, webhookd,
+                                                                              events):
+    key = "quota:{acme}"
+    line.client().hset(key, mapping={"llm_tokens.used": "5", "llm_tokens.version": "7"})
+    work(line, webhookd, events.make("customer.created", customer()))
+    line.wait_for(lambda: "llm_tokens.limit" in limits(line))
+    line.sql("DELETE FROM plan_limits WHERE metric = 'llm_tokens'")
+    work(line, webhookd, events.make("customer.updated", customer(email="b@acme.test"), NOW + 1))
+    line.wait_for(lambda: "llm_tokens.limit" not in limits(line))
+    assert limits(line)["llm_tokens.used"] == "5" and limits(line)["llm_tokens.version"] == "7"
+
+
+def test_without_a_plan_of_the_catalog_the_limits_are_frees(line, webhookd, events):
+    work(line, webhookd, events.make("customer.created", customer()))
+    work(line, webhookd, events.make("customer.subscription.created", subscription(key="gold")))
+    assert plan_of(line) == (None, "active")
+    webhookd.wait_log("plan_unknown", tenant="acme")
+    assert limits(line)["llm_tokens.limit"] == "10000"
+
+
+def test_the_plan_may_be_named_by_metadata(line, webhookd, events):
+    named = subscription(key=None, tenant="acme")
+    named["metadata"]["plan"] = "enterprise"
+    work(line, webhookd, events.make("customer.subscription.created", named))
+    assert plan_of(line) == ("enterprise", "active")
+
+
+# In which order.
+
+def test_older_events_do_not_undo_newer_ones(line, webhookd, events):
+    work(line, webhookd, events.make("customer.updated", customer(email="new@acme.test"), NOW))
+    old = work(line, webhookd, events.make("customer.created", customer(email="old@acme.test"),
+                                           NOW - 5), "ignored")
+    assert "stale" in old.error
+    assert line.value("SELECT email FROM billing_customers") == "new@acme.test"
+
+
+def test_events_of_one_second_are_told_apart_by_their_past(line, webhookd, events):
+    """True order: active (created), past_due, and then canceled at period end."""
+    past_due = events.make("customer.subscription.updated", subscription(status="past_due"),
+                           previous={"status": "active"})
+    at_end = events.make("customer.subscription.updated",
+                         subscription(status="past_due", cancel_at_period_end=True),
+                         previous={"cancel_at_period_end": False})
+    work(line, webhookd, events.make("customer.created", customer()))
+    work(line, webhookd, events.make("customer.subscription.created", subscription()))
+    work(line, webhookd, past_due)
+    work(line, webhookd, at_end)
+    again = dict(past_due, id="evt_again")
+    assert "stale" in work(line, webhookd, again, "ignored").error
+    assert tuple(line.sql("SELECT status, cancel_at_period_end FROM subscriptions")[0]) == (
+        "past_due", True)
+
+
+def test_canceled_and_deleted_are_final(line, webhookd, events):
+    canceled = subscription(tenant="acme", status="canceled", ended_at=NOW)
+    work(line, webhookd, events.make("customer.subscription.deleted", canceled, NOW))
+    work(line, webhookd, events.make("customer.subscription.updated", subscription(), NOW + 50),
+         "ignored")
+    assert plan_of(line)[1] == "canceled"
+    work(line, webhookd, events.make("customer.deleted", customer(), NOW))
+    work(line, webhookd, events.make("customer.updated", customer(), NOW + 50), "ignored")
+    assert line.value("SELECT deleted_at IS NOT NULL FROM billing_customers")
+    # A new customer of the same tenant is another matter.
+    work(line, webhookd, events.make("customer.created", customer("cus_2"), NOW + 60))
+    assert tuple(line.sql("SELECT stripe_customer_id, deleted_at FROM billing_customers")[0]) == (
+        "cus_2", None)
+
+
+def test_a_subscription_may_come_before_its_customer(line, webhookd, events):
+    with_tenant = subscription("sub_2", "cus_2", tenant="early")
+    work(line, webhookd, events.make("customer.subscription.created", with_tenant))
+    assert line.value("SELECT stripe_customer_id FROM billing_customers WHERE tenant = 'early'") \
+        == "cus_2"
+    without = deliver(webhookd, events.make("customer.subscription.created", subscription()))
+    webhookd.wait_log("webhook_delayed", id=without)
+    assert state(line, without).state == "received"
+    work(line, webhookd, events.make("customer.created", customer()))
+    wait_state(line, without, "processed")
+    assert plan_of(line) == ("standard", "active")
+
+
+def test_an_ignored_subscription_is_taken_up_when_its_customer_gets_a_tenant(line, webhookd, events):
+    event = deliver(webhookd, events.make("customer.subscription.created", subscription()))
+    webhookd.wait_log("webhook_delayed", id=event)
+    line.sql("UPDATE webhook_events SET attempts = 20, next_attempt_at = now()")
+    assert "no tenant" in wait_state(line, event, "ignored").error
+    work(line, webhookd, events.make("customer.updated", customer()))
+    wait_state(line, event, "processed")
+
+
+def test_a_tenant_keeps_its_customer_and_a_customer_its_tenant(line, webhookd, events):
+    work(line, webhookd, events.make("customer.created", customer()))
+    for event, why in (
+            (events.make("customer.created", customer("cus_2")), "has the customer cus_1"),
+            (events.make("customer.updated", customer(tenant="other"), NOW + 1), "tenant acme"),
+            (events.make("customer.subscription.created", subscription(tenant="other")), "acme's"),
+            (events.make("customer.subscription.created",
+                         subscription("sub_3", "cus_3", tenant="acme")), "cus_1")):
+        assert why in work(line, webhookd, event, "failed").error
+    assert webhookd.logs("webhook_failed")
+    assert [tuple(row) for row in line.sql("SELECT tenant, stripe_customer_id"
+                                           " FROM billing_customers")] == [("acme", "cus_1")]
+
+
+# What it bears.
+
+def test_postgres_away_is_503_and_then_all_goes_on(line, webhookd, events):
+    work(line, webhookd, events.make("customer.created", customer()))
+    line.postgres.stop()
+    event = events.make("customer.subscription.created", subscription())
+    line.wait_for(lambda: post(webhookd, event) == (503, "{}"))
+    line.wait_for(lambda: not webhookd.ready())
+    assert webhookd.get("/healthz")[0] == 200
+    line.postgres.start()
+    webhookd.wait_ready()
+    work(line, webhookd, event)
+    assert plan_of(line) == ("standard", "active")
+
+
+def test_redis_away_delays_nothing_and_the_cache_heals(line, webhookd, events):
+    line.redis.stop()
+    line.wait_for(lambda: not webhookd.ready())
+    work(line, webhookd, events.make("customer.subscription.created", subscription(tenant="acme")))
+    line.redis.start()
+    line.wait_for(lambda: limits(line).get("llm_tokens.limit") == "1000000", what="healed")
+    line.redis.restart_empty()
+    line.wait_for(lambda: limits(line).get("llm_tokens.limit") == "1000000", what="healed again")
+
+
+def test_a_deleted_cache_and_a_new_catalog_take_hold_within_a_round(line, events):
+    webhookd = line.start_webhookd(STRIPE_SECRET_KEY=None, WEBHOOKD_HEAL_S=1).wait_ready()
+    work(line, webhookd, events.make("customer.created", customer()))
+    line.wait_for(lambda: limits(line))
+    line.client().delete("quota:{acme}")
+    line.wait_for(lambda: limits(line).get("llm_tokens.limit") == "10000", what="healed")
+    line.sql("UPDATE plan_limits SET included = 77.5 WHERE plan = 'free' AND metric = 'api_calls'")
+    line.sql("UPDATE ledger_state SET value = value + 1 WHERE name = 'catalog_version'")
+    line.wait_for(lambda: limits(line).get("api_calls.limit") == "77.5", what="the new catalog")
+    # A tenant that only ever used: the plan free.
+    line.sql("INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version,"
+             " last_ms, last_entry) VALUES ('guest', 'api_calls', now(), now(), 1, 1, 1, '')")
+    line.wait_for(lambda: limits(line, "guest").get("api_calls.limit") == "77.5", what="a guest")
+    assert limits(line, "guest")["status"] == "active"
+    assert webhookd.metric("meterline_webhooks", state="processed") is not None
+
+
+def test_killed_between_keeping_and_working_the_event_is_worked_after_the_restart(line, events):
+    event = events.make("customer.created", customer())
+    for point in ("after_store", "before_commit", "after_commit"):
+        stage = line.start_webhookd(STRIPE_SECRET_KEY=None, METERLINE_TEST_CRASH=point)
+        stage.wait_ready()
+        event = dict(event, id=f"evt_{point}", created=event["created"] + 1)
+        try:
+            post(stage, event)
+        except (ConnectionError, http.client.HTTPException):
+            pass
+        assert stage.wait_exit() == -9
+        wanted = "processed" if point == "after_commit" else "received"
+        assert state(line, event["id"]).state == wanted
+        again = line.start_webhookd(STRIPE_SECRET_KEY=None).wait_ready()
+        wait_state(line, event["id"], "processed")
+        assert line.value("SELECT count(*) FROM billing_history WHERE event_id = %s",
+                          event["id"]) == 1
+        again.term()
+
+
+def test_workers_and_replicas_share_the_work(line, events):
+    stages = [line.start_webhookd(STRIPE_SECRET_KEY=None, WEBHOOKD_WORKERS=3) for _ in range(2)]
+    for stage in stages:
+        stage.wait_ready()
+    ids = [deliver(stages[i % 2], events.make(
+        "customer.updated", customer(f"cus_{i % 7}", f"tenant_{i % 7}", f"{i}@x.test"), NOW + i))
+        for i in range(70)]
+    line.wait_for(lambda: line.value("SELECT count(*) FROM webhook_events"
+                                     " WHERE state = 'received'") == 0)
+    assert line.value("SELECT count(*) FROM webhook_events WHERE state = 'failed'") == 0
+    assert len(ids) == 70
+    newest = {row.tenant: row.email for row in line.sql("SELECT tenant, email"
+                                                        " FROM billing_customers")}
+    assert newest == {f"tenant_{i % 7}": f"{i}@x.test" for i in range(63, 70)}
+    for stage in stages:
+        stage.term()
+
+
+REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW WHEN ({condition})
+EXECUTE FUNCTION refuse();"""
+
+
+def test_an_event_that_postgres_refuses_does_not_hold_up_those_kept_with_it(line, webhookd, events):
+    line.sql(REFUSE.format(table="webhook_events", condition="new.type = 'bad.one'"))
+    made = [events.make("bad.one" if i == 3 else "x.y", {"id": f"x_{i}"}) for i in range(6)]
+    line.postgres.pause()
+    with concurrent.futures.ThreadPoolExecutor(len(made)) as pool:
+        answers = [pool.submit(post, webhookd, event) for event in made]
+        line.wait_for(lambda: webhookd.get("/healthz")[0] == 200)
+        line.postgres.resume()
+        statuses = [answer.result()[0] for answer in answers]
+    assert statuses == [200, 200, 200, 500, 200, 200]
+    assert webhookd.logs("store_failed")
+
+
+def test_an_effect_that_postgres_refuses_ten_times_fails_visibly(line, webhookd, events):
+    line.sql(REFUSE.format(table="billing_customers", condition="new.tenant = 'acme'"))
+    event = deliver(webhookd, events.make("customer.created", customer()))
+    webhookd.wait_log("webhook_delayed", id=event, attempt=1)
+    line.sql("UPDATE webhook_events SET attempts = 9, next_attempt_at = now()")
+    row = wait_state(line, event, "failed")
+    assert "not this one" in row.error and row.attempts == 10
+    webhookd.wait_log("webhook_failed", id=event)
+    # The others go on.
+    work(line, webhookd, events.make("customer.created", customer("cus_2", "other")))
+
+
+def test_sigterm_ends_it_in_order(line, webhookd):
+    webhookd.term()
+    assert webhookd.logs("draining") and webhookd.logs("stopped", code=0)
+
+
+@pytest.mark.parametrize("settings, faults", [
+    ({"DATABASE_URL": None, "STRIPE_WEBHOOK_SECRET": None, "WEBHOOKD_WORKERS": "0"},
+     {"DATABASE_URL", "STRIPE_WEBHOOK_SECRET", "WEBHOOKD_WORKERS"}),
+    ({"STRIPE_SECRET_KEY": "sk_live_1", "STRIPE_WEBHOOK_SECRET": "whsec_a,,whsec_b",
+      "STRIPE_API_BASE": "ftp://x", "WEBHOOKD_LISTEN": "nowhere"},
+     {"STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE", "WEBHOOKD_LISTEN"}),
+    ({"STRIPE_SECRET_KEY": "rk_live_1", "DATABASE_URL": None},
+     {"STRIPE_SECRET_KEY", "DATABASE_URL"}),
+    ({"STRIPE_LIVE": "1", "STRIPE_API_BASE": "http://127.0.0.1:1"}, {"STRIPE_API_BASE"}),
+], ids=["missing", "wrong", "live", "live without TLS"])
+def test_wrong_settings_are_all_named(line, settings, faults):
+    done = line.run("webhookd", **settings)
+    assert done.returncode == 2
+    told = {word.split("=")[1] for text in done.stderr.splitlines()
+            for word in text.split() if word.startswith("setting=")}
+    assert told == faults
+    assert "sk_live_1" not in done.stderr and "rk_live_1" not in done.stderr
+    assert "whsec_a" not in done.stderr
+
+
+# With a key: the object is fetched anew.
+
+@pytest.fixture
+def keyed(line, stripe):
+    """A stage with a key, and an endpoint of the sandbox that sends it everything."""
+    stage = line.start_webhookd(STRIPE_API_BASE=stripe.url).wait_ready()
+    stripe.webhook(stage.webhook_url, secret=TEST_WEBHOOK_SECRET)
+    return stage
+
+
+def test_with_a_key_the_object_is_the_truth(line, stripe, keyed, events):
+    tenants = stripe.bootstrap(meters=[{"event_name": "llm_tokens"}], tenants=["acme"],
+                               price_lookup_key="standard")["tenants"]
+    ids = tenants["acme"]
+    line.wait_for(lambda: plan_of(line) == ("standard", "active"), what="the subscription")
+    # An event that lies about the status is only a hint.
+    lie = subscription(ids["subscription"], ids["customer"], status="past_due")
+    work(line, keyed, events.make("customer.subscription.updated", lie, NOW + 1000))
+    assert plan_of(line) == ("standard", "active")
+    assert stripe.requests("/v1/subscriptions/")
+    stripe.api("DELETE", f"/v1/subscriptions/{ids['subscription']}")
+    line.wait_for(lambda: plan_of(line) == ("standard", "canceled"), what="canceled")
+    stripe.api("DELETE", f"/v1/customers/{ids['customer']}")
+    line.wait_for(lambda: line.value("SELECT deleted_at IS NOT NULL FROM billing_customers"))
+    assert line.value("SELECT count(*) FROM webhook_events WHERE state = 'failed'") == 0
+
+
+def test_the_tenant_may_stand_on_the_fetched_customer_alone(line, stripe, keyed, events):
+    made = stripe.api("POST", "/v1/customers", {"metadata": {"tenant": "acme"}}).json
+    line.wait_for(lambda: line.sql("SELECT 1 FROM billing_customers"))
+    line.sql("DELETE FROM billing_customers")
+    event = events.make("customer.subscription.created", subscription(customer=made["id"]))
+    work(line, keyed, event)
+    assert line.value("SELECT stripe_customer_id FROM billing_customers") == made["id"]
+
+
+def test_404_is_as_without_a_key(line, keyed, events):
+    work(line, keyed, events.make("customer.created", customer("cus_gone", "acme")))
+    assert line.value("SELECT tenant FROM billing_customers") == "acme"
+
+
+def test_stripe_away_is_waited_for(line, stripe, keyed, events):
+    fault = {"path": "/v1/customers", "method": "GET"}
+    stripe.fault("status", status=500, times=2, **fault)
+    stripe.fault("drop_before_apply", times=1, **fault)
+    event = deliver(keyed, events.make("customer.created", customer("cus_gone", "acme")))
+    keyed.wait_log("peer_lost", peer="stripe")
+    # The client itself repeats the request whose kept connection was dropped.
+    assert wait_state(line, event, "processed").attempts == 3
+    keyed.wait_log("peer_back", peer="stripe")
+    assert "sk_test" not in keyed.log_tail(500)
