@@ -33,7 +33,7 @@ UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c)
 GENERATED := $(foreach f,$(FOLDERS),$(if $(wildcard $(f)/sql/*.sql),$(B)/gen/$(f)/sql.h)) \
            $(B)/gen/ctl/migrations.h
 
-.PHONY: all help deps run test unit e2e check bench fmt lint install clean valgrind
+.PHONY: all help deps run test unit e2e check bench fuzz fmt lint install clean valgrind
 all: $(PROGRAMS)
 
 help:
@@ -78,6 +78,10 @@ $(B)/unit/%: tests/unit/%.c $(STAGE_LIBS) $(B)/libcommon.a
 
 units: $(UNITS)
 
+$(B)/fuzz/%: tests/fuzz/%.c $(STAGE_LIBS) $(B)/libcommon.a
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(STAGE_LIBS) $(B)/libcommon.a $(LDLIBS) -pie -o $@
+
 # make run        the whole line on private servers, with 100,000 events
 run: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
@@ -92,6 +96,10 @@ test: deps
 bench: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
 	@$(PYTHON) tests/bench/run.py
+
+# make fuzz       each fuzz target with clang, for FUZZ_S seconds (60)
+fuzz: deps
+	@tests/fuzz/run $(or $(FUZZ_S),60)
 
 # make check      format, lint, test
 check: lint test

@@ -1,5 +1,5 @@
-/* A fuzz target is one function of bytes that aborts where a promise is broken. It stands alone under
- * libFuzzer; tests/unit/test_fuzz_corpus.c replays the kept inputs through all of them. */
+/* A fuzz target is one function of bytes that aborts where a promise is broken. It stands alone
+ * under libFuzzer; tests/unit/test_fuzz_corpus.c replays the kept inputs through all of them. */
 #ifndef METERLINE_FUZZ_H
 #define METERLINE_FUZZ_H
 
