@@ -11,7 +11,7 @@ struct arena_chunk; /* opaque: one allocation */
 
 /* Zero-initialise. */
 struct arena {
-    struct arena_chunk *filling; /* where the next piece comes from; its `next` were filled before */
+    struct arena_chunk *filling; /* where the next piece comes from; its next were filled before */
     struct arena_chunk *spare;   /* empty chunks of the usual size, kept by arena_clear */
     size_t held_bytes;           /* allocated in all */
 };
@@ -24,7 +24,8 @@ void arena_commit(struct arena *a, size_t used);
 /* A copy that lives until arena_clear. */
 struct text arena_copy(struct arena *a, const char *data, uint32_t length);
 
-void arena_clear(struct arena *a); /* every piece is gone; usual chunks are kept, larger ones freed */
-void arena_done(struct arena *a);  /* frees all */
+/* Every piece is gone; usual chunks are kept, larger ones freed. */
+void arena_clear(struct arena *a);
+void arena_done(struct arena *a); /* frees all */
 
 #endif

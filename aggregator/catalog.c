@@ -181,8 +181,9 @@ int catalog_link(struct catalog *c, struct err *e)
             continue;
         found = catalog_find(c, m->from, strlen(m->from));
         if (found < 0 || c->metrics[found].from != NULL)
-            return err_set(e, ERR_INPUT, "metric %s: from %.70s is not a metric with events of its own",
-                           m->name, m->from);
+            return err_set(e, ERR_INPUT,
+                           "metric %s: from %.70s is not a metric with events of its own", m->name,
+                           m->from);
         base = &c->metrics[found];
         base->derived =
             xrealloc(base->derived, ((size_t)base->derived_count + 1) * sizeof(*base->derived));

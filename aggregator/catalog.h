@@ -21,13 +21,13 @@ struct catalog_filter {
 struct metric_def {
     char name[METRIC_MAX_BYTES + 1];
     enum aggregation aggregation;
-    bool carry;                   /* a billing period opens with the last value */
-    char **dimensions;            /* names that it is aggregated by; owned, sorted by bytes */
+    bool carry;        /* a billing period opens with the last value */
+    char **dimensions; /* names that it is aggregated by; owned, sorted by bytes */
     int dimensions_count;
     char *from;                   /* derived: the metric whose events it counts; NULL: its own */
     struct catalog_filter *where; /* derived: all must hold; owned */
     int where_count;
-    int *derived;                 /* indexes of the metrics derived from this one; owned */
+    int *derived; /* indexes of the metrics derived from this one; owned */
     int derived_count;
 };
 

@@ -206,14 +206,14 @@ void dedupe_abort(struct dedupe *d)
 
 void dedupe_expire(struct dedupe *d, int64_t now_ms)
 {
-    while (d->ring.count > 0 &&
-           ring_oldest(&d->ring)->id.committed_ms < now_ms - d->window_ms)
+    while (d->ring.count > 0 && ring_oldest(&d->ring)->id.committed_ms < now_ms - d->window_ms)
         ring_drop_oldest(&d->ring);
 }
 
 void dedupe_set_since(struct dedupe *d, int64_t since_ms)
 {
-    d->since_ms = since_ms;
+    if (since_ms > d->since_ms)
+        d->since_ms = since_ms;
 }
 
 int64_t dedupe_window_ms(const struct dedupe *d, int64_t now_ms)
@@ -236,7 +236,6 @@ struct dedupe_stats dedupe_stats(const struct dedupe *d)
     return (struct dedupe_stats){
         .keys = d->ring.keys,
         .batches = d->ring.count,
-        .used_bytes =
-            table_used_bytes(&d->table) + d->ring.capacity * sizeof(struct ring_batch),
+        .used_bytes = table_used_bytes(&d->table) + d->ring.capacity * sizeof(struct ring_batch),
     };
 }

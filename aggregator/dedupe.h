@@ -1,23 +1,23 @@
-/* Which idempotency keys were counted within the window, in 8 bytes a slot (below 12 bytes a key at a
- * load of 0.7). Pure: the clock and the random key come in. One table a stream.
+/* Which idempotency keys were counted within the window, in 8 bytes a slot (below 12 bytes a key at
+ * a load of 0.7). Pure: the clock and the random key come in. One table a stream.
  *
  * A slot holds 32 bits of the key's hash and an ordinal, a running number that leads to the batch
- * and to the row in it. A hit is a candidate only: the caller compares tenant and id, in memory for the
- * pending batch, else with the stored batch. A false candidate comes about once in 400,000 keys.
+ * and to the row in it. A hit is a candidate only: the caller compares tenant and id, in memory for
+ * the pending batch, else with the stored batch. A false one comes about once in 400,000 keys.
  *
  * Numbers and rows. A stored batch is cut into 16 slices by tenant, and rows are counted through
- * slice 0, slice 1 …; within a slice they keep the order of arrival. Which row an event gets is known
- * only after duplicates were sorted out, so a key is numbered twice:
+ * slice 0, slice 1 …; within a slice they keep the order of arrival. Which row an event gets is
+ * known only after duplicates were sorted out, so a key is numbered twice:
  *
- *     dedupe_begin(d, n)                     n: events in the batch at most
- *     dedupe_hash(d, …) for each event       then, in order of arrival, for each event i:
+ *     dedupe_begin(d, n)                 n: events in the batch at most
+ *     dedupe_hash(d, …)                  for each event; then in order of arrival, for each i:
  *       dedupe_prefetch(d, &hash[i + 8])
- *       dedupe_probe(d, &hash[i], …)         hits in this batch by number, in others by batch and row
- *       dedupe_insert(d, &hash[i], i)        unless a hit in this batch was confirmed
- *     … confirm hits against stored batches (asynchronous), give the survivors their rows …
- *     dedupe_place(d, &hash[i], i, row)      for each survivor
- *     dedupe_commit(d, &batch)               after COMMIT; keys that were not placed are gone
- *  or dedupe_abort(d)                        forgets the batch, at once, whatever was done with it
+ *       dedupe_probe(d, &hash[i], …)     hits in this batch by number, in others by row
+ *       dedupe_insert(d, &hash[i], i)    unless a hit in this batch was confirmed
+ *     …                                  confirm hits against stored batches (asynchronous)
+ *     dedupe_place(d, &hash[i], i, row)  for each survivor, its row in the stored order
+ *     dedupe_commit(d, &batch)           after COMMIT; keys that were not placed are gone
+ *  or dedupe_abort(d)                    forgets the batch, at once, whatever was done with it
  *
  * When memory is full the oldest batches are dropped: the window shrinks, and says so. */
 #ifndef METERLINE_DEDUPE_H
@@ -42,25 +42,25 @@ struct dedupe_hash {
 /* What the stored batch is found by, and where its slices begin. */
 struct dedupe_batch {
     int64_t batch_id;
-    int64_t committed_ms; /* Unix ms; batches are begun in this order */
-    int32_t day;          /* days since 1970-01-01 UTC: the partition */
-    int32_t epoch;        /* of the stream */
+    int64_t committed_ms;          /* Unix ms; batches are begun in this order */
+    int32_t day;                   /* days since 1970-01-01 UTC: the partition */
+    int32_t epoch;                 /* of the stream */
     uint32_t slice_counts[SLICES]; /* rows in each; their sum is what was placed */
 };
 
 /* One candidate. */
 struct dedupe_hit {
-    bool pending;         /* in the batch that was begun: only number is set */
-    uint32_t number;      /* as given to dedupe_insert */
-    int64_t batch_id;     /* else: the stored batch */
+    bool pending;     /* in the batch that was begun: only number is set */
+    uint32_t number;  /* as given to dedupe_insert */
+    int64_t batch_id; /* else: the stored batch */
     int32_t day;
     int32_t epoch;
-    uint32_t slice;       /* 0 to 15 */
-    uint32_t row;         /* within the slice, from 0 */
+    uint32_t slice; /* 0 to 15 */
+    uint32_t row;   /* within the slice, from 0 */
 };
 
-/* memory_bytes: for slots and batches together, at least DEDUPE_MEMORY_MIN_BYTES (asserted); taken as
- * needed. window_ms: how long a committed key is kept. key: random, of this process. */
+/* memory_bytes: for slots and batches together, at least DEDUPE_MEMORY_MIN_BYTES (asserted); taken
+ * as needed. window_ms: how long a committed key is kept. key: random, of this process. */
 struct dedupe *dedupe_new(size_t memory_bytes, int64_t window_ms,
                           const unsigned char key[DEDUPE_KEY_BYTES]);
 void dedupe_free(struct dedupe *d);
@@ -73,12 +73,13 @@ struct dedupe_hash dedupe_hash(const struct dedupe *d, enum id_domain domain, st
                                struct text id);
 void dedupe_prefetch(const struct dedupe *d, const struct dedupe_hash *hash);
 
-/* Start the pending batch: numbers and rows below n (at most dedupe_batch_max, asserted). Makes room,
- * if it must by dropping the oldest batches. One at a time (asserted). */
+/* Start the pending batch: numbers and rows below n (at most dedupe_batch_max, asserted). Makes
+ * room, if it must by dropping the oldest batches: ask for dedupe_window_ms afterwards, not before,
+ * to tell which events are older than the window. One at a time (asserted). */
 void dedupe_begin(struct dedupe *d, uint32_t n);
 
-/* Candidates for this key, at most max of them, newest batch not necessarily first. Returns how many
- * there are, which may be more than max. */
+/* Candidates for this key, at most max of them, newest batch not necessarily first. Returns how
+ * many there are, which may be more than max. */
 int dedupe_probe(const struct dedupe *d, const struct dedupe_hash *hash, struct dedupe_hit *hits,
                  int max);
 
@@ -99,7 +100,8 @@ void dedupe_abort(struct dedupe *d);
 /* Forget batches that have left the window. Cheap; call it once a batch. */
 void dedupe_expire(struct dedupe *d, int64_t now_ms);
 
-/* The table knows only of commits at or after since_ms: where a rebuild began to read. */
+/* The table knows only of commits at or after since_ms: where a rebuild began to read. What it
+ * knows to be less, since it dropped batches while they were loaded, stays so. */
 void dedupe_set_since(struct dedupe *d, int64_t since_ms);
 /* How far back keys are known, in ms: window_ms, or less after shrinking or a short rebuild. */
 int64_t dedupe_window_ms(const struct dedupe *d, int64_t now_ms);

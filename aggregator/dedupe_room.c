@@ -2,11 +2,12 @@
 
 #include <assert.h>
 
-#define SPAN_MAX      (1U << 30)
-#define SWEEP_SPAN    (1U << 29)
-#define LOAD_PERCENT  70U /* of all slots, alive and pending; one segment is full at 80 */
+#define SPAN_MAX     (1U << 30)
+#define SWEEP_SPAN   (1U << 29)
+#define LOAD_PERCENT 70U /* of all slots, alive and pending; one segment is full at 80 */
 
-_Static_assert(SPAN_MAX + SWEEP_SPAN + 4ULL * DEDUPE_BATCH_MAX < 1ULL << 31, "the order of ordinals");
+_Static_assert(SPAN_MAX + SWEEP_SPAN + 4ULL * DEDUPE_BATCH_MAX < 1ULL << 31,
+               "the order of ordinals");
 
 uint32_t room_oldest_ordinal(const struct dedupe *d)
 {

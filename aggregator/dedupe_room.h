@@ -1,12 +1,13 @@
 /* Inside of dedupe: its state, and how it keeps within its memory.
  *
- * Ordinals. A pending batch of up to n events takes 2n: first … first + n - 1 are numbers as inserted,
- * the next n are rows as placed. Once committed it is known by the rows' ordinals, and what was not
- * placed, like all of an aborted batch, is waste: slots whose ordinal belongs to no batch.
+ * Ordinals. A pending batch of up to n events takes 2n: first … first + n - 1 are numbers as
+ * inserted, the next n are rows as placed. Once committed it is known by the rows' ordinals, and
+ * what was not placed, like all of an aborted batch, is waste: slots whose ordinal belongs to no
+ * batch.
  *
- * Why 32 bits suffice. What is alive spans at most SPAN_MAX ordinals, since room_for_batch drops the
- * oldest batches beyond it. Slots that expired may linger, but every segment is swept once in
- * SWEEP_SPAN ordinals. So two ordinals in the table are never 2^31 apart, and their order is sure. */
+ * Why 32 bits suffice. What is alive spans at most SPAN_MAX ordinals, since room_for_batch drops
+ * the oldest batches beyond it. Slots that expired may linger, but every segment is swept once in
+ * SWEEP_SPAN ordinals. So no two ordinals in the table are 2^31 apart, and their order is sure. */
 #ifndef METERLINE_DEDUPE_ROOM_H
 #define METERLINE_DEDUPE_ROOM_H
 

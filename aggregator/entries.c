@@ -235,8 +235,8 @@ static void *on_nil(const redisReadTask *task)
     return malformed(r);
 }
 
-/* After the callback, or when a reply breaks off: forget what was not accepted. Its bytes stay in the
- * arena until the target is cleared. */
+/* After the callback, or when a reply breaks off: forget what was not accepted. Its bytes stay in
+ * the arena until the target is cleared. */
 static void on_free(void *object)
 {
     struct entries_reader *r = object; /* reply is its first member */

@@ -8,9 +8,9 @@
  *     if (entries_accept(&reader, reply, &error) == 0)
  *         … front has grown; entries_reader_target(&reader, &back), read on, work on front.
  *
- * Replies append to the target, whose strings never move: texts stay valid until entries_clear, also
- * while more replies are appended. What a reply has appended counts only once it is accepted; a reply
- * that breaks off, is odd or is not accepted leaves the target as it was. */
+ * Replies append to the target, whose strings never move: texts stay valid until entries_clear,
+ * also while more replies are appended. What a reply has appended counts only once it is accepted;
+ * a reply that breaks off, is odd or is not accepted leaves the target as it was. */
 #ifndef METERLINE_ENTRIES_H
 #define METERLINE_ENTRIES_H
 
@@ -47,8 +47,8 @@ struct entries {
 void entries_clear(struct entries *e); /* empty; memory kept */
 void entries_done(struct entries *e);  /* frees all */
 
-/* The names and values of one entry: list[index].fields texts, NULL if it was deleted. Valid until the
- * next append. */
+/* The names and values of one entry: list[index].fields texts, NULL if it was deleted. Valid until
+ * the next append. */
 static inline const struct text *entries_fields(const struct entries *e, uint32_t index)
 {
     return e->list[index].fields == 0 ? NULL : e->strings + e->list[index].first_field;
@@ -72,13 +72,13 @@ struct entries_reader {
     char *text;      /* malloc'd: text of an error or of another plain reply, or NULL */
 };
 
-/* For redis_set_reader, with a struct entries_reader as privdata. The root is a redisReply with type,
- * str and len (error, status, string), integer or elements set, and element always NULL. */
+/* For redis_set_reader, with a struct entries_reader as privdata. The root is a redisReply with
+ * type, str and len (error, status, string), integer or elements set, and element always NULL. */
 extern redisReplyObjectFunctions ENTRIES_READER_FUNCTIONS;
 
 /* Entries of the replies that begin from now on go to target (or nowhere: NULL). A reply that has
- * begun goes on where it was; clearing that target meanwhile makes it malformed, freeing its struct is
- * not allowed before the reply has ended or its connection is gone. */
+ * begun goes on where it was; clearing that target meanwhile makes it malformed, freeing its struct
+ * is not allowed before the reply has ended or its connection is gone. */
 void entries_reader_target(struct entries_reader *r, struct entries *target);
 
 /* In the callback: keep what this reply appended. reply: what the callback got. Returns 0 (also for

@@ -158,11 +158,11 @@ static int take_ts(const struct event_fields *f, struct event *out, struct rejec
     if (str_to_i64(ts.data, ts.length, &out->occurred_ms) < 0)
         return reject_set(why, REASON_BAD_TIMESTAMP, "ts: is not a whole number of milliseconds");
     if (out->occurred_ms < entry_ms - EVENT_AGE_MAX_MS)
-        return reject_set(why, REASON_TOO_OLD, "ts: %" PRId64 ", more than 35 days before the entry",
-                          out->occurred_ms);
+        return reject_set(why, REASON_TOO_OLD,
+                          "ts: %" PRId64 ", more than 35 days before the entry", out->occurred_ms);
     if (out->occurred_ms > entry_ms + EVENT_FUTURE_MAX_MS)
-        return reject_set(why, REASON_IN_FUTURE, "ts: %" PRId64 ", more than 5 minutes after the entry",
-                          out->occurred_ms);
+        return reject_set(why, REASON_IN_FUTURE,
+                          "ts: %" PRId64 ", more than 5 minutes after the entry", out->occurred_ms);
     return 0;
 }
 

@@ -1,8 +1,8 @@
 /* One entry of the stream as an event, or the reason why it is none. Pure: the time an entry is
  * compared with is its own, in its id.
  *
- * Faults are looked for in this order, and the first is told: the shape of every field (UTF-8, names,
- * sizes, no name twice), then entry time, op, tenant, shard, metric, quantity, id, ts. */
+ * Faults are looked for in this order, and the first is told: the shape of every field (UTF-8,
+ * names, sizes, no name twice), then entry time, op, tenant, shard, metric, quantity, id, ts. */
 #ifndef METERLINE_EVENT_H
 #define METERLINE_EVENT_H
 
@@ -23,7 +23,7 @@ enum id_domain {
 };
 
 struct event {
-    uint64_t ms;                     /* the entry's id */
+    uint64_t ms; /* the entry's id */
     uint64_t seq;
     const struct tenant_ref *tenant; /* of the parser's table */
     struct dec quantity;             /* 1 by default; a retraction's is 0 unless given */
@@ -51,7 +51,7 @@ struct event_parser {
     struct text stream;      /* the stream's key */
     int shard;               /* this stream's number, from 0 */
     int shards;              /* how many; 1: the shard is not checked */
-    struct arena arena;      /* owned: JSON and default ids of the batch; arena_clear with the batch */
+    struct arena arena; /* owned: JSON and default ids of the batch; arena_clear with the batch */
 };
 
 /* Returns 0 with out, or -1 with why. Canonical objects: names sorted by bytes, no spaces, escapes
@@ -60,8 +60,8 @@ struct event_parser {
 int event_parse(struct event_parser *p, const struct entries *entries, uint32_t index,
                 struct event *out, struct reject *why);
 
-/* Does the derived metric (an index of metric_def.derived) count this event? If so, out is the event
- * as that metric sees it: its own metric and dims_json, all else the same. */
+/* Does the derived metric (an index of metric_def.derived) count this event? If so, out is the
+ * event as that metric sees it: its own metric and dims_json, all else the same. */
 bool event_derive(struct event_parser *p, const struct entries *entries, const struct event *event,
                   int metric, struct event *out);
 

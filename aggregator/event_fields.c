@@ -43,7 +43,8 @@ static enum known_field known_of(struct text name)
 }
 _Static_assert(sizeof(FIELD_ID) == sizeof(FIELD_TS) && sizeof(FIELD_ID) == sizeof(FIELD_OP),
                "known_of compares these at one length");
-_Static_assert(sizeof(FIELD_TENANT) == sizeof(FIELD_METRIC), "known_of compares these at one length");
+_Static_assert(sizeof(FIELD_TENANT) == sizeof(FIELD_METRIC),
+               "known_of compares these at one length");
 
 static int add_known(struct event_fields *f, enum known_field known, struct text name,
                      struct text value, struct reject *why)
@@ -94,7 +95,8 @@ static int add_field(struct event_fields *f, uint32_t number, struct text name, 
     bool plain = text_is_plain(value);
 
     if (!plain && !str_is_utf8(value.data, value.length))
-        return reject_set(why, REASON_BAD_FIELD, "field %u: value is not UTF-8 without NUL", number);
+        return reject_set(why, REASON_BAD_FIELD, "field %u: value is not UTF-8 without NUL",
+                          number);
     if (known != KNOWN_FIELDS)
         return add_known(f, known, name, value, why);
     f->plain &= plain;

@@ -144,7 +144,8 @@ struct text json_object(struct arena *arena, const struct dimension *dimensions,
         return TEXT("{}");
     for (int i = 0; i < count; i++) {
         size_t value = dimensions[i].value.length;
-        room += dimensions[i].name.length + (plain ? value : value * ESCAPED_MAX) + strlen("\"\":\"\",");
+        room += dimensions[i].name.length + (plain ? value : value * ESCAPED_MAX) +
+                strlen("\"\":\"\",");
     }
     start = arena_reserve(arena, room);
     at = start;

@@ -92,7 +92,8 @@ void reject_fields_json(const struct entries *entries, uint32_t index, struct bu
 
     buf_add_char(out, '[');
     for (uint32_t i = 0; i < entry->fields && !cut; i += 2)
-        kept += add_field(out, strings[i], strings[i + 1], BODY_BYTES - (out->length - start), &cut);
+        kept +=
+            add_field(out, strings[i], strings[i + 1], BODY_BYTES - (out->length - start), &cut);
     if (cut)
         buf_printf(out, "{\"truncated_bytes\":%" PRIu32 "},", entry->bytes - kept);
     if (out->length > start + 1)

@@ -38,8 +38,8 @@ void tally_clear(struct tally *t)
     t->sorted = false;
 }
 
-/* The tenant's hash is keyed already; minute and metric are mixed in by one wide multiplication with
- * secret numbers, dimensions by a keyed hash where there are any. */
+/* The tenant's hash is keyed already; minute and metric are mixed in by one wide multiplication
+ * with secret numbers, dimensions by a keyed hash where there are any. */
 static uint32_t hash_key(const struct tally *t, const struct event *event, int64_t minute_ms)
 {
     uint64_t secret[2];

@@ -23,7 +23,7 @@ struct tally_row {
 };
 
 struct tally {
-    unsigned char key[16]; /* of the hash: strangers choose dimensions */
+    unsigned char key[16];  /* of the hash: strangers choose dimensions */
     struct tally_row *rows; /* in order of appearance; see tally_sort */
     uint32_t *slots;        /* hash table: index + 1, 0 for none */
     uint32_t count;
@@ -37,13 +37,13 @@ void tally_init(struct tally *t, const unsigned char key[16]);
 void tally_done(struct tally *t);
 void tally_clear(struct tally *t); /* empty; memory kept */
 
-/* Count one event (not a retraction: asserted), which must outlive the tally's rows as far as tenant
- * and dims_json go. All events must share one struct tenants. Returns 0, or -1 if the sum would pass
- * 38 digits: nothing was counted. */
+/* Count one event (not a retraction: asserted), which must outlive the tally's rows as far as
+ * tenant and dims_json go. All events must share one struct tenants. Returns 0, or -1 if the sum
+ * would pass 38 digits: nothing was counted. */
 int tally_add(struct tally *t, const struct event *event);
 
-/* Bring rows[0 … count - 1] into the order of tenant, metric, minute, dimensions (bytes), in which every
- * aggregator writes them. Nothing can be added afterwards until tally_clear. */
+/* Bring rows[0 … count - 1] into the order of tenant, metric, minute, dimensions (bytes), in which
+ * every aggregator writes them. Nothing can be added afterwards until tally_clear. */
 void tally_sort(struct tally *t);
 
 #endif

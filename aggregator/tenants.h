@@ -1,5 +1,5 @@
-/* The tenants of a batch, each once: its name, slice and CRC are worked out the first time it is met.
- * Refs never move until the table is trimmed or cleared, so that an event can hold one. */
+/* The tenants of a batch, each once: its name, slice and CRC are worked out the first time it is
+ * met. Refs never move until the table is trimmed or cleared, so that an event can hold one. */
 #ifndef METERLINE_TENANTS_H
 #define METERLINE_TENANTS_H
 
@@ -25,7 +25,7 @@ struct tenants {
     struct tenant_ref **list;  /* by number; refs live in blocks */
     struct tenant_ref **slots; /* hash table, NULL for none */
     uint32_t count;
-    uint32_t capacity;  /* of list: blocks allocated, whole */
+    uint32_t capacity; /* of list: blocks allocated, whole */
     uint32_t slots_mask;
 };
 

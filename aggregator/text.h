@@ -1,4 +1,5 @@
-/* Bytes that somebody else owns: a name or a value of an entry, a tenant, an id. Not NUL-terminated. */
+/* Bytes that somebody else owns: a name or a value of an entry, a tenant, an id. Not
+ * NUL-terminated. */
 #ifndef METERLINE_TEXT_H
 #define METERLINE_TEXT_H
 

@@ -19,7 +19,8 @@ static int add(struct catalog *c, const char *name, struct err *e)
 
 static void every_metric_is_found_by_its_name(void **state)
 {
-    /* A name finds its own index, however many there are; what is no name of a metric finds none. */
+    /* A name finds its own index, however many there are; what is no name of a metric finds none.
+     */
     (void)state;
     struct catalog *c = catalog_new();
     struct err e;
@@ -81,7 +82,8 @@ static void a_metric_is_copied_with_sorted_dimensions(void **state)
 
 static void bad_metrics_are_refused(void **state)
 {
-    /* A bad name, a name twice, a bad dimension, one twice and too many give an err and no metric. */
+    /* A bad name, a name twice, a bad dimension, one twice and too many give an err and no metric.
+     */
     (void)state;
     char good[] = "model";
     char bad[] = "Model";

@@ -137,7 +137,10 @@ static void a_stored_key_is_told_by_batch_slice_and_row(void **state)
 {
     /* Rows are counted through the slices in order, empty slices included. */
     (void)state;
-    struct dedupe_batch batch = {.batch_id = 77, .day = 20000, .epoch = 2, .committed_ms = 5,
+    struct dedupe_batch batch = {.batch_id = 77,
+                                 .day = 20000,
+                                 .epoch = 2,
+                                 .committed_ms = 5,
                                  .slice_counts = {[0] = 2, [5] = 1, [15] = 3}};
     static const uint32_t slices[] = {0, 0, 5, 15, 15, 15};
     static const uint32_t rows[] = {0, 1, 0, 0, 1, 2};
@@ -228,6 +231,8 @@ static void keys_leave_with_the_window(void **state)
     assert_int_equal(dedupe_window_ms(dedupe, 6001), 301);
     assert_int_equal(dedupe_window_ms(dedupe, 5600), 0);
     assert_int_equal(dedupe_window_ms(dedupe, 9000), WINDOW_MS);
+    dedupe_set_since(dedupe, 5600); /* nothing is known again by saying so */
+    assert_int_equal(dedupe_window_ms(dedupe, 6001), 301);
     assert_int_equal(dedupe_shrunk(dedupe), 0);
 }
 

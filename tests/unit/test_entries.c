@@ -62,10 +62,10 @@ static void assert_text(struct text actual, const char *expected)
     assert_memory_equal(actual.data, expected, actual.length);
 }
 
-static const char TWO_ENTRIES[] =
-    STREAM "*2\r\n"
-           "*2\r\n$3\r\n5-1\r\n*4\r\n$6\r\ntenant\r\n$4\r\nacme\r\n$1\r\nx\r\n$0\r\n\r\n"
-           "*2\r\n$41\r\n18446744073709551615-18446744073709551615\r\n*2\r\n$1\r\na\r\n$2\r\n\r\n\r\n";
+static const char TWO_ENTRIES[] = STREAM
+    "*2\r\n"
+    "*2\r\n$3\r\n5-1\r\n*4\r\n$6\r\ntenant\r\n$4\r\nacme\r\n$1\r\nx\r\n$0\r\n\r\n"
+    "*2\r\n$41\r\n18446744073709551615-18446744073709551615\r\n*2\r\n$1\r\na\r\n$2\r\n\r\n\r\n";
 
 static void assert_two_entries(void)
 {
@@ -194,9 +194,19 @@ static void odd_ids_are_refused(void **state)
 {
     /* An id is two 64-bit numbers with a hyphen between them, nothing around it. */
     (void)state;
-    static const char *const ids[] = {"",     "-",    "1",     "1-",   "-1",
-                                      "1-1 ", "a-1",  "1-a",   "1_1",  "+1-1",
-                                      "1--1", "1-1-1", "18446744073709551616-0"};
+    static const char *const ids[] = {"",
+                                      "-",
+                                      "1",
+                                      "1-",
+                                      "-1",
+                                      "1-1 ",
+                                      "a-1",
+                                      "1-a",
+                                      "1_1",
+                                      "+1-1",
+                                      "1--1",
+                                      "1-1-1",
+                                      "18446744073709551616-0"};
     struct err e;
 
     for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
@@ -241,7 +251,8 @@ static void a_reply_that_is_not_accepted_leaves_nothing(void **state)
 
 static void the_target_may_change_inside_the_callback(void **state)
 {
-    /* Entries that were accepted stay when the next target is set before hiredis frees the reply. */
+    /* Entries that were accepted stay when the next target is set before hiredis frees the reply.
+     */
     (void)state;
     redisReader *r = open_reader();
     struct entries other = {0};
@@ -344,15 +355,18 @@ static void large_strings_are_kept_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_reply_decodes_the_same_however_it_is_split, setup, teardown),
-        cmocka_unit_test_setup_teardown(replies_append_and_texts_stay_where_they_are, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reply_decodes_the_same_however_it_is_split, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(replies_append_and_texts_stay_where_they_are, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(nil_and_no_entries_append_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_deleted_entry_is_an_id_without_fields, setup, teardown),
         cmocka_unit_test_setup_teardown(an_error_keeps_its_text, setup, teardown),
         cmocka_unit_test_setup_teardown(odd_shapes_are_refused_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(odd_ids_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reply_that_breaks_off_leaves_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reply_that_is_not_accepted_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reply_that_is_not_accepted_leaves_nothing, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(the_target_may_change_inside_the_callback, setup, teardown),
         cmocka_unit_test_setup_teardown(a_target_cleared_meanwhile_takes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_new_target_is_for_the_next_reply, setup, teardown),

@@ -88,7 +88,8 @@ static size_t accounted_bytes(size_t *missing)
     if (root == NULL)
         fail_msg("not JSON: %s at %d", error.text, error.position);
     *missing = 0;
-    json_array_foreach(root, i, field) {
+    json_array_foreach(root, i, field)
+    {
         if (json_is_object(field)) {
             assert_int_equal(i, json_array_size(root) - 1);
             *missing = (size_t)json_integer_value(json_object_get(field, "truncated_bytes"));

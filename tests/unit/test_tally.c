@@ -116,9 +116,8 @@ static void the_last_is_by_time_then_by_entry(void **state)
         const char *quantity;
         const char *last;
     } steps[] = {
-        {10, 5, 5, "1", "1"}, {9, 6, 6, "2", "1"},  {10, 5, 4, "3", "1"},
-        {10, 4, 9, "4", "1"}, {10, 5, 6, "5", "5"}, {10, 6, 0, "6", "6"},
-        {11, 0, 0, "7", "7"}, {10, 9, 9, "8", "7"},
+        {10, 5, 5, "1", "1"}, {9, 6, 6, "2", "1"},  {10, 5, 4, "3", "1"}, {10, 4, 9, "4", "1"},
+        {10, 5, 6, "5", "5"}, {10, 6, 0, "6", "6"}, {11, 0, 0, "7", "7"}, {10, 9, 9, "8", "7"},
     };
 
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -198,9 +197,12 @@ static void many_rows_are_told_apart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_row_sums_up_its_events),      TEST(each_part_of_the_key_makes_a_row),
-        TEST(the_last_is_by_time_then_by_entry), TEST(an_overflow_counts_nothing),
-        TEST(rows_are_sorted_by_key),        TEST(many_rows_are_told_apart),
+        TEST(a_row_sums_up_its_events),
+        TEST(each_part_of_the_key_makes_a_row),
+        TEST(the_last_is_by_time_then_by_entry),
+        TEST(an_overflow_counts_nothing),
+        TEST(rows_are_sorted_by_key),
+        TEST(many_rows_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
