@@ -1,0 +1,130 @@
+/* Settings and flags of the emitter. */
+#include "emitter/config.h"
+
+#include "common/contract.h"
+#include "common/str.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { GIVE_UP_S = 60, GIVE_UP_MAX_S = 86400 };
+
+static const struct conf_setting SETTINGS[] = {
+    CONF_REDIS_URL(struct emitter_config, base),
+    CONF_SHARDS(struct emitter_config, base),
+    CONF_LOG(struct emitter_config, base),
+    {.name = NULL},
+};
+
+enum flag {
+    FLAG_HELP = 'h',
+    FLAG_VERSION = 256,
+    FLAG_PRINT,
+    FLAG_CATALOG,
+    FLAG_REFUSED,
+    FLAG_GIVE_UP,
+    FLAG_DRY_RUN
+};
+
+static const struct option FLAGS[] = {
+    {"help", no_argument, NULL, FLAG_HELP},
+    {"version", no_argument, NULL, FLAG_VERSION},
+    {"print-config", no_argument, NULL, FLAG_PRINT},
+    {"catalog", required_argument, NULL, FLAG_CATALOG},
+    {"refused", required_argument, NULL, FLAG_REFUSED},
+    {"give-up-after", required_argument, NULL, FLAG_GIVE_UP},
+    {"dry-run", no_argument, NULL, FLAG_DRY_RUN},
+    {NULL, 0, NULL, 0},
+};
+
+static const char HELP[] =
+    "\nReads FILE..., or standard input where none is given (- is standard input too). One event a "
+    "line:\n"
+    "  {\"tenant\": \"acme\", \"metric\": \"api_calls\", \"quantity\": \"1.5\", \"model\": "
+    "\"large\"}\n"
+    "An event without an id gets a UUIDv7, one without ts the time at which it is read.\n"
+    "\nFlags:\n"
+    "  --catalog FILE     refuse metrics that are not in this catalog\n"
+    "  --refused FILE     write every refused line's place and reason here\n"
+    "  --give-up-after S  stop when Redis has not answered for so many seconds; default 60\n"
+    "  --dry-run          only check the lines; no Redis is needed\n"
+    "  --help             this text\n"
+    "  --version          the program's version\n"
+    "  --print-config     the settings in force, secrets as ***\n"
+    "\nExit codes: 0 all sent, 1 something was refused or is not known to be sent, 2 wrong "
+    "usage.\n";
+
+static int take_give_up(struct emitter_config *config, const char *text)
+{
+    int64_t seconds;
+
+    if (str_to_i64(text, strlen(text), &seconds) || seconds < 0 || seconds > GIVE_UP_MAX_S) {
+        fprintf(stderr, "%s: --give-up-after: must be 0 to %d seconds\n", EMITTER_PROGRAM,
+                GIVE_UP_MAX_S);
+        return EMITTER_USAGE;
+    }
+    config->give_up_ms = seconds * 1000;
+    return -1;
+}
+
+static int print_help(void)
+{
+    conf_print_help(SETTINGS, EMITTER_PROGRAM, "sends usage events, a line of JSON each, to Redis");
+    fputs(HELP, stdout);
+    return EMITTER_DONE;
+}
+
+/* Returns -1 to go on. */
+static int take_flag(struct emitter_config *config, int flag, bool *print)
+{
+    switch (flag) {
+    case FLAG_HELP:
+        return print_help();
+    case FLAG_VERSION:
+        printf("%s %s\n", EMITTER_PROGRAM, METERLINE_VERSION);
+        return EMITTER_DONE;
+    case FLAG_PRINT:
+        *print = true;
+        return -1;
+    case FLAG_CATALOG:
+        config->catalog = optarg;
+        return -1;
+    case FLAG_REFUSED:
+        config->refused = optarg;
+        return -1;
+    case FLAG_GIVE_UP:
+        return take_give_up(config, optarg);
+    case FLAG_DRY_RUN:
+        config->dry_run = true;
+        return -1;
+    default: /* getopt has told what is wrong */
+        return EMITTER_USAGE;
+    }
+}
+
+int emitter_configure(int argc, char **argv, struct emitter_config *config)
+{
+    int code = -1;
+    int flag;
+    bool print = false;
+
+    config->give_up_ms = GIVE_UP_S * 1000;
+    while (code < 0 && (flag = getopt_long(argc, argv, "h", FLAGS, NULL)) != -1)
+        code = take_flag(config, flag, &print);
+    if (code >= 0)
+        return code;
+    config->files = argv + optind;
+    config->files_count = argc - optind;
+    if (conf_load(SETTINGS, config))
+        return EMITTER_USAGE;
+    if (!print)
+        return -1;
+    conf_print(SETTINGS, config);
+    return EMITTER_DONE;
+}
+
+void emitter_config_done(struct emitter_config *config)
+{
+    conf_done(SETTINGS, config);
+}

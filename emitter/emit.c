@@ -1,0 +1,213 @@
+/* The emitter's heart: lines in, events out, and what became of them. */
+#include "emitter/emit.h"
+
+#include "common/clock.h"
+#include "emitter/line_reader.h"
+#include "emitter/metric_names.h"
+#include "emitter/progress.h"
+#include "emitter/refusals.h"
+#include "emitter/sender.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct emit {
+    const struct emitter_config *config;
+    struct metric_names *metrics; /* NULL: any */
+    struct sender *sender;        /* NULL: dry run */
+    struct refusals refusals;
+    struct progress progress;
+    struct event_line event;
+    uint64_t accepted; /* lines that are events */
+    uint64_t unknown;  /* not acknowledged when we gave up */
+    struct sender_origin first_unknown;
+    struct sender_origin last_unknown;
+};
+
+static volatile sig_atomic_t stopping;
+
+void emit_stop(void)
+{
+    stopping = 1;
+}
+
+static void on_refused(void *owner, struct sender_origin origin, const char *text)
+{
+    struct emit *m = owner;
+    struct err e;
+
+    err_set(&e, ERR_REFUSED, "refused by Redis: %s", text);
+    refusals_add(&m->refusals, origin.file, origin.line, e.text);
+}
+
+/* They come in the order in which they were read. */
+static void on_unknown(void *owner, struct sender_origin origin)
+{
+    struct emit *m = owner;
+
+    if (m->unknown++ == 0)
+        m->first_unknown = origin;
+    m->last_unknown = origin;
+}
+
+static int take_line(struct emit *m, struct slice line, struct sender_origin origin, struct err *e)
+{
+    int64_t now_ms = clock_unix_ms();
+
+    if (line.length == 0)
+        return 0;
+    if (event_line_parse(&m->event, line.data, line.length, now_ms, m->metrics)) {
+        refusals_add(&m->refusals, origin.file, origin.line, m->event.why);
+        return 0;
+    }
+    m->accepted++;
+    return m->sender ? sender_add(m->sender, &m->event, origin, now_ms, e) : 0;
+}
+
+static void show_progress(struct emit *m)
+{
+    uint64_t sent = m->sender ? sender_acknowledged(m->sender) : m->accepted;
+
+    progress_show(&m->progress, sent, m->refusals.count);
+}
+
+/* Returns 1 to go on, 0 at the end, -1 with e. */
+static int take_next(struct emit *m, struct line_reader *reader, const char *name, struct err *e)
+{
+    struct slice line;
+    enum line_state state = line_reader_next(reader, &line, e);
+    struct sender_origin origin = {name, line_reader_number(reader)};
+
+    switch (state) {
+    case LINE_READ:
+        return take_line(m, line, origin, e) ? -1 : 1;
+    case LINE_TOO_LONG:
+        refusals_add(&m->refusals, name, origin.line, "longer than 1 MiB");
+        return 1;
+    case LINE_WAIT:
+        return m->sender && sender_flush(m->sender, e) ? -1 : 1;
+    case LINE_END:
+        return 0;
+    case LINE_FAILED:
+        break;
+    }
+    return e->kind == ERR_CANCELED && stopping ? 0 : err_wrap(e, "%s", name);
+}
+
+static int take_input(struct emit *m, int fd, const char *name, struct err *e)
+{
+    struct line_reader *reader = line_reader_new(fd);
+    int more = 1;
+
+    while (more > 0 && !stopping) {
+        more = take_next(m, reader, name, e);
+        show_progress(m);
+    }
+    line_reader_free(reader);
+    return more < 0 ? -1 : 0;
+}
+
+static int take_file(struct emit *m, const char *name, struct err *e)
+{
+    if (strcmp(name, "-") == 0)
+        return take_input(m, STDIN_FILENO, "stdin", e);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, ERR_IO, "open %s: %s", name, strerror(errno));
+    int result = take_input(m, fd, name, e);
+    close(fd);
+    return result;
+}
+
+static int take_all(struct emit *m, struct err *e)
+{
+    int result = m->config->files_count ? 0 : take_file(m, "-", e);
+
+    for (int i = 0; result == 0 && i < m->config->files_count && !stopping; i++)
+        result = take_file(m, m->config->files[i], e);
+    return result;
+}
+
+/* What was read before a file that cannot be read is sent all the same. */
+static int finish(struct emit *m, int result, struct err *e)
+{
+    struct err later;
+
+    if (!m->sender || m->unknown > 0 || sender_flush(m->sender, &later) == 0)
+        return result;
+    *e = later;
+    return -1;
+}
+
+static void tell(struct emit *m)
+{
+    uint64_t sent = m->sender ? sender_acknowledged(m->sender) : 0;
+
+    if (m->unknown > 0)
+        fprintf(stderr,
+                "not known to be sent: %" PRIu64 " events, the first %s:%" PRIu64
+                ", the last %s:%" PRIu64 "; nothing behind it was sent\n",
+                m->unknown, m->first_unknown.file, m->first_unknown.line, m->last_unknown.file,
+                m->last_unknown.line);
+    if (stopping)
+        fputs("stopped by a signal before the end of the input\n", stderr);
+    if (m->sender)
+        fprintf(stderr, "%" PRIu64 " sent, %" PRIu64 " refused\n", sent, m->refusals.count);
+    else
+        fprintf(stderr, "%" PRIu64 " valid, %" PRIu64 " refused, nothing was sent (dry run)\n",
+                m->accepted, m->refusals.count);
+}
+
+static int run(struct emit *m, struct err *e)
+{
+    struct err list;
+    int result = finish(m, take_all(m, e), e);
+    int listed = refusals_close(&m->refusals, &list);
+
+    if (result)
+        fprintf(stderr, "%s: %s\n", EMITTER_PROGRAM, e->text);
+    if (listed)
+        fprintf(stderr, "%s: %s\n", EMITTER_PROGRAM, list.text);
+    tell(m);
+    bool all_well = !result && !listed && m->refusals.count == 0 && !stopping;
+    return all_well ? EMITTER_DONE : EMITTER_FAILED;
+}
+
+static int prepare(struct emit *m, struct err *e)
+{
+    const struct emitter_config *config = m->config;
+    const struct sender_settings settings = {.redis_url = config->base.redis_url,
+                                             .shards = config->base.stream_shards,
+                                             .give_up_ms = config->give_up_ms,
+                                             .on_refused = on_refused,
+                                             .on_unknown = on_unknown,
+                                             .owner = m};
+    if (config->catalog && !(m->metrics = metric_names_load(config->catalog, e)))
+        return -1;
+    if (refusals_open(&m->refusals, config->refused, &m->progress, e))
+        return -1;
+    m->sender = config->dry_run ? NULL : sender_new(&settings);
+    return 0;
+}
+
+int emit_run(const struct emitter_config *config)
+{
+    struct emit m = {.config = config};
+    struct err e;
+    int code = EMITTER_USAGE;
+
+    progress_init(&m.progress);
+    if (prepare(&m, &e))
+        fprintf(stderr, "%s: %s\n", EMITTER_PROGRAM, e.text);
+    else
+        code = run(&m, &e);
+    if (m.sender)
+        sender_free(m.sender);
+    metric_names_free(m.metrics);
+    event_line_done(&m.event);
+    return code;
+}
