@@ -3,120 +3,117 @@
 # make test       unit tests and end-to-end tests, under ASan and UBSan
 # make help       all targets
 PREFIX  ?= /usr/local
-CC      ?= gcc
 PYTHON  ?= /usr/bin/python3
-JOBS    ?= 4
+JOBS    ?= $(shell nproc)
+CFLAGS  ?= -O2 -g
+WERROR  ?= -Werror
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 
-# SAN=1 builds the same programs with sanitizers, in a folder of their own.
+# SAN=1 builds the same with sanitizers, FLAVOUR=name with other flags: each in a folder of its own.
 B       := build$(if $(SAN),/san)$(if $(FLAVOUR),/$(FLAVOUR))
 COMMA   := ,
-SAN_FLAGS := $(if $(SAN),-fsanitize=address$(COMMA)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
-LIBS    := hiredis libcurl libpq jansson libuv libmicrohttpd libsodium
 WARN    := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-           -Wvla -Wformat=2 -Werror
-CFLAGS  ?= -O2 -g
-HARDEN  := $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fPIE
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(CFLAGS) $(HARDEN) $(WARN) $(SAN_FLAGS) -I. -I$(B)/gen \
-           $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(LIBS))) -MMD -MP
-LINK     = $(CC) $(CFLAGS) $(SAN_FLAGS) -pie $(if $(SAN),,-Wl$(COMMA)-z$(COMMA)relro$(COMMA)-z$(COMMA)now)
-LDLIBS   = $(shell pkg-config --libs $(LIBS)) -lm
+           -Wvla -Wformat=2 $(WERROR)
+SANITIZE := -fsanitize=address$(COMMA)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FORTIFY := $(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDEN  := -fstack-protector-strong -fPIE $(if $(SAN),$(SANITIZE),$(FORTIFY))
+LIBS    := hiredis libcurl libpq jansson libuv libmicrohttpd libsodium
+# Asked once, and only when something is compiled: `make deps` must work without pkg-config.
+once     = $(eval $(1) := $(2))$($(1))
+TLS      = $(call once,TLS,$(shell pkg-config --exists hiredis_ssl openssl && echo hiredis_ssl openssl))
+PKG_CFLAGS = $(call once,PKG_CFLAGS,$(shell pkg-config --cflags $(LIBS) $(TLS)))
+PKG_LIBS = $(call once,PKG_LIBS,$(shell pkg-config --libs $(LIBS) $(TLS)))
+COMPILE  = $(CC) -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/gen $(PKG_CFLAGS:-I%=-isystem %) \
+           $(if $(TLS),-DHAVE_HIREDIS_SSL) $(WARN) $(HARDEN) $(CFLAGS) $(CPPFLAGS)
+LINK     = $(CC) $(CFLAGS) $(if $(SAN),$(SANITIZE),-Wl$(COMMA)-z$(COMMA)relro$(COMMA)-z$(COMMA)now) -pie $(LDFLAGS)
+link     = @mkdir -p $(@D) && echo "  $@" && $(LINK) $^ $(PKG_LIBS) -lm -o $@
 
 # folder:program
 STAGES  := emitter:meterline-emitter aggregator:meterline-aggregator sink:meterline-sink \
            webhookd:meterline-webhookd ctl:meterctl
 folder   = $(firstword $(subst :, ,$(1)))
-program  = $(lastword $(subst :, ,$(1)))
+program  = $(B)/bin/$(lastword $(subst :, ,$(1)))
 objects  = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c))
-PROGRAMS := $(foreach s,$(STAGES),$(if $(wildcard $(call folder,$(s))/main.c),$(B)/bin/$(call program,$(s))))
-FOLDERS := common $(foreach s,$(STAGES),$(call folder,$(s)))
+FOLDERS := $(foreach s,$(STAGES),$(call folder,$(s))) common
+PROGRAMS := $(foreach s,$(STAGES),$(if $(wildcard $(call folder,$(s))/main.c),$(call program,$(s))))
+ARCHIVES := $(foreach f,$(FOLDERS),$(if $(wildcard $(f)/*.c),$(B)/lib$(f).a))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-GENERATED := $(foreach f,$(FOLDERS),$(if $(wildcard $(f)/sql/*.sql),$(B)/gen/$(f)/sql.h)) \
-           $(B)/gen/ctl/migrations.h
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+WITH_SQL := $(patsubst %/sql,%,$(wildcard $(addsuffix /sql,$(FOLDERS))))
+GENERATED := $(WITH_SQL:%=$(B)/gen/%/sql.h) $(B)/gen/ctl/migrations.h
 
-.PHONY: all help deps run test unit e2e check bench fuzz fmt lint install clean valgrind
+.PHONY: all help deps run test units check bench valgrind fuzz fuzzers fmt lint install clean FORCE
+.DELETE_ON_ERROR .SECONDARY:
 all: $(PROGRAMS)
-
+units: $(UNITS)
+fuzzers: $(FUZZERS)
 help:
 	@sed -n 's/^# make/make/p' Makefile
-
 # make deps       install the Debian packages that are missing
 deps:
 	@deploy/install_packages
 
+# With other flags or another compiler everything is compiled again.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) $(LINK)' | cmp -s - $@ || echo '$(COMPILE) $(LINK)' >$@
+# A folder is newer than what is made of it when a file in it was added, renamed or deleted.
+$(foreach f,$(WITH_SQL),$(eval $(B)/gen/$(f)/sql.h: $(f)/sql $(wildcard $(f)/sql/*.sql)))
 $(B)/gen/%/sql.h: common/embed_sql
 	@mkdir -p $(@D)
 	@common/embed_sql $(sort $(wildcard $*/sql/*.sql)) >$@
-$(B)/gen/ctl/migrations.h: $(wildcard deploy/migrations/*.sql) ctl/embed_migrations
+$(B)/gen/ctl/migrations.h: ctl/embed_migrations deploy/migrations $(wildcard deploy/migrations/*.sql)
 	@mkdir -p $(@D)
 	@ctl/embed_migrations $(sort $(wildcard deploy/migrations/*.sql)) >$@
-$(foreach f,$(FOLDERS),$(eval $(B)/gen/$(f)/sql.h: $(wildcard $(f)/sql/*.sql)))
-
-$(B)/obj/%.o: %.c | $(GENERATED)
+$(B)/obj/%.o: %.c $(B)/flags | $(GENERATED)
 	@mkdir -p $(@D)
-	@$(CC) $(ALL_CFLAGS) -c $< -o $@
-
-$(B)/libcommon.a: $(call objects,common)
+	@$(COMPILE) -MMD -MP -c $< -o $@
+# A folder's archive holds all but main.o, so that unit tests can link it.
+$(foreach f,$(FOLDERS),$(eval $(B)/lib$(f).a: $(f) $(filter-out %/main.o,$(call objects,$(f)))))
+$(B)/lib%.a:
 	@rm -f $@
-	@ar rcs $@ $^
+	@ar rcs $@ $(filter %.o,$^)
+$(foreach s,$(STAGES),$(eval $(call program,$(s)): \
+    $(B)/obj/$(call folder,$(s))/main.o $(B)/lib$(call folder,$(s)).a $(B)/libcommon.a))
+$(B)/bin/%: ; $(link)
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(ARCHIVES) ; $(link) -lcmocka
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(ARCHIVES) ; $(link) -fsanitize=fuzzer
+$(B)/bench/%: $(B)/obj/tests/bench/%.o ; $(link)
 
-define stage_rule
-$(B)/bin/$(call program,$(1)): $(call objects,$(call folder,$(1))) $(B)/libcommon.a
-	@mkdir -p $$(@D)
-	@$$(LINK) $$^ $$(LDLIBS) -o $$@
-# A stage without its main, for unit tests.
-$(B)/lib$(call folder,$(1)).a: $(filter-out %/main.o,$(call objects,$(call folder,$(1))))
-	@rm -f $$@
-	@ar rcs $$@ $$^
-endef
-$(foreach s,$(STAGES),$(eval $(call stage_rule,$(s))))
-
-# One binary a test file; the linker takes what it needs of each archive.
-STAGE_LIBS := $(foreach s,$(STAGES),$(if $(wildcard $(call folder,$(s))/*.c),$(B)/lib$(call folder,$(s)).a))
-$(B)/unit/%: tests/unit/%.c $(STAGE_LIBS) $(B)/libcommon.a
-	@mkdir -p $(@D)
-	@$(CC) $(ALL_CFLAGS) $< $(STAGE_LIBS) $(B)/libcommon.a $(LDLIBS) -lcmocka -pie -o $@
-
-units: $(UNITS)
-
-$(B)/fuzz/%: tests/fuzz/%.c $(STAGE_LIBS) $(B)/libcommon.a
-	@mkdir -p $(@D)
-	@$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(STAGE_LIBS) $(B)/libcommon.a $(LDLIBS) -pie -o $@
-
-# make run        the whole line on private servers, with 100,000 events
+build    = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 run: deps
-	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@$(build) SAN= FLAVOUR= all
 	@$(PYTHON) tests/demo/run.py
-
-# make test       unit tests and end-to-end tests, under ASan and UBSan
 test: deps
-	@$(MAKE) --no-print-directory -s -j$(JOBS) SAN=1 all units
-	@tests/run_all $(B)/san
-
-# make bench      speed of the aggregator as a ratio to a bare XREAD loop
-bench: deps
-	@$(MAKE) --no-print-directory -s -j$(JOBS) all
-	@$(PYTHON) tests/bench/run.py
-
-# make fuzz       each fuzz target with clang, for FUZZ_S seconds (60)
-fuzz: deps
-	@tests/fuzz/run $(or $(FUZZ_S),60)
-
-# make check      format, lint, test
+	@$(build) SAN=1 FLAVOUR= all units
+	@tests/run_all build/san
+# make check      lint and test
 check: lint test
-
-# make fmt        format the C sources
-fmt:
-	clang-format -i $(wildcard $(addsuffix /*.[ch],$(FOLDERS)) tests/unit/*.c)
-# make lint       formatting, clang-tidy, cppcheck, gcc and clang without a warning
+# make bench      how fast the aggregator is beside a bare XREAD loop; EVENTS= TENANTS=
+bench: deps
+	@$(build) SAN= FLAVOUR= all build/bench/floor
+	@$(PYTHON) tests/bench/run.py
+# make valgrind   unit tests and a short run of each program under valgrind
+valgrind: deps
+	@$(build) SAN= FLAVOUR= all units
+	@tests/run_valgrind build
+# make fuzz       libFuzzer, FUZZ_S=60 seconds for each target
+fuzz:
+	@$(build) SAN=1 FLAVOUR=fuzz CC=clang CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' fuzzers
+	@tests/fuzz/run build/san/fuzz/fuzz $(FUZZ_S)
+# make lint       format, clang-tidy, cppcheck; gcc and clang without a warning
 lint:
 	@tests/lint
-
+# make fmt        format the C sources
+fmt:
+	clang-format -i $(wildcard $(addsuffix /*.[ch],$(FOLDERS) tests/unit tests/fuzz tests/bench))
 # make install    programs into $(PREFIX)/bin
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-
+# make clean      delete build/
 clean:
 	rm -rf build
-
--include $(shell find $(B)/obj $(B)/unit -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
