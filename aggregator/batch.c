@@ -1,5 +1,6 @@
 #include "aggregator/batch.h"
 
+#include "common/clock.h"
 #include "common/contract.h"
 
 #include <stdio.h>
@@ -157,10 +158,16 @@ static void clear_batch(struct batch *b)
 }
 
 void batch_begin(struct batch *b, const struct catalog *catalog, struct dedupe *dedupe,
-                 const struct entries *entries, uint32_t from, uint32_t to,
-                 int64_t window_start_ms, const char *refuse)
+                 const struct entries *entries, uint32_t from, uint32_t to, int64_t now_ms,
+                 const char *refuse)
 {
+    int64_t window_start_ms;
+
     clear_batch(b);
+    /* Making room may shrink the window, so it is asked for afterwards. An event may be used up to
+     * 5 minutes after it was counted, and clocks differ a little. */
+    dedupe_begin(dedupe, to - from);
+    window_start_ms = now_ms - dedupe_window_ms(dedupe, now_ms) + EVENT_FUTURE_MAX_MS + MINUTE_MS;
     b->catalog = b->parser.catalog = catalog;
     b->dedupe = dedupe;
     b->entries = entries;
@@ -175,7 +182,6 @@ void batch_begin(struct batch *b, const struct catalog *catalog, struct dedupe *
         for (uint32_t i = from; i < to; i++)
             parse_entry(b, i, window_start_ms);
     }
-    dedupe_begin(dedupe, b->items_count);
     for (uint32_t i = 0; i < b->items_count; i++) {
         if (i + PREFETCH_AHEAD < b->items_count)
             dedupe_prefetch(dedupe, &b->items[i + PREFETCH_AHEAD].hash);

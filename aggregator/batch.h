@@ -92,12 +92,12 @@ void batch_init(struct batch *b, const char *stream, int shard, int shards,
                 const unsigned char key[16]);
 void batch_done(struct batch *b);
 
-/* Parse entries[from … to - 1] and look for repeated keys. Events used before window_start_ms are old:
- * the ledger must be asked for them too. refuse: NULL, or why the one entry (to = from + 1) is rejected
+/* Parse entries[from … to - 1] and look for repeated keys. Events that may have been counted before the
+ * dedupe window are old: the ledger must be asked for them too. now_ms: Unix. refuse: NULL, or why the one entry (to = from + 1) is rejected
  * as `refused` unseen. */
 void batch_begin(struct batch *b, const struct catalog *catalog, struct dedupe *dedupe,
                  const struct entries *entries, uint32_t from, uint32_t to,
-                 int64_t window_start_ms, const char *refuse);
+                 int64_t now_ms, const char *refuse);
 /* The ledger's answer for an item: it may be the same key or not, which is compared here. */
 void batch_confirm(struct batch *b, uint32_t item, const struct stored_row *row);
 /* Decide every fate and fill columns and minute rows (sorted). */

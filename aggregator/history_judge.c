@@ -19,7 +19,7 @@ struct judgement history_judge(const struct history *h, struct entry_id last, ui
 
     if (h->group_exists && entry_id_compare(h->group, last) > 0)
         return judge_behind(h, accounted);
-    if (at_start && !counted_before)
+    if (at_start && !counted_before && !h->group_exists)
         return (struct judgement){.verdict = HISTORY_NEW, .base = base};
     if (h->last_exists || (h->group_exists && entry_id_compare(h->group, last) == 0))
         return (struct judgement){.verdict = HISTORY_INTACT};

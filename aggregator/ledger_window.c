@@ -15,28 +15,42 @@ struct load {
     struct ledger *ledger;
     struct dedupe *dedupe;
     struct dedupe_batch batch; /* being loaded; batch_id -1: none */
+    bool skipped;              /* it is more than the table can hold */
     uint32_t rows;             /* of it, loaded so far */
     uint64_t keys;
-    int64_t window_ms;
+    int64_t since_ms; /* all batches from then on are in the table */
     int64_t started_ms;
 };
 
 static void close_batch(struct load *load)
 {
-    if (load->batch.batch_id >= 0)
+    if (load->batch.batch_id >= 0 && !load->skipped)
         dedupe_commit(load->dedupe, &load->batch);
     load->batch.batch_id = -1;
 }
 
+/* A batch that was written with more memory than there is now: what came before it is not known then. */
+static void skip_batch(struct load *load)
+{
+    load->skipped = true;
+    load->since_ms = load->batch.committed_ms + 1;
+}
+
 static void open_batch(struct load *load, const PGresult *r)
 {
+    int64_t events = pg_get_i64(r, 0, 0);
+
     close_batch(load);
     load->batch = (struct dedupe_batch){.batch_id = pg_get_i64(r, 0, 3),
                                         .day = (int32_t)pg_get_i64(r, 0, 1),
                                         .epoch = (int32_t)pg_get_i64(r, 0, 2),
                                         .committed_ms = pg_get_time_ms(r, 0, 5)};
     load->rows = 0;
-    dedupe_begin(load->dedupe, (uint32_t)pg_get_i64(r, 0, 0));
+    load->skipped = false;
+    if (events > dedupe_batch_max(load->dedupe))
+        skip_batch(load);
+    else
+        dedupe_begin(load->dedupe, (uint32_t)events);
 }
 
 /* A column of a slice; one that is NULL as a whole holds NULLs only. */
@@ -123,7 +137,8 @@ static void on_slice(void *owner, const PGresult *row)
 
     if (load->batch.batch_id != pg_get_i64(row, 0, 3))
         open_batch(load, row);
-    load_slice(load, row);
+    if (!load->skipped)
+        load_slice(load, row);
 }
 
 static void on_loaded(void *owner, const struct err *error, PGresult **results, int n)
@@ -135,7 +150,7 @@ static void on_loaded(void *owner, const struct err *error, PGresult **results, 
     (void)n;
     close_batch(load);
     if (error == NULL) {
-        dedupe_set_since(load->dedupe, clock_unix_ms() - load->window_ms);
+        dedupe_set_since(load->dedupe, load->since_ms);
         log_info("window_rebuilt", LOG_STR("stream", l->stream), LOG_U64("keys", load->keys),
                  LOG_I64("elapsed_ms", clock_monotonic_ms() - load->started_ms));
     }
@@ -154,7 +169,7 @@ void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int64_t window_
     *load = (struct load){.ledger = l,
                           .dedupe = dedupe,
                           .batch.batch_id = -1,
-                          .window_ms = window_ms,
+                          .since_ms = clock_unix_ms() - window_ms,
                           .started_ms = clock_monotonic_ms()};
     snprintf(window, sizeof window, "%lld", (long long)window_ms);
     pg_statement_init(&s, SQL_READ_WINDOW);

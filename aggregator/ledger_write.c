@@ -111,7 +111,7 @@ static void add_sums(struct write *w)
         return;
     pg_add_text(next_statement(w, SQL_HOLD_PERIODS), w->numbers[2]);
     minute_columns_bind(&w->batch->minutes, next_statement(w, SQL_ADD_MINUTES));
-    for (int kind = 0; kind < TOTAL_KINDS; kind++)
+    for (enum total_kind kind = TOTAL_ADD; kind < TOTAL_KINDS; kind++)
         if (totals_count(&l->totals, kind) > 0)
             totals_bind(&l->totals, kind, next_statement(w, SQL[kind]));
 }

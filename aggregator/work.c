@@ -199,13 +199,11 @@ static void run_batch(struct aggregator *a)
     uint32_t left = w->entries->count - w->from;
     uint32_t room = dedupe_batch_max(a->dedupe);
     uint32_t size = left < w->size_max ? left : w->size_max;
-    int64_t window_start_ms =
-        clock_unix_ms() - dedupe_window_ms(a->dedupe, clock_unix_ms());
 
     w->to = w->from + (size < room ? size : room);
     w->batch_open = true;
     batch_begin(&a->batch, a->ledger.catalog, a->dedupe, w->entries, w->from, w->to,
-                window_start_ms, w->refusal[0] != '\0' ? w->refusal : NULL);
+                clock_unix_ms(), w->refusal[0] != '\0' ? w->refusal : NULL);
     if (ledger_must_confirm(&a->batch))
         ledger_confirm(&a->ledger, &a->batch, take_confirmed, a);
     else
