@@ -225,6 +225,7 @@ static void run_count(struct healer *h)
 
 static void begin_round(struct healer *h)
 {
+    uv_timer_stop(&h->timer);
     if (!may_go_on(h)) {
         rest(h, RETRY_MS);
         return;

@@ -8,54 +8,17 @@
  * sends the event again (for three days); if it was kept after all, the second delivery changes
  * nothing. One of several events is refused by PostgreSQL: they are tried again one by one, and the
  * culprit gets 500. Answers tell no detail: who can see one may be the forger. */
-#include "webhookd/receiver.h"
+#include "webhookd/receiver_internal.h"
 
 #include "common/clock.h"
-#include "common/contract.h"
-#include "common/http_server.h"
-#include "common/log.h"
 #include "common/metrics.h"
 #include "common/schema.h"
-#include "webhookd/script.h"
 #include "webhookd/signature.h"
-#include "webhookd/sql.h"
-#include "webhookd/stripe_event.h"
-#include "webhookd/webhookd.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    BODY_MAX_BYTES = 256 * 1024,
-    STORE_MAX = 8, /* events a transaction */
-    STORE_DEADLINE_MS = 5000,
-    SCHEMA_RETRY_MS = 1000,
-};
-
-/* An event between its request and its answer. */
-struct delivery {
-    struct http_exchange *exchange;
-    struct stripe_event event;
-    struct delivery *next;
-};
-
-struct receiver {
-    struct webhookd *d;
-    struct http_server *server;
-    struct pg *pg;
-    uv_timer_t schema_timer;
-    struct delivery *first; /* those that wait, oldest first */
-    struct delivery *last;
-    struct delivery *storing[STORE_MAX];
-    int storing_n;
-    bool one_by_one; /* until the waiting ones are stored: one of them was refused */
-    bool checking_schema;
-    bool closing;
-    int open_parts;
-    struct log_repeat refused;
-    struct log_repeat failed;
-};
+enum { BODY_MAX_BYTES = 256 * 1024, SCHEMA_RETRY_MS = 1000 };
 
 static const char RECEIVED[] = "{\"received\":true}";
 
@@ -69,139 +32,12 @@ static void count(const char *outcome)
     free(labels);
 }
 
-static void answer(struct http_exchange *x, int status, const char *outcome)
+void receiver_answer(struct http_exchange *x, int status, const char *outcome)
 {
     static const char *const NOTHING = "{}";
     const char *body = status == 200 ? RECEIVED : NOTHING;
     count(outcome);
     http_reply(x, status, "application/json", body, strlen(body));
-}
-
-static void store_next(struct receiver *r);
-
-static void delivery_end(struct delivery *w, int status, const char *outcome)
-{
-    answer(w->exchange, status, outcome);
-    stripe_event_done(&w->event);
-    free(w);
-}
-
-static void queue_add(struct receiver *r, struct delivery *w)
-{
-    if (r->last)
-        r->last->next = w;
-    else
-        r->first = w;
-    r->last = w;
-}
-
-static struct delivery *queue_take(struct receiver *r)
-{
-    struct delivery *w = r->first;
-    r->first = w->next;
-    if (!r->first)
-        r->last = NULL;
-    w->next = NULL;
-    return w;
-}
-
-static void fail_waiting(struct receiver *r)
-{
-    while (r->first)
-        delivery_end(queue_take(r), 503, "unavailable");
-}
-
-static void log_store_failed(struct receiver *r, const struct err *error)
-{
-    uint64_t held;
-    if (error->kind != ERR_CANCELED && log_repeat_failed(&r->failed, clock_monotonic_ms(), &held))
-        log_warn("store_failed", LOG_I64("events", r->storing_n), LOG_U64("held_back", held),
-                 LOG_ERR(error));
-}
-
-static void put_back(struct receiver *r)
-{
-    for (int i = r->storing_n - 1; i >= 0; i--) {
-        r->storing[i]->next = r->first;
-        r->first = r->storing[i];
-        if (!r->last)
-            r->last = r->first;
-    }
-    r->storing_n = 0;
-}
-
-static void store_failed(struct receiver *r, const struct err *error)
-{
-    log_store_failed(r, error);
-    bool refused = error->kind == ERR_REFUSED;
-    if (refused && r->storing_n > 1) {
-        r->one_by_one = true;
-        put_back(r);
-        return;
-    }
-    for (int i = 0; i < r->storing_n; i++)
-        delivery_end(r->storing[i], refused ? 500 : 503, refused ? "refused" : "unavailable");
-    r->storing_n = 0;
-}
-
-static void stored(struct receiver *r, PGresult **results)
-{
-    if (log_repeat_recovered(&r->failed))
-        log_info("store_recovered", LOG_I64("events", r->storing_n));
-    for (int i = 0; i < r->storing_n; i++) {
-        bool new = strcmp(PQcmdTuples(results[i]), "1") == 0;
-        delivery_end(r->storing[i], 200, new ? "stored" : "duplicate");
-    }
-    r->storing_n = 0;
-    if (!r->first)
-        r->one_by_one = false;
-    webhookd_wake_workers(r->d);
-}
-
-static void take_store(void *owner, const struct err *error, PGresult **results, int n)
-{
-    struct receiver *r = owner;
-    (void)n;
-    if (error) {
-        store_failed(r, error);
-    } else {
-        stage_crash_point("after_store");
-        stored(r, results);
-    }
-    if (r->closing)
-        fail_waiting(r);
-    else
-        store_next(r);
-    webhookd_check_drained(r->d);
-}
-
-static void add_store(struct script *s, const struct delivery *w)
-{
-    const struct stripe_event *event = &w->event;
-    script_add(s, SQL_STORE_EVENT);
-    script_text(s, event->id);
-    script_text(s, event->type);
-    script_text(s, event->object_id);
-    script_i64(s, event->created_s);
-    script_text(s, w->exchange->body);
-}
-
-/* The pipeline is one implicit transaction: either all of them are kept or none. */
-static void store_next(struct receiver *r)
-{
-    struct script s = {0};
-    if (!r->first || r->storing_n > 0 || r->checking_schema)
-        return;
-    if (!pg_is_ready(r->pg) || !r->d->schema_ready) {
-        fail_waiting(r);
-        return;
-    }
-    int most = r->one_by_one ? 1 : STORE_MAX;
-    while (r->first && r->storing_n < most) {
-        r->storing[r->storing_n] = queue_take(r);
-        add_store(&s, r->storing[r->storing_n++]);
-    }
-    script_run(&s, r->pg, STORE_DEADLINE_MS, take_store, r);
 }
 
 static void refuse(struct receiver *r, struct http_exchange *x, const char *outcome,
@@ -211,7 +47,7 @@ static void refuse(struct receiver *r, struct http_exchange *x, const char *outc
     if (log_repeat_failed(&r->refused, clock_monotonic_ms(), &held))
         log_warn("webhook_refused", LOG_STR("reason", outcome), LOG_U64("held_back", held),
                  LOG_I64("body_bytes", x->body_length), LOG_MSG(why));
-    answer(x, 400, outcome);
+    receiver_answer(x, 400, outcome);
 }
 
 /* Signature first: nobody but Stripe gets as far as our JSON parser. */
@@ -232,22 +68,22 @@ static void take_body(struct receiver *r, struct http_exchange *x)
         refuse(r, x, "bad_event", e.text);
         return;
     }
-    queue_add(r, w);
-    store_next(r);
+    receiver_queue(r, w);
+    receiver_store(r);
 }
 
 static void on_request(void *owner, struct http_exchange *x)
 {
     struct receiver *r = owner;
     if (strcmp(x->path, "/webhooks/stripe") != 0) {
-        answer(x, 404, "wrong_path");
+        receiver_answer(x, 404, "wrong_path");
     } else if (strcmp(x->method, "POST") != 0) {
         http_reply_header(x, "Allow", "POST");
-        answer(x, 405, "wrong_method");
+        receiver_answer(x, 405, "wrong_method");
     } else if (x->too_large) {
-        answer(x, 413, "too_large");
+        receiver_answer(x, 413, "too_large");
     } else if (stage_is_draining(r->d->stage)) {
-        answer(x, 503, "unavailable");
+        receiver_answer(x, 503, "unavailable");
     } else {
         take_body(r, x);
     }
@@ -266,7 +102,7 @@ static void on_schema(void *owner, const struct err *error)
     r->checking_schema = false;
     r->d->schema_ready = error == NULL;
     if (!error) {
-        store_next(r);
+        receiver_store(r);
         webhookd_wake_workers(r->d);
     } else if (error->kind == ERR_SCHEMA && !error->retry) {
         log_error("schema_refused", LOG_ERR(error));
@@ -276,7 +112,7 @@ static void on_schema(void *owner, const struct err *error)
         uv_timer_start(&r->schema_timer, on_schema_timer, SCHEMA_RETRY_MS, 0);
     }
     if (error)
-        fail_waiting(r);
+        receiver_fail_waiting(r);
 }
 
 static void check_schema(struct receiver *r)
@@ -361,7 +197,7 @@ static void on_timer_closed(uv_handle_t *handle)
 void receiver_close(struct receiver *r)
 {
     r->closing = true;
-    fail_waiting(r);
+    receiver_fail_waiting(r);
     pg_close(r->pg, on_part_closed, r);
     http_server_close(r->server, on_part_closed, r);
     uv_close((uv_handle_t *)&r->schema_timer, on_timer_closed);
