@@ -1,0 +1,196 @@
+"""Emitting with an oracle beside, and the proof that the ledger holds what the oracle says."""
+
+import base64
+import collections
+import contextlib
+import json
+import random
+import threading
+import time
+
+from redis import RedisError
+
+from line import wait_until
+from line.line import STREAM
+from usage_oracle import Oracle, entry_key
+
+POSITION = """SELECT coalesce(sum(counted), 0) AS counted, coalesce(sum(duplicates), 0) AS duplicates,
+                     coalesce(sum(rejected), 0) AS rejected, coalesce(sum(conflicts), 0) AS conflicts
+                FROM (SELECT counted, duplicates, rejected, conflicts FROM stream_positions
+                      UNION ALL
+                      SELECT counted, duplicates, rejected, conflicts FROM stream_epochs) all_epochs"""
+
+
+class Emitter:
+    """Adds entries to the stream as any service would, and tells the oracle of each."""
+
+    def __init__(self, line, oracle=None):
+        self.line = line
+        self.oracle = oracle or Oracle()
+
+    def add(self, fields=None, entry_id="*", **more):
+        """One entry: its outcome. fields: a dict, or a list of pairs where names repeat."""
+        return self.add_all([{**fields, **more} if isinstance(fields, dict) else fields or more],
+                            entry_id)[0]
+
+    def add_all(self, entries, entry_id="*"):
+        pipe = self.line.client().pipeline(transaction=False)
+        pairs = [list(e.items()) if isinstance(e, dict) else e for e in entries]
+        for fields in pairs:
+            pipe.execute_command("XADD", STREAM, entry_id, *[part for pair in fields for part in pair])
+        return [self.oracle.take(id, fields) for id, fields in zip(pipe.execute(), pairs)]
+
+    def usage(self, count, tenants=3, metric="api_calls", repeats=0.0, seed=1):
+        """Many plain events with ids and times of their own, some of them repeated at once."""
+        choose = random.Random(seed)
+        now_ms = int(time.time() * 1000)
+        for n in range(count):
+            event = {"tenant": f"t{n % tenants}", "metric": metric, "quantity": n % 7 + 1,
+                     "id": f"{seed}-{n}", "ts": now_ms - choose.randrange(120_000)}
+            yield event
+            if choose.random() < repeats:
+                yield event
+
+
+class Flow(threading.Thread):
+    """A service that never stops adding, 5 % of it twice, and tries again when Redis is away: an
+    entry may then come twice. Use with `with`; afterwards the oracle knows every event once."""
+
+    def __init__(self, line, seed=7, repeats=0.05, rest_s=0.002):
+        super().__init__(daemon=True)
+        self.client = line.redis.client(socket_timeout=2)
+        self.oracle = Oracle()
+        self.seed, self.repeats, self.rest_s = seed, repeats, rest_s
+        self.added = 0
+        self._ending = threading.Event()
+
+    def run(self):
+        choose = random.Random(self.seed)
+        while not self._ending.is_set():
+            event = {"tenant": f"t{choose.randrange(5)}", "metric": "api_calls",
+                     "quantity": choose.randrange(1, 9), "id": f"f{self.seed}-{self.added}",
+                     "ts": int(time.time() * 1000)}
+            for _ in range(2 if choose.random() < self.repeats else 1):
+                self._add(event)
+            self.oracle.take(f"{event['ts']}-0", event)
+            self.added += 1
+            self._ending.wait(self.rest_s)
+
+    def _add(self, event):
+        while True:
+            with contextlib.suppress(RedisError, ConnectionError):
+                return self.client.xadd(STREAM, event)
+            time.sleep(0.02)
+
+    def wait_added(self, more):
+        target = self.added + more
+        wait_until(lambda: self.added >= target, 30, f"{target} events are added")
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *failure):
+        self._ending.set()
+        self.join(30)
+
+
+def position(line):
+    rows = line.sql("SELECT * FROM stream_positions WHERE stream = %s", STREAM)
+    return rows[0] if rows else None
+
+
+def settle(line, timeout=40):
+    """Waits until all that is in the stream is in the ledger and trimmed."""
+    def is_settled():
+        if not line.client().exists(STREAM):
+            return False
+        info, at = line.client().xinfo_stream(STREAM), position(line)
+        return at and info["length"] == 0 and at.last_id == info["last-generated-id"]
+    line.wait_for(is_settled, timeout, "everything in the stream is in the ledger")
+
+
+def prove(line, oracle, entries=True, audit=True):
+    """All that the ledger holds is what the oracle says, and the audit balances. entries=False:
+    which entry an event came with is not known, nor how often."""
+    expected = oracle.outcomes()
+    seen = {kind: int(n) for kind, n in line.sql(POSITION)[0]._asdict().items()}
+    assert (seen == expected) if entries else (seen["counted"] == expected["counted"])
+    assert stored_minutes(line) == oracle.minutes()
+    assert stored_totals(line) == oracle.totals()
+    if entries:
+        assert stored_events(line) == expected_events(oracle)
+        assert_rejects(line, oracle)
+    if audit:
+        assert_balanced(line)
+
+
+def assert_balanced(line):
+    audit = line.audit()
+    assert audit.ok, audit.text
+    assert all(stream["difference"] == 0 for stream in audit.streams), audit.text
+    assert audit.total("waiting") == 0, audit.text
+    return audit
+
+
+def stored_minutes(line):
+    rows = line.sql("""SELECT tenant, metric, dimensions,
+                              (extract(epoch FROM minute_at) * 1000)::bigint AS minute_ms,
+                              events, quantity_sum, quantity_min, quantity_max, quantity_last
+                         FROM usage_aggregates""")
+    return {(r.tenant, r.metric, json.dumps(r.dimensions, sort_keys=True), r.minute_ms):
+            (r.events, r.quantity_sum, r.quantity_min, r.quantity_max, r.quantity_last)
+            for r in rows}
+
+
+def stored_totals(line):
+    rows = line.sql("""SELECT tenant, metric, quantity,
+                              (extract(epoch FROM period_start) * 1000)::bigint AS start_ms
+                         FROM usage_totals""")
+    return {(r.tenant, r.metric, r.start_ms): r.quantity for r in rows}
+
+
+def stored_events(line):
+    rows = line.sql("""SELECT stream_id, tenant, metric, event_id, id_given, quantity, dimensions,
+                              (extract(epoch FROM occurred_at) * 1000)::bigint AS ts
+                         FROM usage_events""")
+    return {r.stream_id: (r.tenant, r.metric, r.event_id, r.id_given, r.quantity, r.dimensions,
+                          r.ts) for r in rows}
+
+
+def expected_events(oracle):
+    return {id: (e["tenant"], e["metric"],
+                 e["id"] if e["id"] is not None else f"{oracle.stream}/{id}",
+                 e["id"] is not None, e["quantity"], e["dims"], e["ts"])
+            for id, e in oracle.raw.items()}
+
+
+def assert_rejects(line, oracle):
+    """Each entry that is not counted is kept with a reason that fits, and its fields exactly."""
+    stored = {row.stream_id: row for row in line.sql("SELECT * FROM rejected_events")}
+    expected = {id: (fields, outcome) for id, fields, outcome in oracle.entries if outcome.reasons}
+    assert stored.keys() == expected.keys()
+    for id, (fields, outcome) in expected.items():
+        assert stored[id].reason in outcome.reasons, (stored[id], fields)
+        kept = stored[id].fields
+        assert kept[-1:] and isinstance(kept[-1], dict) or kept == [
+            [as_json(name), as_json(value)] for name, value in fields]
+        assert stored[id].detail and stored[id].detail.isascii()
+
+
+def as_json(data):
+    """A string as it is kept: text where it is UTF-8 without NUL, else base64."""
+    try:
+        if b"\0" not in data:
+            return data.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    return {"base64": base64.b64encode(data).decode()}
+
+
+def reasons(line):
+    return collections.Counter(row.reason for row in line.sql("SELECT reason FROM rejected_events"))
+
+
+def last_entry(line):
+    return entry_key(line.client().xinfo_stream(STREAM)["last-generated-id"])
