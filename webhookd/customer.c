@@ -88,7 +88,7 @@ static void customer_apply(struct job *j, struct script *s)
     script_bool(s, j->customer.deleted);
     script_i64(s, j->event.created_s);
     if (!j->stored.known) {
-        script_add(s, SQL_REQUEUE_SUBSCRIPTIONS);
+        script_add(s, SQL_REQUEUE_EVENTS);
         script_text(s, j->customer_id);
     }
     script_add(s, SQL_REFRESH_QUOTAS);

@@ -21,9 +21,12 @@ static bool is_of(const struct family *family, const char *type)
 
 const struct family *family_of(const char *type)
 {
-    if (is_of(&CUSTOMER_FAMILY, type))
-        return &CUSTOMER_FAMILY;
-    return is_of(&SUBSCRIPTION_FAMILY, type) ? &SUBSCRIPTION_FAMILY : NULL;
+    static const struct family *const FAMILIES[] = {&CUSTOMER_FAMILY, &SUBSCRIPTION_FAMILY,
+                                                    &INVOICE_FAMILY};
+    for (size_t i = 0; i < sizeof FAMILIES / sizeof *FAMILIES; i++)
+        if (is_of(FAMILIES[i], type))
+            return FAMILIES[i];
+    return NULL;
 }
 
 const json_t *job_object(const struct job *j)

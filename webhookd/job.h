@@ -72,6 +72,7 @@ struct family {
 
 extern const struct family CUSTOMER_FAMILY;
 extern const struct family SUBSCRIPTION_FAMILY;
+extern const struct family INVOICE_FAMILY;
 
 /* The family of a type, or NULL. */
 const struct family *family_of(const char *type);

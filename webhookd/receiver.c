@@ -96,6 +96,13 @@ static void on_schema_timer(uv_timer_t *timer)
     check_schema(timer->data);
 }
 
+static void log_schema_awaited(struct receiver *r, const struct err *error)
+{
+    uint64_t held;
+    if (log_repeat_failed(&r->schema, clock_monotonic_ms(), &held))
+        log_warn("schema_awaited", LOG_U64("held_back", held), LOG_ERR(error));
+}
+
 static void on_schema(void *owner, const struct err *error)
 {
     struct receiver *r = owner;
@@ -108,7 +115,7 @@ static void on_schema(void *owner, const struct err *error)
         log_error("schema_refused", LOG_ERR(error));
         stage_finish(r->d->stage, EXIT_FAILED);
     } else if (error->kind == ERR_SCHEMA && !r->closing) {
-        log_warn("schema_awaited", LOG_ERR(error));
+        log_schema_awaited(r, error);
         uv_timer_start(&r->schema_timer, on_schema_timer, SCHEMA_RETRY_MS, 0);
     }
     if (error)

@@ -34,6 +34,7 @@ struct receiver {
     int open_parts;
     struct log_repeat refused;
     struct log_repeat failed;
+    struct log_repeat schema;
 };
 
 /* receiver.c: answer with that status, and count the outcome. */

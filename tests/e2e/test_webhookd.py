@@ -237,6 +237,35 @@ def test_the_plan_may_be_named_by_metadata(line, webhookd, events):
     assert plan_of(line) == ("enterprise", "active")
 
 
+def invoice(status="draft", subscription="sub_1", tenant=None, legacy=False, **more):
+    parent = {"subscription": subscription} if legacy else {
+        "parent": {"subscription_details": {"subscription": subscription, "metadata": {}}}}
+    return {"id": "in_1", "object": "invoice", "customer": "cus_1", "status": status,
+            "currency": "usd", "amount_due": 1200, "amount_paid": 0, "period_start": NOW - 31 * DAY,
+            "period_end": NOW - DAY, "status_transitions": {"finalized_at": None},
+            "metadata": {"tenant": tenant} if tenant else {}, **parent, **more}
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["basil", "acacia"])
+def test_invoices_move_on_in_any_order(line, webhookd, events, legacy):
+    def stored():
+        return tuple(line.sql("SELECT status, stripe_subscription_id, finalized_at IS NOT NULL,"
+                              " amount_paid_minor FROM invoices")[0])
+
+    work(line, webhookd, events.make("customer.created", customer()))
+    final = {"status_transitions": {"finalized_at": NOW}}
+    work(line, webhookd, events.make("invoice.finalized", invoice("open", legacy=legacy, **final)))
+    assert stored() == ("open", "sub_1", True, 0)
+    # The same second, and before it in truth.
+    work(line, webhookd, events.make("invoice.created", invoice(legacy=legacy)))
+    assert stored() == ("open", "sub_1", True, 0)
+    paid = invoice("paid", legacy=legacy, amount_paid=1200, **final)
+    work(line, webhookd, events.make("invoice.paid", paid))
+    work(line, webhookd, events.make("invoice.updated", invoice("open", legacy=legacy, **final),
+                                     NOW - 1))
+    assert stored() == ("paid", "sub_1", True, 1200)
+
+
 # In which order.
 
 def test_older_events_do_not_undo_newer_ones(line, webhookd, events):

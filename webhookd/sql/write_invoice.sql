@@ -1,0 +1,31 @@
+-- Stores an invoice, unless what is stored is newer. Events of one second are ordered by how far the
+-- invoice has come.
+-- $1 text: Stripe's invoice id
+-- $2 text: tenant
+-- $3 text: Stripe's customer id
+-- $4 text: Stripe's subscription id, or NULL
+-- $5 text: status (draft, open, paid, uncollectible, void)
+-- $6 text: currency
+-- $7 bigint: amount due, minor units; $8 bigint: amount paid, minor units
+-- $9 bigint, $10 bigint: the period whose usage it bills, Unix seconds, or NULL
+-- $11 bigint: finalized, Unix seconds, or NULL
+-- $12 bigint: created of the event, Unix seconds
+insert into invoices as i (
+       stripe_invoice_id, tenant, stripe_customer_id, stripe_subscription_id, status, currency,
+       amount_due_minor, amount_paid_minor, period_start, period_end, finalized_at, event_created)
+values ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::bigint, $8::bigint,
+        'epoch'::timestamptz + $9::bigint * interval '1 s',
+        'epoch'::timestamptz + $10::bigint * interval '1 s',
+        'epoch'::timestamptz + $11::bigint * interval '1 s',
+        'epoch'::timestamptz + $12::bigint * interval '1 s')
+    on conflict (stripe_invoice_id) do update
+   set status = excluded.status, currency = excluded.currency,
+       amount_due_minor = excluded.amount_due_minor, amount_paid_minor = excluded.amount_paid_minor,
+       period_start = excluded.period_start, period_end = excluded.period_end,
+       finalized_at = coalesce(i.finalized_at, excluded.finalized_at),
+       event_created = excluded.event_created, updated_at = now()
+ where i.event_created is null
+    or (i.event_created, array_position(array['draft', 'open'], i.status) is null,
+        i.status = 'open')
+    <= (excluded.event_created, array_position(array['draft', 'open'], excluded.status) is null,
+        excluded.status = 'open')
