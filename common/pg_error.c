@@ -74,14 +74,19 @@ void pg_loss_err(const struct pg *pg, struct err *e)
         err_set(e, ERR_CLOSED, "the connection to PostgreSQL was lost");
 }
 
+void pg_note_fatal(struct pg *pg, const PGresult *r, const struct err *e)
+{
+    const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
+    if (severity && strcmp(severity, "FATAL") == 0)
+        pg->fatal = *e;
+}
+
 void pg_on_notice(void *owner, const PGresult *notice)
 {
     struct pg *pg = owner;
     struct err e;
     pg_result_err(&e, pg->conn, notice);
-    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
-    if (severity && strcmp(severity, "FATAL") == 0)
-        pg->fatal = e;
-    log_debug("notice_received", LOG_STR("peer", PEER_POSTGRES), LOG_STR("severity", severity),
-              LOG_STR("sqlstate", e.sqlstate), LOG_MSG(e.text));
+    pg_note_fatal(pg, notice, &e);
+    log_debug("notice_received", LOG_STR("peer", PEER_POSTGRES), LOG_STR("sqlstate", e.sqlstate),
+              LOG_MSG(e.text));
 }

@@ -85,7 +85,9 @@ void pg_pipeline_finish(struct pg *pg);
 void pg_first_line(const char *text, char *out, size_t size);
 /* Why the connection is gone: the server's last words, else libpq's. */
 void pg_loss_err(const struct pg *pg, struct err *e);
-/* Install it as notice receiver: logs at debug, and keeps a FATAL in pg->fatal. */
+/* Keep an error result in pg->fatal if it is the server's last word. */
+void pg_note_fatal(struct pg *pg, const PGresult *r, const struct err *e);
+/* Install it as notice receiver: logs at debug; never to stderr as it is. */
 void pg_on_notice(void *owner, const PGresult *notice);
 
 #endif

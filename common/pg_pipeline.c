@@ -126,9 +126,11 @@ static void take_sync(struct pg *pg)
 
 static void take_error(struct pg *pg, PGresult *r)
 {
-    struct pg_pipeline *p = &pg->pipeline;
-    if (p->error.kind == ERR_NONE)
-        pg_result_err(&p->error, pg->conn, r);
+    struct err e;
+    pg_result_err(&e, pg->conn, r);
+    pg_note_fatal(pg, r, &e);
+    if (pg->pipeline.error.kind == ERR_NONE)
+        pg->pipeline.error = e;
     PQclear(r);
 }
 
@@ -190,15 +192,20 @@ static void take_result(struct pg *pg, PGresult *r)
 }
 
 /* Each result may end the pipeline, begin the next one, or drop the connection: what belongs to
- * this pipeline is asked again every time. */
+ * this pipeline is asked again every time. One NULL ends a statement. A second one means that libpq
+ * has nothing more, as after a FATAL error: the socket will tell that the connection is gone. */
 static void take_results(struct pg *pg)
 {
+    bool ended = false;
     while (pg->conn && pg->pipeline.active && !PQisBusy(pg->conn)) {
         PGresult *r = PQgetResult(pg->conn);
         if (r)
             take_result(pg, r);
+        else if (ended)
+            return;
         else
             pg->pipeline.at++;
+        ended = !r;
     }
 }
 

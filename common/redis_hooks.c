@@ -15,11 +15,12 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* hiredis reads 16 KiB at a time, each through the loop: too little for replies of megabytes. */
-enum { CHUNK_BYTES = 256 * 1024, READER_KEEPS_BYTES = 4 * CHUNK_BYTES };
+enum { HIREDIS_READS_BYTES = 16 * 1024, CHUNK_BYTES = 256 * 1024 };
+enum { READER_KEEPS_BYTES = 4 * CHUNK_BYTES };
 
 static void on_socket(uv_poll_t *poll, int status, int events);
 
@@ -84,16 +85,19 @@ static void on_connect(const redisAsyncContext *ac, int status)
     link->connected = status == REDIS_OK;
 }
 
-/* Give the reader a large chunk; redisAsyncHandleRead then adds what is left and takes the replies.
- * A closed or broken socket is left for it to find. */
+/* Feed the reader with what redisAsyncHandleRead would not take at once. Its own share is left in
+ * the socket: finding nothing, it would drop a closed connection before it looks at the replies. */
 static void read_ahead(struct redis_link *link)
 {
     struct redis *r = link->redis;
-    if (!link->connected || r->url.tls)
+    int waiting = 0;
+    if (!link->connected || r->url.tls || ioctl(link->ac->c.fd, FIONREAD, &waiting) != 0 ||
+        waiting <= HIREDIS_READS_BYTES)
         return;
     if (!r->chunk)
         r->chunk = xmalloc(CHUNK_BYTES);
-    ssize_t n = read(link->ac->c.fd, r->chunk, CHUNK_BYTES);
+    int most = waiting - HIREDIS_READS_BYTES;
+    ssize_t n = read(link->ac->c.fd, r->chunk, (size_t)(most < CHUNK_BYTES ? most : CHUNK_BYTES));
     if (n > 0)
         (void)redisReaderFeed(link->ac->c.reader, r->chunk, (size_t)n);
 }

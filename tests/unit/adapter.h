@@ -1,0 +1,80 @@
+/* For tests of adapters that need a server of their own. tests/e2e/test_adapters.py starts both and
+ * tells the address by an environment variable; without it the tests are skipped, as in a bare run
+ * of the unit tests. */
+#ifndef METERLINE_TEST_ADAPTER_H
+#define METERLINE_TEST_ADAPTER_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include <cmocka.h>
+
+enum { PATIENCE_MS = 20000 };
+
+/* Have our parent do something with the server ("kill", "start"); returns when it is done. */
+static inline void ask_server(const char *what)
+{
+    char line[64];
+    printf("\n@%s\n", what);
+    (void)fflush(stdout);
+    assert_non_null(fgets(line, sizeof line, stdin));
+    assert_string_equal(line, "done\n");
+}
+
+static inline void on_patience_ended(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+/* Run the loop until *count has reached wanted, or fail. */
+static inline void run_until(uv_loop_t *loop, const int *count, int wanted)
+{
+    uv_timer_t timer;
+    bool ended = false;
+    uv_timer_init(loop, &timer);
+    timer.data = &ended;
+    uv_update_time(loop);
+    uv_timer_start(&timer, on_patience_ended, PATIENCE_MS, 0);
+    while (*count < wanted && !ended)
+        uv_run(loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(loop, UV_RUN_NOWAIT);
+    if (*count < wanted)
+        fail_msg("waited in vain: %d of %d", *count, wanted);
+}
+
+/* Let the loop run for that long. */
+static inline void run_for(uv_loop_t *loop, uint64_t ms)
+{
+    uv_timer_t timer;
+    bool ended = false;
+    uv_timer_init(loop, &timer);
+    timer.data = &ended;
+    uv_update_time(loop);
+    uv_timer_start(&timer, on_patience_ended, ms, 0);
+    while (!ended)
+        uv_run(loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(loop, UV_RUN_NOWAIT);
+}
+
+/* Resident memory, in KiB (/proc/self/statm counts pages). */
+static inline long resident_kib(void)
+{
+    long total = 0;
+    long resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%ld %ld", &total, &resident), 2);
+    (void)fclose(f);
+    return resident * 4;
+}
+
+#endif
