@@ -1,3 +1,4 @@
 -- Bring every tenant that has quotas in line with the catalog. Returns how many there are.
-select count(refresh_usage_quotas(tenant)::text)
+select count(*)
   from (select distinct tenant from usage_quotas) as t
+ cross join lateral refresh_usage_quotas(t.tenant)
