@@ -15,12 +15,12 @@
 
 #include "common/clock.h"
 #include "common/http_failure.h"
+#include "common/http_setup.h"
 #include "common/str.h"
 
 #include <assert.h>
 #include <curl/curl.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct http_client {
     uv_loop_t *loop;
@@ -245,62 +245,6 @@ static void collect(struct http_client *c)
     }
 }
 
-static void add_header(struct http_request *r, const char *name, const char *value)
-{
-    char *line = xasprintf("%s: %s", name, value);
-    r->headers = curl_slist_append(r->headers, line);
-    free(line);
-}
-
-static void set_headers(struct http_request *r, const struct http_call *call)
-{
-    for (const struct http_header *h = call->headers; h && h->name; h++)
-        add_header(r, h->name, h->value);
-    /* Without a value libcurl leaves the header out: waiting for "100 Continue" costs a second. */
-    r->headers = curl_slist_append(r->headers, "Expect:");
-    curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
-}
-
-static void set_method(struct http_request *r, const struct http_call *call)
-{
-    if (call->body || !strcmp(call->method, "POST")) {
-        curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_length);
-        curl_easy_setopt(r->easy, CURLOPT_COPYPOSTFIELDS, call->body ? call->body : "");
-    }
-    if (!strcmp(call->method, "HEAD"))
-        curl_easy_setopt(r->easy, CURLOPT_NOBODY, 1L);
-    else if (strcmp(call->method, "GET") != 0 && strcmp(call->method, "POST") != 0)
-        curl_easy_setopt(r->easy, CURLOPT_CUSTOMREQUEST, call->method);
-}
-
-static void set_safety(CURL *easy)
-{
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    /* A proxy from the environment would read what we send, keys included. */
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    /* One connection, one request at a time: then "was it sent?" has a plain answer. */
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-}
-
-static void set_transfer(struct http_request *r, const struct http_call *call)
-{
-    CURL *easy = r->easy;
-    curl_easy_setopt(easy, CURLOPT_URL, call->url);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, r->client->user_agent);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, r);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, r->why);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, r);
-}
-
 struct http_request *http_send(struct http_client *c, const struct http_call *call,
                                http_done_fn done, void *owner)
 {
@@ -312,10 +256,11 @@ struct http_request *http_send(struct http_client *c, const struct http_call *ca
     r->started_ms = clock_monotonic_ms();
     r->easy = curl_easy_init();
     assert(r->easy);
-    set_safety(r->easy);
-    set_transfer(r, call);
-    set_method(r, call);
-    set_headers(r, call);
+    r->headers = http_setup(r->easy, call, c->user_agent);
+    curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(r->easy, CURLOPT_WRITEDATA, r);
+    curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, r->why);
+    curl_easy_setopt(r->easy, CURLOPT_PRIVATE, r);
     r->next = c->requests;
     if (r->next)
         r->next->previous = r;
