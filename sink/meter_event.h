@@ -4,7 +4,8 @@
 
 #include "sink/transport.h"
 
-/* The form: event_name, payload[stripe_customer_id], payload[value], identifier, timestamp. Appended. */
+/* The form: event_name, payload[stripe_customer_id], payload[value], identifier, timestamp.
+ * Appended. */
 void meter_event_body(struct buf *out, const struct usage *usage);
 
 /* {"object": "billing.meter_event", "identifier": identifier, …} */

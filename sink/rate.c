@@ -22,7 +22,8 @@ void rate_init(struct rate *r, int64_t per_s, int64_t now_ms)
     r->slowed_ms = now_ms - SLOW_PAUSE_MS;
 }
 
-/* Time is only used up where it made a whole thousandth, so that slow rates do not lose the rest. */
+/* Time is only used up where it made a whole thousandth, so that slow rates do not lose the rest.
+ */
 static void refill(struct rate *r, int64_t now_ms)
 {
     int64_t passed_ms = min_of(now_ms - r->at_ms, 60000);

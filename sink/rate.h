@@ -20,8 +20,8 @@ void rate_take(struct rate *r, int calls);
 /* How long until one call may go out; 0: now. */
 int64_t rate_wait_ms(struct rate *r, int64_t now_ms);
 /* Stripe's limiter refused a call. Halves at most once a second, since many calls in flight are
- * refused for one reason; never below one call a second. Returns the rate in force, thousandths, or 0
- * if it was not changed. */
+ * refused for one reason; never below one call a second. Returns the rate in force, thousandths, or
+ * 0 if it was not changed. */
 int64_t rate_slow(struct rate *r, int64_t now_ms);
 
 #endif

@@ -80,8 +80,8 @@ static void judge_success(const struct settle_try *t, struct settle_outcome *out
     err_set(&out->error, ERR_REFUSED, "HTTP %d, but not Stripe's receipt", t->status);
 }
 
-/* The limiter comes before the idempotency layer: the call was not executed. A limit on one customer
- * and meter, or a lock that was taken, says nothing of the account's rate. */
+/* The limiter comes before the idempotency layer: the call was not executed. A limit on one
+ * customer and meter, or a lock that was taken, says nothing of the account's rate. */
 static void judge_limited(const struct settle_try *t, const struct stripe_error *e,
                           struct settle_outcome *out)
 {
@@ -100,8 +100,8 @@ static void judge_account(const struct stripe_error *e, struct settle_outcome *o
     out->peer = SETTLE_PEER_REFUSES;
 }
 
-/* A server's error may have come after the work was done. If Stripe says that trying again is no use,
- * only its summaries can tell. */
+/* A server's error may have come after the work was done. If Stripe says that trying again is no
+ * use, only its summaries can tell. */
 static void judge_server(const struct settle_try *t, struct settle_outcome *out)
 {
     bool stop = header_is(t->should_retry, "false");

@@ -1,7 +1,8 @@
 /* From the end of one try to what becomes of the submission. Pure.
  *
- * What is certain decides: only an answer that is surely Stripe's own, and final, settles a submission.
- * After anything else the same bytes are sent again under the same key, until 23 h have passed. */
+ * What is certain decides: only an answer that is surely Stripe's own, and final, settles a
+ * submission. After anything else the same bytes are sent again under the same key, until 23 h have
+ * passed. */
 #ifndef METERLINE_SINK_SETTLE_RULE_H
 #define METERLINE_SINK_SETTLE_RULE_H
 
@@ -16,10 +17,10 @@
 struct settle_try {
     const struct transport *transport;
     const char *identifier;
-    bool sent_before;           /* an earlier try may have reached Stripe */
-    const struct err *error;    /* no answer, and why; else NULL and … */
-    int status;                 /* … the answer */
-    const char *body;           /* length bytes; may be anything */
+    bool sent_before;        /* an earlier try may have reached Stripe */
+    const struct err *error; /* no answer, and why; else NULL and … */
+    int status;              /* … the answer */
+    const char *body;        /* length bytes; may be anything */
     size_t body_length;
     const char *should_retry;   /* Stripe-Should-Retry, or NULL */
     const char *retry_after;    /* Retry-After, or NULL */
@@ -36,9 +37,9 @@ enum settle_state {
 /* What the try tells of all other submissions. */
 enum settle_peer {
     SETTLE_PEER_WORKS,
-    SETTLE_PEER_UNSURE,  /* no answer, or not Stripe's */
-    SETTLE_PEER_AWAY,    /* no connection, or no TLS: nothing was sent */
-    SETTLE_PEER_REFUSES  /* the key or the account: 401, 403 */
+    SETTLE_PEER_UNSURE, /* no answer, or not Stripe's */
+    SETTLE_PEER_AWAY,   /* no connection, or no TLS: nothing was sent */
+    SETTLE_PEER_REFUSES /* the key or the account: 401, 403 */
 };
 
 struct settle_outcome {

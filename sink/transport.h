@@ -12,20 +12,20 @@
 /* What a body is made of. */
 struct usage {
     const char *event_name;
-    const char *customer;    /* Stripe's id */
-    struct dec quantity;     /* whole, below 10^15 */
+    const char *customer; /* Stripe's id */
+    struct dec quantity;  /* whole, below 10^15 */
     const char *identifier;
-    int64_t usage_at_s;      /* Unix seconds, a whole minute */
+    int64_t usage_at_s; /* Unix seconds, a whole minute */
 };
 
 struct transport {
-    const char *name;         /* as in metrics.transport */
-    const char *path;         /* of the POST */
+    const char *name; /* as in metrics.transport */
+    const char *path; /* of the POST */
     const char *content_type;
     /* The exact bytes of every try. Pure. */
     void (*make_body)(struct buf *out, const struct usage *usage);
-    /* Is this the body of Stripe's own 2xx for that submission? A 200 by a portal or a proxy is not.
-     * Pure. body: length bytes, may be no JSON at all. */
+    /* Is this the body of Stripe's own 2xx for that submission? A 200 by a portal or a proxy is
+     * not. Pure. body: length bytes, may be no JSON at all. */
     bool (*is_receipt)(const char *body, size_t length, const char *identifier);
 };
 
@@ -39,8 +39,8 @@ const struct transport *transport_find(const char *name);
 
 enum { TRANSPORT_HEADERS = 5 };
 
-/* The headers of one try. authorization: "Bearer sk_…"; version: Stripe-Version; identifier: also the
- * Idempotency-Key. All borrowed; ends in {NULL}. Pure. */
+/* The headers of one try. authorization: "Bearer sk_…"; version: Stripe-Version; identifier: also
+ * the Idempotency-Key. All borrowed; ends in {NULL}. Pure. */
 void transport_headers(const struct transport *t, const char *authorization, const char *version,
                        const char *identifier, struct http_header out[TRANSPORT_HEADERS]);
 

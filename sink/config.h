@@ -1,0 +1,29 @@
+/* Settings of the stage. */
+#ifndef METERLINE_SINK_CONFIG_H
+#define METERLINE_SINK_CONFIG_H
+
+#include "common/conf.h"
+
+struct config {
+    struct conf_base base;
+    char *stripe_secret_key;
+    char *stripe_api_base; /* https://…, or http:// to this machine; no path is taken from it */
+    char *stripe_api_version;
+    bool stripe_live;      /* live keys are wanted */
+    int64_t interval_s;    /* between two claims, aligned to the clock */
+    int64_t rate_per_s;    /* calls a second; 0: by the kind of key */
+    int64_t max_in_flight; /* calls side by side */
+    int64_t timeout_ms;    /* of one call */
+};
+
+extern const struct conf_setting SINK_SETTINGS[];
+
+/* Faults that one setting alone does not show, each logged; their number. config: a struct config
+ * whose strings may be NULL. */
+int config_check(const void *config);
+
+/* The rate in force: SINK_RATE_PER_S, else 20 for test keys and 900 for live ones (Stripe's limits
+ * are 25 and 1,000, docs.stripe.com/rate-limits). */
+int64_t config_rate_per_s(const struct config *c);
+
+#endif

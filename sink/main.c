@@ -1,0 +1,67 @@
+/* meterline-sink: claims what was counted and hands it to Stripe, each unit once. See README.md. */
+#include "common/stage.h"
+#include "sink/config.h"
+#include "sink/sink.h"
+
+#include <sodium.h>
+#include <stdio.h>
+
+struct app {
+    struct config config; /* first: the skeleton knows it as the stage's config */
+    bool once;
+    struct sink *sink;
+};
+
+static int start(struct stage *stage, void *owner, struct err *e)
+{
+    struct app *app = owner;
+    (void)e;
+    app->sink = sink_open(stage, &app->config, app->once);
+    return 0;
+}
+
+static void drain(void *owner)
+{
+    struct app *app = owner;
+    sink_drain(app->sink);
+}
+
+static void close_all(void *owner)
+{
+    struct app *app = owner;
+    sink_close(app->sink);
+}
+
+static bool is_ready(void *owner, struct buf *why)
+{
+    const struct app *app = owner;
+    return sink_is_ready(app->sink, why);
+}
+
+static const struct stage_spec STAGE = {
+    .name = "sink",
+    .program = "meterline-sink",
+    .what = "Claims counted usage and submits it to Stripe, each unit once.",
+    .settings = SINK_SETTINGS,
+    .extra_usage = "  --once          claim, send and settle all that can be, then exit 0\n",
+    .check = config_check,
+    .start = start,
+    .drain = drain,
+    .close = close_all,
+    .ready = is_ready,
+};
+
+int main(int argc, char **argv)
+{
+    struct app app = {0};
+    if (sodium_init() < 0) {
+        fputs("meterline-sink: libsodium does not start\n", stderr);
+        return EXIT_FAILED;
+    }
+    int code = stage_config(argc, argv, &STAGE, &app.config, &app.once);
+    if (code < 0) {
+        code = stage_run(&STAGE, &app.config);
+        conf_done(SINK_SETTINGS, &app.config);
+    }
+    return code;
+}

@@ -1,0 +1,28 @@
+/* What the sink tells the world of its sending: metrics, and log lines that do not flood. */
+#ifndef METERLINE_SINK_REPORT_H
+#define METERLINE_SINK_REPORT_H
+
+#include "sink/submission.h"
+
+#include <libpq-fe.h>
+
+/* Every series is there from the start. */
+void report_init(void);
+
+/* An answer came. server_date_ms: its Date, 0 if absent. */
+void report_answer(int64_t elapsed_ms, int64_t server_date_ms);
+/* A try ended: counted by outcome; a failure is logged, the first of each kind and then once a
+ * minute; one that settles the submission otherwise than sent always. */
+void report_outcome(const struct submission *s);
+/* Nothing waits any more: `send_recovered` if failures were logged. */
+void report_recovered(void);
+
+/* The result of count_submissions.sql. now_ms: Unix. */
+void report_counts(const PGresult *rows, int64_t now_ms);
+/* Submissions that are not done, of all states, as last counted. */
+int64_t report_open(void);
+
+void report_stripe_up(bool up);
+void report_held(bool held);
+
+#endif

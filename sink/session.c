@@ -1,0 +1,180 @@
+/* One connection to PostgreSQL whose schema was checked.
+ *
+ *      AWAY --up--> CHECKING --ok--> USABLE          (CHECKING --older schema--> WAITING --1 s--+)
+ *       ^              ^  |            |                  ^                                     |
+ *       |              +--)------------)------------------)-------------------------------------+
+ *       +--- lost --------+------------+------------------+ */
+#include "sink/session.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/schema.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { RECHECK_MS = 1000 };
+enum session_state { AWAY, CHECKING, WAITING, USABLE, CLOSING };
+
+#define ROLE "meterline_sink"
+
+#define TO(state) (1u << (state))
+static const unsigned MOVES[] = {
+    [AWAY] = TO(AWAY) | TO(CHECKING) | TO(CLOSING),
+    [CHECKING] = TO(AWAY) | TO(WAITING) | TO(USABLE) | TO(CLOSING),
+    [WAITING] = TO(AWAY) | TO(CHECKING) | TO(CLOSING),
+    [USABLE] = TO(AWAY) | TO(CLOSING),
+    [CLOSING] = 0,
+};
+
+struct session {
+    struct stage *stage;
+    struct pg *pg;
+    uv_timer_t timer; /* to the next check */
+    enum session_state state;
+    struct session_events events;
+    struct err problem; /* of the schema */
+    struct log_repeat refusals;
+    int handles; /* pg and timer, until both are closed */
+    void (*closed)(void *owner);
+    void *closed_owner;
+};
+
+static void session_go(struct session *s, enum session_state next)
+{
+    assert(MOVES[s->state] & TO(next));
+    s->state = next;
+}
+
+static void on_recheck(uv_timer_t *timer);
+
+static void take_refusal(struct session *s, const struct err *error)
+{
+    uint64_t held;
+    s->problem = *error;
+    session_go(s, WAITING);
+    if (log_repeat_failed(&s->refusals, clock_monotonic_ms(), &held))
+        log_warn("schema_refused", LOG_U64("held_back", held), LOG_ERR(error));
+    if (!error->retry)
+        stage_finish(s->stage, EXIT_FAILED);
+    else
+        uv_timer_start(&s->timer, on_recheck, RECHECK_MS, 0);
+}
+
+static void take_schema(void *owner, const struct err *error)
+{
+    struct session *s = owner;
+    /* The connection may have gone meanwhile: on_down tells. */
+    if (s->state != CHECKING)
+        return;
+    if (error && error->kind == ERR_SCHEMA) {
+        take_refusal(s, error);
+        return;
+    }
+    if (error) {
+        session_go(s, AWAY);
+        if (pg_is_up(s->pg))
+            pg_reset(s->pg);
+        return;
+    }
+    session_go(s, USABLE);
+    if (log_repeat_recovered(&s->refusals))
+        log_info("schema_accepted", LOG_MSG("the schema is current"));
+    s->events.on_usable(s->events.owner);
+}
+
+static void run_check(struct session *s)
+{
+    session_go(s, CHECKING);
+    schema_check(s->pg, take_schema, s);
+}
+
+static void on_recheck(uv_timer_t *timer)
+{
+    run_check(timer->data);
+}
+
+static void on_up(void *owner)
+{
+    struct session *s = owner;
+    if (s->state == AWAY)
+        run_check(s);
+}
+
+static void on_down(void *owner, const struct err *error)
+{
+    struct session *s = owner;
+    (void)error;
+    if (s->state == CLOSING)
+        return;
+    uv_timer_stop(&s->timer);
+    session_go(s, AWAY);
+}
+
+struct session *session_open(struct stage *stage, const char *url, const char *name,
+                             struct session_events events)
+{
+    struct session *s = xcalloc(1, sizeof *s);
+    s->stage = stage;
+    s->events = events;
+    uv_timer_init(stage_loop(stage), &s->timer);
+    s->timer.data = s;
+    s->handles = 2;
+    char *application_name = xasprintf("meterline-sink %s", name);
+    s->pg = pg_open(stage_loop(stage), url, ROLE, application_name,
+                    (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = s});
+    free(application_name);
+    return s;
+}
+
+bool session_is_idle(const struct session *s)
+{
+    return s->state == USABLE && pg_is_ready(s->pg);
+}
+
+bool session_is_usable(const struct session *s, struct buf *why)
+{
+    if (s->state == USABLE && pg_is_up(s->pg))
+        return true;
+    if (s->state == WAITING)
+        buf_printf(why, "postgres: %s\n", s->problem.text);
+    else
+        buf_add_str(why, "postgres: not connected\n");
+    return false;
+}
+
+void session_run(struct session *s, const struct pg_statement *statements, int n,
+                 uint64_t deadline_ms, pg_done_fn done, void *owner)
+{
+    assert(session_is_idle(s));
+    pg_run(s->pg, statements, n, deadline_ms, done, owner);
+}
+
+static void release_handle(struct session *s)
+{
+    if (--s->handles > 0)
+        return;
+    void (*closed)(void *) = s->closed;
+    void *owner = s->closed_owner;
+    free(s);
+    closed(owner);
+}
+
+static void on_pg_closed(void *owner)
+{
+    release_handle(owner);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    release_handle(handle->data);
+}
+
+void session_close(struct session *s, void (*closed)(void *owner), void *owner)
+{
+    s->closed = closed;
+    s->closed_owner = owner;
+    session_go(s, CLOSING);
+    uv_close((uv_handle_t *)&s->timer, on_timer_closed);
+    pg_close(s->pg, on_pg_closed, s);
+}

@@ -1,0 +1,366 @@
+/* The cycle.
+ *
+ *                      +------------- tick: what waits goes on being sent --------------+
+ *                      v                                                                |
+ *      IDLE --tick--> CLAIMING --all pages--> SENDING --nothing waits--> SETTLED --> IDLE
+ *        ^                                     ^  |                        counted
+ *        +-- start (a sink that starts sends what an earlier one left) ----+
+ *
+ * The happy path: a tick of the aligned clock claims, page by page; what was claimed is sent and
+ * settled by the sender; once nothing waits any more the states are counted, one line is logged,
+ * and the sink rests until the next tick.
+ *
+ * The failure modes: PostgreSQL is away when a tick comes: the claim is made once it is back.
+ * Another sink claims: its submissions are anybody's to send. Sinks are held: nothing is claimed or
+ * sent, and that is said loudly. Stripe is away: SENDING lasts, and ticks claim meanwhile. */
+#include "sink/sink.h"
+
+#include "common/clock.h"
+#include "common/metrics.h"
+#include "sink/claim.h"
+#include "sink/report.h"
+#include "sink/send.h"
+#include "sink/session.h"
+#include "sink/sql.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    LONGEST_SLEEP_MS = 60000, /* so that a wall clock that was set right is noticed */
+    RECOUNT_MS = 10000,       /* while sending lasts */
+    BUSY_PAUSE_MS = 200,      /* --once: until the other claimer is asked again */
+    ONCE_PATIENCE_MS = 10000, /* --once: for tries that failed, since the last one that did not */
+    DRAIN_PATIENCE_MS = 6000, /* of the 8 s that the skeleton gives */
+    COUNT_DEADLINE_MS = 20000
+};
+enum sink_state { IDLE, CLAIMING, SENDING, SETTLED };
+
+#define TO(state) (1u << (state))
+static const unsigned MOVES[] = {
+    [IDLE] = TO(CLAIMING) | TO(SENDING),
+    [CLAIMING] = TO(SENDING),
+    [SENDING] = TO(CLAIMING) | TO(SETTLED),
+    [SETTLED] = TO(IDLE),
+};
+
+struct sink {
+    struct stage *stage;
+    const struct config *config;
+    bool once;
+    bool finished; /* --once: stage_finish was called */
+    bool draining;
+    bool closing;
+    enum sink_state state;
+    bool claim_wanted;    /* a tick came, and no claim has run since */
+    int64_t next_tick_ms; /* Unix */
+    int64_t counted_ms;   /* monotonic */
+    bool counting;        /* the statement is under way */
+    uv_timer_t timer;
+    struct session *claims; /* claims and counts */
+    struct session *sends;
+    struct claimer *claimer;
+    struct sender *sender;
+    struct claim_report report; /* of this cycle */
+    int64_t started_ms;         /* monotonic: this cycle */
+    int64_t sent_before;        /* sender_status.sent when it began */
+    int64_t delayed_before;
+    int handles;
+};
+
+static void consider(struct sink *s);
+
+static void sink_go(struct sink *s, enum sink_state next)
+{
+    assert(MOVES[s->state] & TO(next));
+    s->state = next;
+}
+
+static void log_cycle(const struct sink *s)
+{
+    const struct claim_report *r = &s->report;
+    struct sender_status sender = sender_status(s->sender);
+    log_info("cycle_settled", LOG_I64("claimed", r->made), LOG_I64("late", r->late),
+             LOG_I64("up_to_date", r->marked), LOG_I64("without_minute", r->waiting),
+             LOG_I64("before_subscription", r->outside), LOG_I64("refused", r->refused),
+             LOG_I64("sent", sender.sent - s->sent_before),
+             LOG_I64("delayed", sender.delayed - s->delayed_before), LOG_I64("open", report_open()),
+             LOG_I64("elapsed_ms", clock_monotonic_ms() - s->started_ms));
+}
+
+static void begin_cycle(struct sink *s)
+{
+    struct sender_status sender = sender_status(s->sender);
+    s->report = (struct claim_report){0};
+    s->started_ms = clock_monotonic_ms();
+    s->sent_before = sender.sent;
+    s->delayed_before = sender.delayed;
+}
+
+static void finish(struct sink *s, int exit_code)
+{
+    if (s->finished)
+        return;
+    s->finished = true;
+    stage_finish(s->stage, exit_code);
+}
+
+/* Counting. */
+
+static void take_counts(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct sink *s = owner;
+    (void)n;
+    s->counting = false;
+    s->counted_ms = clock_monotonic_ms();
+    if (!error)
+        report_counts(results[0], clock_unix_ms());
+    else if (error->kind == ERR_REFUSED)
+        log_warn("count_refused", LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
+    bool answered = !error || error->kind == ERR_REFUSED;
+    if (answered && s->state == SETTLED) {
+        sink_go(s, IDLE);
+        log_cycle(s);
+        if (s->once)
+            finish(s, EXIT_DONE);
+    }
+    consider(s);
+}
+
+static void run_count(struct sink *s)
+{
+    struct pg_statement st;
+    bool rests = !s->counting && !s->draining && claimer_is_resting(s->claimer);
+    if (!rests || !session_is_idle(s->claims))
+        return;
+    s->counting = true;
+    pg_statement_init(&st, SQL_COUNT_SUBMISSIONS);
+    st.binary_result = true;
+    session_run(s->claims, &st, 1, COUNT_DEADLINE_MS, take_counts, s);
+}
+
+/* Claiming. */
+
+static void take_claim_failure(struct sink *s, const struct err *error)
+{
+    log_warn("claim_delayed", LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
+    /* A lost connection comes back, and the claim is made then; a refusal waits for the next tick.
+     */
+    if (error->kind != ERR_REFUSED)
+        s->claim_wanted = true;
+    else if (s->once)
+        finish(s, EXIT_FAILED);
+}
+
+static void take_claims(void *owner, const struct err *error, const struct claim_report *report)
+{
+    struct sink *s = owner;
+    s->report = *report;
+    metric_add(metric_get("meterline_claims_total", "", "submissions claimed", METRIC_COUNTER,
+                          METRIC_PLAIN),
+               report->made);
+    sink_go(s, SENDING);
+    if (error)
+        take_claim_failure(s, error);
+    else if (report->busy && s->once)
+        s->claim_wanted = true;
+    sender_wake(s->sender);
+    run_count(s);
+    consider(s);
+}
+
+static void run_claim(struct sink *s)
+{
+    s->claim_wanted = false;
+    if (s->state == SENDING && !s->once)
+        log_cycle(s);
+    begin_cycle(s);
+    sink_go(s, CLAIMING);
+    claimer_start(s->claimer, take_claims, s);
+}
+
+/* Is the sending of this cycle over? */
+static bool is_sent(const struct sink *s, const struct sender_status *sender)
+{
+    if (sender->in_hand > 0 || s->claim_wanted)
+        return false;
+    if (sender->looked && !sender->waits && !sender->held)
+        return true;
+    bool patient = clock_monotonic_ms() - sender->progress_ms < ONCE_PATIENCE_MS ||
+                   clock_monotonic_ms() - s->started_ms < ONCE_PATIENCE_MS;
+    return s->once && (sender->looked || sender->blocked) && !patient;
+}
+
+/* --once ends with 1 where no patience helps: a person has to act first. */
+static void give_up(struct sink *s, const struct sender_status *sender)
+{
+    if (!s->once || sender->in_hand > 0)
+        return;
+    if (sender->held || sender->refused)
+        finish(s, EXIT_FAILED);
+}
+
+static void check_sent(struct sink *s)
+{
+    struct sender_status sender = sender_status(s->sender);
+    if (!is_sent(s, &sender)) {
+        give_up(s, &sender);
+        if (clock_monotonic_ms() - s->counted_ms > RECOUNT_MS)
+            run_count(s);
+        return;
+    }
+    if (!sender.waits)
+        report_recovered();
+    sink_go(s, SETTLED);
+}
+
+static void check_drained(struct sink *s)
+{
+    if (claimer_is_resting(s->claimer) && sender_status(s->sender).in_hand == 0)
+        stage_drained(s->stage);
+}
+
+static void sleep_until_tick(struct sink *s);
+
+/* Whatever happened: is there a next step? */
+static void consider(struct sink *s)
+{
+    if (s->closing)
+        return;
+    if (s->draining) {
+        check_drained(s);
+        return;
+    }
+    if (s->state == SENDING)
+        check_sent(s);
+    if (s->state == SETTLED)
+        run_count(s);
+    bool may_claim = s->state == IDLE || s->state == SENDING;
+    if (s->claim_wanted && may_claim && !s->counting && session_is_idle(s->claims) &&
+        !(s->once && s->report.busy && clock_monotonic_ms() - s->started_ms < BUSY_PAUSE_MS))
+        run_claim(s);
+}
+
+/* The clock. */
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct sink *s = timer->data;
+    if (clock_unix_ms() >= s->next_tick_ms) {
+        s->claim_wanted = true;
+        s->next_tick_ms = 0;
+    }
+    sleep_until_tick(s);
+    consider(s);
+}
+
+static void sleep_until_tick(struct sink *s)
+{
+    int64_t now_ms = clock_unix_ms();
+    int64_t interval_ms = s->config->interval_s * 1000;
+    /* Also where the clock was set back by more than an interval. */
+    if (s->next_tick_ms == 0 || s->next_tick_ms - now_ms > interval_ms)
+        s->next_tick_ms = clock_next_tick(now_ms, interval_ms);
+    int64_t wait_ms = s->next_tick_ms - now_ms;
+    if (wait_ms > LONGEST_SLEEP_MS)
+        wait_ms = LONGEST_SLEEP_MS;
+    uv_update_time(stage_loop(s->stage));
+    uv_timer_start(&s->timer, on_tick, (uint64_t)(wait_ms > 0 ? wait_ms : 1), 0);
+}
+
+static void on_busy_pause(uv_timer_t *timer)
+{
+    consider(timer->data);
+}
+
+static void on_claims_usable(void *owner)
+{
+    consider(owner);
+}
+
+static void on_sends_usable(void *owner)
+{
+    struct sink *s = owner;
+    sender_wake(s->sender);
+}
+
+static void on_sender_change(void *owner)
+{
+    consider(owner);
+}
+
+struct sink *sink_open(struct stage *stage, const struct config *config, bool once)
+{
+    struct sink *s = xcalloc(1, sizeof *s);
+    s->stage = stage;
+    s->config = config;
+    s->once = s->claim_wanted = once;
+    report_init();
+    uv_timer_init(stage_loop(stage), &s->timer);
+    s->timer.data = s;
+    const char *url = config->base.database_url;
+    s->claims = session_open(stage, url, "claim",
+                             (struct session_events){.on_usable = on_claims_usable, .owner = s});
+    s->sends = session_open(stage, url, "send",
+                            (struct session_events){.on_usable = on_sends_usable, .owner = s});
+    s->claimer = claimer_new(s->claims);
+    s->sender = sender_open(stage, config, s->sends, on_sender_change, s);
+    s->handles = 4; /* the timer, two sessions, the sender */
+    begin_cycle(s);
+    sink_go(s, SENDING);
+    if (once)
+        uv_timer_start(&s->timer, on_busy_pause, BUSY_PAUSE_MS, BUSY_PAUSE_MS);
+    else
+        sleep_until_tick(s);
+    return s;
+}
+
+bool sink_is_ready(const struct sink *s, struct buf *why)
+{
+    struct sender_status sender = sender_status(s->sender);
+    if (!session_is_usable(s->claims, why) || !session_is_usable(s->sends, why))
+        return false;
+    if (sender.held || s->report.held) {
+        buf_add_str(why, "held: the ledger was found behind the stream\n");
+        return false;
+    }
+    if (sender.blocked)
+        buf_add_str(why, sender.refused ? "stripe: refuses our key\n" : "stripe: not reachable\n");
+    return !sender.blocked;
+}
+
+void sink_drain(struct sink *s)
+{
+    s->draining = true;
+    claimer_stop(s->claimer);
+    sender_stop(s->sender, DRAIN_PATIENCE_MS);
+    check_drained(s);
+}
+
+static void release(struct sink *s)
+{
+    if (--s->handles > 0)
+        return;
+    claimer_free(s->claimer);
+    sender_free(s->sender);
+    free(s);
+}
+
+static void on_part_closed(void *owner)
+{
+    release(owner);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+void sink_close(struct sink *s)
+{
+    s->closing = true;
+    uv_close((uv_handle_t *)&s->timer, on_timer_closed);
+    sender_close(s->sender, on_part_closed, s);
+    session_close(s->claims, on_part_closed, s);
+    session_close(s->sends, on_part_closed, s);
+}

@@ -1,0 +1,201 @@
+/* One turn with the database: a pipeline of settle, lock, pick and a look at what is left. */
+#include "sink/turn.h"
+
+#include "common/log.h"
+#include "common/pg_array.h"
+#include "sink/sql.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEADLINE_MS = 20000, MAX_STATEMENTS = 4, SETTLE_COLUMNS = 7 };
+
+/* Columns of pick_submissions.sql. */
+enum {
+    IDENTIFIER,
+    CUSTOMER,
+    EVENT_NAME,
+    TRANSPORT,
+    BODY,
+    STATE,
+    ATTEMPTS,
+    SENT_BEFORE,
+    LAST_ERROR
+};
+
+struct turn {
+    turn_done_fn done;
+    void *owner;
+    int lock_at; /* place of the statement in the pipeline, or -1 */
+    int open_at;
+};
+
+/* Texts from outside may hold anything; PostgreSQL refuses what is not UTF-8, and with it all the
+ * others of this turn. A text that was cut in the middle of a character is such a one. */
+static void add_safe_text(struct pg_array *a, const char *text)
+{
+    struct buf safe = {0};
+    size_t length = strlen(text);
+    for (size_t at = 0; at < length;) {
+        size_t bytes = str_utf8_char(text + at, length - at);
+        if (bytes > 0)
+            buf_add(&safe, text + at, bytes);
+        else
+            buf_add_char(&safe, '?');
+        at += bytes > 0 ? bytes : 1;
+    }
+    pg_array_add(a, safe.data ? safe.data : "", safe.length);
+    buf_done(&safe);
+}
+
+static void add_optional(struct pg_array *a, const char *text)
+{
+    if (text && *text)
+        add_safe_text(a, text);
+    else
+        pg_array_add_null(a);
+}
+
+static void add_ended(struct pg_array columns[SETTLE_COLUMNS], const struct submission *s)
+{
+    const struct settle_outcome *o = &s->outcome;
+    const unsigned char forget = o->unsent && !s->sent_before && o->state == SETTLE_RETRY;
+    pg_array_add_text(&columns[0], s->identifier);
+    pg_array_add_i64(&columns[1], s->attempt);
+    pg_array_add_text(&columns[2], settle_state_name(o->state));
+    pg_array_add_i64(&columns[3], s->wait_ms);
+    add_optional(&columns[4], o->error.kind == ERR_NONE ? NULL : o->error.text);
+    add_optional(&columns[5], s->request_id);
+    pg_array_add(&columns[6], &forget, sizeof forget);
+}
+
+static void add_settle(struct pg_statement *s, const struct submission_queue *ended,
+                       const char *owner, struct pg_array columns[SETTLE_COLUMNS])
+{
+    for (const struct submission *e = ended->first; e; e = e->next)
+        add_ended(columns, e);
+    pg_statement_init(s, SQL_SETTLE_SUBMISSIONS);
+    pg_add_text(s, owner);
+    for (int i = 0; i < SETTLE_COLUMNS; i++)
+        pg_add_array(s, &columns[i]);
+}
+
+static void add_pick(struct pg_statement *s, const struct turn_terms *terms,
+                     unsigned char numbers[16], struct pg_array *names)
+{
+    pg_statement_init(s, SQL_PICK_SUBMISSIONS);
+    s->binary_result = true;
+    pg_add_text(s, terms->owner);
+    pg_add_i64(s, terms->lease_ms, numbers);
+    pg_add_i64(s, terms->picks, numbers + 8);
+    pg_add_text(s, terms->customer);
+    pg_add_text(s, terms->event_name);
+    for (int i = 0; TRANSPORTS[i]; i++)
+        pg_array_add_text(names, TRANSPORTS[i]->name);
+    pg_add_array(s, names);
+}
+
+static struct submission *read_picked(const PGresult *r, int row)
+{
+    struct submission *s = xcalloc(1, sizeof *s);
+    s->identifier = xstrdup(PQgetvalue(r, row, IDENTIFIER));
+    s->customer = xstrdup(PQgetvalue(r, row, CUSTOMER));
+    s->event_name = xstrdup(PQgetvalue(r, row, EVENT_NAME));
+    s->body = xstrdup(PQgetvalue(r, row, BODY));
+    s->transport = transport_find(PQgetvalue(r, row, TRANSPORT));
+    assert(s->transport); /* the statement was asked for ours alone */
+    s->attempt = pg_get_i64(r, row, ATTEMPTS);
+    s->sent_before = pg_get_i64(r, row, SENT_BEFORE);
+    return s;
+}
+
+/* What may not be sent any more was given its state instead of being picked. */
+static void log_retired(const PGresult *r, int row)
+{
+    bool late = !strcmp(PQgetvalue(r, row, STATE), "late");
+    log_error(late ? "send_expired" : "send_doubted",
+              LOG_STR("identifier", PQgetvalue(r, row, IDENTIFIER)),
+              LOG_STR("customer", PQgetvalue(r, row, CUSTOMER)),
+              LOG_I64("attempt", pg_get_i64(r, row, ATTEMPTS)),
+              LOG_STR("last_error", PQgetvalue(r, row, LAST_ERROR)),
+              LOG_MSG(late ? "its usage is older than 34 days, Stripe would refuse it"
+                           : "no certain answer for 23 hours; it is not sent again"));
+}
+
+static void read_picks(const PGresult *r, struct turn_answer *answer)
+{
+    answer->rows = PQntuples(r);
+    for (int row = 0; row < answer->rows; row++) {
+        if (!strcmp(PQgetvalue(r, row, STATE), "sending"))
+            submission_queue_add_take(&answer->picked, read_picked(r, row));
+        else
+            log_retired(r, row);
+    }
+    if (answer->rows == 0)
+        return;
+    /* The rows are in the order of lanes. */
+    answer->customer = xstrdup(PQgetvalue(r, answer->rows - 1, CUSTOMER));
+    answer->event_name = xstrdup(PQgetvalue(r, answer->rows - 1, EVENT_NAME));
+}
+
+static void take_turn(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct turn t = *(struct turn *)owner;
+    struct turn_answer answer = {0};
+    (void)n;
+    free(owner);
+    if (error) {
+        t.done(t.owner, error, NULL);
+        return;
+    }
+    if (t.lock_at >= 0) {
+        answer.held = pg_get_i64(results[t.lock_at], 0, 1) != 0;
+        read_picks(results[t.lock_at + 1], &answer);
+    }
+    answer.waits = pg_get_i64(results[t.open_at], 0, 0);
+    answer.abandoned = pg_get_i64(results[t.open_at], 0, 1);
+    t.done(t.owner, NULL, &answer);
+}
+
+static void add_binary_statement(struct pg_statement *s, const char *sql)
+{
+    pg_statement_init(s, sql);
+    s->binary_result = true;
+}
+
+static void init_columns(struct pg_array columns[SETTLE_COLUMNS])
+{
+    static const unsigned TYPES[SETTLE_COLUMNS] = {PG_TEXT, PG_INT8, PG_TEXT, PG_INT8,
+                                                   PG_TEXT, PG_TEXT, PG_BOOL};
+    for (int i = 0; i < SETTLE_COLUMNS; i++)
+        pg_array_init(&columns[i], TYPES[i]);
+}
+
+void turn_run(struct session *session, const struct submission_queue *ended,
+              const struct turn_terms *terms, turn_done_fn done, void *owner)
+{
+    struct pg_statement s[MAX_STATEMENTS];
+    struct pg_array columns[SETTLE_COLUMNS];
+    struct pg_array names;
+    unsigned char numbers[16];
+    int n = 0;
+    struct turn *t = xcalloc(1, sizeof *t);
+    *t = (struct turn){.done = done, .owner = owner, .lock_at = -1};
+    init_columns(columns);
+    pg_array_init(&names, PG_TEXT);
+    if (ended->count > 0)
+        add_settle(&s[n++], ended, terms->owner, columns);
+    if (terms->picks > 0) {
+        t->lock_at = n;
+        add_binary_statement(&s[n++], SQL_LOCK_PICKS);
+        add_pick(&s[n++], terms, numbers, &names);
+    }
+    t->open_at = n;
+    add_binary_statement(&s[n], SQL_READ_OPEN);
+    pg_add_text(&s[n++], terms->owner);
+    session_run(session, s, n, DEADLINE_MS, take_turn, t);
+    for (int i = 0; i < SETTLE_COLUMNS; i++)
+        pg_array_done(&columns[i]);
+    pg_array_done(&names);
+}

@@ -1,0 +1,38 @@
+/* One turn with the database: settle the tries that ended, then pick the next submissions, in one
+ * round trip and one transaction. What was picked is committed before it is given to the caller, so
+ * that first_sent_at is in the database before the first byte is on its way. */
+#ifndef METERLINE_SINK_TURN_H
+#define METERLINE_SINK_TURN_H
+
+#include "sink/session.h"
+#include "sink/submission.h"
+
+/* Who asks, on what terms. Borrowed until turn_run returns. */
+struct turn_terms {
+    const char *owner;    /* this process */
+    int64_t lease_ms;     /* longer than any call */
+    int picks;            /* at most; 0: settle only */
+    const char *customer; /* the lane after which to go on; "" for the first */
+    const char *event_name;
+};
+
+struct turn_answer {
+    bool held;      /* ledger_state.sink_hold: nothing was picked */
+    bool waits;     /* something is pending, due or not */
+    bool abandoned; /* a dead sink's call has lost its lease */
+    int rows;       /* picked or retired; less than asked for: the last lane was seen */
+    struct submission_queue picked; /* to be sent now; the caller's */
+    char *customer;                 /* the last lane seen, or NULL; the caller's */
+    char *event_name;
+};
+
+/* error NULL: answer is filled. Otherwise nothing was written, or the outcome is unknown: settle
+ * again what was to be settled (that is harmless); what was picked unseen comes back when its lease
+ * has passed. From the loop, once. */
+typedef void (*turn_done_fn)(void *owner, const struct err *error, struct turn_answer *answer);
+
+/* The session must be idle. ended: the tries to settle, borrowed until this returns. */
+void turn_run(struct session *session, const struct submission_queue *ended,
+              const struct turn_terms *terms, turn_done_fn done, void *owner);
+
+#endif
