@@ -49,7 +49,6 @@ static void free_redis(struct redis *r)
     redis_url_done(&r->url);
     free(r->sent.items);
     free(r->ended.items);
-    free(r->chunk);
     free(r);
     if (closed)
         closed(owner);
@@ -78,7 +77,8 @@ static void drop_link(struct redis *r)
         redis_link_drop(link);
 }
 
-void redis_lost(struct redis *r, const struct err *error, int64_t overdue_ms)
+/* Returns after how many ms the next try begins. */
+static uint64_t begin_anew(struct redis *r, const struct err *error, int64_t overdue_ms)
 {
     r->down = *error;
     drop_link(r);
@@ -86,9 +86,15 @@ void redis_lost(struct redis *r, const struct err *error, int64_t overdue_ms)
     redis_end_sent(r, ERR_CLOSED, overdue_ms);
     uint64_t wait_ms = backoff_next_ms(&r->backoff, backoff_random());
     redis_start_timer(r, wait_ms);
-    peer_link_lost(&r->peer, &r->down, wait_ms);
     r->tell_down = true;
     redis_start_soon(r);
+    return wait_ms;
+}
+
+void redis_lost(struct redis *r, const struct err *error, int64_t overdue_ms)
+{
+    uint64_t wait_ms = begin_anew(r, error, overdue_ms);
+    peer_link_lost(&r->peer, &r->down, wait_ms);
 }
 
 static void lost_link(struct redis *r)
@@ -106,7 +112,8 @@ static void come_up(struct redis *r)
     if (r->reader) {
         r->link->ac->c.reader->fn = r->reader;
         r->link->ac->c.reader->privdata = r->reader_privdata;
-        /* The task of the next reply may have been laid out already, behind the handshake's last. */
+        /* The task of the next reply may have been laid out already, behind the handshake's last.
+         */
         r->link->ac->c.reader->rstack[0].privdata = r->reader_privdata;
     }
     backoff_reset(&r->backoff);
@@ -270,7 +277,9 @@ void redis_reset(struct redis *r)
         return;
     struct err e;
     err_set(&e, ERR_CLOSED, "connection dropped to begin anew");
-    redis_lost(r, &e, INT64_MIN);
+    begin_anew(r, &e, INT64_MIN);
+    /* Our own doing: the peer was not lost. */
+    peer_link_closed(&r->peer);
 }
 
 void redis_close(struct redis *r, void (*closed)(void *owner), void *owner)
