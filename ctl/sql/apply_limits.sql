@@ -25,7 +25,8 @@ select w.plan || '/' || w.metric,
                       coalesce(trim_scale(w.included)::text, 'unlimited')) end,
            case when w.cap <> b.cap then format('cap %s to %s', b.cap, w.cap) end,
            case when w.overage_unit_price is distinct from b.overage_unit_price then
-               format('unit price %s to %s', coalesce(trim_scale(b.overage_unit_price)::text, 'none'),
+               format('unit price %s to %s', 
+                      coalesce(trim_scale(b.overage_unit_price)::text, 'none'),
                       coalesce(trim_scale(w.overage_unit_price)::text, 'none')) end,
            case when w.currency <> b.currency then 'currency' end) end
   from written w

@@ -2,8 +2,8 @@
 -- $1 json: rows of plans
 with wanted as (
     select * from json_to_recordset($1::json) as x (
-        plan text, display_name text, currency text, base_amount_minor bigint, billing_interval text,
-        stripe_lookup_key text)
+        plan text, display_name text, currency text, base_amount_minor bigint,
+        billing_interval text, stripe_lookup_key text)
 ), before as (
     select * from plans
 ), written as (
@@ -13,10 +13,11 @@ with wanted as (
       from wanted
         on conflict (plan) do update
        set display_name = excluded.display_name, currency = excluded.currency,
-           base_amount_minor = excluded.base_amount_minor, billing_interval = excluded.billing_interval,
+           base_amount_minor = excluded.base_amount_minor,
+           billing_interval = excluded.billing_interval,
            stripe_lookup_key = excluded.stripe_lookup_key, retired_at = null
-     where (p.display_name, p.currency, p.base_amount_minor, p.billing_interval, p.stripe_lookup_key,
-            p.retired_at)
+     where (p.display_name, p.currency, p.base_amount_minor, p.billing_interval,
+            p.stripe_lookup_key, p.retired_at)
            is distinct from
            (excluded.display_name, excluded.currency, excluded.base_amount_minor,
             excluded.billing_interval, excluded.stripe_lookup_key, null::timestamptz)

@@ -1,5 +1,6 @@
--- For each metric that adds up: what was aggregated = what is in submissions, by state, + what visibly waits.
--- Where a period's edges moved and the sink has not looked since, that tenant's usage is apart (`moving`).
+-- For each metric that adds up: what was aggregated = what is in submissions, by state, + what
+-- visibly waits. Where a period's edges moved and the sink has not looked since, the tenant's usage is
+-- apart (`moving`).
 with moving as (
     select distinct t.tenant, t.metric
       from usage_totals t
@@ -51,7 +52,8 @@ select m.metric, trim_scale(coalesce(a.quantity, 0)) as aggregated,
        trim_scale(coalesce(u.before_subscription, 0)) as before_subscription,
        trim_scale(coalesce(u.not_billed, 0)) as not_billed,
        trim_scale(coalesce(u.carried, 0)) as carried, trim_scale(a.moving) as moving,
-       trim_scale(coalesce(a.quantity, 0) - coalesce(s.total, 0) - coalesce(u.total, 0)) as difference
+       trim_scale(coalesce(a.quantity, 0) - coalesce(s.total, 0) - coalesce(u.total, 0))
+           as difference
   from metrics m
   left join aggregated a using (metric)
   left join submitted s using (metric)

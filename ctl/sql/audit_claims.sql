@@ -1,5 +1,5 @@
--- Claims that are not what their submissions hold; at most 10. Submissions are a period's by their claim, or,
--- once a period's edges have moved, by their usage_at: either may stand until the sink has looked again.
+-- Claims that are not what their submissions hold; at most 10. Submissions are a period's by their
+-- claim, or, once its edges have moved, by their usage_at: either may stand until the sink looks.
 with claims as (
     select c.*, t.period_end, m.aggregation in ('sum', 'count') as additive
       from usage_claims c
@@ -23,7 +23,8 @@ with claims as (
          where s.tenant = c.tenant and s.metric = c.metric and s.state <> 'void'
            and s.usage_at >= c.period_start and s.usage_at < c.period_end) by_time
 )
-select tenant, metric, period_start, trim_scale(claimed) as claimed, trim_scale(by_claim) as submissions
+select tenant, metric, period_start, trim_scale(claimed) as claimed,
+       trim_scale(by_claim) as submissions
   from compared
  where claimed <> by_claim and claimed <> by_time
  order by tenant, metric, period_start

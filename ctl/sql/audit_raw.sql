@@ -1,4 +1,4 @@
--- Streams and epochs whose raw events, kept and dropped by retention, are not as many as were counted.
+-- Streams and epochs whose raw events, kept and dropped by retention, are not as many as counted.
 with counted as (
     select stream, epoch, counted from stream_positions
     union all

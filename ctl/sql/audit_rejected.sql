@@ -6,8 +6,8 @@ with booked as (
 ), kept as (
     select stream, epoch, count(*) as events from rejected_events group by stream, epoch
 ), both_sides as (
-    select stream, epoch, coalesce(k.events, 0) as rejected_rows, coalesce(b.rejected, 0) as rejected,
-           coalesce(b.conflicts, 0) as conflicts
+    select stream, epoch, coalesce(k.events, 0) as rejected_rows,
+           coalesce(b.rejected, 0) as rejected, coalesce(b.conflicts, 0) as conflicts
       from booked b
       full join kept k using (stream, epoch)
 )

@@ -1,5 +1,5 @@
--- Period totals that are not what their minutes say; at most 10. Not for unique, which minutes cannot
--- tell, nor for a value that was carried into a period without usage of its own.
+-- Period totals that are not what their minutes say; at most 10. Not for unique, which minutes
+-- cannot tell, nor for a value that was carried into a period without usage of its own.
 select t.tenant, t.metric, t.period_start, trim_scale(t.quantity) as quantity,
        trim_scale(x.quantity) as minutes
   from usage_totals t
@@ -9,7 +9,8 @@ select t.tenant, t.metric, t.period_start, trim_scale(t.quantity) as quantity,
                when 'sum' then coalesce(sum(a.quantity_sum), 0)
                when 'count' then coalesce(sum(a.events), 0)
                when 'max' then max(a.quantity_max)
-               when 'last' then (array_agg(a.quantity_last order by a.last_ms desc, a.last_entry desc))[1]
+               when 'last' then
+                   (array_agg(a.quantity_last order by a.last_ms desc, a.last_entry desc))[1]
            end as quantity, count(*) as minutes
       from usage_aggregates a
      where a.tenant = t.tenant and a.metric = t.metric

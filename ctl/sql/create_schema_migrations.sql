@@ -3,6 +3,6 @@ create table if not exists public.schema_migrations (
     version         int primary key,
     name            text not null,
     checksum        text not null,         -- SHA-256 of the migration's text
-    compatible_from int not null,          -- the oldest build's SCHEMA_VERSION that this still suits
+    compatible_from int not null,          -- the oldest build that this still suits
     applied_at      timestamptz not null default now()
 )

@@ -1,11 +1,13 @@
 -- What a new catalog may not do to metrics that are there: one row a refusal, in plain words.
--- Another aggregation would make totals mean two things; an event name is bound to what was sent by it.
+-- Another aggregation would make totals mean two things; an event name is bound to what was sent
+-- by it.
 -- $1 json: rows of metrics
 with wanted as (
-    select * from json_to_recordset($1::json) as x (metric text, aggregation text, stripe_event_name text)
+    select *
+      from json_to_recordset($1::json) as x (metric text, aggregation text, stripe_event_name text)
 )
-select format('metric %s: its aggregation is %s and it has usage; name a new metric instead of making it %s',
-              m.metric, m.aggregation, w.aggregation)
+select format('metric %s: its aggregation is %s and it has usage; '
+              'name a new metric instead of making it %s', m.metric, m.aggregation, w.aggregation)
   from wanted w
   join metrics m using (metric)
  where m.aggregation <> w.aggregation

@@ -1,5 +1,7 @@
--- Is the sink held, and what was lost where. One row a stream and epoch that lost entries, at least one.
-select (select value from ledger_state where name = 'sink_hold') as sink_hold, l.stream, l.epoch, l.lost
+-- Is the sink held, and what was lost where: a row for each stream and epoch that lost entries, and
+-- one without a stream if there is none.
+select (select value from ledger_state where name = 'sink_hold') as sink_hold,
+       l.stream, l.epoch, l.lost
   from (select stream, epoch, lost from stream_positions where lost > 0
         union all
         select stream, epoch, lost from stream_epochs where lost > 0) as l

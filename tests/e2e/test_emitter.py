@@ -60,8 +60,8 @@ def test_all_fields_arrive(line):
                        {"tenant": "acme", "op": "retract", "id": "order 7/ü"}])
     assert done.returncode == 0, done.stderr
     assert entries(line) == [
-        {"tenant": "acme", "metric": "api_calls", "quantity": "2", "id": "order 7/ü", "ts": str(ts),
-         "model": "large", "note": ""},
+        {"tenant": "acme", "metric": "api_calls", "quantity": "2", "id": "order 7/ü",
+         "ts": str(ts), "model": "large", "note": ""},
         {"tenant": "acme", "op": "retract", "id": "order 7/ü"}]
 
 
@@ -77,7 +77,8 @@ def test_refusals_name_file_and_line(line):
     path = line.folder / "events.ndjson"
     path.write_text("\n".join([
         json.dumps(event()), "", '{"tenant":"acme","metric":"api_calls","quantity":1e3}', "no json",
-        json.dumps(event(quantity="12,5")), json.dumps({"metric": "api_calls"}), json.dumps(event())]))
+        json.dumps(event(quantity="12,5")), json.dumps({"metric": "api_calls"}),
+        json.dumps(event())]))
     refused = line.folder / "refused"
     done = line.run("emitter", "--refused", refused, path)
     expected = [f"{path}:3: quantity: must be written without an exponent",
@@ -209,8 +210,8 @@ def test_what_is_not_known_to_be_sent_is_told(line):
     line.redis.stop()
     done = emit(line, [event() for _ in range(3)], "--give-up-after", "0")
     assert done.returncode == 1
-    assert ("not known to be sent: 3 events, the first stdin:1, the last stdin:3; nothing behind it was "
-            "sent") in done.stderr
+    assert ("not known to be sent: 3 events, the first stdin:1, the last stdin:3; nothing behind "
+            "it was sent") in done.stderr
     assert "0 sent, 0 refused" in done.stderr and "given up after 0 s" in done.stderr
 
 
@@ -228,5 +229,6 @@ def test_wrong_usage(line):
     assert line.run("emitter", METERLINE_STREAM_SHARDS=0).returncode == 2
     assert line.run("emitter", "--help").returncode == 0
     assert line.run("emitter", "--version").stdout.startswith("meterline-emitter ")
-    shown = line.run("emitter", "--print-config", REDIS_URL="redis://:very-secret@127.0.0.1:1").stdout
+    shown = line.run("emitter", "--print-config",
+                     REDIS_URL="redis://:very-secret@127.0.0.1:1").stdout
     assert "METERLINE_STREAM_SHARDS=1" in shown and "very-secret" not in shown
