@@ -1,6 +1,7 @@
 /* Binary arrays for PostgreSQL (src/backend/utils/adt/arrayfuncs.c, array_recv), one dimension:
  * int32 dimensions, int32 has-nulls, int32 element oid, int32 length, int32 lower bound 1, then for
- * each element int32 length (-1 for NULL) and its bytes, all big endian. Text arrays cost a third more. */
+ * each element int32 length (-1 for NULL) and its bytes, all big endian. Text arrays cost a third
+ * more. */
 #ifndef METERLINE_PG_ARRAY_H
 #define METERLINE_PG_ARRAY_H
 

@@ -77,7 +77,7 @@ static void drop_link(struct redis *r)
         redis_link_drop(link);
 }
 
-/* Returns after how many ms the next try begins. */
+/* on_down comes in any case; returns after how many ms the next try begins. */
 static uint64_t begin_anew(struct redis *r, const struct err *error, int64_t overdue_ms)
 {
     r->down = *error;
@@ -109,13 +109,8 @@ static void come_up(struct redis *r)
 {
     redis_go(r, REDIS_IS_UP);
     uv_timer_stop(&r->timer);
-    if (r->reader) {
-        r->link->ac->c.reader->fn = r->reader;
-        r->link->ac->c.reader->privdata = r->reader_privdata;
-        /* The task of the next reply may have been laid out already, behind the handshake's last.
-         */
-        r->link->ac->c.reader->rstack[0].privdata = r->reader_privdata;
-    }
+    if (r->reader)
+        redis_link_swap_reader(r->link);
     backoff_reset(&r->backoff);
     peer_link_up(&r->peer);
     if (r->events.on_up)

@@ -1,9 +1,12 @@
-/* Redis under libuv: one hiredis connection that comes back by itself. Own hooks on ac->ev, since the
- * libuv adapter of hiredis 0.14 never reports a refused connection.
+/* Redis under libuv: one hiredis connection that comes back by itself. Own hooks on ac->ev, since
+ * the libuv adapter of hiredis 0.14 never reports a refused connection.
  *
  * Failure modes: a lost connection or a passed deadline gives every command in flight ERR_CLOSED or
- * ERR_TIMEOUT (outcome unknown) and the connection is made anew after a backoff (50 ms to 2 s). An error
- * reply gives ERR_REFUSED with Redis' text. */
+ * ERR_TIMEOUT (outcome unknown) and the connection is made anew after a backoff (50 ms to 2 s). An
+ * error reply gives ERR_REFUSED with Redis' text.
+ *
+ * No pub/sub and no MONITOR. hiredis writes without MSG_NOSIGNAL, so redis_open ignores SIGPIPE
+ * unless the program handles it already. */
 #ifndef METERLINE_REDIS_H
 #define METERLINE_REDIS_H
 
@@ -18,39 +21,49 @@
 struct redis; /* opaque: one connection */
 
 struct redis_events {
-    void (*on_up)(void *owner);  /* connected, authenticated, database selected (again) */
+    void (*on_up)(void *owner); /* connected, authenticated, database selected (again) */
+    /* Lost, or could not be made: after each try, until on_up. Never after redis_close. */
     void (*on_down)(void *owner, const struct err *error);
     void *owner;
 };
 
-/* reply: a redisReply, or what the reader functions of redis_open_reader made; borrowed until done
- * returns; NULL with an error. An error reply inside an array (MULTI/EXEC) is the caller's to see. */
+/* reply: a redisReply, or what the functions of redis_set_reader made; borrowed until done
+ * returns; NULL with an error. An error reply inside an array (MULTI/EXEC) is the caller's to see.
+ */
 typedef void (*redis_done_fn)(void *owner, const struct err *error, void *reply);
 
 /* redis://[user:password@]host:port[/db], rediss:// where hiredis has TLS, unix:///path. Start
- * connecting; returns NULL with e only for a URL that cannot be used. Peer lost and back is logged here. */
+ * connecting; returns NULL with e only for a URL that cannot be used. Peer lost and back is logged
+ * here. */
 struct redis *redis_open(uv_loop_t *loop, const char *url, struct redis_events events,
                          struct err *e);
 
-/* Replies after the handshake are built by fns instead of hiredis' own (no object per field). The
- * root object must not be NULL. Error replies come to fns->createString with REDIS_REPLY_ERROR at the
- * root. privdata: what task->privdata holds. Call right after redis_open. */
+/* Replies after the handshake are built by fns instead of hiredis' own (no object per field), at
+ * each connection anew. privdata: what task->privdata holds. Call right after redis_open.
+ *
+ * The root object must begin with a redisReply, as `struct { redisReply head; … }`: hiredis and
+ * this module look at its type, and for REDIS_REPLY_ERROR at its str (NUL-terminated) and len. An
+ * error reply comes to createString with task->type REDIS_REPLY_ERROR and becomes ERR_REFUSED as
+ * always. No object may be NULL, though all may be the root. freeObject gets roots only, also
+ * half-built ones. */
 void redis_set_reader(struct redis *r, redisReplyObjectFunctions *fns, void *privdata);
 
 bool redis_is_up(const struct redis *r);
 
 /* Send one command; done exactly once, from the loop. May be called while others are in flight
- * (pipelining). If the connection is down, done gets ERR_CLOSED from the loop. deadline_ms counts from
- * now. done may be NULL. */
+ * (pipelining). If the connection is down, done gets ERR_CLOSED from the loop. deadline_ms counts
+ * from now. done may be NULL. */
 void redis_command(struct redis *r, uint64_t deadline_ms, redis_done_fn done, void *owner, int argc,
                    const char **argv, const size_t *argv_length);
 /* The same with hiredis' format (%s, %b, %lld). */
 void redis_commandf(struct redis *r, uint64_t deadline_ms, redis_done_fn done, void *owner,
                     const char *format, ...);
 
-/* Drop the connection and connect anew. */
+/* Drop the connection and connect anew: commands in flight get ERR_CLOSED, on_down is called. While
+ * there is no connection it does nothing. */
 void redis_reset(struct redis *r);
-/* Commands in flight get ERR_CANCELED; closed runs from the loop when r is freed. */
+/* Once. Commands in flight and later ones get ERR_CANCELED; closed runs from the loop when r is
+ * freed. */
 void redis_close(struct redis *r, void (*closed)(void *owner), void *owner);
 
 /* A URL into its parts, for synchronous clients too. All malloc'd, NULL where absent. */

@@ -50,7 +50,6 @@ struct redis {
     struct redis_events events;
     redisReplyObjectFunctions *reader; /* NULL: hiredis' own */
     void *reader_privdata;
-    char *chunk; /* what is read at once */
 
     enum redis_state state;
     struct redis_link *link;    /* NULL while waiting and resolving */
@@ -104,6 +103,8 @@ void redis_deliver_ended(struct redis *r); /* those that have ended before this 
 /* redis_hooks.c */
 /* Start connecting; returns NULL with e if hiredis refuses at once. */
 struct redis_link *redis_link_open(struct redis *r, const char *host, struct err *e);
+/* From the next reply on, r->reader builds what callbacks get. */
+void redis_link_swap_reader(struct redis_link *link);
 /* hiredis may free its context only later, if we are inside one of its callbacks. */
 void redis_link_drop(struct redis_link *link);
 

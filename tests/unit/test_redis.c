@@ -1,6 +1,5 @@
 /* The Redis adapter on a real server, METERLINE_TEST_REDIS_URL and METERLINE_TEST_REDIS_SOCKET. */
 #include "adapter.h"
-#include "common/clock.h"
 #include "common/metrics.h"
 #include "common/redis.h"
 #include "common/str.h"
@@ -597,23 +596,6 @@ static void a_reader_of_our_own_replaces_hiredis(void **state)
     assert_int_equal(tallies, 0);
 }
 
-static void large_replies_are_fast(void **state)
-{
-    /* Not a benchmark: what 16 KiB a turn of the loop would make slow shows in the log. */
-    (void)state;
-    struct session s;
-    int privdata = 42;
-    start(&s, URL);
-    redis_set_reader(s.redis, &TALLY, &privdata);
-    run_until(&s.loop, &s.ups, 1);
-    int64_t before_us = clock_monotonic_us();
-    for (int i = 0; i < 10; i++)
-        read_tally(&s, "XREAD COUNT 100000 STREAMS stream 0");
-    print_message("XREAD of %d entries: %d us\n", ENTRIES,
-                  (int)((clock_monotonic_us() - before_us) / 10));
-    end(&s);
-}
-
 static void a_connection_that_is_killed_comes_back(void **state)
 {
     /* By CLIENT KILL, idle or with a command in flight; by a server that takes no more clients. */
@@ -728,7 +710,6 @@ int main(void)
         cmocka_unit_test(the_clock_is_compared),
         cmocka_unit_test(large_values_go_both_ways),
         cmocka_unit_test(a_reader_of_our_own_replaces_hiredis),
-        cmocka_unit_test(large_replies_are_fast),
         cmocka_unit_test(a_connection_that_is_killed_comes_back),
         cmocka_unit_test(a_killed_server_is_a_state),
         cmocka_unit_test(a_frozen_server_is_a_timeout),
