@@ -4,7 +4,6 @@
  * to another customer or tenant is a person's decision, and such an event fails visibly. */
 #include "webhookd/job.h"
 
-#include "webhookd/order.h"
 #include "webhookd/sql.h"
 
 #include <string.h>
@@ -16,7 +15,7 @@ static int customer_read(struct job *j)
     struct customer_object *c = &j->customer;
     if (customer_object_read(job_object(j), c))
         return job_say(j, "the customer has no id");
-    c->deleted = c->deleted || !strcmp(j->event.type, "customer.deleted");
+    c->deleted = c->deleted || stripe_event_is(&j->event, ".deleted");
     /* Fetching a deleted customer gives its id alone. */
     if (!c->tenant)
         c->tenant = metadata_tenant(j->event.object);
@@ -40,16 +39,17 @@ static bool prior_matches(const struct job *j)
     return matches;
 }
 
-static bool is_news(const struct job *j)
+static enum order_answer find_order(const struct job *j)
 {
     const struct order order = {.stored = j->stored.known,
                                 .stored_final = j->stored.deleted,
                                 .stored_created_s = j->stored.created_s,
                                 .event_created_s = j->event.created_s,
+                                .event_first = stripe_event_is(&j->event, ".created"),
                                 .event_final = j->customer.deleted,
                                 .fetched = j->fetched != NULL,
                                 .prior_matches = j->stored.known && prior_matches(j)};
-    return order_is_news(&order);
+    return order_decide(&order);
 }
 
 static enum verdict say(struct job *j, enum verdict verdict, const char *why)
@@ -60,8 +60,9 @@ static enum verdict say(struct job *j, enum verdict verdict, const char *why)
 
 static enum verdict customer_judge(struct job *j)
 {
-    if (!is_news(j))
-        return say(j, VERDICT_IGNORE, "stale: what is stored is newer");
+    enum order_answer order = find_order(j);
+    if (order != ORDER_NEWS)
+        return job_say_stale(j, order);
     if (j->stored.known && !j->tenant)
         job_set(&j->tenant, j->stored.tenant);
     if (!j->tenant)

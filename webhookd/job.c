@@ -43,6 +43,12 @@ int job_say(struct job *j, const char *format, ...)
     return -1;
 }
 
+enum verdict job_say_stale(struct job *j, enum order_answer answer)
+{
+    job_say(j, "stale: what is stored is newer");
+    return answer == ORDER_UNCLEAR ? VERDICT_UNCLEAR : VERDICT_IGNORE;
+}
+
 void job_set(char **field, const char *text)
 {
     char *copy = text ? xstrdup(text) : NULL;

@@ -5,6 +5,7 @@
 #define METERLINE_JOB_H
 
 #include "webhookd/customer_object.h"
+#include "webhookd/order.h"
 #include "webhookd/script.h"
 #include "webhookd/stripe_event.h"
 #include "webhookd/subscription_object.h"
@@ -18,6 +19,7 @@ enum verdict {
     VERDICT_APPLY,   /* write the effect */
     VERDICT_IGNORE,  /* nothing to do, for the reason in why */
     VERDICT_FAIL,    /* a person must look, for the reason in why */
+    VERDICT_UNCLEAR, /* stale, or ahead of an event that is still to come */
     VERDICT_CUSTOMER /* the customer must be known first: fetch it, or wait for its event */
 };
 
@@ -89,6 +91,8 @@ void job_done(struct job *j);
  * and take their answers (results: from the first of the three on). */
 void job_add_reads(const struct job *j, struct script *s);
 void job_take_reads(struct job *j, PGresult **results);
+/* The verdict on an event that is no news. */
+enum verdict job_say_stale(struct job *j, enum order_answer answer);
 /* Append a line of the tenant's billing history. */
 void job_add_history(const struct job *j, struct script *s, const json_t *detail);
 

@@ -1,15 +1,17 @@
 #include "webhookd/order.h"
 
-bool order_is_news(const struct order *o)
+enum order_answer order_decide(const struct order *o)
 {
     if (!o->stored)
-        return true;
+        return ORDER_NEWS;
     /* What has ended never comes back: Stripe gives a new one a new id. */
     if (o->stored_final)
-        return false;
+        return ORDER_STALE;
     if (o->fetched || o->event_final || o->stored_created_s < 0)
-        return true;
+        return ORDER_NEWS;
     if (o->event_created_s != o->stored_created_s)
-        return o->event_created_s > o->stored_created_s;
-    return o->prior_matches;
+        return o->event_created_s > o->stored_created_s ? ORDER_NEWS : ORDER_STALE;
+    if (o->prior_matches)
+        return ORDER_NEWS;
+    return o->event_first ? ORDER_STALE : ORDER_UNCLEAR;
 }

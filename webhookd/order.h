@@ -11,13 +11,17 @@ struct order {
     bool stored_final;        /* … and it was deleted or canceled */
     int64_t stored_created_s; /* created of the event it comes from; -1: of none */
     int64_t event_created_s;
+    bool event_first; /* the event tells of the object's creation */
     bool event_final; /* the event deletes or cancels */
     bool fetched;     /* the object was fetched anew, under the customer's lock: it is the truth */
     bool prior_matches; /* what the event says was before is what is stored */
 };
 
-/* True: apply. False: the event is stale. Events of the same second are told apart by
- * prior_matches: the one that comes second in truth has the first one's outcome as its past. */
-bool order_is_news(const struct order *o);
+/* Events of the same second are told apart by their past: the one that comes next has what is
+ * stored as its past. One whose past is something else is unclear: it is old, or it is ahead of one
+ * that is still to come, so that it is worth asking again in a moment. */
+enum order_answer { ORDER_NEWS, ORDER_STALE, ORDER_UNCLEAR };
+
+enum order_answer order_decide(const struct order *o);
 
 #endif

@@ -101,6 +101,13 @@ void stripe_event_done(struct stripe_event *event)
     memset(event, 0, sizeof *event);
 }
 
+bool stripe_event_is(const struct stripe_event *event, const char *end)
+{
+    size_t length = strlen(event->type);
+    size_t end_length = strlen(end);
+    return length >= end_length && !strcmp(event->type + length - end_length, end);
+}
+
 json_t *stripe_event_prior_object(const struct stripe_event *event)
 {
     json_t *prior = json_deep_copy(event->object);

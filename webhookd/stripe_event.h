@@ -33,6 +33,9 @@ void stripe_event_done(struct stripe_event *event);
  * reference. The event must have an object. */
 json_t *stripe_event_prior_object(const struct stripe_event *event);
 
+/* Whether its type ends so: ".created", ".deleted". */
+bool stripe_event_is(const struct stripe_event *event, const char *end);
+
 /* Stripe's ids, as we put them into paths: letters, digits, '_' and '-', at most 255. */
 bool stripe_is_id(const char *text);
 

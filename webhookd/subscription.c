@@ -5,7 +5,6 @@
  * that names its tenant maps the customer too, since Stripe may send it first. */
 #include "webhookd/job.h"
 
-#include "webhookd/order.h"
 #include "webhookd/sql.h"
 
 #include <string.h>
@@ -41,17 +40,18 @@ static bool prior_matches(const struct job *j)
     return matches;
 }
 
-static bool is_news(const struct job *j)
+static enum order_answer find_order(const struct job *j)
 {
     const struct stored_subscription *stored = &j->stored_subscription;
     const struct order order = {.stored = stored->known,
                                 .stored_final = stored->final,
                                 .stored_created_s = stored->created_s,
                                 .event_created_s = j->event.created_s,
+                                .event_first = stripe_event_is(&j->event, ".created"),
                                 .event_final = is_final(&j->subscription),
                                 .fetched = j->fetched != NULL,
                                 .prior_matches = stored->known && prior_matches(j)};
-    return order_is_news(&order);
+    return order_decide(&order);
 }
 
 /* A subscription never moves to another tenant: its usage and its periods are booked there. */
@@ -82,10 +82,9 @@ static enum verdict judge_tenant(struct job *j)
 
 static enum verdict subscription_judge(struct job *j)
 {
-    if (!is_news(j)) {
-        job_say(j, "stale: what is stored is newer");
-        return VERDICT_IGNORE;
-    }
+    enum order_answer order = find_order(j);
+    if (order != ORDER_NEWS)
+        return job_say_stale(j, order);
     find_tenant(j);
     if (j->tenant)
         return judge_tenant(j);

@@ -16,7 +16,9 @@ static void judge(struct worker *w)
 {
     struct job *j = &w->job;
     enum verdict verdict = j->family->judge(j);
-    if (verdict != VERDICT_CUSTOMER) {
+    if (verdict == VERDICT_UNCLEAR) {
+        worker_run_delay(w, RETRY_UNCLEAR, true);
+    } else if (verdict != VERDICT_CUSTOMER) {
         worker_run_write(w, verdict);
     } else if (w->d->http) {
         j->asking_customer = true;

@@ -287,10 +287,25 @@ def test_events_of_one_second_are_told_apart_by_their_past(line, webhookd, event
     work(line, webhookd, events.make("customer.subscription.created", subscription()))
     work(line, webhookd, past_due)
     work(line, webhookd, at_end)
-    again = dict(past_due, id="evt_again")
-    assert "stale" in work(line, webhookd, again, "ignored").error
+    again = deliver(webhookd, dict(past_due, id="evt_again"))
+    webhookd.wait_log("webhook_delayed", id=again)
+    line.sql("UPDATE webhook_events SET attempts = 5, next_attempt_at = now() WHERE event_id = %s",
+             again)
+    assert "stale" in wait_state(line, again, "ignored").error
     assert tuple(line.sql("SELECT status, cancel_at_period_end FROM subscriptions")[0]) == (
         "past_due", True)
+
+
+def test_events_of_one_second_wait_for_the_one_between_them(line, webhookd, events):
+    work(line, webhookd, events.make("customer.created", customer(email="1@x.test")))
+    third = events.make("customer.updated", customer(email="3@x.test"), previous={"email": "2@x.test"})
+    second = events.make("customer.updated", customer(email="2@x.test"),
+                         previous={"email": "1@x.test"})
+    deliver(webhookd, third)
+    webhookd.wait_log("webhook_delayed", id=third["id"])
+    work(line, webhookd, second)
+    wait_state(line, third["id"], "processed")
+    assert line.value("SELECT email FROM billing_customers") == "3@x.test"
 
 
 def test_canceled_and_deleted_are_final(line, webhookd, events):
@@ -515,6 +530,14 @@ def test_the_tenant_may_stand_on_the_fetched_customer_alone(line, stripe, keyed,
     event = events.make("customer.subscription.created", subscription(customer=made["id"]))
     work(line, keyed, event)
     assert line.value("SELECT stripe_customer_id FROM billing_customers") == made["id"]
+
+
+def test_sigterm_while_stripe_hangs_hands_the_event_back(line, stripe, keyed, events):
+    stripe.fault("hang", path="/v1/customers")
+    event = deliver(keyed, events.make("customer.created", customer("cus_gone", "acme")))
+    line.wait_for(lambda: any(fault["fired"] for fault in stripe.faults()), what="it asks")
+    keyed.term()
+    assert state(line, event).state == "received"
 
 
 def test_404_is_as_without_a_key(line, keyed, events):

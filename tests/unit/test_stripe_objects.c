@@ -223,27 +223,33 @@ static void test_order(void **state)
     (void)state;
     const struct {
         struct order order;
-        bool news;
+        enum order_answer answer;
     } ROWS[] = {
-        {{.event_created_s = 5}, true},
-        {{.stored = true, .stored_created_s = 4, .event_created_s = 5}, true},
-        {{.stored = true, .stored_created_s = 6, .event_created_s = 5}, false},
-        {{.stored = true, .stored_created_s = 5, .event_created_s = 5}, false},
+        {{.event_created_s = 5}, ORDER_NEWS},
+        {{.stored = true, .stored_created_s = 4, .event_created_s = 5}, ORDER_NEWS},
+        {{.stored = true, .stored_created_s = 6, .event_created_s = 5}, ORDER_STALE},
+        {{.stored = true, .stored_created_s = 5, .event_created_s = 5}, ORDER_UNCLEAR},
+        {{.stored = true, .stored_created_s = 5, .event_created_s = 5, .event_first = true},
+         ORDER_STALE},
         {{.stored = true, .stored_created_s = 5, .event_created_s = 5, .prior_matches = true},
-         true},
+         ORDER_NEWS},
         /* A past that fits does not make an older event a newer one. */
         {{.stored = true, .stored_created_s = 6, .event_created_s = 5, .prior_matches = true},
-         false},
-        {{.stored = true, .stored_created_s = -1, .event_created_s = 0}, true},
-        {{.stored = true, .stored_created_s = 9, .event_created_s = 5, .event_final = true}, true},
-        {{.stored = true, .stored_created_s = 9, .event_created_s = 5, .fetched = true}, true},
+         ORDER_STALE},
+        {{.stored = true, .stored_created_s = -1, .event_created_s = 0}, ORDER_NEWS},
+        {{.stored = true, .stored_created_s = 9, .event_created_s = 5, .event_final = true},
+         ORDER_NEWS},
+        {{.stored = true, .stored_created_s = 9, .event_created_s = 5, .fetched = true},
+         ORDER_NEWS},
         {{.stored = true, .stored_final = true, .stored_created_s = 1, .event_created_s = 5},
-         false},
-        {{.stored = true, .stored_final = true, .event_created_s = 5, .fetched = true}, false},
-        {{.stored = true, .stored_final = true, .event_created_s = 5, .event_final = true}, false},
+         ORDER_STALE},
+        {{.stored = true, .stored_final = true, .event_created_s = 5, .fetched = true},
+         ORDER_STALE},
+        {{.stored = true, .stored_final = true, .event_created_s = 5, .event_final = true},
+         ORDER_STALE},
     };
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
-        assert_int_equal(order_is_news(&ROWS[i].order), ROWS[i].news);
+        assert_int_equal(order_decide(&ROWS[i].order), ROWS[i].answer);
 }
 
 static void test_retry(void **state)
@@ -257,7 +263,8 @@ static void test_retry(void **state)
     } ROWS[] = {
         {RETRY_REFUSED, 1, RETRY_LATER, 500},       {RETRY_REFUSED, 2, RETRY_LATER, 1000},
         {RETRY_REFUSED, 9, RETRY_LATER, 128000},    {RETRY_REFUSED, 10, RETRY_FAIL, 0},
-        {RETRY_REFUSED, 99, RETRY_FAIL, 0},         {RETRY_NO_TENANT, 7, RETRY_LATER, 32000},
+        {RETRY_REFUSED, 99, RETRY_FAIL, 0},         {RETRY_UNCLEAR, 4, RETRY_LATER, 4000},
+        {RETRY_UNCLEAR, 5, RETRY_IGNORE, 0},        {RETRY_NO_TENANT, 7, RETRY_LATER, 32000},
         {RETRY_NO_TENANT, 8, RETRY_IGNORE, 0},      {RETRY_PEER, 10, RETRY_LATER, 256000},
         {RETRY_PEER, 1000000, RETRY_LATER, 600000},
     };
