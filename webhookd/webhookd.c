@@ -47,7 +47,7 @@ int webhookd_start(struct stage *stage, void *owner, struct err *e)
 
 void webhookd_wake_workers(struct webhookd *d)
 {
-    for (int i = 0; d->workers[i] && i < WORKERS_MAX; i++)
+    for (int i = 0; i < WORKERS_MAX && d->workers[i]; i++)
         worker_wake(d->workers[i]);
 }
 
