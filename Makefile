@@ -93,8 +93,8 @@ test: deps
 check: lint test
 # make bench      how fast the aggregator is beside a bare XREAD loop; EVENTS= TENANTS=
 bench: deps
-	@$(build) SAN= FLAVOUR= all build/bench/floor
-	@$(PYTHON) tests/bench/run.py
+	@$(build) SAN= FLAVOUR= all build/bench/floor build/bench/fill
+	@tests/bench/run.py
 # make valgrind   unit tests and a short run of each program under valgrind
 valgrind: deps
 	@$(build) SAN= FLAVOUR= all units
