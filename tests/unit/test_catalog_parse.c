@@ -142,6 +142,11 @@ static void test_one_fault(void **state)
         {METRICS("{'metric': 'c', 'name': 'C', 'unit': 'u', 'aggregation': 'average',"
                  "'stripe_event_name': 'c'}"),
          "metrics[0].aggregation: must be one of: sum, count, max, last, unique\n"},
+        {METRICS("{'metric': 'c', 'name': 'C', 'unit': 'u', 'aggregation': 'unique',"
+                 "'stripe_event_name': 'c'}"),
+         "metrics[0].aggregation: unique is not counted by this version\n"},
+        {METRICS(METRIC(", 'transport': 'usage_records'")),
+         "metrics[0].transport: usage_records is not sent by this version\n"},
         {METRICS(METRIC(", 'carry': true")), "metrics[0].carry: goes only with aggregation last\n"},
         {METRICS(METRIC(", 'carry': 1")), "metrics[0].carry: must be true or false\n"},
         {METRICS(METRIC(", 'transport': 'fax'")),
