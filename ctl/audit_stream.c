@@ -87,8 +87,8 @@ static json_t *balance(const char *stream, const struct position *p, const struc
 
 json_t *audit_stream(PGconn *conn, redisContext *redis, const char *stream, struct err *e)
 {
-    struct position before;
-    struct position after;
+    struct position before = {0};
+    struct position after = {0};
     struct stream_info info;
     int64_t waiting;
 

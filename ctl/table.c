@@ -15,8 +15,11 @@ static json_t *columns_of(json_t *findings)
     json_t *value;
 
     for (size_t i = 0; i < json_array_size(findings); i++) {
-        json_object_foreach(json_array_get(findings, i), name, value)
+        json_t *finding = json_array_get(findings, i);
+        json_object_foreach(finding, name, value)
+        {
             json_object_set_new(columns, name, json_integer((json_int_t)strlen(name)));
+        }
     }
     return columns;
 }

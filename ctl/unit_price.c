@@ -1,6 +1,7 @@
 /* The price of one unit from a price per so many units, exactly. */
 #include "ctl/unit_price.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,7 @@ static void format_price(dec_int scaled, char out[UNIT_PRICE_TEXT_SIZE])
 /* In lowest terms amount / per ends within twelve digits just if per divides 10^12. */
 int unit_price(struct dec amount, struct dec per, char out[UNIT_PRICE_TEXT_SIZE])
 {
+    assert(per.scaled > 0);
     dec_int divisor = greatest_common_divisor(amount.scaled, per.scaled);
     dec_int over = amount.scaled / divisor;
     dec_int under = per.scaled / divisor;

@@ -109,7 +109,7 @@ int emitter_configure(int argc, char **argv, struct emitter_config *config)
     int flag;
     bool print = false;
 
-    config->give_up_ms = GIVE_UP_S * 1000;
+    config->give_up_ms = (int64_t)GIVE_UP_S * 1000;
     while (code < 0 && (flag = getopt_long(argc, argv, "h", FLAGS, NULL)) != -1)
         code = take_flag(config, flag, &print);
     if (code >= 0)

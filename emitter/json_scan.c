@@ -19,7 +19,9 @@ static void skip_space(struct json_scan *s)
 static char peek(struct json_scan *s)
 {
     skip_space(s);
-    return s->at < s->end ? *s->at : '\0';
+    if (s->at == s->end)
+        return '\0';
+    return *s->at;
 }
 
 static bool take(struct json_scan *s, char c)
