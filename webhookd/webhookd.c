@@ -98,10 +98,13 @@ void webhookd_close(void *owner)
 bool webhookd_ready(void *owner, struct buf *why)
 {
     struct webhookd *d = owner;
+    int missing = 0;
     bool ready = receiver_is_ready(d->receiver, why);
     for (int i = 0; i < d->config.workers; i++)
-        ready = worker_is_ready(d->workers[i], why) && ready;
+        missing += worker_is_ready(d->workers[i]) ? 0 : 1;
+    if (missing > 0)
+        buf_printf(why, "postgres: %d workers are not connected\n", missing);
     if (!redis_is_up(d->redis))
         buf_add_str(why, "redis: not connected\n");
-    return ready && redis_is_up(d->redis);
+    return ready && missing == 0 && redis_is_up(d->redis);
 }

@@ -188,10 +188,8 @@ bool worker_is_idle(const struct worker *w)
     return w->state == RESTING;
 }
 
-bool worker_is_ready(const struct worker *w, struct buf *why)
+bool worker_is_ready(const struct worker *w)
 {
-    if (!pg_is_up(w->pg))
-        buf_add_str(why, "postgres: a worker is not connected\n");
     return pg_is_up(w->pg);
 }
 

@@ -3,8 +3,6 @@
 #ifndef METERLINE_WORKER_H
 #define METERLINE_WORKER_H
 
-#include "common/str.h"
-
 #include <stdbool.h>
 
 struct webhookd;
@@ -16,7 +14,7 @@ struct worker *worker_open(struct webhookd *d, int number);
 void worker_wake(struct worker *w);
 /* It holds no event. While the stage drains it takes no new one. */
 bool worker_is_idle(const struct worker *w);
-bool worker_is_ready(const struct worker *w, struct buf *why);
+bool worker_is_ready(const struct worker *w); /* its connection is there */
 void worker_close(struct worker *w);
 
 #endif
