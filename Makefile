@@ -82,7 +82,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(ARCHIVES) ; $(link) -lcmocka
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(ARCHIVES) ; $(link) -fsanitize=fuzzer
 $(B)/bench/%: $(B)/obj/tests/bench/%.o ; $(link)
 
-build    = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+build    = $(MAKE) --no-print-directory -s $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 run: deps
 	@$(build) SAN= FLAVOUR= all
 	@$(PYTHON) tests/demo/run.py

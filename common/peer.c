@@ -25,7 +25,7 @@ static struct peer *find_peer(const char *name)
     for (size_t i = 0; i < sizeof PEERS / sizeof *PEERS; i++)
         if (strcmp(PEERS[i].name, name) == 0)
             return &PEERS[i];
-    assert(!"a peer that is not in the table");
+    assert(0 && "a peer that is not in the table");
     return NULL;
 }
 

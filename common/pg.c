@@ -181,7 +181,7 @@ static void on_timer(uv_timer_t *timer)
         break;
     case PG_IS_READY:
     case PG_IS_CLOSING:
-        assert(!"the timer runs in no such state");
+        assert(0 && "the timer runs in no such state");
     }
 }
 

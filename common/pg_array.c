@@ -31,7 +31,7 @@ static unsigned array_type(unsigned element)
     for (size_t i = 0; i < sizeof ARRAYS / sizeof *ARRAYS; i++)
         if (ARRAYS[i].element == element)
             return ARRAYS[i].array;
-    assert(!"an element type without an array type");
+    assert(0 && "an element type without an array type");
     return 0;
 }
 

@@ -146,7 +146,7 @@ void redis_link_moved(struct redis *r)
     case REDIS_IS_WAITING:
     case REDIS_IS_RESOLVING:
     case REDIS_IS_CLOSING:
-        assert(!"there is no link in such a state");
+        assert(0 && "there is no link in such a state");
     }
 }
 
@@ -168,7 +168,7 @@ static void on_timer(uv_timer_t *timer)
     case REDIS_IS_RESOLVING:
     case REDIS_IS_UP:
     case REDIS_IS_CLOSING:
-        assert(!"the timer runs in no such state");
+        assert(0 && "the timer runs in no such state");
     }
 }
 

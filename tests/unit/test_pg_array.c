@@ -162,7 +162,7 @@ static void only_whole_arrays_of_one_dimension_are_read(void **state)
     /* Too short, too long, too many dimensions, or lengths that point outside: refused at once. */
     (void)state;
     static const char *const accepted[] = {
-        "00 00 00 01 00 00 00 00 " ONE_INT4,
+        ("00 00 00 01 00 00 00 00 " ONE_INT4),
         "00 00 00 00 00 00 00 00 00 00 00 17",
         "00 00 00 01 00 00 00 01 00 00 00 17 00 00 00 01 00 00 00 01 ff ff ff ff",
         "00 00 00 01 00 00 00 00 00 00 00 17 00 00 00 00 00 00 00 01",

@@ -104,8 +104,8 @@ static void other_urls_are_refused_without_quoting_them(void **state)
         "unix://",
         "unix:///",
         "unix://host/run/redis.sock",
-        "unix:///12345678901234567890123456789012345678901234567890"
-        "123456789012345678901234567890123456789012345678901234567",
+        ("unix:///12345678901234567890123456789012345678901234567890"
+         "123456789012345678901234567890123456789012345678901234567"),
     };
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++)
         must_not_parse(urls[i]);
