@@ -3,6 +3,8 @@
 #include "common/clock.h"
 #include "common/metrics.h"
 
+#include <stdlib.h>
+
 enum { POLL_DEADLINE_MS = 5000 };
 
 static struct metric *outcome(const char *labels)
@@ -82,18 +84,47 @@ void gauges_scrape(struct aggregator *a)
                (int64_t)dedupe_stats(a->dedupe).used_bytes);
 }
 
+struct poll {
+    struct aggregator *aggregator;
+    uint64_t generation;
+    uint64_t accounted; /* when XINFO was sent: Redis had added at least that */
+};
+
+/* Redis has fewer entries than are in the ledger, or no stream any more: flushed while we read. */
+static void lose_stream(struct aggregator *a, const struct poll *p)
+{
+    struct err e;
+
+    if (a->state != SHARD_RUNNING || p->generation != a->generation)
+        return;
+    err_set(&e, ERR_REFUSED, "the stream in Redis begins anew");
+    shard_fail(a, "look at stream", &e);
+}
+
 static void take_poll(void *owner, const struct err *error, void *reply)
 {
-    struct aggregator *a = owner;
-    const struct position *p = &a->ledger.position;
+    struct poll p = *(struct poll *)owner;
     struct history h = {.length = 0};
+    bool gone = error != NULL && history_is_no_stream(error);
 
+    free(owner);
     if (error == NULL && history_take_stream(&h, reply) == 0)
-        set_lag(a, &h, p->base + (uint64_t)(p->processed + p->lost));
+        set_lag(p.aggregator, &h, p.accounted);
+    if (gone || (h.stream_exists && h.added < p.accounted))
+        lose_stream(p.aggregator, &p);
 }
 
 void gauges_poll(struct aggregator *a)
 {
-    if (redis_is_up(a->commands))
-        redis_commandf(a->commands, POLL_DEADLINE_MS, take_poll, a, "XINFO STREAM %s", a->stream);
+    const struct position *position = &a->ledger.position;
+    struct poll *p;
+
+    if (!redis_is_up(a->commands))
+        return;
+    p = xcalloc(1, sizeof *p);
+    *p = (struct poll){.aggregator = a,
+                       .generation = a->generation,
+                       .accounted =
+                           position->base + (uint64_t)(position->processed + position->lost)};
+    redis_commandf(a->commands, POLL_DEADLINE_MS, take_poll, p, "XINFO STREAM %s", a->stream);
 }

@@ -68,6 +68,11 @@ static bool is_refused(const struct err *error)
     return error != NULL && error->kind == ERR_REFUSED;
 }
 
+bool history_is_no_stream(const struct err *error)
+{
+    return is_refused(error) && strstr(error->text, "no such key") != NULL;
+}
+
 static void take_role(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
@@ -91,7 +96,7 @@ static void take_stream(void *owner, const struct err *error, void *reply)
         finish_one(a, &e);
         return;
     }
-    finish_one(a, is_refused(error) && strstr(error->text, "no such key") != NULL ? NULL : error);
+    finish_one(a, error != NULL && history_is_no_stream(error) ? NULL : error);
 }
 
 static void take_groups(void *owner, const struct err *error, void *reply)
@@ -106,7 +111,7 @@ static void take_groups(void *owner, const struct err *error, void *reply)
         if (name != NULL && id != NULL && is_text(name, STREAM_GROUP))
             a->history.group_exists = entry_id_parse(id->str, &a->history.group) == 0;
     }
-    finish_one(a, is_refused(error) && strstr(error->text, "no such key") != NULL ? NULL : error);
+    finish_one(a, error != NULL && history_is_no_stream(error) ? NULL : error);
 }
 
 static void take_last(void *owner, const struct err *error, void *reply)

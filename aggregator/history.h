@@ -50,6 +50,8 @@ typedef void (*history_done_fn)(void *owner, const struct err *error, const stru
 void history_read(struct redis *r, const char *stream, const char *last_id, history_done_fn done,
                   void *owner);
 
+/* The error of XINFO on a key that is not there. */
+bool history_is_no_stream(const struct err *error);
 /* XINFO STREAM's reply: length, entries-added and first. Returns 0, or -1 for another shape. */
 int history_take_stream(struct history *h, const redisReply *reply);
 
