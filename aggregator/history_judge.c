@@ -19,12 +19,17 @@ struct judgement history_judge(const struct history *h, struct entry_id last, ui
 
     if (h->group_exists && entry_id_compare(h->group, last) > 0)
         return judge_behind(h, accounted);
-    if (at_start && !counted_before && !h->group_exists)
+    if (at_start && accounted == 0 && !counted_before && !h->group_exists)
         return (struct judgement){.verdict = HISTORY_NEW, .base = base};
     if (h->last_exists || (h->group_exists && entry_id_compare(h->group, last) == 0))
         return (struct judgement){.verdict = HISTORY_INTACT};
     /* An epoch that was opened, and nothing counted in it yet: it begins at what there is. */
     if (at_start && !h->group_exists && accounted == base)
+        return (struct judgement){.verdict = HISTORY_INTACT};
+    /* One that slept past its lease may set the group back. What we accounted for is gone, and what is
+     * there comes after it: trimmed, not lost. */
+    if (h->group_exists && accounted == base &&
+        (h->length == 0 || entry_id_compare(h->first, last) > 0))
         return (struct judgement){.verdict = HISTORY_INTACT};
     return (struct judgement){.verdict = HISTORY_REDIS_LOST, .base = base};
 }
