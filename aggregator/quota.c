@@ -128,6 +128,15 @@ static void on_written(void *owner, const struct err *error, void *reply)
         finish_page(q);
 }
 
+/* Not again at once: the next step would follow without a rest. */
+static void read_failed(struct quota *q, const struct err *error)
+{
+    if (error->kind == ERR_REFUSED)
+        log_warn("quota_read_refused", LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
+    q->retry_ms = clock_monotonic_ms() + RETRY_MS;
+    end_step(q);
+}
+
 /* FCALL meterline_used 1 quota:{tenant} metric used version period_end used_at … for one tenant's rows. */
 static void send_tenant(struct quota *q, const PGresult *r, int from, int to)
 {
@@ -174,7 +183,7 @@ static void take_used(void *owner, const struct err *error, PGresult **results, 
 
     (void)n;
     if (error != NULL) {
-        end_step(q);
+        read_failed(q, error);
         return;
     }
     r = results[0];
@@ -211,15 +220,20 @@ static void write_page(struct quota *q)
 static void take_tenants(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct quota *q = owner;
-    int rows = error == NULL ? PQntuples(results[0]) : 0;
+    int rows;
 
     (void)n;
+    if (error != NULL) {
+        read_failed(q, error);
+        return;
+    }
+    rows = PQntuples(results[0]);
     for (int row = 0; row < rows; row++)
         tenants_intern(&q->noted, (struct text){.data = PQgetvalue(results[0], row, 0),
                                                 .length = (uint32_t)PQgetlength(results[0], row, 0)});
     if (rows > 0)
         snprintf(q->heal_after, sizeof q->heal_after, "%s", PQgetvalue(results[0], rows - 1, 0));
-    if (error == NULL && rows < HEAL_TENANTS)
+    if (rows < HEAL_TENANTS)
         q->healing = false;
     end_step(q);
 }
