@@ -1,5 +1,6 @@
 #include "aggregator/batch.h"
 
+#include "aggregator/event_fields.h"
 #include "common/clock.h"
 #include "common/contract.h"
 
@@ -174,7 +175,8 @@ void batch_begin(struct batch *b, const struct catalog *catalog, struct dedupe *
     b->from = from;
     b->to = to;
     if (refuse != NULL) {
-        struct reject why = {.reason = REASON_REFUSED};
+        struct reject why = {.reason = REASON_REFUSED,
+                             .tenant = event_fields_tenant(entries, from)};
 
         snprintf(why.detail, sizeof why.detail, "%s", refuse);
         reject_entry(b, from, &why);
@@ -217,14 +219,29 @@ void batch_confirm(struct batch *b, uint32_t number, const struct stored_row *ro
         item->fate = FATE_CONFLICT;
 }
 
-/* The same key earlier in this batch, and not in the ledger (or else this one would be confirmed too). */
-static enum fate fate_by_first(const struct event *event, const struct event *first)
+static enum fate fate_by_event(const struct event *event, const struct event *counted)
 {
-    bool same = event->metric == first->metric &&
-                dec_cmp(event->quantity, first->quantity) == 0 &&
-                text_equal(event->fields_json, first->fields_json);
+    bool same = event->metric == counted->metric &&
+                dec_cmp(event->quantity, counted->quantity) == 0 &&
+                text_equal(event->fields_json, counted->fields_json);
 
     return same ? FATE_DUPLICATE : FATE_CONFLICT;
+}
+
+/* The same key came earlier in this batch. That one may not count: an event before the window has its
+ * time of use, and not this one's. Then this one does, and is what later ones are judged by. */
+static enum fate fate_by_first(struct batch *b, uint32_t number)
+{
+    struct item *item = &b->items[number];
+    struct item *first = &b->items[item->first];
+
+    if (first->fate != FATE_COUNTED && first->first >= 0)
+        first = &b->items[first->first];
+    if (first->fate == FATE_COUNTED)
+        return fate_by_event(&item->event, &first->event);
+    first->first = number;
+    dedupe_insert(b->dedupe, &item->hash, number);
+    return FATE_NEW;
 }
 
 static void keep_conflict(struct batch *b, const struct event *event)
@@ -279,7 +296,7 @@ void batch_settle(struct batch *b)
         struct item *item = &b->items[i];
 
         if (item->fate == FATE_NEW && item->first >= 0)
-            item->fate = fate_by_first(&item->event, &b->items[item->first].event);
+            item->fate = fate_by_first(b, i);
         if (item->fate == FATE_NEW) {
             item->fate = FATE_COUNTED;
             count_item(b, item);
