@@ -40,6 +40,8 @@ int entry_id_compare(struct entry_id a, struct entry_id b)
 
 struct entry_id entry_id_next(struct entry_id id)
 {
+    if (id.seq == UINT64_MAX && id.ms == UINT64_MAX)
+        return id;
     if (id.seq == UINT64_MAX)
         return (struct entry_id){.ms = id.ms + 1, .seq = 0};
     return (struct entry_id){.ms = id.ms, .seq = id.seq + 1};

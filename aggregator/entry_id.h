@@ -16,7 +16,7 @@ enum { ENTRY_ID_TEXT_SIZE = 48 };
 int entry_id_parse(const char *text, struct entry_id *out);
 void entry_id_format(struct entry_id id, char out[ENTRY_ID_TEXT_SIZE]);
 int entry_id_compare(struct entry_id a, struct entry_id b); /* -1, 0, 1 */
-/* The least id above this one. */
+/* The least id above this one; of the greatest there is, itself. */
 struct entry_id entry_id_next(struct entry_id id);
 
 #endif
