@@ -46,6 +46,11 @@ void ledger_start(struct ledger *l, ledger_done_fn done, void *owner, void *work
     l->work = work;
 }
 
+void ledger_forget_batch(struct ledger *l)
+{
+    l->work = NULL;
+}
+
 void ledger_finish(struct ledger *l, const struct err *error)
 {
     ledger_done_fn done = l->done;

@@ -69,6 +69,9 @@ void ledger_book_lost(struct ledger *l, int64_t entries, ledger_done_fn done, vo
 /* A stream that nobody counted before begins at base. */
 void ledger_set_base(struct ledger *l, uint64_t base, ledger_done_fn done, void *owner);
 
+/* Partitions of raw events for today and the days ahead. */
+void ledger_ensure_days(struct ledger *l, ledger_done_fn done, void *owner);
+
 /* Versions and the next batch's number; forgets periods that changed. */
 void ledger_read_state(struct ledger *l, ledger_done_fn done, void *owner);
 void ledger_read_catalog(struct ledger *l, ledger_done_fn done, void *owner);
@@ -76,6 +79,9 @@ void ledger_read_catalog(struct ledger *l, ledger_done_fn done, void *owner);
 /* Look up a batch's candidates and old events, and batch_confirm what is found. */
 bool ledger_must_confirm(const struct batch *b);
 void ledger_confirm(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
+/* The batch of a call in flight is gone, and with it what its events borrow: its answer, which still
+ * comes, is for nobody. */
+void ledger_forget_batch(struct ledger *l);
 /* Fetch periods that a settled batch needs and that are not known. */
 bool ledger_must_read_periods(const struct ledger *l, const struct batch *b);
 void ledger_read_periods(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);

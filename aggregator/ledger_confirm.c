@@ -40,7 +40,7 @@ static void take_stored(void *owner, const struct err *error, PGresult **results
 {
     struct ledger *l = owner;
 
-    if (error == NULL)
+    if (error == NULL && l->work != NULL)
         for (int i = 0; i < n; i++)
             for (int row = 0; row < PQntuples(results[i]); row++)
                 take_row(l->work, results[i], row);
@@ -106,7 +106,7 @@ static void take_candidates(void *owner, const struct err *error, PGresult **res
     struct ledger *l = owner;
     const struct batch *b = l->work;
 
-    if (error != NULL || b->old_count == 0) {
+    if (error != NULL || b == NULL || b->old_count == 0) {
         take_stored(l, error, results, n);
         return;
     }

@@ -20,6 +20,8 @@ static void take_acquired(void *owner, const struct err *error, PGresult **resul
     if (l->owned) {
         const PGresult *r = results[0];
 
+        /* A restored database counts versions again that we have seen: do not compare with them. */
+        periods_forget_all(l->periods);
         l->position = (struct position){.epoch = atoi(PQgetvalue(r, 0, 0)),
                                         .base = get_u64_text(r, 2),
                                         .processed = (int64_t)get_u64_text(r, 3),
@@ -130,15 +132,35 @@ static void take_lost(void *owner, const struct err *error, PGresult **results, 
 void ledger_book_lost(struct ledger *l, int64_t entries, ledger_done_fn done, void *owner)
 {
     struct pg_statement s;
+    char epoch[16];
     char text[32];
 
     ledger_start(l, done, owner, NULL);
+    snprintf(epoch, sizeof epoch, "%d", l->position.epoch);
     snprintf(text, sizeof text, "%lld", (long long)entries);
     pg_statement_init(&s, SQL_BOOK_LOST);
     pg_add_text(&s, l->stream);
     pg_add_text(&s, l->owner);
+    pg_add_text(&s, epoch);
+    pg_add_text(&s, l->position.last_id);
     pg_add_text(&s, text);
     pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_lost, l);
+}
+
+static void take_days(void *owner, const struct err *error, PGresult **results, int n)
+{
+    (void)results;
+    (void)n;
+    ledger_finish(owner, error);
+}
+
+void ledger_ensure_days(struct ledger *l, ledger_done_fn done, void *owner)
+{
+    struct pg_statement s;
+
+    ledger_start(l, done, owner, NULL);
+    pg_statement_init(&s, SQL_ENSURE_PARTITIONS);
+    pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_days, l);
 }
 
 static void take_base(void *owner, const struct err *error, PGresult **results, int n)

@@ -80,10 +80,25 @@ static void take_corrected(void *owner, const struct err *error)
 
     if (shard_is_stale(a, SHARD_OPENING))
         return;
-    if (error != NULL)
-        shard_fail(a, "correct position", error);
-    else
+    if (error == NULL)
         ensure_group(a);
+    else if (error->kind == ERR_FENCED)
+        shard_on_lease_lost(a);
+    else
+        shard_fail(a, "correct position", error);
+}
+
+/* Told only now: to one that slept past its lease the stream looks just like that. */
+static void take_booked(void *owner, const struct err *error)
+{
+    struct aggregator *a = owner;
+
+    if (error == NULL)
+        log_error("ledger_behind_stream", LOG_STR("stream", a->stream),
+                  LOG_STR("last_id", a->ledger.position.last_id),
+                  LOG_I64("lost", a->ledger.position.lost),
+                  LOG_MSG("PostgreSQL lost commits; sinks hold until: meterctl restore accept"));
+    take_corrected(a, error);
 }
 
 static void open_epoch(struct aggregator *a, uint64_t base, const struct history *h)
@@ -114,10 +129,7 @@ static void act_on(struct aggregator *a, struct judgement j, const struct histor
         open_epoch(a, j.base, h);
         break;
     case HISTORY_LEDGER_BEHIND:
-        log_error("ledger_behind_stream", LOG_STR("stream", a->stream),
-                  LOG_STR("last_id", a->ledger.position.last_id), LOG_I64("lost", j.missing),
-                  LOG_MSG("PostgreSQL lost commits; sinks hold until: meterctl restore accept"));
-        ledger_book_lost(&a->ledger, j.missing, take_corrected, a);
+        ledger_book_lost(&a->ledger, j.missing, take_booked, a);
         break;
     }
 }

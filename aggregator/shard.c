@@ -36,6 +36,8 @@ void shard_restart(struct aggregator *a, bool delay)
     if (a->state != SHARD_OFFLINE)
         shard_go(a, SHARD_OFFLINE);
     a->generation++;
+    /* The lease is not renewed meanwhile: while this process cannot work, another one may. */
+    a->ledger.owned = false;
     work_forget(a);
     feed_stop(&a->feed);
     uv_timer_start(&a->retry, shard_on_retry,
@@ -72,7 +74,6 @@ void shard_on_lease_lost(void *owner)
     if (a->state < SHARD_OPENING || a->state > SHARD_RUNNING)
         return;
     log_warn("lease_lost", LOG_STR("stream", a->stream));
-    a->ledger.owned = false;
     a->table_batches = -1;
     shard_restart(a, false);
 }
@@ -154,10 +155,22 @@ static void take_state(void *owner, const struct err *error)
     ledger_read_catalog(&a->ledger, take_catalog, a);
 }
 
+static void take_days(void *owner, const struct err *error)
+{
+    struct aggregator *a = owner;
+
+    if (shard_is_stale(a, SHARD_LOADING))
+        return;
+    if (error != NULL)
+        shard_fail(a, "make partitions", error);
+    else
+        ledger_read_state(&a->ledger, take_state, a);
+}
+
 void opening_done(struct aggregator *a)
 {
     shard_go(a, SHARD_LOADING);
-    ledger_read_state(&a->ledger, take_state, a);
+    ledger_ensure_days(&a->ledger, take_days, a);
 }
 
 /* Somebody else has the stream: ask again soon, since their lease lasts 3 s. */
@@ -234,7 +247,7 @@ void shard_drain(struct aggregator *a)
     if (a->ledger.done != NULL)
         return; /* shard_is_stale comes back here */
     uv_timer_stop(&a->retry);
-    if (a->ledger.owned && pg_is_ready(a->pg)) {
+    if (a->schema_ok && pg_is_ready(a->pg)) {
         shard_go(a, SHARD_RELEASING);
         ledger_release(&a->ledger, take_released, a);
         return;

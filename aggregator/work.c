@@ -40,6 +40,7 @@ static void abort_batch(struct aggregator *a)
 void work_forget(struct aggregator *a)
 {
     abort_batch(a);
+    ledger_forget_batch(&a->ledger);
     a->work = (struct work){.state = WORK_IDLE, .size_max = UINT32_MAX};
 }
 
@@ -101,12 +102,22 @@ static void take_committed(struct aggregator *a)
     run_rest(a);
 }
 
-/* Data that PostgreSQL will not take (classes 22 and 23) or that pass one of its limits (54). */
+/* Data that PostgreSQL will not take (classes 22 and 23) or that pass one of its limits (54). A
+ * failed check is none: the one that data can meet is a day without a partition. */
 static bool is_poison(const struct err *e)
 {
-    return e->kind == ERR_REFUSED && !e->retry &&
+    return e->kind == ERR_REFUSED && !e->retry && strcmp(e->sqlstate, "23514") != 0 &&
            (strncmp(e->sqlstate, "22", 2) == 0 || strncmp(e->sqlstate, "23", 2) == 0 ||
             strncmp(e->sqlstate, "54", 2) == 0);
+}
+
+/* PostgreSQL's words may be in any language and are cut: what is kept of them is ASCII. */
+static void note_refusal(struct work *w, const struct err *error)
+{
+    snprintf(w->refusal, sizeof w->refusal, "%s: %.140s", error->sqlstate, error->text);
+    for (char *c = w->refusal; *c != '\0'; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
 }
 
 static void isolate_poison(struct aggregator *a, const struct err *error)
@@ -118,7 +129,7 @@ static void isolate_poison(struct aggregator *a, const struct err *error)
              LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     abort_batch(a);
     if (n == 1)
-        snprintf(w->refusal, sizeof w->refusal, "%s: %.140s", error->sqlstate, error->text);
+        note_refusal(w, error);
     w->size_max = n > 1 ? n / 2 : 1;
     work_go(w, WORK_JUDGING);
     run_state(a);
@@ -145,7 +156,6 @@ static void take_commit(void *owner, const struct err *error)
         ledger_read_state(&a->ledger, take_repeat_state, a);
     } else if (error->kind == ERR_FENCED) {
         log_warn("batch_fenced", LOG_STR("stream", a->stream), LOG_MSG(error->text));
-        a->ledger.owned = false;
         shard_restart(a, false);
     } else if (is_poison(error) && a->work.refusal[0] == '\0') {
         isolate_poison(a, error);

@@ -63,7 +63,7 @@ GRANT SELECT, INSERT, UPDATE ON stream_positions, usage_aggregates, usage_totals
 GRANT SELECT, INSERT ON stream_epochs, usage_batches, rejected_events TO meterline_aggregator;
 GRANT SELECT ON billing_period_changes, usage_batches_dropped TO meterline_aggregator;
 GRANT UPDATE ON ledger_state TO meterline_aggregator;   -- sink_hold
-GRANT USAGE ON SEQUENCE usage_version, usage_batch TO meterline_aggregator;
+GRANT USAGE, UPDATE ON SEQUENCE usage_version, usage_batch TO meterline_aggregator;
 GRANT EXECUTE ON FUNCTION ensure_usage_partitions(integer),
     advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric)
     TO meterline_aggregator, meterline_ctl;
