@@ -3,16 +3,18 @@
  * The happy path: pg_open starts to connect, the session is set up, on_up is called, and pg_run
  * takes the machine from READY to BUSY and back for each pipeline.
  *
- *      +----> WAITING ---> CONNECTING ---> SETUP ---> READY <---> BUSY
- *      |                       |             |          |           |
- *      +-----------------------+-------------+----------+-----------+     pg_lost, pg_reset
+ *      +--> WAITING ---> RESOLVING ---> CONNECTING ---> SETUP ---> READY <---> BUSY
+ *      |                     |              |             |          |           |
+ *      +---------------------+--------------+-------------+----------+-----------+
+ *                                                                 pg_lost, pg_reset
  *
  *      every state ---> CLOSING (pg_close), and then pg is freed
  *
- * The failure modes: connecting takes more than 10 s or is refused, the session's settings are
- * refused, the socket dies, a pipeline's deadline passes. All of them are pg_lost: the connection
- * is dropped, the pipeline in flight gets the error, on_down is called, and after a wait the next
- * try begins. Both calls are made by the timer `soon`, never from inside a public function. */
+ * The failure modes: no host is known, connecting takes more than 10 s or is refused, the session's
+ * settings are refused, the socket dies, a pipeline's deadline passes. All of them are pg_lost: the
+ * connection is dropped, the pipeline in flight gets the error, on_down is called, and after a wait
+ * the next try begins. Both calls are made by the timer `soon`, never from inside a public
+ * function. */
 #include "common/pg_internal.h"
 
 #include "common/str.h"
@@ -20,12 +22,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { SOON_MS = 1, LAST_LOOK_MS = 1, CONNECT_DEADLINE_MS = 10000 };
+enum { SOON_MS = 1, LAST_LOOK_MS = 1 };
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000 };
 
 #define TO(state) (1u << (state))
 static const unsigned MOVES[] = {
-    [PG_IS_WAITING] = TO(PG_IS_WAITING) | TO(PG_IS_CONNECTING) | TO(PG_IS_CLOSING),
+    [PG_IS_WAITING] = TO(PG_IS_RESOLVING) | TO(PG_IS_CLOSING),
+    [PG_IS_RESOLVING] = TO(PG_IS_WAITING) | TO(PG_IS_CONNECTING) | TO(PG_IS_CLOSING),
     [PG_IS_CONNECTING] = TO(PG_IS_WAITING) | TO(PG_IS_SETUP) | TO(PG_IS_CLOSING),
     [PG_IS_SETUP] = TO(PG_IS_WAITING) | TO(PG_IS_READY) | TO(PG_IS_CLOSING),
     [PG_IS_READY] = TO(PG_IS_WAITING) | TO(PG_IS_BUSY) | TO(PG_IS_CLOSING),
@@ -51,7 +54,7 @@ static void free_pg(struct pg *pg)
         closed(owner);
 }
 
-static void release_handle(struct pg *pg)
+void pg_release_handle(struct pg *pg)
 {
     if (--pg->handles == 0)
         free_pg(pg);
@@ -59,14 +62,14 @@ static void release_handle(struct pg *pg)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    release_handle(handle->data);
+    pg_release_handle(handle->data);
 }
 
 static void on_poll_closed(uv_handle_t *handle)
 {
     struct pg *pg = handle->data;
     free(handle);
-    release_handle(pg);
+    pg_release_handle(pg);
 }
 
 static void on_socket(uv_poll_t *poll, int status, int events)
@@ -106,6 +109,7 @@ static void drop_connection(struct pg *pg)
 {
     uv_timer_stop(&pg->timer);
     pg_unwatch(pg);
+    pg_resolve_done(pg);
     PQfinish(pg->conn);
     pg->conn = NULL;
     if (pg->state == PG_IS_BUSY)
@@ -144,13 +148,6 @@ static void on_soon(uv_timer_t *timer)
         close_timers(pg);
 }
 
-static void start_connecting(struct pg *pg)
-{
-    pg_go(pg, PG_IS_CONNECTING);
-    pg_start_timer(pg, CONNECT_DEADLINE_MS);
-    pg_connect_start(pg);
-}
-
 /* After a pause of the whole process the timer comes before the socket, though the answer may have
  * been waiting there: the loop reads once more before the outcome is called unknown. */
 static void take_deadline(struct pg *pg, const char *what)
@@ -170,7 +167,7 @@ static void on_timer(uv_timer_t *timer)
     struct pg *pg = timer->data;
     switch (pg->state) {
     case PG_IS_WAITING:
-        start_connecting(pg);
+        pg_connect_prepare(pg);
         break;
     case PG_IS_CONNECTING:
     case PG_IS_SETUP:
@@ -179,6 +176,7 @@ static void on_timer(uv_timer_t *timer)
     case PG_IS_BUSY:
         take_deadline(pg, "no answer from PostgreSQL in time");
         break;
+    case PG_IS_RESOLVING:
     case PG_IS_READY:
     case PG_IS_CLOSING:
         assert(0 && "the timer runs in no such state");
@@ -192,18 +190,24 @@ void pg_start_timer(struct pg *pg, uint64_t wait_ms)
     uv_timer_start(&pg->timer, on_timer, wait_ms, 0);
 }
 
-void pg_lost(struct pg *pg, const struct err *error)
+/* on_down comes in any case; returns after how many ms the next try begins. */
+static uint64_t begin_anew(struct pg *pg, const struct err *error)
 {
-    struct err e = *error; /* it may live in what is dropped here */
-    pg_pipeline_fail(pg, &e);
+    pg->down = *error; /* it may live in what is dropped here */
+    pg_pipeline_fail(pg, &pg->down);
     drop_connection(pg);
     pg_go(pg, PG_IS_WAITING);
     uint64_t wait_ms = backoff_next_ms(&pg->backoff, backoff_random());
     pg_start_timer(pg, wait_ms);
-    peer_link_lost(&pg->peer, &e, wait_ms);
-    pg->down = e;
     pg->tell_down = true;
     start_soon(pg);
+    return wait_ms;
+}
+
+void pg_lost(struct pg *pg, const struct err *error)
+{
+    uint64_t wait_ms = begin_anew(pg, error);
+    peer_link_lost(&pg->peer, &pg->down, wait_ms);
 }
 
 static void init_timer(struct pg *pg, uv_timer_t *timer)
@@ -226,7 +230,7 @@ struct pg *pg_open(uv_loop_t *loop, const char *url, const char *role, const cha
     peer_link_init(&pg->peer, PEER_POSTGRES);
     init_timer(pg, &pg->timer);
     init_timer(pg, &pg->soon);
-    start_connecting(pg);
+    pg_connect_prepare(pg);
     return pg;
 }
 
@@ -242,15 +246,18 @@ bool pg_is_up(const struct pg *pg)
 
 void pg_reset(struct pg *pg)
 {
-    if (pg->state == PG_IS_WAITING || pg->state == PG_IS_CLOSING)
+    if (!pg->conn)
         return;
     struct err e;
     err_set(&e, ERR_CLOSED, "connection dropped to begin anew");
-    pg_lost(pg, &e);
+    begin_anew(pg, &e);
+    peer_link_closed(&pg->peer); /* our own doing: the peer was not lost */
 }
 
 void pg_close(struct pg *pg, void (*closed)(void *owner), void *owner)
 {
+    if (pg->state == PG_IS_RESOLVING)
+        uv_cancel((uv_req_t *)&pg->hosts.lookup); /* its callback comes in any case */
     struct err e;
     err_set(&e, ERR_CANCELED, "the connection was closed");
     pg_pipeline_fail(pg, &e);

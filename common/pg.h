@@ -1,19 +1,20 @@
 /* PostgreSQL under libuv: one connection that connects, sets its role, comes back by itself, and
  * runs pipelines of parameterised statements.
  *
- *      CLOSED -> CONNECTING -> SETUP -> READY <-> BUSY
- *        ^           |           |       |         |
- *        +-- WAITING <-----------+-------+---------+     (backoff 100 ms to 5 s, with jitter)
+ *      WAITING -> RESOLVING -> CONNECTING -> SETUP -> READY <-> BUSY
+ *         ^           |            |           |        |        |
+ *         +-----------+------------+-----------+--------+--------+  (100 ms to 5 s, with jitter)
  *
  * A pipeline outside BEGIN is one implicit transaction: libpq sends everything up to one Sync, the
  * server commits at the Sync, and after a failing statement it skips the rest and rolls back. A
- * pipeline may also hold BEGIN without COMMIT; then the caller must finish (COMMIT or ROLLBACK) with a
- * later pipeline. Should a pipeline fail inside such a transaction, the adapter sends ROLLBACK before
- * it calls done. One pipeline at a time a connection; stages open as many as they need side by side.
+ * pipeline may also hold BEGIN without COMMIT; then the caller must finish (COMMIT or ROLLBACK)
+ * with a later pipeline. Should a pipeline fail inside such a transaction, the adapter sends
+ * ROLLBACK before it calls done. One pipeline at a time a connection; stages open as many as they
+ * need side by side.
  *
- * Failure modes: a lost connection or a passed deadline while a pipeline is in flight gives ERR_CLOSED
- * or ERR_TIMEOUT: the outcome is unknown (the connection is dropped and made anew). A statement that
- * the server refused gives ERR_REFUSED with its sqlstate; nothing was written. */
+ * Failure modes: a lost connection or a passed deadline while a pipeline is in flight gives
+ * ERR_CLOSED or ERR_TIMEOUT: the outcome is unknown (the connection is dropped and made anew). A
+ * statement that the server refused gives ERR_REFUSED with its sqlstate; nothing was written. */
 #ifndef METERLINE_PG_H
 #define METERLINE_PG_H
 
@@ -54,39 +55,42 @@ enum pg_oid {
     PG_BYTEA_ARRAY = 1001
 };
 
-/* One statement. Text parameters (format 0): value is NUL-terminated, length ignored, type 0 lets the
- * server infer. Binary ones (format 1): value and length, type given. NULL value: SQL NULL. */
+/* One statement. Text parameters (format 0): value is NUL-terminated, length ignored, type 0 lets
+ * the server infer. Binary ones (format 1): value and length, type given. NULL value: SQL NULL. */
 struct pg_statement {
-    const char *sql;                    /* static or living until done */
-    int params;                         /* at most PG_MAX_PARAMS */
-    const char *values[PG_MAX_PARAMS];  /* borrowed until pg_run returns: libpq copies them */
+    const char *sql;                   /* static or living until done */
+    int params;                        /* at most PG_MAX_PARAMS */
+    const char *values[PG_MAX_PARAMS]; /* borrowed until pg_run returns: libpq copies them */
     int lengths[PG_MAX_PARAMS];
     int formats[PG_MAX_PARAMS];
     unsigned types[PG_MAX_PARAMS];
     bool binary_result;
 };
 
-/* Fill s; the adders below append one parameter each. */
+/* Fill s; the adders below append one parameter each. Results are text unless the caller sets
+ * binary_result, which the pg_get functions and arrays need. */
 void pg_statement_init(struct pg_statement *s, const char *sql);
-void pg_add_text(struct pg_statement *s, const char *text);      /* NUL-terminated or NULL */
+void pg_add_text(struct pg_statement *s, const char *text); /* NUL-terminated or NULL */
 void pg_add_binary(struct pg_statement *s, unsigned type, const void *data, size_t length);
 /* Integers as binary int8 need storage that lives until pg_run: give 8 bytes of it. */
 void pg_add_i64(struct pg_statement *s, int64_t v, unsigned char storage[8]);
 
-/* error NULL: every statement succeeded, results[i] belongs to statement i. Otherwise n is 0 (nothing
- * was written, or the outcome is unknown: see the head). Results are borrowed until done returns. */
+/* error NULL: every statement succeeded, results[i] belongs to statement i. Otherwise n is 0
+ * (nothing was written, or the outcome is unknown: see the head). Results are borrowed until done
+ * returns. */
 typedef void (*pg_done_fn)(void *owner, const struct err *error, PGresult **results, int n);
 
-/* on_up: the connection is ready (again). on_down: it was lost or could not be made; `error` says why.
- * Both from the loop; either may be NULL. Logging of peer lost and back is done here, once. */
+/* on_up: the connection is ready (again). on_down: it was lost, or could not be made (after each
+ * try); `error` says why; it comes after done, and not after pg_close. Both from the loop; either
+ * may be NULL. Peer lost and back is logged here, once. */
 struct pg_events {
     void (*on_up)(void *owner);
     void (*on_down)(void *owner, const struct err *error);
     void *owner;
 };
 
-/* Start connecting; never fails at once. url and role are copied; role NULL sets none. The session gets
- * application_name, SET ROLE, synchronous_commit=on, timezone UTC, search_path public. */
+/* Start connecting; never fails at once. url and role are copied; role NULL sets none. The session
+ * gets application_name, SET ROLE, synchronous_commit=on, timezone UTC, search_path public. */
 struct pg *pg_open(uv_loop_t *loop, const char *url, const char *role, const char *application_name,
                    struct pg_events events);
 
@@ -98,23 +102,25 @@ bool pg_is_up(const struct pg *pg);    /* connected */
 void pg_run(struct pg *pg, const struct pg_statement *statements, int n, uint64_t deadline_ms,
             pg_done_fn done, void *owner);
 
-/* Like pg_run, but rows of the ONE statement come one at a time as they arrive (single-row mode);
- * memory stays flat. row is borrowed. Then done as above with n = 0. */
+/* Like pg_run (text unless binary_result is set), but rows of the ONE statement come one at a time
+ * as they arrive (single-row mode); memory stays flat. row is borrowed. Then done as above with
+ * n = 0. on_row may call pg_reset or pg_close; no row comes after that. */
 typedef void (*pg_row_fn)(void *owner, const PGresult *row);
 void pg_stream(struct pg *pg, const struct pg_statement *statement, uint64_t deadline_ms,
                pg_row_fn on_row, pg_done_fn done, void *owner);
 
-/* Drop the connection and connect anew (a doubtful session); a pipeline in flight gets ERR_CLOSED. */
+/* Drop the connection and connect anew (a doubtful session); a pipeline in flight gets ERR_CLOSED,
+ * and on_down is called. While there is no connection it does nothing. */
 void pg_reset(struct pg *pg);
 
-/* A pipeline in flight gets ERR_CANCELED first; closed runs from the loop when pg is freed. */
+/* Once. A pipeline in flight gets ERR_CANCELED; then closed runs from the loop, and pg is freed. */
 void pg_close(struct pg *pg, void (*closed)(void *owner), void *owner);
 
 /* Server clock minus ours in ms, as last measured at connect; 0 before. */
 int64_t pg_clock_offset_ms(const struct pg *pg);
 
 /* Fields of binary results; the field must not be NULL (asserted by length). */
-int64_t pg_get_i64(const PGresult *r, int row, int column); /* int2, int4, int8, bool */
+int64_t pg_get_i64(const PGresult *r, int row, int column);     /* int2, int4, int8, bool */
 int64_t pg_get_time_ms(const PGresult *r, int row, int column); /* timestamptz, Unix ms */
 
 /* The error of a synchronous result or connection, for meterctl and tests. Returns -1. */

@@ -25,7 +25,7 @@ static const struct {
     {"keepalives_idle", "10"},     {"keepalives_interval", "5"}, {"keepalives_count", "3"},
     {"tcp_user_timeout", "10000"}, {"client_encoding", "UTF8"},
 };
-enum { N_DEFAULTS = sizeof DEFAULTS / sizeof *DEFAULTS };
+enum { CONNECT_DEADLINE_MS = 10000, N_DEFAULTS = sizeof DEFAULTS / sizeof *DEFAULTS };
 
 struct options {
     const char **keywords; /* ends in NULL */
@@ -44,25 +44,32 @@ static void add_option(struct options *o, const char *keyword, const char *value
 
 /* libpq quotes what it could not read, which may be the whole URL or a piece of the password: all
  * that stands between the first and the last quote is left out. */
-static int url_err(struct err *e, const char *message)
+static void url_err(struct err *e, const char *message)
 {
     char line[sizeof e->text];
     pg_first_line(message ? message : "out of memory", line, sizeof line);
     const char *first = strchr(line, '"');
     const char *last = strrchr(line, '"');
     if (!first)
-        return err_set(e, ERR_CONFIG, "DATABASE_URL cannot be read: %s", line);
-    return err_set(e, ERR_CONFIG, "DATABASE_URL cannot be read: %.*s\"***\"%s", (int)(first - line),
-                   line, last > first ? last + 1 : "");
+        err_set(e, ERR_CONFIG, "DATABASE_URL cannot be read: %s", line);
+    else
+        err_set(e, ERR_CONFIG, "DATABASE_URL cannot be read: %.*s\"***\"%s", (int)(first - line),
+                line, last > first ? last + 1 : "");
 }
 
-static PGconn *start_with(const struct pg *pg, const PQconninfoOption *parsed)
+/* The first of two with one keyword counts: what was looked up goes before what the URL says. */
+static PGconn *start_conn(const struct pg *pg)
 {
-    size_t most = N_DEFAULTS + 2;
-    for (const PQconninfoOption *p = parsed; p->keyword; p++)
+    size_t most = N_DEFAULTS + 5; /* hosts, application_name and the NULL at the end */
+    for (const PQconninfoOption *p = pg->hosts.options; p->keyword; p++)
         most++;
     struct options o = {xcalloc(most, sizeof *o.keywords), xcalloc(most, sizeof *o.values), 0};
-    for (const PQconninfoOption *p = parsed; p->keyword; p++)
+    if (pg->hosts.n > 0) {
+        add_option(&o, "host", pg->hosts.names.data);
+        add_option(&o, "hostaddr", pg->hosts.addresses.data);
+        add_option(&o, "port", pg->hosts.ports.data);
+    }
+    for (const PQconninfoOption *p = pg->hosts.options; p->keyword; p++)
         if (p->val && *p->val)
             add_option(&o, p->keyword, p->val);
     add_option(&o, "application_name", pg->application_name);
@@ -74,20 +81,19 @@ static PGconn *start_with(const struct pg *pg, const PQconninfoOption *parsed)
     return conn;
 }
 
-/* NULL with e: the URL is wrong. */
-static PGconn *start_conn(const struct pg *pg, struct err *e)
+void pg_connect_prepare(struct pg *pg)
 {
     char *message = NULL;
-    PQconninfoOption *parsed = PQconninfoParse(pg->url, &message);
-    if (!parsed) {
-        url_err(e, message);
-        PQfreemem(message);
-        return NULL;
+    pg_go(pg, PG_IS_RESOLVING);
+    pg->hosts.options = PQconninfoParse(pg->url, &message);
+    if (pg->hosts.options) {
+        pg_resolve(pg);
+        return;
     }
-    PGconn *conn = start_with(pg, parsed);
-    assert(conn); /* NULL only without memory */
-    PQconninfoFree(parsed);
-    return conn;
+    struct err e;
+    url_err(&e, message);
+    PQfreemem(message);
+    pg_lost(pg, &e);
 }
 
 static void connect_failed(struct pg *pg)
@@ -101,13 +107,12 @@ static void connect_failed(struct pg *pg)
 
 void pg_connect_start(struct pg *pg)
 {
-    struct err e;
+    pg_go(pg, PG_IS_CONNECTING);
+    pg_start_timer(pg, CONNECT_DEADLINE_MS);
     pg->fatal = (struct err){0};
-    pg->conn = start_conn(pg, &e);
-    if (!pg->conn) {
-        pg_lost(pg, &e);
-        return;
-    }
+    pg->conn = start_conn(pg);
+    assert(pg->conn); /* NULL only without memory */
+    pg_resolve_done(pg);
     PQsetNoticeReceiver(pg->conn, pg_on_notice, pg);
     if (PQstatus(pg->conn) == CONNECTION_BAD)
         connect_failed(pg);

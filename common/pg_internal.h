@@ -1,14 +1,17 @@
-/* What the files of the PostgreSQL adapter share: pg.c (the machine), pg_connect.c (making a
- * connection), pg_pipeline.c (running statements), pg_error.c. Nobody else includes this. */
+/* What the files of the PostgreSQL adapter share: pg.c (the machine), pg_resolve.c (hosts),
+ * pg_connect.c (making a connection), pg_pipeline.c (running statements), pg_error.c. Nobody else
+ * includes this. */
 #ifndef METERLINE_PG_INTERNAL_H
 #define METERLINE_PG_INTERNAL_H
 
 #include "common/backoff.h"
 #include "common/peer.h"
 #include "common/pg.h"
+#include "common/str.h"
 
 enum pg_state {
     PG_IS_WAITING,    /* no connection; the timer starts the next try */
+    PG_IS_RESOLVING,  /* the hosts' names are looked up */
     PG_IS_CONNECTING, /* PQconnectPoll */
     PG_IS_SETUP,      /* the session's settings are on their way */
     PG_IS_READY,
@@ -29,6 +32,18 @@ struct pg_pipeline {
     void *owner;
 };
 
+/* The URL taken apart, and its hosts as lists for libpq, an entry an address. */
+struct pg_hosts {
+    PQconninfoOption *options; /* owned; NULL but while resolving */
+    size_t at;                 /* of the hosts in the URL, the one looked up */
+    uv_getaddrinfo_t lookup;
+    int n; /* entries of the lists */
+    struct buf names;
+    struct buf addresses;
+    struct buf ports;
+    struct err error; /* of the last host that was not found */
+};
+
 struct pg {
     uv_loop_t *loop;
     char *url;
@@ -37,11 +52,12 @@ struct pg {
     struct pg_events events;
 
     enum pg_state state;
+    struct pg_hosts hosts;
     PGconn *conn;      /* NULL while waiting */
     uv_poll_t *poll;   /* on the socket of conn; NULL while there is none */
     uv_timer_t timer;  /* by state: the connect deadline, the wait, the pipeline's deadline */
     uv_timer_t soon;   /* calls what must not be called from inside a public function */
-    int handles;       /* open handles; at 0 pg is freed */
+    int handles;       /* open handles and requests; at 0 pg is freed */
     bool looked_again; /* the deadline passed, and the socket got its last look */
 
     struct pg_pipeline pipeline;
@@ -68,10 +84,17 @@ void pg_unwatch(struct pg *pg);
 void pg_start_timer(struct pg *pg, uint64_t wait_ms);
 /* The connection is lost or could not be made: drop it, wait, tell. */
 void pg_lost(struct pg *pg, const struct err *error);
+void pg_release_handle(struct pg *pg);
+
+/* pg_resolve.c */
+/* Looks up the host at hosts.at and those behind it, then connects. */
+void pg_resolve(struct pg *pg);
+void pg_resolve_done(struct pg *pg); /* frees what was found */
 
 /* pg_connect.c */
-void pg_connect_start(struct pg *pg);
-void pg_connect_step(struct pg *pg); /* the socket is ready */
+void pg_connect_prepare(struct pg *pg); /* takes the URL apart, then resolves */
+void pg_connect_start(struct pg *pg);   /* the hosts are known */
+void pg_connect_step(struct pg *pg);    /* the socket is ready */
 
 /* pg_pipeline.c */
 int pg_pipeline_send(struct pg *pg, const struct pg_statement *statements, int n, struct err *e);

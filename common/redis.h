@@ -27,9 +27,8 @@ struct redis_events {
     void *owner;
 };
 
-/* reply: a redisReply, or what the functions of redis_set_reader made; borrowed until done
- * returns; NULL with an error. An error reply inside an array (MULTI/EXEC) is the caller's to see.
- */
+/* reply: a redisReply, or what the functions of redis_set_reader made; borrowed until done returns;
+ * NULL with an error. An error reply within an array (MULTI/EXEC) is the caller's to see. */
 typedef void (*redis_done_fn)(void *owner, const struct err *error, void *reply);
 
 /* redis://[user:password@]host:port[/db], rediss:// where hiredis has TLS, unix:///path. Start

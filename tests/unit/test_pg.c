@@ -663,12 +663,33 @@ static void what_is_wrong_with_a_connection_is_told_without_the_password(void **
     must_stay_down("host=h password=secret nonsense=secret", NULL, ERR_CONFIG, "cannot be read");
     must_stay_down("postgresql://u:secret@127.0.0.1:1/db", NULL, ERR_CONNECT, "Connection refused");
     must_stay_down("postgresql://u:secret@localhost:1/db", NULL, ERR_CONNECT, "Connection refused");
+    must_stay_down("host=h,i,j port=1,2 password=secret", NULL, ERR_CONNECT, "could not match");
+    must_stay_down("host=/no/such/folder password=secret", NULL, ERR_CONNECT, "/no/such/folder");
     must_stay_down("postgresql://u:secret@no-such-host.invalid/db", NULL, ERR_CONNECT,
-                   "no-such-host.invalid");
+                   "look up no-such-host.invalid: ");
     must_stay_down(URL, "no_such_role", ERR_REFUSED,
                    "set up the session: role \"no_such_role\" does not exist");
     (void)snprintf(url, sizeof url, "%s?options=-c%%20nonsense%%3D1", URL);
     must_stay_down(url, NULL, ERR_CONNECT, "nonsense");
+}
+
+static void every_host_and_address_is_tried(void **state)
+{
+    /* An unknown name, one where nobody listens, and a good one, which may be ::1 first. */
+    (void)state;
+    struct session s;
+    char url[256];
+    const char *user = strstr(URL, "//");
+    const char *at = strchr(URL, '@');
+    const char *port = strrchr(URL, ':');
+    (void)snprintf(url, sizeof url, "postgresql:%.*sno-such-host.invalid:1,localhost:1,localhost%s",
+                   (int)(at + 1 - user), user, port);
+    start(&s, url, NULL);
+    run_until(&s.loop, &s.ups, 1);
+    assert_int_equal(s.downs, 0);
+    RUN(&s, "select host(inet_server_addr())");
+    must(&s, "127.0.0.1");
+    end(&s);
 }
 
 static void on_schema(void *owner, const struct err *error)
@@ -799,6 +820,7 @@ int main(void)
         cmocka_unit_test(the_servers_last_words_are_told),
         cmocka_unit_test(copy_is_refused),
         cmocka_unit_test(what_is_wrong_with_a_connection_is_told_without_the_password),
+        cmocka_unit_test(every_host_and_address_is_tried),
         cmocka_unit_test(a_schema_is_missing_old_right_or_too_new),
         cmocka_unit_test(a_killed_server_is_a_state),
         cmocka_unit_test(a_frozen_server_is_a_timeout),
