@@ -29,7 +29,8 @@ enum {
     FIRST_AT,
     LAST_AT,
     FREE_AT,
-    PERIODS_VERSION
+    PERIODS_VERSION,
+    RESUMMED
 };
 
 static const unsigned SUBMISSION_TYPES[SUBMISSION_COLUMNS] = {
@@ -167,7 +168,8 @@ static void decide(struct claim_batch *b, const PGresult *rows, int row,
     b->counts[decision]++;
     if (decision == CLAIM_MAKE)
         add_submission(b, rows, row, &claim);
-    if (decision == CLAIM_MAKE || decision == CLAIM_MARK)
+    /* Usage that lies in another period now must not be held against this one any more. */
+    if (decision == CLAIM_MAKE || decision == CLAIM_MARK || pg_get_i64(rows, row, RESUMMED))
         add_claim(b, rows, row, &claim);
 }
 

@@ -132,17 +132,20 @@ static void use_minute(const struct claim_total *t, int64_t now_ms, struct claim
 enum claim_decision claim_rule_decide(const struct claim_total *t, int64_t now_ms,
                                       struct claim *out)
 {
+    struct claim c = {.version = t->version,
+                      .claimed = t->claimed,
+                      .claims = t->claims,
+                      .first_ms = t->first_ms,
+                      .last_ms = t->last_ms};
+    *out = c;
+    out->version = t->version - 1; /* still dirty */
     if (t->outside)
         return CLAIM_OUTSIDE;
-    *out = (struct claim){.version = t->version,
-                          .claimed = t->claimed,
-                          .claims = t->claims,
-                          .first_ms = t->first_ms,
-                          .last_ms = t->last_ms};
-    if (!fill_quantity(t, out))
-        return CLAIM_MARK;
-    if (!claim_rule_minute(t, now_ms, &out->usage_at_ms))
+    bool due = fill_quantity(t, &c);
+    if (due && !claim_rule_minute(t, now_ms, &c.usage_at_ms))
         return CLAIM_WAIT;
-    use_minute(t, now_ms, out);
-    return CLAIM_MAKE;
+    if (due)
+        use_minute(t, now_ms, &c);
+    *out = c;
+    return due ? CLAIM_MAKE : CLAIM_MARK;
 }

@@ -41,8 +41,8 @@ struct claim_total {
 enum claim_decision {
     CLAIM_MAKE,   /* write the submission, and the claim */
     CLAIM_MARK,   /* nothing to claim: write the claim, so that the total is not looked at again */
-    CLAIM_WAIT,   /* no minute is free now: write nothing, the next cycle looks again */
-    CLAIM_OUTSIDE /* before_subscription: write nothing */
+    CLAIM_WAIT,   /* no minute is free now: claim nothing, the next cycle looks again */
+    CLAIM_OUTSIDE /* before_subscription: claim nothing */
 };
 
 struct claim {
@@ -56,7 +56,9 @@ struct claim {
     int64_t last_ms;
 };
 
-/* now_ms: by the database's clock, the same for every sink. out is filled for MAKE and MARK. */
+/* now_ms: by the database's clock, the same for every sink. After WAIT and OUTSIDE out is the claim
+ * as it was, with a version that keeps the total dirty: to be written only where it was summed up
+ * anew. */
 enum claim_decision claim_rule_decide(const struct claim_total *t, int64_t now_ms,
                                       struct claim *out);
 

@@ -21,7 +21,7 @@ select d.tenant, d.metric, d.period_start, d.period_end, d.quantity, d.version, 
        d.claims,
        case when d.summed then d.first_at else h.first_at end as first_at,
        case when d.summed then d.last_at else h.last_at end as last_at,
-       f.free_at, d.periods_version
+       f.free_at, d.periods_version, d.claimed is not null and not d.summed as resummed
   from (select t.tenant, t.metric, t.period_start, t.period_end, t.quantity, t.version,
                m.aggregation in ('sum', 'count') as additive, m.transport,
                m.stripe_event_name as event_name, b.stripe_customer_id as customer,
