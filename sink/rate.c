@@ -1,7 +1,13 @@
 /* How many calls may go out now. */
 #include "sink/rate.h"
 
-enum { CALL_MILLI = 1000, SLOW_PAUSE_MS = 1000, RECOVERY_PART = 20, BUCKET_PART = 4 };
+enum {
+    CALL_MILLI = 1000,
+    SLOW_PAUSE_MS = 1000,
+    RECOVERY_PART = 20,
+    BUCKET_PART = 4,
+    BUCKET_LEAST = 2 * CALL_MILLI
+};
 
 static int64_t min_of(int64_t a, int64_t b)
 {
@@ -11,7 +17,8 @@ static int64_t min_of(int64_t a, int64_t b)
 static int64_t bucket_milli(const struct rate *r)
 {
     int64_t size = r->now_milli / BUCKET_PART;
-    return size > CALL_MILLI ? size : CALL_MILLI;
+    /* With room for one call only, what is above a whole one would be lost each time. */
+    return size > BUCKET_LEAST ? size : BUCKET_LEAST;
 }
 
 void rate_init(struct rate *r, int64_t per_s, int64_t now_ms)

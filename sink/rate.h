@@ -8,7 +8,7 @@
 struct rate {
     int64_t max_milli;    /* thousandths of a call a second, at most */
     int64_t now_milli;    /* the rate in force */
-    int64_t tokens_milli; /* up to a quarter of a second's worth, at least one call */
+    int64_t tokens_milli; /* up to a quarter of a second's worth, at least two calls */
     int64_t at_ms;        /* tokens are counted up to here (monotonic) */
     int64_t slowed_ms;    /* when the rate was last halved */
 };

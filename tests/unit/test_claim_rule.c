@@ -1,0 +1,302 @@
+/* What to claim of a total, and in which minute. */
+#include "sink/claim_rule.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* 2026-11-01T00:00:00Z; all times of the tables are minutes after it. */
+#define EPOCH_MS    1793491200000LL
+#define AT(minutes) (EPOCH_MS + (minutes)*MINUTE_MS)
+#define NONE        -1
+#define ONE_DAY     1440
+#define NOV         (30 * ONE_DAY)
+
+static int64_t at(int64_t minutes)
+{
+    return minutes == NONE ? 0 : AT(minutes);
+}
+
+static struct dec dec_of(const char *text)
+{
+    struct dec d;
+    assert_int_equal(dec_parse(text, strlen(text), &d), 0);
+    return d;
+}
+
+static void assert_dec(struct dec d, const char *expected)
+{
+    char text[DEC_TEXT_SIZE];
+    dec_format(d, text);
+    assert_string_equal(text, expected);
+}
+
+/* A minute and some seconds; the period [start, end) in minutes, the used ones, and what is chosen.
+ */
+struct minute_case {
+    const char *what;
+    int64_t now;
+    int64_t now_s;
+    int64_t start;
+    int64_t end;
+    int64_t first;
+    int64_t last;
+    int64_t free;
+    int64_t chosen; /* NONE: wait */
+};
+
+static void check_minutes(const struct minute_case *cases, size_t n, bool additive)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct minute_case *c = &cases[i];
+        struct claim_total t = {.period_start_ms = AT(c->start),
+                                .period_end_ms = AT(c->end),
+                                .additive = additive,
+                                .first_ms = at(c->first),
+                                .last_ms = at(c->last),
+                                .free_ms = at(c->free)};
+        int64_t minute_ms = 0;
+        bool found = claim_rule_minute(&t, AT(c->now) + c->now_s * 1000, &minute_ms);
+        int64_t minute = found ? (minute_ms - EPOCH_MS) / MINUTE_MS : NONE;
+        if (minute != c->chosen || (found && minute_ms % MINUTE_MS != 0))
+            fail_msg("%s: minute %lld instead of %lld", c->what, (long long)minute,
+                     (long long)c->chosen);
+    }
+}
+
+static void a_running_sum_takes_the_current_minute_or_one_beside_the_used(void **state)
+{
+    /* The current minute, else one before all used, else one after them, at most 4 ahead of now. */
+    (void)state;
+    static const struct minute_case CASES[] = {
+        {"nothing used", 100, 0, 0, NOV, NONE, NONE, NONE, 100},
+        {"late in the minute", 100, 59, 0, NOV, NONE, NONE, NONE, 100},
+        {"an earlier one used", 100, 0, 0, NOV, 95, 99, NONE, 100},
+        {"the current one used", 100, 0, 0, NOV, 100, 100, NONE, 99},
+        {"and those before", 100, 0, 0, NOV, 98, 100, NONE, 97},
+        {"down to the period's start", 100, 0, 98, NOV, 99, 100, NONE, 98},
+        {"then ahead", 100, 0, 98, NOV, 98, 100, NONE, 101},
+        {"up to four ahead", 100, 0, 98, NOV, 98, 103, NONE, 104},
+        {"then wait", 100, 59, 98, NOV, 98, 104, NONE, NONE},
+        {"ahead, but inside the period", 100, 0, 98, 102, 98, 101, NONE, NONE},
+        {"last minute of the period", 101, 30, 0, 102, 50, 60, NONE, 101},
+        {"period of one minute", 100, 0, 100, 101, NONE, NONE, NONE, 100},
+        {"period of one minute, used", 100, 0, 100, 101, 100, 100, NONE, NONE},
+        {"before all is older than 34 days", 60 * ONE_DAY, 0, 0, 365 * ONE_DAY, ONE_DAY,
+         60 * ONE_DAY, NONE, 60 * ONE_DAY + 1},
+        {"period about to begin", 96, 30, 100, NOV, NONE, NONE, NONE, 100},
+        {"period too far ahead", 95, 59, 100, NOV, NONE, NONE, NONE, NONE},
+    };
+    check_minutes(CASES, sizeof CASES / sizeof *CASES, true);
+}
+
+static void an_ended_sum_takes_the_last_minute_or_the_nearest_free_one(void **state)
+{
+    /* Past the period's end: its last minute, else a free one between the used, else before them.
+     */
+    (void)state;
+    static const struct minute_case CASES[] = {
+        {"nothing used", 500, 0, 0, 200, NONE, NONE, NONE, 199},
+        {"just over", 200, 0, 0, 200, NONE, NONE, NONE, 199},
+        {"some used", 500, 0, 0, 200, 10, 150, NONE, 199},
+        {"last one used", 500, 0, 0, 200, 10, 199, 198, 198},
+        {"no gap", 500, 0, 0, 200, 10, 199, NONE, 9},
+        {"no gap, all before used", 500, 0, 0, 200, 0, 199, NONE, NONE},
+        {"a gap outside the subscription", 500, 0, 150, 200, 150, 199, 149, NONE},
+    };
+    check_minutes(CASES, sizeof CASES / sizeof *CASES, true);
+}
+
+static void a_rising_value_only_takes_later_minutes(void **state)
+{
+    /* A meter with formula last needs rising minutes; an ended period keeps an hour for
+     * corrections. */
+    (void)state;
+    static const struct minute_case CASES[] = {
+        {"nothing used", 100, 0, 0, NOV, NONE, NONE, NONE, 100},
+        {"current one used", 100, 0, 0, NOV, 100, 100, NONE, 101},
+        {"four ahead", 100, 0, 0, NOV, 50, 103, NONE, 104},
+        {"five ahead is too much", 100, 0, 0, NOV, 50, 104, NONE, NONE},
+        {"ended, nothing used", 500, 0, 0, 200, NONE, NONE, NONE, 140},
+        {"ended, used long ago", 500, 0, 0, 200, 5, 6, NONE, 140},
+        {"ended, used lately", 500, 0, 0, 200, 5, 180, NONE, 181},
+        {"ended, last one used", 500, 0, 0, 200, 5, 199, 150, NONE},
+        {"ended, short period", 500, 0, 190, 200, NONE, NONE, NONE, 190},
+    };
+    check_minutes(CASES, sizeof CASES / sizeof *CASES, false);
+}
+
+static void usage_lies_inside_the_subscription(void **state)
+{
+    /* The first minute is the subscription's start rounded up to a whole one. */
+    (void)state;
+    static const struct {
+        int64_t start_ms; /* after minute 600 */
+        int64_t now_ms;
+        int64_t chosen;
+    } CASES[] = {{30000, 50000, 601},
+                 {0, 50000, 600},
+                 {1, 50000, 601},
+                 {59999, 60000, 601},
+                 {0, 120000, 602}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct claim_total t = {.period_start_ms = AT(600),
+                                .period_end_ms = AT(NOV),
+                                .additive = true,
+                                .subscription_start_ms = AT(600) + CASES[i].start_ms};
+        int64_t minute_ms = 0;
+        assert_true(claim_rule_minute(&t, AT(600) + CASES[i].now_ms, &minute_ms));
+        assert_int_equal((minute_ms - EPOCH_MS) / MINUTE_MS, CASES[i].chosen);
+    }
+}
+
+static struct claim_total total_of(const char *quantity, const char *claimed, bool additive)
+{
+    return (struct claim_total){.period_start_ms = AT(0),
+                                .period_end_ms = AT(NOV),
+                                .quantity = dec_of(quantity),
+                                .claimed = dec_of(claimed),
+                                .version = 77,
+                                .claims = 3,
+                                .additive = additive,
+                                .first_ms = AT(10),
+                                .last_ms = AT(20)};
+}
+
+struct quantity_case {
+    const char *total;
+    const char *claimed;
+    const char *quantity; /* NULL: nothing to claim */
+    const char *after;    /* claimed afterwards */
+    bool rest;            /* the total stays dirty */
+};
+
+static void check_quantities(const struct quantity_case *cases, size_t n, bool additive)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct quantity_case *c = &cases[i];
+        struct claim_total t = total_of(c->total, c->claimed, additive);
+        struct claim claim;
+        enum claim_decision decision = claim_rule_decide(&t, AT(100), &claim);
+        assert_int_equal(decision, c->quantity ? CLAIM_MAKE : CLAIM_MARK);
+        assert_int_equal(claim.version, c->rest ? 76 : 77);
+        assert_int_equal(claim.claims, c->quantity ? 4 : 3);
+        assert_dec(claim.claimed, c->after);
+        if (c->quantity)
+            assert_dec(claim.quantity, c->quantity);
+    }
+}
+
+static void sums_claim_the_whole_difference(void **state)
+{
+    /* floor(total) - claimed, negative too; what is below one waits; what is too long is split. */
+    (void)state;
+    static const struct quantity_case CASES[] = {
+        {"10", "0", "10", "10", false},
+        {"10.999999999", "0", "10", "10", false},
+        {"10.5", "10", NULL, "10", false},
+        {"0.9", "0", NULL, "0", false},
+        {"7", "10", "-3", "7", false},
+        {"6.5", "10", "-4", "6", false},
+        {"-0.5", "0", "-1", "-1", false},
+        {"-3", "-3", NULL, "-3", false},
+        {"999999999999999", "0", "999999999999999", "999999999999999", false},
+        {"1000000000000000", "0", "999999999999999", "999999999999999", true},
+        {"-1000000000000000", "0", "-999999999999999", "-999999999999999", true},
+        {"1000000000000000", "999999999999999", "1", "1000000000000000", false},
+        {"99999999999999999999999999999", "-99999999999999999999999999999", "999999999999999",
+         "-99999999999999000000000000000", true},
+    };
+    check_quantities(CASES, sizeof CASES / sizeof *CASES, true);
+}
+
+static void other_aggregations_claim_the_value_itself(void **state)
+{
+    /* If floor(value) differs from what was claimed last, the value is the quantity. */
+    (void)state;
+    static const struct quantity_case CASES[] = {
+        {"10", "0", "10", "10", false},
+        {"10.7", "10", NULL, "10", false},
+        {"9.9", "10", "9", "9", false},
+        {"0", "10", "0", "0", false},
+        {"0", "0", NULL, "0", false},
+        {"-2", "3", "-2", "-2", false},
+        {"1000000000000007", "5", "999999999999999", "999999999999999", false},
+        {"1000000000000007", "999999999999999", NULL, "999999999999999", false},
+    };
+    check_quantities(CASES, sizeof CASES / sizeof *CASES, false);
+}
+
+static void a_claim_remembers_the_minutes_used(void **state)
+{
+    /* first and last are the least and the greatest minute of all claims of the period. */
+    (void)state;
+    struct claim claim;
+    struct claim_total t = total_of("10", "0", true);
+    assert_int_equal(claim_rule_decide(&t, AT(100), &claim), CLAIM_MAKE);
+    assert_int_equal(claim.first_ms, AT(10));
+    assert_int_equal(claim.last_ms, AT(100));
+    assert_int_equal(claim_rule_decide(&t, AT(20), &claim), CLAIM_MAKE);
+    assert_int_equal(claim.first_ms, AT(9));
+    assert_int_equal(claim.last_ms, AT(20));
+    t.first_ms = t.last_ms = 0;
+    assert_int_equal(claim_rule_decide(&t, AT(100), &claim), CLAIM_MAKE);
+    assert_int_equal(claim.first_ms, AT(100));
+}
+
+static void what_stripe_would_not_bill_is_late(void **state)
+{
+    /* Usage older than 34 days, or of a period whose invoice is final. */
+    (void)state;
+    struct claim claim;
+    struct claim_total t = total_of("10", "0", true);
+    int64_t last_minute_ms = AT(NOV) - MINUTE_MS;
+    assert_int_equal(claim_rule_decide(&t, last_minute_ms + CLAIM_OLDEST_MS, &claim), CLAIM_MAKE);
+    assert_false(claim.late);
+    assert_int_equal(claim.usage_at_ms, last_minute_ms);
+    claim_rule_decide(&t, last_minute_ms + CLAIM_OLDEST_MS + 1, &claim);
+    assert_true(claim.late);
+    t.invoice_final = true;
+    claim_rule_decide(&t, AT(NOV) + HOUR_MS, &claim);
+    assert_true(claim.late);
+}
+
+static void nothing_is_claimed_before_a_subscription_or_without_a_minute(void **state)
+{
+    /* What is left is the claim as it was, older than the total, so that it is looked at again. */
+    (void)state;
+    struct claim claim;
+    struct claim_total t = total_of("10", "4", true);
+    t.outside = true;
+    assert_int_equal(claim_rule_decide(&t, AT(100), &claim), CLAIM_OUTSIDE);
+    assert_int_equal(claim.version, 76);
+    assert_dec(claim.claimed, "4");
+    t.outside = false;
+    t.first_ms = AT(0);
+    t.last_ms = AT(104);
+    assert_int_equal(claim_rule_decide(&t, AT(100), &claim), CLAIM_WAIT);
+    assert_int_equal(claim.version, 76);
+    assert_int_equal(claim.claims, 3);
+    assert_dec(claim.claimed, "4");
+    t.claimed = dec_of("10");
+    assert_int_equal(claim_rule_decide(&t, AT(100), &claim), CLAIM_MARK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_running_sum_takes_the_current_minute_or_one_beside_the_used),
+        cmocka_unit_test(an_ended_sum_takes_the_last_minute_or_the_nearest_free_one),
+        cmocka_unit_test(a_rising_value_only_takes_later_minutes),
+        cmocka_unit_test(usage_lies_inside_the_subscription),
+        cmocka_unit_test(sums_claim_the_whole_difference),
+        cmocka_unit_test(other_aggregations_claim_the_value_itself),
+        cmocka_unit_test(a_claim_remembers_the_minutes_used),
+        cmocka_unit_test(what_stripe_would_not_bill_is_late),
+        cmocka_unit_test(nothing_is_claimed_before_a_subscription_or_without_a_minute),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

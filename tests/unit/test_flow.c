@@ -1,0 +1,122 @@
+/* The token bucket and the gate of the sink. */
+#include "sink/gate.h"
+#include "sink/rate.h"
+
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static int take_all(struct rate *r, int64_t now_ms)
+{
+    int n = rate_available(r, now_ms);
+    rate_take(r, n);
+    return n;
+}
+
+static void no_more_calls_than_the_rate_go_out(void **state)
+{
+    /* Over ten seconds, asked at any pace, it is ten times the rate and one bucket more at most. */
+    (void)state;
+    static const int RATES[] = {1, 3, 20, 900};
+    static const int PACES_MS[] = {1, 7, 100, 1000};
+    for (int i = 0; i < 16; i++) {
+        struct rate r;
+        int per_s = RATES[i / 4];
+        int calls = 0;
+        rate_init(&r, per_s, 0);
+        for (int64_t now_ms = 0; now_ms <= 10000; now_ms += PACES_MS[i % 4])
+            calls += take_all(&r, now_ms);
+        assert_in_range(calls, 10 * per_s / 4, 10 * per_s + per_s / 4 + 2);
+        if (PACES_MS[i % 4] <= 100)
+            assert_in_range(calls, 10 * per_s - 1, 10 * per_s + per_s / 4 + 2);
+    }
+}
+
+static void the_wait_is_until_one_call_may_go(void **state)
+{
+    /* After it, and not before, a call is available. */
+    (void)state;
+    struct rate r;
+    rate_init(&r, 3, 1000);
+    assert_int_equal(rate_wait_ms(&r, 1000), 0);
+    assert_int_equal(take_all(&r, 1000), 2);
+    int64_t wait_ms = rate_wait_ms(&r, 1000);
+    assert_in_range(wait_ms, 333, 335);
+    assert_int_equal(rate_available(&r, 1000 + wait_ms - 2), 0);
+    assert_int_equal(rate_available(&r, 1000 + wait_ms), 1);
+}
+
+static void a_refusal_halves_the_rate_once_a_second_and_it_comes_back(void **state)
+{
+    /* Not below one call a second; back by a twentieth of the full rate a second. */
+    (void)state;
+    struct rate r;
+    rate_init(&r, 100, 0);
+    assert_int_equal(rate_slow(&r, 0), 50000);
+    assert_int_equal(rate_slow(&r, 500), 0);
+    assert_in_range(rate_slow(&r, 1000), 25000, 27500);
+    for (int64_t now_ms = 2000; now_ms < 10000; now_ms += 1000)
+        rate_slow(&r, now_ms);
+    assert_in_range(r.now_milli, 1000, 6000);
+    rate_available(&r, 11000);
+    rate_available(&r, 40000);
+    assert_int_equal(r.now_milli, 100000);
+    rate_init(&r, 1, 0);
+    assert_int_equal(rate_slow(&r, 0), 1000);
+}
+
+static void a_blocked_gate_lets_one_probe_through_at_growing_intervals(void **state)
+{
+    /* 500 ms, doubling to a minute; what is told twice counts once. */
+    (void)state;
+    struct gate g;
+    int64_t now_ms = 0;
+    gate_init(&g);
+    assert_int_equal(gate_allows(&g, 0), INT_MAX);
+    static const int WAITS_MS[] = {500, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000};
+    for (size_t i = 0; i < sizeof WAITS_MS / sizeof *WAITS_MS; i++) {
+        assert_int_equal(gate_block(&g, now_ms, 0), WAITS_MS[i]);
+        assert_int_equal(gate_block(&g, now_ms, 0), 0);
+        assert_int_equal(gate_wait_ms(&g, now_ms), WAITS_MS[i]);
+        assert_int_equal(gate_allows(&g, now_ms + WAITS_MS[i] - 1), 0);
+        now_ms += WAITS_MS[i];
+        assert_int_equal(gate_allows(&g, now_ms), 1);
+        gate_probe(&g);
+        assert_int_equal(gate_allows(&g, now_ms), 0);
+    }
+    assert_true(gate_works(&g));
+    assert_false(gate_works(&g));
+    assert_int_equal(gate_allows(&g, now_ms), INT_MAX);
+    assert_int_equal(gate_block(&g, now_ms, 0), 500);
+}
+
+static void a_probe_without_work_is_asked_again_soon(void **state)
+{
+    /* Nothing was due: the wait does not grow; and a gate that does not probe is left alone. */
+    (void)state;
+    struct gate g;
+    gate_init(&g);
+    gate_forget(&g, 0);
+    assert_int_equal(gate_allows(&g, 0), INT_MAX);
+    gate_block(&g, 0, 0);
+    gate_probe(&g);
+    gate_forget(&g, 1000);
+    assert_int_equal(gate_allows(&g, 1499), 0);
+    assert_int_equal(gate_allows(&g, 1500), 1);
+    assert_int_equal(g.backoff.failures, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_more_calls_than_the_rate_go_out),
+        cmocka_unit_test(the_wait_is_until_one_call_may_go),
+        cmocka_unit_test(a_refusal_halves_the_rate_once_a_second_and_it_comes_back),
+        cmocka_unit_test(a_blocked_gate_lets_one_probe_through_at_growing_intervals),
+        cmocka_unit_test(a_probe_without_work_is_asked_again_soon),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

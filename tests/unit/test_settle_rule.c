@@ -1,0 +1,259 @@
+/* From the end of a try to what becomes of the submission. */
+#include "sink/settle_rule.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define RECEIPT "{\"object\":\"billing.meter_event\",\"identifier\":\"ml-1\"}"
+#define ERROR_OF(type, code, message)                                                              \
+    "{\"error\":{\"type\":\"" type "\",\"code\":\"" code "\",\"message\":\"" message "\"}}"
+#define REFUSAL ERROR_OF("invalid_request_error", "resource_missing", "No meter found")
+#define EXISTS                                                                                     \
+    "{\"error\":{\"type\":\"invalid_request_error\",\"message\":"                                  \
+    "\"An event already exists with identifier ml-1.\"}}"
+#define KEY_REUSED                                                                                 \
+    ERROR_OF("idempotency_error", "", "Keys for idempotent requests can only be used with the same")
+#define KEY_IN_USE ERROR_OF("idempotency_error", "idempotency_key_in_use", "in progress")
+#define SERVER     ERROR_OF("api_error", "", "oops")
+#define PAGE       "<html>Bad gateway</html>"
+
+struct answer_case {
+    int status;
+    const char *body;
+    const char *should_retry;
+    bool sent_before;
+    enum settle_state state;
+    enum settle_peer peer;
+    bool unsent;
+};
+
+static struct settle_outcome judge(int status, const char *body, const char *should_retry,
+                                   bool sent_before)
+{
+    struct settle_outcome o;
+    const struct settle_try t = {.transport = &TRANSPORT_METER_EVENTS,
+                                 .identifier = "ml-1",
+                                 .sent_before = sent_before,
+                                 .status = status,
+                                 .body = body,
+                                 .body_length = strlen(body),
+                                 .should_retry = should_retry};
+    settle_rule_judge(&t, &o);
+    return o;
+}
+
+static void check(const struct answer_case *cases, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct answer_case *c = &cases[i];
+        struct settle_outcome o = judge(c->status, c->body, c->should_retry, c->sent_before);
+        if (o.state != c->state || o.peer != c->peer || o.unsent != c->unsent)
+            fail_msg("case %zu (%d %s): state %d peer %d unsent %d", i, c->status, c->body,
+                     (int)o.state, (int)o.peer, o.unsent);
+        assert_int_equal(o.error.kind == ERR_NONE, o.state == SETTLE_SENT);
+        assert_non_null(o.label);
+    }
+}
+
+static void only_a_receipt_is_sent(void **state)
+{
+    /* A 2xx settles if its body is Stripe's own; anything else with 2xx tells nothing. */
+    (void)state;
+    static const struct answer_case CASES[] = {
+        {200, RECEIPT, NULL, false, SETTLE_SENT, SETTLE_PEER_WORKS, false},
+        {200, RECEIPT, NULL, true, SETTLE_SENT, SETTLE_PEER_WORKS, false},
+        {201, RECEIPT, NULL, false, SETTLE_SENT, SETTLE_PEER_WORKS, false},
+        {200, PAGE, NULL, false, SETTLE_RETRY, SETTLE_PEER_UNSURE, false},
+        {204, "", NULL, false, SETTLE_RETRY, SETTLE_PEER_UNSURE, false},
+        {200, "{}", NULL, true, SETTLE_RETRY, SETTLE_PEER_UNSURE, false},
+    };
+    check(CASES, sizeof CASES / sizeof *CASES);
+}
+
+static void already_exists_is_ours_only_if_we_had_sent_it(void **state)
+{
+    /* On the very first try somebody else sent it: before a restore of the database. */
+    (void)state;
+    static const struct answer_case CASES[] = {
+        {400, EXISTS, NULL, true, SETTLE_SENT, SETTLE_PEER_WORKS, false},
+        {400, EXISTS, NULL, false, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, false},
+        {400, EXISTS, "false", true, SETTLE_SENT, SETTLE_PEER_WORKS, false},
+        {404, EXISTS, NULL, true, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
+        {400, KEY_REUSED, NULL, false, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, false},
+        {400, KEY_REUSED, NULL, true, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, false},
+    };
+    check(CASES, sizeof CASES / sizeof *CASES);
+}
+
+static void refusals_of_stripes_own_are_final(void **state)
+{
+    /* Other 4xx wait for a person, unless Stripe says to try again or it was not Stripe who spoke.
+     */
+    (void)state;
+    static const struct answer_case CASES[] = {
+        {400, REFUSAL, NULL, false, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
+        {402, REFUSAL, NULL, false, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
+        {404, REFUSAL, "false", true, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
+        {400, REFUSAL, "true", false, SETTLE_RETRY, SETTLE_PEER_WORKS, true},
+        {400, ERROR_OF("invalid_request_error", "timestamp_in_future", "x"), NULL, false,
+         SETTLE_RETRY, SETTLE_PEER_WORKS, true},
+        {400, PAGE, NULL, false, SETTLE_RETRY, SETTLE_PEER_UNSURE, false},
+        {404, "", NULL, false, SETTLE_RETRY, SETTLE_PEER_UNSURE, false},
+        {404, "{\"error\":\"no\"}", NULL, false, SETTLE_RETRY, SETTLE_PEER_UNSURE, false},
+        {302, "", NULL, false, SETTLE_RETRY, SETTLE_PEER_UNSURE, false},
+        {302, REFUSAL, NULL, false, SETTLE_RETRY, SETTLE_PEER_UNSURE, false},
+    };
+    check(CASES, sizeof CASES / sizeof *CASES);
+}
+
+static void what_may_pass_is_tried_again(void **state)
+{
+    /* 409, 429 and 5xx, with any body; Stripe-Should-Retry: false leaves 5xx in doubt. */
+    (void)state;
+    static const struct answer_case CASES[] = {
+        {409, KEY_IN_USE, NULL, true, SETTLE_RETRY, SETTLE_PEER_WORKS, false},
+        {409, KEY_IN_USE, "false", true, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, false},
+        {409, KEY_IN_USE, "false", false, SETTLE_FAILED, SETTLE_PEER_WORKS, false},
+        {429, REFUSAL, NULL, false, SETTLE_RETRY, SETTLE_PEER_WORKS, true},
+        {429, REFUSAL, "false", false, SETTLE_RETRY, SETTLE_PEER_WORKS, true},
+        {429, PAGE, NULL, false, SETTLE_RETRY, SETTLE_PEER_WORKS, true},
+        {500, SERVER, NULL, false, SETTLE_RETRY, SETTLE_PEER_WORKS, false},
+        {500, SERVER, "true", false, SETTLE_RETRY, SETTLE_PEER_WORKS, false},
+        {500, SERVER, "false", false, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, false},
+        {502, PAGE, NULL, false, SETTLE_RETRY, SETTLE_PEER_WORKS, false},
+        {503, "", NULL, true, SETTLE_RETRY, SETTLE_PEER_WORKS, false},
+        {504, "\xff", NULL, true, SETTLE_RETRY, SETTLE_PEER_WORKS, false},
+    };
+    check(CASES, sizeof CASES / sizeof *CASES);
+}
+
+static void a_refused_key_is_not_the_submissions_fault(void **state)
+{
+    /* 401 and 403 stop everything; if Stripe itself said it, nothing was applied. */
+    (void)state;
+    static const struct answer_case CASES[] = {
+        {401, REFUSAL, NULL, false, SETTLE_RETRY, SETTLE_PEER_REFUSES, true},
+        {403, REFUSAL, "false", true, SETTLE_RETRY, SETTLE_PEER_REFUSES, true},
+        {403, PAGE, NULL, false, SETTLE_RETRY, SETTLE_PEER_REFUSES, false},
+    };
+    check(CASES, sizeof CASES / sizeof *CASES);
+}
+
+static void without_an_answer_it_counts_whether_it_was_sent(void **state)
+{
+    /* No connection and no TLS: surely not sent. All others: unknown, the same bytes again. */
+    (void)state;
+    static const struct {
+        enum err_kind kind;
+        enum settle_peer peer;
+        bool unsent;
+    } CASES[] = {
+        {ERR_CONNECT, SETTLE_PEER_AWAY, true},   {ERR_TLS, SETTLE_PEER_AWAY, true},
+        {ERR_INPUT, SETTLE_PEER_AWAY, true},     {ERR_TIMEOUT, SETTLE_PEER_UNSURE, false},
+        {ERR_CLOSED, SETTLE_PEER_UNSURE, false}, {ERR_CANCELED, SETTLE_PEER_UNSURE, false},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct err e;
+        struct settle_outcome o;
+        err_set(&e, CASES[i].kind, "it failed");
+        const struct settle_try t = {.transport = &TRANSPORT_METER_EVENTS, .error = &e};
+        settle_rule_judge(&t, &o);
+        assert_int_equal(o.state, SETTLE_RETRY);
+        assert_int_equal(o.peer, CASES[i].peer);
+        assert_int_equal(o.unsent, CASES[i].unsent);
+        assert_string_equal(o.label, err_kind_name(CASES[i].kind));
+        assert_string_equal(o.error.text, "it failed");
+    }
+}
+
+static void only_the_accounts_rate_slows_the_sink(void **state)
+{
+    /* A 429 for one customer and meter, or for a lock, says nothing of the others. */
+    (void)state;
+    static const struct {
+        const char *reason;
+        const char *code;
+        bool slow;
+    } CASES[] = {
+        {NULL, "rate_limit", true},
+        {"global-rate", "rate_limit", true},
+        {"global-concurrency", "rate_limit", true},
+        {"endpoint-rate", "rate_limit", true},
+        {"endpoint-concurrency", "rate_limit", false},
+        {"resource-specific", "rate_limit", false},
+        {NULL, "lock_timeout", false},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        char body[128];
+        struct settle_outcome o;
+        int n = snprintf(body, sizeof body, "{\"error\":{\"type\":\"x\",\"code\":\"%s\"}}",
+                         CASES[i].code);
+        const struct settle_try t = {.transport = &TRANSPORT_METER_EVENTS,
+                                     .identifier = "ml-1",
+                                     .status = 429,
+                                     .body = body,
+                                     .body_length = (size_t)n,
+                                     .limited_reason = CASES[i].reason};
+        settle_rule_judge(&t, &o);
+        assert_int_equal(o.slow_down, CASES[i].slow);
+    }
+}
+
+static void retry_after_is_honoured_in_seconds_up_to_an_hour(void **state)
+{
+    /* Anything that is no whole number of seconds is left aside. */
+    (void)state;
+    static const struct {
+        const char *header;
+        int64_t wait_ms;
+    } CASES[] = {{NULL, 0},
+                 {"7", 7000},
+                 {"0", 0},
+                 {"3601", 3600000},
+                 {"99999999999", 3600000},
+                 {"-5", 0},
+                 {"soon", 0},
+                 {"", 0},
+                 {"Sat, 21 Nov 2026 09:00:00 GMT", 0}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct settle_outcome o;
+        const struct settle_try t = {.transport = &TRANSPORT_METER_EVENTS,
+                                     .identifier = "ml-1",
+                                     .status = 503,
+                                     .body = "",
+                                     .retry_after = CASES[i].header};
+        settle_rule_judge(&t, &o);
+        assert_int_equal(o.retry_after_ms, CASES[i].wait_ms);
+    }
+}
+
+static void states_have_the_names_of_the_table(void **state)
+{
+    /* As in the check of usage_submissions.state. */
+    (void)state;
+    assert_string_equal(settle_state_name(SETTLE_SENT), "sent");
+    assert_string_equal(settle_state_name(SETTLE_RETRY), "pending");
+    assert_string_equal(settle_state_name(SETTLE_IN_DOUBT), "in_doubt");
+    assert_string_equal(settle_state_name(SETTLE_FAILED), "failed");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_a_receipt_is_sent),
+        cmocka_unit_test(already_exists_is_ours_only_if_we_had_sent_it),
+        cmocka_unit_test(refusals_of_stripes_own_are_final),
+        cmocka_unit_test(what_may_pass_is_tried_again),
+        cmocka_unit_test(a_refused_key_is_not_the_submissions_fault),
+        cmocka_unit_test(without_an_answer_it_counts_whether_it_was_sent),
+        cmocka_unit_test(only_the_accounts_rate_slows_the_sink),
+        cmocka_unit_test(retry_after_is_honoured_in_seconds_up_to_an_hour),
+        cmocka_unit_test(states_have_the_names_of_the_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
