@@ -246,6 +246,7 @@ const struct stage_spec AGGREGATOR_STAGE = {
     .what = "Counts usage events of a Redis stream into PostgreSQL, each exactly once.",
     .settings = AGGREGATOR_SETTINGS,
     .extra_usage = "  --once            count what is there, commit, and end\n",
+    .check = aggregator_config_check,
     .start = start,
     .drain = drain,
     .close = close_all,
