@@ -33,7 +33,7 @@ static int greet(redisContext *c, const struct redis_url *u, struct timeval time
 {
     if (!c || c->err || redisSetTimeout(c, timeout) != REDIS_OK)
         return connection_err(c, e);
-    if (u->tls && redis_tls_start(c, u->host, e) != 0)
+    if (u->tls && !redis_tls_start(c, u->host, e))
         return -1;
     if (send_auth(c, u, e) != 0)
         return -1;

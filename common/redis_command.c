@@ -168,7 +168,7 @@ void redis_command(struct redis *r, uint64_t deadline_ms, redis_done_fn done, vo
                    const char **argv, const size_t *argv_length)
 {
     char *bytes = NULL;
-    int length = redisFormatCommandArgv(&bytes, argc, argv, argv_length);
+    long long length = redisFormatCommandArgv(&bytes, argc, argv, argv_length);
     assert(length > 0);
     start_command(r, bytes, (size_t)length, deadline_ms, done, owner);
     redisFreeCommand(bytes);

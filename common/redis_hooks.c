@@ -70,8 +70,9 @@ static void cleanup(void *privdata)
     struct redis_link *link = privdata;
     if (!link->ac)
         return;
-    (void)snprintf(link->reason, sizeof link->reason, "%s",
-                   link->ac->c.err ? link->ac->c.errstr : "");
+    const char *refusal = link->tls ? redis_tls_refusal(link->tls) : NULL;
+    const char *reason = link->ac->c.err ? link->ac->c.errstr : "";
+    (void)snprintf(link->reason, sizeof link->reason, "%s", refusal ? refusal : reason);
     link->ac = NULL;
     uv_close((uv_handle_t *)&link->poll, on_closed);
 }
@@ -105,15 +106,16 @@ static redisAsyncContext *connect_by_hiredis(const struct redis *r, const char *
     return r->url.path ? redisAsyncConnectUnix(r->url.path) : redisAsyncConnect(host, r->url.port);
 }
 
-static int prepare(struct redis *r, redisAsyncContext *ac, struct err *e)
+static int prepare(struct redis_link *link, redisAsyncContext *ac, struct err *e)
 {
+    const struct redis_url *url = &link->redis->url;
     if (ac->err)
         return err_set(e, ERR_CONNECT, "%s", ac->errstr);
-    if (!r->url.path)
+    if (!url->path)
         (void)redisEnableKeepAlive(&ac->c); /* nice to have */
-    if (r->url.tls && redis_tls_start(&ac->c, r->url.host, e) != 0)
-        return -1;
-    return 0;
+    if (url->tls)
+        link->tls = redis_tls_start(&ac->c, url->host, e);
+    return url->tls && !link->tls ? -1 : 0;
 }
 
 static void attach(struct redis_link *link, redisAsyncContext *ac)
@@ -137,12 +139,13 @@ struct redis_link *redis_link_open(struct redis *r, const char *host, struct err
     redisAsyncContext *ac = connect_by_hiredis(r, host);
     if (!ac)
         abort(); /* out of memory */
-    if (prepare(r, ac, e) != 0) {
-        redisAsyncFree(ac);
-        return NULL;
-    }
     struct redis_link *link = xcalloc(1, sizeof *link);
     link->redis = r;
+    if (prepare(link, ac, e) != 0) {
+        redisAsyncFree(ac);
+        free(link);
+        return NULL;
+    }
     attach(link, ac);
     return link;
 }

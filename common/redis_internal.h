@@ -40,6 +40,7 @@ struct redis_link {
     uv_poll_t poll;
     int events; /* polled for: UV_READABLE | UV_WRITABLE */
     struct redis *redis;
+    void *tls; /* owned by ac, or NULL */
     bool connected;
     char reason[128]; /* why hiredis dropped it, or "" */
 };

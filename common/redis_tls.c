@@ -34,15 +34,25 @@ static SSL *make_ssl(const char *host)
     return ssl;
 }
 
-int redis_tls_start(redisContext *c, const char *host, struct err *e)
+void *redis_tls_start(redisContext *c, const char *host, struct err *e)
 {
     SSL *ssl = make_ssl(host);
-    if (!ssl)
-        return err_set(e, ERR_TLS, "OpenSSL cannot be set up");
+    if (!ssl) {
+        err_set(e, ERR_TLS, "OpenSSL cannot be set up");
+        return NULL;
+    }
     if (redisInitiateSSL(c, ssl) == REDIS_OK)
-        return 0; /* ssl belongs to c from here on */
+        return ssl;
+    const char *refusal = redis_tls_refusal(ssl);
+    err_set(e, ERR_TLS, "TLS with Redis: %s", refusal ? refusal : c->errstr);
     SSL_free(ssl);
-    return err_set(e, ERR_TLS, "TLS with Redis: %s", c->errstr);
+    return NULL;
+}
+
+const char *redis_tls_refusal(const void *tls)
+{
+    long result = SSL_get_verify_result(tls);
+    return result == X509_V_OK ? NULL : X509_verify_cert_error_string(result);
 }
 
 #else
@@ -57,11 +67,18 @@ int redis_tls_check(struct err *e)
     return no_tls(e);
 }
 
-int redis_tls_start(redisContext *c, const char *host, struct err *e)
+void *redis_tls_start(redisContext *c, const char *host, struct err *e)
 {
     (void)c;
     (void)host;
-    return no_tls(e);
+    no_tls(e);
+    return NULL;
+}
+
+const char *redis_tls_refusal(const void *tls)
+{
+    (void)tls;
+    return NULL;
 }
 
 #endif
