@@ -81,17 +81,32 @@ static void take_partitions(void *owner, const struct err *error, PGresult **res
     upkeep_poke(owner);
 }
 
+static void note_tenants(struct upkeep *u, const PGresult *r)
+{
+    for (int i = 0; i < PQntuples(r); i++)
+        tenants_intern(&u->quota.noted, (struct text){.data = PQgetvalue(r, i, 0),
+                                                      .length = (uint32_t)PQgetlength(r, i, 0)});
+}
+
 static void take_carried(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct upkeep *u = owner;
 
-    (void)n;
     if (error != NULL)
         log_failed("carry", error);
-    for (int i = 0; error == NULL && i < PQntuples(results[0]); i++)
-        tenants_intern(&u->quota.noted, (struct text){.data = PQgetvalue(results[0], i, 0),
-                                                      .length = (uint32_t)PQgetlength(results[0], i, 0)});
+    for (int i = 1; i < n; i++)
+        note_tenants(u, results[i]);
     upkeep_poke(u);
+}
+
+static void carry(struct upkeep *u)
+{
+    struct pg_statement s[3];
+
+    pg_statement_init(&s[0], SQL_HOLD_EDGES);
+    pg_statement_init(&s[1], SQL_OPEN_CARRIED);
+    pg_statement_init(&s[2], SQL_CORRECT_CARRIED);
+    pg_run(u->pg, s, 3, DEADLINE_MS, take_carried, u);
 }
 
 static void run_simple(struct upkeep *u, const char *sql, pg_done_fn done)
@@ -124,7 +139,7 @@ void upkeep_poke(struct upkeep *u)
     else if (is_due(&u->partitions_due_ms, now_ms, PARTITIONS_EVERY_MS))
         run_simple(u, SQL_ENSURE_PARTITIONS, take_partitions);
     else if (is_due(&u->carry_due_ms, now_ms, MINUTE))
-        run_simple(u, SQL_OPEN_CARRIED, take_carried);
+        carry(u);
     else if (quota_has_work(&u->quota) && redis_is_up(u->redis))
         quota_run(&u->quota, u->pg, u->redis, on_job_done, u);
 }
