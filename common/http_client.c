@@ -308,7 +308,7 @@ static void on_client_closing(uv_timer_t *timer)
 {
     struct http_client *c = timer->data;
     while (c->requests)
-        cancel(c->requests);
+        cancel(c->requests); /* NOLINT(clang-analyzer-unix.Malloc): it leaves the list */
     /* Closes kept connections, whose watches are told to go. */
     curl_multi_cleanup(c->multi);
     curl_global_cleanup();
