@@ -3,7 +3,8 @@
  *
  * Failure modes: a lost connection or a passed deadline gives every command in flight ERR_CLOSED or
  * ERR_TIMEOUT (outcome unknown) and the connection is made anew after a backoff (50 ms to 2 s). An
- * error reply gives ERR_REFUSED with Redis' text.
+ * error reply gives ERR_REFUSED with Redis' text; retry is set for those that pass, such as LOADING
+ * or OOM.
  *
  * No pub/sub and no MONITOR. hiredis writes without MSG_NOSIGNAL, so redis_open ignores SIGPIPE
  * unless the program handles it already. */

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { QUEUE_FIRST_CAPACITY = 16, LAST_LOOK_MS = 1 };
 
@@ -123,6 +124,18 @@ static void on_deadline(uv_timer_t *timer)
         set_deadline(r, earliest, now_ms);
 }
 
+/* States of Redis that pass, by the first word of its error reply. */
+static bool passes_by_itself(const char *text)
+{
+    static const char *const WORDS[] = {"LOADING ",  "BUSY ",        "MASTERDOWN ",
+                                        "READONLY ", "OOM ",         "MISCONF ",
+                                        "TRYAGAIN ", "CLUSTERDOWN ", "NOREPLICAS "};
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (strncmp(text, WORDS[i], strlen(WORDS[i])) == 0)
+            return true;
+    return false;
+}
+
 static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
 {
     struct redis_link *link = ac->ev.data;
@@ -141,6 +154,7 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
     }
     struct err e;
     err_set(&e, ERR_REFUSED, "%s", root->str);
+    e.retry = passes_by_itself(root->str);
     c.done(c.owner, &e, NULL);
 }
 

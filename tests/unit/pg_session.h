@@ -1,0 +1,195 @@
+/* One connection of the PostgreSQL adapter on its own loop, for tests on a real server,
+ * METERLINE_TEST_POSTGRES_URL. Every callback checks that it does not come from inside a call. */
+#ifndef METERLINE_TEST_PG_SESSION_H
+#define METERLINE_TEST_PG_SESSION_H
+
+#include "adapter.h"
+#include "common/metrics.h"
+#include "common/pg.h"
+
+static const char *URL;
+
+/* What is freed must be given back, or the memory of a stream would seem to grow. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "quarantine_size_mb=4";
+}
+
+struct session {
+    uv_loop_t loop;
+    struct pg *pg;
+    int ups;
+    int downs;
+    struct err down; /* the last */
+    int dones;
+    struct err error; /* of the last done; ERR_NONE if it had none */
+    int n;
+    char text[256]; /* first field of the last result */
+    int rows;
+    bool closing;
+    int closed;
+    bool in_call; /* pg_run, pg_reset or pg_close is running: no callback may come */
+    void (*then)(struct session *s); /* called by the next callback */
+};
+
+static inline void run_then(struct session *s)
+{
+    void (*then)(struct session *) = s->then;
+    s->then = NULL;
+    if (then)
+        then(s);
+}
+
+static inline void on_up(void *owner)
+{
+    struct session *s = owner;
+    assert_false(s->in_call);
+    assert_true(pg_is_ready(s->pg));
+    s->ups++;
+    run_then(s);
+}
+
+static inline void on_down(void *owner, const struct err *error)
+{
+    struct session *s = owner;
+    assert_false(s->in_call);
+    assert_false(pg_is_up(s->pg));
+    s->downs++;
+    s->down = *error;
+    run_then(s);
+}
+
+static inline void on_done(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct session *s = owner;
+    assert_false(s->in_call);
+    s->dones++;
+    s->n = n;
+    s->error = error ? *error : (struct err){0};
+    *s->text = '\0';
+    if (n > 0 && PQntuples(results[n - 1]) > 0)
+        (void)snprintf(s->text, sizeof s->text, "%s", PQgetvalue(results[n - 1], 0, 0));
+    run_then(s);
+}
+
+static inline void on_row(void *owner, const PGresult *row)
+{
+    struct session *s = owner;
+    assert_false(s->in_call);
+    assert_int_equal(PQntuples(row), 1);
+    s->rows++;
+    run_then(s);
+}
+
+static inline void on_closed(void *owner)
+{
+    struct session *s = owner;
+    assert_false(s->in_call);
+    s->closed++;
+}
+
+static inline void start(struct session *s, const char *url, const char *role)
+{
+    *s = (struct session){0};
+    uv_loop_init(&s->loop);
+    s->in_call = true;
+    s->pg = pg_open(&s->loop, url, role, "test_pg", (struct pg_events){on_up, on_down, s});
+    s->in_call = false;
+    assert_false(pg_is_ready(s->pg));
+}
+
+static inline void start_up(struct session *s)
+{
+    start(s, URL, NULL);
+    run_until(&s->loop, &s->ups, 1);
+    assert_int_equal(s->downs, 0);
+}
+
+static inline void close_pg(struct session *s)
+{
+    s->closing = true;
+    s->in_call = true;
+    pg_close(s->pg, on_closed, s);
+    s->in_call = false;
+}
+
+static inline void end(struct session *s)
+{
+    if (!s->closing)
+        close_pg(s);
+    run_until(&s->loop, &s->closed, 1);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    assert_int_equal(s->closed, 1);
+    assert_int_equal(uv_loop_close(&s->loop), 0);
+}
+
+static inline void send_all(struct session *s, uint64_t deadline_ms, const char *const *sql, int n)
+{
+    struct pg_statement statements[8];
+    assert_true(n <= 8);
+    for (int i = 0; i < n; i++)
+        pg_statement_init(&statements[i], sql[i]);
+    s->in_call = true;
+    pg_run(s->pg, statements, n, deadline_ms, on_done, s);
+    s->in_call = false;
+}
+
+#define SEND(s, deadline_ms, ...)                                                                  \
+    send_all(s, deadline_ms, (const char *const[]){__VA_ARGS__},                                   \
+             (int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)))
+
+static inline void wait_done(struct session *s)
+{
+    run_until(&s->loop, &s->dones, s->dones + 1);
+}
+
+#define RUN(s, ...)                                                                                \
+    do {                                                                                           \
+        SEND(s, 5000, __VA_ARGS__);                                                                \
+        wait_done(s);                                                                              \
+    } while (0)
+
+static inline void must(struct session *s, const char *expected)
+{
+    if (s->error.kind != ERR_NONE)
+        fail_msg("%s: %s", err_kind_name(s->error.kind), s->error.text);
+    assert_string_equal(s->text, expected);
+}
+
+static inline void stream(struct session *s, const char *sql)
+{
+    struct pg_statement q;
+    pg_statement_init(&q, sql);
+    s->in_call = true;
+    pg_stream(s->pg, &q, 20000, on_row, on_done, s);
+    s->in_call = false;
+}
+
+static inline void reset_pg(struct session *s)
+{
+    s->in_call = true;
+    pg_reset(s->pg);
+    s->in_call = false;
+    assert_false(pg_is_up(s->pg));
+}
+
+/* Runs the tests of this file if there is a server for them. */
+#define run_with_server(tests) (find_server() ? cmocka_run_group_tests(tests, NULL, end_group) : 0)
+
+static inline int end_group(void **state)
+{
+    (void)state;
+    metrics_done();
+    return 0;
+}
+
+static inline bool find_server(void)
+{
+    URL = getenv("METERLINE_TEST_POSTGRES_URL");
+    if (!URL)
+        printf("skipped: METERLINE_TEST_POSTGRES_URL is not set\n");
+    return URL != NULL;
+}
+
+#endif
