@@ -12,7 +12,7 @@ from redis import RedisError
 
 from line import wait_until
 from line.line import STREAM
-from usage_oracle import Oracle, entry_key
+from usage_oracle import Oracle
 
 POSITION = """SELECT coalesce(sum(counted), 0) AS counted, coalesce(sum(duplicates), 0) AS duplicates,
                      coalesce(sum(rejected), 0) AS rejected, coalesce(sum(conflicts), 0) AS conflicts
@@ -103,10 +103,11 @@ def position(line):
 def settle(line, timeout=40):
     """Waits until all that is in the stream is in the ledger and trimmed."""
     def is_settled():
-        if not line.client().exists(STREAM):
-            return False
-        info, at = line.client().xinfo_stream(STREAM), position(line)
-        return at and info["length"] == 0 and at.last_id == info["last-generated-id"]
+        # Entries may hold any bytes.
+        with line.redis.client(encoding_errors="replace") as client:
+            info = client.exists(STREAM) and client.xinfo_stream(STREAM)
+        at = info and info["length"] == 0 and position(line)
+        return at and at.last_id == info["last-generated-id"]
     line.wait_for(is_settled, timeout, "everything in the stream is in the ledger")
 
 
@@ -116,13 +117,19 @@ def prove(line, oracle, entries=True, audit=True):
     expected = oracle.outcomes()
     seen = {kind: int(n) for kind, n in line.sql(POSITION)[0]._asdict().items()}
     assert (seen == expected) if entries else (seen["counted"] == expected["counted"])
-    assert stored_minutes(line) == oracle.minutes()
-    assert stored_totals(line) == oracle.totals()
+    assert_same(stored_minutes(line), oracle.minutes())
+    assert_same(stored_totals(line), oracle.totals())
     if entries:
-        assert stored_events(line) == expected_events(oracle)
+        assert_same(stored_events(line), expected_events(oracle))
         assert_rejects(line, oracle)
     if audit:
         assert_balanced(line)
+
+
+def assert_same(stored, expected):
+    different = [key for key in {**stored, **expected} if stored.get(key) != expected.get(key)]
+    assert not different, "\n".join(f"{key}: stored {stored.get(key)}, expected {expected.get(key)}"
+                                    for key in different[:10])
 
 
 def assert_balanced(line):
@@ -190,7 +197,3 @@ def as_json(data):
 
 def reasons(line):
     return collections.Counter(row.reason for row in line.sql("SELECT reason FROM rejected_events"))
-
-
-def last_entry(line):
-    return entry_key(line.client().xinfo_stream(STREAM)["last-generated-id"])

@@ -197,7 +197,8 @@ def value_of(aggregation, events):
         return decimal.Decimal(len(events))
     if aggregation == "last":
         return max(events, key=lambda event: (event["ts"], event["entry"]))["quantity"]
-    return {"sum": sum, "min": min, "max": max}[aggregation](e["quantity"] for e in events)
+    with decimal.localcontext(decimal.Context(prec=60)):  # Exact.
+        return {"sum": sum, "min": min, "max": max}[aggregation](e["quantity"] for e in events)
 
 
 def entry_key(entry_id):
