@@ -1,0 +1,364 @@
+/* A batch from entries to fates and rows, without servers: what the ledger would answer is given.
+ */
+#include "aggregator/batch.h"
+#include "common/clock.h"
+#include "common/contract.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define NOW    1795000000000LL
+#define HOUR   3600000LL
+#define WINDOW (24 * HOUR)
+
+static const unsigned char KEY[16] = "a fixed test key";
+static struct catalog *catalog;
+static struct dedupe *dedupe;
+static struct entries entries;
+static struct batch batch;
+static int64_t batches;
+
+static int setup(void **state)
+{
+    char tokens[] = "tokens", model[] = "model", large[] = "large";
+    struct catalog_filter is_large[] = {{model, large}};
+    struct metric_def defs[] = {
+        {.name = "tokens", .aggregation = AGG_SUM},
+        {.name = "calls", .aggregation = AGG_SUM},
+        {.name = "big",
+         .aggregation = AGG_SUM,
+         .from = tokens,
+         .where = is_large,
+         .where_count = 1},
+    };
+    struct err e;
+
+    (void)state;
+    catalog = catalog_new();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(catalog_add(catalog, &defs[i], &e), i);
+    assert_int_equal(catalog_link(catalog, &e), 0);
+    dedupe = dedupe_new(DEDUPE_MEMORY_MIN_BYTES, WINDOW, KEY);
+    batch_init(&batch, STREAM_KEY, 0, 1, KEY);
+    batches = 0;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    batch_done(&batch);
+    entries_done(&entries);
+    dedupe_free(dedupe);
+    catalog_free(catalog);
+    return 0;
+}
+
+static struct text text_of(const char *t)
+{
+    return (struct text){.data = t, .length = (uint32_t)strlen(t)};
+}
+
+/* "tenant=a id=x …" as one entry. */
+static void add(const char *fields)
+{
+    static char copy[64][256];
+    char *rest = copy[entries.count % 64];
+    char *field;
+
+    snprintf(rest, sizeof copy[0], "%s", fields);
+    entries_add(&entries, NOW, entries.count);
+    while ((field = strsep(&rest, " ")) != NULL) {
+        char *value = strchr(field, '=');
+
+        *value++ = '\0';
+        entries_add_field(&entries, text_of(field), text_of(value));
+    }
+}
+
+static void begin(void)
+{
+    batch_begin(&batch, catalog, dedupe, &entries, 0, entries.count, NOW, NULL);
+}
+
+/* All is stored; the next batch has no entries yet. */
+static void commit(void)
+{
+    struct dedupe_batch stored = {.batch_id = ++batches, .committed_ms = NOW, .day = 7, .epoch = 1};
+
+    batch_commit(&batch, &stored);
+    entries_clear(&entries);
+}
+
+static void settle(void)
+{
+    int64_t stored = 0;
+
+    batch_settle(&batch);
+    for (int i = 0; i < SLICES; i++)
+        stored += batch.slices[i].events;
+    assert_int_equal(stored, batch.counted);
+    assert_int_equal(batch.counted + batch.duplicates + batch.rejected + batch.conflicts,
+                     batch.to - batch.from);
+    assert_int_equal(batch.rejections_count, batch.rejected + batch.conflicts);
+}
+
+/* One letter an item that was parsed: Counted, Duplicate, X for a conflict. */
+static void assert_fates(const char *expected)
+{
+    char fates[65] = "";
+
+    for (uint32_t i = 0; i < batch.items_count; i++)
+        fates[i] = "?CDX"[batch.items[i].fate];
+    assert_string_equal(fates, expected);
+}
+
+static struct stored_row row_of(const char *tenant, const char *id, const char *quantity,
+                                const char *fields)
+{
+    struct stored_row row = {
+        .tenant = text_of(tenant), .metric = TEXT("tokens"), .fields = text_of(fields)};
+
+    if (id != NULL)
+        row.id = text_of(id);
+    assert_int_equal(dec_parse(quantity, strlen(quantity), &row.quantity), 0);
+    return row;
+}
+
+static void repeats_within_a_batch_are_judged_by_the_first(void **state)
+{
+    /* The same content is a duplicate, whatever its ts; other content is a conflict, and does not
+     * become the first. Other tenants and ids by default are apart. */
+    (void)state;
+    add("tenant=a metric=tokens id=x quantity=1.0 model=m");
+    add("tenant=a metric=tokens id=x quantity=1 model=m ts=1795000000001");
+    add("tenant=a metric=tokens id=x quantity=2 model=m");
+    add("tenant=a metric=tokens id=x quantity=2 model=m");
+    add("tenant=a metric=calls id=x quantity=1 model=m");
+    add("tenant=a metric=tokens id=x quantity=1 model=m");
+    add("tenant=b metric=tokens id=x quantity=1 model=m");
+    add("tenant=a metric=tokens");
+    add("tenant=a metric=tokens");
+    add("tenant=a metric=tokens id=usage:events/1795000000000-7");
+    begin();
+    assert_int_equal(batch.candidates_count, 0);
+    settle();
+    assert_fates("CDXXXDCCCC");
+    assert_string_equal(batch.rejections[0].reason, REASON_CONFLICT);
+    commit();
+}
+
+static void what_cannot_be_counted_is_kept_beside_what_is(void **state)
+{
+    /* Rejections keep the order of entries, with their tenant; a retraction is kept for replay. */
+    (void)state;
+    add("tenant=a metric=nope");
+    add("tenant=a metric=tokens quantity=2 model=large");
+    add("metric=tokens");
+    add("tenant=a op=retract id=x");
+    begin();
+    settle();
+    assert_int_equal(batch.counted, 1);
+    assert_int_equal(batch.rejected, 3);
+    assert_string_equal(batch.rejections[0].reason, REASON_UNKNOWN_METRIC);
+    assert_true(text_equal(batch.rejections[0].tenant, TEXT("a")));
+    assert_int_equal(batch.rejections[1].entry, 2);
+    assert_int_equal(batch.rejections[1].tenant.length, 0);
+    assert_string_equal(batch.rejections[2].reason, REASON_UNKNOWN_RETRACTION);
+    assert_int_equal(batch.tally.count, 2); /* its own metric, and the derived one */
+    commit();
+}
+
+static void a_stored_key_is_a_candidate_by_its_place(void **state)
+{
+    /* Rows are counted within a slice, in the order of arrival, without those that did not count.
+     */
+    (void)state;
+    add("tenant=a metric=tokens id=0");
+    add("tenant=a metric=tokens id=0");
+    add("tenant=a metric=tokens id=1");
+    add("tenant=b metric=tokens id=0");
+    begin();
+    settle();
+    commit();
+    add("tenant=a metric=tokens id=1");
+    add("tenant=b metric=tokens id=0");
+    add("tenant=b metric=tokens id=1");
+    begin();
+    assert_int_equal(batch.candidates_count, 2);
+    assert_int_equal(batch.candidates[0].item, 0);
+    assert_int_equal(batch.candidates[0].batch, 1);
+    assert_int_equal(batch.candidates[0].day, 7);
+    assert_int_equal(batch.candidates[0].slice, tenant_slice("a", 1));
+    assert_int_equal(batch.candidates[0].row, 1);
+    assert_int_equal(batch.candidates[1].slice, tenant_slice("b", 1));
+    assert_int_equal(batch.candidates[1].row, 0);
+    batch_confirm(&batch, 0,
+                  &(struct stored_row){.tenant = TEXT("a"),
+                                       .metric = TEXT("tokens"),
+                                       .id = TEXT("1"),
+                                       .quantity = dec_from_i64(1),
+                                       .fields = TEXT("{}")});
+    settle();
+    assert_fates("DCC"); /* the ledger did not confirm the second: another key with its hash */
+    batch_abort(&batch);
+}
+
+static void what_the_ledger_holds_decides(void **state)
+{
+    /* Tenant and id must be the same; then metric, quantity as a number and fields tell duplicate
+     * from conflict, and one that is the same outweighs others. */
+    (void)state;
+    for (int i = 0; i < 7; i++)
+        add("tenant=a metric=tokens id=x quantity=1.50 model=m");
+    begin();
+    struct stored_row rows[] = {
+        row_of("a", "x", "1.5", "{\"model\":\"m\"}"),
+        row_of("a", "x", "2", "{\"model\":\"m\"}"),
+        row_of("a", "x", "1.5", "{}"),
+        row_of("b", "x", "1.5", "{\"model\":\"m\"}"),
+        row_of("a", "y", "1.5", "{\"model\":\"m\"}"),
+        row_of("a", NULL, "1.5", "{\"model\":\"m\"}"),
+    };
+    for (uint32_t i = 0; i < 6; i++)
+        batch_confirm(&batch, i, &rows[i]);
+    batch_confirm(&batch, 6, &rows[1]);
+    batch_confirm(&batch, 6, &rows[0]);
+    batch_confirm(&batch, 6, &rows[2]);
+    settle();
+    /* The fourth is the first that no stored row is about, and the next two repeat it. */
+    assert_fates("DXXCDDD");
+    batch_abort(&batch);
+}
+
+static void a_default_id_is_found_by_its_entry(void **state)
+{
+    (void)state;
+    add("tenant=a metric=tokens");
+    add("tenant=a metric=tokens");
+    begin();
+    struct stored_row row = row_of("a", NULL, "1", "{}");
+    row.ms = NOW;
+    row.seq = 1;
+    batch_confirm(&batch, 0, &row);
+    batch_confirm(&batch, 1, &row);
+    settle();
+    assert_fates("CD");
+    batch_abort(&batch);
+}
+
+static void only_given_ids_before_the_window_are_old(void **state)
+{
+    /* With 6 minutes to spare, since an event may be used 5 minutes after it was counted. */
+    char text[128];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        snprintf(text, sizeof text, "tenant=a metric=tokens id=%d ts=%lld", i,
+                 NOW - WINDOW + 6 * MINUTE_MS - i);
+        add(text);
+    }
+    snprintf(text, sizeof text, "tenant=a metric=tokens ts=%lld", NOW - 2 * WINDOW);
+    add(text);
+    begin();
+    assert_int_equal(batch.old_count, 1);
+    assert_false(batch.items[0].old);
+    assert_true(batch.items[1].old);
+    settle();
+    batch_abort(&batch);
+}
+
+static void an_old_repeat_does_not_speak_for_other_times(void **state)
+{
+    /* In one batch as in several: the old one is a duplicate of its stored self; the same id with
+     * another time is new, and what follows repeats that. */
+    char old[128];
+
+    (void)state;
+    snprintf(old, sizeof old, "tenant=a metric=tokens id=x ts=%lld", NOW - 2 * WINDOW);
+    add(old);
+    add("tenant=a metric=tokens id=x");
+    add("tenant=a metric=tokens id=x");
+    add("tenant=a metric=tokens id=x quantity=2");
+    add("tenant=a metric=tokens id=x");
+    begin();
+    struct stored_row row = row_of("a", "x", "1", "{}");
+    batch_confirm(&batch, 0, &row);
+    settle();
+    assert_fates("DCDXD");
+    commit();
+    add("tenant=a metric=tokens id=x");
+    begin();
+    assert_int_equal(batch.candidates_count, 1);
+    assert_int_equal(batch.candidates[0].row, 0);
+    settle();
+    batch_abort(&batch);
+}
+
+static void an_aborted_batch_leaves_no_keys(void **state)
+{
+    (void)state;
+    add("tenant=a metric=tokens id=x");
+    begin();
+    settle();
+    batch_abort(&batch);
+    begin();
+    assert_int_equal(batch.candidates_count, 0);
+    settle();
+    assert_fates("C");
+    commit();
+}
+
+static void one_entry_can_be_refused_unseen(void **state)
+{
+    /* With the words of who refused it, its tenant, and no key left behind. */
+    (void)state;
+    add("tenant=a metric=tokens id=x");
+    add("tenant=b metric=tokens id=y");
+    batch_begin(&batch, catalog, dedupe, &entries, 1, 2, NOW, "22003: too much");
+    settle();
+    assert_int_equal(batch.rejected, 1);
+    assert_int_equal(batch.rejections[0].entry, 1);
+    assert_string_equal(batch.rejections[0].reason, REASON_REFUSED);
+    assert_string_equal(batch.rejections[0].detail, "22003: too much");
+    assert_true(text_equal(batch.rejections[0].tenant, TEXT("b")));
+    commit();
+}
+
+static void parts_of_the_entries_are_batches_of_their_own(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++)
+        add("tenant=a metric=tokens quantity=3");
+    batch_begin(&batch, catalog, dedupe, &entries, 4, 6, NOW, NULL);
+    settle();
+    assert_int_equal(batch.counted, 2);
+    assert_int_equal(batch.items[0].event.seq, 4);
+    assert_int_equal(batch.tally.rows[0].events, 2);
+    batch_abort(&batch);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(repeats_within_a_batch_are_judged_by_the_first),
+        TEST(what_cannot_be_counted_is_kept_beside_what_is),
+        TEST(a_stored_key_is_a_candidate_by_its_place),
+        TEST(what_the_ledger_holds_decides),
+        TEST(a_default_id_is_found_by_its_entry),
+        TEST(only_given_ids_before_the_window_are_old),
+        TEST(an_old_repeat_does_not_speak_for_other_times),
+        TEST(an_aborted_batch_leaves_no_keys),
+        TEST(one_entry_can_be_refused_unseen),
+        TEST(parts_of_the_entries_are_batches_of_their_own),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
