@@ -95,8 +95,8 @@ static void parse_entry(struct batch *b, uint32_t entry, int64_t window_start_ms
     item->first = -1;
     item->old = item->event.domain == ID_GIVEN && item->event.occurred_ms < window_start_ms;
     b->old_count += item->old;
-    item->hash = dedupe_hash(b->dedupe, item->event.domain, item->event.tenant->name,
-                             item->event.id);
+    item->hash =
+        dedupe_hash(b->dedupe, item->event.domain, item->event.tenant->name, item->event.id);
     b->items_count++;
 }
 
@@ -228,8 +228,8 @@ static enum fate fate_by_event(const struct event *event, const struct event *co
     return same ? FATE_DUPLICATE : FATE_CONFLICT;
 }
 
-/* The same key came earlier in this batch. That one may not count: an event before the window has its
- * time of use, and not this one's. Then this one does, and is what later ones are judged by. */
+/* The same key came earlier in this batch. That one may not count: an event before the window has
+ * its time of use, and not this one's. Then this one does, and is what later ones are judged by. */
 static enum fate fate_by_first(struct batch *b, uint32_t number)
 {
     struct item *item = &b->items[number];

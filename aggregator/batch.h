@@ -5,7 +5,8 @@
  *     batch_settle -> fates, columns, minute rows
  *     batch_commit after COMMIT, or batch_abort
  *
- * A repeated id is judged against the stored event first, then against the first one of this batch. */
+ * A repeated id is judged against the stored event first, then against the first one of this batch.
+ */
 #ifndef METERLINE_BATCH_H
 #define METERLINE_BATCH_H
 
@@ -25,9 +26,9 @@ struct item {
     struct event event;
     struct dedupe_hash hash;
     enum fate fate;
-    int64_t first;   /* number of the first item of this batch with the same key, or -1; of that
-                      * one itself, should it not count: the one that does */
-    bool old;        /* its time of use lies before the deduplication window */
+    int64_t first; /* number of the first item of this batch with the same key, or -1; of that
+                    * one itself, should it not count: the one that does */
+    bool old;      /* its time of use lies before the deduplication window */
 };
 
 /* A stored row that may hold an item's key. */
@@ -73,7 +74,7 @@ struct batch {
     struct candidate *candidates;
     uint32_t candidates_count;
     uint32_t candidates_capacity;
-    uint32_t old_count; /* items that are old */
+    uint32_t old_count;           /* items that are old */
     struct rejection *rejections; /* conflicts too */
     uint32_t rejections_count;
     uint32_t rejections_capacity;
@@ -93,12 +94,12 @@ void batch_init(struct batch *b, const char *stream, int shard, int shards,
                 const unsigned char key[16]);
 void batch_done(struct batch *b);
 
-/* Parse entries[from … to - 1] and look for repeated keys. Events that may have been counted before the
- * dedupe window are old: the ledger must be asked for them too. now_ms: Unix. refuse: NULL, or why the one entry (to = from + 1) is rejected
- * as `refused` unseen. */
+/* Parse entries[from … to - 1] and look for repeated keys. Events that may have been counted before
+ * the dedupe window are old: the ledger must be asked for them too. now_ms: Unix. refuse: NULL, or
+ * why the one entry (to = from + 1) is rejected as `refused` unseen. */
 void batch_begin(struct batch *b, const struct catalog *catalog, struct dedupe *dedupe,
-                 const struct entries *entries, uint32_t from, uint32_t to,
-                 int64_t now_ms, const char *refuse);
+                 const struct entries *entries, uint32_t from, uint32_t to, int64_t now_ms,
+                 const char *refuse);
 /* The ledger's answer for an item: it may be the same key or not, which is compared here. */
 void batch_confirm(struct batch *b, uint32_t item, const struct stored_row *row);
 /* Decide every fate and fill columns and minute rows (sorted). */

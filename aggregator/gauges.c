@@ -29,21 +29,21 @@ void gauges_count_batch(const struct aggregator *a, int64_t commit_us)
     metric_observe(metric_get("meterline_commit_seconds", "", "Time a batch's transaction took",
                               METRIC_HISTOGRAM, METRIC_US_AS_SECONDS),
                    commit_us);
-    log_info("batch_committed", LOG_STR("stream", a->stream),
-             LOG_I64("entries", b->to - b->from), LOG_I64("counted", b->counted),
-             LOG_I64("duplicates", b->duplicates), LOG_I64("rejected", b->rejected),
-             LOG_I64("conflicts", b->conflicts), LOG_U64("minute_rows", b->tally.count),
-             LOG_I64("commit_us", commit_us), LOG_STR("last_id", a->ledger.position.last_id));
+    log_info("batch_committed", LOG_STR("stream", a->stream), LOG_I64("entries", b->to - b->from),
+             LOG_I64("counted", b->counted), LOG_I64("duplicates", b->duplicates),
+             LOG_I64("rejected", b->rejected), LOG_I64("conflicts", b->conflicts),
+             LOG_U64("minute_rows", b->tally.count), LOG_I64("commit_us", commit_us),
+             LOG_STR("last_id", a->ledger.position.last_id));
 }
 
 static void set_lag(const struct aggregator *a, const struct history *h, uint64_t accounted)
 {
     bool keeps = a->config->stream_keep_s > 0;
-    int64_t oldest_ms =
-        keeps || h->length == 0 ? 0 : clock_unix_ms() - (int64_t)h->first.ms;
+    int64_t oldest_ms = keeps || h->length == 0 ? 0 : clock_unix_ms() - (int64_t)h->first.ms;
 
-    metric_set(gauge("meterline_stream_lag_events", "Entries that wait in the stream", METRIC_PLAIN),
-               keeps ? (int64_t)(h->added - accounted) : (int64_t)h->length);
+    metric_set(
+        gauge("meterline_stream_lag_events", "Entries that wait in the stream", METRIC_PLAIN),
+        keeps ? (int64_t)(h->added - accounted) : (int64_t)h->length);
     metric_set(gauge("meterline_oldest_waiting_seconds", "Age of the oldest entry that waits",
                      METRIC_MS_AS_SECONDS),
                oldest_ms > 0 ? oldest_ms : 0);

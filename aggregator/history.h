@@ -16,14 +16,14 @@
 struct history {
     bool is_master;
     bool stream_exists;
-    uint64_t length;        /* entries in the stream */
-    uint64_t added;         /* entries-added: ever */
-    struct entry_id first;  /* of the stream, if it has entries */
+    uint64_t length;       /* entries in the stream */
+    uint64_t added;        /* entries-added: ever */
+    struct entry_id first; /* of the stream, if it has entries */
     bool group_exists;
-    struct entry_id group;  /* its last delivered id */
-    bool last_exists;       /* the entry of our position is still there */
-    bool config_known;      /* CONFIG GET was allowed */
-    bool evicts;            /* maxmemory-policy is not noeviction */
+    struct entry_id group; /* its last delivered id */
+    bool last_exists;      /* the entry of our position is still there */
+    bool config_known;     /* CONFIG GET was allowed */
+    bool evicts;           /* maxmemory-policy is not noeviction */
     bool append_only;
     bool fsync_always;
 };
@@ -41,7 +41,8 @@ struct judgement {
     int64_t missing; /* LEDGER_BEHIND: entries that are gone and were not booked yet */
 };
 
-/* accounted: base + processed + lost of the position; counted_before: batches were committed. Pure. */
+/* accounted: base + processed + lost of the position; counted_before: batches were committed. Pure.
+ */
 struct judgement history_judge(const struct history *h, struct entry_id last, uint64_t accounted,
                                bool counted_before);
 

@@ -26,8 +26,8 @@ struct judgement history_judge(const struct history *h, struct entry_id last, ui
     /* An epoch that was opened, and nothing counted in it yet: it begins at what there is. */
     if (at_start && !h->group_exists && accounted == base)
         return (struct judgement){.verdict = HISTORY_INTACT};
-    /* One that slept past its lease may set the group back. What we accounted for is gone, and what is
-     * there comes after it: trimmed, not lost. */
+    /* One that slept past its lease may set the group back. What we accounted for is gone, and what
+     * is there comes after it: trimmed, not lost. */
     if (h->group_exists && accounted == base &&
         (h->length == 0 || entry_id_compare(h->first, last) > 0))
         return (struct judgement){.verdict = HISTORY_INTACT};

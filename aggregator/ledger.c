@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Who we are in stream_positions: the process and 64 random bits, so that a restart is somebody else. */
+/* Who we are in stream_positions: the process and 64 random bits, so that a restart is somebody
+ * else. */
 static void name_owner(char out[OWNER_SIZE])
 {
     unsigned char random[8];

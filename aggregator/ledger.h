@@ -1,9 +1,9 @@
-/* The ledger in PostgreSQL, as one stream's aggregator uses it: position and lease, what is needed to
- * judge a batch, and the one transaction that adds it.
+/* The ledger in PostgreSQL, as one stream's aggregator uses it: position and lease, what is needed
+ * to judge a batch, and the one transaction that adds it.
  *
  * One call at a time; done runs exactly once, from the loop. The kinds of failure that matter:
- * ERR_FENCED: another aggregator owns the stream, nothing was written. ERR_TIMEOUT, ERR_CLOSED: unknown;
- * acquire again, which reads the position. ERR_REFUSED: nothing was written. */
+ * ERR_FENCED: another aggregator owns the stream, nothing was written. ERR_TIMEOUT, ERR_CLOSED:
+ * unknown; acquire again, which reads the position. ERR_REFUSED: nothing was written. */
 #ifndef METERLINE_LEDGER_H
 #define METERLINE_LEDGER_H
 
@@ -24,26 +24,26 @@ struct position {
     uint64_t base;               /* the stream's entries-added when the epoch opened */
     int64_t processed;           /* entries of this epoch with an outcome */
     int64_t lost;
-    int64_t batches;             /* committed, all epochs */
-    uint64_t added_seen;         /* entries-added when last looked at */
+    int64_t batches;     /* committed, all epochs */
+    uint64_t added_seen; /* entries-added when last looked at */
 };
 
 typedef void (*ledger_done_fn)(void *owner, const struct err *error);
 
 struct ledger {
-    struct pg *pg;             /* borrowed */
-    const char *stream;        /* static */
-    char owner[OWNER_SIZE];    /* this process */
-    struct position position;  /* as of the last acquire or commit */
-    bool owned;                /* the last acquire got the lease */
+    struct pg *pg;            /* borrowed */
+    const char *stream;       /* static */
+    char owner[OWNER_SIZE];   /* this process */
+    struct position position; /* as of the last acquire or commit */
+    bool owned;               /* the last acquire got the lease */
 
-    struct catalog *catalog;   /* owned; replaced when its version moved and no batch uses it */
-    int64_t catalog_version;   /* of catalog; -1: none yet */
-    int64_t catalog_newest;    /* as last read */
-    int64_t periods_version;   /* of periods */
-    int64_t next_batch;        /* number for the next batch */
-    int64_t shards;            /* as the database has it */
-    struct periods *periods;   /* owned */
+    struct catalog *catalog; /* owned; replaced when its version moved and no batch uses it */
+    int64_t catalog_version; /* of catalog; -1: none yet */
+    int64_t catalog_newest;  /* as last read */
+    int64_t periods_version; /* of periods */
+    int64_t next_batch;      /* number for the next batch */
+    int64_t shards;          /* as the database has it */
+    struct periods *periods; /* owned */
     struct totals totals;
     struct dedupe_batch stored; /* identity of the batch that was committed last */
 
@@ -61,7 +61,8 @@ void ledger_done(struct ledger *l);
 /* Take or keep the lease: then owned and position say. */
 void ledger_acquire(struct ledger *l, ledger_done_fn done, void *owner);
 void ledger_release(struct ledger *l, ledger_done_fn done, void *owner);
-/* Redis lost data: end the epoch, begin the next at base. ERR_FENCED if the position was not ours. */
+/* Redis lost data: end the epoch, begin the next at base. ERR_FENCED if the position was not ours.
+ */
 void ledger_open_epoch(struct ledger *l, uint64_t base, const char *reason, ledger_done_fn done,
                        void *owner);
 /* The stream was trimmed past the position; makes sinks hold. */
@@ -79,16 +80,16 @@ void ledger_read_catalog(struct ledger *l, ledger_done_fn done, void *owner);
 /* Look up a batch's candidates and old events, and batch_confirm what is found. */
 bool ledger_must_confirm(const struct batch *b);
 void ledger_confirm(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
-/* The batch of a call in flight is gone, and with it what its events borrow: its answer, which still
- * comes, is for nobody. */
+/* The batch of a call in flight is gone, and with it what its events borrow: its answer, which
+ * still comes, is for nobody. */
 void ledger_forget_batch(struct ledger *l);
 /* Fetch periods that a settled batch needs and that are not known. */
 bool ledger_must_read_periods(const struct ledger *l, const struct batch *b);
 void ledger_read_periods(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
 
-/* Add a settled batch and move the position to last_id, in one transaction. entries_added: as last seen
- * in Redis. ERR_REFUSED with SQLSTATE_PERIODS_CHANGED: read the state again and repeat. Afterwards
- * `stored` names the batch. */
+/* Add a settled batch and move the position to last_id, in one transaction. entries_added: as last
+ * seen in Redis. ERR_REFUSED with SQLSTATE_PERIODS_CHANGED: read the state again and repeat.
+ * Afterwards `stored` names the batch. */
 void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint64_t entries_added,
                    ledger_done_fn done, void *owner);
 

@@ -1,5 +1,5 @@
-/* Is a repeated key really in the ledger? Candidates of the table are rows that are known by place; an
- * event older than the table's window is looked for in the batches that hold its time of use. */
+/* Is a repeated key really in the ledger? Candidates of the table are rows that are known by place;
+ * an event older than the table's window is looked for in the batches that hold its time of use. */
 #include "aggregator/ledger.h"
 
 #include "aggregator/sql.h"

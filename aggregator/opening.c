@@ -1,5 +1,5 @@
-/* OPENING: may this Redis be trusted, and is the history intact? Then the group stands where the ledger
- * does, and reading can begin. */
+/* OPENING: may this Redis be trusted, and is the history intact? Then the group stands where the
+ * ledger does, and reading can begin. */
 #include "aggregator/aggregator.h"
 #include "common/clock.h"
 #include "common/contract.h"
@@ -8,7 +8,8 @@
 
 enum { DEADLINE_MS = 5000 };
 
-/* Which life of the machine an answer of Redis belongs to: unlike the ledger's, several may be out. */
+/* Which life of the machine an answer of Redis belongs to: unlike the ledger's, several may be out.
+ */
 struct opening {
     struct aggregator *aggregator;
     uint64_t generation;
@@ -105,11 +106,12 @@ static void open_epoch(struct aggregator *a, uint64_t base, const struct history
 {
     const char *reason = h->stream_exists ? "redis lost entries" : "redis lost the stream";
 
-    log_error("epoch_opened", LOG_STR("stream", a->stream),
-              LOG_I64("ended_epoch", a->ledger.position.epoch),
-              LOG_STR("last_id", a->ledger.position.last_id), LOG_U64("entries", h->length),
-              LOG_STR("reason", reason),
-              LOG_MSG("Redis lost data: reading what it has from the beginning; repeats are recognised"));
+    log_error(
+        "epoch_opened", LOG_STR("stream", a->stream),
+        LOG_I64("ended_epoch", a->ledger.position.epoch),
+        LOG_STR("last_id", a->ledger.position.last_id), LOG_U64("entries", h->length),
+        LOG_STR("reason", reason),
+        LOG_MSG("Redis lost data: reading what it has from the beginning; repeats are recognised"));
     ledger_open_epoch(&a->ledger, base, reason, take_corrected, a);
 }
 
@@ -201,8 +203,8 @@ static void take_history(void *owner, const struct err *error, const struct hist
     p = &a->ledger.position;
     if (entry_id_parse(p->last_id, &last) != 0)
         abort();
-    act_on(a,
-           history_judge(h, last, p->base + (uint64_t)(p->processed + p->lost), p->batches > 0), h);
+    act_on(a, history_judge(h, last, p->base + (uint64_t)(p->processed + p->lost), p->batches > 0),
+           h);
 }
 
 void opening_run(struct aggregator *a)

@@ -10,9 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PAGE_TENANTS = 2000, HEAL_TENANTS = 500, DEADLINE_MS = 10000, ARGUMENTS_MAX = 4096, RETRY_MS = 1000 };
+enum {
+    PAGE_TENANTS = 2000,
+    HEAL_TENANTS = 500,
+    DEADLINE_MS = 10000,
+    ARGUMENTS_MAX = 4096,
+    RETRY_MS = 1000
+};
 
-/* Five arguments a metric. An older version never replaces a newer one; the same one may be repeated. */
+/* Five arguments a metric. An older version never replaces a newer one; the same one may be
+ * repeated. */
 static const char FUNCTION[] =
     "#!lua name=meterline\n"
     "redis.register_function('meterline_used', function(keys, args)\n"
@@ -137,7 +144,8 @@ static void read_failed(struct quota *q, const struct err *error)
     end_step(q);
 }
 
-/* FCALL meterline_used 1 quota:{tenant} metric used version period_end used_at … for one tenant's rows. */
+/* FCALL meterline_used 1 quota:{tenant} metric used version period_end used_at … for one tenant's
+ * rows. */
 static void send_tenant(struct quota *q, const PGresult *r, int from, int to)
 {
     static const char *argv[ARGUMENTS_MAX + 4];
@@ -229,8 +237,9 @@ static void take_tenants(void *owner, const struct err *error, PGresult **result
     }
     rows = PQntuples(results[0]);
     for (int row = 0; row < rows; row++)
-        tenants_intern(&q->noted, (struct text){.data = PQgetvalue(results[0], row, 0),
-                                                .length = (uint32_t)PQgetlength(results[0], row, 0)});
+        tenants_intern(&q->noted,
+                       (struct text){.data = PQgetvalue(results[0], row, 0),
+                                     .length = (uint32_t)PQgetlength(results[0], row, 0)});
     if (rows > 0)
         snprintf(q->heal_after, sizeof q->heal_after, "%s", PQgetvalue(results[0], rows - 1, 0));
     if (rows < HEAL_TENANTS)

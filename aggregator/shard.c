@@ -52,8 +52,7 @@ void shard_fail(struct aggregator *a, const char *step, const struct err *error)
     if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED &&
         log_repeat_failed(&a->refused, clock_monotonic_ms(), &held))
         log_error("step_failed", LOG_STR("stream", a->stream), LOG_STR("step", step),
-                  LOG_U64("held_back", held), LOG_STR("sqlstate", error->sqlstate),
-                  LOG_ERR(error));
+                  LOG_U64("held_back", held), LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     shard_restart(a, true);
 }
 
@@ -117,8 +116,7 @@ static void load_window(struct aggregator *a)
     }
     dedupe_free(a->dedupe);
     a->table_batches = -1;
-    a->dedupe =
-        dedupe_new((size_t)a->config->dedupe_memory_mb << 20, window_ms, a->key);
+    a->dedupe = dedupe_new((size_t)a->config->dedupe_memory_mb << 20, window_ms, a->key);
     ledger_load_window(&a->ledger, a->dedupe, window_ms, take_window, a);
 }
 

@@ -5,9 +5,10 @@
  * JUDGING: read versions, parse, look for repeats, ask the ledger about them, find billing periods.
  * WRITING: the transaction is under way, and only its answer tells.
  *
- * Failure modes: a batch that PostgreSQL refuses is halved until the culprit is alone; that entry is
- * rejected with PostgreSQL's words. Periods that changed meanwhile: judged by the new ones. Anything
- * else, also a COMMIT whose answer is lost: forget the batch and read the position again. */
+ * Failure modes: a batch that PostgreSQL refuses is halved until the culprit is alone; that entry
+ * is rejected with PostgreSQL's words. Periods that changed meanwhile: judged by the new ones.
+ * Anything else, also a COMMIT whose answer is lost: forget the batch and read the position again.
+ */
 #include "aggregator/aggregator.h"
 #include "common/clock.h"
 #include "common/contract.h"
@@ -87,10 +88,10 @@ static void take_committed(struct aggregator *a)
     a->table_batches = a->ledger.position.batches;
     dedupe_expire(a->dedupe, a->ledger.stored.committed_ms);
     if (dedupe_shrunk(a->dedupe) > 0)
-        log_warn("window_shrunk", LOG_STR("stream", a->stream),
-                 LOG_I64("window_s",
-                         dedupe_window_ms(a->dedupe, a->ledger.stored.committed_ms) / 1000),
-                 LOG_MSG("DEDUPE_MEMORY_MB is full: older ids are no longer recognised"));
+        log_warn(
+            "window_shrunk", LOG_STR("stream", a->stream),
+            LOG_I64("window_s", dedupe_window_ms(a->dedupe, a->ledger.stored.committed_ms) / 1000),
+            LOG_MSG("DEDUPE_MEMORY_MB is full: older ids are no longer recognised"));
     quota_note(&a->upkeep.quota, &a->batch.tally, (int64_t)first->ms);
     gauges_count_batch(a, commit_us);
     trim_run(a);
