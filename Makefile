@@ -40,15 +40,13 @@ FOLDERS := $(foreach s,$(STAGES),$(call folder,$(s))) common
 PROGRAMS := $(foreach s,$(STAGES),$(if $(wildcard $(call folder,$(s))/main.c),$(call program,$(s))))
 ARCHIVES := $(foreach f,$(FOLDERS),$(if $(wildcard $(f)/*.c),$(B)/lib$(f).a))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 WITH_SQL := $(patsubst %/sql,%,$(wildcard $(addsuffix /sql,$(FOLDERS))))
 GENERATED := $(WITH_SQL:%=$(B)/gen/%/sql.h) $(B)/gen/ctl/migrations.h
 
-.PHONY: all help deps run test units check bench valgrind fuzz fuzzers fmt lint install clean FORCE
+.PHONY: all help deps run test units check bench valgrind fuzz fmt lint install clean FORCE
 .DELETE_ON_ERROR .SECONDARY:
 all: $(PROGRAMS)
 units: $(UNITS)
-fuzzers: $(FUZZERS)
 help:
 	@sed -n 's/^# make/make/p' Makefile
 # make deps       install the Debian packages that are missing
@@ -100,9 +98,8 @@ valgrind: deps
 	@$(build) SAN= FLAVOUR= all units
 	@tests/run_valgrind build
 # make fuzz       libFuzzer, FUZZ_S=60 seconds for each target
-fuzz:
-	@$(build) SAN=1 FLAVOUR=fuzz CC=clang CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' fuzzers
-	@tests/fuzz/run build/san/fuzz/fuzz $(FUZZ_S)
+fuzz: deps
+	@tests/fuzz/run $(or $(FUZZ_S),60)
 # make lint       format, clang-tidy, cppcheck; gcc and clang without a warning
 lint:
 	@tests/lint
