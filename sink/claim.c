@@ -21,7 +21,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { PAGE_ROWS = 5000, DEADLINE_MS = 60000 };
 enum claimer_state { RESTING, LOCKING, GIVING_UP, READING, WRITING, COMMITTING };
@@ -36,18 +35,11 @@ static const unsigned MOVES[] = {
     [COMMITTING] = TO(LOCKING) | TO(RESTING),
 };
 
-/* A key of our own, since results go. */
-struct place {
-    char *tenant;
-    char *metric;
-    int64_t period_start_us;
-};
-
 struct claimer {
     struct session *session;
     enum claimer_state state;
-    struct place after;   /* the next page begins behind it */
-    struct place reached; /* the last total of this page */
+    struct claim_place after;   /* the next page begins behind it */
+    struct claim_place reached; /* the last total of this page */
     struct claim_batch batch;
     int64_t page_rows; /* of the next page: smaller while a refused total is looked for */
     int64_t rows;      /* read in this page */
@@ -66,19 +58,10 @@ static void claimer_go(struct claimer *c, enum claimer_state next)
     c->state = next;
 }
 
-static void place_set(struct place *p, const struct claim_key *key)
-{
-    char *tenant = xstrdup(key->tenant); /* the key may be this place's own */
-    char *metric = xstrdup(key->metric);
-    free(p->tenant);
-    free(p->metric);
-    *p = (struct place){tenant, metric, key->period_start_us};
-}
-
 static void go_on_behind(struct claimer *c)
 {
     const struct claim_key key = {c->reached.tenant, c->reached.metric, c->reached.period_start_us};
-    place_set(&c->after, &key);
+    claim_place_set(&c->after, &key);
 }
 
 static void end_run(struct claimer *c, const struct err *error)
@@ -211,7 +194,7 @@ static void take_page(void *owner, const struct err *error, PGresult **results, 
     claim_batch_fill(&c->batch, results[0], c->now_ms);
     if (c->rows > 0) {
         struct claim_key key = claim_batch_key(results[0], (int)c->rows - 1);
-        place_set(&c->reached, &key);
+        claim_place_set(&c->reached, &key);
     }
     run_write(c);
 }
@@ -278,24 +261,18 @@ struct claimer *claimer_new(struct session *session)
     return c;
 }
 
-static void place_done(struct place *p)
-{
-    free(p->tenant);
-    free(p->metric);
-}
-
 void claimer_free(struct claimer *c)
 {
     claim_batch_done(&c->batch);
-    place_done(&c->after);
-    place_done(&c->reached);
+    claim_place_done(&c->after);
+    claim_place_done(&c->reached);
     free(c);
 }
 
 void claimer_start(struct claimer *c, claim_done_fn done, void *owner)
 {
     const struct claim_key before_all = {"", "", INT64_MIN}; /* -infinity */
-    place_set(&c->after, &before_all);
+    claim_place_set(&c->after, &before_all);
     c->report = (struct claim_report){0};
     c->page_rows = PAGE_ROWS;
     c->done = done;

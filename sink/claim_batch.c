@@ -7,6 +7,7 @@
 #include "sink/transport.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Columns of read_dirty.sql. */
@@ -215,4 +216,17 @@ struct claim_key claim_batch_key(const PGresult *rows, int row)
         .metric = PQgetvalue(rows, row, METRIC),
         .period_start_us = pg_get_i64(rows, row, PERIOD_START),
     };
+}
+
+void claim_place_set(struct claim_place *p, const struct claim_key *key)
+{
+    struct claim_place fresh = {xstrdup(key->tenant), xstrdup(key->metric), key->period_start_us};
+    claim_place_done(p);
+    *p = fresh;
+}
+
+void claim_place_done(struct claim_place *p)
+{
+    free(p->tenant);
+    free(p->metric);
 }

@@ -34,4 +34,13 @@ struct claim_key {
 };
 struct claim_key claim_batch_key(const PGresult *rows, int row);
 
+/* A key of our own, since results go. Zero-initialise. */
+struct claim_place {
+    char *tenant;
+    char *metric;
+    int64_t period_start_us;
+};
+void claim_place_set(struct claim_place *p, const struct claim_key *key); /* key may be p's own */
+void claim_place_done(struct claim_place *p);
+
 #endif

@@ -76,9 +76,12 @@ static void close_gate(struct flow *f, const struct settle_outcome *o)
 
 static void slow_down(struct flow *f, const struct settle_outcome *o)
 {
-    int64_t milli = rate_slow(&f->rate, clock_monotonic_ms());
-    if (milli > 0)
-        log_warn("rate_lowered", LOG_I64("calls_per_s", milli / 1000), LOG_ERR(&o->error));
+    uint64_t held;
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t milli = rate_slow(&f->rate, now_ms);
+    if (milli > 0 && log_repeat_failed(&f->limits, now_ms, &held))
+        log_warn("rate_lowered", LOG_I64("calls_per_s", milli / 1000), LOG_U64("held_back", held),
+                 LOG_ERR(&o->error));
 }
 
 void flow_judge(struct flow *f, const struct settle_outcome *o)

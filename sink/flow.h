@@ -16,6 +16,7 @@ struct flow {
     struct gate gate;
     bool refused; /* the gate is closed because our key was refused */
     struct log_repeat blocks;
+    struct log_repeat limits;
 };
 
 void flow_init(struct flow *f, int64_t calls_per_s);

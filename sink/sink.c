@@ -18,18 +18,19 @@
 #include "common/clock.h"
 #include "common/metrics.h"
 #include "sink/claim.h"
+#include "sink/cycle.h"
 #include "sink/report.h"
 #include "sink/send.h"
 #include "sink/session.h"
 #include "sink/sql.h"
+#include "sink/tick.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 enum {
-    LONGEST_SLEEP_MS = 60000, /* so that a wall clock that was set right is noticed */
-    RECOUNT_MS = 10000,       /* while sending lasts */
-    BUSY_PAUSE_MS = 200,      /* --once: until the other claimer is asked again */
+    RECOUNT_MS = 10000,  /* while sending lasts */
+    BUSY_PAUSE_MS = 200, /* --once: between two looks, and before another claimer is asked again */
     ONCE_PATIENCE_MS = 10000, /* --once: for tries that failed, since the last one that did not */
     DRAIN_PATIENCE_MS = 6000, /* of the 8 s that the skeleton gives */
     COUNT_DEADLINE_MS = 20000
@@ -52,19 +53,16 @@ struct sink {
     bool draining;
     bool closing;
     enum sink_state state;
-    bool claim_wanted;    /* a tick came, and no claim has run since */
-    int64_t next_tick_ms; /* Unix */
-    int64_t counted_ms;   /* monotonic */
-    bool counting;        /* the statement is under way */
-    uv_timer_t timer;
+    bool claim_wanted;  /* a tick came, and no claim has run since */
+    int64_t counted_ms; /* monotonic */
+    bool counting;      /* the statement is under way */
+    bool count_again;   /* … and comes too early to close the cycle */
+    struct tick tick;
     struct session *claims; /* claims and counts */
     struct session *sends;
     struct claimer *claimer;
     struct sender *sender;
-    struct claim_report report; /* of this cycle */
-    int64_t started_ms;         /* monotonic: this cycle */
-    int64_t sent_before;        /* sender_status.sent when it began */
-    int64_t delayed_before;
+    struct cycle cycle;
     int handles;
 };
 
@@ -74,27 +72,6 @@ static void sink_go(struct sink *s, enum sink_state next)
 {
     assert(MOVES[s->state] & TO(next));
     s->state = next;
-}
-
-static void log_cycle(const struct sink *s)
-{
-    const struct claim_report *r = &s->report;
-    struct sender_status sender = sender_status(s->sender);
-    log_info("cycle_settled", LOG_I64("claimed", r->made), LOG_I64("late", r->late),
-             LOG_I64("up_to_date", r->marked), LOG_I64("without_minute", r->waiting),
-             LOG_I64("before_subscription", r->outside), LOG_I64("refused", r->refused),
-             LOG_I64("sent", sender.sent - s->sent_before),
-             LOG_I64("delayed", sender.delayed - s->delayed_before), LOG_I64("open", report_open()),
-             LOG_I64("elapsed_ms", clock_monotonic_ms() - s->started_ms));
-}
-
-static void begin_cycle(struct sink *s)
-{
-    struct sender_status sender = sender_status(s->sender);
-    s->report = (struct claim_report){0};
-    s->started_ms = clock_monotonic_ms();
-    s->sent_before = sender.sent;
-    s->delayed_before = sender.delayed;
 }
 
 static void finish(struct sink *s, int exit_code)
@@ -117,10 +94,11 @@ static void take_counts(void *owner, const struct err *error, PGresult **results
         report_counts(results[0], clock_unix_ms());
     else if (error->kind == ERR_REFUSED)
         log_warn("count_refused", LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
-    bool answered = !error || error->kind == ERR_REFUSED;
+    bool answered = (!error || error->kind == ERR_REFUSED) && !s->count_again;
+    s->count_again = false;
     if (answered && s->state == SETTLED) {
         sink_go(s, IDLE);
-        log_cycle(s);
+        cycle_log(&s->cycle, s->sender);
         if (s->once)
             finish(s, EXIT_DONE);
     }
@@ -155,7 +133,7 @@ static void take_claim_failure(struct sink *s, const struct err *error)
 static void take_claims(void *owner, const struct err *error, const struct claim_report *report)
 {
     struct sink *s = owner;
-    s->report = *report;
+    s->cycle.claims = *report;
     metric_add(metric_get("meterline_claims_total", "", "submissions claimed", METRIC_COUNTER,
                           METRIC_PLAIN),
                report->made);
@@ -173,8 +151,8 @@ static void run_claim(struct sink *s)
 {
     s->claim_wanted = false;
     if (s->state == SENDING && !s->once)
-        log_cycle(s);
-    begin_cycle(s);
+        cycle_log(&s->cycle, s->sender);
+    cycle_begin(&s->cycle, s->sender);
     sink_go(s, CLAIMING);
     claimer_start(s->claimer, take_claims, s);
 }
@@ -187,7 +165,7 @@ static bool is_sent(const struct sink *s, const struct sender_status *sender)
     if (sender->looked && !sender->waits && !sender->held)
         return true;
     bool patient = clock_monotonic_ms() - sender->progress_ms < ONCE_PATIENCE_MS ||
-                   clock_monotonic_ms() - s->started_ms < ONCE_PATIENCE_MS;
+                   cycle_age_ms(&s->cycle) < ONCE_PATIENCE_MS;
     return s->once && (sender->looked || sender->blocked) && !patient;
 }
 
@@ -211,6 +189,7 @@ static void check_sent(struct sink *s)
     }
     if (!sender.waits)
         report_recovered();
+    s->count_again = s->counting; /* it began before the last one was settled */
     sink_go(s, SETTLED);
 }
 
@@ -219,8 +198,6 @@ static void check_drained(struct sink *s)
     if (claimer_is_resting(s->claimer) && sender_status(s->sender).in_hand == 0)
         stage_drained(s->stage);
 }
-
-static void sleep_until_tick(struct sink *s);
 
 /* Whatever happened: is there a next step? */
 static void consider(struct sink *s)
@@ -237,40 +214,20 @@ static void consider(struct sink *s)
         run_count(s);
     bool may_claim = s->state == IDLE || s->state == SENDING;
     if (s->claim_wanted && may_claim && !s->counting && session_is_idle(s->claims) &&
-        !(s->once && s->report.busy && clock_monotonic_ms() - s->started_ms < BUSY_PAUSE_MS))
+        !(s->once && s->cycle.claims.busy && cycle_age_ms(&s->cycle) < BUSY_PAUSE_MS))
         run_claim(s);
 }
 
-/* The clock. */
-
-static void on_tick(uv_timer_t *timer)
+static void on_tick(void *owner)
 {
-    struct sink *s = timer->data;
-    if (clock_unix_ms() >= s->next_tick_ms) {
-        s->claim_wanted = true;
-        s->next_tick_ms = 0;
-    }
-    sleep_until_tick(s);
+    struct sink *s = owner;
+    s->claim_wanted = true;
     consider(s);
 }
 
-static void sleep_until_tick(struct sink *s)
+static void on_once_look(void *owner)
 {
-    int64_t now_ms = clock_unix_ms();
-    int64_t interval_ms = s->config->interval_s * 1000;
-    /* Also where the clock was set back by more than an interval. */
-    if (s->next_tick_ms == 0 || s->next_tick_ms - now_ms > interval_ms)
-        s->next_tick_ms = clock_next_tick(now_ms, interval_ms);
-    int64_t wait_ms = s->next_tick_ms - now_ms;
-    if (wait_ms > LONGEST_SLEEP_MS)
-        wait_ms = LONGEST_SLEEP_MS;
-    uv_update_time(stage_loop(s->stage));
-    uv_timer_start(&s->timer, on_tick, (uint64_t)(wait_ms > 0 ? wait_ms : 1), 0);
-}
-
-static void on_busy_pause(uv_timer_t *timer)
-{
-    consider(timer->data);
+    consider(owner);
 }
 
 static void on_claims_usable(void *owner)
@@ -296,8 +253,6 @@ struct sink *sink_open(struct stage *stage, const struct config *config, bool on
     s->config = config;
     s->once = s->claim_wanted = once;
     report_init();
-    uv_timer_init(stage_loop(stage), &s->timer);
-    s->timer.data = s;
     const char *url = config->base.database_url;
     s->claims = session_open(stage, url, "claim",
                              (struct session_events){.on_usable = on_claims_usable, .owner = s});
@@ -305,13 +260,11 @@ struct sink *sink_open(struct stage *stage, const struct config *config, bool on
                             (struct session_events){.on_usable = on_sends_usable, .owner = s});
     s->claimer = claimer_new(s->claims);
     s->sender = sender_open(stage, config, s->sends, on_sender_change, s);
-    s->handles = 4; /* the timer, two sessions, the sender */
-    begin_cycle(s);
+    s->handles = 4; /* the tick, two sessions, the sender */
+    cycle_begin(&s->cycle, s->sender);
     sink_go(s, SENDING);
-    if (once)
-        uv_timer_start(&s->timer, on_busy_pause, BUSY_PAUSE_MS, BUSY_PAUSE_MS);
-    else
-        sleep_until_tick(s);
+    tick_start(&s->tick, stage_loop(stage), once ? BUSY_PAUSE_MS : config->interval_s * 1000,
+               once ? on_once_look : on_tick, s);
     return s;
 }
 
@@ -320,7 +273,7 @@ bool sink_is_ready(const struct sink *s, struct buf *why)
     struct sender_status sender = sender_status(s->sender);
     if (!session_is_usable(s->claims, why) || !session_is_usable(s->sends, why))
         return false;
-    if (sender.held || s->report.held) {
+    if (sender.held || s->cycle.claims.held) {
         buf_add_str(why, "held: the ledger was found behind the stream\n");
         return false;
     }
@@ -351,15 +304,16 @@ static void on_part_closed(void *owner)
     release(owner);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_tick_closed(uv_handle_t *handle)
 {
-    release(handle->data);
+    const struct tick *t = handle->data;
+    release(t->owner);
 }
 
 void sink_close(struct sink *s)
 {
     s->closing = true;
-    uv_close((uv_handle_t *)&s->timer, on_timer_closed);
+    tick_close(&s->tick, on_tick_closed);
     sender_close(s->sender, on_part_closed, s);
     session_close(s->claims, on_part_closed, s);
     session_close(s->sends, on_part_closed, s);

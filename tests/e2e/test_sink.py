@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from line.paths import ROOT
 
 EVENTS = "/v1/billing/meter_events"
 KNOWN = [("llm_tokens", "sum"), ("agent_executions", "sum"), ("api_calls", "sum"),
@@ -14,7 +15,7 @@ KNOWN = [("llm_tokens", "sum"), ("agent_executions", "sum"), ("api_calls", "sum"
 def shop(line):
     """A line with the sandbox and its meters. Subscriptions began 20 days ago."""
     line.settings["SINK_RATE_PER_S"] = "1000"
-    line.start_sandbox()
+    line.start_sandbox(rate_per_s=0)
     line.tenants = {}
     return line
 
@@ -283,6 +284,43 @@ def test_a_sink_that_was_frozen_in_a_call_finds_itself_fenced(shop):
     second.term()
 
 
+def test_what_was_picked_too_long_ago_is_handed_back_unsent(shop):
+    """Frozen between the COMMIT of the pick and the first byte: the lease may be another's by now."""
+    add_tenants(shop, "acme")
+    sink = shop.start_sink(SINK_INTERVAL_S=1).wait_ready()
+    with shop.postgres.connect() as other, other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(hashtext('meterline picks'))")
+        count(shop, "acme", "llm_tokens", "5")
+        shop.wait_for(lambda: shop.value("SELECT count(*) FROM pg_locks "
+                                         "WHERE locktype = 'advisory' AND NOT granted"))
+        sink.pause()
+        cursor.execute("SELECT pg_advisory_unlock(hashtext('meterline picks'))")
+    shop.wait_for(lambda: states(shop) == {"sending": 1})
+    shop.wait_for(lambda: shop.value("SELECT now() - last_sent_at > interval '11 s' "
+                                     "FROM usage_submissions"))
+    sink.resume()
+    shop.wait_for(is_sent(shop, 1))
+    assert shop.value("SELECT attempts FROM usage_submissions") == 2
+    assert len(shop.sandbox.requests(path=EVENTS)) == 1
+    sink.term()
+
+
+def test_cycles_are_aligned_to_the_clock(shop):
+    sink = shop.start_sink(SINK_INTERVAL_S=3).wait_ready()
+    shop.wait_for(lambda: len(sink.logs("cycle_settled")) >= 3)
+    ticks = [r["ts"] for r in sink.logs("cycle_settled")][1:]  # The first is the start's own.
+    assert all(int(ts[17:19]) % 3 <= 1 for ts in ticks), ticks
+
+
+def test_every_statement_prepares_on_the_schema_for_the_role(line):
+    files = sorted((ROOT / "sink" / "sql").glob("*.sql"))
+    line.sql("SET ROLE meterline_sink")
+    for file in files:
+        line.sql("PREPARE p AS " + file.read_text(encoding="utf-8"))
+        line.sql("DEALLOCATE p")
+    assert len(files) == 9
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_stops_all_sending_but_for_probes(shop, status):
     tenants = [f"t{n}" for n in range(40)]
@@ -378,16 +416,16 @@ def test_what_is_not_billed_shows_why(shop):
 
 
 def test_a_moved_edge_of_a_period_does_not_bill_twice(shop):
-    """A subscription began two hours ago; Stripe's event came only now, after claims by month."""
+    """A subscription began two minutes ago; Stripe's event came only now, after claims by month."""
     add_tenants(shop, "acme")
     count(shop, "acme", "api_calls", "50")
     once(shop)
     assert total(shop, "acme", "api_calls") == 50
     shop.sql("""INSERT INTO usage_aggregates (tenant, metric, minute_at, events, quantity_sum,
                     quantity_min, quantity_max, quantity_last, last_ms, last_entry)
-                VALUES ('acme', 'api_calls', minute_of(now() - interval '1 hour'), 1, 45, 45, 45, 45, 0, ''),
-                       ('acme', 'api_calls', minute_of(now() - interval '3 hours'), 1, 5, 5, 5, 5, 0, '')""")
-    subscribe(shop, "acme", "now() - interval '2 hours'")
+                VALUES ('acme', 'api_calls', minute_of(now() - interval '1 minute'), 1, 45, 45, 45, 45, 0, ''),
+                       ('acme', 'api_calls', minute_of(now() - interval '3 minutes'), 1, 5, 5, 5, 5, 0, '')""")
+    subscribe(shop, "acme", "now() - interval '2 minutes'")
     once(shop)
     # All 50 were sent with a minute of the subscription's; 5 of them were used before it.
     assert total(shop, "acme", "api_calls") == 45

@@ -1,0 +1,51 @@
+/* What the files of the sender share. */
+#ifndef METERLINE_SINK_SEND_INTERNAL_H
+#define METERLINE_SINK_SEND_INTERNAL_H
+
+#include "common/log.h"
+#include "sink/call.h"
+#include "sink/flow.h"
+#include "sink/send.h"
+#include "sink/turn.h"
+
+#include <uv.h>
+
+enum sender_state { REST, TURNING };
+
+struct sender {
+    struct stage *stage;
+    struct session *session;
+    struct caller *caller; /* NULL once it is being closed */
+    uv_timer_t timer;
+    uv_timer_t patience; /* until calls in flight are given up */
+    enum sender_state state;
+    struct flow flow;
+    struct submission_queue ended;    /* with an outcome, not yet in the database */
+    struct submission_queue settling; /* in the turn that is under way */
+    int max_in_flight;
+    int in_flight;
+    int settle_max; /* of one turn; less while one is looked for that the database refuses */
+    int64_t lease_ms;
+    int64_t turn_started_ms; /* monotonic */
+    int asked;               /* picks of the turn under way */
+    char owner_id[UUID_TEXT_SIZE];
+    char *customer; /* the lane after which to go on; NULL: from the first */
+    char *event_name;
+    bool stopping;
+    bool closing;
+    struct sender_status status;
+    struct log_repeat holds;
+    struct log_repeat turn_failures;
+    void (*on_change)(void *owner);
+    void *owner;
+    void (*closed)(void *owner);
+    void *closed_owner;
+    int handles;
+};
+
+/* Begin a turn if something ended or may be due, else set the timer. Does nothing during a turn. */
+void sender_pump(struct sender *s);
+/* When to look again, if nothing happens before. */
+void sender_arm_timer(struct sender *s);
+
+#endif

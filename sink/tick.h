@@ -1,0 +1,23 @@
+/* Ticks at multiples of an interval of the wall clock, UTC, so that all sinks claim at the same
+ * time. */
+#ifndef METERLINE_SINK_TICK_H
+#define METERLINE_SINK_TICK_H
+
+#include <stdint.h>
+#include <uv.h>
+
+struct tick {
+    uv_timer_t timer;
+    int64_t interval_ms;
+    int64_t next_ms; /* Unix */
+    void (*on_tick)(void *owner);
+    void *owner;
+};
+
+/* on_tick: from the loop, at each multiple; late ones are not made up for. */
+void tick_start(struct tick *t, uv_loop_t *loop, int64_t interval_ms, void (*on_tick)(void *owner),
+                void *owner);
+/* t must live until closed has run. */
+void tick_close(struct tick *t, uv_close_cb closed);
+
+#endif
