@@ -99,18 +99,23 @@ static void take_stream(void *owner, const struct err *error, void *reply)
     finish_one(a, error != NULL && history_is_no_stream(error) ? NULL : error);
 }
 
+void history_take_groups(struct history *h, const redisReply *reply)
+{
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
+        const redisReply *name = find_value(reply->element[i], "name");
+        const redisReply *id = find_value(reply->element[i], "last-delivered-id");
+
+        if (name != NULL && id != NULL && is_text(name, STREAM_GROUP))
+            h->group_exists = entry_id_parse(id->str, &h->group) == 0;
+    }
+}
+
 static void take_groups(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
-    const redisReply *r = reply;
 
-    for (size_t i = 0; error == NULL && r->type == REDIS_REPLY_ARRAY && i < r->elements; i++) {
-        const redisReply *name = find_value(r->element[i], "name");
-        const redisReply *id = find_value(r->element[i], "last-delivered-id");
-
-        if (name != NULL && id != NULL && is_text(name, STREAM_GROUP))
-            a->history.group_exists = entry_id_parse(id->str, &a->history.group) == 0;
-    }
+    if (error == NULL)
+        history_take_groups(&a->history, reply);
     finish_one(a, error != NULL && history_is_no_stream(error) ? NULL : error);
 }
 

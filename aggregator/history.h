@@ -53,6 +53,8 @@ void history_read(struct redis *r, const char *stream, const char *last_id, hist
 
 /* The error of XINFO on a key that is not there. */
 bool history_is_no_stream(const struct err *error);
+/* XINFO GROUPS' reply: group_exists and group, if it is there. */
+void history_take_groups(struct history *h, const redisReply *reply);
 /* XINFO STREAM's reply: length, entries-added and first. Returns 0, or -1 for another shape. */
 int history_take_stream(struct history *h, const redisReply *reply);
 

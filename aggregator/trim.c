@@ -1,5 +1,6 @@
-/* After COMMIT, and only then: the group shows the position, and what is committed leaves the stream.
- * A crash before this reads the entries again from last_id, which the transaction moved past them. */
+/* After COMMIT, and only then: the group shows the position, and what is committed leaves the
+ * stream. A crash before this reads the entries again from last_id, which the transaction moved
+ * past them. */
 #include "aggregator/aggregator.h"
 #include "common/clock.h"
 #include "common/contract.h"
@@ -11,8 +12,9 @@ enum { DEADLINE_MS = 10000 };
 struct trim {
     struct aggregator *aggregator;
     uint64_t generation;
-    uint64_t accounted; /* base + processed + lost of the position that it stands for */
-    bool all;           /* everything committed was trimmed: what is left waits */
+    struct entry_id last; /* the position that it stands for, … */
+    uint64_t accounted;   /* … its base + processed + lost */
+    bool all;             /* everything committed was trimmed: what is left waits */
 };
 
 static void take_queued(void *owner, const struct err *error, void *reply)
@@ -22,10 +24,28 @@ static void take_queued(void *owner, const struct err *error, void *reply)
     (void)reply;
 }
 
-/* The group or the stream is gone: Redis lost data while we were connected. */
-static bool is_failed(const redisReply *r)
+/* The answers of EXEC, in order. */
+enum { GROUPS, SETID, XTRIM, STREAM, ANSWERS };
+
+/* Returns 0, or -1 if there is an answer that tells that the group or the stream is gone: Redis
+ * lost data while we were connected. */
+static int check_answers(const redisReply *r, struct err *e)
 {
-    return r->type == REDIS_REPLY_ERROR;
+    if (r->type != REDIS_REPLY_ARRAY || r->elements != ANSWERS)
+        return err_set(e, ERR_REFUSED, "EXEC gave other answers than asked for");
+    for (int i = 0; i < ANSWERS; i++)
+        if (r->element[i]->type == REDIS_REPLY_ERROR)
+            return err_set(e, ERR_REFUSED, "%s", r->element[i]->str);
+    return 0;
+}
+
+/* Before we set it, the group stood after our position: another one has gone on from there. */
+static bool is_passed(const struct trim *t, const redisReply *groups)
+{
+    struct history h = {.group_exists = false};
+
+    history_take_groups(&h, groups);
+    return h.group_exists && entry_id_compare(h.group, t->last) > 0;
 }
 
 static void take_trimmed(void *owner, const struct err *error, void *reply)
@@ -39,19 +59,15 @@ static void take_trimmed(void *owner, const struct err *error, void *reply)
     free(owner);
     if (t.generation != a->generation)
         return;
-    if (error == NULL && (r->type != REDIS_REPLY_ARRAY || r->elements != 3)) {
-        err_set(&e, ERR_REFUSED, "EXEC gave no three answers");
+    if (error == NULL && check_answers(r, &e) != 0)
         error = &e;
-    }
-    if (error == NULL && (is_failed(r->element[0]) || is_failed(r->element[1]))) {
-        err_set(&e, ERR_REFUSED, "%s", r->element[is_failed(r->element[0]) ? 0 : 1]->str);
-        error = &e;
-    }
     if (error != NULL) {
         shard_fail(a, "trim", error);
         return;
     }
-    if (history_take_stream(&h, r->element[2]) == 0)
+    if (is_passed(&t, r->element[GROUPS]))
+        shard_on_lease_lost(a);
+    else if (history_take_stream(&h, r->element[STREAM]) == 0)
         gauges_take_stream(a, &h, t.accounted, t.all);
 }
 
@@ -77,9 +93,11 @@ void trim_run(struct aggregator *a)
         abort();
     *t = (struct trim){.aggregator = a,
                        .generation = a->generation,
+                       .last = last,
                        .accounted = p->base + (uint64_t)(p->processed + p->lost)};
     entry_id_format(trim_below(a, last, &t->all), below);
     redis_commandf(a->commands, DEADLINE_MS, take_queued, NULL, "MULTI");
+    redis_commandf(a->commands, DEADLINE_MS, take_queued, NULL, "XINFO GROUPS %s", a->stream);
     redis_commandf(a->commands, DEADLINE_MS, take_queued, NULL,
                    "XGROUP SETID %s %s %s ENTRIESREAD %llu", a->stream, STREAM_GROUP, p->last_id,
                    (unsigned long long)t->accounted);
