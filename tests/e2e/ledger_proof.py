@@ -72,7 +72,7 @@ class Flow(threading.Thread):
                      "ts": int(time.time() * 1000)}
             for _ in range(2 if choose.random() < self.repeats else 1):
                 self._add(event)
-            self.oracle.take(f"{event['ts']}-0", event)
+            self.oracle.take(f"{event['ts']}-{self.added}", event)  # In the order of adding.
             self.added += 1
             self._ending.wait(self.rest_s)
 
