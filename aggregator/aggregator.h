@@ -4,11 +4,11 @@
  *         ^            |            |            |            |
  *         +------------+------------+------------+------------+      then RELEASING -> ENDED
  *
- * OFFLINE: a peer is away, or a step failed. LEASING: asking for the stream's lease until it is ours.
- * OPENING: is the history intact? LOADING: catalog and deduplication table. RUNNING: feed.h reads ahead
- * and work.h commits batches, side by side. Whatever fails goes back to OFFLINE, forgets what was in
- * flight and reads the position again; that is always safe, because entries leave the stream only after
- * they are in the ledger. */
+ * OFFLINE: a peer is away, or a step failed. LEASING: asking for the stream's lease until it is
+ * ours. OPENING: is the history intact? LOADING: catalog and deduplication table. RUNNING: feed.h
+ * reads ahead and work.h commits batches, side by side. Whatever fails goes back to OFFLINE,
+ * forgets what was in flight and reads the position again; that is always safe, because entries
+ * leave the stream only after they are in the ledger. */
 #ifndef METERLINE_AGGREGATOR_H
 #define METERLINE_AGGREGATOR_H
 
@@ -50,9 +50,9 @@ struct work {
 struct aggregator {
     struct stage *stage;
     struct config *config;
-    unsigned char key[16];   /* of every hash in this process */
+    unsigned char key[16]; /* of every hash in this process */
     const char *stream;
-    struct pg *pg;           /* the ledger's */
+    struct pg *pg; /* the ledger's */
     struct redis *commands;
     struct redis *reading;
     bool schema_ok;
@@ -60,19 +60,19 @@ struct aggregator {
     struct upkeep upkeep;
     struct feed feed;
     struct dedupe *dedupe;
-    int64_t table_batches;   /* position.batches that the dedupe table reflects; -1: none */
+    int64_t table_batches; /* position.batches that the dedupe table reflects; -1: none */
     struct batch batch;
     struct work work;
     enum shard_state state;
-    uint64_t generation;     /* rises with every way to OFFLINE: answers of before are for nobody */
+    uint64_t generation; /* rises with every way to OFFLINE: answers of before are for nobody */
     uv_timer_t retry;
-    uv_timer_t poll;           /* of the gauges */
+    uv_timer_t poll; /* of the gauges */
     struct backoff backoff;
     struct log_repeat refused; /* a Redis that is not fit, a replica, a failing step */
     bool waiting_logged;
     bool volatile_warned;
-    int64_t lease_asked_ms;  /* monotonic; --once gives up after a while */
-    int open_handles;        /* while closing */
+    int64_t lease_asked_ms; /* monotonic; --once gives up after a while */
+    int open_handles;       /* while closing */
     bool closing;
 };
 

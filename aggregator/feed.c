@@ -6,8 +6,9 @@
 #include <assert.h>
 
 enum {
-    BUFFER_BYTES_MAX = 64 << 20, /* of names and values: a buffer is full then, whatever its count */
-    REPLY_BYTES = 4 << 20,       /* what one XREAD should bring at most */
+    BUFFER_BYTES_MAX =
+        64 << 20,          /* of names and values: a buffer is full then, whatever its count */
+    REPLY_BYTES = 4 << 20, /* what one XREAD should bring at most */
     COUNT_MAX = 20000,
     IDLE_BLOCK_MS = 1000,
     FULL_RECHECK_MS = 20,
@@ -55,7 +56,8 @@ static void take_reply(struct feed *f)
     f->drained = f->spec.once && e->count == before;
     if (e->count == before)
         return;
-    /* Redis gives entries above the id that was asked for, in order: reading one twice is our bug. */
+    /* Redis gives entries above the id that was asked for, in order: reading one twice is our bug.
+     */
     assert(entry_id_compare((struct entry_id){.ms = e->list[before].ms, .seq = e->list[before].seq},
                             f->next) > 0);
     if (before == 0)

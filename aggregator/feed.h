@@ -1,9 +1,10 @@
-/* Reading ahead: one connection that waits in XREAD, two buffers. While one buffer is worked on, the
- * other one fills.
+/* Reading ahead: one connection that waits in XREAD, two buffers. While one buffer is worked on,
+ * the other one fills.
  *
  *     feed_start -> on_due whenever a batch's worth waits and no batch is out
  *                -> feed_take gives it, feed_give_back when it has ended
- *     feed_stop forgets everything; nothing is lost, since entries leave the stream only when trimmed */
+ *     feed_stop forgets everything; nothing is lost, since entries leave the stream only when
+ * trimmed */
 #ifndef METERLINE_FEED_H
 #define METERLINE_FEED_H
 
@@ -32,14 +33,14 @@ struct feed {
     struct entries_reader reader;
     struct entries buffers[2];
     struct entries *filling;
-    struct entries *taken;   /* NULL: none is out */
-    struct entry_id next;    /* read from after this one */
-    int64_t first_us;        /* when the first entry of filling came, monotonic */
+    struct entries *taken; /* NULL: none is out */
+    struct entry_id next;  /* read from after this one */
+    int64_t first_us;      /* when the first entry of filling came, monotonic */
     bool running;
-    bool in_flight;          /* an XREAD is */
-    uint32_t count_before;   /* of filling, when the XREAD was sent: decoding appends to it */
-    bool drained;            /* once: the last reply brought nothing */
-    uint32_t entry_bytes;    /* size of an entry as lately seen, for the next COUNT */
+    bool in_flight;        /* an XREAD is */
+    uint32_t count_before; /* of filling, when the XREAD was sent: decoding appends to it */
+    bool drained;          /* once: the last reply brought nothing */
+    uint32_t entry_bytes;  /* size of an entry as lately seen, for the next COUNT */
 };
 
 void feed_init(struct feed *f, struct feed_spec spec);

@@ -73,7 +73,8 @@ static struct catalog_filter *filters_of(json_t *json, int *count)
     json_t *value;
 
     *count = 0;
-    json_object_foreach(json, name, value) {
+    json_object_foreach(json, name, value)
+    {
         filters[*count].name = (char *)(uintptr_t)name;
         filters[(*count)++].value = (char *)(uintptr_t)json_string_value(value);
     }

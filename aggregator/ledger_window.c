@@ -29,7 +29,8 @@ static void close_batch(struct load *load)
     load->batch.batch_id = -1;
 }
 
-/* A batch that was written with more memory than there is now: what came before it is not known then. */
+/* A batch that was written with more memory than there is now: what came before it is not known
+ * then. */
 static void skip_batch(struct load *load)
 {
     load->skipped = true;
@@ -57,8 +58,8 @@ static void open_batch(struct load *load, const PGresult *r)
 static void open_column(struct pg_array_reader *reader, const PGresult *r, int column)
 {
     *reader = (struct pg_array_reader){.left = 0};
-    if (!PQgetisnull(r, 0, column) && pg_array_read(reader, PQgetvalue(r, 0, column),
-                                                    (size_t)PQgetlength(r, 0, column)) != 0)
+    if (!PQgetisnull(r, 0, column) &&
+        pg_array_read(reader, PQgetvalue(r, 0, column), (size_t)PQgetlength(r, 0, column)) != 0)
         abort();
 }
 
@@ -87,8 +88,7 @@ static struct text read_optional(struct pg_array_reader *reader)
 
 /* The id as the event had it, in one of its domains. */
 static enum id_domain stored_id(const struct load *load, struct text uuid, struct text other,
-                                uint64_t ms, uint64_t seq, char space[ID_TEXT_MAX],
-                                struct text *id)
+                                uint64_t ms, uint64_t seq, char space[ID_TEXT_MAX], struct text *id)
 {
     *id = (struct text){.data = space};
     if (uuid.data != NULL) {

@@ -1,7 +1,7 @@
 /* The one transaction: raw events, rejects, minute rows, totals, and the position last of all.
  *
- * It is sent as one pipeline up to one Sync, so that no lock of it ever waits for this process: one that
- * is paused or killed on the way has either sent all of it or nothing that counts. */
+ * It is sent as one pipeline up to one Sync, so that no lock of it ever waits for this process: one
+ * that is paused or killed on the way has either sent all of it or nothing that counts. */
 #include "aggregator/ledger.h"
 
 #include "aggregator/reject.h"

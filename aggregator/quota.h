@@ -1,8 +1,8 @@
-/* The quota cache: `used` of each metric in the hash quota:{<tenant>}, after every commit and once a
- * minute for all tenants, so that a lost cache heals.
+/* The quota cache: `used` of each metric in the hash quota:{<tenant>}, after every commit and once
+ * a minute for all tenants, so that a lost cache heals.
  *
- * Written by a Redis Function that keeps the newer version, so that a process that was paused cannot
- * set usage back. Failures are a state: tenants stay noted until their usage is written. */
+ * Written by a Redis Function that keeps the newer version, so that a process that was paused
+ * cannot set usage back. Failures are a state: tenants stay noted until their usage is written. */
 #ifndef METERLINE_QUOTA_H
 #define METERLINE_QUOTA_H
 
@@ -25,8 +25,8 @@ struct quota {
     int64_t noted_ms;       /* entry time of the oldest event noted, 0 when none; and … */
     int64_t writing_ms;     /* … written */
     int replies_left;
-    bool failed;            /* a write of the page in flight did */
-    int64_t retry_ms;       /* after a failure: not before this monotonic time */
+    bool failed;      /* a write of the page in flight did */
+    int64_t retry_ms; /* after a failure: not before this monotonic time */
     bool busy;
     void (*done)(void *owner); /* of quota_run */
     void *owner;

@@ -6,8 +6,8 @@
 
 void totals_init(struct totals *t)
 {
-    static const unsigned types[TOTAL_COLUMNS] = {PG_TEXT,    PG_TEXT, PG_TIMESTAMPTZ, PG_TIMESTAMPTZ,
-                                                  PG_NUMERIC, PG_INT8, PG_BYTEA};
+    static const unsigned types[TOTAL_COLUMNS] = {
+        PG_TEXT, PG_TEXT, PG_TIMESTAMPTZ, PG_TIMESTAMPTZ, PG_NUMERIC, PG_INT8, PG_BYTEA};
 
     for (int kind = 0; kind < TOTAL_KINDS; kind++)
         for (int i = 0; i < TOTAL_COLUMNS; i++)

@@ -1,5 +1,5 @@
-/* What has to be done beside the batches, on a connection of its own: keeping the lease, writing and
- * healing the quota cache, partitions ahead of time, and opening periods of carried metrics. */
+/* What has to be done beside the batches, on a connection of its own: keeping the lease, writing
+ * and healing the quota cache, partitions ahead of time, and opening periods of carried metrics. */
 #ifndef METERLINE_UPKEEP_H
 #define METERLINE_UPKEEP_H
 
@@ -14,12 +14,12 @@
 
 struct upkeep {
     struct pg *pg;
-    struct redis *redis;          /* borrowed: for the quota cache */
-    const struct ledger *ledger;  /* borrowed: stream, owner, whether it is owned */
+    struct redis *redis;         /* borrowed: for the quota cache */
+    const struct ledger *ledger; /* borrowed: stream, owner, whether it is owned */
     struct quota quota;
     uv_timer_t tick;
-    bool working;                 /* the schema is right; jobs run */
-    int64_t lease_due_ms;         /* monotonic */
+    bool working;         /* the schema is right; jobs run */
+    int64_t lease_due_ms; /* monotonic */
     int64_t partitions_due_ms;
     int64_t carry_due_ms;
     int64_t heal_due_ms;

@@ -1,14 +1,15 @@
-/* Names that two stages share. Changing one is a change of the contract with services and dashboards. */
+/* Names that two stages share. Changing one is a change of the contract with services and
+ * dashboards. */
 #ifndef METERLINE_CONTRACT_H
 #define METERLINE_CONTRACT_H
 
 #define METERLINE_VERSION "0.1.0"
 
 /* Redis: the stream, one shard each; {n} is a hash tag. */
-#define STREAM_KEY        "usage:events"     /* with METERLINE_STREAM_SHARDS=1 */
-#define STREAM_SHARD_KEY  "usage:events:{%d}" /* with more */
-#define STREAM_GROUP      "aggregator"       /* shows the position to standard exporters */
-#define QUOTA_KEY_PREFIX  "quota:{"          /* quota:{<tenant>} */
+#define STREAM_KEY       "usage:events"      /* with METERLINE_STREAM_SHARDS=1 */
+#define STREAM_SHARD_KEY "usage:events:{%d}" /* with more */
+#define STREAM_GROUP     "aggregator"        /* shows the position to standard exporters */
+#define QUOTA_KEY_PREFIX "quota:{"           /* quota:{<tenant>} */
 
 /* Fields of a stream entry that are not dimensions. */
 #define FIELD_TENANT   "tenant"

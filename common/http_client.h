@@ -18,18 +18,18 @@ struct http_header {
 };
 
 struct http_call {
-    const char *method;                /* GET, POST, DELETE */
+    const char *method; /* GET, POST, DELETE */
     const char *url;
     const struct http_header *headers; /* ends in {NULL}; copied */
     const char *body;                  /* copied; NULL for none */
     size_t body_length;
     uint64_t connect_timeout_ms;
-    uint64_t timeout_ms;               /* all of it */
+    uint64_t timeout_ms; /* all of it */
 };
 
 struct http_answer {
     int status;
-    const char *body;      /* NUL-terminated too */
+    const char *body; /* NUL-terminated too */
     size_t body_length;
     int64_t server_date_ms; /* the Date header, Unix ms; 0 if absent */
     int64_t elapsed_ms;
@@ -39,10 +39,12 @@ struct http_answer {
 /* A response header by name without regard to case, or NULL. Valid until done returns. */
 const char *http_answer_header(const struct http_answer *answer, const char *name);
 
-/* error NULL: answer holds any status; its body is cut at max_body_bytes. Else ERR_CONNECT, ERR_TLS,
- * ERR_INPUT (the URL cannot be used): the request was not sent; ERR_TIMEOUT, ERR_CLOSED: outcome unknown;
- * ERR_CANCELED: closed while in flight, outcome unknown. Exactly once, from the loop. */
-typedef void (*http_done_fn)(void *owner, const struct err *error, const struct http_answer *answer);
+/* error NULL: answer holds any status; its body is cut at max_body_bytes. Else ERR_CONNECT,
+ * ERR_TLS, ERR_INPUT (the URL cannot be used): the request was not sent; ERR_TIMEOUT, ERR_CLOSED:
+ * outcome unknown; ERR_CANCELED: closed while in flight, outcome unknown. Exactly once, from the
+ * loop. */
+typedef void (*http_done_fn)(void *owner, const struct err *error,
+                             const struct http_answer *answer);
 
 /* max_connections bounds connections, further requests wait (within their timeout); user_agent is
  * copied. */

@@ -17,9 +17,9 @@ struct http_server;
 struct http_exchange {
     const char *method;
     const char *path;
-    const char *body;    /* raw bytes, NUL-terminated too */
+    const char *body; /* raw bytes, NUL-terminated too */
     size_t body_length;
-    bool too_large;      /* the body passed max_body_bytes and was not kept */
+    bool too_large; /* the body passed max_body_bytes and was not kept */
     void *internal;
 };
 
@@ -44,8 +44,8 @@ struct http_server *http_server_open(uv_loop_t *loop, const char *name, const ch
 void http_server_quiesce(struct http_server *s);
 /* Exchanges not yet answered. */
 int http_server_in_flight(const struct http_server *s);
-/* Clients without an answer get 503; each exchange still needs its http_reply, which then only frees
- * it. The handler is not called any more. closed runs from the loop when s is freed. */
+/* Clients without an answer get 503; each exchange still needs its http_reply, which then only
+ * frees it. The handler is not called any more. closed runs from the loop when s is freed. */
 void http_server_close(struct http_server *s, void (*closed)(void *owner), void *owner);
 
 #endif

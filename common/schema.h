@@ -1,4 +1,5 @@
-/* Does the database have the schema that this build knows? Asked each time a connection comes up. */
+/* Does the database have the schema that this build knows? Asked each time a connection comes up.
+ */
 #ifndef METERLINE_SCHEMA_H
 #define METERLINE_SCHEMA_H
 
@@ -10,8 +11,8 @@
  * ERR_SCHEMA without retry: newer and not marked compatible: exit 1. Others: the connection's. */
 typedef void (*schema_done_fn)(void *owner, const struct err *error);
 
-/* Reads schema_migrations(version, name, checksum, compatible_from, applied_at) through pg, which must
- * be ready and stays taken until done. */
+/* Reads schema_migrations(version, name, checksum, compatible_from, applied_at) through pg, which
+ * must be ready and stays taken until done. */
 void schema_check(struct pg *pg, schema_done_fn done, void *owner);
 
 #endif
