@@ -1,10 +1,5 @@
 #include "aggregator/config.h"
 
-#include "common/log.h"
-#include "common/redis.h"
-
-#include <libpq-fe.h>
-
 /* clang-format off */
 const struct conf_setting AGGREGATOR_SETTINGS[] = {
     CONF_REDIS_URL(struct config, base),
@@ -27,39 +22,3 @@ const struct conf_setting AGGREGATOR_SETTINGS[] = {
     {.name = NULL},
 };
 /* clang-format on */
-
-static int refuse(const char *setting, const char *why)
-{
-    log_error("setting_refused", LOG_STR("setting", setting), LOG_MSG(why));
-    return 1;
-}
-
-static int check_redis(const char *url)
-{
-    struct redis_url parts;
-    struct err e;
-
-    if (url == NULL)
-        return 0;
-    if (redis_url_parse(url, &parts, &e) != 0)
-        return refuse("REDIS_URL", e.text);
-    redis_url_done(&parts);
-    return 0;
-}
-
-/* libpq's own words may show the URL, and with it the password. */
-static int check_database(const char *url)
-{
-    PQconninfoOption *parts = url == NULL ? NULL : PQconninfoParse(url, NULL);
-    bool right = url == NULL || parts != NULL;
-
-    PQconninfoFree(parts);
-    return right ? 0 : refuse("DATABASE_URL", "is no URL or list of settings for PostgreSQL");
-}
-
-int aggregator_config_check(const void *config)
-{
-    const struct config *c = config;
-
-    return check_redis(c->base.redis_url) + check_database(c->base.database_url);
-}

@@ -20,7 +20,4 @@ struct config {
 
 extern const struct conf_setting AGGREGATOR_SETTINGS[];
 
-/* What one setting alone cannot tell: see struct stage_spec. */
-int aggregator_config_check(const void *config);
-
 #endif

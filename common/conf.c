@@ -82,9 +82,8 @@ static int load_text(const struct conf_setting *s, const char *text, void *confi
     struct err e;
     if (conf_value_parse(s, text, config, &e) == 0)
         return 0;
-    char *shown = s->secret ? xstrdup("***") : s->url ? str_mask_url(text) : xstrdup(text);
-    report(s->name, shown, &e);
-    free(shown);
+    /* Where in a wrong URL the password stands cannot be told for sure. */
+    report(s->name, conf_has_file(s) ? "***" : text, &e);
     return -1;
 }
 
@@ -115,6 +114,12 @@ static int load_setting(const struct conf_setting *s, void *config)
     }
     load_fallback(s, config);
     return 0;
+}
+
+void conf_start_log(const char *stage)
+{
+    const char *format = environment("LOG_FORMAT");
+    log_init(stage, LOG_INFO, format && !strcmp(format, "json") ? LOG_JSON : LOG_LOGFMT);
 }
 
 int conf_load(const struct conf_setting *table, void *config)

@@ -11,6 +11,7 @@
 #ifndef METERLINE_CONF_H
 #define METERLINE_CONF_H
 
+#include "common/conf_check.h"
 #include "common/err.h"
 #include "common/log.h"
 
@@ -37,8 +38,9 @@ struct conf_setting {
     const char *const *choices; /* CONF_CHOICE, ends in NULL */
     bool required;              /* missing or empty: exit 2 */
     bool secret;                /* printed as ***; X_FILE is read */
-    bool url;                   /* its password is printed as *** ; X_FILE is read */
-    const char *help;           /* one line */
+    bool url;                   /* its password is printed as ***; X_FILE is read */
+    int (*check)(const char *text, struct err *e); /* CONF_STR: see conf_check.h; or NULL */
+    const char *help;                              /* one line */
 };
 
 /* What every stage has. Put it first in the stage's config struct as `struct conf_base base`. */
@@ -54,8 +56,8 @@ extern const char *const CONF_LOG_LEVELS[];
 extern const char *const CONF_LOG_FORMATS[];
 
 /* clang-format off */
-#define CONF_REDIS_URL(T, m)    {"REDIS_URL", CONF_STR, offsetof(T, m.redis_url), .fallback = "redis://127.0.0.1:6379", .url = true, .help = "Redis: redis://[user:password@]host:port[/db]"}
-#define CONF_DATABASE_URL(T, m) {"DATABASE_URL", CONF_STR, offsetof(T, m.database_url), .required = true, .url = true, .help = "PostgreSQL: postgresql://user:password@host:port/database"}
+#define CONF_REDIS_URL(T, m)    {"REDIS_URL", CONF_STR, offsetof(T, m.redis_url), .fallback = "redis://127.0.0.1:6379", .url = true, .check = conf_check_redis_url, .help = "Redis: redis://[user:password@]host:port[/db]"}
+#define CONF_DATABASE_URL(T, m) {"DATABASE_URL", CONF_STR, offsetof(T, m.database_url), .required = true, .url = true, .check = conf_check_database_url, .help = "PostgreSQL: postgresql://user:password@host:port/database"}
 #define CONF_OPS_LISTEN(T, m, d) {"OPS_LISTEN", CONF_LISTEN, offsetof(T, m.ops_listen), .fallback = d, .help = "where /metrics, /healthz and /readyz are served; port 0 takes a free one"}
 #define CONF_LOG(T, m) \
     {"LOG_LEVEL", CONF_CHOICE, offsetof(T, m.log_level), .fallback = "info", .choices = CONF_LOG_LEVELS, .help = "least level that is logged"}, \
@@ -63,15 +65,21 @@ extern const char *const CONF_LOG_FORMATS[];
 #define CONF_SHARDS(T, m)       {"METERLINE_STREAM_SHARDS", CONF_INT, offsetof(T, m.stream_shards), .fallback = "1", .min = 1, .max = 1024, .help = "number of streams that tenants are spread over"}
 /* clang-format on */
 
+/* Start the log before the settings are read: what is wrong with them is told in this stage's name,
+ * and in the form that LOG_FORMAT asks for. */
+void conf_start_log(const char *stage);
+
 /* Read every setting into *config (zeroed by the caller). All faults are reported at once, a log
- * line each with the setting, its value and what is allowed; returns 0 or -1 (the caller exits 2).
- * Strings are owned by the config, also after -1. */
+ * line each with the setting, its value (*** for secrets and URLs) and what is allowed; returns 0
+ * or -1 (the caller exits 2). Strings are owned by the config, also after -1. */
 int conf_load(const struct conf_setting *table, void *config);
 /* Free the strings. */
 void conf_done(const struct conf_setting *table, void *config);
 
-/* --help: usage line, what the program does, every setting with unit, default and range. */
-void conf_print_help(const struct conf_setting *table, const char *program, const char *what);
+/* --help: usage line (program and arguments), what the program does, every setting with unit,
+ * default and range. */
+void conf_print_help(const struct conf_setting *table, const char *program, const char *arguments,
+                     const char *what);
 /* --print-config: NAME=value lines, secrets as ***. */
 void conf_print(const struct conf_setting *table, const void *config);
 

@@ -79,10 +79,12 @@ static int parse_choice(const struct conf_setting *s, const char *text, int *fie
 }
 
 /* A stray carriage return or newline would end up in a header or a log line. */
-static int parse_text(const char *text, char **field, struct err *e)
+static int parse_text(const struct conf_setting *s, const char *text, char **field, struct err *e)
 {
     if (str_has_control(text, strlen(text)))
         return err_set(e, ERR_CONFIG, "must not hold control characters");
+    if (s->check && s->check(text, e))
+        return -1;
     free(*field);
     *field = xstrdup(text);
     return 0;
@@ -95,7 +97,7 @@ static int parse_listen(const struct conf_setting *s, const char *text, char **f
     if (conf_parse_listen(text, &host, &port, e))
         return refuse(s, e);
     free(host);
-    return parse_text(text, field, e);
+    return parse_text(s, text, field, e);
 }
 
 int conf_value_parse(const struct conf_setting *s, const char *text, void *config, struct err *e)
@@ -103,7 +105,7 @@ int conf_value_parse(const struct conf_setting *s, const char *text, void *confi
     void *field = conf_field(s, config);
     switch (s->type) {
     case CONF_STR:
-        return parse_text(text, field, e);
+        return parse_text(s, text, field, e);
     case CONF_INT:
         return parse_int(s, text, field, e);
     case CONF_BOOL:

@@ -12,7 +12,7 @@ enum { UNIX_PATH_MAX_BYTES = 107 }; /* sockaddr_un.sun_path, less its NUL */
 
 static int url_err(struct err *e, const char *what)
 {
-    return err_set(e, ERR_CONFIG, "REDIS_URL: %s", what);
+    return err_set(e, ERR_CONFIG, "%s", what);
 }
 
 static int hex_digit(char c)

@@ -14,7 +14,7 @@ static const char FLAGS[] = "\nFlags:\n"
 
 static void print_help(const struct stage_spec *spec, bool takes_once)
 {
-    conf_print_help(spec->settings, spec->program, spec->what);
+    conf_print_help(spec->settings, spec->program, "[flag]...", spec->what);
     fputs(FLAGS, stdout);
     bool told = spec->extra_usage && strstr(spec->extra_usage, "--once");
     if (takes_once && !told)
@@ -69,6 +69,7 @@ int stage_config(int argc, char **argv, const struct stage_spec *spec, void *con
         printf("%s %s\n", spec->program, METERLINE_VERSION);
         return EXIT_DONE;
     }
+    conf_start_log(spec->name);
     int faults = conf_load(spec->settings, config) ? 1 : 0;
     if (spec->check)
         faults += spec->check(config);

@@ -52,14 +52,20 @@ static void print_usage(const struct ctl_command *command)
 
 static int print_help(void)
 {
-    conf_print_help(SETTINGS, CTL_PROGRAM, "sets meterline up, and tells how it is doing");
+    conf_print_help(SETTINGS, CTL_PROGRAM, "COMMAND [argument]...",
+                    "Sets meterline up, and tells how it is doing.");
     puts("\nCommands:");
     for (const struct ctl_command *c = CTL_COMMANDS; c->run; c++) {
         fputs("  ", stdout);
         print_usage(c);
         printf("\n      %s\n", c->what);
     }
-    puts("\nExit codes: 0 done, 1 could not go on, 2 wrong settings or usage.");
+    puts("\nFlags:\n"
+         "  --help          this text; behind a command: more about that\n"
+         "  --version       the program's version\n"
+         "  --print-config  the settings in force, secrets as ***\n"
+         "\nExit codes: 0 done, 1 could not go on or unbalanced, 2 wrong settings or usage, 3 the "
+         "audit\ncould not be made.");
     return CTL_DONE;
 }
 
@@ -71,6 +77,12 @@ static int print_command_help(const struct ctl_command *command)
     return CTL_DONE;
 }
 
+static int load_config(struct ctl_config *config)
+{
+    conf_start_log(CTL_PROGRAM);
+    return conf_load(SETTINGS, config);
+}
+
 static int run_command(const struct ctl_command *command, int argc, char **argv)
 {
     struct ctl_config config = {0};
@@ -78,9 +90,36 @@ static int run_command(const struct ctl_command *command, int argc, char **argv)
     for (int i = 0; i < argc; i++)
         if (is_help(argv[i]))
             return print_command_help(command);
-    int code = conf_load(SETTINGS, &config) ? CTL_USAGE : command->run(&config, argc, argv);
+    int code = load_config(&config) ? CTL_USAGE : command->run(&config, argc, argv);
     conf_done(SETTINGS, &config);
     return code;
+}
+
+static int print_config(void)
+{
+    struct ctl_config config = {0};
+    int failed = load_config(&config);
+
+    if (!failed)
+        conf_print(SETTINGS, &config);
+    conf_done(SETTINGS, &config);
+    return failed ? CTL_USAGE : CTL_DONE;
+}
+
+/* A command's first word alone: how it goes on. */
+static int fail_unknown(const char *word)
+{
+    bool known = false;
+
+    for (const struct ctl_command *c = CTL_COMMANDS; c->run; c++) {
+        if (strcmp(word, c->words[0]) != 0)
+            continue;
+        known = true;
+        ctl_fail(CTL_USAGE, "usage: %s %s %s%s%s", CTL_PROGRAM, word, c->words[1],
+                 *c->arguments ? " " : "", c->arguments);
+    }
+    return known ? CTL_USAGE
+                 : ctl_fail(CTL_USAGE, "unknown command: %s (see meterctl --help)", word);
 }
 
 int main(int argc, char **argv)
@@ -91,14 +130,14 @@ int main(int argc, char **argv)
         return print_help();
     if (argc > 1 && strcmp(argv[1], "--version") == 0)
         return printf("%s %s\n", CTL_PROGRAM, METERLINE_VERSION) < 0;
+    if (argc > 1 && strcmp(argv[1], "--print-config") == 0)
+        return print_config();
     for (const struct ctl_command *c = CTL_COMMANDS; argc > 1 && c->run; c++) {
         int words = c->words[1] ? 2 : 1;
         if (strcmp(argv[1], c->words[0]) == 0 &&
             (words == 1 || (argc > 2 && strcmp(argv[2], c->words[1]) == 0)))
             return run_command(c, argc - 1 - words, argv + 1 + words);
     }
-    return ctl_fail(CTL_USAGE,
-                    argc > 1 ? "unknown command: %s (see meterctl --help)"
-                             : "no command%s (see meterctl --help)",
-                    argc > 1 ? argv[1] : "");
+    return argc > 1 ? fail_unknown(argv[1])
+                    : ctl_fail(CTL_USAGE, "no command (see meterctl --help)");
 }

@@ -70,7 +70,8 @@ static int take_give_up(struct emitter_config *config, const char *text)
 
 static int print_help(void)
 {
-    conf_print_help(SETTINGS, EMITTER_PROGRAM, "sends usage events, a line of JSON each, to Redis");
+    conf_print_help(SETTINGS, EMITTER_PROGRAM, "[flag]... [FILE]...",
+                    "Sends usage events, a line of JSON each, to Redis.");
     fputs(HELP, stdout);
     return EMITTER_DONE;
 }
@@ -116,6 +117,7 @@ int emitter_configure(int argc, char **argv, struct emitter_config *config)
         return code;
     config->files = argv + optind;
     config->files_count = argc - optind;
+    conf_start_log("emitter");
     if (conf_load(SETTINGS, config))
         return EMITTER_USAGE;
     if (!print)

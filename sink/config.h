@@ -18,7 +18,7 @@ struct config {
 
 extern const struct conf_setting SINK_SETTINGS[];
 
-/* Faults that one setting alone does not show, each logged; their number. config: a struct config
+/* Faults that concern several settings, each logged; their number. config: a struct config
  * whose strings may be NULL. */
 int config_check(const void *config);
 

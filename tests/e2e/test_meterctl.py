@@ -81,6 +81,9 @@ def test_wrong_usage(bare):
     assert bare.meterctl("--help", DATABASE_URL=None).returncode == 0
     assert bare.meterctl("audit", "--help", DATABASE_URL=None).returncode == 0
     assert bare.meterctl("--version").stdout.startswith("meterctl ")
+    assert bare.meterctl("catalog").stderr.count("usage: meterctl catalog ") == 2
+    shown = bare.meterctl("--print-config", DATABASE_URL="postgresql://u:secret-word@h/d").stdout
+    assert "DATABASE_URL=postgresql://u:***@h/d" in shown
 
 
 def test_commands_before_migrate_say_so(bare):

@@ -225,20 +225,20 @@ static void all_faults_come_at_once(void **state)
 
 static void faults_never_show_a_secret(void **state)
 {
-    /* A refused secret shows as ***, and so does the password of a refused URL. */
+    /* A refused secret shows as ***, and so does a refused URL. */
     (void)state;
     setenv("T_SECRET", "hunter2\n", 1);
     must_refuse("setting=T_SECRET value=*** msg=\"must not hold control characters\"");
     unsetenv("T_SECRET");
     setenv("REDIS_URL", "redis://u:hunter2@h\x01", 1);
-    must_refuse("value=\"redis://u:***@h\\x01\" msg=\"must not hold control characters\"");
+    must_refuse("setting=REDIS_URL value=*** msg=\"must not hold control characters\"");
 }
 
 static void secrets_come_from_files(void **state)
 {
     /* X_FILE gives a secret or a URL, less one trailing newline. */
     (void)state;
-    static const char *const contents[] = {"sk_test_1", "sk_test_1\n"};
+    static const char *const contents[] = {"host=h", "host=h\n"};
     for (size_t i = 0; i < 2; i++) {
         struct config config;
         char *path = make_file(contents[i], strlen(contents[i]));
@@ -246,8 +246,8 @@ static void secrets_come_from_files(void **state)
         setenv("DATABASE_URL_FILE", path, 1);
         unsetenv("DATABASE_URL");
         must_load(&config);
-        assert_string_equal(config.secret, "sk_test_1");
-        assert_string_equal(config.base.database_url, "sk_test_1");
+        assert_string_equal(config.secret, "host=h");
+        assert_string_equal(config.base.database_url, "host=h");
         conf_done(SETTINGS, &config);
         unlink(path);
         free(path);
@@ -422,7 +422,7 @@ static void printing_masks_secrets(void **state)
 static char *help_page(const struct conf_setting *table, const char *what)
 {
     struct capture c = capture_start(STDOUT_FILENO);
-    conf_print_help(table, "meterline-test", what);
+    conf_print_help(table, "meterline-test", "[flag]...", what);
     return capture_end(&c);
 }
 

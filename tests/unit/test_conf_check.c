@@ -1,0 +1,112 @@
+/* What texts of settings must fulfil. */
+#include "common/conf_check.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT(list) (sizeof(list) / sizeof(list)[0])
+
+typedef int check_fn(const char *text, struct err *e);
+
+static void must_take(check_fn *check, const char *const *texts, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct err e = {0};
+        if (check(texts[i], &e))
+            fail_msg("%s: %s", texts[i], e.text);
+    }
+}
+
+static void must_refuse(check_fn *check, const char *const *texts, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct err e = {0};
+        if (check(texts[i], &e) == 0)
+            fail_msg("taken: %s", texts[i]);
+        assert_int_equal(e.kind, ERR_CONFIG);
+        assert_null(strstr(e.text, "hunter2"));
+    }
+}
+
+static void addresses_of_servers_must_be_readable(void **state)
+{
+    /* A wrong URL is refused when settings are read, and what is said never quotes it. */
+    (void)state;
+    static const char *const redis[] = {"redis://127.0.0.1:6379", "rediss://:pw@h:1/2",
+                                        "unix:///run/redis.sock"};
+    static const char *const no_redis[] = {
+        "", "127.0.0.1", "http://h", "redis://:hunter2", "redis:/hunter2@h", "redis://h:x"};
+    static const char *const database[] = {"postgresql://u:p@h:1/d", "postgres://h", "host=h",
+                                           "host=/run dbname='a b'"};
+    static const char *const no_database[] = {"meterline", "http://h/d", "postgresql://u:hunter2@[",
+                                              "host=h hunter2", "colour=red"};
+    must_take(conf_check_redis_url, redis, COUNT(redis));
+    must_refuse(conf_check_redis_url, no_redis, COUNT(no_redis));
+    must_take(conf_check_database_url, database, COUNT(database));
+    must_refuse(conf_check_database_url, no_database, COUNT(no_database));
+}
+
+static void a_key_goes_over_tls_or_stays_on_this_machine(void **state)
+{
+    /* http:// is taken for loopback addresses only, and nothing that only looks like one. */
+    (void)state;
+    static const char *const takes[] = {"https://api.stripe.com",  "https://h:8443/base",
+                                        "http://127.0.0.1:12111",  "http://localhost",
+                                        "http://localhost:1/base", "http://[::1]:80",
+                                        "http://127.9.9.9"};
+    static const char *const refuses[] = {"",
+                                          "api.stripe.com",
+                                          "ftp://h",
+                                          "https://",
+                                          "https:///path",
+                                          "http://api.stripe.com",
+                                          "http://127.example.com",
+                                          "http://localhost.example.com",
+                                          "http://[::1].example.com",
+                                          "http://10.0.0.1",
+                                          "https://u:hunter2@h",
+                                          "http://127.0.0.1@example.com",
+                                          "https://h?x",
+                                          "https://h#x",
+                                          "https://a b",
+                                          "https://h\n"};
+    must_take(conf_check_stripe_base, takes, COUNT(takes));
+    must_refuse(conf_check_stripe_base, refuses, COUNT(refuses));
+}
+
+static void headers_take_printable_ascii_only(void **state)
+{
+    /* A newline from a file would break the header that a key goes into. */
+    (void)state;
+    static const char *const takes[] = {"sk_test_1", "2026-10-28.endive", "~!"};
+    static const char *const refuses[] = {"hunter2 ",  "hunter2\n",   "hunter2\r",
+                                          "\thunter2", "hunter2\x7f", "hunter2\xc3\xa9"};
+    must_take(conf_check_token, takes, COUNT(takes));
+    must_refuse(conf_check_token, refuses, COUNT(refuses));
+}
+
+static void live_keys_need_consent(void **state)
+{
+    /* A key that moves real money is taken only with STRIPE_LIVE=1; secret and restricted ones. */
+    (void)state;
+    assert_int_equal(conf_refuse_live_key("sk_live_1", false), 1);
+    assert_int_equal(conf_refuse_live_key("rk_live_1", false), 1);
+    assert_int_equal(conf_refuse_live_key("sk_live_1", true), 0);
+    assert_int_equal(conf_refuse_live_key("sk_test_1", false), 0);
+    assert_int_equal(conf_refuse_live_key(NULL, false), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_of_servers_must_be_readable),
+        cmocka_unit_test(a_key_goes_over_tls_or_stays_on_this_machine),
+        cmocka_unit_test(headers_take_printable_ascii_only),
+        cmocka_unit_test(live_keys_need_consent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
