@@ -3,6 +3,7 @@
 import base64
 import collections
 import contextlib
+import itertools
 import json
 import random
 import threading
@@ -14,11 +15,12 @@ from line import wait_until
 from line.line import STREAM
 from usage_oracle import Oracle
 
-POSITION = """SELECT coalesce(sum(counted), 0) AS counted, coalesce(sum(duplicates), 0) AS duplicates,
-                     coalesce(sum(rejected), 0) AS rejected, coalesce(sum(conflicts), 0) AS conflicts
-                FROM (SELECT counted, duplicates, rejected, conflicts FROM stream_positions
-                      UNION ALL
-                      SELECT counted, duplicates, rejected, conflicts FROM stream_epochs) all_epochs"""
+POSITION = """
+    SELECT coalesce(sum(counted), 0) AS counted, coalesce(sum(duplicates), 0) AS duplicates,
+           coalesce(sum(rejected), 0) AS rejected, coalesce(sum(conflicts), 0) AS conflicts
+      FROM (SELECT counted, duplicates, rejected, conflicts FROM stream_positions
+            UNION ALL
+            SELECT counted, duplicates, rejected, conflicts FROM stream_epochs) all_epochs"""
 
 
 class Emitter:
@@ -37,7 +39,7 @@ class Emitter:
         pipe = self.line.client().pipeline(transaction=False)
         pairs = [list(e.items()) if isinstance(e, dict) else e for e in entries]
         for fields in pairs:
-            pipe.execute_command("XADD", STREAM, entry_id, *[part for pair in fields for part in pair])
+            pipe.execute_command("XADD", STREAM, entry_id, *itertools.chain(*fields))
         return [self.oracle.take(id, fields) for id, fields in zip(pipe.execute(), pairs)]
 
     def usage(self, count, tenants=3, metric="api_calls", repeats=0.0, seed=1):

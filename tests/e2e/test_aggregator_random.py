@@ -10,8 +10,8 @@ from usage_oracle import AGE_MAX_MS, FUTURE_MAX_MS
 SEED = None  # A number repeats the run that printed it.
 ENTRIES = 20_000
 NAMES = ["model", "region", "note", "d0", "d1", "x_1"]
-VALUES = ["", "large", "small", "eu", "us", "ü", "日本", "a\nb", '"', "\\", "\x7f", "\u2028", "👍", "\ufffe",
-          "0", "\t", "v" * 256]
+VALUES = ["", "large", "small", "eu", "us", "ü", "日本", "a\nb", '"', "\\", "\x7f", "\u2028", "👍",
+          "\ufffe", "0", "\t", "v" * 256]
 TENANTS = [*(f"t{n}" for n in range(30)), "ünïcode", "with space", '"quoted"', "a{b}", "T" * 128]
 QUANTITIES = ["0", "1", "-1", "1.5", "01.50", "1.500000000", "-0", "0.000000001", "2", "2.0", "3",
               "999999999999999999.999999999", "-999999999999999999.999999999"]

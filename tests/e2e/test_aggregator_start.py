@@ -75,7 +75,8 @@ def test_a_schema_that_is_not_there_yet_is_waited_for(line, missing):
         line.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     else:
         line.sql("CREATE TABLE later AS SELECT * FROM schema_migrations ORDER BY version DESC"
-                 " LIMIT 1; DELETE FROM schema_migrations WHERE version = (SELECT version FROM later)")
+                 " LIMIT 1; DELETE FROM schema_migrations"
+                 " WHERE version = (SELECT version FROM later)")
     emitter = Emitter(line)
     emitter.add_all(emitter.usage(10))
     aggregator = start(line)
