@@ -317,7 +317,7 @@ static void test_tls_refused(void **state)
     world_init(&w, "127.0.0.1");
     char *url = xasprintf("https%s/", w.url + strlen("http"));
     struct http_call call = {
-        .method = "GET", .url = url, .connect_timeout_ms = 1000, .timeout_ms = 2000};
+        .method = "GET", .url = url, .connect_timeout_ms = 20000, .timeout_ms = 20000};
     http_send(w.client, &call, on_answer, &w);
     free(url);
     run_out(&w);
