@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { PATIENCE_MS = 20000 };
+enum { PATIENCE_MS = 20000, TICK_MS = 2 };
 
 /* Have our parent do something with the server ("kill", "start"); returns when it is done. */
 static inline void ask_server(const char *what)
@@ -28,24 +28,29 @@ static inline void ask_server(const char *what)
     assert_string_equal(line, "done\n");
 }
 
-static inline void on_patience_ended(uv_timer_t *timer)
+/* Nothing: it only ends a turn of the loop, which else would wait for the next event. */
+static inline void on_tick(uv_timer_t *timer)
 {
-    *(bool *)timer->data = true;
+    (void)timer;
 }
 
-/* Run the loop until *count has reached wanted, or fail. */
+/* Run the loop until *count has reached wanted, or that much time has passed. */
+static inline void run_within(uv_loop_t *loop, const int *count, int wanted, uint64_t ms)
+{
+    uv_timer_t tick;
+    uv_timer_init(loop, &tick);
+    uv_timer_start(&tick, on_tick, TICK_MS, TICK_MS);
+    uv_update_time(loop);
+    uint64_t until_ms = uv_now(loop) + ms;
+    while (*count < wanted && uv_now(loop) < until_ms)
+        uv_run(loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&tick, NULL);
+    uv_run(loop, UV_RUN_NOWAIT);
+}
+
 static inline void run_until(uv_loop_t *loop, const int *count, int wanted)
 {
-    uv_timer_t timer;
-    bool ended = false;
-    uv_timer_init(loop, &timer);
-    timer.data = &ended;
-    uv_update_time(loop);
-    uv_timer_start(&timer, on_patience_ended, PATIENCE_MS, 0);
-    while (*count < wanted && !ended)
-        uv_run(loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&timer, NULL);
-    uv_run(loop, UV_RUN_NOWAIT);
+    run_within(loop, count, wanted, PATIENCE_MS);
     if (*count < wanted)
         fail_msg("waited in vain: %d of %d", *count, wanted);
 }
@@ -53,16 +58,8 @@ static inline void run_until(uv_loop_t *loop, const int *count, int wanted)
 /* Let the loop run for that long. */
 static inline void run_for(uv_loop_t *loop, uint64_t ms)
 {
-    uv_timer_t timer;
-    bool ended = false;
-    uv_timer_init(loop, &timer);
-    timer.data = &ended;
-    uv_update_time(loop);
-    uv_timer_start(&timer, on_patience_ended, ms, 0);
-    while (!ended)
-        uv_run(loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&timer, NULL);
-    uv_run(loop, UV_RUN_NOWAIT);
+    static const int never = 0;
+    run_within(loop, &never, 1, ms);
 }
 
 /* Resident memory, in KiB (/proc/self/statm counts pages). */

@@ -30,7 +30,7 @@ static void the_clock_is_compared(void **state)
     struct session s;
     struct buf page = {0};
     start_up(&s);
-    assert_in_range(pg_clock_offset_ms(s.pg) + 200, 0, 400);
+    assert_in_range(pg_clock_offset_ms(s.pg) + 1000, 0, 2000);
     metrics_print(&page);
     assert_non_null(strstr(page.data, "meterline_peer_up{peer=\"postgres\"} 1\n"));
     assert_non_null(strstr(page.data, "meterline_clock_offset_seconds{peer=\"postgres\"} "));
