@@ -1,5 +1,4 @@
 /* Does the database have the schema that this build knows? Asked at each connect. */
- */
 #ifndef METERLINE_SCHEMA_H
 #define METERLINE_SCHEMA_H
 
