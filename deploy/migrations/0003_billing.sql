@@ -61,13 +61,14 @@ CREATE FUNCTION minute_of(at timestamptz) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN date_trunc('minute', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
 
--- The period of a subscription's cycle that holds `at`, from anchor and interval alone, UTC. Months are
+-- The period of a subscription's cycle that holds the minute `at`, from anchor and interval alone, UTC. The
+-- anchor is cut to its minute first, or the minute that holds the edge would lie in no period. Months are
 -- added to the anchor itself, so that the 31st comes back after a short month.
 CREATE FUNCTION project_period(anchor timestamptz, unit text, count integer, at timestamptz,
                                OUT period_start timestamptz, OUT period_end timestamptz)
 LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 DECLARE
-    a timestamp := anchor AT TIME ZONE 'UTC';
+    a timestamp := minute_of(anchor) AT TIME ZONE 'UTC';
     t timestamp := at AT TIME ZONE 'UTC';
     months integer := CASE unit WHEN 'month' THEN count WHEN 'year' THEN 12 * count ELSE 0 END;
     span interval := CASE unit WHEN 'day' THEN make_interval(days => count)
@@ -86,12 +87,11 @@ BEGIN
         period_start := (a + n * span) AT TIME ZONE 'UTC';
         period_end := (a + (n + 1) * span) AT TIME ZONE 'UTC';
     END IF;
-    period_start := minute_of(period_start);
-    period_end := minute_of(period_end);
 END $$;
 
 -- The billing period that usage of that minute belongs to: as Stripe told; else projected within a
--- subscription's life; else the calendar month, UTC, cut where a subscription begins or ended.
+-- subscription's life, the newest one's if several stand; else the calendar month, UTC, cut where a subscription
+-- begins or ended. The same for every minute of a period.
 -- stripe_subscription_id is NULL for a calendar month.
 CREATE FUNCTION billing_period(p_tenant text, p_at timestamptz, OUT period_start timestamptz,
                                OUT period_end timestamptz, OUT stripe_subscription_id text)
@@ -114,18 +114,22 @@ BEGIN
     high := (SELECT min(p.period_start) FROM billing_periods p
               WHERE p.tenant = p_tenant AND p.period_start > m);
     SELECT x.stripe_subscription_id AS id, x.billing_cycle_anchor AS anchor, x.billing_interval AS unit,
-           x.interval_count AS count, minute_of(x.started_at) AS started, minute_of(x.ended_at) AS ended
+           x.interval_count AS count, x.started_at, minute_of(x.started_at) AS started, minute_of(x.ended_at) AS ended
       INTO s
       FROM subscriptions x
      WHERE x.tenant = p_tenant AND x.status NOT IN ('incomplete', 'incomplete_expired')
        AND minute_of(x.started_at) <= m AND (x.ended_at IS NULL OR m < minute_of(x.ended_at))
-     ORDER BY x.started_at DESC LIMIT 1;
+     ORDER BY x.started_at DESC, x.stripe_subscription_id DESC LIMIT 1;
     IF FOUND THEN
-        SELECT p.period_start, p.period_end INTO period_start, period_end
-          FROM project_period(s.anchor, s.unit, s.count, m) p;
         stripe_subscription_id := s.id;
-        period_start := greatest(period_start, low, s.started);
-        period_end := least(period_end, high, s.ended);
+        -- Newer subscriptions come first while they last: none does at m.
+        SELECT greatest(p.period_start, low, s.started, max(minute_of(x.ended_at)) FILTER (WHERE minute_of(x.ended_at) <= m)),
+               least(p.period_end, high, s.ended, min(minute_of(x.started_at)) FILTER (WHERE minute_of(x.started_at) > m))
+          INTO period_start, period_end
+          FROM project_period(s.anchor, s.unit, s.count, m) p
+          LEFT JOIN subscriptions x ON x.tenant = p_tenant AND x.status NOT IN ('incomplete', 'incomplete_expired')
+           AND (x.started_at, x.stripe_subscription_id) > (s.started_at, s.id)
+         GROUP BY p.period_start, p.period_end;
         RETURN;
     END IF;
     period_start := date_trunc('month', m AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
