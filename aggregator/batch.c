@@ -76,7 +76,7 @@ static void reject_retraction(struct batch *b, const struct event *event)
     reject_entry(b, event->index, &why);
 }
 
-static void parse_entry(struct batch *b, uint32_t entry, int64_t window_start_ms)
+static void parse_entry(struct batch *b, uint32_t entry)
 {
     struct item *item;
     struct reject why;
@@ -93,7 +93,7 @@ static void parse_entry(struct batch *b, uint32_t entry, int64_t window_start_ms
     }
     item->fate = FATE_NEW;
     item->first = -1;
-    item->old = item->event.domain == ID_GIVEN && item->event.occurred_ms < window_start_ms;
+    item->old = item->event.domain == ID_GIVEN && item->event.occurred_ms < b->window_start_ms;
     b->old_count += item->old;
     item->hash =
         dedupe_hash(b->dedupe, item->event.domain, item->event.tenant->name, item->event.id);
@@ -162,13 +162,12 @@ void batch_begin(struct batch *b, const struct catalog *catalog, struct dedupe *
                  const struct entries *entries, uint32_t from, uint32_t to, int64_t now_ms,
                  const char *refuse)
 {
-    int64_t window_start_ms;
-
     clear_batch(b);
     /* Making room may shrink the window, so it is asked for afterwards. An event may be used up to
      * 5 minutes after it was counted, and clocks differ a little. */
     dedupe_begin(dedupe, to - from);
-    window_start_ms = now_ms - dedupe_window_ms(dedupe, now_ms) + EVENT_FUTURE_MAX_MS + MINUTE_MS;
+    b->window_start_ms =
+        now_ms - dedupe_window_ms(dedupe, now_ms) + EVENT_FUTURE_MAX_MS + MINUTE_MS;
     b->catalog = b->parser.catalog = catalog;
     b->dedupe = dedupe;
     b->entries = entries;
@@ -182,7 +181,7 @@ void batch_begin(struct batch *b, const struct catalog *catalog, struct dedupe *
         reject_entry(b, from, &why);
     } else {
         for (uint32_t i = from; i < to; i++)
-            parse_entry(b, i, window_start_ms);
+            parse_entry(b, i);
     }
     for (uint32_t i = 0; i < b->items_count; i++) {
         if (i + PREFETCH_AHEAD < b->items_count)

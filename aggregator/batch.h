@@ -74,6 +74,7 @@ struct batch {
     struct candidate *candidates;
     uint32_t candidates_count;
     uint32_t candidates_capacity;
+    int64_t window_start_ms;      /* all that was counted from then on is in the dedupe table */
     uint32_t old_count;           /* items that are old */
     struct rejection *rejections; /* conflicts too */
     uint32_t rejections_count;
@@ -95,7 +96,8 @@ void batch_init(struct batch *b, const char *stream, int shard, int shards,
 void batch_done(struct batch *b);
 
 /* Parse entries[from … to - 1] and look for repeated keys. Events that may have been counted before
- * the dedupe window are old: the ledger must be asked for them too. now_ms: Unix. refuse: NULL, or
+ * the dedupe window are old: the ledger must be asked for them too. now_ms: Unix, by the ledger's
+ * clock, which the table's batches have their times from. refuse: NULL, or
  * why the one entry (to = from + 1) is rejected as `refused` unseen. */
 void batch_begin(struct batch *b, const struct catalog *catalog, struct dedupe *dedupe,
                  const struct entries *entries, uint32_t from, uint32_t to, int64_t now_ms,

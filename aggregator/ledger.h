@@ -42,6 +42,7 @@ struct ledger {
     int64_t catalog_newest;  /* as last read */
     int64_t periods_version; /* of periods */
     int64_t next_batch;      /* number for the next batch */
+    int64_t now_ms;          /* Unix, the database's clock as last read; never goes back */
     int64_t shards;          /* as the database has it */
     struct periods *periods; /* owned */
     struct totals totals;

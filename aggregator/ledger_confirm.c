@@ -6,6 +6,9 @@
 
 #include <stdlib.h>
 
+/* Long enough for whatever there is: giving up would mean to begin again, for ever. */
+enum { OLD_DEADLINE_MS = 600000 };
+
 bool ledger_must_confirm(const struct batch *b)
 {
     return b->candidates_count > 0 || b->old_count > 0;
@@ -73,7 +76,8 @@ static void bind_candidates(struct ledger *l, const struct batch *b, struct pg_s
     pg_add_text(s, l->stream);
 }
 
-static void bind_old(struct ledger *l, const struct batch *b, struct pg_statement *s)
+static void bind_old(struct ledger *l, const struct batch *b, struct pg_statement *s,
+                     unsigned char before[8])
 {
     use_arrays(l, 0, (const unsigned[]){PG_INT4, PG_INT2, PG_TEXT, PG_TEXT, PG_INT8}, 5);
     for (uint32_t i = 0; i < b->items_count; i++) {
@@ -91,14 +95,16 @@ static void bind_old(struct ledger *l, const struct batch *b, struct pg_statemen
     for (int i = 0; i < 5; i++)
         pg_add_array(s, &l->arrays[i]);
     pg_add_text(s, l->stream);
+    pg_add_i64(s, b->window_start_ms, before);
 }
 
 static void run_old(struct ledger *l)
 {
     struct pg_statement s;
+    unsigned char before[8];
 
-    bind_old(l, l->work, &s);
-    pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_stored, l);
+    bind_old(l, l->work, &s, before);
+    pg_run(l->pg, &s, 1, OLD_DEADLINE_MS, take_stored, l);
 }
 
 static void take_candidates(void *owner, const struct err *error, PGresult **results, int n)

@@ -24,6 +24,12 @@ static void forget_changed(struct ledger *l, const PGresult *changes)
         periods_forget_all(l->periods);
 }
 
+/* Batches leave the window by the database's clock, whatever ours says. */
+static void take_time(struct ledger *l, int64_t now_ms)
+{
+    l->now_ms = now_ms > l->stored.committed_ms ? now_ms : l->stored.committed_ms;
+}
+
 static void take_state(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct ledger *l = owner;
@@ -36,6 +42,7 @@ static void take_state(void *owner, const struct err *error, PGresult **results,
         l->periods_version = strtoll(PQgetvalue(r, 0, 1), NULL, 10);
         l->shards = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
         l->next_batch = strtoll(PQgetvalue(r, 0, 3), NULL, 10);
+        take_time(l, strtoll(PQgetvalue(r, 0, 4), NULL, 10));
         forget_changed(l, results[1]);
     }
     ledger_finish(l, error);

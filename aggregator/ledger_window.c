@@ -169,7 +169,7 @@ void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int64_t window_
     *load = (struct load){.ledger = l,
                           .dedupe = dedupe,
                           .batch.batch_id = -1,
-                          .since_ms = clock_unix_ms() - window_ms,
+                          .since_ms = l->now_ms - window_ms,
                           .started_ms = clock_monotonic_ms()};
     snprintf(window, sizeof window, "%lld", (long long)window_ms);
     pg_statement_init(&s, SQL_READ_WINDOW);

@@ -19,13 +19,16 @@ enum {
 };
 
 /* Five arguments a metric. An older version never replaces a newer one; the same one may be
- * repeated. */
+ * repeated. What is no hash or no number was put there by somebody else (one XADD is enough): it
+ * goes, or it would hold up the usage of all tenants of its page. */
 static const char FUNCTION[] =
     "#!lua name=meterline\n"
     "redis.register_function('meterline_used', function(keys, args)\n"
+    "  local kind = redis.call('TYPE', keys[1]).ok\n"
+    "  if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', keys[1]) end\n"
     "  for i = 1, #args, 5 do\n"
     "    local m = args[i]\n"
-    "    local known = tonumber(redis.call('HGET', keys[1], m .. '.version') or '-1')\n"
+    "    local known = tonumber(redis.call('HGET', keys[1], m .. '.version')) or -1\n"
     "    if known <= tonumber(args[i + 2]) then\n"
     "      redis.call('HSET', keys[1], m .. '.used', args[i + 1], m .. '.version', args[i + 2],\n"
     "                 m .. '.period_end', args[i + 3], m .. '.used_at', args[i + 4])\n"

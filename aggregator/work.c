@@ -214,7 +214,7 @@ static void run_batch(struct aggregator *a)
     w->to = w->from + (size < room ? size : room);
     w->batch_open = true;
     batch_begin(&a->batch, a->ledger.catalog, a->dedupe, w->entries, w->from, w->to,
-                clock_unix_ms(), w->refusal[0] != '\0' ? w->refusal : NULL);
+                a->ledger.now_ms, w->refusal[0] != '\0' ? w->refusal : NULL);
     if (ledger_must_confirm(&a->batch))
         ledger_confirm(&a->ledger, &a->batch, take_confirmed, a);
     else

@@ -21,8 +21,11 @@
 enum { WRITE_DEADLINE_MS = 3000 };
 
 /* KEYS[1] the hash; ARGV: when it was read (Unix ms), number of pairs, the pairs, fields to delete.
- * A stored time that is far in the future comes from a clock that was wrong, and does not count. */
+ * A stored time that is far in the future comes from a clock that was wrong, and does not count.
+ * What is no hash was put there by somebody else: it goes, or later tenants would wait for it. */
 static const char WRITE_LIMITS[] =
+    "local kind = redis.call('TYPE', KEYS[1]).ok\n"
+    "if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', KEYS[1]) end\n"
     "local at, seen = tonumber(ARGV[1]), tonumber(redis.call('HGET', KEYS[1], 'refreshed_at'))\n"
     "if seen and seen > at and seen < at + 60000 then return 0 end\n"
     "local last = 2 + 2 * tonumber(ARGV[2])\n"

@@ -1,12 +1,28 @@
 -- Stored rows with the same tenant, given id and time of use as an event that is older than the window.
 -- $1 int4[] candidate's number; $2 int2[] slice; $3 text[] tenant; $4 text[] id; $5 int8[] occurred, Unix ms;
--- $6 text stream
+-- $6 text stream; $7 int8 Unix ms: what was committed from then on is in the deduplication table
+-- A batch is unpacked once, however many of the events it may hold, and its rows meet them by a hash: OFFSET 0
+-- keeps it in that order. Events are looked for by the hour, so that few of them meet few batches.
+WITH wanted AS MATERIALIZED (
+    SELECT * FROM unnest($1::int4[], $2::int2[], $3::text[], $4::text[], $5::int8[]) AS w (n, slice, tenant, id, occurred)
+), hours AS (
+    SELECT slice, to_timestamp(0) + min(occurred) * interval '1 ms' AS low,
+           to_timestamp(0) + max(occurred) * interval '1 ms' AS high
+      FROM wanted GROUP BY slice, occurred / 3600000
+), places AS (
+    SELECT DISTINCT b.day, b.batch, b.slice
+      FROM hours h
+      JOIN usage_batches b ON b.stream = $6 AND b.slice = h.slice AND b.occurred_min <= h.high
+       AND b.occurred_max >= h.low AND b.committed_at < to_timestamp(0) + $7::int8 * interval '1 ms'
+), stored AS (
+    SELECT u.*
+      FROM places p
+      JOIN usage_batches b ON b.stream = $6 AND b.day = p.day AND b.batch = p.batch AND b.slice = p.slice
+     CROSS JOIN LATERAL unnest(b.tenants, b.metrics, b.ids_uuid, b.ids_text, b.entry_ms, b.entry_seq,
+                               b.quantities, b.fields, b.occurred_ms)
+                        AS u (tenant, metric, id_uuid, id_text, ms, seq, quantity, fields, occurred)
+    OFFSET 0
+)
 SELECT w.n, u.tenant, u.metric, u.id_uuid::text, u.id_text, u.ms, u.seq, u.quantity::text, u.fields
-  FROM unnest($1::int4[], $2::int2[], $3::text[], $4::text[], $5::int8[]) AS w (n, slice, tenant, id, occurred)
-  JOIN usage_batches b ON b.stream = $6 AND b.slice = w.slice
-   AND b.occurred_min <= to_timestamp(0) + w.occurred * interval '1 ms'
-   AND b.occurred_max >= to_timestamp(0) + w.occurred * interval '1 ms'
- CROSS JOIN LATERAL unnest(b.tenants, b.metrics, b.ids_uuid, b.ids_text, b.entry_ms, b.entry_seq,
-                           b.quantities, b.fields, b.occurred_ms)
-                    AS u (tenant, metric, id_uuid, id_text, ms, seq, quantity, fields, occurred)
- WHERE u.occurred = w.occurred AND u.tenant = w.tenant AND coalesce(u.id_uuid::text, u.id_text) = w.id
+  FROM wanted w
+  JOIN stored u ON u.occurred = w.occurred AND u.tenant = w.tenant AND coalesce(u.id_uuid::text, u.id_text) = w.id

@@ -1,5 +1,6 @@
--- Versions of the catalog and of the billing periods, and a number for the next batch.
+-- Versions of the catalog and of the billing periods, a number for the next batch, and the time, Unix ms.
 SELECT (SELECT value FROM ledger_state WHERE name = 'catalog_version'),
        (SELECT value FROM ledger_state WHERE name = 'periods_version'),
        (SELECT value FROM ledger_state WHERE name = 'stream_shards'),
-       nextval('usage_batch')
+       nextval('usage_batch'),
+       (extract(epoch FROM now()) * 1000)::int8
