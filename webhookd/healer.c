@@ -2,21 +2,20 @@
  *
  *   RESTING -> COUNTING -> LISTING -> READING -> CACHING -> PAUSING -> LISTING -> … -> RESTING
  *      ^          |           |          |          |
- *      +----------+-----------+----------+----------+  (something failed: the next round does it
- * all)
+ *      +----------+-----------+----------+----------+  (failed, or only counted)
  *
  * The happy path: a page of tenants is listed; the quotas of those without any, or of all if the
  * catalog has changed, are brought in line; limits are read and written into Redis, pipelined; a
  * short pause lets events go first. A page is one transaction and locks just the tenants that it
- * brings in line.
+ * brings in line. Between two rounds only the events that wait are counted.
  *
  * Failure modes: PostgreSQL or Redis is away: the round ends, and one begins a minute later, or as
  * soon as Redis is back. */
 #include "webhookd/healer.h"
 
 #include "common/log.h"
-#include "common/metrics.h"
 #include "common/str.h"
+#include "webhookd/gauges.h"
 #include "webhookd/limits.h"
 #include "webhookd/script.h"
 #include "webhookd/sql.h"
@@ -26,7 +25,8 @@
 #include <stdlib.h>
 
 enum {
-    RETRY_MS = 1000, /* while PostgreSQL or the schema is not there */
+    RETRY_MS = 1000,        /* while PostgreSQL or the schema is not there */
+    COUNT_EVERY_MS = 10000, /* what waits is counted between rounds too */
     PAUSE_MS = 20,
     PAGE_TENANTS = 200,
     DEADLINE_MS = 20000
@@ -53,6 +53,8 @@ struct healer {
     int64_t catalog_version; /* that all quotas were last brought in line with; -1: never */
     int64_t round_version;   /* the catalog's when this round began */
     int64_t tenants;         /* of this round */
+    uint64_t due_ms;         /* when the next round begins, in the loop's time */
+    bool round;              /* a round is under way; else, if not resting, only a count */
     bool hurried;
     bool closing;
     int open_parts; /* handles, connections and writes that still point here */
@@ -60,6 +62,7 @@ struct healer {
 
 static void run_list(struct healer *h);
 static void begin_round(struct healer *h);
+static void run_count(struct healer *h);
 static void part_closed(struct healer *h);
 
 static uint64_t round_ms(const struct healer *h)
@@ -73,28 +76,40 @@ static void healer_go(struct healer *h, enum state next)
     h->state = next;
 }
 
+static bool may_go_on(const struct healer *h)
+{
+    return !h->closing && !stage_is_draining(h->d->stage) && h->d->schema_ready &&
+           pg_is_ready(h->pg);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct healer *h = timer->data;
     if (h->state == PAUSING)
         run_list(h);
-    else
+    else if (uv_now(timer->loop) >= h->due_ms || !may_go_on(h))
         begin_round(h);
+    else
+        run_count(h);
+}
+
+/* Until due_ms, or until it is time to count. */
+static void go_on_resting(struct healer *h)
+{
+    uint64_t now_ms = uv_now(h->timer.loop);
+    uint64_t wait_ms = h->due_ms > now_ms ? h->due_ms - now_ms : 0;
+    if (h->state != RESTING)
+        healer_go(h, RESTING);
+    h->round = false;
+    if (!h->closing)
+        uv_timer_start(&h->timer, on_timer, wait_ms < COUNT_EVERY_MS ? wait_ms : COUNT_EVERY_MS, 0);
+    webhookd_check_drained(h->d);
 }
 
 static void rest(struct healer *h, uint64_t wait_ms)
 {
-    if (h->state != RESTING)
-        healer_go(h, RESTING);
-    if (!h->closing)
-        uv_timer_start(&h->timer, on_timer, h->hurried ? PAUSE_MS : wait_ms, 0);
-    webhookd_check_drained(h->d);
-}
-
-static bool may_go_on(const struct healer *h)
-{
-    return !h->closing && !stage_is_draining(h->d->stage) && h->d->schema_ready &&
-           pg_is_ready(h->pg);
+    h->due_ms = uv_now(h->timer.loop) + (h->hurried ? PAUSE_MS : wait_ms);
+    go_on_resting(h);
 }
 
 static void end_round(struct healer *h)
@@ -122,13 +137,18 @@ static void on_cached(void *owner, const struct err *error, int n)
     uv_timer_start(&h->timer, on_timer, PAUSE_MS, 0);
 }
 
-static void take_read(void *owner, const struct err *error, PGresult **results, int n)
+static bool must_rest(const struct healer *h, const struct err *error)
 {
-    struct healer *h = owner;
     /* A refusal is a fault of ours or of the schema; nothing else would say so. */
     if (error && error->kind == ERR_REFUSED)
         log_error("healing_refused", LOG_ERR(error));
-    if (error || h->closing || PQntuples(results[n - 1]) == 0) {
+    return error || h->closing;
+}
+
+static void take_read(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct healer *h = owner;
+    if (must_rest(h, error) || PQntuples(results[n - 1]) == 0) {
         rest(h, round_ms(h));
         return;
     }
@@ -157,9 +177,7 @@ static void take_list(void *owner, const struct err *error, PGresult **results, 
 {
     struct healer *h = owner;
     (void)n;
-    if (error && error->kind == ERR_REFUSED)
-        log_error("healing_refused", LOG_ERR(error));
-    if (error || h->closing) {
+    if (must_rest(h, error)) {
         rest(h, round_ms(h));
         return;
     }
@@ -189,37 +207,32 @@ static void run_list(struct healer *h)
     script_run(&s, h->pg, DEADLINE_MS, take_list, h);
 }
 
-static void set_count(const char *state, int64_t count)
-{
-    char *labels = xasprintf("state=\"%s\"", state);
-    metric_set(metric_get("meterline_webhooks", labels, "Webhook events by state.", METRIC_GAUGE,
-                          METRIC_PLAIN),
-               count);
-    free(labels);
-}
-
 static void take_count(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct healer *h = owner;
     (void)n;
-    if (error && error->kind == ERR_REFUSED)
-        log_error("healing_refused", LOG_ERR(error));
-    if (error || h->closing) {
+    if (must_rest(h, error)) {
         rest(h, RETRY_MS);
         return;
     }
-    for (int row = 0; row < PQntuples(results[0]); row++)
-        set_count(result_text(results[0], row, 0), result_i64(results[0], row, 1));
-    run_list(h);
+    gauges_set(results[0]);
+    if (h->round)
+        run_list(h);
+    else if (h->hurried)
+        rest(h, 0);
+    else
+        go_on_resting(h);
 }
 
 static void run_count(struct healer *h)
 {
     struct script s = {0};
     healer_go(h, COUNTING);
-    script_add(&s, SQL_COUNT_EVENTS);
-    script_add(&s, SQL_FORGET_PAYLOADS);
-    script_i64(&s, h->d->config.payload_keep_days);
+    script_add(&s, h->round ? SQL_COUNT_EVENTS : SQL_COUNT_WAITING);
+    if (h->round) {
+        script_add(&s, SQL_FORGET_PAYLOADS);
+        script_i64(&s, h->d->config.payload_keep_days);
+    }
     script_run(&s, h->pg, DEADLINE_MS, take_count, h);
 }
 
@@ -231,6 +244,7 @@ static void begin_round(struct healer *h)
         return;
     }
     h->hurried = false;
+    h->round = true;
     h->tenants = 0;
     free(h->after);
     h->after = xstrdup("");

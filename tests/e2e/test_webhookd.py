@@ -401,6 +401,19 @@ def test_a_deleted_cache_and_a_new_catalog_take_hold_within_a_round(line, events
     assert webhookd.metric("meterline_webhooks", state="processed") is not None
 
 
+def test_what_waits_is_counted_between_rounds_too(line):
+    """A backlog shows within 10 s, however seldom all limits are rewritten."""
+    webhookd = line.start_webhookd(WEBHOOKD_HEAL_S=3600).wait_ready()
+    webhookd.wait_log("limits_rewritten")
+    line.sql("INSERT INTO webhook_events (event_id, type, created_at, received_at, next_attempt_at) "
+             "VALUES ('evt_1', 'customer.created', now(), now() - interval '90 s', now() + "
+             "interval '1 hour')")
+    line.wait_for(lambda: webhookd.metric("meterline_webhooks", state="received") == 1, 20,
+                  "the gauge tells the backlog")
+    assert webhookd.metric("meterline_oldest_waiting_seconds", queue="webhooks") >= 90
+    assert len(webhookd.logs("limits_rewritten")) == 1
+
+
 def test_killed_between_keeping_and_working_the_event_is_worked_after_the_restart(line, events):
     event = events.make("customer.created", customer())
     for point in ("after_store", "before_commit", "after_commit"):
