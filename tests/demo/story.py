@@ -90,7 +90,13 @@ class Story:
         self.screen.line(f"The emitter read {len(self.workload.emitted):,} lines in {took_s:.1f} s "
                          f"and refused {self.refused:,}; {len(self.workload.direct):,} entries "
                          "went round it.")
-        for text in emitter.log_tail(4).splitlines()[1:] if self.refused else []:
+        self.show_refusals(emitter)
+
+    def show_refusals(self, emitter):
+        """Two of them for example; the emitter's last line counts them all."""
+        said = emitter.log_tail().splitlines()[1:]
+        refusals = [text for text in said if text.startswith("stdin:")]
+        for text in [*refusals[:2], "…", *said[-1:]] if self.refused else []:
             self.screen.line("  " + text[:110])
 
     def watch_it_arrive(self):
