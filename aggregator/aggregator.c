@@ -225,11 +225,11 @@ static bool ready(void *owner, struct buf *why)
     size_t before = why->length;
 
     if (!redis_is_up(a->commands) || !redis_is_up(a->reading))
-        buf_add_str(why, "redis is not reachable\n");
+        buf_add_str(why, "redis: not connected\n");
     if (!pg_is_up(a->pg))
-        buf_add_str(why, "postgres is not reachable\n");
+        buf_add_str(why, "postgres: not connected\n");
     else if (!a->schema_ok)
-        buf_add_str(why, "the schema is not current\n");
+        buf_add_str(why, "postgres: the schema is not current\n");
     return why->length == before;
 }
 

@@ -39,6 +39,7 @@ const struct ctl_command CTL_COMMANDS[] = {
      .detail =
          "A peer that is down is shown as such; exit 1 only if nothing could be read.\n"
          "depth: entries in the stream. lag: by the group `aggregator`. waiting: not counted yet.\n"
+         "table_age_s: since a tenant's limits were brought up to date, at worst.\n"
          "used_age_s, limits_age_s: since the quota cache was written, at worst (of a sample).\n",
      .run = status_run},
     {.words = {"watch"},
