@@ -78,6 +78,13 @@ void metric_add(struct metric *m, int64_t n)
     m->value += n;
 }
 
+void metric_count(const char *name, const char *outcome, const char *help)
+{
+    char *labels = xasprintf("outcome=\"%s\"", outcome);
+    metric_add(metric_get(name, labels, help, METRIC_COUNTER, METRIC_PLAIN), 1);
+    free(labels);
+}
+
 void metric_set(struct metric *m, int64_t value)
 {
     assert(m->family->type != METRIC_HISTOGRAM);

@@ -21,6 +21,8 @@ struct metric *metric_get(const char *name, const char *labels, const char *help
                           enum metric_type type, enum metric_unit unit);
 
 void metric_add(struct metric *m, int64_t n);
+/* One more of that outcome: adds 1 to the counter name{outcome="…"}. outcome: needs no escapes. */
+void metric_count(const char *name, const char *outcome, const char *help);
 void metric_set(struct metric *m, int64_t value);
 int64_t metric_value(const struct metric *m);
 /* METRIC_HISTOGRAM: buckets from 1 ms to 60 s; value in the metric's unit. */

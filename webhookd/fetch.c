@@ -28,11 +28,7 @@ static struct log_repeat stripe;
 
 static void count(const char *outcome)
 {
-    char *labels = xasprintf("outcome=\"%s\"", outcome);
-    metric_add(metric_get("meterline_stripe_requests_total", labels,
-                          "Requests to Stripe by outcome.", METRIC_COUNTER, METRIC_PLAIN),
-               1);
-    free(labels);
+    metric_count("meterline_stripe_requests_total", outcome, "Requests to Stripe by outcome.");
 }
 
 static void report_lost(const struct err *error, const struct http_answer *answer)

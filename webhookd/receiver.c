@@ -24,12 +24,8 @@ static const char RECEIVED[] = "{\"received\":true}";
 
 static void count(const char *outcome)
 {
-    char *labels = xasprintf("outcome=\"%s\"", outcome);
-    metric_add(metric_get("meterline_webhook_requests_total", labels,
-                          "Requests to the webhook endpoint by outcome.", METRIC_COUNTER,
-                          METRIC_PLAIN),
-               1);
-    free(labels);
+    metric_count("meterline_webhook_requests_total", outcome,
+                 "Requests to the webhook endpoint by outcome.");
 }
 
 void receiver_answer(struct http_exchange *x, int status, const char *outcome)

@@ -12,11 +12,7 @@
 
 static void count(const char *outcome)
 {
-    char *labels = xasprintf("outcome=\"%s\"", outcome);
-    metric_add(metric_get("meterline_webhooks_worked_total", labels,
-                          "Webhook events worked by outcome.", METRIC_COUNTER, METRIC_PLAIN),
-               1);
-    free(labels);
+    metric_count("meterline_webhooks_worked_total", outcome, "Webhook events worked by outcome.");
 }
 
 static const char *state_of(enum verdict verdict)
