@@ -106,9 +106,3 @@ int64_t db_i64(const PGresult *r, int row, int column)
     const char *text = db_text(r, row, column);
     return text ? strtoimax(text, NULL, 10) : 0;
 }
-
-bool db_bool(const PGresult *r, int row, int column)
-{
-    const char *text = db_text(r, row, column);
-    return text && text[0] == 't';
-}

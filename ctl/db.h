@@ -5,7 +5,6 @@
 #include "common/err.h"
 
 #include <libpq-fe.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 /* Connect and set the session as every stage has it. role: NULL stays the URL's own user. Returns
@@ -29,6 +28,5 @@ int db_script(PGconn *conn, const char *text, struct err *e);
 /* One field. NULL (or 0) where it is SQL NULL. */
 const char *db_text(const PGresult *r, int row, int column);
 int64_t db_i64(const PGresult *r, int row, int column);
-bool db_bool(const PGresult *r, int row, int column);
 
 #endif

@@ -16,7 +16,7 @@ void batch_note(struct batch *b, struct sender_origin origin, size_t offset)
         (struct batch_item){.origin = origin, .offset = offset, .length = b->bytes.length - offset};
 }
 
-int batch_unsettled(const struct batch *b)
+static int count_unsettled(const struct batch *b)
 {
     int n = 0;
 
@@ -28,7 +28,7 @@ int batch_unsettled(const struct batch *b)
 /* The first time all go in one piece. */
 static int append(const struct batch *b, redisContext *redis)
 {
-    if (batch_unsettled(b) == b->count)
+    if (count_unsettled(b) == b->count)
         return redisAppendFormattedCommand(redis, b->bytes.data, b->bytes.length);
     for (int i = 0; i < b->count; i++) {
         const struct batch_item *item = &b->items[i];

@@ -28,7 +28,6 @@ struct batch {
 void batch_clear(struct batch *b);
 /* Note what was appended to bytes since offset as one more item. */
 void batch_note(struct batch *b, struct sender_origin origin, size_t offset);
-int batch_unsettled(const struct batch *b);
 
 /* Give every command that is not settled to the connection, and write them. Returns 0 or -1 with e.
  */
