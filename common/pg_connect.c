@@ -133,7 +133,10 @@ static void take_setup(void *owner, const struct err *error, PGresult **results,
     struct pg *pg = owner;
     if (error) {
         struct err e = *error;
-        err_wrap(&e, "set up the session");
+        err_wrap(&e, "set up the session%s",
+                 pg->role && e.kind == ERR_REFUSED
+                     ? " (was `meterctl migrate` run, and is the login granted the role?)"
+                     : "");
         pg_lost(pg, &e);
         return;
     }
