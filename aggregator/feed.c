@@ -9,6 +9,7 @@ enum {
     BUFFER_BYTES_MAX =
         64 << 20,          /* of names and values: a buffer is full then, whatever its count */
     REPLY_BYTES = 4 << 20, /* what one XREAD should bring at most */
+    ENTRY_BYTES_FIRST = 64 << 10, /* of an entry, as long as none is known */
     COUNT_MAX = 20000,
     IDLE_BLOCK_MS = 1000,
     FULL_RECHECK_MS = 20,
@@ -19,7 +20,7 @@ static void pump(struct feed *f);
 
 void feed_init(struct feed *f, struct feed_spec spec)
 {
-    *f = (struct feed){.spec = spec, .entry_bytes = 256};
+    *f = (struct feed){.spec = spec};
     f->filling = &f->buffers[0];
 }
 
@@ -48,6 +49,17 @@ static bool is_due(const struct feed *f)
     return f->filling->count > 0 && (is_full(f) || f->spec.once || flush_in_ms(f) == 0);
 }
 
+/* Large entries tell at once, small ones bit by bit: a reply of many that turn out to be large may
+ * be more than there is memory or time for, and would be asked for again after each crash. */
+static void learn_entry_bytes(struct feed *f)
+{
+    const struct entries *e = f->filling;
+    size_t mean = (e->bytes - f->bytes_before) / (e->count - f->count_before) + 64;
+    size_t least = f->entry_bytes / 4;
+
+    f->entry_bytes = (uint32_t)(mean > least ? mean : least);
+}
+
 static void take_reply(struct feed *f)
 {
     const struct entries *e = f->filling;
@@ -63,7 +75,7 @@ static void take_reply(struct feed *f)
     if (before == 0)
         f->first_us = clock_monotonic_us();
     f->next = (struct entry_id){.ms = e->list[e->count - 1].ms, .seq = e->list[e->count - 1].seq};
-    f->entry_bytes = (uint32_t)(e->bytes / e->count) + 64;
+    learn_entry_bytes(f);
 }
 
 static void on_read(void *owner, const struct err *error, void *reply)
@@ -112,6 +124,7 @@ static void send_read(struct feed *f)
     entry_id_format(f->next, id);
     entries_reader_target(&f->reader, f->filling);
     f->count_before = f->filling->count;
+    f->bytes_before = f->filling->bytes;
     f->in_flight = true;
     if (f->spec.once)
         redis_commandf(f->redis, DEADLINE_MS, on_read, f, "XREAD COUNT %u STREAMS %s %s",
@@ -143,6 +156,7 @@ void feed_start(struct feed *f, struct entry_id from)
 {
     assert(!f->running && f->taken == NULL);
     f->next = from;
+    f->entry_bytes = ENTRY_BYTES_FIRST;
     f->running = true;
     f->drained = false;
     pump(f);

@@ -39,8 +39,9 @@ struct feed {
     bool running;
     bool in_flight;        /* an XREAD is */
     uint32_t count_before; /* of filling, when the XREAD was sent: decoding appends to it */
+    size_t bytes_before;   /* of filling, likewise */
     bool drained;          /* once: the last reply brought nothing */
-    uint32_t entry_bytes;  /* size of an entry as lately seen, for the next COUNT */
+    uint32_t entry_bytes;  /* of an entry, to be expected, for the next COUNT */
 };
 
 void feed_init(struct feed *f, struct feed_spec spec);

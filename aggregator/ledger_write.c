@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Slices, rejects, hold, minutes, three kinds of totals, advance. */
+/* Hold, slices, rejects, minutes, three kinds of totals, advance. */
 enum { STATEMENTS_MAX = SLICES + 7, COMMIT_DEADLINE_MS = 60000 };
 
 struct write {
@@ -102,6 +102,18 @@ static void add_rejections(struct write *w)
         pg_add_array(s, &l->arrays[i]);
 }
 
+/* First of all: the sooner periods stand still, the less often a batch is sent in vain. */
+static void add_hold(struct write *w)
+{
+    struct pg_statement *s;
+
+    if (w->batch->counted == 0)
+        return;
+    s = next_statement(w, SQL_HOLD_PERIODS);
+    pg_add_text(s, w->numbers[2]);
+    pg_add_array(s, &w->batch->minutes.columns[0]);
+}
+
 static void add_sums(struct write *w)
 {
     static const char *const SQL[TOTAL_KINDS] = {SQL_TOTALS_ADD, SQL_TOTALS_MAX, SQL_TOTALS_LAST};
@@ -109,7 +121,6 @@ static void add_sums(struct write *w)
 
     if (w->batch->counted == 0)
         return;
-    pg_add_text(next_statement(w, SQL_HOLD_PERIODS), w->numbers[2]);
     minute_columns_bind(&w->batch->minutes, next_statement(w, SQL_ADD_MINUTES));
     for (enum total_kind kind = TOTAL_ADD; kind < TOTAL_KINDS; kind++)
         if (totals_count(&l->totals, kind) > 0)
@@ -174,6 +185,7 @@ void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint6
     if (totals_fill(&l->totals, l->catalog, &b->tally, l->periods, &e) != 0)
         abort(); /* see count_item: a batch's sums always fit */
     w->statements = xcalloc(STATEMENTS_MAX, sizeof *w->statements);
+    add_hold(w);
     add_slices(w);
     add_rejections(w);
     add_sums(w);

@@ -1,3 +1,3 @@
--- Billing periods stand still until this transaction ends; ML002 if they are not those that are known.
--- $1 int8 periods_version
-SELECT hold_billing_periods($1)
+-- Billing periods stand still until this transaction ends; ML002 if the tenants' are not those that are known.
+-- $1 int8 periods_version; $2 text[] tenants, any number of times
+SELECT hold_billing_periods($1, $2)

@@ -207,13 +207,13 @@ BEGIN
      GROUP BY m.metric, m.aggregation, n.period_start, n.period_end;
 END $$;
 
--- For a writer of totals: keeps periods from changing until the transaction ends, and raises ML002 if they
--- have changed since the version that the caller worked with.
-CREATE FUNCTION hold_billing_periods(p_version bigint) RETURNS void
+-- For a writer of totals: keeps periods from changing until the transaction ends, and raises ML002 if those of
+-- its tenants have changed since the version that it worked with.
+CREATE FUNCTION hold_billing_periods(p_version bigint, p_tenants text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(hashtext('meterline periods'));
-    IF (SELECT value FROM ledger_state WHERE name = 'periods_version') <> p_version THEN
+    IF EXISTS (SELECT FROM billing_period_changes WHERE version > p_version AND tenant = ANY (p_tenants)) THEN
         RAISE EXCEPTION 'billing periods have changed' USING ERRCODE = 'ML002';
     END IF;
 END $$;

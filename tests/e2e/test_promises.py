@@ -1,7 +1,9 @@
 """What an unlucky minute, a stranger's entry or a wrong clock must not do to anybody's usage."""
 
+import contextlib
 import random
 import subprocess
+import threading
 
 import pytest
 
@@ -46,7 +48,7 @@ def subscribe(line, id, anchor, started=None, unit="month", count=1, ended=None,
     stamp = lambda at: None if at is None else line.value("SELECT to_timestamp(%s)", at)
     values = {"id": id, "anchor": stamp(anchor), "started": stamp(started or anchor), "unit": unit,
               "count": count, "ended": stamp(ended), "told": stamp(told or started or anchor)}
-    with line.postgres.connect() as connection:
+    with contextlib.closing(line.postgres.connect()) as connection:
         connection.cursor().execute(SUBSCRIBE, values)
 
 
@@ -102,15 +104,48 @@ def test_a_backfill_in_any_order_goes_through(line):
     assert_balanced(line)
 
 
+def test_other_tenants_periods_that_change_all_the_time_hold_up_nobody(line):
+    count = 50_000
+    line.emit([{"tenant": f"t{n % 1000}", "metric": "api_calls", "note": "x" * 100}
+               for n in range(count)], pipeline=5000)
+    ending = threading.Event()
+
+    def refresh():
+        with contextlib.closing(line.postgres.connect()) as connection:
+            while not ending.wait(0.005):
+                connection.cursor().execute("SELECT refresh_billing_periods('other')")
+
+    renewals = threading.Thread(target=refresh)
+    renewals.start()
+    try:
+        start(line)
+        settle(line, timeout=30)
+    finally:
+        ending.set()
+        renewals.join()
+    assert position(line).counted == count
+    assert_balanced(line)
+
+
+def test_large_entries_come_in_small_numbers(line):
+    count = 3000
+    line.emit([{"tenant": "acme", "metric": "api_calls", "note": "x" * 65_000}] * count, pipeline=100)
+    aggregator = start(line)
+    settle(line, timeout=60)
+    assert position(line).rejected == count
+    # 64 MiB and a reply's 4 MiB at most.
+    assert max(int(batch["entries"]) for batch in aggregator.logs("batch_committed")) < 1200
+
+
 @pytest.mark.parametrize("key", ["quota:{mallory}", "quota:{acme}"])
 def test_an_entry_in_place_of_a_quota_holds_up_nobodys(line, key):
     client = line.client()
     client.xadd(key, {"any": "thing"})
     start(line)
     line.start_webhookd(WEBHOOKD_HEAL_S=1)
-    line.xadd(tenant="mallory", metric="api_calls", quantity=1)
-    line.xadd(tenant="acme", metric="api_calls", quantity=5)
-    settle(line)
+    for tenant, quantity in (("mallory", 1), ("acme", 5)):
+        line.xadd(tenant=tenant, metric="api_calls", quantity=quantity)
+        settle(line)
     for field, value in (("api_calls.used", "5"), ("api_calls.limit", "1000")):
         line.wait_for(lambda: client.type("quota:{acme}") == "hash" and
                       client.hget("quota:{acme}", field) == value, 10, f"{field} is cached")
