@@ -232,6 +232,7 @@ CREATE TABLE webhook_events (
     received_at     timestamptz NOT NULL DEFAULT now(),
     processed_at    timestamptz
 );
+CREATE INDEX webhook_events_state ON webhook_events (state, received_at);
 CREATE INDEX webhook_events_waiting ON webhook_events (next_attempt_at) WHERE state = 'received';
 CREATE INDEX webhook_events_object ON webhook_events (object_id) WHERE state = 'received';
 

@@ -97,7 +97,7 @@ static const struct event *make_event(struct fill *f, uint64_t number)
     e->thousandths =
         METRIC[e->metric].step *
         (1 + next_random(f) % (METRIC[e->metric].quantity_max / METRIC[e->metric].step));
-    e->ts_ms = f->first_ms + (int64_t)((double)f->span_ms * (double)number / (double)f->events);
+    e->ts_ms = f->first_ms + f->span_ms * (int64_t)number / (int64_t)f->events;
     put_uuid_v7(f, e->ts_ms, e->id);
     expected = &f->expected[(size_t)e->tenant * METRICS + e->metric];
     *expected = METRIC[e->metric].is_level ? e->thousandths : *expected + e->thousandths;

@@ -82,7 +82,7 @@ class Flow(threading.Thread):
         while True:
             with contextlib.suppress(RedisError, ConnectionError):
                 return self.client.xadd(STREAM, event)
-            time.sleep(0.02)
+            self._ending.wait(0.02)
 
     def wait_added(self, more):
         target = self.added + more
