@@ -23,13 +23,14 @@ static struct opening *opening_new(struct aggregator *a)
     return o;
 }
 
-/* NULL if the answer is of a life before. */
+/* NULL if the answer is of a life before, or of one that ends in a moment, with PostgreSQL lost. */
 static struct aggregator *opening_take(struct opening *o)
 {
-    struct aggregator *a = o->generation == o->aggregator->generation ? o->aggregator : NULL;
+    struct aggregator *a = o->aggregator;
+    bool is_over = o->generation != a->generation || !pg_is_ready(a->pg);
 
     free(o);
-    return a;
+    return is_over ? NULL : a;
 }
 
 static void take_group(void *owner, const struct err *error, void *reply)

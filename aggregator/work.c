@@ -250,7 +250,9 @@ void work_start(struct aggregator *a)
 {
     struct work *w = &a->work;
 
-    if (w->state != WORK_IDLE || a->ledger.done != NULL || stage_is_draining(a->stage))
+    /* A connection that is lost is told of in a moment; Redis may answer before. */
+    if (w->state != WORK_IDLE || a->ledger.done != NULL || stage_is_draining(a->stage) ||
+        !pg_is_ready(a->pg))
         return;
     w->entries = feed_take(&a->feed);
     if (w->entries == NULL)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from ledger_proof import assert_balanced, position, settle
+from ledger_proof import Flow, assert_balanced, position, prove, settle
 from test_aggregator import DAY_MS, MINUTE_MS, now_ms, start
 from test_aggregator_repeats import age
 
@@ -157,6 +157,19 @@ def test_a_version_that_is_no_number_is_replaced(line):
     start(line)
     line.xadd(tenant="acme", metric="api_calls", quantity=5)
     line.wait_for(lambda: client.hget("quota:{acme}", "api_calls.used") == "5", 10, "it is cached")
+
+
+def test_a_postgres_that_dies_at_any_moment_ends_no_aggregator(line):
+    aggregator = start(line, AGGREGATOR_FLUSH_MS=1)
+    with Flow(line, rest_s=0.0005) as flow:
+        for _ in range(8):
+            mark = aggregator.mark()
+            aggregator.wait_log("batch_committed", since=mark)
+            line.postgres.kill()
+            line.postgres.start()
+            aggregator.wait_log("stream_opened", since=mark)
+    settle(line)
+    prove(line, flow.oracle, entries=False)
 
 
 CLOCK = """
