@@ -23,7 +23,7 @@ static int add_waiting(redisContext *redis, const char *stream, const struct str
 
     if (last_id && stream_count_after(redis, stream, info, last_id, &waiting, e))
         return -1;
-    if (stream_oldest_after(redis, stream, last_id ? last_id : "0-0", &oldest_ms, e))
+    if (waiting > 0 && stream_oldest_after(redis, stream, last_id ? last_id : "0-0", &oldest_ms, e))
         return -1;
     if (last_id)
         set_number(row, "waiting", waiting);

@@ -103,7 +103,8 @@ int stream_count_after(redisContext *redis, const char *stream, const struct str
         return 0;
     *out = 0;
     snprintf(after, sizeof after, "%s", id);
-    while (found == 1000) {
+    /* Redis refuses to look behind the greatest id there is, which may be the last one. */
+    while (found == 1000 && entry_id_compare(after, info->last) < 0) {
         redisReply *page = range_after(redis, stream, after, info->last, 1000, e);
         if (!page)
             return -1;

@@ -127,6 +127,17 @@ def test_other_tenants_periods_that_change_all_the_time_hold_up_nobody(line):
     assert_balanced(line)
 
 
+def test_the_greatest_entry_id_can_be_audited(line):
+    greatest = f"{2**64 - 1}-{2**64 - 1}"
+    line.xadd(tenant="acme", metric="api_calls")
+    line.xadd(entry_id=greatest, tenant="acme", metric="api_calls")
+    line.must("aggregator", "--once")
+    assert (position(line).last_id, position(line).rejected) == (greatest, 1)
+    assert_balanced(line)
+    status = line.meterctl("status")
+    assert status.returncode == 0 and "invalid" not in status.stdout + status.stderr
+
+
 def test_large_entries_come_in_small_numbers(line):
     count = 3000
     line.emit([{"tenant": "acme", "metric": "api_calls", "note": "x" * 65_000}] * count, pipeline=100)
