@@ -50,6 +50,15 @@ static void log_failed(const char *job, const struct err *error)
         log_warn("upkeep_failed", LOG_STR("job", job), LOG_ERR(error));
 }
 
+/* Is a job due? Then it is due again one interval from now. */
+static bool is_due(int64_t *due_ms, int64_t now_ms, int64_t every_ms)
+{
+    if (now_ms < *due_ms)
+        return false;
+    *due_ms = now_ms + every_ms;
+    return true;
+}
+
 static void take_lease(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct upkeep *u = owner;
@@ -59,17 +68,19 @@ static void take_lease(void *owner, const struct err *error, PGresult **results,
         log_failed("lease", error);
     else if (PQntuples(results[0]) == 0 && u->ledger->owned)
         u->on_lease_lost(u->owner);
-    upkeep_poke(u);
 }
 
-static void renew_lease(struct upkeep *u)
+static void renew_lease(struct upkeep *u, int64_t now_ms)
 {
     struct pg_statement s;
 
+    if (!u->ledger->owned || !pg_is_ready(u->lease_pg) ||
+        !is_due(&u->lease_due_ms, now_ms, LEASE_EVERY_MS))
+        return;
     pg_statement_init(&s, SQL_RENEW_LEASE);
     pg_add_text(&s, u->ledger->stream);
     pg_add_text(&s, u->ledger->owner);
-    pg_run(u->pg, &s, 1, DEADLINE_MS, take_lease, u);
+    pg_run(u->lease_pg, &s, 1, DEADLINE_MS, take_lease, u);
 }
 
 static void take_partitions(void *owner, const struct err *error, PGresult **results, int n)
@@ -117,26 +128,16 @@ static void run_simple(struct upkeep *u, const char *sql, pg_done_fn done)
     pg_run(u->pg, &s, 1, DEADLINE_MS, done, u);
 }
 
-/* Is a job due? Then it is due again one interval from now. */
-static bool is_due(int64_t *due_ms, int64_t now_ms, int64_t every_ms)
-{
-    if (now_ms < *due_ms)
-        return false;
-    *due_ms = now_ms + every_ms;
-    return true;
-}
-
 void upkeep_poke(struct upkeep *u)
 {
     int64_t now_ms = clock_monotonic_ms();
 
+    renew_lease(u, now_ms);
     if (!u->working || !pg_is_ready(u->pg) || !u->ledger->owned)
         return;
     if (is_due(&u->heal_due_ms, now_ms, MINUTE))
         quota_heal(&u->quota);
-    if (is_due(&u->lease_due_ms, now_ms, LEASE_EVERY_MS))
-        renew_lease(u);
-    else if (is_due(&u->partitions_due_ms, now_ms, PARTITIONS_EVERY_MS))
+    if (is_due(&u->partitions_due_ms, now_ms, PARTITIONS_EVERY_MS))
         run_simple(u, SQL_ENSURE_PARTITIONS, take_partitions);
     else if (is_due(&u->carry_due_ms, now_ms, MINUTE))
         carry(u);
@@ -157,6 +158,8 @@ void upkeep_open(struct upkeep *u, uv_loop_t *loop, const char *database_url,
     quota_init(&u->quota, key);
     u->pg = pg_open(loop, database_url, "meterline_aggregator", "meterline-aggregator upkeep",
                     (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = u});
+    u->lease_pg = pg_open(loop, database_url, "meterline_aggregator", "meterline-aggregator lease",
+                          (struct pg_events){.owner = u});
     uv_timer_init(loop, &u->tick);
     u->tick.data = u;
     uv_timer_start(&u->tick, on_tick, TICK_MS, TICK_MS);
@@ -166,12 +169,15 @@ struct closing {
     struct upkeep *upkeep;
     void (*closed)(void *owner);
     void *owner;
+    int connections; /* still open */
 };
 
 static void on_pg_closed(void *owner)
 {
     struct closing *c = owner;
 
+    if (--c->connections > 0)
+        return;
     quota_done(&c->upkeep->quota);
     c->closed(c->owner);
     free(c);
@@ -181,7 +187,9 @@ static void on_tick_closed(uv_handle_t *handle)
 {
     struct closing *c = handle->data;
 
+    c->connections = 2;
     pg_close(c->upkeep->pg, on_pg_closed, c);
+    pg_close(c->upkeep->lease_pg, on_pg_closed, c);
 }
 
 void upkeep_close(struct upkeep *u, void (*closed)(void *owner), void *owner)

@@ -1,4 +1,4 @@
-/* What has to be done beside the batches, on a connection of its own: keeping the lease, writing
+/* What has to be done beside the batches, on connections of its own: keeping the lease, writing
  * and healing the quota cache, partitions ahead of time, and opening periods of carried metrics. */
 #ifndef METERLINE_UPKEEP_H
 #define METERLINE_UPKEEP_H
@@ -14,6 +14,7 @@
 
 struct upkeep {
     struct pg *pg;
+    struct pg *lease_pg;         /* for the lease alone: no job may make it late */
     struct redis *redis;         /* borrowed: for the quota cache */
     const struct ledger *ledger; /* borrowed: stream, owner, whether it is owned */
     struct quota quota;

@@ -34,7 +34,7 @@ select d.tenant, d.metric, d.period_start, d.period_end, d.quantity, d.version, 
                   left join usage_claims c on c.tenant = o.tenant and c.metric = o.metric
                                           and c.period_start = o.period_start
                  where (o.tenant, o.metric, o.period_start) > ($1, $2, $3::timestamptz)
-                   and o.period_end > now() - interval '40 days'
+                   and o.period_end > now() - interval '400 days'
                    and o.version > coalesce(c.version, -1)
                    and (select true from billing_customers b
                          where b.tenant = o.tenant and b.deleted_at is null)

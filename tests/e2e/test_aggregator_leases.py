@@ -122,6 +122,23 @@ def test_one_that_cannot_reach_redis_lets_go_of_the_stream(line):
     prove(line, flow.oracle, entries=False)
 
 
+def test_a_long_wait_for_a_lock_does_not_cost_the_lease(line):
+    with contextlib.closing(line.postgres.connect()) as other:
+        other.autocommit = False
+        other.cursor().execute("LOCK TABLE usage_totals IN ACCESS EXCLUSIVE MODE")
+        # What is done once at the start waits for the lock, and so does the first batch.
+        first, second = two(line)
+        line.xadd(tenant="acme", metric="api_calls")
+        began = line.value("SELECT clock_timestamp()")
+        # The lease is renewed all the while: three times its length.
+        line.wait_for(lambda: line.value(
+            "SELECT lease_until > %s + interval '10 s' FROM stream_positions", began), 30,
+            "the lease is kept")
+    assert not second.logs("stream_opened") and not first.logs("lease_lost")
+    settle(line)
+    assert_balanced(line)
+
+
 def test_once_gives_up_where_another_keeps_the_stream(line):
     start(line).wait_log("stream_opened")
     done = line.run("aggregator", "--once")
