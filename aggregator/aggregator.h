@@ -44,6 +44,7 @@ struct work {
     uint32_t size_max;             /* halved when PostgreSQL refuses a batch */
     char refusal[160];             /* why the one entry of this batch is rejected unseen, or "" */
     bool batch_open;               /* the dedupe table has it pending */
+    int period_rounds;             /* how often periods were asked for, for this batch */
     int64_t write_started_us;
 };
 

@@ -16,6 +16,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+enum { PERIOD_ROUNDS_MAX = 200 };
+
 static void run_state(struct aggregator *a);
 static void run_periods(struct aggregator *a);
 
@@ -140,8 +142,10 @@ static void take_repeat_state(void *owner, const struct err *error)
 {
     struct aggregator *a = owner;
 
-    if (!is_over(a, "read state", error))
-        run_periods(a);
+    if (is_over(a, "read state", error))
+        return;
+    a->work.period_rounds = 0;
+    run_periods(a);
 }
 
 static void take_commit(void *owner, const struct err *error)
@@ -186,12 +190,21 @@ static void take_periods(void *owner, const struct err *error)
         run_periods(a);
 }
 
+/* A round asks for one minute of each tenant; 35 days of usage are not more rounds than this,
+ * whatever the billing interval. More would mean periods that do not hold their minutes: say so, do
+ * not spin. */
 static void run_periods(struct aggregator *a)
 {
-    if (ledger_must_read_periods(&a->ledger, &a->batch))
-        ledger_read_periods(&a->ledger, &a->batch, take_periods, a);
-    else
+    struct err e;
+
+    if (!ledger_must_read_periods(&a->ledger, &a->batch)) {
         run_commit(a);
+    } else if (a->work.period_rounds++ < PERIOD_ROUNDS_MAX) {
+        ledger_read_periods(&a->ledger, &a->batch, take_periods, a);
+    } else {
+        err_set(&e, ERR_SCHEMA, "billing_period gives periods that do not hold their minute");
+        shard_fail(a, "read periods", &e);
+    }
 }
 
 static void take_confirmed(void *owner, const struct err *error)
@@ -213,6 +226,7 @@ static void run_batch(struct aggregator *a)
 
     w->to = w->from + (size < room ? size : room);
     w->batch_open = true;
+    w->period_rounds = 0;
     batch_begin(&a->batch, a->ledger.catalog, a->dedupe, w->entries, w->from, w->to,
                 a->ledger.now_ms, w->refusal[0] != '\0' ? w->refusal : NULL);
     if (ledger_must_confirm(&a->batch))
