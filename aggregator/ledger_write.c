@@ -1,7 +1,10 @@
 /* The one transaction: raw events, rejects, minute rows, totals, and the position last of all.
  *
- * It is sent as one pipeline up to one Sync, so that no lock of it ever waits for this process: one
- * that is paused or killed on the way has either sent all of it or nothing that counts. */
+ * It is sent as one pipeline up to one Sync: nothing in it waits for an answer to come here and
+ * back. A process that is killed on the way has sent all of it or nothing that counts. One that is
+ * frozen in the middle of sending keeps its locks until it goes on or ends: the shared hold on
+ * billing periods, and the rows it has written so far. The position comes last, so that the lease
+ * can still be taken. */
 #include "aggregator/ledger.h"
 
 #include "aggregator/reject.h"
