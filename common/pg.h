@@ -1,5 +1,5 @@
-/* PostgreSQL under libuv: one connection that connects, sets its role, comes back by itself, and
- * runs pipelines of parameterised statements.
+/* PostgreSQL under libuv: one connection that connects, comes back by itself, and runs pipelines of
+ * parameterised statements, each transaction in the stage's role.
  *
  *      WAITING -> RESOLVING -> CONNECTING -> SETUP -> READY <-> BUSY
  *         ^           |            |           |        |        |
@@ -89,8 +89,10 @@ struct pg_events {
     void *owner;
 };
 
-/* Start connecting; never fails at once. url and role are copied; role NULL sets none. The session
- * gets application_name, SET ROLE, synchronous_commit=on, timezone UTC, search_path public. */
+/* Start connecting; never fails at once. url and role are copied; role NULL sets none. Each
+ * transaction begins with the role, synchronous_commit=on, timezone UTC and search_path public, set
+ * for it alone (sql/set_transaction.sql); nothing is kept in the session, so that a pooler may
+ * change it between two transactions. */
 struct pg *pg_open(uv_loop_t *loop, const char *url, const char *role, const char *application_name,
                    struct pg_events events);
 

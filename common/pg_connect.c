@@ -1,7 +1,8 @@
-/* Making a connection: options, PQconnectPoll, and the session's settings in one pipeline.
+/* Making a connection: options, PQconnectPoll, and a first pipeline.
  *
  * The happy path: PQconnectPoll is called each time the socket is ready until it says OK; the
- * settings and the question for the server's clock go out together; with the answer pg is READY.
+ * first pipeline asks for the server's clock, which also tells whether we may take our role; with
+ * the answer pg is READY.
  *
  * The failure modes: a URL that libpq cannot parse, a server that cannot be reached or refuses us,
  * a role that is missing. Each is told to on_down, and tried again after the wait. */
@@ -25,6 +26,7 @@ static const struct {
     {"keepalives_idle", "10"},     {"keepalives_interval", "5"}, {"keepalives_count", "3"},
     {"tcp_user_timeout", "10000"}, {"client_encoding", "UTF8"},
 };
+enum { CLOCK_ANSWER_MAX_MS = 1000 };
 enum { CONNECT_DEADLINE_MS = 10000, N_DEFAULTS = sizeof DEFAULTS / sizeof *DEFAULTS };
 
 struct options {
@@ -123,6 +125,9 @@ void pg_connect_start(struct pg *pg)
 static void take_clock(struct pg *pg, const PGresult *r)
 {
     int64_t answered_ms = clock_unix_ms();
+    /* A pooler may have kept the question waiting: the answer tells nothing then. */
+    if (answered_ms - pg->asked_clock_ms > CLOCK_ANSWER_MAX_MS)
+        return;
     int64_t ours_ms = pg->asked_clock_ms + (answered_ms - pg->asked_clock_ms) / 2;
     pg->clock_offset_ms = pg_get_time_ms(r, 0, 0) - ours_ms;
     peer_measured_clock(PEER_POSTGRES, pg->clock_offset_ms);
@@ -133,7 +138,7 @@ static void take_setup(void *owner, const struct err *error, PGresult **results,
     struct pg *pg = owner;
     if (error) {
         struct err e = *error;
-        err_wrap(&e, "set up the session%s",
+        err_wrap(&e, "first statement%s",
                  pg->role && e.kind == ERR_REFUSED
                      ? " (was `meterctl migrate` run, and is the login granted the role?)"
                      : "");
@@ -149,21 +154,16 @@ static void take_setup(void *owner, const struct err *error, PGresult **results,
 
 static void run_setup(struct pg *pg)
 {
-    struct pg_statement statements[3];
-    int n = 0;
-    if (pg->role) {
-        pg_statement_init(&statements[n], SQL_SET_ROLE);
-        pg_add_text(&statements[n++], pg->role);
-    }
-    pg_statement_init(&statements[n++], SQL_SET_SESSION);
-    pg_statement_init(&statements[n], SQL_READ_CLOCK);
-    statements[n++].binary_result = true;
+    struct pg_statement s;
+    pg_statement_init(&s, SQL_READ_CLOCK);
+    s.binary_result = true;
 
     pg_go(pg, PG_IS_SETUP);
+    pg->in_transaction = false;
     pg->pipeline = (struct pg_pipeline){.done = take_setup, .owner = pg};
     pg->asked_clock_ms = clock_unix_ms();
     struct err e;
-    if (pg_pipeline_send(pg, statements, n, &e) != 0)
+    if (pg_pipeline_send(pg, &s, 1, &e) != 0)
         pg_lost(pg, &e);
 }
 

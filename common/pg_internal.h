@@ -23,8 +23,11 @@ enum pg_state {
 struct pg_pipeline {
     bool active;        /* sent, and the answer to its Sync has not come */
     bool rolling_back;  /* it failed inside BEGIN; ROLLBACK was sent after it */
-    int n;              /* statements sent */
-    int at;             /* the statement whose result comes next */
+    int n;              /* the caller's statements */
+    int sent;           /* statements sent: those, and the settings of each transaction */
+    bool *is_ours;      /* owned; of each one sent: the settings, whose result is nobody's */
+    int at;             /* of those sent, the one whose result comes next */
+    int kept;           /* results that have come */
     PGresult **results; /* owned; n of them, NULL until they come */
     struct err error;   /* the first; ERR_NONE while all goes well */
     pg_row_fn on_row;   /* NULL but for a stream */
@@ -61,6 +64,7 @@ struct pg {
     bool looked_again; /* the deadline passed, and the socket got its last look */
 
     struct pg_pipeline pipeline;
+    bool in_transaction; /* the last pipeline left BEGIN without COMMIT */
     bool pipeline_ended; /* by a lost connection: done is called soon */
     bool tell_down;      /* on_down is called soon */
     struct err down;

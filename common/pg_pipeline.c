@@ -1,5 +1,9 @@
 /* Running one pipeline: statements and one Sync go out, results come back in order.
  *
+ * A pooler may give each transaction another session of the server, so nothing is kept in the
+ * session: each transaction begins with its role and settings, which are sent along unasked. Their
+ * results are left out of what the caller gets.
+ *
  * The happy path: each statement gives a result and then a NULL, and the Sync ends the pipeline.
  * libpq holds what the socket does not take; it is flushed when the socket is writable, while
  * answers are read, so that neither side waits for the other with full buffers.
@@ -9,10 +13,13 @@
  * done is called), the socket dies (pg_lost). */
 #include "common/pg_internal.h"
 
+#include "common/sql.h"
 #include "common/str.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 static int send_failed(struct pg *pg, struct err *e)
 {
@@ -39,28 +46,74 @@ static void flush(struct pg *pg)
     pg_watch(pg, UV_READABLE | (more ? UV_WRITABLE : 0));
 }
 
+static bool is_word(const struct pg_statement *s, const char *word)
+{
+    size_t length = strlen(word);
+    return strncasecmp(s->sql, word, length) == 0 &&
+           (s->sql[length] == '\0' || s->sql[length] == ' ');
+}
+
+/* Before this statement the settings are due: it is the first one of a transaction, which begins by
+ * BEGIN, by itself, or behind the end of another one. */
+static bool starts_transaction(const struct pg *pg, const struct pg_statement *statements, int i)
+{
+    if (is_word(&statements[i], "begin"))
+        return false;
+    if (i == 0)
+        return !pg->in_transaction;
+    const struct pg_statement *before = &statements[i - 1];
+    return is_word(before, "begin") || is_word(before, "commit") || is_word(before, "rollback");
+}
+
+static bool send_settings(struct pg *pg)
+{
+    struct pg_statement s;
+    pg_statement_init(&s, SQL_SET_TRANSACTION);
+    pg_add_text(&s, pg->role);
+    pg_add_text(&s, "0");
+    pg->pipeline.is_ours[pg->pipeline.sent++] = true;
+    return send_statement(pg, &s);
+}
+
+static bool send_statements(struct pg *pg, const struct pg_statement *statements, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (starts_transaction(pg, statements, i) && !send_settings(pg))
+            return false;
+        pg->pipeline.sent++;
+        if (!send_statement(pg, &statements[i]))
+            return false;
+    }
+    return true;
+}
+
+/* It concerns only the statement whose result is the next to be taken. */
+static bool start_rows(struct pg *pg)
+{
+    const struct pg_pipeline *p = &pg->pipeline;
+    bool is_due = p->on_row && p->at < p->sent && !p->is_ours[p->at];
+    return !is_due || PQsetSingleRowMode(pg->conn);
+}
+
 int pg_pipeline_send(struct pg *pg, const struct pg_statement *statements, int n, struct err *e)
 {
     struct pg_pipeline *p = &pg->pipeline;
     p->active = true;
     p->n = n;
     p->results = xcalloc((size_t)n, sizeof(PGresult *));
-    for (int i = 0; i < n; i++)
-        if (!send_statement(pg, &statements[i]))
-            return send_failed(pg, e);
-    if (p->on_row && !PQsetSingleRowMode(pg->conn))
-        return send_failed(pg, e);
-    if (!PQpipelineSync(pg->conn))
+    p->is_ours = xcalloc(2 * (size_t)n, sizeof(bool));
+    if (!send_statements(pg, statements, n) || !start_rows(pg) || !PQpipelineSync(pg->conn))
         return send_failed(pg, e);
     flush(pg);
     return 0;
 }
 
-static void clear_results(PGresult **results, int n)
+static void clear_pipeline(struct pg_pipeline *p)
 {
-    for (int i = 0; results && i < n; i++)
-        PQclear(results[i]);
-    free(results);
+    for (int i = 0; p->results && i < p->n; i++)
+        PQclear(p->results[i]);
+    free(p->results);
+    free(p->is_ours);
 }
 
 void pg_pipeline_fail(struct pg *pg, const struct err *error)
@@ -73,7 +126,7 @@ void pg_pipeline_fail(struct pg *pg, const struct err *error)
         p->error = *error;
     if (pg->state == PG_IS_BUSY)
         return;
-    clear_results(p->results, p->n); /* of the setup, whose done is not called */
+    clear_pipeline(p); /* the setup's, whose done is not called */
     *p = (struct pg_pipeline){0};
 }
 
@@ -88,7 +141,7 @@ void pg_pipeline_finish(struct pg *pg)
         p.done(p.owner, NULL, NULL, 0);
     else
         p.done(p.owner, NULL, p.results, p.n);
-    clear_results(p.results, p.n);
+    clear_pipeline(&p);
 }
 
 static bool left_a_transaction(const struct pg *pg)
@@ -119,6 +172,7 @@ static void take_sync(struct pg *pg)
         return;
     }
     p->active = false;
+    pg->in_transaction = left_a_transaction(pg);
     uv_timer_stop(&pg->timer);
     pg_go(pg, PG_IS_READY);
     pg_pipeline_finish(pg);
@@ -144,12 +198,12 @@ static void take_row(struct pg *pg, PGresult *r)
 static void keep_result(struct pg *pg, PGresult *r)
 {
     struct pg_pipeline *p = &pg->pipeline;
-    if (p->rolling_back || p->on_row || p->at >= p->n) {
+    if (p->rolling_back || p->on_row || p->at >= p->sent || p->is_ours[p->at]) {
         PQclear(r);
         return;
     }
-    assert(!p->results[p->at]);
-    p->results[p->at] = r;
+    assert(p->kept < p->n);
+    p->results[p->kept++] = r;
 }
 
 static void refuse_copy(struct pg *pg, PGresult *r)
@@ -199,12 +253,14 @@ static void take_results(struct pg *pg)
     bool ended = false;
     while (pg->conn && pg->pipeline.active && !PQisBusy(pg->conn)) {
         PGresult *r = PQgetResult(pg->conn);
-        if (r)
+        if (r) {
             take_result(pg, r);
-        else if (ended)
+        } else if (ended) {
             return;
-        else
+        } else {
             pg->pipeline.at++;
+            (void)start_rows(pg); /* refused only where no statement is left that could give rows */
+        }
         ended = !r;
     }
 }

@@ -26,12 +26,24 @@ static PGconn *connect_to(const char *url)
     return PQconnectdbParams(keys, values, 1);
 }
 
-static int set_role(PGconn *conn, const char *role, struct err *e)
+/* Of the one connection that a run of the tool has. Set at the beginning of each transaction, since
+ * behind a pooler the next one may come to another session of the server. */
+static const char *current_role; /* NULL: the login's own */
+static char timeout_ms_text[16] = "0";
+
+static PGresult *query_here(PGconn *conn, const char *sql, int n, const char *const *values,
+                            struct err *e);
+
+static int set_transaction(PGconn *conn, struct err *e)
 {
-    if (!role || db_run(conn, SQL_SET_ROLE, 1, &role, NULL, e) == 0)
-        return 0;
-    return err_wrap(
-        e, "take the role %s (was `meterctl migrate` run, and is the login granted it?)", role);
+    const char *values[] = {current_role, timeout_ms_text};
+    PGresult *result = query_here(conn, SQL_SET_TRANSACTION, 2, values, e);
+    PQclear(result);
+    if (result || !current_role)
+        return result ? 0 : -1;
+    return err_wrap(e,
+                    "take the role %s (was `meterctl migrate` run, and is the login granted it?)",
+                    current_role);
 }
 
 PGconn *db_open(const char *url, const char *role, struct err *e)
@@ -44,20 +56,17 @@ PGconn *db_open(const char *url, const char *role, struct err *e)
         return NULL;
     }
     PQsetNoticeReceiver(conn, drop_notice, NULL);
-    if (db_run(conn, SQL_SET_SESSION, 0, NULL, NULL, e) || set_role(conn, role, e)) {
+    current_role = role;
+    if (db_script(conn, "BEGIN", e) || db_script(conn, "COMMIT", e)) {
         PQfinish(conn);
         return NULL;
     }
     return conn;
 }
 
-int db_set_timeout(PGconn *conn, int timeout_ms, struct err *e)
+void db_set_timeout(int timeout_ms)
 {
-    char text[16];
-    const char *value = text;
-
-    snprintf(text, sizeof text, "%d", timeout_ms);
-    return db_run(conn, SQL_SET_TIMEOUT, 1, &value, NULL, e);
+    snprintf(timeout_ms_text, sizeof timeout_ms_text, "%d", timeout_ms);
 }
 
 /* The result if it is a good one, else NULL with e. */
@@ -71,9 +80,24 @@ static PGresult *checked(PGconn *conn, PGresult *result, struct err *e)
     return NULL;
 }
 
-PGresult *db_query(PGconn *conn, const char *sql, int n, const char *const *values, struct err *e)
+static PGresult *query_here(PGconn *conn, const char *sql, int n, const char *const *values,
+                            struct err *e)
 {
     return checked(conn, PQexecParams(conn, sql, n, NULL, values, NULL, NULL, 0), e);
+}
+
+PGresult *db_query(PGconn *conn, const char *sql, int n, const char *const *values, struct err *e)
+{
+    struct err ignored;
+    if (PQtransactionStatus(conn) != PQTRANS_IDLE)
+        return query_here(conn, sql, n, values, e);
+    PGresult *result = db_script(conn, "BEGIN", e) ? NULL : query_here(conn, sql, n, values, e);
+    if (result && db_script(conn, "COMMIT", e) == 0)
+        return result;
+    PQclear(result);
+    if (PQtransactionStatus(conn) != PQTRANS_IDLE)
+        db_script(conn, "ROLLBACK", &ignored);
+    return NULL;
 }
 
 int db_run(PGconn *conn, const char *sql, int n, const char *const *values, int64_t *rows,
@@ -90,9 +114,12 @@ int db_run(PGconn *conn, const char *sql, int n, const char *const *values, int6
 
 int db_script(PGconn *conn, const char *text, struct err *e)
 {
+    bool was_idle = PQtransactionStatus(conn) == PQTRANS_IDLE;
     PGresult *result = checked(conn, PQexec(conn, text), e);
     PQclear(result);
-    return result ? 0 : -1;
+    if (!result)
+        return -1;
+    return was_idle && PQtransactionStatus(conn) == PQTRANS_INTRANS ? set_transaction(conn, e) : 0;
 }
 
 const char *db_text(const PGresult *r, int row, int column)

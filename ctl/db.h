@@ -7,22 +7,24 @@
 #include <libpq-fe.h>
 #include <stdint.h>
 
-/* Connect and set the session as every stage has it. role: NULL stays the URL's own user. Returns
- * NULL with e. */
+/* Connect. Each transaction then has the settings that every stage's have, and the role, for itself
+ * alone, so that a pooler may stand in between. role: static; NULL stays the URL's own user. One
+ * connection at a time. Returns NULL with e. */
 PGconn *db_open(const char *url, const char *role, struct err *e);
 
 /* Statements that take longer are cut off by the server; 0 lets them run. */
-int db_set_timeout(PGconn *conn, int timeout_ms, struct err *e);
+void db_set_timeout(int timeout_ms);
 
-/* One statement with n parameters, NULL for SQL NULL. Returns the result, the caller's to PQclear,
- * or NULL with e. */
+/* One statement with n parameters, NULL for SQL NULL; a transaction by itself unless one is open.
+ * Returns the result, the caller's to PQclear, or NULL with e. */
 PGresult *db_query(PGconn *conn, const char *sql, int n, const char *const *values, struct err *e);
 
 /* The same where the rows do not matter. rows may be NULL, else the number returned or changed. */
 int db_run(PGconn *conn, const char *sql, int n, const char *const *values, int64_t *rows,
            struct err *e);
 
-/* Any number of statements without parameters, such as BEGIN or a migration's text. */
+/* Any number of statements without parameters, such as BEGIN or a migration's text. BEGIN sets role
+ * and settings. */
 int db_script(PGconn *conn, const char *text, struct err *e);
 
 /* One field. NULL (or 0) where it is SQL NULL. */

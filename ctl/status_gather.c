@@ -44,13 +44,8 @@ static int add_parts(PGconn *conn, json_t *report, struct err *e)
 
 static PGconn *open_postgres(const struct ctl_config *config, struct err *e)
 {
-    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, e);
-
-    if (conn && db_set_timeout(conn, PEER_TIMEOUT_MS, e)) {
-        PQfinish(conn);
-        conn = NULL;
-    }
-    return conn;
+    db_set_timeout(PEER_TIMEOUT_MS);
+    return db_open(config->base.database_url, CTL_ROLE, e);
 }
 
 /* The row of quotas is made where PostgreSQL has not made it. */

@@ -176,3 +176,64 @@ class Postgres(Server):
             lines = (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
             return int(lines[6].split()[1])
         return None
+
+
+class Pgbouncer(Server):
+    """Pgbouncer(folder, postgres): transaction pooling in front of that server. conf names are
+    pgbouncer's own. Users need no password; they are those given."""
+
+    name = "pgbouncer"
+    stop_signal = signal.SIGINT
+    user = POSTGRES_USER
+
+    def __init__(self, folder, postgres, users=("postgres",), **conf):
+        super().__init__(folder, **conf)
+        self.postgres = postgres
+        self.users = users
+        self.data = postgres_data(self.folder) / "pgbouncer"
+        self.wipe()
+
+    @property
+    def url(self):
+        return self.url_of("postgres")
+
+    def url_of(self, user, database=DATABASE):
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def connect(self, user="postgres", database=DATABASE):
+        connection = psycopg2.connect(self.url_of(user, database), connect_timeout=10)
+        connection.autocommit = True
+        return connection
+
+    def show(self, what):
+        """Rows of pgbouncer's own console, as dicts."""
+        connection = self.connect(database="pgbouncer")
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SHOW {what}")
+                names = [column.name for column in cursor.description]
+                return [dict(zip(names, row)) for row in cursor.fetchall()]
+        finally:
+            connection.close()
+
+    def prepare(self):
+        self.data.mkdir(parents=True, exist_ok=True)
+        conf = {"listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": "",
+                "pool_mode": "transaction", "auth_type": "trust",
+                "auth_file": self.data / "users", "admin_users": "postgres",
+                "default_pool_size": 2, "max_client_conn": 200, **self.conf}
+        lines = ["[databases]", f"* = host=127.0.0.1 port={self.postgres.port}", "[pgbouncer]"]
+        lines += [f"{name} = {value}" for name, value in conf.items()]
+        (self.data / "ini").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (self.data / "users").write_text(
+            "".join(f'"{user}" ""\n' for user in self.users), encoding="utf-8")
+
+    def command(self):
+        return ["/usr/sbin/pgbouncer", self.data / "ini"]
+
+    def answers(self):
+        try:
+            self.connect().close()
+        except psycopg2.OperationalError:
+            return False
+        return True
