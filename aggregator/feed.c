@@ -28,7 +28,7 @@ void feed_done(struct feed *f)
 {
     entries_done(&f->buffers[0]);
     entries_done(&f->buffers[1]);
-    entries_reader_done(&f->reader);
+    xread_done(&f->reader);
 }
 
 static bool is_full(const struct feed *f)
@@ -81,14 +81,12 @@ static void take_reply(struct feed *f)
 static void on_read(void *owner, const struct err *error, void *reply)
 {
     struct feed *f = owner;
-    struct err e;
 
+    (void)reply;
     f->in_flight = false;
     stage_crash_point("while_reading");
     if (!f->running)
         return;
-    if (error == NULL && entries_accept(&f->reader, reply, &e) != 0)
-        error = &e;
     if (error != NULL) {
         f->spec.on_failed(f->spec.owner, error);
         return;
@@ -122,7 +120,7 @@ static void send_read(struct feed *f)
     count = count > COUNT_MAX ? COUNT_MAX : count;
     count = count > room ? room : count;
     entry_id_format(f->next, id);
-    entries_reader_target(&f->reader, f->filling);
+    xread_target(&f->reader, f->filling);
     f->count_before = f->filling->count;
     f->bytes_before = f->filling->bytes;
     f->in_flight = true;
@@ -146,10 +144,31 @@ static void pump(struct feed *f)
         send_read(f);
 }
 
+static void restart_reader(void *owner)
+{
+    struct feed *f = owner;
+
+    xread_restart(&f->reader);
+}
+
+static char *reserve_bytes(void *owner, size_t *size)
+{
+    struct feed *f = owner;
+
+    return xread_reserve(&f->reader, size);
+}
+
+static int take_bytes(void *owner, size_t n, struct err *e)
+{
+    struct feed *f = owner;
+
+    return xread_take(&f->reader, n, e);
+}
+
 void feed_attach(struct feed *f, struct redis *redis)
 {
     f->redis = redis;
-    redis_set_reader(redis, &ENTRIES_READER_FUNCTIONS, &f->reader);
+    redis_set_decoder(redis, (struct redis_decoder){restart_reader, reserve_bytes, take_bytes, f});
 }
 
 void feed_start(struct feed *f, struct entry_id from)

@@ -10,6 +10,7 @@
 
 #include "aggregator/entries.h"
 #include "aggregator/entry_id.h"
+#include "aggregator/xread.h"
 #include "common/redis.h"
 
 #include <stdbool.h>
@@ -30,7 +31,7 @@ struct feed_spec {
 struct feed {
     struct feed_spec spec;
     struct redis *redis; /* owned by the caller; its replies come through `reader` */
-    struct entries_reader reader;
+    struct xread reader;
     struct entries buffers[2];
     struct entries *filling;
     struct entries *taken; /* NULL: none is out */

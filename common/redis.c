@@ -109,8 +109,8 @@ static void come_up(struct redis *r)
 {
     redis_go(r, REDIS_IS_UP);
     uv_timer_stop(&r->timer);
-    if (r->reader)
-        redis_link_swap_reader(r->link);
+    if (r->decoder.take)
+        r->decoder.restart(r->decoder.owner);
     backoff_reset(&r->backoff);
     peer_link_up(&r->peer);
     if (r->events.on_up)
@@ -254,11 +254,10 @@ struct redis *redis_open(uv_loop_t *loop, const char *url, struct redis_events e
     return r;
 }
 
-void redis_set_reader(struct redis *r, redisReplyObjectFunctions *fns, void *privdata)
+void redis_set_decoder(struct redis *r, struct redis_decoder decoder)
 {
     assert(r->state != REDIS_IS_UP);
-    r->reader = fns;
-    r->reader_privdata = privdata;
+    r->decoder = decoder;
 }
 
 bool redis_is_up(const struct redis *r)

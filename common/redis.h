@@ -28,8 +28,8 @@ struct redis_events {
     void *owner;
 };
 
-/* reply: a redisReply, or what the functions of redis_set_reader made; borrowed until done returns;
- * NULL with an error. An error reply within an array (MULTI/EXEC) is the caller's to see. */
+/* reply: a redisReply, borrowed until done returns; NULL with an error, and on a connection with a
+ * decoder. An error reply within an array (MULTI/EXEC) is the caller's to see. */
 typedef void (*redis_done_fn)(void *owner, const struct err *error, void *reply);
 
 /* redis://[user:password@]host:port[/db], rediss:// where hiredis has TLS, unix:///path. Start
@@ -38,15 +38,23 @@ typedef void (*redis_done_fn)(void *owner, const struct err *error, void *reply)
 struct redis *redis_open(uv_loop_t *loop, const char *url, struct redis_events events,
                          struct err *e);
 
-/* Replies after the handshake are built by fns instead of hiredis' own (no object per field), at
- * each connection anew. privdata: what task->privdata holds. Call right after redis_open.
- *
- * The root object must begin with a redisReply, as `struct { redisReply head; … }`: hiredis and
- * this module look at its type, and for REDIS_REPLY_ERROR at its str (NUL-terminated) and len. An
- * error reply comes to createString with task->type REDIS_REPLY_ERROR and becomes ERR_REFUSED as
- * always. No object may be NULL, though all may be the root. freeObject gets roots only, also
- * half-built ones. */
-void redis_set_reader(struct redis *r, redisReplyObjectFunctions *fns, void *privdata);
+/* Replies as raw bytes, for those that are too many for a redisReply. */
+struct redis_decoder {
+    /* Another connection: what came of a reply that is not whole is forgotten. */
+    void (*restart)(void *owner);
+    /* Room for the bytes that come next, borrowed until take; *size: at least 1. */
+    char *(*reserve)(void *owner, size_t *size);
+    /* n bytes have been written there. Returns 0: the reply goes on. 1: it has ended, with e of
+     * ERR_NONE or with what is wrong with it, such as ERR_REFUSED with Redis' text; take is called
+     * again with n = 0, for the next one. -1 with e: the bytes make no sense; the connection is
+     * dropped. */
+    int (*take)(void *owner, size_t n, struct err *e);
+    void *owner;
+};
+
+/* After the handshake, at each connection anew, what Redis sends is the decoder's. done gets no
+ * reply then; it finds what the decoder made of it. Call right after redis_open. */
+void redis_set_decoder(struct redis *r, struct redis_decoder decoder);
 
 bool redis_is_up(const struct redis *r);
 

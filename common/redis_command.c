@@ -136,32 +136,39 @@ static bool passes_by_itself(const char *text)
     return false;
 }
 
+void redis_end_first(struct redis *r, struct err *e, void *reply)
+{
+    struct redis_pending c = pop(&r->sent);
+    if (e && e->kind == ERR_REFUSED)
+        e->retry = passes_by_itself(e->text);
+    if (c.done)
+        c.done(c.owner, e, e ? NULL : reply);
+}
+
 static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
 {
     struct redis_link *link = ac->ev.data;
     struct redis *r = link->redis;
+    const redisReply *root = reply;
+    struct err e;
     (void)privdata;
     if (!reply || r->link != link)
         return; /* hiredis lets go of the connection: redis_lost ends the commands */
-    struct redis_pending c = pop(&r->sent);
-    if (!c.done)
-        return;
-    /* What a reader of ours makes begins with a redisReply, as redis.h says. */
-    const redisReply *root = reply;
     if (root->type != REDIS_REPLY_ERROR) {
-        c.done(c.owner, NULL, reply);
+        redis_end_first(r, NULL, reply);
         return;
     }
-    struct err e;
     err_set(&e, ERR_REFUSED, "%s", root->str);
-    e.retry = passes_by_itself(root->str);
-    c.done(c.owner, &e, NULL);
+    redis_end_first(r, &e, NULL);
 }
 
 static bool send_command(struct redis *r, const char *bytes, size_t length)
 {
-    return r->state == REDIS_IS_UP &&
-           redisAsyncFormattedCommand(r->link->ac, on_reply, NULL, bytes, length) == REDIS_OK;
+    if (r->state != REDIS_IS_UP)
+        return false;
+    if (redis_is_raw(r->link))
+        return redis_raw_send(r->link, bytes, length);
+    return redisAsyncFormattedCommand(r->link->ac, on_reply, NULL, bytes, length) == REDIS_OK;
 }
 
 static void start_command(struct redis *r, const char *bytes, size_t length, uint64_t deadline_ms,

@@ -1,10 +1,8 @@
 /* hiredis on the loop: one poll handle, and the hooks on ac->ev that say what to poll for.
  *
- * The happy path: a ready socket is handed to redisAsyncHandleRead and redisAsyncHandleWrite, which
- * call the replies' callbacks; then the machine looks at what has changed.
- *
- * hiredis reads 16 KiB a turn of the loop. Larger reads were measured and gain nothing: 50,000
- * stream entries cost us 11 ms of CPU either way, and Redis 40 ms to send.
+ * The happy path: a ready socket is handed to redisAsyncHandleRead (or to redis_raw.c) and to
+ * redisAsyncHandleWrite, which call the replies' callbacks; then the machine looks at what has
+ * changed.
  *
  * The failure modes: hiredis drops its context by itself (refused, closed by the peer, a reply that
  * is none) and tells it by the cleanup hook alone, so the hook notes the reason, and the machine
@@ -92,9 +90,10 @@ static void on_socket(uv_poll_t *poll, int status, int events)
         link->events = 0;
         events = UV_READABLE | UV_WRITABLE;
     }
-    if (events & UV_READABLE) {
+    if (redis_is_raw(link) && (events & UV_READABLE))
+        redis_raw_read(link);
+    else if (events & UV_READABLE)
         redisAsyncHandleRead(link->ac);
-    }
     if (link->ac && (events & UV_WRITABLE))
         redisAsyncHandleWrite(link->ac);
     if (r->link == link)
@@ -148,19 +147,6 @@ struct redis_link *redis_link_open(struct redis *r, const char *host, struct err
     }
     attach(link, ac);
     return link;
-}
-
-void redis_link_swap_reader(struct redis_link *link)
-{
-    redisReader *reader = link->ac->c.reader;
-    reader->fn = link->redis->reader;
-    reader->privdata = link->redis->reader_privdata;
-    /* The task of the next reply may have been laid out already, behind the greeting's last one. */
-#if HIREDIS_MAJOR >= 1
-    reader->task[0]->privdata = reader->privdata;
-#else
-    reader->rstack[0].privdata = reader->privdata;
-#endif
 }
 
 void redis_link_drop(struct redis_link *link)

@@ -1,6 +1,6 @@
 /* What the files of the Redis adapter share: redis.c (the machine), redis_connect.c (addresses and
- * greeting), redis_command.c (commands and deadlines), redis_hooks.c (hiredis on the loop). Nobody
- * else includes this. */
+ * greeting), redis_command.c (commands and deadlines), redis_hooks.c (hiredis on the loop),
+ * redis_raw.c (replies for a decoder). Nobody else includes this. */
 #ifndef METERLINE_REDIS_INTERNAL_H
 #define METERLINE_REDIS_INTERNAL_H
 
@@ -49,8 +49,7 @@ struct redis {
     uv_loop_t *loop;
     struct redis_url url;
     struct redis_events events;
-    redisReplyObjectFunctions *reader; /* NULL: hiredis' own */
-    void *reader_privdata;
+    struct redis_decoder decoder; /* no take: hiredis' own reader */
 
     enum redis_state state;
     struct redis_link *link;    /* NULL while waiting and resolving */
@@ -100,13 +99,20 @@ void redis_greet(struct redis *r);
 /* redis_command.c */
 void redis_end_sent(struct redis *r, enum err_kind kind, int64_t overdue_ms);
 void redis_deliver_ended(struct redis *r); /* those that have ended before this call */
+/* The reply to the first command in flight has come: reply, or e, or neither from a decoder. */
+void redis_end_first(struct redis *r, struct err *e, void *reply);
 
 /* redis_hooks.c */
 /* Start connecting; returns NULL with e if hiredis refuses at once. */
 struct redis_link *redis_link_open(struct redis *r, const char *host, struct err *e);
-/* From the next reply on, r->reader builds what callbacks get. */
-void redis_link_swap_reader(struct redis_link *link);
 /* hiredis may free its context only later, if we are inside one of its callbacks. */
 void redis_link_drop(struct redis_link *link);
+
+/* redis_raw.c */
+bool redis_is_raw(const struct redis_link *link); /* a decoder takes what comes from now on */
+/* The socket is readable. May drop the link. */
+void redis_raw_read(struct redis_link *link);
+/* Returns false if the connection cannot take it. */
+bool redis_raw_send(struct redis_link *link, const char *bytes, size_t length);
 
 #endif

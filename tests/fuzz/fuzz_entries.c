@@ -1,8 +1,17 @@
-/* Any bytes as Redis' answer: the first byte says in what steps they come. */
-#include "aggregator/entries.h"
+/* Any bytes as Redis' answers: the first says in what steps they come. However they come, they make
+ * the same entries, or the same error after the same entries. */
+#include "aggregator/xread.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <assert.h>
+
+/* What a run of replies came to. */
+struct outcome {
+    struct entries entries;
+    struct err error; /* that ended it; or of the last reply */
+    unsigned replies;
+    unsigned refusals;
+};
 
 static void must_hold(const struct entries *e)
 {
@@ -11,45 +20,90 @@ static void must_hold(const struct entries *e)
 
     for (uint32_t i = 0; i < e->count; i++) {
         const struct text *fields = entries_fields(e, i);
+        size_t entry_bytes = 0;
         assert(e->list[i].first_field == strings && e->list[i].fields % 2 == 0);
         for (uint32_t k = 0; k < e->list[i].fields; k++)
-            bytes += fields[k].length;
+            entry_bytes += fields[k].length;
+        assert(entry_bytes == e->list[i].bytes);
+        bytes += entry_bytes;
         strings += e->list[i].fields;
     }
     assert(bytes == e->bytes && strings == e->strings_count);
 }
 
-static void take_replies(redisReader *hiredis, struct entries_reader *reader)
+/* Returns false when the bytes make no sense. */
+static bool take_replies(struct xread *x, size_t n, struct outcome *out)
 {
-    void *reply = NULL;
+    uint32_t before = out->entries.count;
     struct err e;
+    int ended;
 
-    while (redisReaderGetReply(hiredis, &reply) == REDIS_OK && reply != NULL) {
-        uint32_t before = reader->mark_count;
-        int result = entries_accept(reader, reply, &e);
-        ENTRIES_READER_FUNCTIONS.freeObject(reply);
-        assert(result == 0 || reader->target->count == before);
-        must_hold(reader->target);
+    while ((ended = xread_take(x, n, &e)) == 1) {
+        assert(e.kind == ERR_NONE || out->entries.count == before);
+        out->replies++;
+        out->refusals += e.kind != ERR_NONE;
+        out->error = e;
+        before = out->entries.count;
+        n = 0;
     }
+    if (ended < 0)
+        out->error = e;
+    return ended == 0;
+}
+
+/* seed 0: pieces as large as can be; else of up to most bytes, by chance. */
+static void decode(const uint8_t *data, size_t size, uint32_t seed, uint32_t most,
+                   struct outcome *out)
+{
+    struct xread x = {0};
+    bool goes_on = true;
+
+    xread_target(&x, &out->entries);
+    for (size_t at = 0; at < size && goes_on;) {
+        size_t room;
+        char *to = xread_reserve(&x, &room);
+        assert(room > 0);
+        seed = seed * 1664525 + 1013904223;
+        if (most > 0 && room > (seed >> 8) % most + 1)
+            room = (seed >> 8) % most + 1;
+        if (room > size - at)
+            room = size - at;
+        memcpy(to, data + at, room);
+        at += room;
+        goes_on = take_replies(&x, room, out);
+    }
+    xread_restart(&x); /* what broke off is taken back */
+    xread_done(&x);
+    must_hold(&out->entries);
+}
+
+static void must_be_same(const struct entries *a, const struct entries *b)
+{
+    assert(a->count == b->count && a->strings_count == b->strings_count);
+    for (uint32_t i = 0; i < a->count; i++) {
+        assert(a->list[i].ms == b->list[i].ms && a->list[i].seq == b->list[i].seq);
+        assert(a->list[i].fields == b->list[i].fields);
+    }
+    for (uint32_t i = 0; i < a->strings_count; i++)
+        assert(text_equal(a->strings[i], b->strings[i]));
 }
 
 static void fuzz_entries(const uint8_t *data, size_t size)
 {
-    redisReader *hiredis = redisReaderCreateWithFunctions(&ENTRIES_READER_FUNCTIONS);
-    struct entries_reader reader = {0};
-    struct entries target = {0};
-    size_t step = size == 0 ? 1 : data[0] + 1U;
+    struct outcome whole = {0};
+    struct outcome pieces = {0};
+    uint32_t step = size == 0 ? 0 : data[0];
 
-    hiredis->privdata = &reader;
-    entries_reader_target(&reader, &target);
-    for (size_t at = 1; at < size && hiredis->err == 0; at += step) {
-        redisReaderFeed(hiredis, (const char *)data + at, size - at < step ? size - at : step);
-        take_replies(hiredis, &reader);
-    }
-    redisReaderFree(hiredis);
-    must_hold(&target); /* what broke off was taken back */
-    entries_reader_done(&reader);
-    entries_done(&target);
+    if (size == 0)
+        return;
+    decode(data + 1, size - 1, 0, 0, &whole);
+    decode(data + 1, size - 1, step, step % 16 == 0 ? 1 : step * 4, &pieces);
+    must_be_same(&whole.entries, &pieces.entries);
+    assert(whole.replies == pieces.replies && whole.refusals == pieces.refusals);
+    assert(whole.error.kind == pieces.error.kind);
+    assert(strcmp(whole.error.text, pieces.error.text) == 0);
+    entries_done(&whole.entries);
+    entries_done(&pieces.entries);
 }
 
 FUZZ_TARGET(fuzz_entries)

@@ -1,4 +1,5 @@
 /* Commands and replies of the Redis adapter. */
+#include "aggregator/xread.h"
 #include "common/str.h"
 #include "redis_session.h"
 
@@ -127,103 +128,66 @@ static void large_values_go_both_ways(void **state)
     end(&s);
 }
 
-/* A reader that keeps nothing but counts, as one that parses a stream would: one object a reply. */
-struct tally {
-    redisReply head; /* what hiredis and redis.c look at */
-    size_t strings;
-    size_t bytes;
-};
-static int tallies; /* not yet freed */
-
-static struct tally *root_of(const redisReadTask *task, int type)
-{
-    while (task->parent)
-        task = task->parent;
-    struct tally *t = task->obj;
-    if (!t) {
-        t = xcalloc(1, sizeof *t);
-        t->head.type = type;
-        tallies++;
-    }
-    assert_int_equal(*(const int *)task->privdata, 42);
-    return t;
-}
-
-static void *make_string(const redisReadTask *task, char *text, size_t length)
-{
-    struct tally *t = root_of(task, task->type);
-    t->strings++;
-    t->bytes += length;
-    if (!task->parent) {
-        t->head.str = xstrndup(text, length);
-        t->head.len = length;
-    }
-    return t;
-}
-
-static struct tally *make_array(const redisReadTask *task)
-{
-    return root_of(task, REDIS_REPLY_ARRAY);
-}
-
-/* The type of the count changed with hiredis 1.0. */
-#if HIREDIS_MAJOR >= 1
-static void *make_counted_array(const redisReadTask *task, size_t n)
-{
-    (void)n;
-    return make_array(task);
-}
-#else
-static void *make_counted_array(const redisReadTask *task, int n)
-{
-    (void)n;
-    return make_array(task);
-}
-#endif
-
-static void *make_integer(const redisReadTask *task, long long v)
-{
-    struct tally *t = root_of(task, REDIS_REPLY_INTEGER);
-    if (!task->parent)
-        t->head.integer = v;
-    return t;
-}
-
-static void *make_nil(const redisReadTask *task)
-{
-    return root_of(task, REDIS_REPLY_NIL);
-}
-
-static void free_tally(void *object)
-{
-    struct tally *t = object;
-    free(t->head.str);
-    free(t);
-    tallies--;
-}
-
-static redisReplyObjectFunctions TALLY = {
-    .createString = make_string,
-    .createArray = make_counted_array,
-    .createInteger = make_integer,
-    .createNil = make_nil,
-    .freeObject = free_tally,
+/* The decoder that there is: of replies to XREAD. */
+struct decoding {
+    struct session session;
+    struct xread reader;
+    struct entries entries;
 };
 
-static void on_tally(void *owner, const struct err *error, void *reply)
+static void restart_decoding(void *owner)
 {
-    struct session *s = owner;
-    const struct tally *t = reply;
-    s->dones++;
-    s->error = error ? *error : (struct err){0};
-    if (t)
-        (void)snprintf(s->text, sizeof s->text, "%zu %zu", t->strings, t->bytes);
+    struct decoding *d = owner;
+    xread_restart(&d->reader);
 }
 
-static void read_tally(struct session *s, const char *command)
+static char *reserve_decoding(void *owner, size_t *size)
 {
-    redis_commandf(s->redis, 20000, on_tally, s, command); /* NOLINT: a constant of this file */
-    run_until(&s->loop, &s->dones, s->dones + 1);
+    struct decoding *d = owner;
+    return xread_reserve(&d->reader, size);
+}
+
+static int take_decoding(void *owner, size_t n, struct err *e)
+{
+    struct decoding *d = owner;
+    return xread_take(&d->reader, n, e);
+}
+
+static void on_decoded(void *owner, const struct err *error, void *reply)
+{
+    struct decoding *d = owner;
+    assert_null(reply);
+    d->session.dones++;
+    d->session.error = error ? *error : (struct err){0};
+}
+
+static void start_decoding(struct decoding *d)
+{
+    *d = (struct decoding){0};
+    start(&d->session, URL);
+    xread_target(&d->reader, &d->entries);
+    redis_set_decoder(d->session.redis,
+                      (struct redis_decoder){restart_decoding, reserve_decoding, take_decoding, d});
+    run_until(&d->session.loop, &d->session.ups, 1);
+}
+
+static void send_decoding(struct decoding *d, const char *command)
+{
+    redis_commandf(d->session.redis, 20000, on_decoded, d,
+                   command); /* NOLINT: a constant of this file */
+}
+
+static void run_decoding(struct decoding *d, const char *command)
+{
+    send_decoding(d, command);
+    run_until(&d->session.loop, &d->session.dones, d->session.dones + 1);
+}
+
+static void end_decoding(struct decoding *d)
+{
+    end(&d->session);
+    xread_done(&d->reader);
+    entries_done(&d->entries);
 }
 
 enum { ENTRIES = 50000 };
@@ -236,36 +200,97 @@ static void fill_stream(struct session *s)
     run_until(&s->loop, &s->dones, s->dones + ENTRIES);
 }
 
-static void a_reader_of_our_own_replaces_hiredis(void **state)
+static void a_decoder_gets_the_bytes(void **state)
 {
-    /* At each connection after the greeting, which hiredis' own reads; nested replies in megabytes
-     * come whole; an error reply is ERR_REFUSED all the same; half a reply is given back. */
+    /* At each connection after the greeting, which is hiredis' own; replies in megabytes come
+     * whole, an error reply is ERR_REFUSED all the same, half a reply is forgotten. */
     (void)state;
     struct session s;
-    int privdata = 42;
+    struct decoding d;
     start_up(&s);
     fill_stream(&s);
     end(&s);
 
-    start(&s, URL);
-    redis_set_reader(s.redis, &TALLY, &privdata);
-    run_until(&s.loop, &s.ups, 1);
+    start_decoding(&d);
     for (int round = 0; round < 2; round++) {
-        read_tally(&s, "XREAD COUNT 100000 STREAMS stream 0");
-        must(&s, "350001 2188900"); /* six strings and an id an entry, and the stream's name */
-        read_tally(&s, "NONSENSE");
-        assert_int_equal(s.error.kind, ERR_REFUSED);
-        assert_non_null(strstr(s.error.text, "unknown command"));
-        read_tally(&s, "XREAD COUNT 1 STREAMS stream 99999999");
-        assert_int_equal(s.error.kind, ERR_NONE);
-        redis_commandf(s.redis, 20000, on_tally, &s, "XREAD COUNT 100000 STREAMS stream 0");
-        run_for(&s.loop, 3); /* long enough for a part of it */
-        reset_redis(&s);
-        run_until(&s.loop, &s.ups, round + 2);
-        assert_int_equal(tallies, 0);
+        run_decoding(&d, "XREAD COUNT 100000 STREAMS stream 0");
+        assert_int_equal(d.session.error.kind, ERR_NONE);
+        assert_int_equal(d.entries.count, ENTRIES);
+        assert_int_equal(d.entries.bytes,
+                         ENTRIES * strlen("tenantacmemetricllm_tokensquantity125"));
+        run_decoding(&d, "NONSENSE");
+        assert_int_equal(d.session.error.kind, ERR_REFUSED);
+        assert_non_null(strstr(d.session.error.text, "unknown command"));
+        run_decoding(&d, "XREAD COUNT 1 STREAMS stream 99999999");
+        assert_int_equal(d.session.error.kind, ERR_NONE);
+        entries_clear(&d.entries);
+        send_decoding(&d, "XREAD COUNT 100000 STREAMS stream 0");
+        run_for(&d.session.loop, 3); /* long enough for a part of it */
+        reset_redis(&d.session);
+        run_until(&d.session.loop, &d.session.ups, round + 2);
+        assert_int_equal(d.entries.count, 0);
     }
+    end_decoding(&d);
+}
+
+static void decoded_replies_come_in_order(void **state)
+{
+    /* Many commands in flight, answered within few reads: each has its own reply. */
+    (void)state;
+    struct session s;
+    struct decoding d;
+    start_up(&s);
+    RUN(&s, "DEL stream");
+    RUN(&s, "XADD stream 1-1 a b");
     end(&s);
-    assert_int_equal(tallies, 0);
+
+    start_decoding(&d);
+    for (int i = 0; i < 3000; i++)
+        send_decoding(&d, "XREAD STREAMS stream 0");
+    send_decoding(&d, "PING"); /* answered, though not with entries */
+    run_until(&d.session.loop, &d.session.dones, 3001);
+    assert_int_equal(d.session.error.kind, ERR_INPUT);
+    assert_non_null(strstr(d.session.error.text, "+PONG"));
+    assert_int_equal(d.entries.count, 3000);
+    assert_int_equal(d.session.downs, 0);
+    end_decoding(&d);
+}
+
+static void bytes_that_make_no_sense_end_the_connection(void **state)
+{
+    /* Nobody knows where the next reply begins, so it is made anew; the text says why. */
+    (void)state;
+    struct decoding d;
+    start_decoding(&d);
+    send_decoding(&d, "ECHO hello");
+    run_decoding(&d, "XREAD STREAMS stream 0");
+    assert_int_equal(d.session.error.kind, ERR_CLOSED);
+    assert_non_null(strstr(d.session.error.text, "not of its shape"));
+    run_until(&d.session.loop, &d.session.dones, 2);
+    run_until(&d.session.loop, &d.session.ups, 2);
+    run_decoding(&d, "XREAD STREAMS nothing 0");
+    assert_int_equal(d.session.error.kind, ERR_NONE);
+    end_decoding(&d);
+}
+
+static void a_decoder_is_told_of_a_lost_connection(void **state)
+{
+    /* The command in flight ends when Redis closes the connection, and the next one is answered. */
+    (void)state;
+    struct session s;
+    struct decoding d;
+    start_decoding(&d);
+    send_decoding(&d, "XREAD BLOCK 0 STREAMS nothing 0");
+    run_for(&d.session.loop, 20);
+    start_up(&s);
+    RUN(&s, "CLIENT KILL TYPE normal SKIPME yes");
+    end(&s);
+    run_until(&d.session.loop, &d.session.dones, 1);
+    assert_int_equal(d.session.error.kind, ERR_CLOSED);
+    run_until(&d.session.loop, &d.session.ups, 2);
+    run_decoding(&d, "XREAD STREAMS nothing 0");
+    assert_int_equal(d.session.error.kind, ERR_NONE);
+    end_decoding(&d);
 }
 
 int main(void)
@@ -277,7 +302,10 @@ int main(void)
         cmocka_unit_test(the_passed_deadline_is_told_from_the_lost_connection),
         cmocka_unit_test(a_reply_that_waited_for_us_is_not_a_timeout),
         cmocka_unit_test(large_values_go_both_ways),
-        cmocka_unit_test(a_reader_of_our_own_replaces_hiredis),
+        cmocka_unit_test(a_decoder_gets_the_bytes),
+        cmocka_unit_test(decoded_replies_come_in_order),
+        cmocka_unit_test(bytes_that_make_no_sense_end_the_connection),
+        cmocka_unit_test(a_decoder_is_told_of_a_lost_connection),
     };
     return run_with_server(tests);
 }

@@ -1,5 +1,5 @@
 /* Replies to XREAD, as bytes, into entries. */
-#include "aggregator/entries.h"
+#include "aggregator/xread.h"
 #include "common/str.h"
 
 #include <setjmp.h>
@@ -11,49 +11,52 @@
 
 #define STREAM "*1\r\n*2\r\n$12\r\nusage:events\r\n"
 
-static struct entries_reader reader;
+static struct xread reader;
 static struct entries target;
 
 static int setup(void **state)
 {
     (void)state;
-    entries_reader_target(&reader, &target);
+    xread_target(&reader, &target);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    entries_reader_done(&reader);
+    xread_done(&reader);
     entries_done(&target);
     return 0;
 }
 
-static redisReader *open_reader(void)
+/* Feed the bytes, at most step at a time, which are all of one reply; what xread_take says of the
+ * last, or -1 as soon as it says so. */
+static int feed(const char *bytes, size_t length, size_t step, struct err *e)
 {
-    redisReader *r = redisReaderCreateWithFunctions(&ENTRIES_READER_FUNCTIONS);
+    int ended = 0;
 
-    r->privdata = &reader;
-    return r;
+    for (size_t at = 0; at < length && ended == 0;) {
+        size_t size;
+        char *room = xread_reserve(&reader, &size);
+        size = size < step ? size : step;
+        size = size < length - at ? size : length - at;
+        memcpy(room, bytes + at, size);
+        at += size;
+        ended = xread_take(&reader, size, e);
+        assert_true(ended != 1 || at == length);
+    }
+    return ended;
 }
 
-/* Feed the bytes, step at a time, and accept the one reply they hold. */
+/* The same for a whole reply: 0, or -1 with e. */
 static int decode(const char *bytes, size_t length, size_t step, struct err *e)
 {
-    redisReader *r = open_reader();
-    void *reply = NULL;
-    int result;
+    int ended = feed(bytes, length, step, e);
 
-    for (size_t at = 0; at < length; at += step) {
-        assert_null(reply);
-        redisReaderFeed(r, bytes + at, length - at < step ? length - at : step);
-        assert_int_equal(redisReaderGetReply(r, &reply), REDIS_OK);
-    }
-    assert_non_null(reply);
-    result = entries_accept(&reader, reply, e);
-    ENTRIES_READER_FUNCTIONS.freeObject(reply);
-    redisReaderFree(r);
-    return result;
+    assert_int_not_equal(ended, 0);
+    if (ended < 0)
+        xread_restart(&reader);
+    return e->kind == ERR_NONE ? 0 : -1;
 }
 
 static void assert_text(struct text actual, const char *expected)
@@ -149,7 +152,7 @@ static void an_error_keeps_its_text(void **state)
     assert_int_equal(decode("+OK\r\n", 5, 5, &e), -1);
     assert_int_equal(e.kind, ERR_INPUT);
     assert_int_equal(decode(":7\r\n", 4, 4, &e), -1);
-    assert_int_equal(reader.reply.integer, 7);
+    assert_non_null(strstr(e.text, ":7"));
 }
 
 static void must_not_decode(const char *bytes)
@@ -161,6 +164,20 @@ static void must_not_decode(const char *bytes)
     assert_int_equal(e.kind, ERR_INPUT);
     assert_int_equal(target.count, 1); /* what was there before */
     assert_int_equal(target.strings_count, 2);
+}
+
+/* Refused at its last byte, or before. */
+static void must_not_decode_into_nothing(const char *bytes)
+{
+    struct err e = {0};
+
+    if (feed(bytes, strlen(bytes), 3, &e) != -1)
+        fail_msg("taken: %s", bytes);
+    assert_int_equal(e.kind, ERR_INPUT);
+    assert_non_null(strstr(e.text, "byte "));
+    assert_int_equal(target.count, 0);
+    assert_int_equal(target.arena.held_bytes % (256 * 1024), 0);
+    xread_restart(&reader);
 }
 
 static void odd_shapes_are_refused_whole(void **state)
@@ -222,113 +239,130 @@ static void a_reply_that_breaks_off_leaves_nothing(void **state)
 {
     /* A connection lost in the middle of a reply takes back the entries that had come. */
     (void)state;
+    struct err e;
+
     for (size_t length = 1; length < sizeof(TWO_ENTRIES) - 1; length++) {
-        redisReader *r = open_reader();
-        void *reply = NULL;
-        redisReaderFeed(r, TWO_ENTRIES, length);
-        assert_int_equal(redisReaderGetReply(r, &reply), REDIS_OK);
-        assert_null(reply);
-        redisReaderFree(r);
+        assert_int_equal(feed(TWO_ENTRIES, length, 7, &e), 0);
+        xread_restart(&reader);
         assert_int_equal(target.count, 0);
         assert_int_equal(target.bytes, 0);
     }
-}
-
-static void a_reply_that_is_not_accepted_leaves_nothing(void **state)
-{
-    /* Without entries_accept the next reply starts where this one did. */
-    (void)state;
-    redisReader *r = open_reader();
-    void *reply = NULL;
-
-    redisReaderFeed(r, TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1);
-    assert_int_equal(redisReaderGetReply(r, &reply), REDIS_OK);
-    assert_non_null(reply);
-    ENTRIES_READER_FUNCTIONS.freeObject(reply);
-    assert_int_equal(target.count, 0);
-    redisReaderFree(r);
-}
-
-static void the_target_may_change_inside_the_callback(void **state)
-{
-    /* Entries that were accepted stay when the next target is set before hiredis frees the reply.
-     */
-    (void)state;
-    redisReader *r = open_reader();
-    struct entries other = {0};
-    void *reply = NULL;
-    struct err e;
-
-    redisReaderFeed(r, TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1);
-    assert_int_equal(redisReaderGetReply(r, &reply), REDIS_OK);
-    assert_int_equal(entries_accept(&reader, reply, &e), 0);
-    entries_reader_target(&reader, &other);
-    ENTRIES_READER_FUNCTIONS.freeObject(reply);
+    assert_int_equal(decode(TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1, 7, &e), 0);
     assert_two_entries();
-    redisReaderFree(r);
-    assert_int_equal(decode(TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1, 3, &e), 0);
-    assert_int_equal(other.count, 2);
-    entries_reader_target(&reader, NULL);
-    assert_int_equal(decode(TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1, 3, &e), -1);
-    entries_done(&other);
 }
 
-/* Feed the rest of TWO_ENTRIES from at on; returns what entries_accept says. */
-static int decode_rest(redisReader *r, size_t at)
+static void replies_that_come_together_are_told_apart(void **state)
 {
-    void *reply = NULL;
+    /* Several replies in one piece, and the start of another: one after the other. */
+    (void)state;
+    static const char bytes[] = "*-1\r\n" STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\na\r\n"
+                                "$1\r\nb\r\n-MOVED 1 a:2\r\n*-";
     struct err e;
-    int result;
+    size_t size;
 
-    redisReaderFeed(r, TWO_ENTRIES + at, sizeof(TWO_ENTRIES) - 1 - at);
-    assert_int_equal(redisReaderGetReply(r, &reply), REDIS_OK);
-    assert_non_null(reply);
-    result = entries_accept(&reader, reply, &e);
-    ENTRIES_READER_FUNCTIONS.freeObject(reply);
-    return result;
+    memcpy(xread_reserve(&reader, &size), bytes, sizeof(bytes) - 1);
+    assert_int_equal(xread_take(&reader, sizeof(bytes) - 1, &e), 1);
+    assert_int_equal(target.count, 0);
+    assert_int_equal(xread_take(&reader, 0, &e), 1);
+    assert_int_equal(e.kind, ERR_NONE);
+    assert_int_equal(target.count, 1);
+    assert_int_equal(xread_take(&reader, 0, &e), 1);
+    assert_int_equal(e.kind, ERR_REFUSED);
+    assert_string_equal(e.text, "MOVED 1 a:2");
+    assert_int_equal(xread_take(&reader, 0, &e), 0);
+    assert_int_equal(feed("1\r\n", 3, 3, &e), 1);
+    assert_int_equal(e.kind, ERR_NONE);
+    assert_int_equal(target.count, 1);
+}
+
+static void entries_without_a_target_are_refused(void **state)
+{
+    /* Nobody asked for them; a nil and an error need no target. */
+    (void)state;
+    struct err e;
+
+    xread_target(&reader, NULL);
+    assert_int_equal(decode("*-1\r\n", 5, 5, &e), 0);
+    assert_int_equal(decode("-ERR no\r\n", 9, 2, &e), -1);
+    assert_int_equal(e.kind, ERR_REFUSED);
+    assert_int_equal(decode(TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1, 3, &e), -1);
+    assert_int_equal(e.kind, ERR_INPUT);
 }
 
 static void a_target_cleared_meanwhile_takes_nothing(void **state)
 {
     /* Wherever a reply is when its target is cleared, its rest is not mistaken for a whole. */
     (void)state;
-    for (size_t at = 5; at < sizeof(TWO_ENTRIES) - 1; at++) {
-        redisReader *r = open_reader();
-        void *reply = NULL;
-        redisReaderFeed(r, TWO_ENTRIES, at);
-        assert_int_equal(redisReaderGetReply(r, &reply), REDIS_OK);
+    struct err e;
+
+    for (size_t at = 4; at < sizeof(TWO_ENTRIES) - 1; at++) {
+        assert_int_equal(feed(TWO_ENTRIES, at, at, &e), 0);
         entries_clear(&target);
-        assert_int_equal(decode_rest(r, at), -1);
+        assert_int_equal(feed(TWO_ENTRIES + at, sizeof(TWO_ENTRIES) - 1 - at, 1, &e), -1);
+        xread_restart(&reader);
         assert_int_equal(target.count, 0);
         assert_int_equal(target.strings_count, 0);
-        assert_int_equal(decode_rest(r, 0), 0); /* the next one is whole */
+        assert_int_equal(decode(TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1, 9, &e), 0);
         assert_two_entries();
         entries_clear(&target);
-        redisReaderFree(r);
     }
+}
+
+static void a_large_body_survives_a_cleared_target(void **state)
+{
+    /* Its place in the entries is gone: no byte is written there any more. */
+    (void)state;
+    static const char head[] = STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\na\r\n$300000\r\n";
+    char body[1000] = {0};
+    struct err e;
+
+    assert_int_equal(feed(head, sizeof(head) - 1, 4096, &e), 0);
+    assert_int_equal(feed(body, sizeof(body), 100, &e), 0);
+    entries_done(&target);
+    assert_int_equal(feed(body, sizeof(body), 100, &e), -1);
+    xread_restart(&reader);
+    assert_int_equal(decode(TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1, 64, &e), 0);
+    assert_two_entries();
 }
 
 static void a_new_target_is_for_the_next_reply(void **state)
 {
     /* A reply that has begun ends in the entries where it began. */
     (void)state;
-    for (size_t at = 5; at < sizeof(TWO_ENTRIES) - 1; at++) {
-        redisReader *r = open_reader();
+    struct err e;
+
+    for (size_t at = 4; at < sizeof(TWO_ENTRIES) - 1; at++) {
         struct entries other = {0};
-        void *reply = NULL;
-        entries_reader_target(&reader, &target);
-        redisReaderFeed(r, TWO_ENTRIES, at);
-        assert_int_equal(redisReaderGetReply(r, &reply), REDIS_OK);
-        entries_reader_target(&reader, &other);
-        assert_int_equal(decode_rest(r, at), 0);
+        xread_target(&reader, &target);
+        assert_int_equal(feed(TWO_ENTRIES, at, at, &e), 0);
+        xread_target(&reader, &other);
+        assert_int_equal(feed(TWO_ENTRIES + at, sizeof(TWO_ENTRIES) - 1 - at, 5, &e), 1);
         assert_two_entries();
         assert_int_equal(other.count, 0);
-        assert_int_equal(decode_rest(r, 0), 0);
+        assert_int_equal(decode(TWO_ENTRIES, sizeof(TWO_ENTRIES) - 1, 5, &e), 0);
         assert_int_equal(other.count, 2);
         entries_clear(&target);
-        redisReaderFree(r);
         entries_done(&other);
     }
+}
+
+static void absurd_numbers_are_refused_at_once(void **state)
+{
+    /* A length or a count that no entry can have is told, and takes no memory. */
+    (void)state;
+    must_not_decode_into_nothing("*10\r\n");
+    must_not_decode_into_nothing("*99999999999999999999\r\n");
+    must_not_decode_into_nothing(STREAM "*1073741825\r\n");
+    must_not_decode_into_nothing(STREAM "*-2\r\n");
+    must_not_decode_into_nothing(STREAM "*1\r\n*2\r\n$20000\r\n");
+    must_not_decode_into_nothing(STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*1073741826\r\n");
+    must_not_decode_into_nothing(STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1073741825\r\n");
+    must_not_decode_into_nothing(STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$-5\r\n");
+    must_not_decode_into_nothing(STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$\r\n");
+    must_not_decode_into_nothing(STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\n\na");
+    must_not_decode_into_nothing(STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nab\r\n");
+    must_not_decode_into_nothing(STREAM "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n_\r\n");
+    must_not_decode_into_nothing(STREAM "*1\r\n*2\r\n$-1\r\n");
 }
 
 static void large_strings_are_kept_whole(void **state)
@@ -365,11 +399,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(odd_shapes_are_refused_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(odd_ids_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reply_that_breaks_off_leaves_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reply_that_is_not_accepted_leaves_nothing, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(the_target_may_change_inside_the_callback, setup, teardown),
+        cmocka_unit_test_setup_teardown(replies_that_come_together_are_told_apart, setup, teardown),
+        cmocka_unit_test_setup_teardown(entries_without_a_target_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_target_cleared_meanwhile_takes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_large_body_survives_a_cleared_target, setup, teardown),
         cmocka_unit_test_setup_teardown(a_new_target_is_for_the_next_reply, setup, teardown),
+        cmocka_unit_test_setup_teardown(absurd_numbers_are_refused_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(large_strings_are_kept_whole, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
