@@ -3,6 +3,7 @@
 #include "common/clock.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 enum { LEASE_RETRY_MS = 300, ONCE_LEASE_WAIT_MS = 10000 };
 

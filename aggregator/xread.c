@@ -21,9 +21,10 @@ enum {
     SLACK_BYTES = 32,       /* copied at once, so that short strings need no loop */
     ROOM_BYTES = 4 << 10    /* asked of the arena at once */
 };
-#define STRING_MAX ((int64_t)1 << 30) /* no entry is larger: t_stream.c, STREAM_LISTPACK_MAX_SIZE  \
-                                       */
-#define COUNT_MAX ((int64_t)1 << 30)  /* of entries and of strings; memory is taken as they come */
+#define STRING_MAX                                                                                 \
+    ((int64_t)1 << 30)               /* no entry is larger: t_stream.c, STREAM_LISTPACK_MAX_SIZE   \
+                                      */
+#define COUNT_MAX ((int64_t)1 << 30) /* of entries and of strings; memory is taken as they come */
 
 static inline bool is_digit(char c)
 {
