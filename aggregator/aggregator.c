@@ -1,130 +1,65 @@
-/* The stage: peers opened and closed, ready or not. */
+/* The stage: what its shards share, opened and closed, ready or not. */
 #include "aggregator/aggregator.h"
-#include "common/clock.h"
 #include "common/contract.h"
-#include "common/schema.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-enum { SCHEMA_RETRY_MS = 1000, POLL_MS = 2000 };
-
-static void on_schema(void *owner, const struct err *error)
-{
-    struct aggregator *a = owner;
-    uint64_t held;
-
-    if (a->closing)
-        return;
-    a->schema_ok = error == NULL;
-    if (error == NULL) {
-        shard_try(a);
-        return;
-    }
-    if (error->kind == ERR_SCHEMA && !error->retry) {
-        log_error("schema_refused", LOG_ERR(error));
-        stage_finish(a->stage, EXIT_FAILED);
-        return;
-    }
-    if (error->kind == ERR_SCHEMA && log_repeat_failed(&a->refused, clock_monotonic_ms(), &held))
-        log_warn("schema_waited", LOG_U64("held_back", held), LOG_ERR(error));
-    uv_timer_start(&a->retry, shard_on_retry, SCHEMA_RETRY_MS, 0);
-}
-
-void aggregator_ask_schema(struct aggregator *a)
-{
-    if (pg_is_ready(a->pg))
-        schema_check(a->pg, on_schema, a);
-}
-
-static void on_pg_up(void *owner)
-{
-    struct aggregator *a = owner;
-
-    a->schema_ok = false;
-    aggregator_ask_schema(a);
-}
-
-static void on_pg_down(void *owner, const struct err *error)
-{
-    struct aggregator *a = owner;
-
-    (void)error;
-    a->schema_ok = false;
-    if (a->state != SHARD_OFFLINE && !a->closing)
-        shard_restart(a, false);
-}
+enum { POLL_MS = 2000 };
 
 static void on_commands_up(void *owner)
 {
     struct aggregator *a = owner;
 
     quota_load_function(a->commands);
-    shard_try(a);
+    for (int i = 0; i < a->shards_count; i++)
+        shard_try(a->shards[i]);
 }
 
-static void on_reading_up(void *owner)
-{
-    shard_try(owner);
-}
-
-static void on_redis_down(void *owner, const struct err *error)
+static void on_commands_down(void *owner, const struct err *error)
 {
     struct aggregator *a = owner;
 
     (void)error;
-    if (a->state >= SHARD_OPENING && a->state <= SHARD_RUNNING && !a->closing)
-        shard_restart(a, false);
+    for (int i = 0; i < a->shards_count; i++)
+        shard_on_redis_down(a->shards[i]);
 }
 
 static void on_poll(uv_timer_t *timer)
 {
-    gauges_poll(timer->data);
+    struct aggregator *a = timer->data;
+
+    for (int i = 0; i < a->shards_count; i++)
+        gauges_poll(a->shards[i]);
 }
 
-static void on_due(void *owner)
+/* Who we are in stream_positions: the process and 64 random bits, so that a restart is somebody
+ * else. */
+static void name_owner(char out[OWNER_SIZE])
 {
-    work_start(owner);
+    unsigned char random[8];
+    char hex[2 * sizeof random + 1];
+
+    randombytes_buf(random, sizeof random);
+    sodium_bin2hex(hex, sizeof hex, random, sizeof random);
+    snprintf(out, OWNER_SIZE, "%d-%s", (int)getpid(), hex);
 }
 
-static void on_empty(void *owner)
+static struct redis *open_commands(struct aggregator *a, uv_loop_t *loop, struct err *e)
 {
-    struct aggregator *a = owner;
-
-    log_info("stream_drained", LOG_STR("stream", a->stream));
-    stage_finish(a->stage, EXIT_DONE);
+    return redis_open(
+        loop, a->config->base.redis_url,
+        (struct redis_events){.on_up = on_commands_up, .on_down = on_commands_down, .owner = a}, e);
 }
 
-static void on_read_failed(void *owner, const struct err *error)
+static int open_shards(struct aggregator *a, struct err *e)
 {
-    shard_fail(owner, "read stream", error);
-}
-
-static int open_redis(struct aggregator *a, uv_loop_t *loop, struct err *e)
-{
-    const char *url = a->config->base.redis_url;
-
-    a->commands = redis_open(
-        loop, url,
-        (struct redis_events){.on_up = on_commands_up, .on_down = on_redis_down, .owner = a}, e);
-    if (a->commands == NULL)
-        return -1;
-    a->reading = redis_open(
-        loop, url,
-        (struct redis_events){.on_up = on_reading_up, .on_down = on_redis_down, .owner = a}, e);
-    return a->reading != NULL ? 0 : -1;
-}
-
-static struct feed_spec feed_of(struct aggregator *a)
-{
-    return (struct feed_spec){.stream = a->stream,
-                              .batch_max = (uint32_t)a->config->batch_max,
-                              .flush_ms = a->config->flush_ms,
-                              .once = a->config->once,
-                              .on_due = on_due,
-                              .on_empty = on_empty,
-                              .on_failed = on_read_failed,
-                              .owner = a};
+    a->shards = xcalloc(1, sizeof *a->shards);
+    a->shards[0] = shard_open(a, STREAM_KEY, e);
+    a->shards_count = 1;
+    return a->shards[0] != NULL ? 0 : -1;
 }
 
 static int start(struct stage *stage, void *owner, struct err *e)
@@ -136,27 +71,16 @@ static int start(struct stage *stage, void *owner, struct err *e)
     config->stage = a;
     a->stage = stage;
     a->config = config;
-    a->stream = STREAM_KEY;
-    a->table_batches = -1;
-    a->backoff = BACKOFF(200, 5000);
     randombytes_buf(a->key, sizeof a->key);
-    if (open_redis(a, loop, e) != 0)
+    name_owner(a->owner);
+    a->commands = open_commands(a, loop, e);
+    if (a->commands == NULL || open_shards(a, e) != 0)
         return -1;
-    work_forget(a);
-    uv_timer_init(loop, &a->retry);
-    a->retry.data = a;
     uv_timer_init(loop, &a->poll);
     a->poll.data = a;
     uv_timer_start(&a->poll, on_poll, POLL_MS, POLL_MS);
-    feed_init(&a->feed, feed_of(a));
-    feed_attach(&a->feed, a->reading);
-    batch_init(&a->batch, a->stream, 0, 1, a->key);
-    a->pg = pg_open(loop, config->base.database_url, "meterline_aggregator",
-                    "meterline-aggregator ledger",
-                    (struct pg_events){.on_up = on_pg_up, .on_down = on_pg_down, .owner = a});
-    ledger_init(&a->ledger, a->pg, a->stream, a->key);
-    upkeep_open(&a->upkeep, loop, config->base.database_url, &a->ledger, a->key,
-                shard_on_lease_lost, a);
+    upkeep_open(&a->upkeep, loop, config->base.database_url, &a->shards[0]->ledger, a->key,
+                shard_on_lease_lost, a->shards[0]);
     a->upkeep.redis = a->commands;
     return 0;
 }
@@ -164,26 +88,47 @@ static int start(struct stage *stage, void *owner, struct err *e)
 static void drain(void *owner)
 {
     struct config *config = owner;
+    struct aggregator *a = config->stage;
 
-    shard_drain(config->stage);
+    for (int i = 0; i < a->shards_count; i++)
+        shard_drain(a->shards[i]);
 }
 
-static void free_aggregator(struct aggregator *a)
+void aggregator_shard_ended(struct aggregator *a)
 {
-    a->config->stage = NULL;
-    batch_done(&a->batch);
-    feed_done(&a->feed);
-    ledger_done(&a->ledger);
-    dedupe_free(a->dedupe);
-    free(a);
+    for (int i = 0; i < a->shards_count; i++)
+        if (a->shards[i]->state != SHARD_ENDED)
+            return;
+    stage_drained(a->stage);
+}
+
+void aggregator_shard_finished(struct shard *s, int exit_code)
+{
+    struct aggregator *a = s->process;
+
+    s->finished = true;
+    if (exit_code != EXIT_DONE)
+        a->exit_code = exit_code;
+    for (int i = 0; i < a->shards_count; i++)
+        if (!a->shards[i]->finished)
+            return;
+    stage_finish(a->stage, a->exit_code);
 }
 
 static void on_closed(void *owner)
 {
     struct aggregator *a = owner;
 
-    if (--a->open_handles == 0)
-        free_aggregator(a);
+    if (--a->open_handles > 0)
+        return;
+    a->config->stage = NULL;
+    free(a->shards);
+    free(a);
+}
+
+static void on_shard_closed(struct aggregator *a)
+{
+    on_closed(a);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -204,17 +149,10 @@ static void close_all(void *owner)
     struct config *config = owner;
     struct aggregator *a = config->stage;
 
-    a->closing = true;
-    a->ledger.owned = false;
-    a->state = SHARD_ENDED;
-    a->generation++;
-    work_forget(a);
-    feed_stop(&a->feed);
-    a->open_handles = 5;
-    uv_close((uv_handle_t *)&a->retry, on_timer_closed);
+    a->open_handles = a->shards_count + 2;
+    for (int i = 0; i < a->shards_count; i++)
+        shard_close(a->shards[i], on_shard_closed);
     uv_close((uv_handle_t *)&a->poll, on_timer_closed);
-    redis_close(a->reading, on_closed, a);
-    pg_close(a->pg, on_closed, a);
     redis_close(a->commands, on_commands_closed, a);
 }
 
@@ -223,12 +161,20 @@ static bool ready(void *owner, struct buf *why)
     struct config *config = owner;
     const struct aggregator *a = config->stage;
     size_t before = why->length;
+    bool redis_up = redis_is_up(a->commands);
+    bool pg_up = true;
+    bool schema_ok = true;
 
-    if (!redis_is_up(a->commands) || !redis_is_up(a->reading))
+    for (int i = 0; i < a->shards_count; i++) {
+        redis_up = redis_up && redis_is_up(a->shards[i]->reading);
+        pg_up = pg_up && pg_is_up(a->shards[i]->pg);
+        schema_ok = schema_ok && a->shards[i]->schema_ok;
+    }
+    if (!redis_up)
         buf_add_str(why, "redis: not connected\n");
-    if (!pg_is_up(a->pg))
+    if (!pg_up)
         buf_add_str(why, "postgres: not connected\n");
-    else if (!a->schema_ok)
+    else if (!schema_ok)
         buf_add_str(why, "postgres: the schema is not current\n");
     return why->length == before;
 }
@@ -236,14 +182,16 @@ static bool ready(void *owner, struct buf *why)
 static void scrape(void *owner)
 {
     struct config *config = owner;
+    struct aggregator *a = config->stage;
 
-    gauges_scrape(config->stage);
+    for (int i = 0; i < a->shards_count; i++)
+        gauges_scrape(a->shards[i]);
 }
 
 const struct stage_spec AGGREGATOR_STAGE = {
     .name = "aggregator",
     .program = "meterline-aggregator",
-    .what = "Counts usage events of a Redis stream into PostgreSQL, each exactly once.",
+    .what = "Counts usage events of Redis streams into PostgreSQL, each exactly once.",
     .settings = AGGREGATOR_SETTINGS,
     .extra_usage = "  --once          count what is there, commit, and end\n",
     .start = start,

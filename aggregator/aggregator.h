@@ -1,4 +1,5 @@
-/* The aggregator of one stream: who owns it, what is read, what is written.
+/* The aggregator: one process, and a shard for each stream that it works on: who owns it, what is
+ * read, what is written. A shard's machine:
  *
  *      OFFLINE ---> LEASING ---> OPENING ---> LOADING ---> RUNNING
  *         ^            |            |            |            |
@@ -22,6 +23,8 @@
 #include "common/backoff.h"
 #include "common/log.h"
 #include "common/stage.h"
+
+enum { STREAM_NAME_SIZE = 32 };
 
 enum shard_state {
     SHARD_OFFLINE,
@@ -48,17 +51,14 @@ struct work {
     int64_t write_started_us;
 };
 
-struct aggregator {
-    struct stage *stage;
-    struct config *config;
-    unsigned char key[16]; /* of every hash in this process */
-    const char *stream;
+/* One stream: its machine, its connections, what it knows and what is on its way. */
+struct shard {
+    struct aggregator *process;
+    char stream[STREAM_NAME_SIZE];
     struct pg *pg; /* the ledger's */
-    struct redis *commands;
     struct redis *reading;
     bool schema_ok;
     struct ledger ledger;
-    struct upkeep upkeep;
     struct feed feed;
     struct dedupe *dedupe;
     int64_t table_batches; /* position.batches that the dedupe table reflects; -1: none */
@@ -67,49 +67,77 @@ struct aggregator {
     enum shard_state state;
     uint64_t generation; /* rises with every way to OFFLINE: answers of before are for nobody */
     uv_timer_t retry;
-    uv_timer_t poll; /* of the gauges */
     struct backoff backoff;
     struct log_repeat refused; /* a Redis that is not fit, a replica, a failing step */
     bool waiting_logged;
-    bool volatile_warned;
     int64_t lease_asked_ms; /* monotonic; --once gives up after a while */
-    int open_handles;       /* while closing */
+    bool finished;          /* --once: nothing is left to do */
     bool closing;
+    void (*closed)(struct aggregator *process);
+    int open_handles; /* while closing */
+};
+
+/* The process: what its shards share. */
+struct aggregator {
+    struct stage *stage;
+    struct config *config;
+    unsigned char key[16];  /* of every hash in this process */
+    char owner[OWNER_SIZE]; /* who it is, in stream_positions */
+    struct redis *commands; /* for everything but reading streams */
+    struct upkeep upkeep;
+    struct shard **shards; /* owned */
+    int shards_count;
+    uv_timer_t poll; /* of the gauges */
+    bool volatile_warned;
+    int exit_code;    /* --once: of the shards so far */
+    int open_handles; /* while closing */
 };
 
 extern const struct stage_spec AGGREGATOR_STAGE;
 
 /* aggregator.c */
-void aggregator_ask_schema(struct aggregator *a);
+/* A shard has nothing in flight any more and has given its lease back. */
+void aggregator_shard_ended(struct aggregator *a);
+/* --once: a shard's stream is read to its end and counted, or cannot be had (EXIT_FAILED). */
+void aggregator_shard_finished(struct shard *s, int exit_code);
+
+/* shard_open.c */
+/* Returns NULL with e for a URL that cannot be used. */
+struct shard *shard_open(struct aggregator *process, const char *stream, struct err *e);
+/* Ends at once, whatever is in flight. Afterwards closed runs from the loop, with the process; the
+ * shard is freed then. */
+void shard_close(struct shard *s, void (*closed)(struct aggregator *process));
+void shard_ask_schema(struct shard *s);
 
 /* shard.c */
-void shard_try(struct aggregator *a);
+void shard_try(struct shard *s);
 /* Forget what is in flight and start again, after a backoff if delay. */
-void shard_restart(struct aggregator *a, bool delay);
-void shard_fail(struct aggregator *a, const char *step, const struct err *error);
-void shard_drain(struct aggregator *a);
+void shard_restart(struct shard *s, bool delay);
+void shard_fail(struct shard *s, const char *step, const struct err *error);
+/* Finish the batch that is being written, forget the rest, give the lease back. */
+void shard_drain(struct shard *s);
 /* The machine's answers call this first: true if the answer is of a life before. */
-bool shard_is_stale(struct aggregator *a, enum shard_state expected);
+bool shard_is_stale(struct shard *s, enum shard_state expected);
 void shard_on_retry(uv_timer_t *timer);
 void shard_on_lease_lost(void *owner);
+void shard_on_redis_down(struct shard *s);
 
 /* opening.c */
-void opening_run(struct aggregator *a);
-void opening_done(struct aggregator *a); /* calls back into shard.c: history is settled */
+void opening_run(struct shard *s);
+void opening_done(struct shard *s); /* calls back into shard.c: history is settled */
 
 /* work.c */
-void work_start(struct aggregator *a);
-void work_forget(struct aggregator *a);
+void work_start(struct shard *s);
+void work_forget(struct shard *s);
 
 /* trim.c: after a commit. */
-void trim_run(struct aggregator *a);
+void trim_run(struct shard *s);
 
 /* gauges.c */
-void gauges_count_batch(const struct aggregator *a, int64_t commit_us);
-void gauges_take_stream(struct aggregator *a, const struct history *h, uint64_t accounted,
-                        bool trimmed);
-void gauges_scrape(struct aggregator *a);
+void gauges_count_batch(const struct shard *s, int64_t commit_us);
+void gauges_take_stream(struct shard *s, const struct history *h, uint64_t accounted, bool trimmed);
+void gauges_scrape(struct shard *s);
 /* Look at the stream's length, whoever owns the stream: lag must show when nothing is committed. */
-void gauges_poll(struct aggregator *a);
+void gauges_poll(struct shard *s);
 
 #endif

@@ -3,26 +3,11 @@
 #include "common/contract.h"
 
 #include <assert.h>
-#include <sodium.h>
-#include <stdio.h>
-#include <unistd.h>
 
-/* Who we are in stream_positions: the process and 64 random bits, so that a restart is somebody
- * else. */
-static void name_owner(char out[OWNER_SIZE])
+void ledger_init(struct ledger *l, struct pg *pg, const char *stream, const char *owner,
+                 const unsigned char key[16])
 {
-    unsigned char random[8];
-    char hex[2 * sizeof random + 1];
-
-    randombytes_buf(random, sizeof random);
-    sodium_bin2hex(hex, sizeof hex, random, sizeof random);
-    snprintf(out, OWNER_SIZE, "%d-%s", (int)getpid(), hex);
-}
-
-void ledger_init(struct ledger *l, struct pg *pg, const char *stream, const unsigned char key[16])
-{
-    *l = (struct ledger){.pg = pg, .stream = stream, .catalog_version = -1};
-    name_owner(l->owner);
+    *l = (struct ledger){.pg = pg, .stream = stream, .owner = owner, .catalog_version = -1};
     l->periods = periods_new(key);
     totals_init(&l->totals);
     for (size_t i = 0; i < sizeof l->arrays / sizeof *l->arrays; i++)

@@ -32,8 +32,8 @@ typedef void (*ledger_done_fn)(void *owner, const struct err *error);
 
 struct ledger {
     struct pg *pg;            /* borrowed */
-    const char *stream;       /* static */
-    char owner[OWNER_SIZE];   /* this process */
+    const char *stream;       /* borrowed */
+    const char *owner;        /* borrowed: this process */
     struct position position; /* as of the last acquire or commit */
     bool owned;               /* the last acquire got the lease */
 
@@ -56,7 +56,8 @@ struct ledger {
 };
 
 /* key: 16 random bytes of this process. */
-void ledger_init(struct ledger *l, struct pg *pg, const char *stream, const unsigned char key[16]);
+void ledger_init(struct ledger *l, struct pg *pg, const char *stream, const char *owner,
+                 const unsigned char key[16]);
 void ledger_done(struct ledger *l);
 
 /* Take or keep the lease: then owned and position say. */

@@ -16,241 +16,248 @@ static const bool MAY_GO[SHARD_ENDED + 1][SHARD_ENDED + 1] = {
     [SHARD_RELEASING] = {[SHARD_ENDED] = true},
 };
 
-static void shard_go(struct aggregator *a, enum shard_state next)
+static void shard_go(struct shard *s, enum shard_state next)
 {
-    assert(MAY_GO[a->state][next]);
-    a->state = next;
+    assert(MAY_GO[s->state][next]);
+    s->state = next;
 }
 
-bool shard_is_stale(struct aggregator *a, enum shard_state expected)
+bool shard_is_stale(struct shard *s, enum shard_state expected)
 {
-    if (a->state == expected)
+    if (s->state == expected)
         return false;
-    shard_try(a);
+    shard_try(s);
     return true;
 }
 
-void shard_restart(struct aggregator *a, bool delay)
+void shard_restart(struct shard *s, bool delay)
 {
-    if (a->state == SHARD_RELEASING || a->state == SHARD_ENDED)
+    if (s->state == SHARD_RELEASING || s->state == SHARD_ENDED)
         return;
-    if (a->state != SHARD_OFFLINE)
-        shard_go(a, SHARD_OFFLINE);
-    a->generation++;
+    if (s->state != SHARD_OFFLINE)
+        shard_go(s, SHARD_OFFLINE);
+    s->generation++;
     /* The lease is not renewed meanwhile: while this process cannot work, another one may. */
-    a->ledger.owned = false;
-    work_forget(a);
-    feed_stop(&a->feed);
-    uv_timer_start(&a->retry, shard_on_retry,
-                   delay ? backoff_next_ms(&a->backoff, backoff_random()) : 0, 0);
+    s->ledger.owned = false;
+    work_forget(s);
+    feed_stop(&s->feed);
+    uv_timer_start(&s->retry, shard_on_retry,
+                   delay ? backoff_next_ms(&s->backoff, backoff_random()) : 0, 0);
 }
 
-void shard_fail(struct aggregator *a, const char *step, const struct err *error)
+void shard_fail(struct shard *s, const char *step, const struct err *error)
 {
     uint64_t held;
 
     /* A lost peer is logged where it is lost, once. */
     if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED &&
-        log_repeat_failed(&a->refused, clock_monotonic_ms(), &held))
-        log_error("step_failed", LOG_STR("stream", a->stream), LOG_STR("step", step),
+        log_repeat_failed(&s->refused, clock_monotonic_ms(), &held))
+        log_error("step_failed", LOG_STR("stream", s->stream), LOG_STR("step", step),
                   LOG_U64("held_back", held), LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
-    shard_restart(a, true);
+    shard_restart(s, true);
 }
 
 void shard_on_retry(uv_timer_t *timer)
 {
-    struct aggregator *a = timer->data;
+    struct shard *s = timer->data;
 
-    if (a->schema_ok)
-        shard_try(a);
+    if (s->schema_ok)
+        shard_try(s);
     else
-        aggregator_ask_schema(a);
+        shard_ask_schema(s);
 }
 
 void shard_on_lease_lost(void *owner)
 {
-    struct aggregator *a = owner;
+    struct shard *s = owner;
 
-    if (a->state < SHARD_OPENING || a->state > SHARD_RUNNING)
+    if (s->state < SHARD_OPENING || s->state > SHARD_RUNNING)
         return;
-    log_warn("lease_lost", LOG_STR("stream", a->stream));
-    a->table_batches = -1;
-    shard_restart(a, false);
+    log_warn("lease_lost", LOG_STR("stream", s->stream));
+    s->table_batches = -1;
+    shard_restart(s, false);
 }
 
-static void start_running(struct aggregator *a)
+void shard_on_redis_down(struct shard *s)
+{
+    if (s->state >= SHARD_OPENING && s->state <= SHARD_RUNNING && !s->closing)
+        shard_restart(s, false);
+}
+
+static void start_running(struct shard *s)
 {
     struct entry_id from;
 
-    if (entry_id_parse(a->ledger.position.last_id, &from) != 0)
+    if (entry_id_parse(s->ledger.position.last_id, &from) != 0)
         abort();
-    shard_go(a, SHARD_RUNNING);
-    backoff_reset(&a->backoff);
-    log_repeat_recovered(&a->refused);
-    log_info("stream_opened", LOG_STR("stream", a->stream),
-             LOG_I64("epoch", a->ledger.position.epoch),
-             LOG_STR("last_id", a->ledger.position.last_id));
-    feed_start(&a->feed, from);
+    shard_go(s, SHARD_RUNNING);
+    backoff_reset(&s->backoff);
+    log_repeat_recovered(&s->refused);
+    log_info("stream_opened", LOG_STR("stream", s->stream),
+             LOG_I64("epoch", s->ledger.position.epoch),
+             LOG_STR("last_id", s->ledger.position.last_id));
+    feed_start(&s->feed, from);
 }
 
 static void take_window(void *owner, const struct err *error)
 {
-    struct aggregator *a = owner;
+    struct shard *s = owner;
 
-    if (shard_is_stale(a, SHARD_LOADING))
+    if (shard_is_stale(s, SHARD_LOADING))
         return;
     if (error != NULL) {
-        shard_fail(a, "load window", error);
+        shard_fail(s, "load window", error);
         return;
     }
-    a->table_batches = a->ledger.position.batches;
-    start_running(a);
+    s->table_batches = s->ledger.position.batches;
+    start_running(s);
 }
 
-static void load_window(struct aggregator *a)
+static void load_window(struct shard *s)
 {
-    int64_t window_ms = a->config->dedupe_window_h * HOUR_MS;
+    int64_t window_ms = s->process->config->dedupe_window_h * HOUR_MS;
 
-    if (a->dedupe != NULL && a->table_batches == a->ledger.position.batches) {
-        start_running(a);
+    if (s->dedupe != NULL && s->table_batches == s->ledger.position.batches) {
+        start_running(s);
         return;
     }
-    dedupe_free(a->dedupe);
-    a->table_batches = -1;
-    a->dedupe = dedupe_new((size_t)a->config->dedupe_memory_mb << 20, window_ms, a->key);
-    ledger_load_window(&a->ledger, a->dedupe, window_ms, take_window, a);
+    dedupe_free(s->dedupe);
+    s->table_batches = -1;
+    s->dedupe =
+        dedupe_new((size_t)s->process->config->dedupe_memory_mb << 20, window_ms, s->process->key);
+    ledger_load_window(&s->ledger, s->dedupe, window_ms, take_window, s);
 }
 
 static void take_catalog(void *owner, const struct err *error)
 {
-    struct aggregator *a = owner;
+    struct shard *s = owner;
 
-    if (shard_is_stale(a, SHARD_LOADING))
+    if (shard_is_stale(s, SHARD_LOADING))
         return;
     if (error != NULL)
-        shard_fail(a, "read catalog", error);
+        shard_fail(s, "read catalog", error);
     else
-        load_window(a);
+        load_window(s);
 }
 
 static void take_state(void *owner, const struct err *error)
 {
-    struct aggregator *a = owner;
+    struct shard *s = owner;
 
-    if (shard_is_stale(a, SHARD_LOADING))
+    if (shard_is_stale(s, SHARD_LOADING))
         return;
     if (error != NULL) {
-        shard_fail(a, "read state", error);
+        shard_fail(s, "read state", error);
         return;
     }
-    if (a->ledger.shards != a->config->base.stream_shards) {
+    if (s->ledger.shards != s->process->config->base.stream_shards) {
         log_error("setting_refused", LOG_STR("setting", "METERLINE_STREAM_SHARDS"),
-                  LOG_I64("value", a->config->base.stream_shards),
-                  LOG_I64("database", a->ledger.shards),
+                  LOG_I64("value", s->process->config->base.stream_shards),
+                  LOG_I64("database", s->ledger.shards),
                   LOG_MSG("the database has another number of shards"));
-        stage_finish(a->stage, EXIT_SETTINGS);
+        stage_finish(s->process->stage, EXIT_SETTINGS);
         return;
     }
-    ledger_read_catalog(&a->ledger, take_catalog, a);
+    ledger_read_catalog(&s->ledger, take_catalog, s);
 }
 
 static void take_days(void *owner, const struct err *error)
 {
-    struct aggregator *a = owner;
+    struct shard *s = owner;
 
-    if (shard_is_stale(a, SHARD_LOADING))
+    if (shard_is_stale(s, SHARD_LOADING))
         return;
     if (error != NULL)
-        shard_fail(a, "make partitions", error);
+        shard_fail(s, "make partitions", error);
     else
-        ledger_read_state(&a->ledger, take_state, a);
+        ledger_read_state(&s->ledger, take_state, s);
 }
 
-void opening_done(struct aggregator *a)
+void opening_done(struct shard *s)
 {
-    shard_go(a, SHARD_LOADING);
-    ledger_ensure_days(&a->ledger, take_days, a);
+    shard_go(s, SHARD_LOADING);
+    ledger_ensure_days(&s->ledger, take_days, s);
 }
 
 /* Somebody else has the stream: ask again soon, since their lease lasts 3 s. */
-static void wait_for_lease(struct aggregator *a)
+static void wait_for_lease(struct shard *s)
 {
-    if (!a->waiting_logged)
-        log_info("lease_waited", LOG_STR("stream", a->stream),
+    if (!s->waiting_logged)
+        log_info("lease_waited", LOG_STR("stream", s->stream),
                  LOG_MSG("another aggregator has this stream; waiting for its lease to end"));
-    a->waiting_logged = true;
-    if (a->lease_asked_ms == 0)
-        a->lease_asked_ms = clock_monotonic_ms();
-    if (a->config->once && clock_monotonic_ms() - a->lease_asked_ms > ONCE_LEASE_WAIT_MS) {
-        log_error("lease_refused", LOG_STR("stream", a->stream),
+    s->waiting_logged = true;
+    if (s->lease_asked_ms == 0)
+        s->lease_asked_ms = clock_monotonic_ms();
+    if (s->process->config->once && clock_monotonic_ms() - s->lease_asked_ms > ONCE_LEASE_WAIT_MS) {
+        log_error("lease_refused", LOG_STR("stream", s->stream),
                   LOG_MSG("another aggregator keeps this stream"));
-        stage_finish(a->stage, EXIT_FAILED);
+        shard_go(s, SHARD_OFFLINE);
+        aggregator_shard_finished(s, EXIT_FAILED);
         return;
     }
-    shard_go(a, SHARD_OFFLINE);
-    uv_timer_start(&a->retry, shard_on_retry, LEASE_RETRY_MS, 0);
+    shard_go(s, SHARD_OFFLINE);
+    uv_timer_start(&s->retry, shard_on_retry, LEASE_RETRY_MS, 0);
 }
 
 static void take_lease(void *owner, const struct err *error)
 {
-    struct aggregator *a = owner;
+    struct shard *s = owner;
 
-    if (shard_is_stale(a, SHARD_LEASING))
+    if (shard_is_stale(s, SHARD_LEASING))
         return;
     if (error != NULL) {
-        shard_fail(a, "lease", error);
-    } else if (!a->ledger.owned) {
-        wait_for_lease(a);
+        shard_fail(s, "lease", error);
+    } else if (!s->ledger.owned) {
+        wait_for_lease(s);
     } else {
-        a->waiting_logged = false;
-        a->lease_asked_ms = 0;
-        shard_go(a, SHARD_OPENING);
-        upkeep_poke(&a->upkeep);
-        opening_run(a);
+        s->waiting_logged = false;
+        s->lease_asked_ms = 0;
+        shard_go(s, SHARD_OPENING);
+        upkeep_poke(&s->process->upkeep);
+        opening_run(s);
     }
 }
 
 /* An answer of a life before may still be on its way: it calls back here. */
-void shard_try(struct aggregator *a)
+void shard_try(struct shard *s)
 {
-    if (a->state == SHARD_OFFLINE && stage_is_draining(a->stage)) {
-        shard_drain(a);
+    if (s->state == SHARD_OFFLINE && stage_is_draining(s->process->stage)) {
+        shard_drain(s);
         return;
     }
-    if (a->state != SHARD_OFFLINE || a->ledger.done != NULL || !a->schema_ok ||
-        !pg_is_ready(a->pg) || !redis_is_up(a->commands) || !redis_is_up(a->reading))
+    if (s->state != SHARD_OFFLINE || s->ledger.done != NULL || !s->schema_ok ||
+        !pg_is_ready(s->pg) || !redis_is_up(s->process->commands) || !redis_is_up(s->reading))
         return;
-    uv_timer_stop(&a->retry);
-    shard_go(a, SHARD_LEASING);
-    ledger_acquire(&a->ledger, take_lease, a);
+    uv_timer_stop(&s->retry);
+    shard_go(s, SHARD_LEASING);
+    ledger_acquire(&s->ledger, take_lease, s);
 }
 
 static void take_released(void *owner, const struct err *error)
 {
-    struct aggregator *a = owner;
+    struct shard *s = owner;
 
     (void)error; /* The lease ends by itself. */
-    shard_go(a, SHARD_ENDED);
-    stage_drained(a->stage);
+    shard_go(s, SHARD_ENDED);
+    aggregator_shard_ended(s->process);
 }
 
-/* Finish the batch that is being written, forget the rest, give the lease back. */
-void shard_drain(struct aggregator *a)
+void shard_drain(struct shard *s)
 {
-    if (a->state == SHARD_RELEASING || a->state == SHARD_ENDED)
+    if (s->state == SHARD_RELEASING || s->state == SHARD_ENDED)
         return;
-    if (a->work.state == WORK_WRITING)
+    if (s->work.state == WORK_WRITING)
         return; /* work.c comes back here */
-    if (a->state != SHARD_OFFLINE)
-        shard_restart(a, false);
-    if (a->ledger.done != NULL)
+    if (s->state != SHARD_OFFLINE)
+        shard_restart(s, false);
+    if (s->ledger.done != NULL)
         return; /* shard_is_stale comes back here */
-    uv_timer_stop(&a->retry);
-    if (a->schema_ok && pg_is_ready(a->pg)) {
-        shard_go(a, SHARD_RELEASING);
-        ledger_release(&a->ledger, take_released, a);
+    uv_timer_stop(&s->retry);
+    if (s->schema_ok && pg_is_ready(s->pg)) {
+        shard_go(s, SHARD_RELEASING);
+        ledger_release(&s->ledger, take_released, s);
         return;
     }
-    shard_go(a, SHARD_ENDED);
-    stage_drained(a->stage);
+    shard_go(s, SHARD_ENDED);
+    aggregator_shard_ended(s->process);
 }

@@ -10,7 +10,7 @@
 enum { DEADLINE_MS = 10000 };
 
 struct trim {
-    struct aggregator *aggregator;
+    struct shard *shard;
     uint64_t generation;
     struct entry_id last; /* the position that it stands for, … */
     uint64_t accounted;   /* … its base + processed + lost */
@@ -51,58 +51,60 @@ static bool is_passed(const struct trim *t, const redisReply *groups)
 static void take_trimmed(void *owner, const struct err *error, void *reply)
 {
     struct trim t = *(struct trim *)owner;
-    struct aggregator *a = t.aggregator;
+    struct shard *s = t.shard;
     const redisReply *r = reply;
     struct history h = {.length = 0};
     struct err e;
 
     free(owner);
-    if (t.generation != a->generation)
+    if (t.generation != s->generation)
         return;
     if (error == NULL && check_answers(r, &e) != 0)
         error = &e;
     if (error != NULL) {
-        shard_fail(a, "trim", error);
+        shard_fail(s, "trim", error);
         return;
     }
     if (is_passed(&t, r->element[GROUPS]))
-        shard_on_lease_lost(a);
+        shard_on_lease_lost(s);
     else if (history_take_stream(&h, r->element[STREAM]) == 0)
-        gauges_take_stream(a, &h, t.accounted, t.all);
+        gauges_take_stream(s, &h, t.accounted, t.all);
 }
 
 /* Everything below the returned id may go. */
-static struct entry_id trim_below(const struct aggregator *a, struct entry_id last, bool *all)
+static struct entry_id trim_below(const struct shard *s, struct entry_id last, bool *all)
 {
     struct entry_id below = entry_id_next(last);
-    int64_t keep_ms = a->config->stream_keep_s * 1000;
+    int64_t keep_ms = s->process->config->stream_keep_s * 1000;
     struct entry_id keep = {.ms = (uint64_t)(clock_unix_ms() - keep_ms), .seq = 0};
 
     *all = keep_ms == 0 || entry_id_compare(keep, below) >= 0;
     return *all ? below : keep;
 }
 
-void trim_run(struct aggregator *a)
+void trim_run(struct shard *s)
 {
-    const struct position *p = &a->ledger.position;
+    const struct position *p = &s->ledger.position;
     struct trim *t = xcalloc(1, sizeof *t);
     struct entry_id last;
     char below[ENTRY_ID_TEXT_SIZE];
 
     if (entry_id_parse(p->last_id, &last) != 0)
         abort();
-    *t = (struct trim){.aggregator = a,
-                       .generation = a->generation,
+    *t = (struct trim){.shard = s,
+                       .generation = s->generation,
                        .last = last,
                        .accounted = p->base + (uint64_t)(p->processed + p->lost)};
-    entry_id_format(trim_below(a, last, &t->all), below);
-    redis_commandf(a->commands, DEADLINE_MS, take_queued, NULL, "MULTI");
-    redis_commandf(a->commands, DEADLINE_MS, take_queued, NULL, "XINFO GROUPS %s", a->stream);
-    redis_commandf(a->commands, DEADLINE_MS, take_queued, NULL,
-                   "XGROUP SETID %s %s %s ENTRIESREAD %llu", a->stream, STREAM_GROUP, p->last_id,
+    entry_id_format(trim_below(s, last, &t->all), below);
+    redis_commandf(s->process->commands, DEADLINE_MS, take_queued, NULL, "MULTI");
+    redis_commandf(s->process->commands, DEADLINE_MS, take_queued, NULL, "XINFO GROUPS %s",
+                   s->stream);
+    redis_commandf(s->process->commands, DEADLINE_MS, take_queued, NULL,
+                   "XGROUP SETID %s %s %s ENTRIESREAD %llu", s->stream, STREAM_GROUP, p->last_id,
                    (unsigned long long)t->accounted);
-    redis_commandf(a->commands, DEADLINE_MS, take_queued, NULL, "XTRIM %s MINID %s", a->stream,
-                   below);
-    redis_commandf(a->commands, DEADLINE_MS, take_queued, NULL, "XINFO STREAM %s", a->stream);
-    redis_commandf(a->commands, DEADLINE_MS, take_trimmed, t, "EXEC");
+    redis_commandf(s->process->commands, DEADLINE_MS, take_queued, NULL, "XTRIM %s MINID %s",
+                   s->stream, below);
+    redis_commandf(s->process->commands, DEADLINE_MS, take_queued, NULL, "XINFO STREAM %s",
+                   s->stream);
+    redis_commandf(s->process->commands, DEADLINE_MS, take_trimmed, t, "EXEC");
 }

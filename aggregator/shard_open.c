@@ -1,0 +1,182 @@
+/* A shard's connections and what it holds: made when the process takes a stream on, closed when the
+ * stream has gone to another. */
+#include "aggregator/aggregator.h"
+#include "common/clock.h"
+#include "common/schema.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SCHEMA_RETRY_MS = 1000 };
+
+static void on_schema(void *owner, const struct err *error)
+{
+    struct shard *s = owner;
+    uint64_t held;
+
+    if (s->closing)
+        return;
+    s->schema_ok = error == NULL;
+    if (error == NULL) {
+        shard_try(s);
+        return;
+    }
+    if (error->kind == ERR_SCHEMA && !error->retry) {
+        log_error("schema_refused", LOG_ERR(error));
+        stage_finish(s->process->stage, EXIT_FAILED);
+        return;
+    }
+    if (error->kind == ERR_SCHEMA && log_repeat_failed(&s->refused, clock_monotonic_ms(), &held))
+        log_warn("schema_waited", LOG_U64("held_back", held), LOG_ERR(error));
+    uv_timer_start(&s->retry, shard_on_retry, SCHEMA_RETRY_MS, 0);
+}
+
+void shard_ask_schema(struct shard *s)
+{
+    if (pg_is_ready(s->pg))
+        schema_check(s->pg, on_schema, s);
+}
+
+static void on_pg_up(void *owner)
+{
+    struct shard *s = owner;
+
+    s->schema_ok = false;
+    shard_ask_schema(s);
+}
+
+static void on_pg_down(void *owner, const struct err *error)
+{
+    struct shard *s = owner;
+
+    (void)error;
+    s->schema_ok = false;
+    if (s->state != SHARD_OFFLINE && !s->closing)
+        shard_restart(s, false);
+}
+
+static void on_reading_up(void *owner)
+{
+    shard_try(owner);
+}
+
+static void on_reading_down(void *owner, const struct err *error)
+{
+    (void)error;
+    shard_on_redis_down(owner);
+}
+
+static void on_due(void *owner)
+{
+    work_start(owner);
+}
+
+static void on_empty(void *owner)
+{
+    struct shard *s = owner;
+
+    log_info("stream_drained", LOG_STR("stream", s->stream));
+    aggregator_shard_finished(s, EXIT_DONE);
+}
+
+static void on_read_failed(void *owner, const struct err *error)
+{
+    shard_fail(owner, "read stream", error);
+}
+
+static struct feed_spec feed_of(struct shard *s)
+{
+    const struct config *config = s->process->config;
+
+    return (struct feed_spec){.stream = s->stream,
+                              .batch_max = (uint32_t)config->batch_max,
+                              .flush_ms = config->flush_ms,
+                              .once = config->once,
+                              .on_due = on_due,
+                              .on_empty = on_empty,
+                              .on_failed = on_read_failed,
+                              .owner = s};
+}
+
+static void open_ledger(struct shard *s, uv_loop_t *loop)
+{
+    const struct aggregator *a = s->process;
+
+    s->pg = pg_open(loop, a->config->base.database_url, "meterline_aggregator",
+                    "meterline-aggregator ledger",
+                    (struct pg_events){.on_up = on_pg_up, .on_down = on_pg_down, .owner = s});
+    ledger_init(&s->ledger, s->pg, s->stream, a->owner, a->key);
+}
+
+static void open_feed(struct shard *s, struct redis *reading)
+{
+    s->reading = reading;
+    feed_init(&s->feed, feed_of(s));
+    feed_attach(&s->feed, reading);
+}
+
+struct shard *shard_open(struct aggregator *process, const char *stream, struct err *e)
+{
+    uv_loop_t *loop = stage_loop(process->stage);
+    struct shard *s = xcalloc(1, sizeof *s);
+    struct redis *reading = redis_open(
+        loop, process->config->base.redis_url,
+        (struct redis_events){.on_up = on_reading_up, .on_down = on_reading_down, .owner = s}, e);
+
+    if (reading == NULL) {
+        free(s);
+        return NULL;
+    }
+    s->process = process;
+    snprintf(s->stream, sizeof s->stream, "%s", stream);
+    s->table_batches = -1;
+    s->backoff = BACKOFF(200, 5000);
+    uv_timer_init(loop, &s->retry);
+    s->retry.data = s;
+    batch_init(&s->batch, s->stream, 0, 1, process->key);
+    open_ledger(s, loop);
+    open_feed(s, reading);
+    work_forget(s);
+    return s;
+}
+
+static void free_shard(struct shard *s)
+{
+    batch_done(&s->batch);
+    feed_done(&s->feed);
+    ledger_done(&s->ledger);
+    dedupe_free(s->dedupe);
+    free(s);
+}
+
+static void on_closed(void *owner)
+{
+    struct shard *s = owner;
+    struct aggregator *process = s->process;
+    void (*closed)(struct aggregator * process) = s->closed;
+
+    if (--s->open_handles > 0)
+        return;
+    free_shard(s);
+    closed(process);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    on_closed(handle->data);
+}
+
+void shard_close(struct shard *s, void (*closed)(struct aggregator *process))
+{
+    s->closing = true;
+    s->closed = closed;
+    s->ledger.owned = false;
+    s->state = SHARD_ENDED;
+    s->generation++;
+    work_forget(s);
+    feed_stop(&s->feed);
+    s->open_handles = 3;
+    uv_close((uv_handle_t *)&s->retry, on_timer_closed);
+    redis_close(s->reading, on_closed, s);
+    pg_close(s->pg, on_closed, s);
+}
