@@ -68,7 +68,9 @@ struct shard {
     uint64_t generation; /* rises with every way to OFFLINE: answers of before are for nobody */
     uv_timer_t retry;
     struct backoff backoff;
-    struct log_repeat refused; /* a Redis that is not fit, a replica, a failing step */
+    struct log_repeat in_future; /* a stream whose newest id is */
+    struct judgement found;      /* of the history, when last opened */
+    struct log_repeat refused;   /* a Redis that is not fit, a replica, a failing step */
     bool waiting_logged;
     int64_t lease_asked_ms; /* monotonic; --once gives up after a while */
     bool finished;          /* --once: nothing is left to do */
@@ -135,7 +137,13 @@ void trim_run(struct shard *s);
 
 /* gauges.c */
 void gauges_count_batch(const struct shard *s, int64_t commit_us);
-void gauges_take_stream(struct shard *s, const struct history *h, uint64_t accounted, bool trimmed);
+/* What a trimming had to do. */
+struct trim_seen {
+    struct entry_id last; /* the position's entry … */
+    uint64_t accounted;   /* … and its base + processed + lost */
+    bool all;             /* everything committed was trimmed: what is left waits */
+};
+void gauges_take_stream(struct shard *s, const struct history *h, const struct trim_seen *seen);
 void gauges_scrape(struct shard *s);
 /* Look at the stream's length, whoever owns the stream: lag must show when nothing is committed. */
 void gauges_poll(struct shard *s);

@@ -76,6 +76,14 @@ static void reject_retraction(struct batch *b, const struct event *event)
     reject_entry(b, event->index, &why);
 }
 
+/* Without an id of its own an entry can only be a repeat by being read again. */
+static bool may_repeat(const struct batch *b, const struct event *event)
+{
+    struct entry_id id = {.ms = event->ms, .seq = event->seq};
+
+    return event->domain != ID_DEFAULT || entry_id_compare(id, b->repeats_until) <= 0;
+}
+
 static void parse_entry(struct batch *b, uint32_t entry)
 {
     struct item *item;
@@ -93,7 +101,7 @@ static void parse_entry(struct batch *b, uint32_t entry)
     }
     item->fate = FATE_NEW;
     item->first = -1;
-    item->old = item->event.domain == ID_GIVEN && item->event.occurred_ms < b->window_start_ms;
+    item->old = item->event.occurred_ms < b->window_start_ms && may_repeat(b, &item->event);
     b->old_count += item->old;
     item->hash =
         dedupe_hash(b->dedupe, item->event.domain, item->event.tenant->name, item->event.id);
@@ -121,6 +129,8 @@ static void take_hits(struct batch *b, uint32_t number, const struct dedupe_hit 
     struct item *item = &b->items[number];
 
     for (int i = 0; i < n; i++) {
+        if (!may_repeat(b, &item->event))
+            continue;
         if (!hits[i].pending)
             add_candidate(b, number, &hits[i]);
         else if (item->first < 0 && same_key(&b->items[hits[i].number].event, &item->event))
@@ -169,6 +179,7 @@ void batch_begin(struct batch *b, const struct catalog *catalog, struct dedupe *
     b->window_start_ms =
         now_ms - dedupe_window_ms(dedupe, now_ms) + EVENT_FUTURE_MAX_MS + MINUTE_MS;
     b->catalog = b->parser.catalog = catalog;
+    b->parser.now_ms = now_ms;
     b->dedupe = dedupe;
     b->entries = entries;
     b->from = from;
@@ -214,7 +225,8 @@ void batch_confirm(struct batch *b, uint32_t number, const struct stored_row *ro
         return;
     if (is_same_content(b, event, row))
         item->fate = FATE_DUPLICATE;
-    else if (item->fate == FATE_NEW)
+    /* Redis gave the id again, to another entry. */
+    else if (item->fate == FATE_NEW && event->domain != ID_DEFAULT)
         item->fate = FATE_CONFLICT;
 }
 

@@ -13,6 +13,7 @@
 #include "aggregator/columns.h"
 #include "aggregator/dedupe.h"
 #include "aggregator/entries.h"
+#include "aggregator/entry_id.h"
 #include "aggregator/event.h"
 #include "aggregator/tally.h"
 #include "common/str.h"
@@ -64,6 +65,7 @@ struct batch {
     const struct entries *entries; /* borrowed, likewise */
     struct dedupe *dedupe;
     struct event_parser parser;
+    struct entry_id repeats_until; /* set by the owner: see batch_begin */
     struct tenants tenants;
     uint32_t from; /* entries[from … to - 1] are this batch */
     uint32_t to;
@@ -98,7 +100,9 @@ void batch_done(struct batch *b);
 /* Parse entries[from … to - 1] and look for repeated keys. Events that may have been counted before
  * the dedupe window are old: the ledger must be asked for them too. now_ms: Unix, by the ledger's
  * clock, which the table's batches have their times from. refuse: NULL, or
- * why the one entry (to = from + 1) is rejected as `refused` unseen. */
+ * why the one entry (to = from + 1) is rejected as `refused` unseen.
+ * Entries without an id of their own are repeats only up to repeats_until, and only if they are
+ * the same: in a stream that began anew, Redis may give an id again to another entry. */
 void batch_begin(struct batch *b, const struct catalog *catalog, struct dedupe *dedupe,
                  const struct entries *entries, uint32_t from, uint32_t to, int64_t now_ms,
                  const char *refuse);

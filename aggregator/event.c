@@ -145,16 +145,31 @@ static int take_id(struct event_parser *p, const struct event_fields *f, const s
     return 0;
 }
 
+/* Somebody gave the entry an id of its own, or the one before it: it tells nothing. */
+static bool is_astray(const struct event_parser *p, int64_t entry_ms)
+{
+    return p->now_ms > 0 && entry_ms > p->now_ms + EVENT_ENTRY_FUTURE_MAX_MS;
+}
+
 /* The entry's time has 48 bits, so its neighbourhood fits 64; ts may be any 64. */
-static int take_ts(const struct event_fields *f, struct event *out, struct reject *why)
+static int take_ts(const struct event_parser *p, const struct event_fields *f, struct event *out,
+                   struct reject *why)
 {
     int64_t entry_ms = (int64_t)out->ms;
+    bool astray = is_astray(p, entry_ms);
     struct text ts = f->known[KNOWN_TS];
 
     out->has_ts = f->given[KNOWN_TS];
     out->occurred_ms = entry_ms;
+    if (!out->has_ts && astray)
+        return reject_set(why, REASON_IN_FUTURE,
+                          "ts: is missing, and the entry's own time, %" PRId64
+                          ", is more than a day ahead",
+                          entry_ms);
     if (!out->has_ts)
         return 0;
+    if (astray)
+        entry_ms = p->now_ms;
     if (str_to_i64(ts.data, ts.length, &out->occurred_ms) < 0)
         return reject_set(why, REASON_BAD_TIMESTAMP, "ts: is not a whole number of milliseconds");
     if (out->occurred_ms < entry_ms - EVENT_AGE_MAX_MS)
@@ -209,7 +224,7 @@ static int take_all(struct event_parser *p, const struct entries *entries, uint3
     if (event_fields_collect(entries, index, &f, why) < 0 || take_entry_time(entry, out, why) < 0 ||
         take_op(&f, out, why) < 0 || take_tenant(p, &f, out, why) < 0 ||
         take_metric(p->catalog, &f, out, why) < 0 || take_quantity(&f, out, why) < 0 ||
-        take_id(p, &f, entry, out, why) < 0 || take_ts(&f, out, why) < 0)
+        take_id(p, &f, entry, out, why) < 0 || take_ts(p, &f, out, why) < 0)
         return -1;
     take_dimensions(p, &f, out);
     return 0;

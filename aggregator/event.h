@@ -51,6 +51,7 @@ struct event_parser {
     struct text stream;      /* the stream's key */
     int shard;               /* this stream's number, from 0 */
     int shards;              /* how many; 1: the shard is not checked */
+    int64_t now_ms;          /* Unix, when the batch was begun; 0: no entry counts as astray */
     struct arena arena; /* owned: JSON and default ids of the batch; arena_clear with the batch */
 };
 

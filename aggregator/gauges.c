@@ -1,6 +1,7 @@
 /* What operators watch: outcomes, lag, the balance. */
 #include "aggregator/aggregator.h"
 #include "common/clock.h"
+#include "common/contract.h"
 #include "common/metrics.h"
 
 #include <stdlib.h>
@@ -36,6 +37,22 @@ void gauges_count_batch(const struct shard *s, int64_t commit_us)
              LOG_STR("last_id", s->ledger.position.last_id));
 }
 
+/* An id of its own that somebody gave an entry: all that follow have ids after it. Some clocks
+ * differ, but not by a day. */
+static void gauges_see_newest(struct shard *s, const struct history *h)
+{
+    uint64_t held;
+    int64_t now_ms = clock_unix_ms();
+
+    if (h->newest.ms <= (uint64_t)(now_ms + EVENT_ENTRY_FUTURE_MAX_MS))
+        log_repeat_recovered(&s->in_future);
+    else if (log_repeat_failed(&s->in_future, clock_monotonic_ms(), &held))
+        log_error("stream_in_future", LOG_STR("stream", s->stream),
+                  LOG_U64("newest_ms", h->newest.ms), LOG_U64("held_back", held),
+                  LOG_MSG("an entry with an id of its own drove the stream into the future: events "
+                          "without ts are rejected; set it right: meterctl stream reset"));
+}
+
 static void set_lag(const struct shard *s, const struct history *h, uint64_t accounted)
 {
     bool keeps = s->process->config->stream_keep_s > 0;
@@ -49,22 +66,37 @@ static void set_lag(const struct shard *s, const struct history *h, uint64_t acc
                oldest_ms > 0 ? oldest_ms : 0);
 }
 
-/* h was read in the same MULTI that trimmed: what is left of the stream then is what waits. */
-void gauges_take_stream(struct shard *s, const struct history *h, uint64_t accounted, bool trimmed)
+/* Entries that were added and are neither accounted for nor waiting. What waits is what is in the
+ * stream; where entries are kept behind the position, it is nothing if the position is at the
+ * newest id, and else all but those that were accounted for and not trimmed: accounted - trimmed.
+ */
+static int64_t count_unaccounted(const struct shard *s, const struct history *h,
+                                 const struct trim_seen *seen)
 {
-    if (trimmed) {
-        int64_t unaccounted = (int64_t)(h->added - accounted - h->length);
+    uint64_t waiting = h->length - (seen->accounted - s->ledger.position.trimmed);
 
-        metric_set(gauge("meterline_unaccounted_events",
-                         "Entries that were added and are neither accounted for nor waiting",
-                         METRIC_PLAIN),
-                   unaccounted);
-        if (unaccounted != 0)
-            log_error("balance_broken", LOG_STR("stream", s->stream),
-                      LOG_I64("unaccounted", unaccounted), LOG_U64("added", h->added),
-                      LOG_MSG("entries left the stream without being counted, or came back"));
-    }
-    set_lag(s, h, accounted);
+    if (seen->all)
+        waiting = h->length;
+    else if (entry_id_compare(h->newest, seen->last) == 0)
+        waiting = 0;
+    return (int64_t)(h->added - seen->accounted - waiting);
+}
+
+/* h was read in the same step that trimmed. */
+void gauges_take_stream(struct shard *s, const struct history *h, const struct trim_seen *seen)
+{
+    int64_t unaccounted = count_unaccounted(s, h, seen);
+
+    metric_set(gauge("meterline_unaccounted_events",
+                     "Entries that were added and are neither accounted for nor waiting",
+                     METRIC_PLAIN),
+               unaccounted);
+    if (unaccounted != 0)
+        log_error("balance_broken", LOG_STR("stream", s->stream),
+                  LOG_I64("unaccounted", unaccounted), LOG_U64("added", h->added),
+                  LOG_MSG("entries left the stream without being counted, or came back"));
+    set_lag(s, h, seen->accounted);
+    gauges_see_newest(s, h);
     if (h->added > s->ledger.position.added_seen)
         s->ledger.position.added_seen = h->added;
 }
@@ -86,7 +118,8 @@ void gauges_scrape(struct shard *s)
 struct poll {
     struct shard *shard;
     uint64_t generation;
-    uint64_t accounted; /* when XINFO was sent: Redis had added at least that */
+    uint64_t accounted;
+    uint64_t added; /* when XINFO was sent: Redis had added at least that */
 };
 
 /* Redis has fewer entries than are in the ledger, or no stream any more: flushed while we read. */
@@ -109,8 +142,10 @@ static void take_poll(void *owner, const struct err *error, void *reply)
     free(owner);
     if (error == NULL && history_take_stream(&h, reply) == 0)
         set_lag(p.shard, &h, p.accounted);
-    if (gone || (h.stream_exists && h.added < p.accounted))
+    if (gone || (h.stream_exists && h.added < p.added))
         lose_stream(p.shard, &p);
+    else if (h.stream_exists && p.shard->state == SHARD_RUNNING)
+        gauges_see_newest(p.shard, &h);
 }
 
 void gauges_poll(struct shard *s)
@@ -121,10 +156,9 @@ void gauges_poll(struct shard *s)
     if (!redis_is_up(s->process->commands))
         return;
     p = xcalloc(1, sizeof *p);
-    *p = (struct poll){.shard = s,
-                       .generation = s->generation,
-                       .accounted =
-                           position->base + (uint64_t)(position->processed + position->lost)};
+    *p = (struct poll){
+        .shard = s, .generation = s->generation, .accounted = position_accounted(position)};
+    p->added = p->accounted > position->added_seen ? p->accounted : position->added_seen;
     redis_commandf(s->process->commands, POLL_DEADLINE_MS, take_poll, p, "XINFO STREAM %s",
                    s->stream);
 }

@@ -38,8 +38,10 @@ int history_take_stream(struct history *h, const redisReply *reply)
     const redisReply *length = find_value(reply, "length");
     const redisReply *added = find_value(reply, "entries-added");
     const redisReply *first = find_value(reply, "first-entry");
+    const redisReply *newest = find_value(reply, "last-generated-id");
 
-    if (length == NULL || added == NULL)
+    if (length == NULL || added == NULL || newest == NULL || newest->str == NULL ||
+        entry_id_parse(newest->str, &h->newest) != 0)
         return -1;
     h->stream_exists = true;
     h->length = (uint64_t)length->integer;
@@ -99,24 +101,56 @@ static void take_stream(void *owner, const struct err *error, void *reply)
     finish_one(a, error != NULL && history_is_no_stream(error) ? NULL : error);
 }
 
-void history_take_groups(struct history *h, const redisReply *reply)
+static void read_group(struct history *h, const redisReply *group)
 {
-    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
-        const redisReply *name = find_value(reply->element[i], "name");
-        const redisReply *id = find_value(reply->element[i], "last-delivered-id");
+    const redisReply *id = find_value(group, "last-delivered-id");
+    const redisReply *read = find_value(group, "entries-read");
 
-        if (name != NULL && id != NULL && is_text(name, STREAM_GROUP))
-            h->group_exists = entry_id_parse(id->str, &h->group) == 0;
-    }
+    h->group_exists = id != NULL && id->str != NULL && entry_id_parse(id->str, &h->group) == 0;
+    h->read_known = read != NULL && read->type == REDIS_REPLY_INTEGER;
+    if (h->read_known)
+        h->read = (uint64_t)read->integer;
 }
 
 static void take_groups(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
+    const redisReply *r = reply;
 
-    if (error == NULL)
-        history_take_groups(&a->history, reply);
+    for (size_t i = 0; error == NULL && r->type == REDIS_REPLY_ARRAY && i < r->elements; i++) {
+        const redisReply *name = find_value(r->element[i], "name");
+
+        if (name != NULL && is_text(name, STREAM_GROUP))
+            read_group(&a->history, r->element[i]);
+    }
     finish_one(a, error != NULL && history_is_no_stream(error) ? NULL : error);
+}
+
+/* Should there be more than one, the newest. */
+static void read_mark(struct history *h, const redisReply *name)
+{
+    struct epoch_mark mark;
+
+    if (name == NULL || name->type != REDIS_REPLY_STRING ||
+        epoch_mark_parse(name->str, &mark) != 0 || (h->mark_exists && mark.epoch < h->mark.epoch))
+        return;
+    h->mark_exists = true;
+    h->mark = mark;
+}
+
+static bool is_no_group(const struct err *error)
+{
+    return is_refused(error) && strncmp(error->text, "NOGROUP", 7) == 0;
+}
+
+static void take_consumers(void *owner, const struct err *error, void *reply)
+{
+    struct asking *a = owner;
+    const redisReply *r = reply;
+
+    for (size_t i = 0; error == NULL && r->type == REDIS_REPLY_ARRAY && i < r->elements; i++)
+        read_mark(&a->history, find_value(r->element[i], "name"));
+    finish_one(a, history_is_no_stream(error) || is_no_group(error) ? NULL : error);
 }
 
 static void take_last(void *owner, const struct err *error, void *reply)
@@ -150,12 +184,14 @@ void history_read(struct redis *r, const char *stream, const char *last_id, hist
 {
     struct asking *a = xcalloc(1, sizeof *a);
 
-    *a = (struct asking){.done = done, .owner = owner, .left = 5};
+    *a = (struct asking){.done = done, .owner = owner, .left = 6};
     redis_commandf(r, DEADLINE_MS, take_role, a, "ROLE");
     redis_commandf(r, DEADLINE_MS, take_config, a,
                    "CONFIG GET maxmemory-policy appendonly appendfsync");
     redis_commandf(r, DEADLINE_MS, take_stream, a, "XINFO STREAM %s", stream);
     redis_commandf(r, DEADLINE_MS, take_groups, a, "XINFO GROUPS %s", stream);
+    redis_commandf(r, DEADLINE_MS, take_consumers, a, "XINFO CONSUMERS %s %s", stream,
+                   STREAM_GROUP);
     redis_commandf(r, DEADLINE_MS, take_last, a, "XRANGE %s %s %s COUNT 1", stream, last_id,
                    last_id);
 }

@@ -1,35 +1,156 @@
 #include "aggregator/history.h"
 
-static struct judgement judge_behind(const struct history *h, uint64_t accounted)
+#include <string.h>
+
+static const struct entry_id START = {.ms = 0, .seq = 0};
+
+static uint64_t greater(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* 0 where it would be negative. */
+static int64_t above(uint64_t a, uint64_t b)
+{
+    return a > b ? (int64_t)(a - b) : 0;
+}
+
+static struct entry_id later(struct entry_id a, struct entry_id b)
+{
+    return entry_id_compare(a, b) > 0 ? a : b;
+}
+
+/* All that is in the stream comes after that entry: then nothing but it, or what came before or was
+ * trimmed with it, is gone. */
+static bool is_all_after(const struct history *h, struct entry_id id)
+{
+    return h->length == 0 || entry_id_compare(h->first, id) > 0;
+}
+
+/* What was accounted for has left the stream, nothing else has. */
+static bool is_trimmed_to(const struct history *h, const struct standing *s)
+{
+    return is_all_after(h, s->last) && h->added - h->length == s->accounted;
+}
+
+static struct judgement judge_behind(const struct history *h, const struct standing *s)
 {
     struct judgement j = {.verdict = HISTORY_LEDGER_BEHIND};
 
-    /* With the entry of our position still there nothing after it was trimmed. */
-    if (!h->last_exists && h->added > accounted + h->length)
-        j.missing = (int64_t)(h->added - accounted - h->length);
+    /* With an entry at or before our position still there, nothing after it was trimmed. */
+    if (is_all_after(h, s->last))
+        j.missing = above(h->added, s->accounted + h->length);
     return j;
 }
 
-struct judgement history_judge(const struct history *h, struct entry_id last, uint64_t accounted,
-                               bool counted_before)
+/* What Redis still has of this or an earlier epoch is a beginning of that epoch's history, and new
+ * entries after it. The group stands where everything is counted: read on from there. */
+static void begin_at_group(const struct history *h, struct judgement *j)
 {
-    struct entry_id zero = {.ms = 0, .seq = 0};
-    bool at_start = entry_id_compare(last, zero) == 0;
-    uint64_t base = h->added - h->length;
+    if (is_all_after(h, h->group)) {
+        j->start = h->group;
+    } else if (h->read_known && h->read <= h->added && h->added - h->read <= h->length) {
+        j->start = h->group;
+        j->base = h->read;
+    }
+}
 
-    if (h->group_exists && entry_id_compare(h->group, last) > 0)
-        return judge_behind(h, accounted);
-    if (at_start && accounted == 0 && !counted_before && !h->group_exists)
-        return (struct judgement){.verdict = HISTORY_NEW, .base = base};
-    if (h->last_exists || (h->group_exists && entry_id_compare(h->group, last) == 0))
+/* The stream was made anew under us, and some of it was read on as if it were the old one: all that
+ * it has up to the position. Then read on. */
+static void begin_at_position(const struct history *h, const struct standing *s,
+                              struct judgement *j)
+{
+    uint64_t base = h->added - h->length + s->accounted - s->marked_accounted;
+
+    if (!s->marked_known || !h->last_exists || !is_all_after(h, s->marked_last) || base > h->added)
+        return;
+    j->start = s->last;
+    j->base = base;
+    j->gone = above(s->added_seen, s->marked_accounted);
+    j->repeats_until = START;
+}
+
+static struct judgement judge_lost(const struct history *h, const struct standing *s)
+{
+    bool marked = s->lineage != LINEAGE_NONE;
+    uint64_t still_there = s->lineage == LINEAGE_OURS ? h->added : 0;
+    struct judgement j = {.verdict = HISTORY_REDIS_LOST,
+                          .base = h->added - h->length,
+                          .start = START,
+                          .gone = above(s->added_seen, greater(still_there, s->accounted)),
+                          .repeats_until = START};
+
+    if (marked)
+        begin_at_group(h, &j);
+    if (s->accounted == s->base)
+        j.repeats_until = s->repeats_until;
+    /* A stream made anew holds nothing that was counted, unless we read on before we noticed. */
+    else if (marked || h->last_exists)
+        j.repeats_until = later(s->last, s->repeats_until);
+    if (!marked)
+        begin_at_position(h, s, &j);
+    return j;
+}
+
+static struct judgement judge_ours(const struct history *h, const struct standing *s)
+{
+    int order = entry_id_compare(h->group, s->last);
+
+    if (order > 0)
+        return judge_behind(h, s);
+    if (h->added < greater(s->added_seen, s->accounted))
+        return judge_lost(h, s);
+    /* Killed between COMMIT and trimming; or one that slept past its lease set the group back. */
+    if (order == 0 || h->last_exists || is_trimmed_to(h, s))
         return (struct judgement){.verdict = HISTORY_INTACT};
-    /* An epoch that was opened, and nothing counted in it yet: it begins at what there is. */
-    if (at_start && !h->group_exists && accounted == base)
+    return judge_lost(h, s);
+}
+
+/* Everything that is in the stream is read, also what may lie before the epoch that is lost: so
+ * that epoch's base is at most what comes before the first entry. */
+static struct judgement judge_lost_epoch(const struct history *h, const struct standing *s)
+{
+    uint64_t before = h->added - h->length;
+    uint64_t base = h->mark.base < before ? h->mark.base : before;
+    uint64_t ended = (uint64_t)above(s->added_seen, s->base);
+
+    if (strcmp(h->mark.ended, s->token) == 0)
+        ended = greater(ended, (uint64_t)above((uint64_t)h->mark.ended_added + base, h->mark.base));
+    return (struct judgement){.verdict = HISTORY_LEDGER_LOST_EPOCH,
+                              .base = base,
+                              .start = START,
+                              .gone = above(ended, s->accounted - s->base),
+                              .missing = above(before, base),
+                              .repeats_until = later(s->last, s->repeats_until)};
+}
+
+static struct judgement judge_unmarked(const struct history *h, const struct standing *s)
+{
+    bool untouched = s->accounted == s->base && entry_id_compare(s->last, START) == 0;
+
+    if (h->group_exists && entry_id_compare(h->group, s->last) > 0)
+        return judge_behind(h, s);
+    if (untouched && !s->counted_before)
+        return (struct judgement){.verdict = HISTORY_NEW, .base = h->added - h->length};
+    if (is_trimmed_to(h, s))
         return (struct judgement){.verdict = HISTORY_INTACT};
-    /* One that slept past its lease may set the group back. What we accounted for is gone, and what
-     * is there comes after it: trimmed, not lost. */
-    if (h->group_exists && accounted == base &&
-        (h->length == 0 || entry_id_compare(h->first, last) > 0))
-        return (struct judgement){.verdict = HISTORY_INTACT};
-    return (struct judgement){.verdict = HISTORY_REDIS_LOST, .base = base};
+    return judge_lost(h, s);
+}
+
+struct judgement history_judge(const struct history *h, const struct standing *s)
+{
+    switch (s->lineage) {
+    case LINEAGE_NONE:
+        return judge_unmarked(h, s);
+    case LINEAGE_OURS:
+        return judge_ours(h, s);
+    case LINEAGE_EARLIER:
+        return judge_lost(h, s);
+    case LINEAGE_LATER:
+        return judge_lost_epoch(h, s);
+    case LINEAGE_RESET:
+        break;
+    }
+    return (struct judgement){
+        .verdict = HISTORY_RESET_CUT, .base = h->mark.base, .start = START, .repeats_until = START};
 }

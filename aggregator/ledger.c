@@ -22,6 +22,7 @@ void ledger_done(struct ledger *l)
     periods_free(l->periods);
     catalog_free(l->catalog);
     buf_done(&l->scratch);
+    buf_done(&l->ended_tokens);
 }
 
 void ledger_start(struct ledger *l, ledger_done_fn done, void *owner, void *work)

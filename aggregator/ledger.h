@@ -8,8 +8,10 @@
 #define METERLINE_LEDGER_H
 
 #include "aggregator/batch.h"
+#include "aggregator/entry_id.h"
 #include "aggregator/periods.h"
 #include "aggregator/totals.h"
+#include "common/epoch_mark.h"
 #include "common/err.h"
 #include "common/pg.h"
 
@@ -26,6 +28,25 @@ struct position {
     int64_t lost;
     int64_t batches;     /* committed, all epochs */
     uint64_t added_seen; /* entries-added when last looked at */
+    uint64_t trimmed;    /* entries-added of the newest entry that has left the stream, if kept */
+    bool marked_known;   /* that mark was there, when the position was … */
+    struct entry_id marked_last;        /* … here */
+    uint64_t marked_accounted;          /* … and accounted for this */
+    struct epoch_mark mark;             /* that Redis keeps with the entries of this epoch */
+    char reset_token[EPOCH_TOKEN_SIZE]; /* of the epoch that a reset is about to open, or "" */
+    char repeats_until[ENTRY_ID_SIZE];  /* entries up to here may have been counted before */
+};
+
+/* How an epoch ends and the next one begins. */
+struct epoch_change {
+    const char *reason;
+    int64_t gone;                  /* entries of the ended one that are lost, not booked yet */
+    struct entry_id start;         /* where the new one begins to read … */
+    uint64_t base;                 /* … and entries-added there */
+    int64_t lost;                  /* entries of the new one that are gone already */
+    struct entry_id repeats_until; /* entries of it that may have been counted before */
+    const char *token;             /* of the new one; NULL: made by the ledger */
+    bool hold;                     /* PostgreSQL lost commits: sinks hold */
 };
 
 typedef void (*ledger_done_fn)(void *owner, const struct err *error);
@@ -35,6 +56,7 @@ struct ledger {
     const char *stream;       /* borrowed */
     const char *owner;        /* borrowed: this process */
     struct position position; /* as of the last acquire or commit */
+    struct buf ended_tokens;  /* of the stream's epochs that ended, as of the last acquire */
     bool owned;               /* the last acquire got the lease */
 
     struct catalog *catalog; /* owned; replaced when its version moved and no batch uses it */
@@ -63,9 +85,15 @@ void ledger_done(struct ledger *l);
 /* Take or keep the lease: then owned and position say. */
 void ledger_acquire(struct ledger *l, ledger_done_fn done, void *owner);
 void ledger_release(struct ledger *l, ledger_done_fn done, void *owner);
-/* Redis lost data: end the epoch, begin the next at base. ERR_FENCED if the position was not ours.
- */
-void ledger_open_epoch(struct ledger *l, uint64_t base, const char *reason, ledger_done_fn done,
+/* An epoch of this stream that ended has this token. */
+bool ledger_knows_epoch(const struct ledger *l, const char *token);
+/* The mark of the epoch was seen in the stream, when the position was there. */
+void position_note_marked(struct position *p, struct entry_id last, uint64_t accounted);
+/* base + processed + lost: the entries-added of the position's entry. */
+uint64_t position_accounted(const struct position *p);
+/* These change the position: acquire again afterwards, which reads it. ERR_FENCED if it was not
+ * ours. End the epoch, begin the next; one without an outcome is begun anew. */
+void ledger_open_epoch(struct ledger *l, const struct epoch_change *change, ledger_done_fn done,
                        void *owner);
 /* The stream was trimmed past the position; makes sinks hold. */
 void ledger_book_lost(struct ledger *l, int64_t entries, ledger_done_fn done, void *owner);

@@ -5,10 +5,60 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static uint64_t get_u64_text(const PGresult *r, int column)
 {
     return strtoull(PQgetvalue(r, 0, column), NULL, 10);
+}
+
+uint64_t position_accounted(const struct position *p)
+{
+    return p->base + (uint64_t)(p->processed + p->lost);
+}
+
+void position_note_marked(struct position *p, struct entry_id last, uint64_t accounted)
+{
+    p->marked_known = true;
+    p->marked_last = last;
+    p->marked_accounted = accounted;
+}
+
+bool ledger_knows_epoch(const struct ledger *l, const char *token)
+{
+    return l->ended_tokens.length > 0 && strstr(l->ended_tokens.data, token) != NULL;
+}
+
+static void copy_text(char *out, size_t size, const PGresult *r, int column)
+{
+    snprintf(out, size, "%s", PQgetvalue(r, 0, column)); /* "" where it is NULL */
+}
+
+static void take_epochs(struct ledger *l, const PGresult *r)
+{
+    struct epoch_mark *mark = &l->position.mark;
+
+    copy_text(mark->token, sizeof mark->token, r, 7);
+    copy_text(mark->ended, sizeof mark->ended, r, 10);
+    mark->ended_added = (int64_t)get_u64_text(r, 11);
+    mark->epoch = l->position.epoch;
+    mark->base = l->position.base;
+    copy_text(l->position.reset_token, sizeof l->position.reset_token, r, 8);
+    copy_text(l->position.repeats_until, sizeof l->position.repeats_until, r, 9);
+    buf_clear(&l->ended_tokens);
+    buf_printf(&l->ended_tokens, "%s", PQgetvalue(r, 0, 12));
+}
+
+/* What Redis told us of this epoch since the last commit is not forgotten: it may have lost that.
+ */
+static void keep_seen(struct position *p, const struct position *before)
+{
+    if (strcmp(before->mark.token, p->mark.token) != 0)
+        return;
+    if (before->added_seen > p->added_seen)
+        p->added_seen = before->added_seen;
+    if (before->marked_known)
+        position_note_marked(p, before->marked_last, before->marked_accounted);
 }
 
 static void take_acquired(void *owner, const struct err *error, PGresult **results, int n)
@@ -19,6 +69,7 @@ static void take_acquired(void *owner, const struct err *error, PGresult **resul
     l->owned = error == NULL && PQntuples(results[0]) == 1;
     if (l->owned) {
         const PGresult *r = results[0];
+        struct position before = l->position;
 
         /* A restored database counts versions again that we have seen: do not compare with them. */
         periods_forget_all(l->periods);
@@ -28,7 +79,9 @@ static void take_acquired(void *owner, const struct err *error, PGresult **resul
                                         .lost = (int64_t)get_u64_text(r, 4),
                                         .batches = (int64_t)get_u64_text(r, 5),
                                         .added_seen = get_u64_text(r, 6)};
-        snprintf(l->position.last_id, sizeof l->position.last_id, "%s", PQgetvalue(r, 0, 1));
+        copy_text(l->position.last_id, sizeof l->position.last_id, r, 1);
+        take_epochs(l, r);
+        keep_seen(&l->position, &before);
     }
     ledger_finish(l, error);
 }
@@ -80,53 +133,42 @@ static bool is_fenced(struct ledger *l, const struct err *error, PGresult **resu
     return true;
 }
 
-static void take_epoch(void *owner, const struct err *error, PGresult **results, int n)
+static void take_changed(void *owner, const struct err *error, PGresult **results, int n)
 {
-    struct ledger *l = owner;
-    uint64_t base = l->position.added_seen;
-
     (void)n;
-    if (is_fenced(l, error, results))
-        return;
-    l->position = (struct position){.epoch = atoi(PQgetvalue(results[0], 0, 0)),
-                                    .last_id = "0-0",
-                                    .base = base,
-                                    .added_seen = base,
-                                    .lost = 0,
-                                    .batches = l->position.batches};
-    ledger_finish(l, NULL);
+    if (!is_fenced(owner, error, results))
+        ledger_finish(owner, NULL);
 }
 
-void ledger_open_epoch(struct ledger *l, uint64_t base, const char *reason, ledger_done_fn done,
+void ledger_open_epoch(struct ledger *l, const struct epoch_change *change, ledger_done_fn done,
                        void *owner)
 {
     struct pg_statement s;
-    char epoch[16];
-    char text[32];
+    char numbers[4][32];
+    char start[ENTRY_ID_TEXT_SIZE];
+    char repeats_until[ENTRY_ID_TEXT_SIZE];
 
     ledger_start(l, done, owner, NULL);
-    snprintf(epoch, sizeof epoch, "%d", l->position.epoch);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)base);
+    snprintf(numbers[0], sizeof numbers[0], "%d", l->position.epoch);
+    snprintf(numbers[1], sizeof numbers[1], "%lld", (long long)change->gone);
+    snprintf(numbers[2], sizeof numbers[2], "%llu", (unsigned long long)change->base);
+    snprintf(numbers[3], sizeof numbers[3], "%lld", (long long)change->lost);
+    entry_id_format(change->start, start);
+    entry_id_format(change->repeats_until, repeats_until);
     pg_statement_init(&s, SQL_OPEN_EPOCH);
     pg_add_text(&s, l->stream);
     pg_add_text(&s, l->owner);
-    pg_add_text(&s, epoch);
+    pg_add_text(&s, numbers[0]);
     pg_add_text(&s, l->position.last_id);
-    pg_add_text(&s, text);
-    pg_add_text(&s, reason);
-    l->position.added_seen = base;
-    pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_epoch, l);
-}
-
-static void take_lost(void *owner, const struct err *error, PGresult **results, int n)
-{
-    struct ledger *l = owner;
-
-    (void)n;
-    if (is_fenced(l, error, results))
-        return;
-    l->position.lost = (int64_t)get_u64_text(results[0], 0);
-    ledger_finish(l, NULL);
+    pg_add_text(&s, change->reason);
+    pg_add_text(&s, numbers[1]);
+    pg_add_text(&s, start);
+    pg_add_text(&s, numbers[2]);
+    pg_add_text(&s, numbers[3]);
+    pg_add_text(&s, repeats_until);
+    pg_add_text(&s, change->token);
+    pg_add_text(&s, change->hold ? "true" : "false");
+    pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_changed, l);
 }
 
 void ledger_book_lost(struct ledger *l, int64_t entries, ledger_done_fn done, void *owner)
@@ -144,7 +186,7 @@ void ledger_book_lost(struct ledger *l, int64_t entries, ledger_done_fn done, vo
     pg_add_text(&s, epoch);
     pg_add_text(&s, l->position.last_id);
     pg_add_text(&s, text);
-    pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_lost, l);
+    pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_changed, l);
 }
 
 static void take_days(void *owner, const struct err *error, PGresult **results, int n)
@@ -163,17 +205,6 @@ void ledger_ensure_days(struct ledger *l, ledger_done_fn done, void *owner)
     pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_days, l);
 }
 
-static void take_base(void *owner, const struct err *error, PGresult **results, int n)
-{
-    struct ledger *l = owner;
-
-    (void)n;
-    if (is_fenced(l, error, results))
-        return;
-    l->position.base = l->position.added_seen;
-    ledger_finish(l, NULL);
-}
-
 void ledger_set_base(struct ledger *l, uint64_t base, ledger_done_fn done, void *owner)
 {
     struct pg_statement s;
@@ -185,6 +216,5 @@ void ledger_set_base(struct ledger *l, uint64_t base, ledger_done_fn done, void 
     pg_add_text(&s, l->stream);
     pg_add_text(&s, l->owner);
     pg_add_text(&s, text);
-    l->position.added_seen = base;
-    pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_base, l);
+    pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_changed, l);
 }

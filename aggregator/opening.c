@@ -5,6 +5,7 @@
 #include "common/contract.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { DEADLINE_MS = 5000 };
 
@@ -33,47 +34,71 @@ static struct shard *opening_take(struct opening *o)
     return is_over ? NULL : s;
 }
 
-static void take_group(void *owner, const struct err *error, void *reply)
+/* Group and mark stand where the ledger does, in one step. Marks of other epochs go. */
+static const char ENTER[] =
+    "local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], ARGV[2], 'MKSTREAM')\n"
+    "if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return made end\n"
+    "redis.call('XGROUP', 'SETID', KEYS[1], ARGV[1], ARGV[2], 'ENTRIESREAD', ARGV[3])\n"
+    "for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do\n"
+    "  if string.sub(consumer[2], 1, 6) == 'epoch:' and consumer[2] ~= ARGV[4] then\n"
+    "    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer[2])\n"
+    "  end\n"
+    "end\n"
+    "redis.call('XGROUP', 'CREATECONSUMER', KEYS[1], ARGV[1], ARGV[4])\n"
+    "return redis.call('XINFO', 'STREAM', KEYS[1])";
+
+/* Entries that are kept: how far the stream is trimmed is where its first entry begins. */
+static void take_entered(void *owner, const struct err *error, void *reply)
 {
     struct shard *s = opening_take(owner);
+    struct history h = {.length = 0};
+    struct position *p;
+    struct entry_id last;
+    struct err e;
 
-    (void)reply;
     if (s == NULL)
         return;
-    if (error != NULL)
+    p = &s->ledger.position;
+    if (error == NULL && history_take_stream(&h, reply) != 0) {
+        err_set(&e, ERR_SCHEMA, "XINFO STREAM has another shape than that of Redis 7.0");
+        error = &e;
+    }
+    if (error != NULL) {
         shard_fail(s, "set group", error);
-    else
-        opening_done(s);
+        return;
+    }
+    p->trimmed = h.added - h.length;
+    if (entry_id_parse(p->last_id, &last) != 0)
+        abort();
+    position_note_marked(p, last, position_accounted(p));
+    opening_done(s);
 }
 
-static void set_group(struct shard *s)
+static void enter(struct shard *s)
 {
     const struct position *p = &s->ledger.position;
-    unsigned long long read = p->base + (uint64_t)(p->processed + p->lost);
+    char mark[EPOCH_MARK_SIZE];
 
-    redis_commandf(s->process->commands, DEADLINE_MS, take_group, opening_new(s),
-                   "XGROUP SETID %s %s %s ENTRIESREAD %llu", s->stream, STREAM_GROUP, p->last_id,
-                   read);
+    if (entry_id_parse(p->repeats_until, &s->batch.repeats_until) != 0)
+        abort();
+    epoch_mark_format(&p->mark, mark);
+    redis_commandf(s->process->commands, DEADLINE_MS, take_entered, opening_new(s),
+                   "EVAL %s 1 %s %s %s %llu %s", ENTER, s->stream, STREAM_GROUP, p->last_id,
+                   (unsigned long long)position_accounted(p), mark);
 }
 
-static void take_created(void *owner, const struct err *error, void *reply)
+static void take_acquired(void *owner, const struct err *error)
 {
-    struct shard *s = opening_take(owner);
+    struct shard *s = owner;
 
-    (void)reply;
-    if (s == NULL)
+    if (shard_is_stale(s, SHARD_OPENING))
         return;
-    if (error != NULL && strncmp(error->text, "BUSYGROUP", 9) != 0)
-        shard_fail(s, "create group", error);
+    if (error != NULL)
+        shard_fail(s, "read position", error);
+    else if (!s->ledger.owned)
+        shard_on_lease_lost(s);
     else
-        set_group(s);
-}
-
-static void ensure_group(struct shard *s)
-{
-    redis_commandf(s->process->commands, DEADLINE_MS, take_created, opening_new(s),
-                   "XGROUP CREATE %s %s %s MKSTREAM", s->stream, STREAM_GROUP,
-                   s->ledger.position.last_id);
+        enter(s);
 }
 
 static void take_corrected(void *owner, const struct err *error)
@@ -83,7 +108,7 @@ static void take_corrected(void *owner, const struct err *error)
     if (shard_is_stale(s, SHARD_OPENING))
         return;
     if (error == NULL)
-        ensure_group(s);
+        ledger_acquire(&s->ledger, take_acquired, s);
     else if (error->kind == ERR_FENCED)
         shard_on_lease_lost(s);
     else
@@ -97,42 +122,70 @@ static void take_booked(void *owner, const struct err *error)
 
     if (error == NULL)
         log_error("ledger_behind_stream", LOG_STR("stream", s->stream),
-                  LOG_STR("last_id", s->ledger.position.last_id),
-                  LOG_I64("lost", s->ledger.position.lost),
+                  LOG_I64("epoch", s->ledger.position.epoch),
+                  LOG_STR("last_id", s->ledger.position.last_id), LOG_I64("lost", s->found.missing),
+                  LOG_I64("ended_lost", s->found.gone),
                   LOG_MSG("PostgreSQL lost commits; sinks hold until: meterctl restore accept"));
     take_corrected(s, error);
 }
 
-static void open_epoch(struct shard *s, uint64_t base, const struct history *h)
+static void take_opened(void *owner, const struct err *error)
 {
-    const char *reason = h->stream_exists ? "redis lost entries" : "redis lost the stream";
+    struct shard *s = owner;
+    const struct position *p = &s->ledger.position;
 
-    log_error(
-        "epoch_opened", LOG_STR("stream", s->stream),
-        LOG_I64("ended_epoch", s->ledger.position.epoch),
-        LOG_STR("last_id", s->ledger.position.last_id), LOG_U64("entries", h->length),
-        LOG_STR("reason", reason),
-        LOG_MSG("Redis lost data: reading what it has from the beginning; repeats are recognised"));
-    ledger_open_epoch(&s->ledger, base, reason, take_corrected, s);
+    if (error == NULL && s->found.verdict == HISTORY_RESET_CUT)
+        log_warn("epoch_opened", LOG_STR("stream", s->stream), LOG_I64("ended_epoch", p->epoch),
+                 LOG_STR("reason", "reset"), LOG_MSG("finished what meterctl stream reset began"));
+    else if (error == NULL)
+        log_error("epoch_opened", LOG_STR("stream", s->stream), LOG_I64("ended_epoch", p->epoch),
+                  LOG_STR("last_id", p->last_id), LOG_I64("lost", s->found.gone),
+                  LOG_U64("start_ms", s->found.start.ms), LOG_STR("reason", "redis lost entries"),
+                  LOG_MSG("Redis lost data: reading on from where the stream it has is surely "
+                          "counted; repeats are recognised"));
+    take_corrected(s, error);
 }
 
-static void act_on(struct shard *s, struct judgement j, const struct history *h)
+static void open_epoch(struct shard *s, const char *reason, const char *token)
 {
-    switch (j.verdict) {
+    const struct judgement *j = &s->found;
+    struct epoch_change change = {.reason = reason,
+                                  .gone = j->gone,
+                                  .start = j->start,
+                                  .base = j->base,
+                                  .lost = j->missing,
+                                  .repeats_until = j->repeats_until,
+                                  .token = token,
+                                  .hold = j->verdict == HISTORY_LEDGER_LOST_EPOCH};
+
+    ledger_open_epoch(&s->ledger, &change, change.hold ? take_booked : take_opened, s);
+}
+
+static void act_on(struct shard *s, const struct history *h)
+{
+    const struct judgement *j = &s->found;
+
+    switch (j->verdict) {
     case HISTORY_INTACT:
-        ensure_group(s);
+        enter(s);
         break;
     case HISTORY_NEW:
-        if (j.base > 0)
+        if (j->base > 0)
             log_warn("stream_joined_late", LOG_STR("stream", s->stream),
-                     LOG_U64("trimmed_before", j.base));
-        ledger_set_base(&s->ledger, j.base, take_corrected, s);
+                     LOG_U64("trimmed_before", j->base));
+        ledger_set_base(&s->ledger, j->base, take_corrected, s);
         break;
     case HISTORY_REDIS_LOST:
-        open_epoch(s, j.base, h);
+        open_epoch(s, h->stream_exists ? "redis lost entries" : "redis lost the stream", NULL);
         break;
     case HISTORY_LEDGER_BEHIND:
-        ledger_book_lost(&s->ledger, j.missing, take_booked, s);
+        ledger_book_lost(&s->ledger, j->missing, take_booked, s);
+        break;
+    case HISTORY_LEDGER_LOST_EPOCH:
+        open_epoch(s, "postgres lost commits", h->mark.token);
+        break;
+    case HISTORY_RESET_CUT:
+        open_epoch(s, "reset", h->mark.token);
         break;
     }
 }
@@ -182,12 +235,42 @@ static void refuse_redis(struct shard *s, const struct history *h, const char *w
     shard_fail(s, "open stream", &e);
 }
 
+static enum lineage find_lineage(const struct ledger *l, const struct history *h)
+{
+    const struct position *p = &l->position;
+
+    if (!h->mark_exists)
+        return LINEAGE_NONE;
+    if (strcmp(h->mark.token, p->mark.token) == 0)
+        return LINEAGE_OURS;
+    if (strcmp(h->mark.token, p->reset_token) == 0)
+        return LINEAGE_RESET;
+    return ledger_knows_epoch(l, h->mark.token) ? LINEAGE_EARLIER : LINEAGE_LATER;
+}
+
+static struct judgement judge(const struct ledger *l, const struct history *h)
+{
+    const struct position *p = &l->position;
+    struct standing s = {.lineage = find_lineage(l, h),
+                         .base = p->base,
+                         .accounted = position_accounted(p),
+                         .added_seen = p->added_seen,
+                         .counted_before = p->batches > 0,
+                         .token = p->mark.token,
+                         .marked_known = p->marked_known,
+                         .marked_last = p->marked_last,
+                         .marked_accounted = p->marked_accounted};
+
+    if (entry_id_parse(p->last_id, &s.last) != 0 ||
+        entry_id_parse(p->repeats_until, &s.repeats_until) != 0)
+        abort();
+    return history_judge(h, &s);
+}
+
 static void take_history(void *owner, const struct err *error, const struct history *h)
 {
     struct shard *s = opening_take(owner);
-    const struct position *p;
     const char *unfit;
-    struct entry_id last;
 
     if (s == NULL)
         return;
@@ -201,11 +284,8 @@ static void take_history(void *owner, const struct err *error, const struct hist
         return;
     }
     warn_of_weakness(s, h);
-    p = &s->ledger.position;
-    if (entry_id_parse(p->last_id, &last) != 0)
-        abort();
-    act_on(s, history_judge(h, last, p->base + (uint64_t)(p->processed + p->lost), p->batches > 0),
-           h);
+    s->found = judge(&s->ledger, h);
+    act_on(s, h);
 }
 
 void opening_run(struct shard *s)

@@ -12,40 +12,49 @@ enum { DEADLINE_MS = 10000 };
 struct trim {
     struct shard *shard;
     uint64_t generation;
-    struct entry_id last; /* the position that it stands for, … */
-    uint64_t accounted;   /* … its base + processed + lost */
-    bool all;             /* everything committed was trimmed: what is left waits */
+    struct trim_seen seen;
 };
 
-static void take_queued(void *owner, const struct err *error, void *reply)
-{
-    (void)owner;
-    (void)error; /* EXEC tells. */
-    (void)reply;
-}
+/* In one step, and only in the stream that the position belongs to: in one that was made anew or
+ * rewritten, entries below the position may wait. Where the group is past our position, another one
+ * has gone on from there. */
+static const char TRIM[] =
+    "local function number(id)\n"
+    "  local ms, seq = string.match(id, '^(%d+)-(%d+)$')\n"
+    "  return string.rep('0', 20 - #ms) .. ms .. string.rep('0', 20 - #seq) .. seq\n"
+    "end\n"
+    "local function find(list, name)\n"
+    "  for _, each in ipairs(list) do if each[2] == name then return each end end\n"
+    "  return nil\n"
+    "end\n"
+    "local group = find(redis.call('XINFO', 'GROUPS', KEYS[1]), ARGV[1])\n"
+    "if not group or not find(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1]), ARGV[2]) then\n"
+    "  return redis.error_reply('EPOCH the stream was made anew')\n"
+    "end\n"
+    "for i = 1, #group, 2 do\n"
+    "  if group[i] == 'last-delivered-id' and number(group[i + 1]) > number(ARGV[3]) then\n"
+    "    return 'passed'\n"
+    "  end\n"
+    "end\n"
+    "redis.call('XGROUP', 'SETID', KEYS[1], ARGV[1], ARGV[3], 'ENTRIESREAD', ARGV[4])\n"
+    "local trimmed = redis.call('XTRIM', KEYS[1], 'MINID', ARGV[5])\n"
+    "return {trimmed, redis.call('XINFO', 'STREAM', KEYS[1])}";
 
-/* The answers of EXEC, in order. */
-enum { GROUPS, SETID, XTRIM, STREAM, ANSWERS };
+enum { TRIMMED, STREAM, ANSWERS };
 
-/* Returns 0, or -1 if there is an answer that tells that the group or the stream is gone: Redis
- * lost data while we were connected. */
-static int check_answers(const redisReply *r, struct err *e)
+/* Returns -1 if the answer has another shape than asked for. */
+static int take_answers(struct trim *t, const redisReply *r, struct history *h, struct err *e)
 {
-    if (r->type != REDIS_REPLY_ARRAY || r->elements != ANSWERS)
-        return err_set(e, ERR_REFUSED, "EXEC gave other answers than asked for");
-    for (int i = 0; i < ANSWERS; i++)
-        if (r->element[i]->type == REDIS_REPLY_ERROR)
-            return err_set(e, ERR_REFUSED, "%s", r->element[i]->str);
+    struct position *p = &t->shard->ledger.position;
+
+    if (r->type != REDIS_REPLY_ARRAY || r->elements != ANSWERS ||
+        history_take_stream(h, r->element[STREAM]) != 0)
+        return err_set(e, ERR_SCHEMA, "the script gave other answers than asked for");
+    p->trimmed += (uint64_t)r->element[TRIMMED]->integer;
+    if (t->seen.all)
+        p->trimmed = h->added - h->length;
+    position_note_marked(p, t->seen.last, t->seen.accounted);
     return 0;
-}
-
-/* Before we set it, the group stood after our position: another one has gone on from there. */
-static bool is_passed(const struct trim *t, const redisReply *groups)
-{
-    struct history h = {.group_exists = false};
-
-    history_take_groups(&h, groups);
-    return h.group_exists && entry_id_compare(h.group, t->last) > 0;
 }
 
 static void take_trimmed(void *owner, const struct err *error, void *reply)
@@ -59,16 +68,16 @@ static void take_trimmed(void *owner, const struct err *error, void *reply)
     free(owner);
     if (t.generation != s->generation)
         return;
-    if (error == NULL && check_answers(r, &e) != 0)
-        error = &e;
-    if (error != NULL) {
-        shard_fail(s, "trim", error);
+    if (error == NULL && r->type == REDIS_REPLY_STRING) {
+        shard_on_lease_lost(s);
         return;
     }
-    if (is_passed(&t, r->element[GROUPS]))
-        shard_on_lease_lost(s);
-    else if (history_take_stream(&h, r->element[STREAM]) == 0)
-        gauges_take_stream(s, &h, t.accounted, t.all);
+    if (error == NULL && take_answers(&t, r, &h, &e) != 0)
+        error = &e;
+    if (error != NULL)
+        shard_fail(s, "trim", error);
+    else
+        gauges_take_stream(s, &h, &t.seen);
 }
 
 /* Everything below the returned id may go. */
@@ -78,8 +87,10 @@ static struct entry_id trim_below(const struct shard *s, struct entry_id last, b
     int64_t keep_ms = s->process->config->stream_keep_s * 1000;
     struct entry_id keep = {.ms = (uint64_t)(clock_unix_ms() - keep_ms), .seq = 0};
 
-    *all = keep_ms == 0 || entry_id_compare(keep, below) >= 0;
-    return *all ? below : keep;
+    /* Nothing comes after the greatest id, so that the entry which has it cannot be trimmed. */
+    *all =
+        entry_id_compare(below, last) > 0 && (keep_ms == 0 || entry_id_compare(keep, below) >= 0);
+    return *all || keep_ms == 0 ? below : keep;
 }
 
 void trim_run(struct shard *s)
@@ -88,23 +99,16 @@ void trim_run(struct shard *s)
     struct trim *t = xcalloc(1, sizeof *t);
     struct entry_id last;
     char below[ENTRY_ID_TEXT_SIZE];
+    char mark[EPOCH_MARK_SIZE];
 
     if (entry_id_parse(p->last_id, &last) != 0)
         abort();
     *t = (struct trim){.shard = s,
                        .generation = s->generation,
-                       .last = last,
-                       .accounted = p->base + (uint64_t)(p->processed + p->lost)};
-    entry_id_format(trim_below(s, last, &t->all), below);
-    redis_commandf(s->process->commands, DEADLINE_MS, take_queued, NULL, "MULTI");
-    redis_commandf(s->process->commands, DEADLINE_MS, take_queued, NULL, "XINFO GROUPS %s",
-                   s->stream);
-    redis_commandf(s->process->commands, DEADLINE_MS, take_queued, NULL,
-                   "XGROUP SETID %s %s %s ENTRIESREAD %llu", s->stream, STREAM_GROUP, p->last_id,
-                   (unsigned long long)t->accounted);
-    redis_commandf(s->process->commands, DEADLINE_MS, take_queued, NULL, "XTRIM %s MINID %s",
-                   s->stream, below);
-    redis_commandf(s->process->commands, DEADLINE_MS, take_queued, NULL, "XINFO STREAM %s",
-                   s->stream);
-    redis_commandf(s->process->commands, DEADLINE_MS, take_trimmed, t, "EXEC");
+                       .seen = {.last = last, .accounted = position_accounted(p)}};
+    entry_id_format(trim_below(s, last, &t->seen.all), below);
+    epoch_mark_format(&p->mark, mark);
+    redis_commandf(s->process->commands, DEADLINE_MS, take_trimmed, t,
+                   "EVAL %s 1 %s %s %s %s %llu %s", TRIM, s->stream, STREAM_GROUP, mark, p->last_id,
+                   (unsigned long long)t->seen.accounted, below);
 }

@@ -1,19 +1,8 @@
--- Redis lost data: close the current epoch with its balance and open the next one, read from the beginning.
--- $1 text stream; $2 text owner; $3 int4 the epoch to close; $4 text its last_id; $5 numeric base of the
--- new epoch, entries-added; $6 text reason
-WITH old AS (
-    SELECT * FROM stream_positions WHERE stream = $1 AND owner = $2 AND epoch = $3 AND last_id = $4
-), closed AS (
-    INSERT INTO stream_epochs (stream, epoch, last_id, added, counted, duplicates, rejected, conflicts,
-                               lost, reason)
-    SELECT stream, epoch, last_id, greatest(added_seen - base, processed + lost), counted, duplicates,
-           rejected, conflicts, greatest(added_seen - base - processed, lost), $6
-      FROM old, LATERAL (SELECT counted + duplicates + rejected + conflicts AS processed) x
-    RETURNING lost
+-- End the epoch with its balance and open the next one. False: the position was not ours. Sinks hold if told to.
+-- $1 text stream; $2 text owner; $3 int4 the epoch to end; $4 text its last_id; $5 text reason; $6 int8 entries of
+-- it that are gone; $7 text where the new one begins to read; $8 numeric its base, entries-added; $9 int8 entries of
+-- it that are gone already; $10 text entries up to which may be repeats; $11 uuid token, NULL: a new one; $12 bool hold
+WITH opened AS MATERIALIZED (
+    SELECT open_epoch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS done
 )
-UPDATE stream_positions p
-   SET epoch = p.epoch + 1, last_id = '0-0', base = $5::numeric, added_seen = $5::numeric, counted = 0,
-       duplicates = 0, rejected = 0, conflicts = 0, lost = 0, updated_at = now()
-  FROM closed
- WHERE p.stream = $1
-RETURNING p.epoch, closed.lost
+SELECT CASE WHEN $12 THEN hold_sinks() END FROM opened WHERE done

@@ -1,4 +1,4 @@
--- Stored rows with the same tenant, given id and time of use as an event that is older than the window.
+-- Stored rows with the same tenant, id and time of use as an event that is older than the window.
 -- $1 int4[] candidate's number; $2 int2[] slice; $3 text[] tenant; $4 text[] id; $5 int8[] occurred, Unix ms;
 -- $6 text stream; $7 int8 Unix ms: what was committed from then on is in the deduplication table
 -- A batch is unpacked once, however many of the events it may hold, and its rows meet them by a hash: OFFSET 0
@@ -25,4 +25,5 @@ WITH wanted AS MATERIALIZED (
 )
 SELECT w.n, u.tenant, u.metric, u.id_uuid::text, u.id_text, u.ms, u.seq, u.quantity::text, u.fields
   FROM wanted w
-  JOIN stored u ON u.occurred = w.occurred AND u.tenant = w.tenant AND coalesce(u.id_uuid::text, u.id_text) = w.id
+  JOIN stored u ON u.occurred = w.occurred AND u.tenant = w.tenant 
+   AND coalesce(u.id_uuid::text, u.id_text, $6 || '/' || u.ms || '-' || u.seq) = w.id

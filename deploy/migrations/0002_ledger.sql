@@ -4,6 +4,7 @@
 CREATE TABLE stream_positions (
     stream      text PRIMARY KEY,
     epoch       integer NOT NULL DEFAULT 1,
+    token       uuid NOT NULL DEFAULT gen_random_uuid(), -- of the epoch; Redis keeps it with the entries
     last_id     text NOT NULL DEFAULT '0-0',   -- Redis entry id: everything up to it is in the ledger
     owner       text,                          -- the aggregator process that holds the lease
     lease_until timestamptz,                   -- by this database's clock
@@ -15,6 +16,8 @@ CREATE TABLE stream_positions (
     lost        bigint NOT NULL DEFAULT 0,     -- entries that Redis or PostgreSQL lost, as far as was seen
     added_seen  numeric(20) NOT NULL DEFAULT 0, -- entries-added when last looked at
     batches     bigint NOT NULL DEFAULT 0,     -- batches committed, all epochs
+    repeats_until text NOT NULL DEFAULT '0-0', -- entries up to here may be ones that an earlier epoch counted
+    reset_token uuid,                          -- of the epoch that `meterctl stream reset` is about to open
     updated_at  timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
@@ -22,6 +25,7 @@ CREATE TABLE stream_positions (
 CREATE TABLE stream_epochs (
     stream     text NOT NULL,
     epoch      integer NOT NULL,
+    token      uuid NOT NULL,
     last_id    text NOT NULL,
     added      bigint NOT NULL,
     counted    bigint NOT NULL,
@@ -33,6 +37,49 @@ CREATE TABLE stream_epochs (
     closed_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stream, epoch)
 );
+
+-- PostgreSQL lost commits: sinks hold, and versions of totals go on above those that were lost, which the
+-- quota cache has seen: they follow the clock then.
+CREATE FUNCTION hold_sinks() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE ledger_state SET value = value + 1 WHERE name = 'sink_hold';
+    PERFORM setval('usage_version', greatest(nextval('usage_version'),
+                                             (extract(epoch FROM clock_timestamp()) * 1000000)::bigint));
+END $$;
+
+-- Ends a stream's epoch with its balance and opens the next one; one that has no outcome yet is opened anew in
+-- its place. p_gone: entries of the ended epoch that are lost without having been booked. p_lost: entries
+-- of the new epoch that are gone already. p_token: of the new epoch; NULL: a new one. False: the caller
+-- does not own the stream any more, or the position is not where it thought.
+CREATE FUNCTION open_epoch(p_stream text, p_owner text, p_epoch integer, p_last_id text, p_reason text,
+                           p_gone bigint, p_start text, p_base numeric, p_lost bigint, p_repeats_until text,
+                           p_token uuid)
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    old stream_positions;
+    outcomes bigint;
+BEGIN
+    SELECT * INTO old FROM stream_positions
+     WHERE stream = p_stream AND owner = p_owner AND epoch = p_epoch AND last_id = p_last_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    outcomes := old.counted + old.duplicates + old.rejected + old.conflicts + old.lost + p_gone;
+    IF outcomes > 0 THEN
+        INSERT INTO stream_epochs (stream, epoch, token, last_id, added, counted, duplicates, rejected,
+                                   conflicts, lost, reason)
+        VALUES (old.stream, old.epoch, old.token, old.last_id, outcomes, old.counted, old.duplicates,
+                old.rejected, old.conflicts, old.lost + p_gone, p_reason);
+    END IF;
+    UPDATE stream_positions
+       SET epoch = CASE WHEN outcomes > 0 THEN epoch + 1 ELSE epoch END,
+           token = coalesce(p_token, CASE WHEN outcomes > 0 THEN gen_random_uuid() ELSE token END),
+           last_id = p_start, base = p_base, added_seen = p_base + p_lost, counted = 0, duplicates = 0,
+           rejected = 0, conflicts = 0, lost = p_lost, repeats_until = p_repeats_until, reset_token = NULL,
+           updated_at = now()
+     WHERE stream = p_stream;
+    RETURN true;
+END $$;
 
 -- Numbers batches. Not from stream_positions: two aggregators that dispute a stream must not wait for
 -- each other on one number.

@@ -51,7 +51,9 @@ SELECT e.stream, e.epoch, e.batch,
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
 REVOKE ALL ON FUNCTION ensure_usage_partitions(integer), refresh_billing_periods(text),
-    advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric) FROM PUBLIC;
+    advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric),
+    open_epoch(text, text, integer, text, text, bigint, text, numeric, bigint, text, uuid), hold_sinks()
+    FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO meterline_aggregator, meterline_sink, meterline_webhookd,
     meterline_api, meterline_ctl, meterline_tenant;
 
@@ -65,7 +67,8 @@ GRANT SELECT ON billing_period_changes, usage_batches_dropped TO meterline_aggre
 GRANT UPDATE ON ledger_state TO meterline_aggregator;   -- sink_hold
 GRANT USAGE, UPDATE ON SEQUENCE usage_version, usage_batch TO meterline_aggregator;
 GRANT EXECUTE ON FUNCTION ensure_usage_partitions(integer),
-    advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric)
+    advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric),
+    open_epoch(text, text, integer, text, text, bigint, text, numeric, bigint, text, uuid), hold_sinks()
     TO meterline_aggregator, meterline_ctl;
 
 GRANT SELECT ON usage_totals, billing_customers, subscription_items, invoices, usage_unbilled TO meterline_sink;
