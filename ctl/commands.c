@@ -47,6 +47,16 @@ const struct ctl_command CTL_COMMANDS[] = {
      .what = "Keep showing the status, every 2 s.",
      .detail = "",
      .run = watch_run},
+    {.words = {"stream", "reset"},
+     .arguments = "",
+     .what = "Bring a stream back that an entry with an id of its own drove into the future.",
+     .detail =
+         "Entries that wait stay, and are counted once: those whose ids are in the future get ids\n"
+         "of now. The stream's epoch ends with its balance and a new one begins. Aggregators and\n"
+         "services may run meanwhile. A stream that is not in the future is left as it is.\n"
+         "Consumer groups other than ours are dropped. Redis is busy for about 1 s for each\n"
+         "200,000 entries that wait: let aggregators count what they can before.\n",
+     .run = stream_reset_run},
     {.words = {"restore", "accept"},
      .arguments = "[--yes]",
      .what = "Let sinks go on after PostgreSQL was restored and had lost commits.",

@@ -38,6 +38,7 @@ int catalog_show_run(const struct ctl_config *config, int argc, char **argv);
 int status_run(const struct ctl_config *config, int argc, char **argv);
 int watch_run(const struct ctl_config *config, int argc, char **argv);
 int audit_run(const struct ctl_config *config, int argc, char **argv);
+int stream_reset_run(const struct ctl_config *config, int argc, char **argv);
 int restore_accept_run(const struct ctl_config *config, int argc, char **argv);
 
 /* "meterctl: text" on stderr; returns code, so that `return ctl_fail(CTL_FAILED, …)` reads well. */

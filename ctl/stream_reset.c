@@ -1,0 +1,168 @@
+/* meterctl stream reset: a stream that an entry with an id of its own drove into the future gives
+ * ids of the present again.
+ *
+ * 1. In PostgreSQL: take the stream's lease, so that nobody counts it, and note the token of the
+ *    epoch that is to come.
+ * 2. In Redis, in one step: make the key anew, with what waits and that token in its mark.
+ * 3. In PostgreSQL, in one transaction: end the epoch with its balance, open the one of that token.
+ *
+ * Cut short after 2, the next aggregator sees the token and does 3. So that 2 is never done when
+ * the lease has gone to somebody else, Redis refuses it by its own clock well before. */
+#include "common/contract.h"
+#include "common/redis.h"
+#include "common/str.h"
+#include "ctl/ctl.h"
+#include "ctl/db.h"
+#include "ctl/sql.h"
+#include "ctl/stream_info.h"
+#include "ctl/stream_rewrite.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Clocks that run at different speeds do not matter in so short a time. */
+enum { REDIS_TIMEOUT_MS = 600000, REWRITE_WITHIN_MS = 15000, AHEAD_MS = 60000 };
+#define LEASE_S "30"
+
+struct reset {
+    PGconn *conn;
+    redisContext *redis;
+    char owner[48];
+    char stream[STREAM_NAME_SIZE];
+    /* The position, as it was taken. */
+    char epoch[16];
+    char last_id[ENTRY_ID_SIZE];
+    char token[EPOCH_TOKEN_SIZE];
+    char reset_token[EPOCH_TOKEN_SIZE];
+    int64_t outcomes;
+};
+
+static void copy(char *out, size_t size, const PGresult *r, int column)
+{
+    snprintf(out, size, "%s", db_text(r, 0, column));
+}
+
+static int take_lease(struct reset *s, struct err *e)
+{
+    const char *values[] = {s->stream, s->owner, LEASE_S};
+    PGresult *r = db_query(s->conn, SQL_RESET_BEGIN, 3, values, e);
+
+    if (r == NULL)
+        return err_wrap(e, "postgres");
+    copy(s->epoch, sizeof s->epoch, r, 0);
+    copy(s->last_id, sizeof s->last_id, r, 1);
+    copy(s->token, sizeof s->token, r, 2);
+    copy(s->reset_token, sizeof s->reset_token, r, 3);
+    s->outcomes = db_i64(r, 0, 4);
+    PQclear(r);
+    return 0;
+}
+
+static int release(struct reset *s, bool untouched, struct err *e)
+{
+    const char *values[] = {s->stream, s->owner, untouched ? "true" : "false"};
+
+    return db_run(s->conn, SQL_RESET_RELEASE, 3, values, NULL, e);
+}
+
+static int rewrite(struct reset *s, int64_t now_ms, struct stream_rewritten *out, struct err *e)
+{
+    struct epoch_mark mark = {.epoch = atoi(s->epoch) + (s->outcomes > 0),
+                              .ended_added = s->outcomes};
+    struct stream_rewrite what = {.stream = s->stream,
+                                  .last_id = s->last_id,
+                                  .token = s->outcomes > 0 ? s->token : "",
+                                  .mark = &mark,
+                                  .until_ms = now_ms + REWRITE_WITHIN_MS};
+    struct err ignored;
+
+    snprintf(mark.token, sizeof mark.token, "%s", s->reset_token);
+    if (s->outcomes > 0)
+        snprintf(mark.ended, sizeof mark.ended, "%s", s->token);
+    if (stream_rewrite(s->redis, &what, out, e) == 0)
+        return 0;
+    release(s, e->kind == ERR_REFUSED, &ignored);
+    return err_wrap(e, "redis");
+}
+
+static int open_epoch(struct reset *s, struct err *e)
+{
+    const char *values[] = {s->stream, s->owner, s->epoch, s->last_id, s->reset_token};
+    struct err ignored;
+
+    if (db_run(s->conn, SQL_RESET_END, 5, values, NULL, e) == 0)
+        return release(s, false, e);
+    /* An aggregator finishes it. */
+    release(s, false, &ignored);
+    return err_wrap(e, "postgres: the stream is rewritten; the next aggregator ends the epoch");
+}
+
+static int run_reset(struct reset *s, int64_t now_ms, struct err *e)
+{
+    struct stream_rewritten done;
+
+    if (take_lease(s, e) || rewrite(s, now_ms, &done, e) || open_epoch(s, e))
+        return -1;
+    printf("stream=%s ended_epoch=%s waiting=%" PRId64 " moved=%" PRId64 "\n", s->stream, s->epoch,
+           done.waiting, done.moved);
+    return 0;
+}
+
+/* Redis' clock first: the lease is taken after it. */
+static int reset_stream(struct reset *s, struct err *e)
+{
+    struct stream_info info;
+    int64_t now_ms;
+
+    if (stream_clock_ms(s->redis, &now_ms, e) || stream_info_read(s->redis, s->stream, &info, e))
+        return -1;
+    if (!info.exists || strtoull(info.last, NULL, 10) <= (uint64_t)(now_ms + AHEAD_MS)) {
+        printf("stream=%s last=%s: not in the future, left as it is\n", s->stream, info.last);
+        return 0;
+    }
+    return run_reset(s, now_ms, e);
+}
+
+static int reset_all(struct reset *s, int64_t shards, struct err *e)
+{
+    for (int64_t i = 0; i < shards; i++) {
+        stream_name(shards, i, s->stream);
+        if (reset_stream(s, e))
+            return err_wrap(e, "%s", s->stream);
+    }
+    return 0;
+}
+
+static void name_owner(char out[48])
+{
+    unsigned char random[8];
+    char hex[17];
+
+    randombytes_buf(random, sizeof random);
+    sodium_bin2hex(hex, sizeof hex, random, sizeof random);
+    snprintf(out, 48, CTL_PROGRAM "-%s", hex);
+}
+
+int stream_reset_run(const struct ctl_config *config, int argc, char **argv)
+{
+    struct err e;
+    struct reset s = {.conn = NULL};
+    bool none = false;
+
+    if (argc > 0)
+        return ctl_take_flag(argc, argv, "", &none) ? CTL_USAGE : CTL_DONE;
+    name_owner(s.owner);
+    s.conn = db_open(config->base.database_url, CTL_ROLE, &e);
+    if (s.conn != NULL)
+        s.redis = redis_connect_blocking(config->base.redis_url, REDIS_TIMEOUT_MS, &e);
+    int code = s.redis != NULL && reset_all(&s, config->base.stream_shards, &e) == 0
+                   ? CTL_DONE
+                   : ctl_fail(CTL_FAILED, "%s", e.text);
+    if (s.redis != NULL)
+        redisFree(s.redis);
+    PQfinish(s.conn);
+    return code;
+}
