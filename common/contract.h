@@ -49,10 +49,9 @@
 #define STRIPE_VERSION_LEGACY  "2024-06-20"
 
 /* What a stage's schema check wants: the highest migration that this build knows. */
-#define SCHEMA_VERSION 6
+#define SCHEMA_VERSION 7
 
-/* SQLSTATEs that our functions raise. */
-#define SQLSTATE_FENCED          "ML001"
-#define SQLSTATE_PERIODS_CHANGED "ML002"
+/* SQLSTATE that our functions raise. */
+#define SQLSTATE_FENCED "ML001"
 
 #endif

@@ -87,6 +87,7 @@ static int finish(struct apply *a, struct err *e)
         return 0;
     }
     if (read_number(a, SQL_BUMP_CATALOG_VERSION, &version, e) ||
+        db_run(a->conn, SQL_NOTE_METRIC_VERSIONS, 0, NULL, NULL, e) ||
         read_number(a, SQL_REFRESH_QUOTAS, &tenants, e) || db_script(a->conn, "COMMIT", e))
         return -1;
     fputs(a->summary.data, stdout);

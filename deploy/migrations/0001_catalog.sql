@@ -26,6 +26,19 @@ CREATE TABLE metrics (
     CHECK (NOT carry OR aggregation = 'last')
 );
 
+-- How events of a metric became minute rows, by version of the catalog. A batch tells the version that it was
+-- counted by, so that minutes can be recomputed from the raw events whatever became of the catalog since.
+CREATE TABLE metric_versions (
+    metric           text NOT NULL REFERENCES metrics,
+    from_version     bigint NOT NULL,          -- catalog_version
+    until_version    bigint,                   -- the first one by which it no longer holds; NULL: it does
+    aggregation      text NOT NULL,
+    dimensions       text[] NOT NULL,
+    from_metric      text,
+    where_dimensions jsonb NOT NULL,
+    PRIMARY KEY (metric, from_version)
+);
+
 CREATE TABLE plans (
     plan              text PRIMARY KEY CHECK (plan ~ '^[a-z0-9_]{1,64}$'),
     display_name      text NOT NULL,

@@ -21,6 +21,12 @@ CREATE TABLE stream_positions (
     updated_at  timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
+-- The aggregators that run, so that they share the streams evenly.
+CREATE TABLE aggregator_members (
+    owner      text PRIMARY KEY,
+    seen_until timestamptz NOT NULL            -- by this database's clock
+);
+
 -- Epochs that ended, with their final balance.
 CREATE TABLE stream_epochs (
     stream     text NOT NULL,
@@ -92,13 +98,15 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN (get_byte(sha256(convert_to(tenant, 'UTF8')), 0) & 15)::smallint;
 
 -- One row is one slice of one batch, in parallel arrays. Entry ids are unsigned in Redis; their bits are
--- kept in bigint. An array that would hold only NULLs is NULL itself.
+-- kept in bigint. An array that would hold only NULLs is NULL itself. A retraction is an event of its own: id,
+-- metric, fields and time of use of the event that it takes back, and that one's quantity negated.
 CREATE TABLE usage_batches (
     day          date NOT NULL,             -- UTC day of the commit
     stream       text NOT NULL,
     epoch        integer NOT NULL,
-    batch        bigint NOT NULL,           -- from usage_batch, rising within a stream
+    batch        bigint NOT NULL,           -- from usage_batch: unique, and rising within a stream
     slice        smallint NOT NULL,
+    catalog_version bigint NOT NULL,        -- of the definitions that it was counted by: metric_versions
     events       integer NOT NULL CHECK (events > 0),
     occurred_min timestamptz NOT NULL,
     occurred_max timestamptz NOT NULL,
@@ -112,16 +120,22 @@ CREATE TABLE usage_batches (
     quantities   numeric[] NOT NULL,
     occurred_ms  bigint[] NOT NULL,
     fields       text[],                    -- all other fields, canonical JSON; NULL: none
-    PRIMARY KEY (stream, batch, slice, day)
+    retracts     smallint[],                -- NULL: usage; 1: takes back a given id, 2: an id by default
+    PRIMARY KEY (batch, slice, day)
 ) PARTITION BY RANGE (day);
 ALTER TABLE usage_batches
     ALTER entry_ms SET COMPRESSION lz4, ALTER entry_seq SET COMPRESSION lz4,
     ALTER tenants SET COMPRESSION lz4, ALTER metrics SET COMPRESSION lz4,
     ALTER ids_uuid SET COMPRESSION lz4, ALTER ids_text SET COMPRESSION lz4,
     ALTER quantities SET COMPRESSION lz4, ALTER occurred_ms SET COMPRESSION lz4,
-    ALTER fields SET COMPRESSION lz4;
+    ALTER fields SET COMPRESSION lz4, ALTER retracts SET COMPRESSION lz4;
 CREATE INDEX usage_batches_committed ON usage_batches (stream, committed_at);
 CREATE INDEX usage_batches_occurred ON usage_batches (slice, occurred_min, occurred_max);
+
+-- One half of a Redis entry id from its bits.
+CREATE FUNCTION entry_half(bits bigint) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN CASE WHEN bits < 0 THEN bits::numeric + 18446744073709551616 ELSE bits END::text;
 
 -- Partitions for today and the days ahead (UTC). Safe to call at any time, from many at once.
 CREATE FUNCTION ensure_usage_partitions(days_ahead integer) RETURNS void
@@ -144,11 +158,12 @@ SELECT ensure_usage_partitions(7);
 
 -- What retention dropped, so that the balance still adds up.
 CREATE TABLE usage_batches_dropped (
-    stream     text NOT NULL,
-    epoch      integer NOT NULL,
-    day        date NOT NULL,
-    events     bigint NOT NULL,
-    dropped_at timestamptz NOT NULL DEFAULT now(),
+    stream       text NOT NULL,
+    epoch        integer NOT NULL,
+    day          date NOT NULL,
+    events       bigint NOT NULL,
+    occurred_max timestamptz NOT NULL,      -- minutes up to then cannot be recomputed from raw events
+    dropped_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stream, epoch, day)
 );
 
@@ -166,6 +181,37 @@ CREATE TABLE rejected_events (
 );
 CREATE INDEX rejected_events_time ON rejected_events (rejected_at);
 CREATE INDEX rejected_events_tenant ON rejected_events (tenant, rejected_at);
+
+CREATE TABLE rejected_events_dropped (
+    stream     text NOT NULL,
+    epoch      integer NOT NULL,
+    conflict   boolean NOT NULL,            -- the balance counts conflicts apart
+    day        date NOT NULL,               -- UTC, of rejected_at
+    events     bigint NOT NULL,
+    dropped_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (stream, epoch, conflict, day)
+);
+
+-- Minute sums of batches that are not yet in usage_aggregates and usage_totals, one row a batch, in parallel
+-- arrays. fold_usage takes them over: in the transaction that added them, or, in a backlog with many
+-- keys, for several batches at once.
+CREATE TABLE usage_pending (
+    batch      bigint PRIMARY KEY,
+    stream     text NOT NULL,
+    tenants    text[] NOT NULL,
+    metrics    text[] NOT NULL,
+    dimensions text[] NOT NULL,             -- canonical JSON
+    minutes    timestamptz[] NOT NULL,
+    events     bigint[] NOT NULL,
+    sums       numeric[] NOT NULL,
+    mins       numeric[] NOT NULL,
+    maxs       numeric[] NOT NULL,
+    lasts      text[] COLLATE "C" NOT NULL  -- the last value, with its place: see last_value
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
+ALTER TABLE usage_pending
+    ALTER tenants SET COMPRESSION lz4, ALTER metrics SET COMPRESSION lz4, ALTER dimensions SET COMPRESSION lz4,
+    ALTER minutes SET COMPRESSION lz4, ALTER events SET COMPRESSION lz4, ALTER sums SET COMPRESSION lz4,
+    ALTER mins SET COMPRESSION lz4, ALTER maxs SET COMPRESSION lz4, ALTER lasts SET COMPRESSION lz4;
 
 CREATE TABLE usage_aggregates (
     tenant        text NOT NULL,
@@ -198,6 +244,25 @@ CREATE TABLE usage_totals (
     PRIMARY KEY (tenant, metric, period_start)
 ) WITH (fillfactor = 70);
 CREATE INDEX usage_totals_period_end ON usage_totals (period_end);
+
+-- The different values of the dimensions of metrics with aggregation unique, by period.
+CREATE TABLE usage_uniques (
+    tenant       text NOT NULL,
+    metric       text NOT NULL,
+    period_start timestamptz NOT NULL,
+    dimensions   jsonb NOT NULL,
+    events       bigint NOT NULL,           -- less those retracted
+    PRIMARY KEY (tenant, metric, period_start, dimensions)
+);
+
+-- Minutes of which a retraction took something back: fold_usage counts them anew from the raw events.
+CREATE TABLE usage_recounts (
+    tenant     text NOT NULL,
+    metric     text NOT NULL,               -- of the event; those derived from it are counted anew too
+    minute_at  timestamptz NOT NULL,
+    stream     text NOT NULL
+);
+CREATE INDEX usage_recounts_stream ON usage_recounts (stream);
 
 -- The fence. Moves a stream's position and books the batch's outcome, or raises ML001 if the caller
 -- does not own the stream any more or the position is not where it thought. Returns how many

@@ -145,8 +145,8 @@ BEGIN
 END $$;
 
 -- Takes over what a tenant's subscriptions say of their current periods, and makes the totals exact
--- again where an edge moved. Call it in the transaction that changed a subscription. Aggregators hold
--- the lock shared while they write totals, so none writes by old edges meanwhile.
+-- again where an edge moved. Call it in the transaction that changed a subscription. fold_usage holds
+-- the lock shared, so that nothing is added by old edges meanwhile; what is pending is added by the new ones.
 CREATE FUNCTION refresh_billing_periods(p_tenant text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -185,13 +185,23 @@ BEGIN
                    AND (b.period_start, b.period_end) IS DISTINCT FROM (o.period_start, o.period_end)) x
          WHERE t.tenant = p_tenant AND t.metric = x.metric AND t.period_start = x.period_start
         RETURNING t.metric, t.period_start, t.period_end
+    ), forgotten AS (
+        DELETE FROM usage_uniques u
+         USING stale s
+         WHERE u.tenant = p_tenant AND u.metric = s.metric AND u.period_start = s.period_start
     ), minutes AS (
-        SELECT a.metric, b.period_start, b.period_end, a.events, a.quantity_sum, a.quantity_max,
+        SELECT a.metric, a.dimensions, b.period_start, b.period_end, a.events, a.quantity_sum, a.quantity_max,
                a.quantity_last, a.last_ms, a.last_entry
           FROM stale s
           JOIN usage_aggregates a ON a.tenant = p_tenant AND a.metric = s.metric
            AND a.minute_at >= s.period_start AND a.minute_at < s.period_end
          CROSS JOIN LATERAL billing_period(p_tenant, a.minute_at) b
+    ), uniques AS (
+        INSERT INTO usage_uniques (tenant, metric, period_start, dimensions, events)
+        SELECT p_tenant, n.metric, n.period_start, n.dimensions, sum(n.events)
+          FROM minutes n JOIN metrics m USING (metric)
+         WHERE m.aggregation = 'unique' AND EXISTS (SELECT FROM stale)
+         GROUP BY n.metric, n.period_start, n.dimensions
     )
     INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
     SELECT p_tenant, m.metric, n.period_start, n.period_end,
@@ -199,23 +209,13 @@ BEGIN
                WHEN 'sum' THEN sum(n.quantity_sum)
                WHEN 'count' THEN sum(n.events)
                WHEN 'max' THEN max(n.quantity_max)
+               WHEN 'unique' THEN count(DISTINCT n.dimensions)
                ELSE (array_agg(n.quantity_last ORDER BY n.last_ms DESC, n.last_entry DESC))[1]
            END,
            nextval('usage_version'), max(n.last_ms),
            (array_agg(n.last_entry ORDER BY n.last_ms DESC, n.last_entry DESC))[1]
       FROM minutes n JOIN metrics m USING (metric)
      GROUP BY m.metric, m.aggregation, n.period_start, n.period_end;
-END $$;
-
--- For a writer of totals: keeps periods from changing until the transaction ends, and raises ML002 if those of
--- its tenants have changed since the version that it worked with.
-CREATE FUNCTION hold_billing_periods(p_version bigint, p_tenants text[]) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_advisory_xact_lock_shared(hashtext('meterline periods'));
-    IF EXISTS (SELECT FROM billing_period_changes WHERE version > p_version AND tenant = ANY (p_tenants)) THEN
-        RAISE EXCEPTION 'billing periods have changed' USING ERRCODE = 'ML002';
-    END IF;
 END $$;
 
 CREATE TABLE webhook_events (

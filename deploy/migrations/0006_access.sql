@@ -24,21 +24,16 @@ END $$;
 -- Raw events as plain SQL. Rows of usage_batches hold many tenants, so the view runs with its owner's
 -- rights and filters: stages that may see all do, anyone else sees the tenant of meterline.tenant.
 CREATE VIEW usage_events WITH (security_barrier = true) AS
-SELECT e.stream, e.epoch, e.batch,
-       CASE WHEN e.ms < 0 THEN e.ms::numeric + 18446744073709551616 ELSE e.ms END::text || '-' ||
-       CASE WHEN e.seq < 0 THEN e.seq::numeric + 18446744073709551616 ELSE e.seq END::text AS stream_id,
-       e.tenant, e.metric,
-       coalesce(e.id_uuid::text, e.id_text,
-                e.stream || '/' || CASE WHEN e.ms < 0 THEN e.ms::numeric + 18446744073709551616 ELSE e.ms END::text
-                || '-' || CASE WHEN e.seq < 0 THEN e.seq::numeric + 18446744073709551616 ELSE e.seq END::text) AS event_id,
+SELECT e.stream, e.epoch, e.batch, entry_half(e.ms) || '-' || entry_half(e.seq) AS stream_id, e.tenant, e.metric,
+       coalesce(e.id_uuid::text, e.id_text, e.stream || '/' || entry_half(e.ms) || '-' || entry_half(e.seq)) AS event_id,
        e.id_uuid IS NOT NULL OR e.id_text IS NOT NULL AS id_given,
        e.quantity, to_timestamp(0) + e.occurred_ms * interval '1 ms' AS occurred_at,
-       coalesce(e.fields, '{}')::jsonb AS dimensions, e.committed_at
+       coalesce(e.fields, '{}')::jsonb AS dimensions, coalesce(e.retracts, 0) > 0 AS retraction, e.committed_at
   FROM (SELECT b.stream, b.epoch, b.batch, b.committed_at, unnest(b.entry_ms) AS ms,
                unnest(b.entry_seq) AS seq, unnest(b.tenants) AS tenant, unnest(b.metrics) AS metric,
                unnest(b.ids_uuid) AS id_uuid, unnest(b.ids_text) AS id_text,
                unnest(b.quantities) AS quantity, unnest(b.occurred_ms) AS occurred_ms,
-               unnest(b.fields) AS fields
+               unnest(b.fields) AS fields, unnest(b.retracts) AS retracts
           FROM usage_batches b
          WHERE (SELECT pg_has_role(current_user, 'meterline_ctl', 'USAGE')
                     OR pg_has_role(current_user, 'meterline_aggregator', 'USAGE')
@@ -58,11 +53,13 @@ GRANT USAGE ON SCHEMA public TO meterline_aggregator, meterline_sink, meterline_
     meterline_api, meterline_ctl, meterline_tenant;
 
 -- Every stage checks the schema and reads the catalog.
-GRANT SELECT ON schema_migrations, ledger_state, metrics, plans, plan_limits, tenant_limits,
+GRANT SELECT ON schema_migrations, ledger_state, metrics, metric_versions, plans, plan_limits, tenant_limits,
     subscriptions, billing_periods TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_api;
 
 GRANT SELECT, INSERT, UPDATE ON stream_positions, usage_aggregates, usage_totals TO meterline_aggregator;
-GRANT SELECT, INSERT ON stream_epochs, usage_batches, rejected_events TO meterline_aggregator;
+GRANT SELECT, INSERT ON stream_epochs, usage_batches, rejected_events, usage_pending, usage_recounts
+    TO meterline_aggregator;
+GRANT SELECT, INSERT, UPDATE, DELETE ON aggregator_members TO meterline_aggregator;
 GRANT SELECT ON billing_period_changes, usage_batches_dropped TO meterline_aggregator;
 GRANT UPDATE ON ledger_state TO meterline_aggregator;   -- sink_hold
 GRANT USAGE, UPDATE ON SEQUENCE usage_version, usage_batch TO meterline_aggregator;
