@@ -37,7 +37,7 @@ enum shard_state {
 };
 
 /* One batch on its way; see work.c. */
-enum work_state { WORK_IDLE, WORK_JUDGING, WORK_WRITING };
+enum work_state { WORK_IDLE, WORK_JUDGING, WORK_WRITING, WORK_FOLDING };
 
 struct work {
     enum work_state state;
@@ -47,8 +47,10 @@ struct work {
     uint32_t size_max;             /* halved when PostgreSQL refuses a batch */
     char refusal[160];             /* why the one entry of this batch is rejected unseen, or "" */
     bool batch_open;               /* the dedupe table has it pending */
-    int period_rounds;             /* how often periods were asked for, for this batch */
     int64_t write_started_us;
+    int64_t unfolded_events;  /* committed, but not yet in minute rows and totals; … */
+    int64_t unfolded_rows;    /* … their minute sums; … */
+    int64_t unfolded_from_ms; /* … entry time of the first one */
 };
 
 /* One stream: its machine, its connections, what it knows and what is on its way. */
@@ -131,6 +133,9 @@ void opening_done(struct shard *s); /* calls back into shard.c: history is settl
 /* work.c */
 void work_start(struct shard *s);
 void work_forget(struct shard *s);
+/* Fold what a backlog left, if something is: true, and shard_drain or work_start follows. */
+bool work_fold_rest(struct shard *s);
+void work_take_totals(void *owner, PGresult *rows);
 
 /* trim.c: after a commit. */
 void trim_run(struct shard *s);

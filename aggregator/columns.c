@@ -2,14 +2,6 @@
 
 #include "common/clock.h"
 
-void entry_key(uint64_t ms, uint64_t seq, unsigned char out[16])
-{
-    for (int i = 0; i < 8; i++) {
-        out[i] = (unsigned char)(ms >> (56 - 8 * i));
-        out[8 + i] = (unsigned char)(seq >> (56 - 8 * i));
-    }
-}
-
 void slice_columns_init(struct slice_columns *c)
 {
     *c = (struct slice_columns){.events = 0};
@@ -135,9 +127,9 @@ void slice_columns_bind(struct slice_columns *c, struct pg_statement *s, unsigne
 
 void minute_columns_init(struct minute_columns *c)
 {
-    static const unsigned types[MINUTE_COLUMNS] = {
-        PG_TEXT,    PG_TEXT,    PG_TEXT,    PG_TIMESTAMPTZ, PG_INT8, PG_NUMERIC,
-        PG_NUMERIC, PG_NUMERIC, PG_NUMERIC, PG_INT8,        PG_BYTEA};
+    static const unsigned types[MINUTE_COLUMNS] = {PG_TEXT,        PG_TEXT,    PG_TEXT,
+                                                   PG_TIMESTAMPTZ, PG_INT8,    PG_NUMERIC,
+                                                   PG_NUMERIC,     PG_NUMERIC, PG_TEXT};
 
     for (int i = 0; i < MINUTE_COLUMNS; i++)
         pg_array_init(&c->columns[i], types[i]);
@@ -149,12 +141,23 @@ void minute_columns_done(struct minute_columns *c)
         pg_array_done(&c->columns[i]);
 }
 
+/* The last value with its place, as the function last_value in the schema makes it: a text that
+ * sorts by time of use, then entry. */
+static void add_last(struct pg_array *a, const struct tally_row *row)
+{
+    static const char DIGITS[] = "0123456789abcdef";
+    const uint64_t halves[3] = {(uint64_t)row->last_occurred_ms ^ 1ULL << 63, row->last_ms,
+                                row->last_seq};
+    char text[48 + DEC_TEXT_SIZE];
+
+    for (int i = 0; i < 48; i++)
+        text[i] = DIGITS[halves[i / 16] >> (60 - 4 * (i % 16)) & 15];
+    pg_array_add(a, text, 48 + dec_format(row->last, text + 48));
+}
+
 static void add_minute(struct pg_array *a, const struct catalog *catalog,
                        const struct tally_row *row)
 {
-    unsigned char key[16];
-
-    entry_key(row->last_ms, row->last_seq, key);
     pg_array_add(&a[0], row->tenant->name.data, row->tenant->name.length);
     pg_array_add_text(&a[1], catalog->metrics[row->metric].name);
     pg_array_add(&a[2], row->dims_json.data, row->dims_json.length);
@@ -163,9 +166,7 @@ static void add_minute(struct pg_array *a, const struct catalog *catalog,
     pg_array_add_dec(&a[5], row->sum);
     pg_array_add_dec(&a[6], row->min);
     pg_array_add_dec(&a[7], row->max);
-    pg_array_add_dec(&a[8], row->last);
-    pg_array_add_i64(&a[9], row->last_occurred_ms);
-    pg_array_add(&a[10], key, sizeof key);
+    add_last(&a[8], row);
 }
 
 void minute_columns_fill(struct minute_columns *c, const struct catalog *catalog,

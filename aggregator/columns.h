@@ -34,12 +34,12 @@ void slice_columns_done(struct slice_columns *c);
 void slice_columns_clear(struct slice_columns *c);
 void slice_columns_add(struct slice_columns *c, const struct catalog *catalog,
                        const struct event *event);
-/* Append the parameters of INSERT_SLICE from occurred_min on ($6 to $16). times: 16 bytes that live
+/* Append the parameters of INSERT_SLICE from occurred_min on ($7 to $17). times: 16 bytes that live
  * until pg_run. */
 void slice_columns_bind(struct slice_columns *c, struct pg_statement *s, unsigned char times[16]);
 
-/* Minute rows, $1 to $11 of ADD_MINUTES. */
-enum { MINUTE_COLUMNS = 11 };
+/* Minute sums, $3 to $11 of INSERT_PENDING. */
+enum { MINUTE_COLUMNS = 9 };
 struct minute_columns {
     struct pg_array columns[MINUTE_COLUMNS];
 };
@@ -48,8 +48,5 @@ void minute_columns_done(struct minute_columns *c);
 void minute_columns_fill(struct minute_columns *c, const struct catalog *catalog,
                          const struct tally *tally);
 void minute_columns_bind(struct minute_columns *c, struct pg_statement *s);
-
-/* The 16 bytes that order entries: both halves big endian. */
-void entry_key(uint64_t ms, uint64_t seq, unsigned char out[16]);
 
 #endif

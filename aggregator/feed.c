@@ -12,7 +12,7 @@ enum {
     ENTRY_BYTES_FIRST = 64 << 10, /* of an entry, as long as none is known */
     COUNT_MAX = 20000,
     IDLE_BLOCK_MS = 1000,
-    FULL_RECHECK_MS = 20,
+    RECHECK_MS = 20,
     DEADLINE_MS = 15000
 };
 
@@ -66,6 +66,7 @@ static void take_reply(struct feed *f)
     uint32_t before = f->count_before;
 
     f->drained = f->spec.once && e->count == before;
+    f->more = e->count - before >= f->asked;
     if (e->count == before)
         return;
     /* Redis gives entries above the id that was asked for, in order: reading one twice is our bug.
@@ -92,11 +93,10 @@ static void on_read(void *owner, const struct err *error, void *reply)
         return;
     }
     take_reply(f);
-    if (f->drained && f->filling->count == 0 && f->taken == NULL) {
+    if (f->filling->count == 0 && f->taken == NULL)
         f->spec.on_empty(f->spec.owner);
-        return;
-    }
-    pump(f);
+    if (f->running && !(f->drained && f->filling->count == 0 && f->taken == NULL))
+        pump(f);
 }
 
 /* How long this XREAD may wait: until the flush is due, or a while. */
@@ -105,10 +105,10 @@ static int64_t block_ms(const struct feed *f)
     int64_t wait;
 
     if (f->filling->count == 0)
-        return IDLE_BLOCK_MS;
+        return f->more ? RECHECK_MS : IDLE_BLOCK_MS;
     wait = flush_in_ms(f);
     /* Due, but a batch is still out: look again soon. 0 would mean for ever. */
-    return wait > 0 ? wait : FULL_RECHECK_MS;
+    return wait > 0 ? wait : RECHECK_MS;
 }
 
 static void send_read(struct feed *f)
@@ -124,13 +124,14 @@ static void send_read(struct feed *f)
     f->count_before = f->filling->count;
     f->bytes_before = f->filling->bytes;
     f->in_flight = true;
+    f->asked = count > 0 ? count : 1;
     if (f->spec.once)
-        redis_commandf(f->redis, DEADLINE_MS, on_read, f, "XREAD COUNT %u STREAMS %s %s",
-                       count > 0 ? count : 1, f->spec.stream, id);
+        redis_commandf(f->redis, DEADLINE_MS, on_read, f, "XREAD COUNT %u STREAMS %s %s", f->asked,
+                       f->spec.stream, id);
     else
         redis_commandf(f->redis, DEADLINE_MS + (uint64_t)block_ms(f), on_read, f,
-                       "XREAD COUNT %u BLOCK %lld STREAMS %s %s", count > 0 ? count : 1,
-                       (long long)block_ms(f), f->spec.stream, id);
+                       "XREAD COUNT %u BLOCK %lld STREAMS %s %s", f->asked, (long long)block_ms(f),
+                       f->spec.stream, id);
 }
 
 /* Hand over what is due, then keep one XREAD in flight as long as there is room. */
@@ -206,5 +207,15 @@ void feed_give_back(struct feed *f)
     assert(f->taken != NULL);
     entries_clear(f->taken);
     f->taken = NULL;
+    pump(f);
+}
+
+bool feed_has_more(const struct feed *f)
+{
+    return f->more || f->filling->count > 0;
+}
+
+void feed_resume(struct feed *f)
+{
     pump(f);
 }

@@ -21,9 +21,10 @@ struct feed_spec {
     const char *stream;
     uint32_t batch_max; /* entries that make a batch full */
     int64_t flush_ms;   /* longest wait for one to fill */
-    bool once;          /* do not wait for entries: on_empty when there are none */
+    bool once;          /* do not wait for entries */
     void (*on_due)(void *owner);
-    void (*on_empty)(void *owner); /* once: the stream is read to its end, and nothing waits here */
+    /* Nothing came, and nothing waits here; with once: the stream is read to its end. */
+    void (*on_empty)(void *owner);
     void (*on_failed)(void *owner, const struct err *error);
     void *owner;
 };
@@ -42,6 +43,8 @@ struct feed {
     uint32_t count_before; /* of filling, when the XREAD was sent: decoding appends to it */
     size_t bytes_before;   /* of filling, likewise */
     bool drained;          /* once: the last reply brought nothing */
+    bool more;             /* the last reply brought all that was asked for: there may be more */
+    uint32_t asked;        /* COUNT of the XREAD in flight */
     uint32_t entry_bytes;  /* of an entry, to be expected, for the next COUNT */
 };
 
@@ -57,5 +60,9 @@ void feed_stop(struct feed *f);
 /* The waiting entries, if they are due and none are out; else NULL. */
 const struct entries *feed_take(struct feed *f);
 void feed_give_back(struct feed *f);
+/* Is there more in the stream than was taken, as far as is known? */
+bool feed_has_more(const struct feed *f);
+/* After on_empty with once: look again. */
+void feed_resume(struct feed *f);
 
 #endif

@@ -4,12 +4,9 @@
 
 #include <assert.h>
 
-void ledger_init(struct ledger *l, struct pg *pg, const char *stream, const char *owner,
-                 const unsigned char key[16])
+void ledger_init(struct ledger *l, struct pg *pg, const char *stream, const char *owner)
 {
     *l = (struct ledger){.pg = pg, .stream = stream, .owner = owner, .catalog_version = -1};
-    l->periods = periods_new(key);
-    totals_init(&l->totals);
     for (size_t i = 0; i < sizeof l->arrays / sizeof *l->arrays; i++)
         pg_array_init(&l->arrays[i], PG_TEXT);
 }
@@ -18,8 +15,6 @@ void ledger_done(struct ledger *l)
 {
     for (size_t i = 0; i < sizeof l->arrays / sizeof *l->arrays; i++)
         pg_array_done(&l->arrays[i]);
-    totals_done(&l->totals);
-    periods_free(l->periods);
     catalog_free(l->catalog);
     buf_done(&l->scratch);
     buf_done(&l->ended_tokens);

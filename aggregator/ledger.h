@@ -9,8 +9,6 @@
 
 #include "aggregator/batch.h"
 #include "aggregator/entry_id.h"
-#include "aggregator/periods.h"
-#include "aggregator/totals.h"
 #include "common/epoch_mark.h"
 #include "common/err.h"
 #include "common/pg.h"
@@ -59,16 +57,17 @@ struct ledger {
     struct buf ended_tokens;  /* of the stream's epochs that ended, as of the last acquire */
     bool owned;               /* the last acquire got the lease */
 
-    struct catalog *catalog; /* owned; replaced when its version moved and no batch uses it */
-    int64_t catalog_version; /* of catalog; -1: none yet */
-    int64_t catalog_newest;  /* as last read */
-    int64_t periods_version; /* of periods */
-    int64_t next_batch;      /* number for the next batch */
-    int64_t now_ms;          /* Unix, the database's clock as last read; never goes back */
-    int64_t shards;          /* as the database has it */
-    struct periods *periods; /* owned */
-    struct totals totals;
+    struct catalog *catalog;    /* owned; replaced when its version moved and no batch uses it */
+    int64_t catalog_version;    /* of catalog; -1: none yet */
+    int64_t catalog_newest;     /* as last read */
+    int64_t next_batch;         /* number for the next batch */
+    int64_t now_ms;             /* Unix, the database's clock as last read; never goes back */
+    int64_t shards;             /* as the database has it */
     struct dedupe_batch stored; /* identity of the batch that was committed last */
+
+    /* Totals that a fold changed, rows of fold.sql, which are the taker's own. */
+    void (*on_totals)(void *owner, PGresult *rows);
+    void *totals_owner;
 
     ledger_done_fn done;
     void *done_owner;
@@ -77,9 +76,8 @@ struct ledger {
     struct buf scratch;
 };
 
-/* key: 16 random bytes of this process. */
-void ledger_init(struct ledger *l, struct pg *pg, const char *stream, const char *owner,
-                 const unsigned char key[16]);
+/* Then set on_totals. */
+void ledger_init(struct ledger *l, struct pg *pg, const char *stream, const char *owner);
 void ledger_done(struct ledger *l);
 
 /* Take or keep the lease: then owned and position say. */
@@ -103,7 +101,7 @@ void ledger_set_base(struct ledger *l, uint64_t base, ledger_done_fn done, void 
 /* Partitions of raw events for today and the days ahead. */
 void ledger_ensure_days(struct ledger *l, ledger_done_fn done, void *owner);
 
-/* Versions and the next batch's number; forgets periods that changed. */
+/* The catalog's newest version and the next batch's number. */
 void ledger_read_state(struct ledger *l, ledger_done_fn done, void *owner);
 void ledger_read_catalog(struct ledger *l, ledger_done_fn done, void *owner);
 
@@ -113,15 +111,13 @@ void ledger_confirm(struct ledger *l, struct batch *b, ledger_done_fn done, void
 /* The batch of a call in flight is gone, and with it what its events borrow: its answer, which
  * still comes, is for nobody. */
 void ledger_forget_batch(struct ledger *l);
-/* Fetch periods that a settled batch needs and that are not known. */
-bool ledger_must_read_periods(const struct ledger *l, const struct batch *b);
-void ledger_read_periods(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
-
 /* Add a settled batch and move the position to last_id, in one transaction. entries_added: as last
- * seen in Redis. ERR_REFUSED with SQLSTATE_PERIODS_CHANGED: read the state again and repeat.
- * Afterwards `stored` names the batch. */
+ * seen in Redis. fold: take its minute sums, and those of batches before that are pending, over
+ * into minute rows and totals. Afterwards `stored` names the batch. */
 void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint64_t entries_added,
-                   ledger_done_fn done, void *owner);
+                   bool fold, ledger_done_fn done, void *owner);
+/* The same for what is pending, alone. */
+void ledger_fold(struct ledger *l, ledger_done_fn done, void *owner);
 
 /* Fill a dedupe table from the stored batches within its window. */
 void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int64_t window_ms,

@@ -71,8 +71,6 @@ static void take_acquired(void *owner, const struct err *error, PGresult **resul
         const PGresult *r = results[0];
         struct position before = l->position;
 
-        /* A restored database counts versions again that we have seen: do not compare with them. */
-        periods_forget_all(l->periods);
         l->position = (struct position){.epoch = atoi(PQgetvalue(r, 0, 0)),
                                         .base = get_u64_text(r, 2),
                                         .processed = (int64_t)get_u64_text(r, 3),

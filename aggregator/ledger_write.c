@@ -1,10 +1,10 @@
-/* The one transaction: raw events, rejects, minute rows, totals, and the position last of all.
+/* The one transaction: raw events, rejects, pending minute sums, their fold into minute rows and
+ * totals, and the position last of all.
  *
  * It is sent as one pipeline up to one Sync: nothing in it waits for an answer to come here and
  * back. A process that is killed on the way has sent all of it or nothing that counts. One that is
- * frozen in the middle of sending keeps its locks until it goes on or ends: the shared hold on
- * billing periods, and the rows it has written so far. The position comes last, so that the lease
- * can still be taken. */
+ * frozen in the middle of sending holds no lock that anybody else waits for: until the last two
+ * statements, which are short and leave together, it has only added rows of its own. */
 #include "aggregator/ledger.h"
 
 #include "aggregator/reject.h"
@@ -14,8 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Hold, slices, rejects, minutes, three kinds of totals, advance. */
-enum { STATEMENTS_MAX = SLICES + 7, COMMIT_DEADLINE_MS = 60000 };
+/* Slices, rejects, pending, fold, advance. A fold may have many batches' sums to take over. */
+enum { STATEMENTS_MAX = SLICES + 4, COMMIT_DEADLINE_MS = 120000 };
 
 struct write {
     struct ledger *ledger;
@@ -24,6 +24,7 @@ struct write {
     uint64_t entries_added;
     struct pg_statement *statements;
     int n;
+    int fold; /* which of them; -1: none */
     unsigned char times[SLICES][16];
     char numbers[12][24]; /* texts of whole numbers, until pg_run */
     char slices[SLICES][2][16];
@@ -59,6 +60,7 @@ static void add_slices(struct write *w)
         pg_add_text(s, l->stream);
         pg_add_text(s, w->numbers[0]);
         pg_add_text(s, w->numbers[1]);
+        pg_add_text(s, w->numbers[2]);
         pg_add_text(s, w->slices[i][0]);
         pg_add_text(s, w->slices[i][1]);
         slice_columns_bind(&b->slices[i], s, w->times[i]);
@@ -105,29 +107,22 @@ static void add_rejections(struct write *w)
         pg_add_array(s, &l->arrays[i]);
 }
 
-/* First of all: the sooner periods stand still, the less often a batch is sent in vain. */
-static void add_hold(struct write *w)
+static void add_pending(struct write *w)
 {
     struct pg_statement *s;
 
-    if (w->batch->counted == 0)
+    if (w->batch->tally.count == 0)
         return;
-    s = next_statement(w, SQL_HOLD_PERIODS);
-    pg_add_text(s, w->numbers[2]);
-    pg_add_array(s, &w->batch->minutes.columns[0]);
+    s = next_statement(w, SQL_INSERT_PENDING);
+    pg_add_text(s, w->numbers[1]);
+    pg_add_text(s, w->ledger->stream);
+    minute_columns_bind(&w->batch->minutes, s);
 }
 
-static void add_sums(struct write *w)
+static void add_fold(struct write *w)
 {
-    static const char *const SQL[TOTAL_KINDS] = {SQL_TOTALS_ADD, SQL_TOTALS_MAX, SQL_TOTALS_LAST};
-    struct ledger *l = w->ledger;
-
-    if (w->batch->counted == 0)
-        return;
-    minute_columns_bind(&w->batch->minutes, next_statement(w, SQL_ADD_MINUTES));
-    for (enum total_kind kind = TOTAL_ADD; kind < TOTAL_KINDS; kind++)
-        if (totals_count(&l->totals, kind) > 0)
-            totals_bind(&l->totals, kind, next_statement(w, SQL[kind]));
+    w->fold = w->n;
+    pg_add_text(next_statement(w, SQL_FOLD), w->ledger->stream);
 }
 
 static void add_advance(struct write *w)
@@ -150,6 +145,13 @@ static void add_advance(struct write *w)
     s->binary_result = true;
 }
 
+/* The rows are the taker's: see pg_done_fn. */
+static void give_totals(struct ledger *l, PGresult **results, int i)
+{
+    l->on_totals(l->totals_owner, results[i]);
+    results[i] = NULL;
+}
+
 static void take_commit(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct write *w = owner;
@@ -158,6 +160,9 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
 
     if (error == NULL) {
         const PGresult *r = results[n - 1];
+
+        if (w->fold >= 0)
+            give_totals(l, results, w->fold);
 
         p->batches = pg_get_i64(r, 0, 0);
         p->processed += w->batch->to - w->batch->from;
@@ -174,26 +179,44 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
 }
 
 void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint64_t entries_added,
-                   ledger_done_fn done, void *owner)
+                   bool fold, ledger_done_fn done, void *owner)
 {
     struct write *w = xcalloc(1, sizeof *w);
-    struct err e;
 
     ledger_start(l, done, owner, w);
-    *w = (struct write){.ledger = l, .batch = b, .entries_added = entries_added};
+    *w = (struct write){.ledger = l, .batch = b, .entries_added = entries_added, .fold = -1};
     snprintf(w->last_id, sizeof w->last_id, "%s", last_id);
     put_i64(w->numbers[0], l->position.epoch);
     put_i64(w->numbers[1], l->next_batch);
-    put_i64(w->numbers[2], l->periods_version);
-    if (totals_fill(&l->totals, l->catalog, &b->tally, l->periods, &e) != 0)
-        abort(); /* see count_item: a batch's sums always fit */
+    put_i64(w->numbers[2], l->catalog_version);
     w->statements = xcalloc(STATEMENTS_MAX, sizeof *w->statements);
-    add_hold(w);
     add_slices(w);
     add_rejections(w);
-    add_sums(w);
+    add_pending(w);
+    if (fold)
+        add_fold(w);
     add_advance(w);
     pg_run(l->pg, w->statements, w->n, COMMIT_DEADLINE_MS, take_commit, w);
     free(w->statements);
     w->statements = NULL;
+}
+
+static void take_fold(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct ledger *l = owner;
+
+    (void)n;
+    if (error == NULL)
+        give_totals(l, results, 0);
+    ledger_finish(l, error);
+}
+
+void ledger_fold(struct ledger *l, ledger_done_fn done, void *owner)
+{
+    struct pg_statement s;
+
+    ledger_start(l, done, owner, NULL);
+    pg_statement_init(&s, SQL_FOLD);
+    pg_add_text(&s, l->stream);
+    pg_run(l->pg, &s, 1, COMMIT_DEADLINE_MS, take_fold, l);
 }

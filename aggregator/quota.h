@@ -1,12 +1,13 @@
-/* The quota cache: `used` of each metric in the hash quota:{<tenant>}, after every commit and once
- * a minute for all tenants, so that a lost cache heals.
+/* The quota cache: `used` of each metric in the hash quota:{<tenant>}: what a fold changed, as it
+ * changed it, and all of it once a minute, so that a lost cache heals.
  *
- * Written by a Redis Function that keeps the newer version, so that a process that was paused
- * cannot set usage back. Failures are a state: tenants stay noted until their usage is written. */
+ * Rows wait in line and are written in their order. Written by a Redis Function that keeps the
+ * newer version, so that a process that was paused cannot set usage back. Failures are a state:
+ * rows stay until they are written; more than there is room for are forgotten, and all is healed
+ * instead. */
 #ifndef METERLINE_QUOTA_H
 #define METERLINE_QUOTA_H
 
-#include "aggregator/tally.h"
 #include "aggregator/tenants.h"
 #include "common/contract.h"
 #include "common/pg.h"
@@ -15,15 +16,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { QUOTA_RESULTS_MAX = 64, QUOTA_ROWS_MAX = 400000 };
+
+/* Rows as read_used.sql and fold.sql give them; those of a tenant stand together. */
+struct quota_rows {
+    PGresult *result;  /* owned */
+    int64_t oldest_ms; /* entry time of the oldest event in them; 0: healing */
+};
+
 struct quota {
-    struct pg *pg;          /* borrowed; used only inside quota_run */
-    struct redis *redis;    /* borrowed */
-    struct tenants noted;   /* to be written */
-    struct tenants writing; /* being written */
-    uint32_t next;          /* of writing: the next page's first */
-    uint32_t page_end;      /* of writing: one past the page in flight */
-    int64_t noted_ms;       /* entry time of the oldest event noted, 0 when none; and … */
-    int64_t writing_ms;     /* … written */
+    struct pg *pg;                             /* borrowed; used only inside quota_run */
+    struct redis *redis;                       /* borrowed */
+    struct quota_rows line[QUOTA_RESULTS_MAX]; /* to be written, oldest first */
+    int line_count;
+    int64_t line_rows;    /* in all of them */
+    int next;             /* of the first one: the next page's first row */
+    int page_end;         /* … and one past the page in flight */
+    struct tenants noted; /* to be read */
     int replies_left;
     bool failed;      /* a write of the page in flight did */
     int64_t retry_ms; /* after a failure: not before this monotonic time */
@@ -37,11 +46,10 @@ struct quota {
 void quota_init(struct quota *q, const unsigned char key[16]);
 void quota_done(struct quota *q);
 
-/* Redis is up (again): give it our function. */
-void quota_load_function(struct redis *redis);
-
-/* Tenants of a committed batch; oldest_ms: the entry time of its first event. */
-void quota_note(struct quota *q, const struct tally *tally, int64_t oldest_ms);
+/* Totals that a fold changed; takes rows. oldest_ms: the entry time of the first event in them. */
+void quota_take(struct quota *q, PGresult *rows, int64_t oldest_ms);
+/* A tenant whose totals changed in another way: read and write them. */
+void quota_note(struct quota *q, struct text tenant);
 /* Begin to note all tenants, page by page. */
 void quota_heal(struct quota *q);
 
@@ -50,5 +58,13 @@ bool quota_has_work(const struct quota *q);
 /* One step: needs pg ready and redis up; done runs when the connection is free again. */
 void quota_run(struct quota *q, struct pg *pg, struct redis *redis, void (*done)(void *owner),
                void *owner);
+
+/* quota_write.c */
+
+/* Redis is up (again): give it our function. */
+void quota_load_function(struct redis *redis);
+/* Write the next page of the first rows in line; then quota_end_page. */
+void quota_write_page(struct quota *q);
+void quota_end_page(struct quota *q);
 
 #endif

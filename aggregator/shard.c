@@ -128,6 +128,19 @@ static void load_window(struct shard *s)
     ledger_load_window(&s->ledger, s->dedupe, window_ms, take_window, s);
 }
 
+static void take_folded(void *owner, const struct err *error)
+{
+    struct shard *s = owner;
+
+    if (shard_is_stale(s, SHARD_LOADING))
+        return;
+    if (error != NULL)
+        shard_fail(s, "fold", error);
+    else
+        load_window(s);
+}
+
+/* Whoever had the stream before may have left sums pending. */
 static void take_catalog(void *owner, const struct err *error)
 {
     struct shard *s = owner;
@@ -137,7 +150,7 @@ static void take_catalog(void *owner, const struct err *error)
     if (error != NULL)
         shard_fail(s, "read catalog", error);
     else
-        load_window(s);
+        ledger_fold(&s->ledger, take_folded, s);
 }
 
 static void take_state(void *owner, const struct err *error)
@@ -246,7 +259,7 @@ void shard_drain(struct shard *s)
 {
     if (s->state == SHARD_RELEASING || s->state == SHARD_ENDED)
         return;
-    if (s->work.state == WORK_WRITING)
+    if (s->work.state == WORK_WRITING || s->work.state == WORK_FOLDING || work_fold_rest(s))
         return; /* work.c comes back here */
     if (s->state != SHARD_OFFLINE)
         shard_restart(s, false);

@@ -75,6 +75,8 @@ static void on_empty(void *owner)
 {
     struct shard *s = owner;
 
+    if (work_fold_rest(s) || !s->process->config->once)
+        return;
     log_info("stream_drained", LOG_STR("stream", s->stream));
     aggregator_shard_finished(s, EXIT_DONE);
 }
@@ -105,7 +107,9 @@ static void open_ledger(struct shard *s, uv_loop_t *loop)
     s->pg = pg_open(loop, a->config->base.database_url, "meterline_aggregator",
                     "meterline-aggregator ledger",
                     (struct pg_events){.on_up = on_pg_up, .on_down = on_pg_down, .owner = s});
-    ledger_init(&s->ledger, s->pg, s->stream, a->owner, a->key);
+    ledger_init(&s->ledger, s->pg, s->stream, a->owner);
+    s->ledger.on_totals = work_take_totals;
+    s->ledger.totals_owner = s;
 }
 
 static void open_feed(struct shard *s, struct redis *reading)

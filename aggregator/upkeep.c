@@ -95,8 +95,8 @@ static void take_partitions(void *owner, const struct err *error, PGresult **res
 static void note_tenants(struct upkeep *u, const PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++)
-        tenants_intern(&u->quota.noted, (struct text){.data = PQgetvalue(r, i, 0),
-                                                      .length = (uint32_t)PQgetlength(r, i, 0)});
+        quota_note(&u->quota, (struct text){.data = PQgetvalue(r, i, 0),
+                                            .length = (uint32_t)PQgetlength(r, i, 0)});
 }
 
 static void take_carried(void *owner, const struct err *error, PGresult **results, int n)

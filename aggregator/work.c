@@ -1,13 +1,18 @@
 /* One batch after the other, from the feed into the ledger.
  *
- *      IDLE -> JUDGING -> WRITING -> IDLE
+ *      IDLE -> JUDGING -> WRITING -> IDLE -> FOLDING -> IDLE
  *
- * JUDGING: read versions, parse, look for repeats, ask the ledger about them, find billing periods.
+ * JUDGING: read versions, parse, look for repeats, ask the ledger about them.
  * WRITING: the transaction is under way, and only its answer tells.
+ * FOLDING: nothing waits any more, and what the last batches left is taken over.
+ *
+ * A batch's minute sums are folded into minute rows and totals in its own transaction. In a backlog
+ * with many keys that would touch each row once a batch: there, they are left pending until enough
+ * have come together.
  *
  * Failure modes: a batch that PostgreSQL refuses is halved until the culprit is alone; that entry
- * is rejected with PostgreSQL's words. Periods that changed meanwhile: judged by the new ones.
- * Anything else, also a COMMIT whose answer is lost: forget the batch and read the position again.
+ * is rejected with PostgreSQL's words. Anything else, also a COMMIT whose answer is lost: forget
+ * the batch and read the position again.
  */
 #include "aggregator/aggregator.h"
 #include "common/clock.h"
@@ -16,15 +21,22 @@
 #include <assert.h>
 #include <stdio.h>
 
-enum { PERIOD_ROUNDS_MAX = 200 };
+/* With few keys a fold costs little. With many it is worth while once each has come this often, or
+ * when it becomes large: then it takes some seconds. */
+enum {
+    FOLD_FEW_ROWS = 2000,
+    FOLD_EVENTS_A_KEY = 32,
+    FOLD_EVENTS_MAX = 2000000,
+    FOLD_ROWS_MAX = 2000000
+};
 
 static void run_state(struct shard *s);
-static void run_periods(struct shard *s);
 
-static const bool MAY_GO[3][3] = {
-    [WORK_IDLE] = {[WORK_JUDGING] = true},
+static const bool MAY_GO[4][4] = {
+    [WORK_IDLE] = {[WORK_JUDGING] = true, [WORK_FOLDING] = true},
     [WORK_JUDGING] = {[WORK_WRITING] = true, [WORK_IDLE] = true},
     [WORK_WRITING] = {[WORK_JUDGING] = true, [WORK_IDLE] = true},
+    [WORK_FOLDING] = {[WORK_IDLE] = true},
 };
 
 static void work_go(struct work *w, enum work_state next)
@@ -81,7 +93,6 @@ static void run_rest(struct shard *s)
 static void take_committed(struct shard *s)
 {
     struct work *w = &s->work;
-    const struct entry *first = &w->entries->list[w->from];
     int64_t commit_us = clock_monotonic_us() - w->write_started_us;
 
     stage_crash_point("after_commit");
@@ -94,7 +105,6 @@ static void take_committed(struct shard *s)
             "window_shrunk", LOG_STR("stream", s->stream),
             LOG_I64("window_s", dedupe_window_ms(s->dedupe, s->ledger.stored.committed_ms) / 1000),
             LOG_MSG("DEDUPE_MEMORY_MB is full: older ids are no longer recognised"));
-    quota_note(&s->process->upkeep.quota, &s->batch.tally, (int64_t)first->ms);
     gauges_count_batch(s, commit_us);
     trim_run(s);
     upkeep_poke(&s->process->upkeep);
@@ -138,16 +148,6 @@ static void isolate_poison(struct shard *s, const struct err *error)
     run_state(s);
 }
 
-static void take_repeat_state(void *owner, const struct err *error)
-{
-    struct shard *s = owner;
-
-    if (is_over(s, "read state", error))
-        return;
-    s->work.period_rounds = 0;
-    run_periods(s);
-}
-
 static void take_commit(void *owner, const struct err *error)
 {
     struct shard *s = owner;
@@ -156,9 +156,6 @@ static void take_commit(void *owner, const struct err *error)
         return;
     if (error == NULL) {
         take_committed(s);
-    } else if (strcmp(error->sqlstate, SQLSTATE_PERIODS_CHANGED) == 0) {
-        work_go(&s->work, WORK_JUDGING);
-        ledger_read_state(&s->ledger, take_repeat_state, s);
     } else if (error->kind == ERR_FENCED) {
         log_warn("batch_fenced", LOG_STR("stream", s->stream), LOG_MSG(error->text));
         shard_restart(s, false);
@@ -169,42 +166,45 @@ static void take_commit(void *owner, const struct err *error)
     }
 }
 
+/* Every caller of fold_usage gets its rows here, before its own answer. */
+void work_take_totals(void *owner, PGresult *rows)
+{
+    struct shard *s = owner;
+    struct work *w = &s->work;
+
+    quota_take(&s->process->upkeep.quota, rows, w->unfolded_from_ms);
+    w->unfolded_events = w->unfolded_rows = w->unfolded_from_ms = 0;
+    upkeep_poke(&s->process->upkeep);
+}
+
+/* Its sums come together with those that are pending. */
+static bool note_unfolded(struct shard *s)
+{
+    struct work *w = &s->work;
+    const struct batch *b = &s->batch;
+    int64_t enough = (int64_t)b->tally.count * FOLD_EVENTS_A_KEY;
+
+    if (w->unfolded_events == 0)
+        w->unfolded_from_ms = (int64_t)w->entries->list[w->from].ms;
+    w->unfolded_events += b->counted;
+    w->unfolded_rows += b->tally.count;
+    return b->tally.count < FOLD_FEW_ROWS || !feed_has_more(&s->feed) ||
+           w->unfolded_events >= enough || w->unfolded_events >= FOLD_EVENTS_MAX ||
+           w->unfolded_rows >= FOLD_ROWS_MAX;
+}
+
 static void run_commit(struct shard *s)
 {
     struct work *w = &s->work;
     const struct entry *last = &w->entries->list[w->to - 1];
     char id[ENTRY_ID_TEXT_SIZE];
+    bool fold = note_unfolded(s) && w->unfolded_events > 0;
 
     entry_id_format((struct entry_id){.ms = last->ms, .seq = last->seq}, id);
     work_go(w, WORK_WRITING);
     w->write_started_us = clock_monotonic_us();
-    ledger_commit(&s->ledger, &s->batch, id, s->ledger.position.added_seen, take_commit, s);
+    ledger_commit(&s->ledger, &s->batch, id, s->ledger.position.added_seen, fold, take_commit, s);
     stage_crash_point("in_transaction");
-}
-
-static void take_periods(void *owner, const struct err *error)
-{
-    struct shard *s = owner;
-
-    if (!is_over(s, "read periods", error))
-        run_periods(s);
-}
-
-/* A round asks for one minute of each tenant; 35 days of usage are not more rounds than this,
- * whatever the billing interval. More would mean periods that do not hold their minutes: say so, do
- * not spin. */
-static void run_periods(struct shard *s)
-{
-    struct err e;
-
-    if (!ledger_must_read_periods(&s->ledger, &s->batch)) {
-        run_commit(s);
-    } else if (s->work.period_rounds++ < PERIOD_ROUNDS_MAX) {
-        ledger_read_periods(&s->ledger, &s->batch, take_periods, s);
-    } else {
-        err_set(&e, ERR_SCHEMA, "billing_period gives periods that do not hold their minute");
-        shard_fail(s, "read periods", &e);
-    }
 }
 
 static void take_confirmed(void *owner, const struct err *error)
@@ -214,7 +214,7 @@ static void take_confirmed(void *owner, const struct err *error)
     if (is_over(s, "confirm repeats", error))
         return;
     batch_settle(&s->batch);
-    run_periods(s);
+    run_commit(s);
 }
 
 static void run_batch(struct shard *s)
@@ -226,7 +226,6 @@ static void run_batch(struct shard *s)
 
     w->to = w->from + (size < room ? size : room);
     w->batch_open = true;
-    w->period_rounds = 0;
     batch_begin(&s->batch, s->ledger.catalog, s->dedupe, w->entries, w->from, w->to,
                 s->ledger.now_ms, w->refusal[0] != '\0' ? w->refusal : NULL);
     if (ledger_must_confirm(&s->batch))
@@ -274,4 +273,30 @@ void work_start(struct shard *s)
     w->from = 0;
     work_go(w, WORK_JUDGING);
     run_state(s);
+}
+
+static void take_fold(void *owner, const struct err *error)
+{
+    struct shard *s = owner;
+
+    if (is_over(s, "fold", error))
+        return;
+    work_go(&s->work, WORK_IDLE);
+    if (stage_is_draining(s->process->stage))
+        shard_drain(s);
+    else
+        work_start(s);
+    feed_resume(&s->feed);
+}
+
+bool work_fold_rest(struct shard *s)
+{
+    struct work *w = &s->work;
+
+    if (w->state != WORK_IDLE || w->unfolded_events == 0 || s->ledger.done != NULL ||
+        !pg_is_ready(s->pg))
+        return false;
+    work_go(w, WORK_FOLDING);
+    ledger_fold(&s->ledger, take_fold, s);
+    return true;
 }

@@ -77,7 +77,7 @@ void pg_add_i64(struct pg_statement *s, int64_t v, unsigned char storage[8]);
 
 /* error NULL: every statement succeeded, results[i] belongs to statement i. Otherwise n is 0
  * (nothing was written, or the outcome is unknown: see the head). Results are borrowed until done
- * returns. */
+ * returns; one that done sets to NULL is its own to clear. */
 typedef void (*pg_done_fn)(void *owner, const struct err *error, PGresult **results, int n);
 
 /* on_up: the connection is ready (again). on_down: it was lost, or could not be made (after each

@@ -199,10 +199,15 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET work_mem
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
-    v bigint := nextval('usage_version');
+    v bigint;
 BEGIN
+    IF NOT EXISTS (SELECT FROM usage_pending WHERE stream = p_stream)
+       AND NOT EXISTS (SELECT FROM usage_recounts WHERE stream = p_stream) THEN
+        RETURN;
+    END IF;
     PERFORM pg_advisory_xact_lock(hashtext('meterline fold'), hashtext(p_stream));
     PERFORM pg_advisory_xact_lock_shared(hashtext('meterline periods'));
+    v := nextval('usage_version');
     RETURN QUERY
     WITH taken AS (
         DELETE FROM usage_pending WHERE stream = p_stream RETURNING *

@@ -110,18 +110,3 @@ def test_seats_open_a_period_with_their_last_value(line):
     emitter.add(tenant="kept", metric="user_seats", quantity=11, ts=then + 2)
     settle(line)
     prove(line, emitter.oracle)
-
-
-def test_a_period_that_does_not_hold_its_minute_is_told_and_not_spun_on(line):
-    right = line.value("SELECT pg_get_functiondef('billing_period'::regproc)")
-    line.sql("CREATE OR REPLACE FUNCTION billing_period(p_tenant text, p_at timestamptz, "
-             "OUT period_start timestamptz, OUT period_end timestamptz, "
-             "OUT stripe_subscription_id text) LANGUAGE sql STABLE AS "
-             "$$ SELECT 'epoch'::timestamptz, 'epoch'::timestamptz + interval '1 min', NULL $$")
-    aggregator = start(line)
-    line.xadd(tenant="acme", metric="api_calls", quantity="3", id="e1")
-    aggregator.wait_log("step_failed", step="read periods")
-    line.sql(right)
-    line.wait_for(lambda: line.value("SELECT quantity FROM usage_totals") == 3, 20,
-                  "it is counted once periods are right")
-    assert line.audit().ok

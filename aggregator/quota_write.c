@@ -1,0 +1,125 @@
+/* Rows into Redis: one call of our function a tenant, a page of them pipelined. */
+#include "aggregator/quota.h"
+
+#include "common/dec.h"
+#include "common/log.h"
+#include "common/str.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE_ROWS = 8192, DEADLINE_MS = 10000, ARGUMENTS_MAX = 4096 };
+
+/* Five arguments a metric. An older version never replaces a newer one; the same one may be
+ * repeated. What is no hash or no number was put there by somebody else (one XADD is enough): it
+ * goes, or it would hold up the usage of all tenants of its page. */
+static const char FUNCTION[] =
+    "#!lua name=meterline\n"
+    "redis.register_function('meterline_used', function(keys, args)\n"
+    "  local kind = redis.call('TYPE', keys[1]).ok\n"
+    "  if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', keys[1]) end\n"
+    "  for i = 1, #args, 5 do\n"
+    "    local m = args[i]\n"
+    "    local known = tonumber(redis.call('HGET', keys[1], m .. '.version')) or -1\n"
+    "    if known <= tonumber(args[i + 2]) then\n"
+    "      redis.call('HSET', keys[1], m .. '.used', args[i + 1], m .. '.version', args[i + 2],\n"
+    "                 m .. '.period_end', args[i + 3], m .. '.used_at', args[i + 4])\n"
+    "    end\n"
+    "  end\n"
+    "end)\n";
+
+static void on_loaded(void *owner, const struct err *error, void *reply)
+{
+    (void)owner;
+    (void)reply;
+    if (error != NULL)
+        log_warn("quota_function_refused", LOG_ERR(error));
+}
+
+void quota_load_function(struct redis *redis)
+{
+    redis_commandf(redis, DEADLINE_MS, on_loaded, NULL, "FUNCTION LOAD REPLACE %s", FUNCTION);
+}
+
+static void on_written(void *owner, const struct err *error, void *reply)
+{
+    struct quota *q = owner;
+
+    (void)reply;
+    if (error != NULL && !q->failed) {
+        q->failed = true;
+        if (error->kind == ERR_REFUSED)
+            log_warn("quota_write_refused", LOG_ERR(error));
+        if (error->kind == ERR_REFUSED && strstr(error->text, "unction not found") != NULL)
+            quota_load_function(q->redis);
+    }
+    if (--q->replies_left == 0)
+        quota_end_page(q);
+}
+
+/* FCALL meterline_used 1 quota:{tenant} metric used version period_end used_at … for one tenant's
+ * rows. */
+static void send_tenant(struct quota *q, const PGresult *r, int from, int to)
+{
+    static const char *argv[ARGUMENTS_MAX + 4];
+    static size_t length[ARGUMENTS_MAX + 4];
+    struct buf numbers = {.data = NULL};
+    int argc = 3;
+
+    /* Reserved at once: the arguments point into it. */
+    buf_reserve(&numbers, (size_t)(to - from) * (DEC_TEXT_SIZE + 48) + TENANT_MAX_BYTES + 64);
+    argv[0] = "FCALL", argv[1] = "meterline_used", argv[2] = "1";
+    argv[3] = numbers.data;
+    length[3] = (size_t)snprintf(numbers.data, TENANT_MAX_BYTES + 16, QUOTA_KEY_PREFIX "%s}",
+                                 PQgetvalue(r, from, 0));
+    numbers.length = length[3];
+    argc = 4;
+    for (int row = from; row < to; row++) {
+        struct dec used = DEC_ZERO;
+        char *at = numbers.data + numbers.length;
+        size_t n;
+
+        if (dec_parse(PQgetvalue(r, row, 2), (size_t)PQgetlength(r, row, 2), &used) != 0)
+            abort();
+        n = dec_format(used, at);
+        argv[argc] = PQgetvalue(r, row, 1), length[argc++] = (size_t)PQgetlength(r, row, 1);
+        argv[argc] = at, length[argc++] = n;
+        argv[argc] = PQgetvalue(r, row, 3), length[argc++] = (size_t)PQgetlength(r, row, 3);
+        argv[argc] = PQgetvalue(r, row, 4), length[argc++] = (size_t)PQgetlength(r, row, 4);
+        argv[argc] = PQgetvalue(r, row, 5), length[argc++] = (size_t)PQgetlength(r, row, 5);
+        numbers.length += n;
+    }
+    for (int i = 0; i < 3; i++)
+        length[i] = strlen(argv[i]);
+    q->replies_left++;
+    redis_command(q->redis, DEADLINE_MS, on_written, q, argc, argv, length);
+    buf_done(&numbers);
+}
+
+static bool same_tenant(const PGresult *r, int a, int b)
+{
+    return strcmp(PQgetvalue(r, a, 0), PQgetvalue(r, b, 0)) == 0;
+}
+
+void quota_write_page(struct quota *q)
+{
+    const PGresult *r = q->line[0].result;
+    int end = PQntuples(r);
+    int from = q->next;
+
+    q->failed = false;
+    /* One more, so that the page cannot end while it is still being sent. */
+    q->replies_left = 1;
+    while (from < end && from - q->next < PAGE_ROWS) {
+        int to = from + 1;
+
+        while (to < end && to - from < ARGUMENTS_MAX / 5 && same_tenant(r, from, to))
+            to++;
+        send_tenant(q, r, from, to);
+        from = to;
+    }
+    q->page_end = from;
+    if (--q->replies_left == 0)
+        quota_end_page(q);
+}
