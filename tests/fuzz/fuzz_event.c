@@ -103,6 +103,94 @@ static void must_be_kept(const struct entries *entries)
     buf_done(&json);
 }
 
+/* The value of a field that an accepted event has once, or NULL. */
+static const struct text *field_of(const struct entries *entries, const char *name)
+{
+    const struct text *found = NULL;
+
+    for (uint32_t i = 0; i < entries->list[0].fields; i += 2) {
+        const struct text *strings = entries_fields(entries, 0) + i;
+        if (strings[0].length != strlen(name) ||
+            memcmp(strings[0].data, name, strings[0].length) != 0)
+            continue;
+        assert(found == NULL);
+        found = &strings[1];
+    }
+    return found;
+}
+
+/* Every field but the six named ones is a member of the object, with its very bytes. */
+static void must_hold_fields(const struct entries *entries, const struct event *event)
+{
+    static const char *const KNOWN[] = {"tenant", "metric", "quantity", "id", "ts", "op"};
+    json_t *object = json_loadb(event->fields_json.data, event->fields_json.length, 0, NULL);
+    size_t left = json_object_size(object);
+
+    for (uint32_t i = 0; i < entries->list[0].fields; i += 2) {
+        const struct text *strings = entries_fields(entries, 0) + i;
+        bool known = false;
+        for (size_t k = 0; k < sizeof(KNOWN) / sizeof(KNOWN[0]); k++)
+            known |= strings[0].length == strlen(KNOWN[k]) &&
+                     memcmp(strings[0].data, KNOWN[k], strings[0].length) == 0;
+        if (known)
+            continue;
+        char name[65] = "";
+        assert(strings[0].length < sizeof(name));
+        memcpy(name, strings[0].data, strings[0].length);
+        const json_t *member = json_object_get(object, name);
+        assert(member != NULL && json_string_length(member) == strings[1].length);
+        assert(memcmp(json_string_value(member), strings[1].data, strings[1].length) == 0);
+        left--;
+    }
+    assert(left == 0);
+    json_decref(object);
+}
+
+/* What it says is what the entry says. */
+static void must_tell(const struct entries *entries, const struct event *event)
+{
+    const struct text *tenant = field_of(entries, "tenant");
+    const struct text *quantity = field_of(entries, "quantity");
+    const struct text *id = field_of(entries, "id");
+    const struct text *ts = field_of(entries, "ts");
+    struct dec wanted = event->retract ? DEC_ZERO : dec_from_i64(1);
+
+    assert(tenant != NULL && text_equal(*tenant, event->tenant->name));
+    assert(quantity == NULL || dec_parse(quantity->data, quantity->length, &wanted) == 0);
+    assert(dec_cmp(wanted, event->quantity) == 0);
+    assert(id != NULL ? text_equal(*id, event->id) : event->domain == ID_DEFAULT);
+    assert(event->has_ts == (ts != NULL));
+    assert(ts != NULL || event->occurred_ms == (int64_t)event->ms);
+    assert(event->retract == (field_of(entries, "op") != NULL));
+    must_hold_fields(entries, event);
+}
+
+/* The order of the fields does not matter. */
+static void must_not_depend_on_order(struct event_parser *p, const struct entries *entries,
+                                     const struct event *event)
+{
+    struct entries reversed = {0};
+    struct event again;
+    struct reject why;
+
+    entries_add(&reversed, entries->list[0].ms, entries->list[0].seq);
+    for (uint32_t i = entries->list[0].fields; i > 0; i -= 2) {
+        const struct text *strings = entries_fields(entries, 0) + i - 2;
+        entries_add_field(&reversed, strings[0], strings[1]);
+    }
+    if (event_parse(p, &reversed, 0, &again, &why) != 0) {
+        assert(event == NULL);
+    } else {
+        assert(event != NULL && event->tenant == again.tenant && event->metric == again.metric);
+        assert(event->domain == again.domain && event->occurred_ms == again.occurred_ms);
+        assert(dec_cmp(event->quantity, again.quantity) == 0);
+        assert(text_equal(event->id, again.id));
+        assert(text_equal(event->fields_json, again.fields_json));
+        assert(text_equal(event->dims_json, again.dims_json));
+    }
+    entries_done(&reversed);
+}
+
 static void fuzz_event(const uint8_t *data, size_t size)
 {
     struct bytes input = {.at = data, .left = size};
@@ -122,10 +210,14 @@ static void fuzz_event(const uint8_t *data, size_t size)
         struct text name = take_text(&input);
         entries_add_field(&entries, name, take_text(&input));
     }
-    if (event_parse(&parser, &entries, 0, &event, &why) == 0)
+    if (event_parse(&parser, &entries, 0, &event, &why) == 0) {
         must_be_event(&parser, &entries, &event);
-    else
+        must_tell(&entries, &event);
+        must_not_depend_on_order(&parser, &entries, &event);
+    } else {
         must_be_reason(&why);
+        must_not_depend_on_order(&parser, &entries, NULL);
+    }
     must_be_kept(&entries);
     catalog_free(catalog);
     event_parser_done(&parser);
