@@ -16,27 +16,25 @@ int reject_set(struct reject *why, const char *reason, const char *format, ...)
     return -1;
 }
 
-static bool is_literal(struct text t, const char *literal)
-{
-    return memcmp(t.data, literal, t.length) == 0;
-}
+/* The name is as long as the literal. */
+#define IS_LITERAL(name, literal) (memcmp((name).data, literal, sizeof(literal) - 1) == 0)
 
 /* Which known field the name is, or KNOWN_FIELDS. By length first: one compare at most. */
 static enum known_field known_of(struct text name)
 {
     switch (name.length) {
     case sizeof(FIELD_ID) - 1:
-        if (is_literal(name, FIELD_ID))
+        if (IS_LITERAL(name, FIELD_ID))
             return KNOWN_ID;
-        if (is_literal(name, FIELD_TS))
+        if (IS_LITERAL(name, FIELD_TS))
             return KNOWN_TS;
-        return is_literal(name, FIELD_OP) ? KNOWN_OP : KNOWN_FIELDS;
+        return IS_LITERAL(name, FIELD_OP) ? KNOWN_OP : KNOWN_FIELDS;
     case sizeof(FIELD_TENANT) - 1:
-        if (is_literal(name, FIELD_TENANT))
+        if (IS_LITERAL(name, FIELD_TENANT))
             return KNOWN_TENANT;
-        return is_literal(name, FIELD_METRIC) ? KNOWN_METRIC : KNOWN_FIELDS;
+        return IS_LITERAL(name, FIELD_METRIC) ? KNOWN_METRIC : KNOWN_FIELDS;
     case sizeof(FIELD_QUANTITY) - 1:
-        return is_literal(name, FIELD_QUANTITY) ? KNOWN_QUANTITY : KNOWN_FIELDS;
+        return IS_LITERAL(name, FIELD_QUANTITY) ? KNOWN_QUANTITY : KNOWN_FIELDS;
     default:
         return KNOWN_FIELDS;
     }

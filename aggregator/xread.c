@@ -11,6 +11,7 @@
 #include "common/str.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -21,6 +22,7 @@ enum {
     SLACK_BYTES = 32,       /* copied at once, so that short strings need no loop */
     ROOM_BYTES = 4 << 10    /* asked of the arena at once */
 };
+#define EVERY_BYTE(b) (0x0101010101010101ULL * (b))
 #define STRING_MAX                                                                                 \
     ((int64_t)1 << 30)               /* no entry is larger: t_stream.c, STREAM_LISTPACK_MAX_SIZE   \
                                       */
@@ -28,7 +30,7 @@ enum {
 
 static inline bool is_digit(char c)
 {
-    return c >= '0' && c <= '9';
+    return (unsigned char)(c - '0') < 10;
 }
 
 static inline bool is_line_end(const char *at)
@@ -243,9 +245,15 @@ static enum step take_reply(struct xread *x, struct err *e)
 
 static enum step take_pair(struct xread *x, enum xread_state next, struct err *e)
 {
+    static const char PAIR[4] = "*2\r\n";
+    const char *at = x->buffer + x->at;
     int64_t count;
-    enum step step = take_count(x, '*', 2, 2, &count, e);
+    enum step step = STEP_ON;
 
+    if (x->end - x->at >= sizeof(PAIR) && memcmp(at, PAIR, sizeof(PAIR)) == 0)
+        pass(x, at + sizeof(PAIR)); /* nearly always */
+    else
+        step = take_count(x, '*', 2, 2, &count, e);
     if (step == STEP_ON)
         x->state = next;
     return step;
@@ -314,19 +322,34 @@ static enum step take_entries(struct xread *x, struct err *e)
     return expect_entry(x);
 }
 
+/* Eight digits at once: pairs of them, then pairs of pairs. Returns false if one is none. */
+static inline bool parse_eight(const char *at, uint64_t *out)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof(word));
+    word = le64toh(word) - EVERY_BYTE('0'); /* the first digit in the lowest byte */
+    if ((word | (word + EVERY_BYTE(0x7f - 9))) & EVERY_BYTE(0x80))
+        return false;
+    word = (word * 10 + (word >> 8)) & 0x00ff00ff00ff00ffULL;
+    word = (word * 100 + (word >> 16)) & 0x0000ffff0000ffffULL;
+    *out = (word * 10000 + (word >> 32)) & UINT32_MAX;
+    return true;
+}
+
 /* One half of an id: decimal digits of 64 bits. Returns what follows them, or NULL. */
 static const char *parse_half(const char *at, const char *end, uint64_t *out)
 {
     const char *start = at;
-    const char *safe = end - at > 19 ? at + 19 : end; /* 10^19 - 1 fits 64 bits */
     uint64_t value = 0;
 
-    for (; at < safe && is_digit(*at); at++)
-        value = value * 10 + (uint64_t)(*at - '0');
+    if (end - at >= 8 && parse_eight(at, &value))
+        at += 8;
     for (; at < end && is_digit(*at); at++) {
-        if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
+        uint64_t digit = (uint64_t)(*at - '0');
+        if (value >= UINT64_MAX / 10 && (value > UINT64_MAX / 10 || digit > UINT64_MAX % 10))
             return NULL;
+        value = value * 10 + digit;
     }
     *out = value;
     return at == start ? NULL : at;
@@ -414,6 +437,20 @@ static inline char *copy_short(char *to, struct text text)
     return to + text.length;
 }
 
+/* Names are short: two loads that may overlap are faster than a call. */
+static inline bool is_same(const char *a, const char *b, uint32_t length)
+{
+    uint32_t words[4];
+
+    if (length < sizeof(uint32_t) || length > 2 * sizeof(uint32_t))
+        return memcmp(a, b, length) == 0;
+    memcpy(&words[0], a, sizeof(uint32_t));
+    memcpy(&words[1], b, sizeof(uint32_t));
+    memcpy(&words[2], a + length - sizeof(uint32_t), sizeof(uint32_t));
+    memcpy(&words[3], b + length - sizeof(uint32_t), sizeof(uint32_t));
+    return words[0] == words[1] && words[2] == words[3];
+}
+
 /* How many strings of the entry before are where this entry's next ones may be the same. */
 static uint32_t find_known(const struct entries *e, const struct text **known)
 {
@@ -451,7 +488,7 @@ static void take_short_strings(struct xread *x)
         at = next;
         bytes += text.length;
         if (i < known_count && is_name == (i % 2 == 0) && known[i].length == text.length &&
-            memcmp(known[i].data, text.data, text.length) == 0) {
+            is_same(known[i].data, text.data, text.length)) {
             to[i] = known[i];
             continue;
         }

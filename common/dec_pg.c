@@ -40,7 +40,10 @@ static void split_four(uint64_t value, unsigned groups[4])
 static void split_groups(dec_uint whole, unsigned fraction, unsigned groups[GROUPS_MAX])
 {
     dec_uint high = whole < FOUR_GROUPS ? 0 : whole / FOUR_GROUPS;
-    split_four((uint64_t)high, groups);
+    if (high)
+        split_four((uint64_t)high, groups);
+    else
+        memset(groups, 0, 4 * sizeof *groups);
     split_four((uint64_t)(whole - high * FOUR_GROUPS), groups + 4);
     groups[8] = fraction / 100000;
     groups[9] = fraction / 10 % GROUP_BASE;
@@ -60,7 +63,8 @@ size_t dec_to_pg(struct dec value, unsigned char out[DEC_PG_SIZE])
 {
     unsigned groups[GROUPS_MAX];
     dec_uint size = value.scaled < 0 ? -(dec_uint)value.scaled : (dec_uint)value.scaled;
-    dec_uint whole = size / DEC_UNIT;
+    /* Nearly all values fit 64 bits, where a division takes a tenth of the time. */
+    dec_uint whole = size >> 64 ? size / DEC_UNIT : (uint64_t)size / DEC_UNIT;
     unsigned fraction = (unsigned)(size - whole * DEC_UNIT);
     split_groups(whole, fraction, groups);
     int first = 0;

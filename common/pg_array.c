@@ -57,38 +57,57 @@ void pg_array_done(struct pg_array *a)
     *a = (struct pg_array){0};
 }
 
+static void put_u32be(char *at, uint32_t v)
+{
+    uint32_t bytes = htobe32(v);
+    memcpy(at, &bytes, sizeof bytes);
+}
+
+/* One more element, whose size bytes the caller writes. Called for every value that is stored, so
+ * it looks for room once. */
+static inline char *add_element(struct pg_array *a, size_t size)
+{
+    struct buf *b = &a->bytes;
+    assert(size <= INT_MAX && a->count < INT_MAX);
+    if (b->capacity - b->length < 4 + size + 1)
+        buf_reserve(b, 4 + size);
+    char *at = b->data + b->length;
+    put_u32be(at, (uint32_t)size);
+    b->length += 4 + size;
+    b->data[b->length] = '\0';
+    a->count++;
+    return at + 4;
+}
+
 void pg_array_add(struct pg_array *a, const void *data, size_t length)
 {
-    assert(length <= INT_MAX && a->count < INT_MAX);
-    buf_add_u32be(&a->bytes, (uint32_t)length);
-    buf_add(&a->bytes, data, length);
-    a->count++;
+    char *at = add_element(a, length);
+    if (length > 0)
+        memcpy(at, data, length);
 }
 
 void pg_array_add_null(struct pg_array *a)
 {
-    assert(a->count < INT_MAX);
-    buf_add_u32be(&a->bytes, (uint32_t)NULL_LENGTH);
+    put_u32be(add_element(a, 0) - 4, (uint32_t)NULL_LENGTH);
     a->nulls = true;
-    a->count++;
 }
 
 void pg_array_add_i64(struct pg_array *a, int64_t v)
 {
     uint64_t bytes = htobe64((uint64_t)v);
-    pg_array_add(a, &bytes, sizeof bytes);
+    memcpy(add_element(a, sizeof bytes), &bytes, sizeof bytes);
 }
 
 void pg_array_add_i32(struct pg_array *a, int32_t v)
 {
     uint32_t bytes = htobe32((uint32_t)v);
-    pg_array_add(a, &bytes, sizeof bytes);
+    memcpy(add_element(a, sizeof bytes), &bytes, sizeof bytes);
 }
 
 void pg_array_add_i16(struct pg_array *a, int16_t v)
 {
     uint16_t bytes = htobe16((uint16_t)v);
-    pg_array_add(a, &bytes, sizeof bytes);
+    memcpy(add_element(a, sizeof bytes), &bytes, sizeof bytes);
 }
 
 void pg_array_add_dec(struct pg_array *a, struct dec v)
@@ -105,12 +124,6 @@ void pg_array_add_text(struct pg_array *a, const char *text)
 void pg_array_add_time_ms(struct pg_array *a, int64_t unix_ms)
 {
     pg_array_add_i64(a, clock_unix_ms_to_pg_us(unix_ms));
-}
-
-static void put_u32be(char *at, uint32_t v)
-{
-    uint32_t bytes = htobe32(v);
-    memcpy(at, &bytes, sizeof bytes);
 }
 
 void pg_add_array(struct pg_statement *s, struct pg_array *a)

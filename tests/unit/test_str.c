@@ -485,6 +485,29 @@ static void uuid_text(void **state)
             fail_msg("taken: %s", bad[i].bytes);
 }
 
+static void a_uuid_is_judged_by_each_byte(void **state)
+{
+    /* Any byte at any place: taken where it is a hyphen or a digit that belongs there, and then
+     * written back to the letter. */
+    (void)state;
+    static const char good[] = "01234567-89ab-cdef-fedc-ba9876543210";
+    for (size_t at = 0; at < sizeof good - 1; at++)
+        for (int byte = 0; byte < 256; byte++) {
+            char text[sizeof good];
+            char again[UUID_TEXT_SIZE];
+            unsigned char bytes[16];
+            memcpy(text, good, sizeof good);
+            text[at] = (char)byte;
+            bool wanted = good[at] == '-' ? byte == '-'
+                                          : byte != 0 && strchr("0123456789abcdef", byte) != NULL;
+            assert_true((uuid_parse(text, 36, bytes) == 0) == wanted);
+            if (!wanted)
+                continue;
+            uuid_format(bytes, again);
+            assert_string_equal(again, text);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,6 +532,7 @@ int main(void)
         cmocka_unit_test(uuids_carry_their_time),
         cmocka_unit_test(uuids_of_one_time_differ),
         cmocka_unit_test(uuid_text),
+        cmocka_unit_test(a_uuid_is_judged_by_each_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

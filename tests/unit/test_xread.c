@@ -235,6 +235,31 @@ static void odd_ids_are_refused(void **state)
     }
 }
 
+static void an_id_is_judged_by_each_byte(void **state)
+{
+    /* Any byte at any place: a digit makes the number that it says, all else is no id. */
+    (void)state;
+    static const char good[] = "1763722812345-18446744073709551615";
+    struct err e;
+
+    for (size_t at = 0; at < 13; at++)
+        for (int byte = 1; byte < 256; byte++) {
+            char id[sizeof(good)];
+            char *bytes;
+            memcpy(id, good, sizeof(good));
+            id[at] = (char)byte;
+            bytes = xasprintf(STREAM "*1\r\n*2\r\n$34\r\n%s\r\n*0\r\n", id);
+            bool wanted = byte >= '0' && byte <= '9';
+            assert_int_equal(decode(bytes, strlen(bytes), 4096, &e), wanted ? 0 : -1);
+            assert_int_equal(target.count, wanted);
+            if (wanted)
+                assert_true(target.list[0].ms == strtoull(id, NULL, 10) &&
+                            target.list[0].seq == UINT64_MAX);
+            entries_clear(&target);
+            free(bytes);
+        }
+}
+
 static void a_reply_that_breaks_off_leaves_nothing(void **state)
 {
     /* A connection lost in the middle of a reply takes back the entries that had come. */
@@ -398,6 +423,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_error_keeps_its_text, setup, teardown),
         cmocka_unit_test_setup_teardown(odd_shapes_are_refused_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(odd_ids_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_id_is_judged_by_each_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reply_that_breaks_off_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_that_come_together_are_told_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(entries_without_a_target_are_refused, setup, teardown),
