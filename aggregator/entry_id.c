@@ -1,28 +1,59 @@
 #include "aggregator/entry_id.h"
 
-#include <errno.h>
+#include <endian.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
-static int parse_half(const char *text, char **end, uint64_t *out)
+#define EVERY_BYTE(b) (0x0101010101010101ULL * (b))
+
+/* Eight digits at once: pairs of them, then pairs of pairs. Returns false if one is none. */
+static bool parse_eight(const char *at, uint64_t *out)
 {
-    if (*text < '0' || *text > '9')
+    uint64_t word;
+
+    memcpy(&word, at, sizeof(word));
+    word = le64toh(word) - EVERY_BYTE('0'); /* the first digit in the lowest byte */
+    if ((word | (word + EVERY_BYTE(0x7f - 9))) & EVERY_BYTE(0x80))
+        return false;
+    word = (word * 10 + (word >> 8)) & 0x00ff00ff00ff00ffULL;
+    word = (word * 100 + (word >> 16)) & 0x0000ffff0000ffffULL;
+    *out = (word * 10000 + (word >> 32)) & UINT32_MAX;
+    return true;
+}
+
+/* Decimal digits of 64 bits. Returns what follows them, or NULL. */
+static const char *parse_half(const char *at, const char *end, uint64_t *out)
+{
+    const char *start = at;
+    uint64_t value = 0;
+
+    if (end - at >= 8 && parse_eight(at, &value))
+        at += 8;
+    for (; at < end && *at >= '0' && *at <= '9'; at++) {
+        uint64_t digit = (uint64_t)(*at - '0');
+        if (value >= UINT64_MAX / 10 && (value > UINT64_MAX / 10 || digit > UINT64_MAX % 10))
+            return NULL;
+        value = value * 10 + digit;
+    }
+    *out = value;
+    return at == start ? NULL : at;
+}
+
+int entry_id_parse_bytes(const char *data, size_t length, struct entry_id *out)
+{
+    const char *end = data + length;
+    struct entry_id id;
+    const char *at = parse_half(data, end, &id.ms);
+
+    if (at == NULL || at == end || *at != '-' || parse_half(at + 1, end, &id.seq) != end)
         return -1;
-    errno = 0;
-    *out = strtoull(text, end, 10);
-    return errno == 0 ? 0 : -1;
+    *out = id;
+    return 0;
 }
 
 int entry_id_parse(const char *text, struct entry_id *out)
 {
-    struct entry_id id;
-    char *end;
-
-    if (parse_half(text, &end, &id.ms) != 0 || *end != '-' ||
-        parse_half(end + 1, &end, &id.seq) != 0 || *end != '\0')
-        return -1;
-    *out = id;
-    return 0;
+    return entry_id_parse_bytes(text, strlen(text), out);
 }
 
 void entry_id_format(struct entry_id id, char out[ENTRY_ID_TEXT_SIZE])
