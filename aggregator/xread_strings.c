@@ -76,6 +76,19 @@ static uint32_t find_known(const struct entries *e, const struct text **known)
     return entry[-1].fields - entry->fields;
 }
 
+/* How many strings may be appended without another look: none to an entry that is too large. */
+static uint32_t count_missing(const struct xread *x, struct entries *e)
+{
+    uint32_t room;
+
+    if (e->strings_count == e->strings_capacity)
+        entries_grow_strings(e);
+    room = e->strings_capacity - e->strings_count;
+    if (e->list[e->count - 1].bytes > XREAD_STRING_MAX)
+        return 0;
+    return x->strings_left < room ? x->strings_left : room;
+}
+
 /* The strings of this entry that are short and here to their end: as many as there are. */
 static void take_short_strings(struct xread *x)
 {
@@ -83,9 +96,8 @@ static void take_short_strings(struct xread *x)
     struct entry *entry = &e->list[e->count - 1];
     const char *at = x->buffer + x->at;
     const char *end = x->buffer + x->end;
+    uint32_t most = count_missing(x, e);
     struct text *to = e->strings + e->strings_count;
-    uint32_t room = e->strings_capacity - e->strings_count;
-    uint32_t most = x->strings_left < room ? x->strings_left : room;
     const struct text *known = NULL;
     uint32_t known_count = find_known(e, &known);
     char *start = arena_reserve(&e->arena, ROOM_BYTES);
