@@ -41,12 +41,14 @@ PROGRAMS := $(foreach s,$(STAGES),$(if $(wildcard $(call folder,$(s))/main.c),$(
 ARCHIVES := $(foreach f,$(FOLDERS),$(if $(wildcard $(f)/*.c),$(B)/lib$(f).a))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 WITH_SQL := $(patsubst %/sql,%,$(wildcard $(addsuffix /sql,$(FOLDERS))))
+BENCH_SHARED := $(addprefix $(B)/obj/tests/bench/,events.o wire.o probes.o)
 GENERATED := $(WITH_SQL:%=$(B)/gen/%/sql.h) $(B)/gen/ctl/migrations.h
 
-.PHONY: all help deps run test units check bench valgrind fuzz fmt lint install clean FORCE
+.PHONY: all help deps run test units benches check bench valgrind fuzz fmt lint install clean FORCE
 .DELETE_ON_ERROR .SECONDARY:
 all: $(PROGRAMS)
 units: $(UNITS)
+benches: $(addprefix $(B)/bench/,fill floor lag)
 help:
 	@sed -n 's/^# make/make/p' Makefile
 # make deps       install the Debian packages that are missing
@@ -78,7 +80,7 @@ $(foreach s,$(STAGES),$(eval $(call program,$(s)): \
 $(B)/bin/%: ; $(link)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(ARCHIVES) ; $(link) -lcmocka
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(ARCHIVES) ; $(link) -fsanitize=fuzzer
-$(B)/bench/%: $(B)/obj/tests/bench/%.o ; $(link)
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(BENCH_SHARED) ; $(link)
 
 build    = $(MAKE) --no-print-directory -s $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 run: deps
@@ -91,7 +93,7 @@ test: deps
 check: lint test
 # make bench      how fast the aggregator is beside a bare XREAD loop; EVENTS= TENANTS=
 bench: deps
-	@$(build) SAN= FLAVOUR= all build/bench/floor build/bench/fill
+	@$(build) SAN= FLAVOUR= all benches
 	@tests/bench/run.py
 # make valgrind   unit tests and a short run of each program under valgrind
 valgrind: deps

@@ -74,10 +74,12 @@ static void on_due(void *owner)
 static void on_empty(void *owner)
 {
     struct shard *s = owner;
+    struct dedupe_stats stats = dedupe_stats(s->dedupe);
 
     if (work_fold_rest(s) || !s->process->config->once)
         return;
-    log_info("stream_drained", LOG_STR("stream", s->stream));
+    log_info("stream_drained", LOG_STR("stream", s->stream), LOG_U64("dedupe_keys", stats.keys),
+             LOG_U64("dedupe_bytes", stats.used_bytes));
     aggregator_shard_finished(s, EXIT_DONE);
 }
 

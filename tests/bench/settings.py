@@ -1,0 +1,46 @@
+"""What a run measures: settings from the environment, and the targets that it is held against."""
+
+import os
+
+from line.paths import BUILD, ROOT  # noqa: F401
+
+
+def numbers(name, default):
+    return [int(word) for word in os.environ.get(name, default).replace(",", " ").split()]
+
+
+def number(name, default):
+    return numbers(name, str(default))[0]
+
+
+PARTS = os.environ.get("PARTS", "scenarios,batches,lag").split(",")
+EVENTS = number("EVENTS", 5_000_000)         # of each scenario
+TENANTS = numbers("TENANTS", "100,10000,100000")
+REPEATS = numbers("REPEATS", "0,5")          # percent of the entries
+REPEATS_EVENTS = number("REPEATS_EVENTS", min(EVENTS, 2_000_000))  # of those that have any
+MINUTES = number("MINUTES", 10)              # over which the events were used
+FLOOR_READS = number("FLOOR_READS", 3)
+PEER_EVENTS = number("PEER_EVENTS", 100_000)  # how many of them the peer takes
+BATCHES = numbers("BATCHES", "1000,5000,20000,50000,100000,200000")
+BATCHES_EVENTS = number("BATCHES_EVENTS", min(EVENTS, 1_000_000))
+BATCHES_TENANTS = number("BATCHES_TENANTS", 10_000)
+LAG_RATE = number("LAG_RATE", 20_000)        # events/s
+LAG_SECONDS = number("LAG_SECONDS", 30)
+LAG_TENANTS = number("LAG_TENANTS", 10_000)
+PROBES_PER_S = number("PROBES_PER_S", 20)
+
+# Targets. Missing one never fails a run: speed depends on the machine and on who else uses it.
+RATIO_MIN = {100: 1.0, 10_000: 0.9, 100_000: 0.4}  # of the floor, by tenants
+PEER_TIMES_MIN = 10
+BYTES_PER_EVENT_MAX = 50
+MIB_BESIDE_TABLE_MAX = 256
+BYTES_PER_KEY_MAX = 12
+LAG_P99_MS_MAX = 1500
+
+OUT = BUILD / "bench"  # Programs, logs, results and plots.
+
+# Durable, and otherwise as PostgreSQL comes; the tests' servers have less and do not flush.
+POSTGRES = {"fsync": "on", "synchronous_commit": "on", "shared_buffers": "128MB",
+            "max_wal_size": "1GB"}
+# No rewrite of the append-only file starts while something is measured.
+REDIS = {"auto_aof_rewrite_percentage": 0}

@@ -1,0 +1,32 @@
+"""The table at the end: what was measured, beside its target."""
+
+import settings
+
+
+def tell(report):
+    rows = [row for result in report["scenarios"] for row in scenario_rows(result)]
+    if "lag" in report:
+        rows.append(("XADD to quota cache, p99, ms", report["lag"]["p99_ms"], "<",
+                     settings.LAG_P99_MS_MAX))
+    print(f"\n{'':<50}{'measured':>10}{'target':>11}")
+    for what, measured, relation, target in rows:
+        print(f"{what:<50}{measured:>10,.10g}{relation:>4}{target:>7,}  "
+              f"{'met' if is_met(measured, relation, target) else 'MISSED'}")
+    print(f"\nresults and plots: {settings.OUT.relative_to(settings.ROOT)}", flush=True)
+
+
+def scenario_rows(result):
+    who = f"{result['tenants']:,} tenants, {result['repeats_percent']} %: "
+    aggregator = result["aggregator"]
+    ratio_min = settings.RATIO_MIN.get(result["tenants"])
+    if ratio_min is not None:
+        yield who + "of the floor", result["ratio"], ">=", ratio_min
+    yield who + "times the peer", result["times_peer"], ">=", settings.PEER_TIMES_MIN
+    yield who + "bytes an event", result["bytes_per_event"], "<=", settings.BYTES_PER_EVENT_MAX
+    yield who + "MiB beside the table", aggregator["beside_table_mib"], "<", \
+        settings.MIB_BESIDE_TABLE_MAX
+    yield who + "bytes a key", aggregator["dedupe_bytes_per_key"], "<=", settings.BYTES_PER_KEY_MAX
+
+
+def is_met(measured, relation, target):
+    return {">=": measured >= target, "<=": measured <= target, "<": measured < target}[relation]
