@@ -87,7 +87,7 @@ run: deps
 	@$(build) SAN= FLAVOUR= all
 	@$(PYTHON) tests/demo/run.py
 test: deps
-	@$(build) SAN=1 FLAVOUR= all units
+	@$(build) SAN=1 FLAVOUR= all units benches
 	@tests/run_all build/san
 # make check      lint and test
 check: lint test

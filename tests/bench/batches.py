@@ -1,17 +1,17 @@
 """Throughput against the size of a batch: the same stream again and again, each time from an empty
 database."""
 
-import proof
-import settings
-from ground import fill, open_line, tell_load
 from line.line import STREAM
 from line.postgres_template import DATABASE
-from readers import drain, read_floor
+
+from . import proof, settings
+from .ground import fill, open_line, tell_load
+from .readers import drain, read_floor
 
 EMPTY = "bench_empty"
 
 
-def run_batches():
+def run():
     entries, tenants = settings.BATCHES_EVENTS, settings.BATCHES_TENANTS
     print(f"\nbatches: {entries:,} events, {tenants:,} tenants, no repeats", flush=True)
     with open_line("batches") as line:

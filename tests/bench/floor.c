@@ -41,8 +41,10 @@ static size_t read_all(redisContext *redis, const char *stream, const char *coun
             redisCommand(redis, "XREAD COUNT %s STREAMS %s %s", count, stream, last_id);
         const redisReply *entries = entries_of(reply);
 
-        if (entries == NULL)
+        if (entries == NULL) {
+            freeReplyObject(reply);
             return read;
+        }
         read += entries->elements;
         snprintf(last_id, sizeof last_id, "%s",
                  entries->element[entries->elements - 1]->element[0]->str);

@@ -12,7 +12,7 @@ from line import Line, Postgres, Redis, process
 from line.claim import claim_folder
 from line.line import STREAM
 
-import settings
+from . import settings
 
 CATALOG = pathlib.Path(__file__).with_name("catalog.json")
 
@@ -53,7 +53,7 @@ def fill(line, entries, tenants, repeats_percent):
 
 def run_tool(line, name, *args):
     """One of the C programs beside this file, on the line's stream: what it printed."""
-    done = process.run([settings.OUT / name, "127.0.0.1", line.redis.port, STREAM, *args],
+    done = process.run([settings.TOOLS / name, "127.0.0.1", line.redis.port, STREAM, *args],
                        timeout=None)
     if done.returncode != 0:
         sys.exit(f"{name} ended with {done.returncode}: {done.stderr}")
@@ -67,5 +67,5 @@ def read_emitted(text, entries, seconds):
 
 
 def tell_load(what):
-    """Who else uses the machine shows in every figure: said before each of them."""
-    print(f"  {what} (load {os.getloadavg()[0]:.1f})", file=sys.stderr, flush=True)
+    """What else runs on the machine shows in every figure: said before each of them."""
+    print(f"  {what} (load {os.getloadavg()[0]:.1f})", flush=True)

@@ -2,13 +2,13 @@
 
 import time
 
-import proof
-import settings
-from ground import open_line, read_emitted, run_tool, tell_load
 from line.line import STREAM
 
+from . import proof, settings
+from .ground import open_line, read_emitted, run_tool, tell_load
 
-def run_lag():
+
+def run():
     print(f"\nlag: {settings.LAG_RATE:,} events/s for {settings.LAG_SECONDS} s, "
           f"{settings.LAG_TENANTS:,} tenants, {settings.PROBES_PER_S} probes/s", flush=True)
     with open_line("lag") as line:

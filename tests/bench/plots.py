@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 
-import settings
+from . import settings
 
 STYLE = """
 set terminal pngcairo size 960,600 font "Sans,12"
@@ -12,6 +12,7 @@ set title "{title}"
 set xlabel "{x}"
 set ylabel "{y}"
 set grid
+set rmargin 6
 set key {key}
 """
 

@@ -9,9 +9,9 @@ import sys
 from line import process
 from line.line import STREAM
 
-import settings
-from cost import Cost, follow
-from ground import tell_load
+from . import settings
+from .cost import Cost, follow
+from .ground import tell_load
 
 PEER = pathlib.Path(__file__).with_name("peer.py")
 PEER_DATABASE = "peer"
@@ -37,7 +37,7 @@ class Reading:
 def read_floor(line):
     """The fastest of a few: what disturbs a run only ever makes it slower."""
     tell_load("bare XREAD loop")
-    runs = [run_reader(line, [settings.OUT / "floor", "127.0.0.1", line.redis.port, STREAM])
+    runs = [run_reader(line, [settings.TOOLS / "floor", "127.0.0.1", line.redis.port, STREAM])
             for _ in range(settings.FLOOR_READS)]
     return min(runs, key=lambda run: run.seconds)
 

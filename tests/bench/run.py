@@ -9,6 +9,7 @@
 Settings by environment, see settings.py; PARTS=scenarios,lag chooses. Results as JSON and plots go to
 build/bench/. No speed passes or fails; exit code 1: the ledger does not hold what was emitted."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -17,12 +18,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import batches  # noqa: E402
-import lag  # noqa: E402
-import plots  # noqa: E402
-import scenario  # noqa: E402
-import settings  # noqa: E402
-import verdict  # noqa: E402
+from bench import batches, lag, plots, scenario, settings, verdict  # noqa: E402
 
 
 def main():
@@ -30,24 +26,31 @@ def main():
     print(f"{os.cpu_count()} cores for everything: load, Redis, PostgreSQL, readers; "
           f"load before: {os.getloadavg()[0]:.1f}", flush=True)
     report = {"cores": os.cpu_count(), "minutes": settings.MINUTES, "scenarios": []}
-    if "scenarios" in settings.PARTS:
-        for repeats_percent in settings.REPEATS:
-            for tenants in settings.TENANTS:
-                report["scenarios"].append(told(scenario, scenario.run_scenario(tenants,
-                                                                               repeats_percent)))
-    if "batches" in settings.PARTS:
-        report["batches"] = told(batches, batches.run_batches())
-    if "lag" in settings.PARTS:
-        report["lag"] = told(lag, lag.run_lag())
-    (settings.OUT / "results.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    for repeats_percent, tenants in wanted_scenarios():
+        report["scenarios"].append(scenario.run_scenario(tenants, repeats_percent))
+        scenario.tell(report["scenarios"][-1])
+        save(report)
+    for part, run in ("batches", batches), ("lag", lag):
+        if part in settings.PARTS:
+            report[part] = run.run()
+            run.tell(report[part])
+            save(report)
     plots.draw(report)
     verdict.tell(report)
     return 1 if faults_in(report) else 0
 
 
-def told(part, result):
-    part.tell(result)
-    return result
+def wanted_scenarios():
+    if "scenarios" not in settings.PARTS:
+        return []
+    return itertools.product(settings.REPEATS, settings.TENANTS)
+
+
+def save(report):
+    """After each part, should a later one break off."""
+    settings.OUT.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(report, indent=1) + "\n"
+    (settings.OUT / "results.json").write_text(text, encoding="utf-8")
 
 
 def faults_in(report):

@@ -2,10 +2,9 @@
 
 import sys
 
-import proof
-import settings
-from ground import fill, open_line, tell_load
-from readers import drain, read_floor, read_peer
+from . import proof, settings
+from .ground import fill, open_line, tell_load
+from .readers import drain, read_floor, read_peer
 
 
 def run_scenario(tenants, repeats_percent):

@@ -1,8 +1,9 @@
 """What a run measures: settings from the environment, and the targets that it is held against."""
 
 import os
+import pathlib
 
-from line.paths import BUILD, ROOT  # noqa: F401
+from line.paths import BUILD, programs
 
 
 def numbers(name, default):
@@ -37,7 +38,8 @@ MIB_BESIDE_TABLE_MAX = 256
 BYTES_PER_KEY_MAX = 12
 LAG_P99_MS_MAX = 1500
 
-OUT = BUILD / "bench"  # Programs, logs, results and plots.
+TOOLS = programs().parent / "bench"  # The C programs of this folder.
+OUT = pathlib.Path(os.environ.get("OUT", BUILD / "bench")).resolve()  # Logs, results, plots.
 
 # Durable, and otherwise as PostgreSQL comes; the tests' servers have less and do not flush.
 POSTGRES = {"fsync": "on", "synchronous_commit": "on", "shared_buffers": "128MB",

@@ -1,6 +1,6 @@
 """The table at the end: what was measured, beside its target."""
 
-import settings
+from . import settings
 
 
 def tell(report):
@@ -12,7 +12,7 @@ def tell(report):
     for what, measured, relation, target in rows:
         print(f"{what:<50}{measured:>10,.10g}{relation:>4}{target:>7,}  "
               f"{'met' if is_met(measured, relation, target) else 'MISSED'}")
-    print(f"\nresults and plots: {settings.OUT.relative_to(settings.ROOT)}", flush=True)
+    print(f"\nresults and plots: {settings.OUT}", flush=True)
 
 
 def scenario_rows(result):

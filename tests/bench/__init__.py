@@ -1,0 +1,8 @@
+"""make bench: how fast, how small and how fresh the aggregator is.
+
+    run.py        the program; settings.py what it measures, and the targets
+    scenario.py   floor, peer and aggregator on one stream; batches.py sizes of a batch; lag.py freshness
+    verdict.py    measured beside target; plots.py
+    ground.py     servers and a filled stream; readers.py, cost.py, proof.py, peer.py
+    fill.c floor.c lag.c   the load and the floor; events.h, wire.h, probes.h are what they share
+"""

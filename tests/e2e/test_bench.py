@@ -1,0 +1,83 @@
+"""The bench measures what it says, and a ledger that does not hold what was emitted fails it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from bench import lag, proof, settings, verdict
+from bench.ground import Emitted, fill
+from line.paths import ROOT
+
+SMALL = {"EVENTS": 4000, "TENANTS": "20", "REPEATS": "5", "PEER_EVENTS": 1000, "FLOOR_READS": 1,
+         "BATCHES": "500,5000", "BATCHES_TENANTS": 20, "LAG_RATE": 500, "LAG_SECONDS": 2,
+         "LAG_TENANTS": 20}
+
+
+def test_small_run_measures_all_parts_and_finds_the_ledger_right(folder):
+    env = {**os.environ, **{name: str(value) for name, value in SMALL.items()}, "OUT": str(folder)}
+    done = subprocess.run([sys.executable, ROOT / "tests/bench/run.py"], env=env, text=True,
+                          capture_output=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    [result] = report["scenarios"]
+    assert 3600 < result["different"] < 4000 and result["faults"] == []
+    assert result["floor"]["entries"] == result["aggregator"]["entries"] == 4000
+    assert result["peer"]["entries"] == 1000 and result["peer"]["bytes_per_event"] > 50
+    assert result["aggregator"]["dedupe_keys"] == result["different"]
+    assert all(result[who]["peak_mib"] > 1 for who in ("floor", "peer", "aggregator"))
+    assert [point["batch_max"] for point in report["batches"]["points"]] == [500, 5000]
+    assert 10 < report["lag"]["probes"] < 100 and 0 < report["lag"]["p50_ms"]
+    assert "WRONG" not in done.stdout and "bytes a key" in done.stdout
+    if shutil.which("gnuplot"):
+        assert {path.name for path in folder.glob("*.png")} == {"tenants.png", "batches.png",
+                                                               "lag.png"}
+
+
+@pytest.fixture
+def counted(line):
+    """(line, what was emitted), counted by the aggregator."""
+    emitted = fill(line, 2000, 10, 5)
+    line.must("aggregator", "--once")
+    assert proof.find_faults(line, emitted) == []
+    return line, emitted
+
+
+@pytest.mark.parametrize("damage", [
+    "UPDATE usage_totals SET quantity = quantity + 0.001 WHERE tenant = 'tenant-000003' "
+    "AND metric = 'storage_gb'",
+    "DELETE FROM usage_totals WHERE tenant = 'tenant-000003' AND metric = 'storage_gb'",
+])
+def test_wrong_total_is_a_fault(counted, damage):
+    line, emitted = counted
+    line.sql(damage)
+    assert proof.find_faults(line, emitted)[-1].startswith("1 totals differ: ('tenant-000003', 'storage_gb')")
+
+
+def test_event_that_is_missing_or_counted_twice_is_a_fault(counted):
+    line, emitted = counted
+    more = Emitted(emitted.entries, emitted.different + 1, emitted.totals, 1)
+    faults = proof.find_faults(line, more)
+    assert [fault.split()[0] for fault in faults] == ["counted", "duplicates"]
+
+
+def test_percentiles_are_nearest_ranks():
+    assert lag.summary([5000]) == {"probes": 1, "p50_ms": 5, "p99_ms": 5, "max_ms": 5}
+    hundred = [us * 1000 for us in range(200, 0, -1)]
+    assert lag.summary(hundred) == {"probes": 200, "p50_ms": 100, "p99_ms": 198, "max_ms": 200}
+
+
+def test_targets_are_told_as_met_or_missed(capsys):
+    def one(ratio, p99_ms):
+        aggregator = {"beside_table_mib": 200, "dedupe_bytes_per_key": 11}
+        verdict.tell({"scenarios": [{"tenants": 10_000, "repeats_percent": 0, "ratio": ratio,
+                                     "times_peer": 10, "bytes_per_event": 50,
+                                     "aggregator": aggregator}], "lag": {"p99_ms": p99_ms}})
+        return capsys.readouterr().out
+
+    assert settings.RATIO_MIN[10_000] == 0.9
+    assert "MISSED" not in one(0.9, 1499)
+    assert one(0.899, 1500).count("MISSED") == 2
