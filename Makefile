@@ -91,8 +91,9 @@ test: deps
 	@tests/run_all build/san
 # make check      lint and test
 check: lint test
-# make bench      how fast the aggregator is beside a bare XREAD loop; EVENTS= TENANTS=
+# make bench      the aggregator's speed, size and lag; EVENTS= TENANTS= PARTS= …: tests/bench/settings.py
 bench: deps
+	@deploy/install_packages gnuplot-nox || echo "no plots without gnuplot"
 	@$(build) SAN= FLAVOUR= all benches
 	@tests/bench/run.py
 # make valgrind   unit tests and a short run of each program under valgrind

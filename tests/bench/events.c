@@ -46,10 +46,11 @@ uint64_t mix_original(const struct mix *m, uint64_t number)
 {
     while (number > 0) {
         uint64_t state = ~seed_of(number);
+        uint64_t near = number < m->repeats_within ? number : m->repeats_within;
 
         if (next_random(&state) % 100 >= m->repeats_percent)
             break;
-        number = next_random(&state) % number;
+        number -= 1 + next_random(&state) % near;
     }
     return number;
 }

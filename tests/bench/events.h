@@ -11,7 +11,8 @@ enum { METRICS = 5, UUID_SIZE = 37 };
 struct mix {
     uint64_t entries;         /* in all, repeats among them */
     uint32_t tenants;         /* each as likely as the others */
-    unsigned repeats_percent; /* of the entries: exactly an earlier one, any of them, again */
+    unsigned repeats_percent; /* of the entries: exactly an earlier one again, … */
+    uint64_t repeats_within;  /* … one of so many before it */
     int64_t first_ms;         /* Unix ms of the first; the others follow evenly … */
     int64_t span_ms;          /* … over this time */
 };

@@ -1,5 +1,5 @@
-/* fill HOST PORT STREAM ENTRIES TENANTS MINUTES REPEATS_PERCENT: fills an empty stream with events
- * that were used over the last MINUTES. Prints what the ledger must come to. */
+/* fill HOST PORT STREAM ENTRIES TENANTS MINUTES REPEATS_PERCENT REPEATS_WITHIN: fills an empty
+ * stream with events that were used over the last MINUTES. Prints what the ledger must come to. */
 #include "tests/bench/events.h"
 #include "tests/bench/wire.h"
 
@@ -27,12 +27,14 @@ int main(int argc, char **argv)
     struct expected expected;
     struct mix mix;
 
-    if (argc != 8)
-        fail("usage: fill HOST PORT STREAM ENTRIES TENANTS MINUTES REPEATS_PERCENT");
+    if (argc != 9)
+        fail("usage: fill HOST PORT STREAM ENTRIES TENANTS MINUTES REPEATS_PERCENT "
+             "REPEATS_WITHIN");
     mix = (struct mix){.entries = strtoull(argv[4], NULL, 10),
                        .tenants = (uint32_t)strtoul(argv[5], NULL, 10),
                        .span_ms = strtoll(argv[6], NULL, 10) * 60000,
-                       .repeats_percent = (unsigned)strtoul(argv[7], NULL, 10)};
+                       .repeats_percent = (unsigned)strtoul(argv[7], NULL, 10),
+                       .repeats_within = strtoull(argv[8], NULL, 10)};
     mix.first_ms = (int64_t)time(NULL) * 1000 - mix.span_ms;
     expected_init(&expected, mix.tenants);
     wire_open(&wire, argv[1], argv[2], argv[3]);

@@ -47,7 +47,8 @@ class Emitted:
 
 def fill(line, entries, tenants, repeats_percent):
     began = time.monotonic()
-    text = run_tool(line, "fill", entries, tenants, settings.MINUTES, repeats_percent)
+    text = run_tool(line, "fill", entries, tenants, settings.MINUTES, repeats_percent,
+                    settings.REPEATS_WITHIN or entries)
     return read_emitted(text, entries, time.monotonic() - began)
 
 

@@ -43,7 +43,7 @@ def draw_tenants(scenarios):
                             for s in these if s["tenants"] in settings.RATIO_MIN]))
     plot("tenants.png", curves, title="Draining a stream, by number of tenants",
          x="tenants (5 metrics each)", y="events per second", key="outside bottom center horizontal",
-         more="set logscale x\nset yrange [0:*]\nset format y '%.0s %c'\n")
+         more=across([s["tenants"] for s in scenarios]))
 
 
 NAMES = {"floor": "bare XREAD loop", "aggregator": "aggregator", "peer": "peer"}
@@ -61,12 +61,12 @@ def draw_batches(result):
               ("bare XREAD loop", 'lw 2 lc rgb "#7f7f7f" with lines', ends)]
     target = settings.RATIO_MIN.get(result["tenants"])
     if target:
-        curves.append((f"target: {target} of it", 'lw 2 dt 2 lc rgb "#d62728" with lines',
+        curves.append((f"target: {target} of that", 'lw 2 dt 2 lc rgb "#d62728" with lines',
                        [(x, y * target) for x, y in ends]))
     plot("batches.png", curves, title=f"Draining a stream of {result['tenants']:,} tenants, "
          "by size of a batch", x="events a batch at most (AGGREGATOR\\\\_BATCH\\\\_MAX)",
          y="events per second", key="bottom right",
-         more="set logscale x\nset yrange [0:*]\nset format y '%.0s %c'\n")
+         more=across([x for x, _ in points]))
 
 
 def draw_lag(result):
@@ -80,6 +80,12 @@ def draw_lag(result):
          f"{result['tenants']:,} tenants", x="milliseconds", y="percent of the probes that arrived",
          key="bottom center", more="set yrange [0:100]\n"
          f"set xrange [0:{max(target * 1.1, points[-1][0])}]\n")
+
+
+def across(xs):
+    """A logarithmic axis with room beside the outer points; rates from 0 up."""
+    return (f"set logscale x\nset xrange [{min(xs) / 1.5}:{max(xs) * 1.5}]\n"
+            "set yrange [0:*]\nset format y '%.0s %c'\n")
 
 
 def plot(name, curves, more, **words):

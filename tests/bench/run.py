@@ -15,6 +15,7 @@ import os
 import pathlib
 import signal
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -25,6 +26,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     print(f"{os.cpu_count()} cores for everything: load, Redis, PostgreSQL, readers; "
           f"load before: {os.getloadavg()[0]:.1f}", flush=True)
+    began = time.monotonic()
     report = {"cores": os.cpu_count(), "minutes": settings.MINUTES, "scenarios": []}
     for repeats_percent, tenants in wanted_scenarios():
         report["scenarios"].append(scenario.run_scenario(tenants, repeats_percent))
@@ -35,6 +37,7 @@ def main():
             report[part] = run.run()
             run.tell(report[part])
             save(report)
+    print(f"\n{time.monotonic() - began:.0f} s in all", flush=True)
     plots.draw(report)
     verdict.tell(report)
     return 1 if faults_in(report) else 0

@@ -19,6 +19,7 @@ EVENTS = number("EVENTS", 5_000_000)         # of each scenario
 TENANTS = numbers("TENANTS", "100,10000,100000")
 REPEATS = numbers("REPEATS", "0,5")          # percent of the entries
 REPEATS_EVENTS = number("REPEATS_EVENTS", min(EVENTS, 2_000_000))  # of those that have any
+REPEATS_WITHIN = number("REPEATS_WITHIN", 0)  # they repeat one of so many entries before; 0: any
 MINUTES = number("MINUTES", 10)              # over which the events were used
 FLOOR_READS = number("FLOOR_READS", 3)
 PEER_EVENTS = number("PEER_EVENTS", 100_000)  # how many of them the peer takes
