@@ -65,7 +65,7 @@ def draw_batches(result):
                        [(x, y * target) for x, y in ends]))
     plot("batches.png", curves, title=f"Draining a stream of {result['tenants']:,} tenants, "
          "by size of a batch", x="events a batch at most (AGGREGATOR\\\\_BATCH\\\\_MAX)",
-         y="events per second", key="bottom right",
+         y="events per second", key="outside bottom center horizontal",
          more=across([x for x, _ in points]))
 
 
