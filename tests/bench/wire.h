@@ -27,6 +27,6 @@ void wire_flush(struct wire *w);
 /* All was taken by Redis: the stream's entries-added. Closes. */
 unsigned long long wire_finish(struct wire *w);
 
-_Noreturn void fail(const char *what);
+void fail(const char *what) __attribute__((noreturn));
 
 #endif
