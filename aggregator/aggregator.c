@@ -1,10 +1,10 @@
 /* The stage: what its shards share, opened and closed, ready or not. */
 #include "aggregator/aggregator.h"
-#include "common/contract.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { POLL_MS = 2000 };
@@ -14,7 +14,7 @@ static void on_commands_up(void *owner)
     struct aggregator *a = owner;
 
     quota_load_function(a->commands);
-    for (int i = 0; i < a->shards_count; i++)
+    for (int i = a->shards_count; i-- > 0;)
         shard_try(a->shards[i]);
 }
 
@@ -23,7 +23,7 @@ static void on_commands_down(void *owner, const struct err *error)
     struct aggregator *a = owner;
 
     (void)error;
-    for (int i = 0; i < a->shards_count; i++)
+    for (int i = a->shards_count; i-- > 0;)
         shard_on_redis_down(a->shards[i]);
 }
 
@@ -54,12 +54,47 @@ static struct redis *open_commands(struct aggregator *a, uv_loop_t *loop, struct
         (struct redis_events){.on_up = on_commands_up, .on_down = on_commands_down, .owner = a}, e);
 }
 
-static int open_shards(struct aggregator *a, struct err *e)
+static void on_closed(void *owner)
 {
-    a->shards = xcalloc(1, sizeof *a->shards);
-    a->shards[0] = shard_open(a, STREAM_KEY, e);
-    a->shards_count = 1;
-    return a->shards[0] != NULL ? 0 : -1;
+    struct aggregator *a = owner;
+
+    if (--a->open_handles > 0 || !a->closing)
+        return;
+    a->config->stage = NULL;
+    free(a->shards);
+    free(a);
+}
+
+int aggregator_add_shard(struct aggregator *a, const char *stream, int number, struct err *e)
+{
+    struct shard *s = shard_open(a, stream, number, e);
+
+    if (s == NULL)
+        return -1;
+    a->shards = xrealloc(a->shards, (size_t)(a->shards_count + 1) * sizeof *a->shards);
+    a->shards[a->shards_count++] = s;
+    a->open_handles++;
+    return 0;
+}
+
+static void remove_shard(struct aggregator *a, const struct shard *s)
+{
+    int at = 0;
+
+    while (a->shards[at] != s)
+        at++;
+    memmove(&a->shards[at], &a->shards[at + 1],
+            (size_t)(--a->shards_count - at) * sizeof *a->shards);
+}
+
+static bool owns_a_stream(void *owner)
+{
+    const struct aggregator *a = owner;
+
+    for (int i = 0; i < a->shards_count; i++)
+        if (a->shards[i]->ledger.owned)
+            return true;
+    return false;
 }
 
 static int start(struct stage *stage, void *owner, struct err *e)
@@ -74,14 +109,15 @@ static int start(struct stage *stage, void *owner, struct err *e)
     randombytes_buf(a->key, sizeof a->key);
     name_owner(a->owner);
     a->commands = open_commands(a, loop, e);
-    if (a->commands == NULL || open_shards(a, e) != 0)
+    if (a->commands == NULL)
         return -1;
     uv_timer_init(loop, &a->poll);
     a->poll.data = a;
     uv_timer_start(&a->poll, on_poll, POLL_MS, POLL_MS);
-    upkeep_open(&a->upkeep, loop, config->base.database_url, &a->shards[0]->ledger, a->key,
-                shard_on_lease_lost, a->shards[0]);
+    members_open(&a->members, a);
+    upkeep_open(&a->upkeep, loop, config->base.database_url, a->key, owns_a_stream, a);
     a->upkeep.redis = a->commands;
+    a->open_handles = 3;
     return 0;
 }
 
@@ -90,16 +126,25 @@ static void drain(void *owner)
     struct config *config = owner;
     struct aggregator *a = config->stage;
 
-    for (int i = 0; i < a->shards_count; i++)
+    members_leave(&a->members);
+    for (int i = a->shards_count; i-- > 0;)
         shard_drain(a->shards[i]);
+    aggregator_may_end(a);
 }
 
-void aggregator_shard_ended(struct aggregator *a)
+void aggregator_may_end(struct aggregator *a)
 {
-    for (int i = 0; i < a->shards_count; i++)
-        if (a->shards[i]->state != SHARD_ENDED)
-            return;
-    stage_drained(a->stage);
+    if (stage_is_draining(a->stage) && a->shards_count == 0 && a->members.has_left)
+        stage_drained(a->stage);
+}
+
+void aggregator_shard_ended(struct shard *s)
+{
+    struct aggregator *a = s->process;
+
+    remove_shard(a, s);
+    shard_close(s, on_closed);
+    aggregator_may_end(a);
 }
 
 void aggregator_shard_finished(struct shard *s, int exit_code)
@@ -113,22 +158,6 @@ void aggregator_shard_finished(struct shard *s, int exit_code)
         if (!a->shards[i]->finished)
             return;
     stage_finish(a->stage, a->exit_code);
-}
-
-static void on_closed(void *owner)
-{
-    struct aggregator *a = owner;
-
-    if (--a->open_handles > 0)
-        return;
-    a->config->stage = NULL;
-    free(a->shards);
-    free(a);
-}
-
-static void on_shard_closed(struct aggregator *a)
-{
-    on_closed(a);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -149,10 +178,11 @@ static void close_all(void *owner)
     struct config *config = owner;
     struct aggregator *a = config->stage;
 
-    a->open_handles = a->shards_count + 2;
+    a->closing = true;
     for (int i = 0; i < a->shards_count; i++)
-        shard_close(a->shards[i], on_shard_closed);
+        shard_close(a->shards[i], on_closed);
     uv_close((uv_handle_t *)&a->poll, on_timer_closed);
+    members_close(&a->members, on_closed, a);
     redis_close(a->commands, on_commands_closed, a);
 }
 
@@ -162,19 +192,17 @@ static bool ready(void *owner, struct buf *why)
     const struct aggregator *a = config->stage;
     size_t before = why->length;
     bool redis_up = redis_is_up(a->commands);
-    bool pg_up = true;
-    bool schema_ok = true;
+    bool pg_up = pg_is_up(a->members.pg);
 
     for (int i = 0; i < a->shards_count; i++) {
         redis_up = redis_up && redis_is_up(a->shards[i]->reading);
         pg_up = pg_up && pg_is_up(a->shards[i]->pg);
-        schema_ok = schema_ok && a->shards[i]->schema_ok;
     }
     if (!redis_up)
         buf_add_str(why, "redis: not connected\n");
     if (!pg_up)
         buf_add_str(why, "postgres: not connected\n");
-    else if (!schema_ok)
+    else if (!a->members.schema_ok)
         buf_add_str(why, "postgres: the schema is not current\n");
     return why->length == before;
 }

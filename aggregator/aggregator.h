@@ -19,6 +19,7 @@
 #include "aggregator/feed.h"
 #include "aggregator/history.h"
 #include "aggregator/ledger.h"
+#include "aggregator/members.h"
 #include "aggregator/upkeep.h"
 #include "common/backoff.h"
 #include "common/log.h"
@@ -57,6 +58,8 @@ struct work {
 struct shard {
     struct aggregator *process;
     char stream[STREAM_NAME_SIZE];
+    char *label;   /* of its metrics; owned */
+    int number;    /* of the shards, from 0 */
     struct pg *pg; /* the ledger's */
     struct redis *reading;
     bool schema_ok;
@@ -73,12 +76,14 @@ struct shard {
     struct log_repeat in_future; /* a stream whose newest id is */
     struct judgement found;      /* of the history, when last opened */
     struct log_repeat refused;   /* a Redis that is not fit, a replica, a failing step */
-    bool waiting_logged;
-    int64_t lease_asked_ms; /* monotonic; --once gives up after a while */
-    bool finished;          /* --once: nothing is left to do */
+    bool leaving;                /* it is to end, and another process may have the stream */
+    bool renewed;                /* the heartbeat that is out keeps its lease, … */
+    uint64_t renewed_generation; /* … for this life of the machine */
+    int64_t lease_asked_ms;      /* monotonic; --once gives up after a while */
+    bool finished;               /* --once: nothing is left to do */
     bool closing;
-    void (*closed)(struct aggregator *process);
-    int open_handles; /* while closing */
+    void (*closed)(void *process);
+    int references; /* its handles, and what waits for an answer on a connection of the process */
 };
 
 /* The process: what its shards share. */
@@ -88,29 +93,46 @@ struct aggregator {
     unsigned char key[16];  /* of every hash in this process */
     char owner[OWNER_SIZE]; /* who it is, in stream_positions */
     struct redis *commands; /* for everything but reading streams */
+    struct members members;
     struct upkeep upkeep;
-    struct shard **shards; /* owned */
+    struct shard **shards; /* those that this process works on */
     int shards_count;
-    uv_timer_t poll; /* of the gauges */
+    bool all_taken; /* --once: every stream has its shard */
+    bool waiting_logged;
     bool volatile_warned;
+    uv_timer_t poll;  /* of the gauges */
     int exit_code;    /* --once: of the shards so far */
-    int open_handles; /* while closing */
+    int open_handles; /* shards and what they share, until all is closed */
+    bool closing;
 };
 
 extern const struct stage_spec AGGREGATOR_STAGE;
 
 /* aggregator.c */
-/* A shard has nothing in flight any more and has given its lease back. */
-void aggregator_shard_ended(struct aggregator *a);
+/* Work on one more stream. Returns 0, or -1 with e. */
+int aggregator_add_shard(struct aggregator *a, const char *stream, int number, struct err *e);
+/* A shard has nothing in flight any more and has given its lease back: it is closed, and gone. */
+void aggregator_shard_ended(struct shard *s);
 /* --once: a shard's stream is read to its end and counted, or cannot be had (EXIT_FAILED). */
 void aggregator_shard_finished(struct shard *s, int exit_code);
+/* Something that draining waits for has happened. */
+void aggregator_may_end(struct aggregator *a);
+
+/* spread.c */
+/* The streams whose leases a heartbeat is to keep; it is remembered which they were. */
+void spread_list_owned(struct aggregator *a, struct pg_array *streams);
+/* Act on what a heartbeat found. may_work: it told the others that this process can. */
+void spread_take(struct aggregator *a, const struct beat *beat, bool may_work);
 
 /* shard_open.c */
 /* Returns NULL with e for a URL that cannot be used. */
-struct shard *shard_open(struct aggregator *process, const char *stream, struct err *e);
+struct shard *shard_open(struct aggregator *process, const char *stream, int number, struct err *e);
 /* Ends at once, whatever is in flight. Afterwards closed runs from the loop, with the process; the
  * shard is freed then. */
-void shard_close(struct shard *s, void (*closed)(struct aggregator *process));
+void shard_close(struct shard *s, void (*closed)(void *process));
+/* While a command is out on the process' connection, its shard is not freed. */
+struct shard *shard_ref(struct shard *s);
+void shard_unref(struct shard *s);
 void shard_ask_schema(struct shard *s);
 
 /* shard.c */
@@ -118,7 +140,11 @@ void shard_try(struct shard *s);
 /* Forget what is in flight and start again, after a backoff if delay. */
 void shard_restart(struct shard *s, bool delay);
 void shard_fail(struct shard *s, const char *step, const struct err *error);
-/* Finish the batch that is being written, forget the rest, give the lease back. */
+/* Finish the batch that is being written, forget the rest, give the lease back, and end. */
+void shard_leave(struct shard *s);
+/* It is to end, by itself or with the process: no new work. */
+bool shard_is_leaving(const struct shard *s);
+/* A step towards that end. */
 void shard_drain(struct shard *s);
 /* The machine's answers call this first: true if the answer is of a life before. */
 bool shard_is_stale(struct shard *s, enum shard_state expected);

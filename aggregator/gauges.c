@@ -14,9 +14,10 @@ static struct metric *outcome(const char *labels)
                       METRIC_COUNTER, METRIC_PLAIN);
 }
 
-static struct metric *gauge(const char *name, const char *help, enum metric_unit unit)
+static struct metric *gauge(const struct shard *s, const char *name, const char *help,
+                            enum metric_unit unit)
 {
-    return metric_get(name, "", help, METRIC_GAUGE, unit);
+    return metric_get(name, s->label, help, METRIC_GAUGE, unit);
 }
 
 void gauges_count_batch(const struct shard *s, int64_t commit_us)
@@ -59,9 +60,9 @@ static void set_lag(const struct shard *s, const struct history *h, uint64_t acc
     int64_t oldest_ms = keeps || h->length == 0 ? 0 : clock_unix_ms() - (int64_t)h->first.ms;
 
     metric_set(
-        gauge("meterline_stream_lag_events", "Entries that wait in the stream", METRIC_PLAIN),
+        gauge(s, "meterline_stream_lag_events", "Entries that wait in the stream", METRIC_PLAIN),
         keeps ? (int64_t)(h->added - accounted) : (int64_t)h->length);
-    metric_set(gauge("meterline_oldest_waiting_seconds", "Age of the oldest entry that waits",
+    metric_set(gauge(s, "meterline_oldest_waiting_seconds", "Age of the oldest entry that waits",
                      METRIC_MS_AS_SECONDS),
                oldest_ms > 0 ? oldest_ms : 0);
 }
@@ -87,7 +88,7 @@ void gauges_take_stream(struct shard *s, const struct history *h, const struct t
 {
     int64_t unaccounted = count_unaccounted(s, h, seen);
 
-    metric_set(gauge("meterline_unaccounted_events",
+    metric_set(gauge(s, "meterline_unaccounted_events",
                      "Entries that were added and are neither accounted for nor waiting",
                      METRIC_PLAIN),
                unaccounted);
@@ -105,14 +106,15 @@ void gauges_scrape(struct shard *s)
 {
     if (s->dedupe == NULL)
         return;
-    metric_set(gauge("meterline_dedupe_window_seconds",
+    metric_set(gauge(s, "meterline_dedupe_window_seconds",
                      "How far back a repeated id is recognised whatever its timestamp",
                      METRIC_MS_AS_SECONDS),
                dedupe_window_ms(s->dedupe, clock_unix_ms()));
-    metric_set(gauge("meterline_dedupe_keys", "Ids in the deduplication table", METRIC_PLAIN),
+    metric_set(gauge(s, "meterline_dedupe_keys", "Ids in the deduplication table", METRIC_PLAIN),
                (int64_t)dedupe_stats(s->dedupe).keys);
-    metric_set(gauge("meterline_dedupe_bytes", "Memory of the deduplication table", METRIC_PLAIN),
-               (int64_t)dedupe_stats(s->dedupe).used_bytes);
+    metric_set(
+        gauge(s, "meterline_dedupe_bytes", "Memory of the deduplication table", METRIC_PLAIN),
+        (int64_t)dedupe_stats(s->dedupe).used_bytes);
 }
 
 struct poll {
@@ -136,16 +138,18 @@ static void lose_stream(struct shard *s, const struct poll *p)
 static void take_poll(void *owner, const struct err *error, void *reply)
 {
     struct poll p = *(struct poll *)owner;
+    struct shard *s = p.shard;
     struct history h = {.length = 0};
     bool gone = error != NULL && history_is_no_stream(error);
 
     free(owner);
-    if (error == NULL && history_take_stream(&h, reply) == 0)
-        set_lag(p.shard, &h, p.accounted);
+    if (!s->closing && error == NULL && history_take_stream(&h, reply) == 0)
+        set_lag(s, &h, p.accounted);
     if (gone || (h.stream_exists && h.added < p.added))
-        lose_stream(p.shard, &p);
-    else if (h.stream_exists && p.shard->state == SHARD_RUNNING)
-        gauges_see_newest(p.shard, &h);
+        lose_stream(s, &p);
+    else if (h.stream_exists && s->state == SHARD_RUNNING)
+        gauges_see_newest(s, &h);
+    shard_unref(s);
 }
 
 void gauges_poll(struct shard *s)
@@ -156,8 +160,9 @@ void gauges_poll(struct shard *s)
     if (!redis_is_up(s->process->commands))
         return;
     p = xcalloc(1, sizeof *p);
-    *p = (struct poll){
-        .shard = s, .generation = s->generation, .accounted = position_accounted(position)};
+    *p = (struct poll){.shard = shard_ref(s),
+                       .generation = s->generation,
+                       .accounted = position_accounted(position)};
     p->added = p->accounted > position->added_seen ? p->accounted : position->added_seen;
     redis_commandf(s->process->commands, POLL_DEADLINE_MS, take_poll, p, "XINFO STREAM %s",
                    s->stream);

@@ -20,17 +20,19 @@ static struct opening *opening_new(struct shard *s)
 {
     struct opening *o = xcalloc(1, sizeof *o);
 
-    *o = (struct opening){.shard = s, .generation = s->generation};
+    *o = (struct opening){.shard = shard_ref(s), .generation = s->generation};
     return o;
 }
 
-/* NULL if the answer is of a life before, or of one that ends in a moment, with PostgreSQL lost. */
+/* NULL if the answer is of a life before, or of one that ends in a moment, with PostgreSQL lost.
+ * The shard may be freed then. */
 static struct shard *opening_take(struct opening *o)
 {
     struct shard *s = o->shard;
     bool is_over = o->generation != s->generation || !pg_is_ready(s->pg);
 
     free(o);
+    shard_unref(s);
     return is_over ? NULL : s;
 }
 

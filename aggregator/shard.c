@@ -163,14 +163,6 @@ static void take_state(void *owner, const struct err *error)
         shard_fail(s, "read state", error);
         return;
     }
-    if (s->ledger.shards != s->process->config->base.stream_shards) {
-        log_error("setting_refused", LOG_STR("setting", "METERLINE_STREAM_SHARDS"),
-                  LOG_I64("value", s->process->config->base.stream_shards),
-                  LOG_I64("database", s->ledger.shards),
-                  LOG_MSG("the database has another number of shards"));
-        stage_finish(s->process->stage, EXIT_SETTINGS);
-        return;
-    }
     ledger_read_catalog(&s->ledger, take_catalog, s);
 }
 
@@ -192,23 +184,23 @@ void opening_done(struct shard *s)
     ledger_ensure_days(&s->ledger, take_days, s);
 }
 
-/* Somebody else has the stream: ask again soon, since their lease lasts 3 s. */
+/* Somebody else has the stream: leave it to them. --once asks again for a while, since their lease
+ * lasts 3 s. */
 static void wait_for_lease(struct shard *s)
 {
-    if (!s->waiting_logged)
-        log_info("lease_waited", LOG_STR("stream", s->stream),
-                 LOG_MSG("another aggregator has this stream; waiting for its lease to end"));
-    s->waiting_logged = true;
+    shard_go(s, SHARD_OFFLINE);
+    if (!s->process->config->once) {
+        shard_leave(s);
+        return;
+    }
     if (s->lease_asked_ms == 0)
         s->lease_asked_ms = clock_monotonic_ms();
-    if (s->process->config->once && clock_monotonic_ms() - s->lease_asked_ms > ONCE_LEASE_WAIT_MS) {
+    if (clock_monotonic_ms() - s->lease_asked_ms > ONCE_LEASE_WAIT_MS) {
         log_error("lease_refused", LOG_STR("stream", s->stream),
                   LOG_MSG("another aggregator keeps this stream"));
-        shard_go(s, SHARD_OFFLINE);
         aggregator_shard_finished(s, EXIT_FAILED);
         return;
     }
-    shard_go(s, SHARD_OFFLINE);
     uv_timer_start(&s->retry, shard_on_retry, LEASE_RETRY_MS, 0);
 }
 
@@ -223,10 +215,9 @@ static void take_lease(void *owner, const struct err *error)
     } else if (!s->ledger.owned) {
         wait_for_lease(s);
     } else {
-        s->waiting_logged = false;
         s->lease_asked_ms = 0;
         shard_go(s, SHARD_OPENING);
-        upkeep_poke(&s->process->upkeep);
+        members_poke(&s->process->members);
         opening_run(s);
     }
 }
@@ -234,7 +225,7 @@ static void take_lease(void *owner, const struct err *error)
 /* An answer of a life before may still be on its way: it calls back here. */
 void shard_try(struct shard *s)
 {
-    if (s->state == SHARD_OFFLINE && stage_is_draining(s->process->stage)) {
+    if (s->state == SHARD_OFFLINE && shard_is_leaving(s)) {
         shard_drain(s);
         return;
     }
@@ -252,7 +243,18 @@ static void take_released(void *owner, const struct err *error)
 
     (void)error; /* The lease ends by itself. */
     shard_go(s, SHARD_ENDED);
-    aggregator_shard_ended(s->process);
+    aggregator_shard_ended(s);
+}
+
+bool shard_is_leaving(const struct shard *s)
+{
+    return s->leaving || stage_is_draining(s->process->stage);
+}
+
+void shard_leave(struct shard *s)
+{
+    s->leaving = true;
+    shard_drain(s);
 }
 
 void shard_drain(struct shard *s)
@@ -272,5 +274,5 @@ void shard_drain(struct shard *s)
         return;
     }
     shard_go(s, SHARD_ENDED);
-    aggregator_shard_ended(s->process);
+    aggregator_shard_ended(s);
 }

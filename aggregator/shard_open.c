@@ -1,7 +1,7 @@
 /* A shard's connections and what it holds: made when the process takes a stream on, closed when the
  * stream has gone to another. */
 #include "aggregator/aggregator.h"
-#include "common/clock.h"
+#include "common/metrics.h"
 #include "common/schema.h"
 
 #include <stdio.h>
@@ -9,26 +9,18 @@
 
 enum { SCHEMA_RETRY_MS = 1000 };
 
+/* What is wrong with the schema is told of where it is asked for first: see members.c. */
 static void on_schema(void *owner, const struct err *error)
 {
     struct shard *s = owner;
-    uint64_t held;
 
     if (s->closing)
         return;
     s->schema_ok = error == NULL;
-    if (error == NULL) {
+    if (error == NULL || s->leaving)
         shard_try(s);
-        return;
-    }
-    if (error->kind == ERR_SCHEMA && !error->retry) {
-        log_error("schema_refused", LOG_ERR(error));
-        stage_finish(s->process->stage, EXIT_FAILED);
-        return;
-    }
-    if (error->kind == ERR_SCHEMA && log_repeat_failed(&s->refused, clock_monotonic_ms(), &held))
-        log_warn("schema_waited", LOG_U64("held_back", held), LOG_ERR(error));
-    uv_timer_start(&s->retry, shard_on_retry, SCHEMA_RETRY_MS, 0);
+    else
+        uv_timer_start(&s->retry, shard_on_retry, SCHEMA_RETRY_MS, 0);
 }
 
 void shard_ask_schema(struct shard *s)
@@ -121,7 +113,7 @@ static void open_feed(struct shard *s, struct redis *reading)
     feed_attach(&s->feed, reading);
 }
 
-struct shard *shard_open(struct aggregator *process, const char *stream, struct err *e)
+struct shard *shard_open(struct aggregator *process, const char *stream, int number, struct err *e)
 {
     uv_loop_t *loop = stage_loop(process->stage);
     struct shard *s = xcalloc(1, sizeof *s);
@@ -135,11 +127,15 @@ struct shard *shard_open(struct aggregator *process, const char *stream, struct 
     }
     s->process = process;
     snprintf(s->stream, sizeof s->stream, "%s", stream);
+    s->label = xasprintf("stream=\"%s\"", stream);
+    s->references = 3; /* retry, reading, pg */
+    s->number = number;
     s->table_batches = -1;
     s->backoff = BACKOFF(200, 5000);
     uv_timer_init(loop, &s->retry);
     s->retry.data = s;
-    batch_init(&s->batch, s->stream, 0, 1, process->key);
+    batch_init(&s->batch, s->stream, number, (int)process->config->base.stream_shards,
+               process->key);
     open_ledger(s, loop);
     open_feed(s, reading);
     work_forget(s);
@@ -148,23 +144,35 @@ struct shard *shard_open(struct aggregator *process, const char *stream, struct 
 
 static void free_shard(struct shard *s)
 {
+    metrics_forget(s->label);
     batch_done(&s->batch);
     feed_done(&s->feed);
     ledger_done(&s->ledger);
     dedupe_free(s->dedupe);
+    free(s->label);
     free(s);
+}
+
+struct shard *shard_ref(struct shard *s)
+{
+    s->references++;
+    return s;
+}
+
+void shard_unref(struct shard *s)
+{
+    struct aggregator *process = s->process;
+    void (*closed)(void *process) = s->closed;
+
+    if (--s->references > 0)
+        return;
+    free_shard(s);
+    closed(process);
 }
 
 static void on_closed(void *owner)
 {
-    struct shard *s = owner;
-    struct aggregator *process = s->process;
-    void (*closed)(struct aggregator * process) = s->closed;
-
-    if (--s->open_handles > 0)
-        return;
-    free_shard(s);
-    closed(process);
+    shard_unref(owner);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -172,7 +180,7 @@ static void on_timer_closed(uv_handle_t *handle)
     on_closed(handle->data);
 }
 
-void shard_close(struct shard *s, void (*closed)(struct aggregator *process))
+void shard_close(struct shard *s, void (*closed)(void *process))
 {
     s->closing = true;
     s->closed = closed;
@@ -181,7 +189,6 @@ void shard_close(struct shard *s, void (*closed)(struct aggregator *process))
     s->generation++;
     work_forget(s);
     feed_stop(&s->feed);
-    s->open_handles = 3;
     uv_close((uv_handle_t *)&s->retry, on_timer_closed);
     redis_close(s->reading, on_closed, s);
     pg_close(s->pg, on_closed, s);

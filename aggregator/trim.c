@@ -57,27 +57,32 @@ static int take_answers(struct trim *t, const redisReply *r, struct history *h, 
     return 0;
 }
 
-static void take_trimmed(void *owner, const struct err *error, void *reply)
+static void take_answer(struct shard *s, struct trim *t, const struct err *error,
+                        const redisReply *r)
 {
-    struct trim t = *(struct trim *)owner;
-    struct shard *s = t.shard;
-    const redisReply *r = reply;
     struct history h = {.length = 0};
     struct err e;
 
-    free(owner);
-    if (t.generation != s->generation)
-        return;
     if (error == NULL && r->type == REDIS_REPLY_STRING) {
         shard_on_lease_lost(s);
         return;
     }
-    if (error == NULL && take_answers(&t, r, &h, &e) != 0)
+    if (error == NULL && take_answers(t, r, &h, &e) != 0)
         error = &e;
     if (error != NULL)
         shard_fail(s, "trim", error);
     else
-        gauges_take_stream(s, &h, &t.seen);
+        gauges_take_stream(s, &h, &t->seen);
+}
+
+static void take_trimmed(void *owner, const struct err *error, void *reply)
+{
+    struct trim t = *(struct trim *)owner;
+
+    free(owner);
+    if (t.generation == t.shard->generation)
+        take_answer(t.shard, &t, error, reply);
+    shard_unref(t.shard);
 }
 
 /* Everything below the returned id may go. */
@@ -103,7 +108,7 @@ void trim_run(struct shard *s)
 
     if (entry_id_parse(p->last_id, &last) != 0)
         abort();
-    *t = (struct trim){.shard = s,
+    *t = (struct trim){.shard = shard_ref(s),
                        .generation = s->generation,
                        .seen = {.last = last, .accounted = position_accounted(p)}};
     entry_id_format(trim_below(s, last, &t->seen.all), below);

@@ -7,13 +7,7 @@
 
 #include <stdlib.h>
 
-enum {
-    TICK_MS = 100,
-    LEASE_EVERY_MS = 1000, /* a third of the lease */
-    PARTITIONS_EVERY_MS = 600000,
-    MINUTE = 60000,
-    DEADLINE_MS = 20000
-};
+enum { TICK_MS = 100, PARTITIONS_EVERY_MS = 600000, MINUTE = 60000, DEADLINE_MS = 20000 };
 
 static void on_checked(void *owner, const struct err *error)
 {
@@ -57,30 +51,6 @@ static bool is_due(int64_t *due_ms, int64_t now_ms, int64_t every_ms)
         return false;
     *due_ms = now_ms + every_ms;
     return true;
-}
-
-static void take_lease(void *owner, const struct err *error, PGresult **results, int n)
-{
-    struct upkeep *u = owner;
-
-    (void)n;
-    if (error != NULL)
-        log_failed("lease", error);
-    else if (PQntuples(results[0]) == 0 && u->ledger->owned)
-        u->on_lease_lost(u->owner);
-}
-
-static void renew_lease(struct upkeep *u, int64_t now_ms)
-{
-    struct pg_statement s;
-
-    if (!u->ledger->owned || !pg_is_ready(u->lease_pg) ||
-        !is_due(&u->lease_due_ms, now_ms, LEASE_EVERY_MS))
-        return;
-    pg_statement_init(&s, SQL_RENEW_LEASE);
-    pg_add_text(&s, u->ledger->stream);
-    pg_add_text(&s, u->ledger->owner);
-    pg_run(u->lease_pg, &s, 1, DEADLINE_MS, take_lease, u);
 }
 
 static void take_partitions(void *owner, const struct err *error, PGresult **results, int n)
@@ -132,8 +102,7 @@ void upkeep_poke(struct upkeep *u)
 {
     int64_t now_ms = clock_monotonic_ms();
 
-    renew_lease(u, now_ms);
-    if (!u->working || !pg_is_ready(u->pg) || !u->ledger->owned)
+    if (!u->working || !pg_is_ready(u->pg) || !u->has_stream(u->owner))
         return;
     if (is_due(&u->heal_due_ms, now_ms, MINUTE))
         quota_heal(&u->quota);
@@ -151,15 +120,12 @@ static void on_tick(uv_timer_t *timer)
 }
 
 void upkeep_open(struct upkeep *u, uv_loop_t *loop, const char *database_url,
-                 const struct ledger *ledger, const unsigned char key[16],
-                 void (*on_lease_lost)(void *owner), void *owner)
+                 const unsigned char key[16], bool (*has_stream)(void *owner), void *owner)
 {
-    *u = (struct upkeep){.ledger = ledger, .on_lease_lost = on_lease_lost, .owner = owner};
+    *u = (struct upkeep){.has_stream = has_stream, .owner = owner};
     quota_init(&u->quota, key);
     u->pg = pg_open(loop, database_url, "meterline_aggregator", "meterline-aggregator upkeep",
                     (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = u});
-    u->lease_pg = pg_open(loop, database_url, "meterline_aggregator", "meterline-aggregator lease",
-                          (struct pg_events){.owner = u});
     uv_timer_init(loop, &u->tick);
     u->tick.data = u;
     uv_timer_start(&u->tick, on_tick, TICK_MS, TICK_MS);
@@ -169,15 +135,12 @@ struct closing {
     struct upkeep *upkeep;
     void (*closed)(void *owner);
     void *owner;
-    int connections; /* still open */
 };
 
 static void on_pg_closed(void *owner)
 {
     struct closing *c = owner;
 
-    if (--c->connections > 0)
-        return;
     quota_done(&c->upkeep->quota);
     c->closed(c->owner);
     free(c);
@@ -187,9 +150,7 @@ static void on_tick_closed(uv_handle_t *handle)
 {
     struct closing *c = handle->data;
 
-    c->connections = 2;
     pg_close(c->upkeep->pg, on_pg_closed, c);
-    pg_close(c->upkeep->lease_pg, on_pg_closed, c);
 }
 
 void upkeep_close(struct upkeep *u, void (*closed)(void *owner), void *owner)

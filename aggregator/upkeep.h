@@ -1,5 +1,5 @@
-/* What has to be done beside the batches, on connections of its own: keeping the lease, writing
- * and healing the quota cache, partitions ahead of time, and opening periods of carried metrics. */
+/* What has to be done beside the batches, on a connection of its own: writing and healing the quota
+ * cache, partitions ahead of time, and opening periods of carried metrics. */
 #ifndef METERLINE_UPKEEP_H
 #define METERLINE_UPKEEP_H
 
@@ -14,23 +14,19 @@
 
 struct upkeep {
     struct pg *pg;
-    struct pg *lease_pg;         /* for the lease alone: no job may make it late */
-    struct redis *redis;         /* borrowed: for the quota cache */
-    const struct ledger *ledger; /* borrowed: stream, owner, whether it is owned */
+    struct redis *redis; /* borrowed: for the quota cache */
     struct quota quota;
     uv_timer_t tick;
-    bool working;         /* the schema is right; jobs run */
-    int64_t lease_due_ms; /* monotonic */
-    int64_t partitions_due_ms;
+    bool working;              /* the schema is right; jobs run */
+    int64_t partitions_due_ms; /* monotonic */
     int64_t carry_due_ms;
     int64_t heal_due_ms;
-    void (*on_lease_lost)(void *owner);
+    bool (*has_stream)(void *owner); /* this process counts: jobs are its own to do */
     void *owner;
 };
 
 void upkeep_open(struct upkeep *u, uv_loop_t *loop, const char *database_url,
-                 const struct ledger *ledger, const unsigned char key[16],
-                 void (*on_lease_lost)(void *owner), void *owner);
+                 const unsigned char key[16], bool (*has_stream)(void *owner), void *owner);
 /* The next step at once, if there is one and the connection is free. */
 void upkeep_poke(struct upkeep *u);
 /* closed runs from the loop when all handles are. */

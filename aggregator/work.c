@@ -76,7 +76,7 @@ static void run_rest(struct shard *s)
     struct work *w = &s->work;
 
     work_go(w, WORK_IDLE);
-    if (stage_is_draining(s->process->stage)) {
+    if (shard_is_leaving(s)) {
         shard_drain(s);
         return;
     }
@@ -264,7 +264,7 @@ void work_start(struct shard *s)
     struct work *w = &s->work;
 
     /* A connection that is lost is told of in a moment; Redis may answer before. */
-    if (w->state != WORK_IDLE || s->ledger.done != NULL || stage_is_draining(s->process->stage) ||
+    if (w->state != WORK_IDLE || s->ledger.done != NULL || shard_is_leaving(s) ||
         !pg_is_ready(s->pg))
         return;
     w->entries = feed_take(&s->feed);

@@ -192,13 +192,32 @@ void metrics_print(struct buf *out)
     }
 }
 
+static void free_metric(struct metric *m)
+{
+    free(m->labels);
+    free(m->histogram);
+    free(m);
+}
+
+void metrics_forget(const char *labels)
+{
+    for (struct family *f = families; f; f = f->next)
+        for (struct metric **at = &f->first; *at;) {
+            struct metric *m = *at;
+            if (strcmp(m->labels, labels)) {
+                at = &m->next;
+                continue;
+            }
+            *at = m->next;
+            free_metric(m);
+        }
+}
+
 static void free_family(struct family *f)
 {
     for (struct metric *m = f->first, *next; m; m = next) {
         next = m->next;
-        free(m->labels);
-        free(m->histogram);
-        free(m);
+        free_metric(m);
     }
     free(f);
 }

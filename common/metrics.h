@@ -30,6 +30,8 @@ void metric_observe(struct metric *m, int64_t value);
 
 /* All series, appended to out. */
 void metrics_print(struct buf *out);
+/* Forget every series that has exactly these labels: what they told of is not ours any more. */
+void metrics_forget(const char *labels);
 /* Forget every series (tests, shutdown). */
 void metrics_done(void);
 

@@ -24,6 +24,7 @@ CREATE TABLE stream_positions (
 -- The aggregators that run, so that they share the streams evenly.
 CREATE TABLE aggregator_members (
     owner      text PRIMARY KEY,
+    joined_at  timestamptz NOT NULL,
     seen_until timestamptz NOT NULL            -- by this database's clock
 );
 

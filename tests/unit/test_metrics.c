@@ -162,6 +162,22 @@ static void nothing_prints_nothing(void **state)
     assert_page("");
 }
 
+static void series_are_forgotten_by_their_labels(void **state)
+{
+    /* What told of one stream goes, in every family, and nothing else. */
+    (void)state;
+    const char *const labels[] = {"stream=\"a\"", "stream=\"b\"", ""};
+    for (int i = 0; i < 3; i++) {
+        metric_set(metric_get("lag", labels[i], "h", METRIC_GAUGE, METRIC_PLAIN), i);
+        metric_set(metric_get("window", labels[i], "h", METRIC_GAUGE, METRIC_PLAIN), i);
+    }
+    metrics_forget("stream=\"a\"");
+    assert_page("# HELP lag h\n# TYPE lag gauge\nlag{stream=\"b\"} 1\nlag 2\n"
+                "# HELP window h\n# TYPE window gauge\nwindow{stream=\"b\"} 1\nwindow 2\n");
+    assert_int_equal(
+        metric_value(metric_get("lag", "stream=\"a\"", "h", METRIC_GAUGE, METRIC_PLAIN)), 0);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, forget_all)
 
 int main(void)
@@ -173,6 +189,7 @@ int main(void)
         TEST(seconds_print_exactly),
         TEST(histograms_are_cumulative),
         TEST(histograms_keep_their_labels),
+        TEST(series_are_forgotten_by_their_labels),
         TEST(nothing_prints_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

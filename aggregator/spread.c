@@ -1,0 +1,172 @@
+/* Which streams this process takes and which it hands over, at each heartbeat.
+ *
+ * Each process has a share, by how many run and which joined before it: the shares are even and add
+ * up to all, so nobody has to be asked. Who has more than its share hands the surplus over: the
+ * batch in hand is finished, the lease given back. Who has less takes streams that are nobody's or
+ * whose lease has ended, as those of a process that died. Nobody takes more than its share, so that
+ * a stream handed over does not come back. */
+#include "aggregator/spread.h"
+
+#include "aggregator/aggregator.h"
+#include "common/clock.h"
+#include "common/contract.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void name_stream(int64_t number, int64_t shards, char out[STREAM_NAME_SIZE])
+{
+    if (shards == 1)
+        snprintf(out, STREAM_NAME_SIZE, "%s", STREAM_KEY);
+    else
+        snprintf(out, STREAM_NAME_SIZE, STREAM_SHARD_KEY, (int)number);
+}
+
+static struct shard *find_shard(const struct aggregator *a, const char *stream)
+{
+    for (int i = 0; i < a->shards_count; i++)
+        if (strcmp(a->shards[i]->stream, stream) == 0)
+            return a->shards[i];
+    return NULL;
+}
+
+static const struct known_stream *find_known(const struct beat *beat, const char *stream)
+{
+    for (int i = 0; i < beat->streams_count; i++)
+        if (strcmp(beat->streams[i].name, stream) == 0)
+            return &beat->streams[i];
+    return NULL;
+}
+
+static int64_t count_held(const struct aggregator *a)
+{
+    int64_t held = 0;
+
+    for (int i = 0; i < a->shards_count; i++)
+        held += !a->shards[i]->leaving;
+    return held;
+}
+
+void spread_list_owned(struct aggregator *a, struct pg_array *streams)
+{
+    for (int i = 0; i < a->shards_count; i++) {
+        struct shard *s = a->shards[i];
+
+        s->renewed = s->ledger.owned;
+        s->renewed_generation = s->generation;
+        if (s->renewed)
+            pg_array_add_text(streams, s->stream);
+    }
+}
+
+/* A lease that was ours when the heartbeat left, and was found to be another's. */
+static void notice_lost(struct aggregator *a, const struct beat *beat)
+{
+    for (int i = a->shards_count; i-- > 0;) {
+        struct shard *s = a->shards[i];
+        const struct known_stream *known = find_known(beat, s->stream);
+
+        if (s->renewed && s->renewed_generation == s->generation && s->ledger.owned &&
+            (known == NULL || !known->mine))
+            shard_on_lease_lost(s);
+    }
+}
+
+static void hand_over(struct aggregator *a, int64_t surplus)
+{
+    for (int i = a->shards_count; i-- > 0 && surplus > 0;) {
+        struct shard *s = a->shards[i];
+
+        if (s->leaving)
+            continue;
+        log_info("stream_handed_over", LOG_STR("stream", s->stream));
+        surplus--;
+        shard_leave(s);
+    }
+}
+
+static void take_stream(struct aggregator *a, const char *stream, int number)
+{
+    struct err e;
+
+    if (aggregator_add_shard(a, stream, number, &e) != 0)
+        log_error("step_failed", LOG_STR("stream", stream), LOG_STR("step", "open"), LOG_ERR(&e));
+}
+
+static void take_free(struct aggregator *a, const struct beat *beat, int64_t wanted)
+{
+    int64_t start = spread_start(beat->shards, beat->running, beat->older);
+    char stream[STREAM_NAME_SIZE];
+
+    for (int64_t i = 0; i < beat->shards && wanted > 0; i++) {
+        int64_t number = (start + i) % beat->shards;
+        const struct known_stream *known;
+
+        name_stream(number, beat->shards, stream);
+        known = find_known(beat, stream);
+        /* One that is ours by name only, as after a lost answer, is as good as free. */
+        if ((known != NULL && !known->free && !known->mine) || find_shard(a, stream) != NULL)
+            continue;
+        take_stream(a, stream, (int)number);
+        wanted--;
+    }
+}
+
+static void note_waiting(struct aggregator *a, const struct beat *beat)
+{
+    if (a->shards_count > 0) {
+        a->waiting_logged = false;
+        return;
+    }
+    if (!a->waiting_logged)
+        log_info("lease_waited", LOG_I64("shards", beat->shards), LOG_I64("running", beat->running),
+                 LOG_MSG("other aggregators have all streams; waiting for one to end"));
+    a->waiting_logged = true;
+}
+
+/* --once wants every stream, and waits a while for those that others have. */
+static void take_all(struct aggregator *a, const struct beat *beat)
+{
+    char stream[STREAM_NAME_SIZE];
+
+    if (a->all_taken)
+        return;
+    a->all_taken = true;
+    for (int64_t i = 0; i < beat->shards; i++) {
+        name_stream(i, beat->shards, stream);
+        take_stream(a, stream, (int)i);
+    }
+}
+
+static bool refuse_shards(struct aggregator *a, const struct beat *beat)
+{
+    if (beat->shards == a->config->base.stream_shards)
+        return false;
+    log_error("setting_refused", LOG_STR("setting", "METERLINE_STREAM_SHARDS"),
+              LOG_I64("value", a->config->base.stream_shards), LOG_I64("database", beat->shards),
+              LOG_MSG("the database has another number of shards"));
+    stage_finish(a->stage, EXIT_SETTINGS);
+    return true;
+}
+
+void spread_take(struct aggregator *a, const struct beat *beat, bool may_work)
+{
+    int64_t held, share;
+
+    if (stage_is_draining(a->stage) || refuse_shards(a, beat))
+        return;
+    notice_lost(a, beat);
+    if (a->config->once) {
+        take_all(a, beat);
+        return;
+    }
+    if (!may_work)
+        return;
+    share = spread_share(beat->shards, beat->running, beat->older);
+    held = count_held(a);
+    if (held > share)
+        hand_over(a, held - share);
+    else if (held < share)
+        take_free(a, beat, share - held);
+    note_waiting(a, beat);
+}

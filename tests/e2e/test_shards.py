@@ -1,0 +1,115 @@
+"""Several streams and several aggregators: evenly spread, taken over, handed over, never counted twice."""
+
+import time
+
+from shard_flow import ShardFlow, owners, prove_all, spread
+from test_aggregator import start
+
+SHARDS = 4
+
+
+def use_shards(line, shards=SHARDS):
+    line.settings["METERLINE_STREAM_SHARDS"] = str(shards)
+    line.sql("UPDATE ledger_state SET value = %s WHERE name = 'stream_shards'", shards)
+
+
+def wait_spread(line, expected, timeout=20, shards=SHARDS):
+    """Seconds until the streams are spread like that."""
+    began = time.monotonic()
+    line.wait_for(lambda: spread(line, shards) == expected, timeout,
+                  f"the streams are spread as {expected}: {owners(line, shards)}")
+    return time.monotonic() - began
+
+
+def test_streams_are_spread_evenly_over_those_that_run(line):
+    use_shards(line)
+    with ShardFlow(line, SHARDS) as flow:
+        stages = [start(line)]
+        wait_spread(line, [4])
+        stages.append(start(line))
+        print(f"the second has its share after {wait_spread(line, [2, 2]):.1f} s")
+        stages.append(start(line))
+        print(f"the third has its share after {wait_spread(line, [2, 1, 1]):.1f} s")
+        # It stays like that: no stream changes hands while nobody comes or goes.
+        stages[2].wait_log("stream_opened")
+        marks = [stage.mark() for stage in stages]
+        flow.wait_added(500)
+        assert not [stage for stage, mark in zip(stages, marks)
+                    if stage.logs("stream_opened", mark) or stage.logs("lease_lost", mark)]
+        stages[0].term()
+        print(f"the others have its streams after {wait_spread(line, [2, 2]):.1f} s")
+        assert stages[0].wait_exit() == 0
+        # Nothing is counted that is in flight while a stream changes hands, nor twice.
+        flow.wait_added(200)
+    prove_all(line, flow)
+    for stage in stages:
+        assert not stage.logs(level="error")
+    assert line.value("SELECT count(*) FROM aggregator_members") == 2
+
+
+def test_the_streams_of_a_dead_one_are_taken_over_within_5_s(line):
+    use_shards(line)
+    first, second = start(line), start(line)
+    with ShardFlow(line, SHARDS) as flow:
+        wait_spread(line, [2, 2])
+        flow.wait_added(200)
+        first.kill9()
+        took = wait_spread(line, [4])
+        assert owners(line, SHARDS) == {second.pid: 4}
+        print(f"all streams are taken over after {took:.1f} s")
+        flow.wait_added(200)
+    prove_all(line, flow)
+    assert took < 10  # 5 s promised; the machine of a test may be slow.
+
+
+def test_a_paused_one_loses_its_streams_and_writes_nothing(line):
+    use_shards(line)
+    stages = [start(line, AGGREGATOR_FLUSH_MS=2), start(line, AGGREGATOR_FLUSH_MS=2)]
+    with ShardFlow(line, SHARDS, rest_s=0) as flow:
+        wait_spread(line, [2, 2])
+        for _ in range(3):
+            paused, other = stages
+            flow.wait_added(100)
+            paused.pause()
+            line.wait_for(lambda: owners(line, SHARDS) == {other.pid: 4}, 20, "it is taken over")
+            mark = paused.mark()
+            flow.wait_added(100)
+            paused.resume()
+            line.wait_for(lambda: paused.logs("batch_fenced", mark)
+                          or paused.logs("lease_lost", mark), 20, "it notices")
+            wait_spread(line, [2, 2])
+            stages.reverse()
+    prove_all(line, flow)
+    for stage in stages:
+        assert not stage.logs(level="error")
+
+
+def test_once_drains_every_stream(line):
+    use_shards(line)
+    with ShardFlow(line, SHARDS, rest_s=0) as flow:
+        flow.wait_added(2000)
+    done = line.must("aggregator", "--once")
+    assert done.stderr.count("event=stream_drained") == SHARDS
+    prove_all(line, flow)
+    assert line.value("SELECT count(*) FROM stream_positions WHERE counted > 0") == SHARDS
+
+
+def test_each_stream_has_its_gauges_where_it_is_counted(line):
+    use_shards(line)
+    first = start(line)
+    with ShardFlow(line, SHARDS) as flow:
+        wait_spread(line, [4])
+        flow.wait_added(300)
+    prove_all(line, flow)
+    names = ("meterline_unaccounted_events", "meterline_stream_lag_events",
+             "meterline_dedupe_window_seconds")
+    for number in range(SHARDS):
+        for name in names:
+            assert first.metrics().find(name, stream=f"usage:events:{{{number}}}"), name
+    start(line)
+    wait_spread(line, [2, 2])
+    # A stream that another one counts now is that one's to tell of.
+    line.wait_for(lambda: all(len(first.metrics().find(name)) == 2 for name in names), 10,
+                  "gauges of streams that were handed over are gone")
+    # The bound is of all tables together.
+    assert first.metric("meterline_dedupe_bytes") <= 512 << 20
