@@ -12,7 +12,7 @@ const struct conf_setting AGGREGATOR_SETTINGS[] = {
     {"DEDUPE_WINDOW_H", CONF_INT, offsetof(struct config, dedupe_window_h), .fallback = "24",
      .unit = "h", .min = 1, .max = 840, .help = "how long a repeated id is recognised whatever its timestamp"},
     {"DEDUPE_MEMORY_MB", CONF_INT, offsetof(struct config, dedupe_memory_mb), .fallback = "512",
-     .unit = "MB", .min = 1, .max = 32768, .help = "memory for recognising ids; when full the window shrinks"},
+     .unit = "MB", .min = 1, .max = 32768, .help = "memory for recognising ids, an equal part a shard; when full the window shrinks"},
     {"STREAM_KEEP_S", CONF_INT, offsetof(struct config, stream_keep_s), .fallback = "0",
      .unit = "s", .min = 0, .max = 604800, .help = "how long entries stay in Redis after they are committed"},
     {"METERLINE_ALLOW_VOLATILE_REDIS", CONF_BOOL, offsetof(struct config, allow_volatile_redis), .fallback = "0",

@@ -113,6 +113,15 @@ static void take_window(void *owner, const struct err *error)
     start_running(s);
 }
 
+/* Each shard has an equal part, whoever owns it, so that what a process takes over from another
+ * makes no table smaller. */
+static size_t table_bytes(const struct config *config)
+{
+    size_t part = ((size_t)config->dedupe_memory_mb << 20) / (size_t)config->base.stream_shards;
+
+    return part > DEDUPE_MEMORY_MIN_BYTES ? part : DEDUPE_MEMORY_MIN_BYTES;
+}
+
 static void load_window(struct shard *s)
 {
     int64_t window_ms = s->process->config->dedupe_window_h * HOUR_MS;
@@ -123,8 +132,7 @@ static void load_window(struct shard *s)
     }
     dedupe_free(s->dedupe);
     s->table_batches = -1;
-    s->dedupe =
-        dedupe_new((size_t)s->process->config->dedupe_memory_mb << 20, window_ms, s->process->key);
+    s->dedupe = dedupe_new(table_bytes(s->process->config), window_ms, s->process->key);
     ledger_load_window(&s->ledger, s->dedupe, window_ms, take_window, s);
 }
 

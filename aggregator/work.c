@@ -282,7 +282,7 @@ static void take_fold(void *owner, const struct err *error)
     if (is_over(s, "fold", error))
         return;
     work_go(&s->work, WORK_IDLE);
-    if (stage_is_draining(s->process->stage))
+    if (shard_is_leaving(s))
         shard_drain(s);
     else
         work_start(s);
