@@ -25,7 +25,7 @@
  * when it becomes large: then it takes some seconds. */
 enum {
     FOLD_FEW_ROWS = 2000,
-    FOLD_EVENTS_A_KEY = 32,
+    FOLD_EVENTS_A_KEY = 64,
     FOLD_EVENTS_MAX = 2000000,
     FOLD_ROWS_MAX = 2000000
 };

@@ -19,20 +19,15 @@ CREATE FUNCTION last_value_quantity(p_last text) RETURNS numeric
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN substr(p_last, 49)::numeric;
 
--- The billing period of a minute, as a range: the calendar month at once where a tenant never had a subscription.
+-- The same as ranges, for where a row can have but one column.
 CREATE FUNCTION usage_period(p_tenant text, p_at timestamptz) RETURNS tstzrange
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    p record;
-BEGIN
-    IF EXISTS (SELECT FROM subscriptions WHERE tenant = p_tenant)
-       OR EXISTS (SELECT FROM billing_periods WHERE tenant = p_tenant) THEN
-        SELECT * INTO p FROM billing_period(p_tenant, p_at);
-        RETURN tstzrange(p.period_start, p.period_end);
-    END IF;
-    RETURN tstzrange(date_trunc('month', p_at, 'UTC'),
-                     (date_trunc('month', p_at AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC');
-END $$;
+LANGUAGE sql STABLE AS $$
+    SELECT tstzrange(period_start, period_end) FROM billing_period(p_tenant, p_at)
+$$;
+CREATE FUNCTION usage_month(p_at timestamptz) RETURNS tstzrange
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN tstzrange(date_trunc('month', p_at, 'UTC'),
+                 (date_trunc('month', p_at AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC');
 
 -- Minute rows of all that was used from p_low until before p_high, counted from the raw events by the
 -- definitions that each was counted by at its time. Events that were taken back are left out, and batches
@@ -191,12 +186,12 @@ END $$;
 -- them, or of a later one. Returns the totals of current periods that changed.
 --
 -- One fold of a stream at a time: what a paused process began is seen whole or not at all. Billing
--- periods stand still meanwhile. Each key is looked up by itself, whatever the planner thinks of the size of
--- tables that grow: hence the settings.
+-- periods stand still meanwhile. The settings keep its plan the same however tables grow: keys are looked up one by
+-- one, what is in memory is hashed.
 CREATE FUNCTION fold_usage(p_stream text)
 RETURNS TABLE (tenant text, metric text, quantity numeric, version bigint, period_end timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET work_mem = '64MB' SET jit = off
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
+SET enable_nestloop = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     v bigint;
@@ -240,62 +235,74 @@ BEGIN
                last_entry = CASE WHEN (excluded.last_ms, excluded.last_entry) >= (a.last_ms, a.last_entry)
                                  THEN excluded.last_entry ELSE a.last_entry END,
                last_ms = greatest(a.last_ms, excluded.last_ms)
-    ), placed AS MATERIALIZED (
-        -- A total's period is that of all its minutes; only for the first one of a period it is worked out.
-        SELECT k.*, lower(k.period) AS period_start, upper(k.period) AS period_end
-          FROM (SELECT m.*, t.period_start IS NOT NULL AS known,
-                       CASE WHEN t.period_start IS NOT NULL THEN tstzrange(t.period_start, t.period_end)
-                            ELSE usage_period(m.tenant, m.minute_at) END AS period
-                  FROM minutes m
+    ), spans AS MATERIALIZED (
+        SELECT tenant, metric, aggregation, min(minute_at) AS low, max(minute_at) AS high,
+               sum(CASE aggregation WHEN 'sum' THEN quantity WHEN 'count' THEN events END) AS more,
+               max(greatest) AS greatest, max(last) AS last
+          FROM minutes GROUP BY tenant, metric, aggregation
+    ), located AS MATERIALIZED (
+        SELECT k.*, high < upper(k.period) AND aggregation <> 'unique' AS whole
+          FROM (SELECT s.*,
+                       -- A total tells its period; only for the first usage of one it is worked out.
+                       CASE WHEN s.low < t.period_end THEN tstzrange(t.period_start, t.period_end)
+                            WHEN EXISTS (SELECT FROM subscriptions o WHERE o.tenant = s.tenant)
+                              OR EXISTS (SELECT FROM billing_periods o WHERE o.tenant = s.tenant)
+                            THEN usage_period(s.tenant, s.low)
+                            ELSE usage_month(s.low) END AS period
+                  FROM spans s
                   LEFT JOIN LATERAL (
                        SELECT o.period_start, o.period_end FROM usage_totals o
-                        WHERE o.tenant = m.tenant AND o.metric = m.metric AND o.period_start <= m.minute_at
-                        ORDER BY o.period_start DESC LIMIT 1) t ON m.minute_at < t.period_end
+                        WHERE o.tenant = s.tenant AND o.metric = s.metric AND o.period_start <= s.low
+                        ORDER BY o.period_start DESC LIMIT 1) t ON true
                 OFFSET 0) k
+    ), parts AS (
+        -- Nearly always all of a metric's minutes lie in one period; where they do not, one by one.
+        SELECT tenant, metric, aggregation, period, NULL::jsonb AS dimensions, NULL::bigint AS events, more, greatest, last
+          FROM located WHERE whole
+         UNION ALL
+        SELECT m.tenant, m.metric, m.aggregation,
+               CASE WHEN m.minute_at <@ l.period THEN l.period ELSE usage_period(m.tenant, m.minute_at) END,
+               m.dimensions, m.events, CASE m.aggregation WHEN 'sum' THEN m.quantity WHEN 'count' THEN m.events END,
+               m.greatest, m.last
+          FROM minutes m JOIN located l ON l.tenant = m.tenant AND l.metric = m.metric AND NOT l.whole
+    ), kept AS MATERIALIZED (
+        SELECT * FROM parts
     ), uniques AS (
         INSERT INTO usage_uniques AS u (tenant, metric, period_start, dimensions, events)
-        SELECT tenant, metric, period_start, dimensions, sum(events) FROM placed
-         WHERE aggregation = 'unique'
-         GROUP BY tenant, metric, period_start, dimensions
+        SELECT tenant, metric, lower(period), dimensions, sum(events)
+          FROM kept WHERE aggregation = 'unique'
+         GROUP BY tenant, metric, lower(period), dimensions
         ON CONFLICT (tenant, metric, period_start, dimensions) DO UPDATE SET events = u.events + excluded.events
         RETURNING tenant, metric, period_start, (xmax = 0)::integer AS fresh
-    ), parts AS (
-        SELECT tenant, metric, period_start, period_end, known,
-               CASE aggregation WHEN 'sum' THEN quantity WHEN 'count' THEN events END AS more, greatest, last
-          FROM placed
-         UNION ALL
-        SELECT tenant, metric, period_start, NULL, NULL, fresh, NULL, NULL FROM uniques
-    ), totals AS MATERIALIZED (
-        SELECT p.tenant, p.metric, p.period_start, m.aggregation, max(p.period_end) AS period_end,
-               bool_and(p.known) AS known, sum(p.more) AS more, max(p.greatest) AS greatest, max(p.last) AS last
-          FROM parts p JOIN metrics m USING (metric)
-         GROUP BY p.tenant, p.metric, p.period_start, m.aggregation
-         ORDER BY p.tenant, p.metric
-    ), changed AS (
-        UPDATE usage_totals t
-           SET quantity = CASE x.aggregation
-                   WHEN 'max' THEN greatest(t.quantity, x.greatest)
-                   WHEN 'last' THEN CASE WHEN (last_value_ms(x.last), last_value_entry(x.last)) >= (t.last_ms, t.last_entry)
-                                         THEN last_value_quantity(x.last) ELSE t.quantity END
-                   ELSE t.quantity + x.more END,
-               version = v,
-               last_entry = CASE WHEN (last_value_ms(x.last), last_value_entry(x.last)) >= (t.last_ms, t.last_entry)
-                                 THEN last_value_entry(x.last) ELSE t.last_entry END,
-               last_ms = greatest(t.last_ms, last_value_ms(x.last)),
-               updated_at = now()
-          FROM totals x
-         WHERE x.known AND t.tenant = x.tenant AND t.metric = x.metric AND t.period_start = x.period_start
-        RETURNING t.tenant, t.metric, t.quantity, t.version, t.period_start, t.period_end
-    ), opened AS (
+    ), totals AS (
+        SELECT tenant, metric, aggregation, lower(period) AS period_start, max(upper(period)) AS period_end,
+               sum(more) AS more, max(greatest) AS greatest, max(last) AS last
+          FROM (SELECT tenant, metric, aggregation, period, more, greatest, last FROM kept
+                 UNION ALL
+                SELECT tenant, metric, 'unique', tstzrange(period_start, NULL), fresh, NULL, NULL FROM uniques) x
+         GROUP BY tenant, metric, aggregation, lower(period)
+         ORDER BY tenant, metric
+    ), added AS (
         INSERT INTO usage_totals AS t (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
         SELECT tenant, metric, period_start, period_end,
                CASE aggregation WHEN 'max' THEN greatest WHEN 'last' THEN last_value_quantity(last) ELSE more END,
                v, last_value_ms(last), last_value_entry(last)
-          FROM totals WHERE NOT known
+          FROM totals
+        ON CONFLICT (tenant, metric, period_start) DO UPDATE
+           SET quantity = CASE (SELECT m.aggregation FROM metrics m WHERE m.metric = excluded.metric)
+                   WHEN 'max' THEN greatest(t.quantity, excluded.quantity)
+                   WHEN 'last' THEN CASE WHEN (excluded.last_ms, excluded.last_entry) >= (t.last_ms, t.last_entry)
+                                         THEN excluded.quantity ELSE t.quantity END
+                   ELSE t.quantity + excluded.quantity END,
+               version = excluded.version,
+               last_entry = CASE WHEN (excluded.last_ms, excluded.last_entry) >= (t.last_ms, t.last_entry)
+                                 THEN excluded.last_entry ELSE t.last_entry END,
+               last_ms = greatest(t.last_ms, excluded.last_ms),
+               updated_at = now()
         RETURNING t.tenant, t.metric, t.quantity, t.version, t.period_start, t.period_end
     )
     SELECT r.tenant, r.metric, r.quantity, r.version, r.period_end
-      FROM (SELECT * FROM changed UNION ALL SELECT * FROM opened) r
+      FROM added r
      WHERE r.period_start <= now() AND now() < r.period_end;
 
     IF EXISTS (SELECT FROM usage_recounts WHERE stream = p_stream) THEN
