@@ -1,12 +1,14 @@
 /* One batch in memory, from entries to what the ledger writes. No I/O:
  *
- *     batch_begin -> parse, hash, probe; then ask the ledger about batch->candidates
+ *     batch_parse -> events with their hashes, and what is rejected
+ *     batch_probe -> keys in the table; then ask the ledger about candidates and old items
  *     batch_confirm for each stored row that the ledger found
  *     batch_settle -> fates, columns, minute rows
  *     batch_commit after COMMIT, or batch_abort
  *
  * A repeated id is judged against the stored event first, then against the first one of this batch.
- */
+ * A retraction has a key of its own, by which a repeated one is known, and looks for its target by
+ * the target's key, likewise. Files: batch.c, batch_probe.c, batch_retract.c, batch_settle.c. */
 #ifndef METERLINE_BATCH_H
 #define METERLINE_BATCH_H
 
@@ -21,7 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum fate { FATE_NEW, FATE_COUNTED, FATE_DUPLICATE, FATE_CONFLICT };
+enum fate { FATE_NEW, FATE_COUNTED, FATE_DUPLICATE, FATE_CONFLICT, FATE_REJECTED };
 
 struct item {
     struct event event;
@@ -29,7 +31,31 @@ struct item {
     enum fate fate;
     int64_t first; /* number of the first item of this batch with the same key, or -1; of that
                     * one itself, should it not count: the one that does */
-    bool old;      /* its time of use lies before the deduplication window */
+    uint32_t retraction; /* index in retractions, of one */
+    bool old;            /* its time of use lies before the deduplication window */
+};
+
+/* A counted event that a retraction takes back. */
+struct target {
+    bool found;
+    bool by_default;    /* its id is one by default */
+    struct text metric; /* its own, by the name that it was counted under */
+    struct text fields; /* "{}" when none */
+    struct dec quantity;
+    int64_t occurred_ms;
+    uint64_t ms; /* its entry */
+    uint64_t seq;
+};
+
+struct retraction {
+    struct dedupe_hash given;      /* key of the event with this id … */
+    struct dedupe_hash by_default; /* … or of the entry that it reads as, if names_entry */
+    bool names_entry;
+    uint64_t entry_ms;
+    uint64_t entry_seq;
+    int64_t first_given;   /* number of an earlier item of this batch with that key, or -1 */
+    int64_t first_default; /* likewise */
+    struct target stored;  /* as the ledger found it */
 };
 
 /* A stored row that may hold an item's key. */
@@ -58,6 +84,8 @@ struct stored_row {
     uint64_t seq;
     struct dec quantity;
     struct text fields; /* "{}" when none */
+    int64_t occurred_ms;
+    int retracts; /* 0: usage; 1: takes back a given id, 2: an id by default */
 };
 
 struct batch {
@@ -65,7 +93,7 @@ struct batch {
     const struct entries *entries; /* borrowed, likewise */
     struct dedupe *dedupe;
     struct event_parser parser;
-    struct entry_id repeats_until; /* set by the owner: see batch_begin */
+    struct entry_id repeats_until; /* set by the owner: see batch_probe */
     struct tenants tenants;
     uint32_t from; /* entries[from … to - 1] are this batch */
     uint32_t to;
@@ -73,9 +101,13 @@ struct batch {
     struct item *items;
     uint32_t items_count;
     uint32_t items_capacity;
+    struct retraction *retractions;
+    uint32_t retractions_count;
+    uint32_t retractions_capacity;
     struct candidate *candidates;
     uint32_t candidates_count;
     uint32_t candidates_capacity;
+    int64_t now_ms;               /* as given to batch_probe */
     int64_t window_start_ms;      /* all that was counted from then on is in the dedupe table */
     uint32_t old_count;           /* items that are old */
     struct rejection *rejections; /* conflicts too */
@@ -90,6 +122,7 @@ struct batch {
     struct slice_columns slices[SLICES];
     struct tally tally;
     struct minute_columns minutes;
+    struct recount_columns recounts;
 };
 
 /* key: 16 random bytes of this process. stream: static. */
@@ -97,15 +130,17 @@ void batch_init(struct batch *b, const char *stream, int shard, int shards,
                 const unsigned char key[16]);
 void batch_done(struct batch *b);
 
-/* Parse entries[from … to - 1] and look for repeated keys. Events that may have been counted before
- * the dedupe window are old: the ledger must be asked for them too. now_ms: Unix, by the ledger's
- * clock, which the table's batches have their times from. refuse: NULL, or
- * why the one entry (to = from + 1) is rejected as `refused` unseen.
+/* Parse entries[from … to - 1]. dedupe: its table is not looked into before batch_probe, nor is
+ * anything else that changes with another batch. refuse: NULL, or why the one entry (to = from + 1)
+ * is rejected as `refused` unseen. */
+void batch_parse(struct batch *b, const struct catalog *catalog, struct dedupe *dedupe,
+                 const struct entries *entries, uint32_t from, uint32_t to, const char *refuse);
+/* Look for repeated keys; from here on until batch_commit or batch_abort the table is this batch's.
+ * Events that may have been counted before the dedupe window are old: the ledger must be asked for
+ * them too. now_ms: Unix, by the ledger's clock, which the table's batches have their times from.
  * Entries without an id of their own are repeats only up to repeats_until, and only if they are
  * the same: in a stream that began anew, Redis may give an id again to another entry. */
-void batch_begin(struct batch *b, const struct catalog *catalog, struct dedupe *dedupe,
-                 const struct entries *entries, uint32_t from, uint32_t to, int64_t now_ms,
-                 const char *refuse);
+void batch_probe(struct batch *b, int64_t now_ms);
 /* The ledger's answer for an item: it may be the same key or not, which is compared here. */
 void batch_confirm(struct batch *b, uint32_t item, const struct stored_row *row);
 /* Decide every fate and fill columns and minute rows (sorted). */

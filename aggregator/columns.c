@@ -2,6 +2,8 @@
 
 #include "common/clock.h"
 
+enum { SLICE_ARRAYS = 10 };
+
 void slice_columns_init(struct slice_columns *c)
 {
     *c = (struct slice_columns){.events = 0};
@@ -14,9 +16,10 @@ void slice_columns_init(struct slice_columns *c)
     pg_array_init(&c->quantities, PG_NUMERIC);
     pg_array_init(&c->occurred_ms, PG_INT8);
     pg_array_init(&c->fields, PG_TEXT);
+    pg_array_init(&c->retracts, PG_INT2);
 }
 
-static struct pg_array *const *slice_arrays(struct slice_columns *c, struct pg_array *out[9])
+static struct pg_array *const *slice_arrays(struct slice_columns *c, struct pg_array *out[SLICE_ARRAYS])
 {
     out[0] = &c->entry_ms;
     out[1] = &c->entry_seq;
@@ -27,69 +30,85 @@ static struct pg_array *const *slice_arrays(struct slice_columns *c, struct pg_a
     out[6] = &c->quantities;
     out[7] = &c->occurred_ms;
     out[8] = &c->fields;
+    out[9] = &c->retracts;
     return out;
 }
 
 void slice_columns_done(struct slice_columns *c)
 {
-    struct pg_array *arrays[9];
+    struct pg_array *arrays[SLICE_ARRAYS];
 
     slice_arrays(c, arrays);
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < SLICE_ARRAYS; i++)
         pg_array_done(arrays[i]);
 }
 
 void slice_columns_clear(struct slice_columns *c)
 {
-    struct pg_array *arrays[9];
+    struct pg_array *arrays[SLICE_ARRAYS];
 
     slice_arrays(c, arrays);
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < SLICE_ARRAYS; i++)
         pg_array_clear(arrays[i]);
     c->events = 0;
-    c->has_uuid = c->has_text = c->has_fields = false;
+    c->has_uuid = c->has_text = c->has_fields = c->has_retracts = false;
 }
 
+/* A retraction's id is always given, in one of two ways. */
 static void add_id(struct slice_columns *c, const struct event *event)
 {
     unsigned char uuid[16];
 
-    if (event->domain == ID_GIVEN && uuid_parse(event->id.data, event->id.length, uuid) == 0) {
+    if (event->domain == ID_DEFAULT) {
+        pg_array_add_null(&c->ids_uuid);
+        pg_array_add_null(&c->ids_text);
+    } else if (uuid_parse(event->id.data, event->id.length, uuid) == 0) {
         pg_array_add(&c->ids_uuid, uuid, sizeof uuid);
         pg_array_add_null(&c->ids_text);
         c->has_uuid = true;
-        return;
-    }
-    pg_array_add_null(&c->ids_uuid);
-    if (event->domain == ID_GIVEN) {
+    } else {
+        pg_array_add_null(&c->ids_uuid);
         pg_array_add(&c->ids_text, event->id.data, event->id.length);
         c->has_text = true;
-    } else {
-        pg_array_add_null(&c->ids_text);
     }
 }
 
-void slice_columns_add(struct slice_columns *c, const struct catalog *catalog,
-                       const struct event *event)
+static void add_retracts(struct slice_columns *c, int16_t retracts)
 {
-    if (c->events == 0 || event->occurred_ms < c->occurred_min_ms)
-        c->occurred_min_ms = event->occurred_ms;
-    if (c->events == 0 || event->occurred_ms > c->occurred_max_ms)
-        c->occurred_max_ms = event->occurred_ms;
-    c->events++;
+    if (retracts != RETRACTS_NOTHING && !c->has_retracts) {
+        c->has_retracts = true;
+        for (uint32_t i = 0; i < c->events; i++)
+            pg_array_add_null(&c->retracts);
+    }
+    if (retracts != RETRACTS_NOTHING)
+        pg_array_add_i16(&c->retracts, retracts);
+    else if (c->has_retracts)
+        pg_array_add_null(&c->retracts);
+}
+
+void slice_columns_add(struct slice_columns *c, const struct raw_row *row)
+{
+    const struct event *event = row->event;
+
+    if (c->events == 0 || row->occurred_ms < c->occurred_min_ms)
+        c->occurred_min_ms = row->occurred_ms;
+    if (c->events == 0 || row->occurred_ms > c->occurred_max_ms)
+        c->occurred_max_ms = row->occurred_ms;
     pg_array_add_i64(&c->entry_ms, (int64_t)event->ms);
     pg_array_add_i64(&c->entry_seq, (int64_t)event->seq);
     pg_array_add(&c->tenants, event->tenant->name.data, event->tenant->name.length);
-    pg_array_add_text(&c->metrics, catalog->metrics[event->metric].name);
+    pg_array_add(&c->metrics, row->metric.data, row->metric.length);
     add_id(c, event);
-    pg_array_add_dec(&c->quantities, event->quantity);
-    pg_array_add_i64(&c->occurred_ms, event->occurred_ms);
-    if (event->fields_json.length > 2) {
-        pg_array_add(&c->fields, event->fields_json.data, event->fields_json.length);
+    pg_array_add_dec(&c->quantities, row->quantity);
+    pg_array_add_i64(&c->occurred_ms, row->occurred_ms);
+    if (row->fields.length > 2) {
+        pg_array_add(&c->fields, row->fields.data, row->fields.length);
         c->has_fields = true;
     } else {
         pg_array_add_null(&c->fields);
     }
+    add_retracts(c, row->retracts);
+    c->events++;
 }
 
 static void put_time(unsigned char out[8], int64_t unix_ms)
@@ -123,6 +142,7 @@ void slice_columns_bind(struct slice_columns *c, struct pg_statement *s, unsigne
     pg_add_array(s, &c->quantities);
     pg_add_array(s, &c->occurred_ms);
     bind_optional(s, &c->fields, c->has_fields);
+    bind_optional(s, &c->retracts, c->has_retracts);
 }
 
 void minute_columns_init(struct minute_columns *c)
@@ -181,5 +201,43 @@ void minute_columns_fill(struct minute_columns *c, const struct catalog *catalog
 void minute_columns_bind(struct minute_columns *c, struct pg_statement *s)
 {
     for (int i = 0; i < MINUTE_COLUMNS; i++)
+        pg_add_array(s, &c->columns[i]);
+}
+
+void recount_columns_init(struct recount_columns *c)
+{
+    static const unsigned types[RECOUNT_COLUMNS] = {PG_TEXT, PG_TEXT, PG_TIMESTAMPTZ};
+
+    for (int i = 0; i < RECOUNT_COLUMNS; i++)
+        pg_array_init(&c->columns[i], types[i]);
+    c->count = 0;
+}
+
+void recount_columns_done(struct recount_columns *c)
+{
+    for (int i = 0; i < RECOUNT_COLUMNS; i++)
+        pg_array_done(&c->columns[i]);
+}
+
+void recount_columns_clear(struct recount_columns *c)
+{
+    for (int i = 0; i < RECOUNT_COLUMNS; i++)
+        pg_array_clear(&c->columns[i]);
+    c->count = 0;
+}
+
+void recount_columns_add(struct recount_columns *c, const struct raw_row *row)
+{
+    struct text tenant = row->event->tenant->name;
+
+    pg_array_add(&c->columns[0], tenant.data, tenant.length);
+    pg_array_add(&c->columns[1], row->metric.data, row->metric.length);
+    pg_array_add_time_ms(&c->columns[2], clock_minute_of(row->occurred_ms));
+    c->count++;
+}
+
+void recount_columns_bind(struct recount_columns *c, struct pg_statement *s)
+{
+    for (int i = 0; i < RECOUNT_COLUMNS; i++)
         pg_add_array(s, &c->columns[i]);
 }

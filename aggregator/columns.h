@@ -10,6 +10,18 @@
 
 #include <stdint.h>
 
+enum { RETRACTS_NOTHING, RETRACTS_GIVEN, RETRACTS_DEFAULT }; /* as in usage_batches.retracts */
+
+/* One row: an event, or what a retraction takes back. */
+struct raw_row {
+    const struct event *event; /* tenant, entry and id */
+    struct text metric;
+    struct text fields; /* "{}" when none */
+    struct dec quantity;
+    int64_t occurred_ms;
+    int16_t retracts;
+};
+
 /* Raw events of one slice. */
 struct slice_columns {
     uint32_t events;
@@ -24,17 +36,18 @@ struct slice_columns {
     struct pg_array quantities;
     struct pg_array occurred_ms;
     struct pg_array fields;
+    struct pg_array retracts;
     bool has_uuid; /* an array that would hold only NULLs is sent as NULL */
     bool has_text;
     bool has_fields;
+    bool has_retracts; /* and only then are its NULLs added */
 };
 
 void slice_columns_init(struct slice_columns *c);
 void slice_columns_done(struct slice_columns *c);
 void slice_columns_clear(struct slice_columns *c);
-void slice_columns_add(struct slice_columns *c, const struct catalog *catalog,
-                       const struct event *event);
-/* Append the parameters of INSERT_SLICE from occurred_min on ($7 to $17). times: 16 bytes that live
+void slice_columns_add(struct slice_columns *c, const struct raw_row *row);
+/* Append the parameters of INSERT_SLICE from occurred_min on ($7 to $18). times: 16 bytes that live
  * until pg_run. */
 void slice_columns_bind(struct slice_columns *c, struct pg_statement *s, unsigned char times[16]);
 
@@ -48,5 +61,18 @@ void minute_columns_done(struct minute_columns *c);
 void minute_columns_fill(struct minute_columns *c, const struct catalog *catalog,
                          const struct tally *tally);
 void minute_columns_bind(struct minute_columns *c, struct pg_statement *s);
+
+/* Minutes to count anew, $2 to $4 of INSERT_RECOUNTS; each as often as something of it was taken
+ * back. */
+enum { RECOUNT_COLUMNS = 3 };
+struct recount_columns {
+    struct pg_array columns[RECOUNT_COLUMNS];
+    uint32_t count;
+};
+void recount_columns_init(struct recount_columns *c);
+void recount_columns_done(struct recount_columns *c);
+void recount_columns_clear(struct recount_columns *c);
+void recount_columns_add(struct recount_columns *c, const struct raw_row *row);
+void recount_columns_bind(struct recount_columns *c, struct pg_statement *s);
 
 #endif

@@ -70,6 +70,8 @@ static int take_metric(const struct catalog *catalog, const struct event_fields 
     out->metric = catalog_find(catalog, metric.data, metric.length);
     if (out->metric < 0 && !str_is_name(metric.data, metric.length))
         return reject_set(why, REASON_BAD_FIELD, "metric: is not [a-z0-9_]{1,64}");
+    if (out->retract) /* that of its target holds, which may have left the catalog */
+        return 0;
     if (out->metric < 0)
         return reject_set(why, REASON_UNKNOWN_METRIC, "metric: %.*s is not in the catalog",
                           (int)metric.length, metric.data);

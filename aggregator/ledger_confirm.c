@@ -30,7 +30,9 @@ static void take_row(struct batch *b, const PGresult *r, int row)
                                 .id = column(r, row, PQgetisnull(r, row, 3) ? 4 : 3),
                                 .ms = (uint64_t)strtoll(PQgetvalue(r, row, 5), NULL, 10),
                                 .seq = (uint64_t)strtoll(PQgetvalue(r, row, 6), NULL, 10),
-                                .fields = column(r, row, 8)};
+                                .fields = column(r, row, 8),
+                                .occurred_ms = strtoll(PQgetvalue(r, row, 9), NULL, 10),
+                                .retracts = atoi(PQgetvalue(r, row, 10))};
 
     if (dec_parse(quantity.data, quantity.length, &stored.quantity) != 0)
         abort();

@@ -14,8 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Slices, rejects, pending, fold, advance. A fold may have many batches' sums to take over. */
-enum { STATEMENTS_MAX = SLICES + 4, COMMIT_DEADLINE_MS = 120000 };
+/* Slices, rejects, pending, recounts, fold, advance. A fold may have many batches' sums to take over. */
+enum { STATEMENTS_MAX = SLICES + 5, COMMIT_DEADLINE_MS = 120000 };
 
 struct write {
     struct ledger *ledger;
@@ -119,6 +119,17 @@ static void add_pending(struct write *w)
     minute_columns_bind(&w->batch->minutes, s);
 }
 
+static void add_recounts(struct write *w)
+{
+    struct pg_statement *s;
+
+    if (w->batch->recounts.count == 0)
+        return;
+    s = next_statement(w, SQL_INSERT_RECOUNTS);
+    pg_add_text(s, w->ledger->stream);
+    recount_columns_bind(&w->batch->recounts, s);
+}
+
 static void add_fold(struct write *w)
 {
     w->fold = w->n;
@@ -193,6 +204,7 @@ void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint6
     add_slices(w);
     add_rejections(w);
     add_pending(w);
+    add_recounts(w);
     if (fold)
         add_fold(w);
     add_advance(w);

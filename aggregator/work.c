@@ -187,7 +187,7 @@ static bool note_unfolded(struct shard *s)
     if (w->unfolded_events == 0)
         w->unfolded_from_ms = (int64_t)w->entries->list[w->from].ms;
     w->unfolded_events += b->counted;
-    w->unfolded_rows += b->tally.count;
+    w->unfolded_rows += b->tally.count + b->recounts.count;
     return b->tally.count < FOLD_FEW_ROWS || !feed_has_more(&s->feed) ||
            w->unfolded_events >= enough || w->unfolded_events >= FOLD_EVENTS_MAX ||
            w->unfolded_rows >= FOLD_ROWS_MAX;
@@ -226,8 +226,9 @@ static void run_batch(struct shard *s)
 
     w->to = w->from + (size < room ? size : room);
     w->batch_open = true;
-    batch_begin(&s->batch, s->ledger.catalog, s->dedupe, w->entries, w->from, w->to,
-                s->ledger.now_ms, w->refusal[0] != '\0' ? w->refusal : NULL);
+    batch_parse(&s->batch, s->ledger.catalog, s->dedupe, w->entries, w->from, w->to,
+                w->refusal[0] != '\0' ? w->refusal : NULL);
+    batch_probe(&s->batch, s->ledger.now_ms);
     if (ledger_must_confirm(&s->batch))
         ledger_confirm(&s->ledger, &s->batch, take_confirmed, s);
     else

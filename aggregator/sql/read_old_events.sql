@@ -1,4 +1,5 @@
--- Stored rows with the same tenant, id and time of use as an event that is older than the window.
+-- Stored rows with the same tenant, id and time of use as an event or a retraction that is older than the window. A
+-- retraction's row has the id and the time of what it took back.
 -- $1 int4[] candidate's number; $2 int2[] slice; $3 text[] tenant; $4 text[] id; $5 int8[] occurred, Unix ms;
 -- $6 text stream; $7 int8 Unix ms: what was committed from then on is in the deduplication table
 -- A batch is unpacked once, however many of the events it may hold, and its rows meet them by a hash: OFFSET 0
@@ -19,11 +20,12 @@ WITH wanted AS MATERIALIZED (
       FROM places p
       JOIN usage_batches b ON b.stream = $6 AND b.day = p.day AND b.batch = p.batch AND b.slice = p.slice
      CROSS JOIN LATERAL unnest(b.tenants, b.metrics, b.ids_uuid, b.ids_text, b.entry_ms, b.entry_seq,
-                               b.quantities, b.fields, b.occurred_ms)
-                        AS u (tenant, metric, id_uuid, id_text, ms, seq, quantity, fields, occurred)
+                               b.quantities, b.fields, b.occurred_ms, b.retracts)
+                        AS u (tenant, metric, id_uuid, id_text, ms, seq, quantity, fields, occurred, retracts)
     OFFSET 0
 )
-SELECT w.n, u.tenant, u.metric, u.id_uuid::text, u.id_text, u.ms, u.seq, u.quantity::text, u.fields
+SELECT w.n, u.tenant, u.metric, u.id_uuid::text, u.id_text, u.ms, u.seq, u.quantity::text, u.fields, u.occurred,
+       coalesce(u.retracts, 0)
   FROM wanted w
-  JOIN stored u ON u.occurred = w.occurred AND u.tenant = w.tenant 
-   AND coalesce(u.id_uuid::text, u.id_text, $6 || '/' || u.ms || '-' || u.seq) = w.id
+  JOIN stored u ON u.occurred = w.occurred AND u.tenant = w.tenant
+   AND coalesce(u.id_uuid::text, u.id_text, $6 || '/' || entry_half(u.ms) || '-' || entry_half(u.seq)) = w.id

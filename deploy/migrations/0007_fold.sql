@@ -29,39 +29,92 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN tstzrange(date_trunc('month', p_at, 'UTC'),
                  (date_trunc('month', p_at AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC');
 
--- Minute rows of all that was used from p_low until before p_high, counted from the raw events by the
--- definitions that each was counted by at its time. Events that were taken back are left out, and batches
--- that still wait to be folded. p_tenants: NULL for all.
-CREATE FUNCTION count_raw_events(p_tenants text[], p_low timestamptz, p_high timestamptz)
+-- Minute rows, counted from the raw events by the definitions that each was counted by at its time. Events that
+-- were taken back are left out, and batches that still wait to be folded. p_minutes NULL: of all that was used
+-- from p_low until before p_high, by p_tenants (NULL: by all). Else p_tenants and p_minutes are parallel arrays: of
+-- each of these minutes of that tenant; p_low and p_high enclose them.
+CREATE FUNCTION count_raw_events(p_tenants text[], p_low timestamptz, p_high timestamptz,
+                                 p_minutes timestamptz[] DEFAULT NULL)
 RETURNS TABLE (tenant text, metric text, dimensions jsonb, minute_at timestamptz, events bigint,
                quantity_sum numeric, quantity_min numeric, quantity_max numeric, last text)
-LANGUAGE sql STABLE SET work_mem = '64MB' SET jit = off AS $$
-    WITH raw AS MATERIALIZED (
-        SELECT *, coalesce(id_uuid::text, id_text) AS id
+LANGUAGE sql STABLE SET work_mem = '64MB' SET jit = off
+SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = on AS $$
+    WITH wanted AS MATERIALIZED (
+        SELECT DISTINCT tenant, minute_at, tenant_slice(tenant) AS slice,
+               (extract(epoch FROM minute_at) * 1000)::bigint AS minute_ms
+          FROM unnest(p_tenants, p_minutes) AS w (tenant, minute_at)
+    ), spans AS (
+        -- Minutes of an hour are looked for together, and what does not hold one of them is then left out.
+        SELECT slice, min(minute_at) AS low, max(minute_at) + interval '1 minute' AS high
+          FROM wanted WHERE p_minutes IS NOT NULL GROUP BY slice, date_trunc('hour', minute_at)
+         UNION ALL
+        SELECT DISTINCT slice, p_low, p_high FROM wanted WHERE p_minutes IS NULL
+         UNION ALL
+        SELECT slice, p_low, p_high FROM generate_series(0, 15) AS slice WHERE p_tenants IS NULL
+    ), places AS MATERIALIZED (
+        -- Nothing is used more than minutes after the day of its commit.
+        SELECT DISTINCT b.day, b.batch, b.slice
+          FROM spans s
+          JOIN usage_batches b ON b.slice = s.slice AND b.occurred_min < s.high AND b.occurred_max >= s.low
+                              AND b.day >= (s.low AT TIME ZONE 'UTC')::date - 1
+         WHERE (p_minutes IS NULL
+                OR EXISTS (SELECT FROM wanted w WHERE w.slice = b.slice AND b.occurred_max >= w.minute_at
+                                                  AND b.occurred_min < w.minute_at + interval '1 minute'))
+           AND NOT EXISTS (SELECT FROM usage_pending p WHERE p.batch = b.batch)
+    ), found AS (
+        -- Which rows of a slice: most are of others, and just two columns are unpacked to tell.
+        SELECT e.day, e.batch, e.slice, array_agg(e.row) AS rows
+          FROM (SELECT p.*, unnest(b.tenants) AS tenant, unnest(b.occurred_ms) AS occurred,
+                       generate_series(1, b.events) AS row
+                  FROM places p JOIN usage_batches b USING (day, batch, slice)
+                 WHERE p_minutes IS NOT NULL) e
+         WHERE (e.tenant, e.occurred - ((e.occurred % 60000) + 60000) % 60000)
+               IN (SELECT w.tenant, w.minute_ms FROM wanted w)
+         GROUP BY e.day, e.batch, e.slice
+    ), raw AS MATERIALIZED (
+        -- An array that was appended to is unpacked, and each [row] is then one step. OFFSET 0 keeps it so.
+        SELECT s.catalog_version, s.stream, s.tenants[r.row] AS tenant, s.metrics[r.row] AS metric,
+               coalesce(s.ids_uuid[r.row]::text, s.ids_text[r.row]) AS id, s.entry_ms[r.row] AS ms,
+               s.entry_seq[r.row] AS seq, s.quantities[r.row] AS quantity, s.occurred_ms[r.row] AS occurred,
+               s.fields[r.row] AS fields, coalesce(s.retracts[r.row], 0) AS retracts
+          FROM (SELECT b.catalog_version, b.stream, f.rows, array_append(b.tenants, NULL) AS tenants,
+                       array_append(b.metrics, NULL) AS metrics, array_append(b.ids_uuid, NULL) AS ids_uuid,
+                       array_append(b.ids_text, NULL) AS ids_text, array_append(b.entry_ms, NULL) AS entry_ms,
+                       array_append(b.entry_seq, NULL) AS entry_seq,
+                       array_append(b.quantities, NULL) AS quantities,
+                       array_append(b.occurred_ms, NULL) AS occurred_ms,
+                       array_append(b.fields, NULL) AS fields, array_append(b.retracts, NULL) AS retracts
+                  FROM found f JOIN usage_batches b USING (day, batch, slice)
+                OFFSET 0) s
+         CROSS JOIN LATERAL unnest(s.rows) AS r (row)
+         UNION ALL
+        SELECT e.catalog_version, e.stream, e.tenant, e.metric, coalesce(e.id_uuid::text, e.id_text), e.ms, e.seq,
+               e.quantity, e.occurred, e.fields, coalesce(e.retracts, 0)
           FROM (SELECT b.catalog_version, b.stream, unnest(b.tenants) AS tenant, unnest(b.metrics) AS metric,
                        unnest(b.ids_uuid) AS id_uuid, unnest(b.ids_text) AS id_text, unnest(b.entry_ms) AS ms,
                        unnest(b.entry_seq) AS seq, unnest(b.quantities) AS quantity,
                        unnest(b.occurred_ms) AS occurred, unnest(b.fields) AS fields, unnest(b.retracts) AS retracts
-                  FROM usage_batches b
-                 WHERE b.occurred_min < p_high AND b.occurred_max >= p_low
-                   AND (p_tenants IS NULL OR b.slice = ANY (ARRAY(SELECT tenant_slice(t) FROM unnest(p_tenants) t)))
-                   AND NOT EXISTS (SELECT FROM usage_pending p WHERE p.batch = b.batch)) e
+                  FROM places p JOIN usage_batches b USING (day, batch, slice)
+                 WHERE p_minutes IS NULL) e
          WHERE e.occurred >= extract(epoch FROM p_low) * 1000 AND e.occurred < extract(epoch FROM p_high) * 1000
-           AND (p_tenants IS NULL OR e.tenant = ANY (p_tenants))
+           AND (p_tenants IS NULL OR e.tenant IN (SELECT w.tenant FROM wanted w))
     ), retractions AS MATERIALIZED (
-        SELECT tenant, id, retracts FROM raw WHERE retracts > 0
+        SELECT * FROM raw WHERE retracts > 0
     ), kept AS (
+        -- An id may have counted again, with another time, once it had left the window: the time tells which one
+        -- was taken back.
         SELECT r.*, coalesce(r.fields, '{}')::jsonb AS labels,
-               minute_of(to_timestamp(0) + r.occurred * interval '1 ms') AS minute_at
+               r.occurred - ((r.occurred % 60000) + 60000) % 60000 AS minute_ms
           FROM raw r
-         WHERE coalesce(r.retracts, 0) = 0
+         WHERE r.retracts = 0
            AND NOT EXISTS (SELECT FROM retractions x
-                            WHERE x.tenant = r.tenant
+                            WHERE x.retracts = CASE WHEN r.id IS NULL THEN 2 ELSE 1 END
+                              AND x.tenant = r.tenant AND x.occurred = r.occurred
                               AND x.id = coalesce(r.id, r.stream || '/' || entry_half(r.ms) || '-' || entry_half(r.seq))
-                              AND x.retracts = CASE WHEN r.id IS NULL THEN 2 ELSE 1 END)
+                              AND x.metric = r.metric AND x.quantity = -r.quantity)
     )
-    SELECT k.tenant, v.metric, d.dimensions, k.minute_at, count(*), sum(k.quantity), min(k.quantity), max(k.quantity),
-           max(last_value(k.occurred, k.ms, k.seq, k.quantity) COLLATE "C")
+    SELECT k.tenant, v.metric, d.dimensions, to_timestamp(k.minute_ms / 1000), count(*), sum(k.quantity),
+           min(k.quantity), max(k.quantity), max(last_value(k.occurred, k.ms, k.seq, k.quantity) COLLATE "C")
       FROM kept k
       JOIN metric_versions v ON coalesce(v.from_metric, v.metric) = k.metric AND v.from_version <= k.catalog_version
                             AND (v.until_version IS NULL OR k.catalog_version < v.until_version)
@@ -70,34 +123,91 @@ LANGUAGE sql STABLE SET work_mem = '64MB' SET jit = off AS $$
            SELECT CASE WHEN v.dimensions = '{}' THEN '{}' ELSE
                   (SELECT coalesce(jsonb_object_agg(l.key, l.value), '{}') FROM jsonb_each(k.labels) l
                     WHERE l.key = ANY (v.dimensions)) END AS dimensions) d
-     GROUP BY k.tenant, v.metric, d.dimensions, k.minute_at
+     GROUP BY k.tenant, v.metric, d.dimensions, k.minute_ms
+$$;
+
+-- Sets totals right of which minutes were counted anew: what cannot be subtracted, and by which event they are the
+-- last. Part of recount_usage. lowered: the minute with the greatest
+-- value fell. gone: values of a unique metric
+-- that nobody has any more. Where nothing is left a total is 0, and its place before that of any event.
+CREATE FUNCTION correct_totals(p_tenants text[], p_metrics text[], p_starts timestamptz[], p_lowered boolean[],
+                               p_gone bigint[]) RETURNS void
+LANGUAGE sql SET jit = off SET enable_nestloop = on AS $$
+    UPDATE usage_totals t
+       SET quantity = CASE m.aggregation
+               WHEN 'last' THEN coalesce(n.quantity_last, 0)
+               WHEN 'unique' THEN t.quantity - k.gone
+               WHEN 'max' THEN
+                   CASE WHEN k.lowered
+                        THEN coalesce((SELECT max(a.quantity_max) FROM usage_aggregates a
+                                        WHERE a.tenant = k.tenant AND a.metric = k.metric
+                                          AND a.minute_at >= x.period_start AND a.minute_at < x.period_end), 0)
+                        ELSE t.quantity END
+               ELSE t.quantity END,
+           last_ms = coalesce(n.last_ms, (-9223372036854775808)), last_entry = coalesce(n.last_entry, '')
+      FROM unnest(p_tenants, p_metrics, p_starts, p_lowered, p_gone) k (tenant, metric, period_start, lowered, gone)
+      JOIN metrics m USING (metric)
+      JOIN usage_totals x USING (tenant, metric, period_start)
+      LEFT JOIN LATERAL (
+           SELECT a.quantity_last, a.last_ms, a.last_entry FROM usage_aggregates a
+            WHERE a.tenant = k.tenant AND a.metric = k.metric
+              AND a.minute_at >= x.period_start AND a.minute_at < x.period_end
+            ORDER BY a.minute_at DESC, a.last_ms DESC, a.last_entry DESC LIMIT 1) n ON true
+     WHERE (t.tenant, t.metric, t.period_start) = (k.tenant, k.metric, k.period_start)
+       AND NOT m.carry
+$$;
+
+-- The same for metrics that carry their last value over: a period without usage of its own has the last value of
+-- those before it, so later periods may follow. Returns the totals that changed.
+CREATE FUNCTION correct_carried_totals(p_tenants text[], p_metrics text[], p_starts timestamptz[], p_version bigint)
+RETURNS TABLE (tenant text, metric text, period_start timestamptz)
+LANGUAGE sql SET jit = off SET enable_nestloop = on AS $$
+    UPDATE usage_totals t
+       SET quantity = coalesce(n.quantity_last, 0), version = p_version, updated_at = now(),
+           last_ms = coalesce(n.last_ms, (-9223372036854775808)), last_entry = coalesce(n.last_entry, '')
+      FROM (SELECT k.tenant, k.metric, min(k.period_start) AS first
+              FROM unnest(p_tenants, p_metrics, p_starts) k (tenant, metric, period_start)
+              JOIN metrics m ON m.metric = k.metric AND m.carry
+             GROUP BY k.tenant, k.metric) c
+      JOIN usage_totals x ON x.tenant = c.tenant AND x.metric = c.metric AND x.period_start >= c.first
+      LEFT JOIN LATERAL (
+           SELECT a.quantity_last, a.last_ms, a.last_entry FROM usage_aggregates a
+            WHERE a.tenant = c.tenant AND a.metric = c.metric AND a.minute_at < x.period_end
+            ORDER BY a.minute_at DESC, a.last_ms DESC, a.last_entry DESC LIMIT 1) n ON true
+     WHERE (t.tenant, t.metric, t.period_start) = (x.tenant, x.metric, x.period_start)
+       AND (t.quantity, t.last_ms, t.last_entry)
+           IS DISTINCT FROM (coalesce(n.quantity_last, 0), coalesce(n.last_ms, (-9223372036854775808)),
+                             coalesce(n.last_entry, ''))
+    RETURNING t.tenant, t.metric, t.period_start
 $$;
 
 -- Counts the minutes anew of which a stream's retractions took something back, and sets their totals right.
 -- Part of fold_usage. Returns the totals of current periods that changed.
 CREATE FUNCTION recount_usage(p_stream text)
 RETURNS TABLE (tenant text, metric text, quantity numeric, version bigint, period_end timestamptz)
-LANGUAGE plpgsql SET jit = off AS $$
+LANGUAGE plpgsql SET jit = off SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = on AS $$
 #variable_conflict use_column
 DECLARE
     v bigint := nextval('usage_version');
     tenants text[];
     metrics text[];
     starts timestamptz[];
+    lowered boolean[];
+    gone bigint[];
 BEGIN
     WITH wanted AS (
         DELETE FROM usage_recounts WHERE stream = p_stream RETURNING tenant, metric, minute_at
     ), family AS MATERIALIZED (
         SELECT DISTINCT w.tenant, d.metric, w.minute_at
           FROM wanted w JOIN metric_versions d ON coalesce(d.from_metric, d.metric) = w.metric
-    ), hours AS (
-        SELECT array_agg(DISTINCT tenant) AS tenants, min(minute_at) AS low,
+    ), asked AS (
+        SELECT array_agg(tenant) AS tenants, array_agg(minute_at) AS minutes, min(minute_at) AS low,
                max(minute_at) + interval '1 minute' AS high
-          FROM wanted GROUP BY date_trunc('hour', minute_at)
+          FROM (SELECT DISTINCT tenant, minute_at FROM wanted) w
     ), counted AS MATERIALIZED (
         SELECT c.*
-          FROM hours h
-         CROSS JOIN LATERAL count_raw_events(h.tenants, h.low, h.high) c
+          FROM asked q
+         CROSS JOIN LATERAL count_raw_events(q.tenants, q.low, q.high, q.minutes) c
           JOIN family f USING (tenant, metric, minute_at)
     ), before AS MATERIALIZED (
         SELECT a.* FROM family f JOIN usage_aggregates a USING (tenant, metric, minute_at)
@@ -113,71 +223,62 @@ BEGIN
         SELECT tenant, metric, dimensions, minute_at, events, quantity_sum, quantity_min, quantity_max,
                last_value_quantity(last), last_value_ms(last), last_value_entry(last)
           FROM counted
+         ORDER BY tenant, metric, minute_at
         ON CONFLICT (tenant, metric, minute_at, dimensions) DO UPDATE
            SET events = excluded.events, quantity_sum = excluded.quantity_sum, quantity_min = excluded.quantity_min,
                quantity_max = excluded.quantity_max, quantity_last = excluded.quantity_last,
                last_ms = excluded.last_ms, last_entry = excluded.last_entry
     ), moved AS MATERIALIZED (
         SELECT tenant, metric, dimensions, minute_at, coalesce(c.events, 0) - coalesce(b.events, 0) AS events,
-               coalesce(c.quantity_sum, 0) - coalesce(b.quantity_sum, 0) AS quantity
+               coalesce(c.quantity_sum, 0) - coalesce(b.quantity_sum, 0) AS quantity,
+               CASE WHEN c.quantity_max IS DISTINCT FROM b.quantity_max THEN b.quantity_max END AS fell_from
           FROM before b FULL JOIN counted c USING (tenant, metric, dimensions, minute_at)
     ), placed AS MATERIALIZED (
-        SELECT d.*, t.period_start, m.aggregation
+        SELECT d.*, t.period_start, m.aggregation, coalesce(d.fell_from >= t.quantity, false) AS lowered
           FROM moved d
           JOIN metrics m USING (metric)
-          JOIN usage_totals t ON t.tenant = d.tenant AND t.metric = d.metric AND t.period_start <= d.minute_at
-                             AND d.minute_at < t.period_end
+         CROSS JOIN LATERAL (
+               SELECT o.period_start, o.period_end, o.quantity FROM usage_totals o
+                WHERE o.tenant = d.tenant AND o.metric = d.metric AND o.period_start <= d.minute_at
+                ORDER BY o.period_start DESC LIMIT 1) t
+         WHERE d.minute_at < t.period_end
     ), uniques AS (
         UPDATE usage_uniques u SET events = u.events + p.events
           FROM (SELECT tenant, metric, period_start, dimensions, sum(events) AS events FROM placed
                  WHERE aggregation = 'unique' GROUP BY tenant, metric, period_start, dimensions) p
          WHERE (u.tenant, u.metric, u.period_start, u.dimensions) = (p.tenant, p.metric, p.period_start, p.dimensions)
+        RETURNING u.tenant, u.metric, u.period_start, (u.events = 0)::integer AS gone
+    ), parts AS (
+        SELECT tenant, metric, period_start, lowered, 0 AS gone,
+               CASE aggregation WHEN 'sum' THEN quantity WHEN 'count' THEN events ELSE 0 END AS more
+          FROM placed
+         UNION ALL
+        SELECT tenant, metric, period_start, false, gone, 0 FROM uniques
     ), changed AS (
         UPDATE usage_totals t
            SET quantity = t.quantity + p.more, version = v, updated_at = now()
-          FROM (SELECT tenant, metric, period_start,
-                       sum(CASE aggregation WHEN 'sum' THEN quantity WHEN 'count' THEN events ELSE 0 END) AS more
-                  FROM placed GROUP BY tenant, metric, period_start) p
+          FROM (SELECT tenant, metric, period_start, sum(more) AS more, bool_or(lowered) AS lowered, sum(gone) AS gone
+                  FROM parts GROUP BY tenant, metric, period_start) p
          WHERE (t.tenant, t.metric, t.period_start) = (p.tenant, p.metric, p.period_start)
-        RETURNING t.tenant, t.metric, t.period_start
+        RETURNING t.tenant, t.metric, t.period_start, p.lowered, p.gone
     )
-    SELECT array_agg(c.tenant), array_agg(c.metric), array_agg(c.period_start)
-      INTO tenants, metrics, starts
+    SELECT array_agg(c.tenant), array_agg(c.metric), array_agg(c.period_start), array_agg(c.lowered), array_agg(c.gone)
+      INTO tenants, metrics, starts, lowered, gone
       FROM changed c;
 
     DELETE FROM usage_uniques u
-     USING unnest(tenants, metrics, starts) k (tenant, metric, period_start)
-     WHERE (u.tenant, u.metric, u.period_start) = (k.tenant, k.metric, k.period_start) AND u.events = 0;
-
-    -- What cannot be subtracted. A carried period without usage of its own goes back to what it opened with.
-    UPDATE usage_totals t
-       SET quantity = coalesce(n.quantity, o.quantity, 0),
-           last_ms = coalesce(n.last_ms, o.last_ms, t.last_ms),
-           last_entry = coalesce(n.last_entry, o.last_entry, t.last_entry)
-      FROM unnest(tenants, metrics, starts) k (tenant, metric, period_start)
-      JOIN metrics m USING (metric)
-      JOIN usage_totals x USING (tenant, metric, period_start)
-      LEFT JOIN LATERAL (
-           SELECT CASE m.aggregation
-                      WHEN 'max' THEN max(a.quantity_max)
-                      WHEN 'unique' THEN (SELECT count(*) FROM usage_uniques u
-                                           WHERE (u.tenant, u.metric, u.period_start) = (k.tenant, k.metric, k.period_start))
-                      ELSE (array_agg(a.quantity_last ORDER BY a.last_ms DESC, a.last_entry DESC))[1] END AS quantity,
-                  max(a.last_ms) AS last_ms,
-                  (array_agg(a.last_entry ORDER BY a.last_ms DESC, a.last_entry DESC))[1] AS last_entry
-             FROM usage_aggregates a
-            WHERE a.tenant = k.tenant AND a.metric = k.metric
-              AND a.minute_at >= x.period_start AND a.minute_at < x.period_end) n ON true
-      LEFT JOIN LATERAL (
-           SELECT b.quantity, b.last_ms, b.last_entry FROM usage_totals b
-            WHERE m.carry AND b.tenant = k.tenant AND b.metric = k.metric AND b.period_start < x.period_start
-            ORDER BY b.period_start DESC LIMIT 1) o ON true
-     WHERE (t.tenant, t.metric, t.period_start) = (k.tenant, k.metric, k.period_start)
-       AND m.aggregation NOT IN ('sum', 'count');
+     USING unnest(tenants, metrics, starts, gone) k (tenant, metric, period_start, gone)
+     WHERE k.gone > 0 AND (u.tenant, u.metric, u.period_start) = (k.tenant, k.metric, k.period_start)
+       AND u.events = 0;
+    PERFORM correct_totals(tenants, metrics, starts, lowered, gone);
+    SELECT tenants || coalesce(array_agg(c.tenant), '{}'), metrics || coalesce(array_agg(c.metric), '{}'),
+           starts || coalesce(array_agg(c.period_start), '{}')
+      INTO tenants, metrics, starts
+      FROM correct_carried_totals(tenants, metrics, starts, v) c;
 
     RETURN QUERY
     SELECT t.tenant, t.metric, t.quantity, t.version, t.period_end
-      FROM unnest(tenants, metrics, starts) k (tenant, metric, period_start)
+      FROM (SELECT DISTINCT * FROM unnest(tenants, metrics, starts) u (tenant, metric, period_start)) k
       JOIN usage_totals t USING (tenant, metric, period_start)
      WHERE t.period_start <= now() AND now() < t.period_end;
 END $$;
@@ -290,7 +391,8 @@ BEGIN
           FROM totals
         ON CONFLICT (tenant, metric, period_start) DO UPDATE
            SET quantity = CASE (SELECT m.aggregation FROM metrics m WHERE m.metric = excluded.metric)
-                   WHEN 'max' THEN greatest(t.quantity, excluded.quantity)
+                   WHEN 'max' THEN CASE WHEN t.last_entry = '' THEN excluded.quantity -- all was taken back
+                                        ELSE greatest(t.quantity, excluded.quantity) END
                    WHEN 'last' THEN CASE WHEN (excluded.last_ms, excluded.last_entry) >= (t.last_ms, t.last_entry)
                                          THEN excluded.quantity ELSE t.quantity END
                    ELSE t.quantity + excluded.quantity END,
@@ -310,6 +412,11 @@ BEGIN
     END IF;
 END $$;
 
-REVOKE ALL ON FUNCTION fold_usage(text), recount_usage(text), count_raw_events(text[], timestamptz, timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION fold_usage(text), recount_usage(text),
+    count_raw_events(text[], timestamptz, timestamptz, timestamptz[]),
+    correct_totals(text[], text[], timestamptz[], boolean[], bigint[]),
+    correct_carried_totals(text[], text[], timestamptz[], bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION fold_usage(text) TO meterline_aggregator, meterline_ctl;
-GRANT EXECUTE ON FUNCTION recount_usage(text), count_raw_events(text[], timestamptz, timestamptz) TO meterline_ctl;
+GRANT EXECUTE ON FUNCTION recount_usage(text), count_raw_events(text[], timestamptz, timestamptz, timestamptz[]),
+    correct_totals(text[], text[], timestamptz[], boolean[], bigint[]),
+    correct_carried_totals(text[], text[], timestamptz[], bigint) TO meterline_ctl;
