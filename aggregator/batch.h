@@ -29,8 +29,8 @@ struct item {
     struct event event;
     struct dedupe_hash hash;
     enum fate fate;
-    int64_t first; /* number of the first item of this batch with the same key, or -1; of that
-                    * one itself, should it not count: the one that does */
+    int64_t first;       /* number of the first item of this batch with the same key, or -1; of that
+                          * one itself, should it not count: the one that does */
     uint32_t retraction; /* index in retractions, of one */
     bool old;            /* its time of use lies before the deduplication window */
 };

@@ -98,11 +98,12 @@ static void count_item(struct batch *b, uint32_t number)
     struct item *item = &b->items[number];
     const struct metric_def *metric = &b->catalog->metrics[item->event.metric];
     int slice = item->event.tenant->slice;
-    struct raw_row row = {.event = &item->event,
-                          .metric = {.data = metric->name, .length = (uint32_t)strlen(metric->name)},
-                          .fields = item->event.fields_json,
-                          .quantity = item->event.quantity,
-                          .occurred_ms = item->event.occurred_ms};
+    struct raw_row row = {
+        .event = &item->event,
+        .metric = {.data = metric->name, .length = (uint32_t)strlen(metric->name)},
+        .fields = item->event.fields_json,
+        .quantity = item->event.quantity,
+        .occurred_ms = item->event.occurred_ms};
     struct event derived;
 
     item->fate = FATE_COUNTED;

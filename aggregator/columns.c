@@ -19,7 +19,8 @@ void slice_columns_init(struct slice_columns *c)
     pg_array_init(&c->retracts, PG_INT2);
 }
 
-static struct pg_array *const *slice_arrays(struct slice_columns *c, struct pg_array *out[SLICE_ARRAYS])
+static struct pg_array *const *slice_arrays(struct slice_columns *c,
+                                            struct pg_array *out[SLICE_ARRAYS])
 {
     out[0] = &c->entry_ms;
     out[1] = &c->entry_seq;

@@ -32,7 +32,7 @@ struct event {
     struct text dims_json;           /* those that the catalog aggregates by, likewise */
     int64_t occurred_ms;             /* Unix ms; the entry's time unless ts was given */
     uint32_t index;                  /* in entries */
-    int metric;                      /* in the catalog; of a retraction it means nothing, and may be -1 */
+    int metric; /* in the catalog; of a retraction it means nothing, and may be -1 */
     enum id_domain domain;
     bool retract; /* op: retract */
     bool has_ts;  /* ts was given */

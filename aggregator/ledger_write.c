@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Slices, rejects, pending, recounts, fold, advance. A fold may have many batches' sums to take over. */
+/* Slices, rejects, pending, recounts, fold, advance. A fold may have many batches' sums to take
+ * over. */
 enum { STATEMENTS_MAX = SLICES + 5, COMMIT_DEADLINE_MS = 120000 };
 
 struct write {

@@ -8,9 +8,9 @@ select t.tenant, t.metric, t.period_start, trim_scale(t.quantity) as quantity,
     select case m.aggregation
                when 'sum' then coalesce(sum(a.quantity_sum), 0)
                when 'count' then coalesce(sum(a.events), 0)
-               when 'max' then max(a.quantity_max)
+               when 'max' then coalesce(max(a.quantity_max), 0)
                when 'last' then
-                   (array_agg(a.quantity_last order by a.last_ms desc, a.last_entry desc))[1]
+                   coalesce((array_agg(a.quantity_last order by a.last_ms desc, a.last_entry desc))[1], 0)
            end as quantity, count(*) as minutes
       from usage_aggregates a
      where a.tenant = t.tenant and a.metric = t.metric

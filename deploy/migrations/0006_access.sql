@@ -26,7 +26,7 @@ END $$;
 CREATE VIEW usage_events WITH (security_barrier = true) AS
 SELECT e.stream, e.epoch, e.batch, entry_half(e.ms) || '-' || entry_half(e.seq) AS stream_id, e.tenant, e.metric,
        coalesce(e.id_uuid::text, e.id_text, e.stream || '/' || entry_half(e.ms) || '-' || entry_half(e.seq)) AS event_id,
-       e.id_uuid IS NOT NULL OR e.id_text IS NOT NULL AS id_given,
+       (e.id_uuid IS NOT NULL OR e.id_text IS NOT NULL) AND coalesce(e.retracts, 0) < 2 AS id_given,
        e.quantity, to_timestamp(0) + e.occurred_ms * interval '1 ms' AS occurred_at,
        coalesce(e.fields, '{}')::jsonb AS dimensions, coalesce(e.retracts, 0) > 0 AS retraction, e.committed_at
   FROM (SELECT b.stream, b.epoch, b.batch, b.committed_at, unnest(b.entry_ms) AS ms,

@@ -153,24 +153,27 @@ def stored_minutes(line):
 
 
 def stored_totals(line):
+    """But those of which all was taken back: they are 0."""
+    assert not line.sql("SELECT * FROM usage_totals WHERE last_entry = '' AND quantity <> 0")
     rows = line.sql("""SELECT tenant, metric, quantity,
                               (extract(epoch FROM period_start) * 1000)::bigint AS start_ms
-                         FROM usage_totals""")
+                         FROM usage_totals WHERE last_entry <> ''""")
     return {(r.tenant, r.metric, r.start_ms): r.quantity for r in rows}
 
 
 def stored_events(line):
     rows = line.sql("""SELECT stream_id, tenant, metric, event_id, id_given, quantity, dimensions,
-                              (extract(epoch FROM occurred_at) * 1000)::bigint AS ts
+                              (extract(epoch FROM occurred_at) * 1000)::bigint AS ts, retraction
                          FROM usage_events""")
     return {r.stream_id: (r.tenant, r.metric, r.event_id, r.id_given, r.quantity, r.dimensions,
-                          r.ts) for r in rows}
+                          r.ts, r.retraction) for r in rows}
 
 
 def expected_events(oracle):
     return {id: (e["tenant"], e["metric"],
                  e["id"] if e["id"] is not None else f"{oracle.stream}/{id}",
-                 e["id"] is not None, e["quantity"], e["dims"], e["ts"])
+                 e.get("given", e["id"] is not None), e["quantity"], e["dims"], e["ts"],
+                 e.get("retraction", False))
             for id, e in oracle.raw.items()}
 
 

@@ -4,6 +4,7 @@ import random
 import secrets
 
 from ledger_proof import Emitter, prove, settle
+from line.line import STREAM
 from test_aggregator import CATALOG, apply, now_ms, start
 from usage_oracle import AGE_MAX_MS, FUTURE_MAX_MS
 
@@ -22,11 +23,14 @@ class Chaos:
         self.random = random.Random(seed)
         self.now = now_ms()
         self.sent = []
+        self.entry_ids = []
 
     def entry(self):
         roll = self.random.random()
         if roll < 0.15 and self.sent:
             return self.shuffled(self.again())
+        if roll < 0.25:
+            return self.shuffled(self.retraction())
         fields = self.good()
         if roll > 0.8:
             fields = self.spoiled(fields)
@@ -62,6 +66,19 @@ class Chaos:
         elif change == 2:
             fields["quantity"] = self.random.choice(QUANTITIES)
         return list(fields.items())
+
+    def retraction(self):
+        """Of an event sent before, or just perhaps of any."""
+        pick = self.random
+        fields = dict(pick.choice(self.sent)) if self.sent else {"tenant": "t0"}
+        fields = {name: value for name, value in fields.items() if name in ("tenant", "id", "metric")}
+        if pick.random() < 0.1 or "id" not in fields:
+            fields["id"] = str(pick.randrange(6000))
+        if pick.random() < 0.3 and self.entry_ids:
+            fields["id"] = f"{STREAM}/{pick.choice(self.entry_ids)}"
+        if pick.random() < 0.1:
+            fields["ts"] = str(self.now)
+        return list({**fields, "op": "retract"}.items())
 
     def spoiled(self, fields):
         pick, fields = self.random, list(fields)
@@ -99,6 +116,7 @@ def test_anything_at_all_is_accounted_for(line):
     crashes = ["after_commit:2", "in_transaction:3", "while_reading:4"]
     for _ in range(20):
         emitter.add_all([chaos.entry() or [("lonely", "field")] for _ in range(ENTRIES // 20)])
+        chaos.entry_ids = [entry_id for entry_id, _, _ in emitter.oracle.entries]
         if not line.stages or not line.stages[-1].running:
             start(line, AGGREGATOR_BATCH_MAX=chaos.random.choice([300, 1111, 5000]),
                   METERLINE_TEST_CRASH=crashes.pop(0) if crashes else None)

@@ -11,6 +11,7 @@ from line.line import STREAM
 from line.paths import CATALOG
 
 MINUTE_MS = 60_000
+DAY_MS = 86_400_000
 AGE_MAX_MS = 35 * 86_400_000
 FUTURE_MAX_MS = 5 * MINUTE_MS
 NAME = re.compile(rb"[a-z0-9_]{1,64}")
@@ -48,7 +49,9 @@ class Oracle:
         self.period_of = period_of
         self.first = {}     # (tenant, id) given -> content
         self.events = []    # counted: (metric, event), derived ones too
-        self.raw = {}       # entry id -> event
+        self.raw = {}       # entry id -> event, or what a retraction took back
+        self.by_id = {}     # (tenant, id), given or by default -> counted event; given ones go first
+        self.taken_back = set()  # (tenant, id) of retractions that counted
         self.entries = []   # (entry id, fields, outcome)
 
     def take(self, entry_id, fields):
@@ -67,9 +70,7 @@ class Oracle:
         faults = self.value_faults(entry_id, given)
         if faults:
             return rejected(faults)
-        if "op" in given:
-            return rejected({"unknown_retraction"})
-        return self.count(entry_id, given)
+        return self.retract(entry_id, given) if "op" in given else self.count(entry_id, given)
 
     def value_faults(self, entry_id, given):
         faults = set()
@@ -82,7 +83,7 @@ class Oracle:
         if "id" in given or retract:
             faults |= text_faults(given.get("id"), 255)
         if "metric" in given:
-            faults |= self.metric_faults(given["metric"])
+            faults |= self.metric_faults(given["metric"], retract)
         elif not retract:
             faults.add("missing_field")
         if "quantity" in given and not QUANTITY.fullmatch(given["quantity"]):
@@ -91,9 +92,11 @@ class Oracle:
             faults |= time_faults(given["ts"], milliseconds(entry_id))
         return faults
 
-    def metric_faults(self, metric):
+    def metric_faults(self, metric, retract):
         if not NAME.fullmatch(metric):
             return {"bad_field", "unknown_metric"}
+        if retract:
+            return set()
         known = self.metrics.get(metric.decode())
         return {"unknown_metric"} if not known or "from" in known else set()
 
@@ -113,6 +116,9 @@ class Oracle:
             if first is not content:
                 return DUPLICATE if first == content else CONFLICT
         self.raw[entry_id] = event
+        self.by_id[event["tenant"], event["id"], True] = event
+        self.by_id[event["tenant"], f"{self.stream}/{entry_id}", False] = (
+            event if event["id"] is None else None)
         for metric in self.metrics.values():
             if metric["metric"] == event["metric"] or (
                     metric.get("from") == event["metric"]
@@ -120,14 +126,33 @@ class Oracle:
                 self.events.append((metric, event))
         return COUNTED
 
+    def retract(self, entry_id, given):
+        tenant, id = given["tenant"].decode(), given["id"].decode()
+        if (tenant, id) in self.taken_back:
+            return DUPLICATE
+        event = self.by_id.get((tenant, id, True)) or self.by_id.get((tenant, id, False))
+        told = int(given["ts"]) if "ts" in given else None
+        is_old = told is not None and told < milliseconds(entry_id) - DAY_MS
+        if not event or is_old and told != event["ts"]:
+            return rejected({"unknown_retraction"})
+        self.taken_back.add((tenant, id))
+        self.raw[entry_id] = {**event, "id": id, "given": event["id"] is not None,
+                              "quantity": -event["quantity"], "retraction": True}
+        event["gone"] = True
+        return COUNTED
+
     def outcomes(self):
         counts = collections.Counter(outcome.kind for _, _, outcome in self.entries)
         return {kind: counts[kind] for kind in ("counted", "duplicates", "rejected", "conflicts")}
 
+    def left(self):
+        """What counts and was not taken back."""
+        return (pair for pair in self.events if "gone" not in pair[1])
+
     def minutes(self):
         """(tenant, metric, dimensions, minute) -> (events, sum, min, max, last)."""
         groups = collections.defaultdict(list)
-        for metric, event in self.events:
+        for metric, event in self.left():
             dims = {name: event["dims"][name] for name in metric.get("dimensions", [])
                     if name in event["dims"]}
             groups[event["tenant"], metric["metric"], json.dumps(dims, sort_keys=True),
@@ -139,10 +164,11 @@ class Oracle:
     def totals(self):
         """(tenant, metric, start of the period) -> quantity."""
         groups = collections.defaultdict(list)
-        for metric, event in self.events:
+        for metric, event in self.left():
             start = self.period_of(event["tenant"], event["ts"] // MINUTE_MS * MINUTE_MS)
             groups[event["tenant"], metric["metric"], start].append(event)
-        return {key: value_of(self.metrics[key[1]]["aggregation"], events)
+        return {key: value_of(self.metrics[key[1]]["aggregation"], events,
+                              self.metrics[key[1]].get("dimensions", ()))
                 for key, events in groups.items()}
 
     def total(self, tenant, metric):
@@ -192,7 +218,10 @@ def time_faults(ts, entry_ms):
     return {"in_future"} if int(ts) > entry_ms + FUTURE_MAX_MS else set()
 
 
-def value_of(aggregation, events):
+def value_of(aggregation, events, dimensions=()):
+    if aggregation == "unique":
+        return decimal.Decimal(len({tuple(event["dims"].get(name) for name in dimensions)
+                                    for event in events}))
     if aggregation == "count":
         return decimal.Decimal(len(events))
     if aggregation == "last":

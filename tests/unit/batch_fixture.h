@@ -1,4 +1,5 @@
-/* One batch after the other on a table of keys, as tests of batch.h need them. Include cmocka first.
+/* One batch after the other on a table of keys, as tests of batch.h need them. Include cmocka
+ * first.
  */
 #ifndef METERLINE_TESTS_BATCH_FIXTURE_H
 #define METERLINE_TESTS_BATCH_FIXTURE_H
@@ -119,7 +120,7 @@ static inline void assert_fates(const char *expected)
 }
 
 static inline struct stored_row row_of(const char *tenant, const char *id, const char *quantity,
-                                const char *fields)
+                                       const char *fields)
 {
     struct stored_row row = {
         .tenant = text_of(tenant), .metric = TEXT("tokens"), .fields = text_of(fields)};

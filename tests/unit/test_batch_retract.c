@@ -124,9 +124,9 @@ static void other_rows_with_its_hashes_are_not_its_own(void **state)
     add("tenant=a op=retract id=" DEFAULT_ID "7");
     begin();
     struct stored_row rows[] = {
-        row_of("b", "x", "1", "{}"),      row_of("a", "y", "1", "{}"),
-        row_of("a", NULL, "1", "{}"),     retraction_of("b", "x", 1),
-        retraction_of("a", "y", 1),       retraction_of("a", DEFAULT_ID "7", 2),
+        row_of("b", "x", "1", "{}"),  row_of("a", "y", "1", "{}"),
+        row_of("a", NULL, "1", "{}"), retraction_of("b", "x", 1),
+        retraction_of("a", "y", 1),   retraction_of("a", DEFAULT_ID "7", 2),
     };
     rows[2].ms = NOW;
     rows[2].seq = 7;
