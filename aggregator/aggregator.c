@@ -9,22 +9,10 @@
 
 enum { POLL_MS = 2000 };
 
-static void on_commands_up(void *owner)
+static void on_cache_node(void *owner, struct redis *node)
 {
-    struct aggregator *a = owner;
-
-    quota_load_function(a->commands);
-    for (int i = a->shards_count; i-- > 0;)
-        shard_try(a->shards[i]);
-}
-
-static void on_commands_down(void *owner, const struct err *error)
-{
-    struct aggregator *a = owner;
-
-    (void)error;
-    for (int i = a->shards_count; i-- > 0;)
-        shard_on_redis_down(a->shards[i]);
+    (void)owner;
+    quota_load_function(node);
 }
 
 static void on_poll(uv_timer_t *timer)
@@ -45,13 +33,6 @@ static void name_owner(char out[OWNER_SIZE])
     randombytes_buf(random, sizeof random);
     sodium_bin2hex(hex, sizeof hex, random, sizeof random);
     snprintf(out, OWNER_SIZE, "%d-%s", (int)getpid(), hex);
-}
-
-static struct redis *open_commands(struct aggregator *a, uv_loop_t *loop, struct err *e)
-{
-    return redis_open(
-        loop, a->config->base.redis_url,
-        (struct redis_events){.on_up = on_commands_up, .on_down = on_commands_down, .owner = a}, e);
 }
 
 static void on_closed(void *owner)
@@ -108,15 +89,17 @@ static int start(struct stage *stage, void *owner, struct err *e)
     a->config = config;
     randombytes_buf(a->key, sizeof a->key);
     name_owner(a->owner);
-    a->commands = open_commands(a, loop, e);
-    if (a->commands == NULL)
+    a->cache =
+        redis_router_open(loop, config->base.redis_url,
+                          (struct redis_router_events){.on_node = on_cache_node, .owner = a}, e);
+    if (a->cache == NULL)
         return -1;
     uv_timer_init(loop, &a->poll);
     a->poll.data = a;
     uv_timer_start(&a->poll, on_poll, POLL_MS, POLL_MS);
     members_open(&a->members, a);
     upkeep_open(&a->upkeep, loop, config->base.database_url, a->key, owns_a_stream, a);
-    a->upkeep.redis = a->commands;
+    a->upkeep.redis = a->cache;
     a->open_handles = 3;
     return 0;
 }
@@ -166,7 +149,7 @@ static void on_timer_closed(uv_handle_t *handle)
 }
 
 /* Its answers go to the quota cache's writer, which upkeep owns: it goes last. */
-static void on_commands_closed(void *owner)
+static void on_cache_closed(void *owner)
 {
     struct aggregator *a = owner;
 
@@ -183,7 +166,7 @@ static void close_all(void *owner)
         shard_close(a->shards[i], on_closed);
     uv_close((uv_handle_t *)&a->poll, on_timer_closed);
     members_close(&a->members, on_closed, a);
-    redis_close(a->commands, on_commands_closed, a);
+    redis_router_close(a->cache, on_cache_closed, a);
 }
 
 static bool ready(void *owner, struct buf *why)
@@ -191,11 +174,11 @@ static bool ready(void *owner, struct buf *why)
     struct config *config = owner;
     const struct aggregator *a = config->stage;
     size_t before = why->length;
-    bool redis_up = redis_is_up(a->commands);
+    bool redis_up = redis_router_is_up(a->cache);
     bool pg_up = pg_is_up(a->members.pg);
 
     for (int i = 0; i < a->shards_count; i++) {
-        redis_up = redis_up && redis_is_up(a->shards[i]->reading);
+        redis_up = redis_up && shard_has_redis(a->shards[i]);
         pg_up = pg_up && pg_is_up(a->shards[i]->pg);
     }
     if (!redis_up)

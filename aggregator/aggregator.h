@@ -58,9 +58,10 @@ struct work {
 struct shard {
     struct aggregator *process;
     char stream[STREAM_NAME_SIZE];
-    char *label;   /* of its metrics; owned */
-    int number;    /* of the shards, from 0 */
-    struct pg *pg; /* the ledger's */
+    char *label;            /* of its metrics; owned */
+    int number;             /* of the shards, from 0 */
+    struct pg *pg;          /* the ledger's */
+    struct redis *commands; /* both go where the stream is, in a cluster too */
     struct redis *reading;
     bool schema_ok;
     struct ledger ledger;
@@ -90,9 +91,9 @@ struct shard {
 struct aggregator {
     struct stage *stage;
     struct config *config;
-    unsigned char key[16];  /* of every hash in this process */
-    char owner[OWNER_SIZE]; /* who it is, in stream_positions */
-    struct redis *commands; /* for everything but reading streams */
+    unsigned char key[16];      /* of every hash in this process */
+    char owner[OWNER_SIZE];     /* who it is, in stream_positions */
+    struct redis_router *cache; /* the quota cache's hashes */
     struct members members;
     struct upkeep upkeep;
     struct shard **shards; /* those that this process works on */
@@ -151,6 +152,7 @@ bool shard_is_stale(struct shard *s, enum shard_state expected);
 void shard_on_retry(uv_timer_t *timer);
 void shard_on_lease_lost(void *owner);
 void shard_on_redis_down(struct shard *s);
+bool shard_has_redis(const struct shard *s);
 
 /* opening.c */
 void opening_run(struct shard *s);

@@ -157,13 +157,12 @@ void gauges_poll(struct shard *s)
     const struct position *position = &s->ledger.position;
     struct poll *p;
 
-    if (!redis_is_up(s->process->commands))
+    if (!redis_is_up(s->commands))
         return;
     p = xcalloc(1, sizeof *p);
     *p = (struct poll){.shard = shard_ref(s),
                        .generation = s->generation,
                        .accounted = position_accounted(position)};
     p->added = p->accounted > position->added_seen ? p->accounted : position->added_seen;
-    redis_commandf(s->process->commands, POLL_DEADLINE_MS, take_poll, p, "XINFO STREAM %s",
-                   s->stream);
+    redis_commandf(s->commands, POLL_DEADLINE_MS, take_poll, p, "XINFO STREAM %s", s->stream);
 }

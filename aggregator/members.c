@@ -98,7 +98,7 @@ static void take_beat(void *owner, const struct err *error, PGresult **results, 
 /* --once is nobody's fellow: it takes what is free and leaves the others their shares. */
 static bool can_work(const struct aggregator *a)
 {
-    return !a->config->once && redis_is_up(a->commands);
+    return !a->config->once && redis_router_is_up(a->cache);
 }
 
 static void run_beat(struct members *m)

@@ -84,7 +84,7 @@ static void enter(struct shard *s)
     if (entry_id_parse(p->repeats_until, &s->batch.repeats_until) != 0)
         abort();
     epoch_mark_format(&p->mark, mark);
-    redis_commandf(s->process->commands, DEADLINE_MS, take_entered, opening_new(s),
+    redis_commandf(s->commands, DEADLINE_MS, take_entered, opening_new(s),
                    "EVAL %s 1 %s %s %s %llu %s", ENTER, s->stream, STREAM_GROUP, p->last_id,
                    (unsigned long long)position_accounted(p), mark);
 }
@@ -292,6 +292,5 @@ static void take_history(void *owner, const struct err *error, const struct hist
 
 void opening_run(struct shard *s)
 {
-    history_read(s->process->commands, s->stream, s->ledger.position.last_id, take_history,
-                 opening_new(s));
+    history_read(s->commands, s->stream, s->ledger.position.last_id, take_history, opening_new(s));
 }

@@ -168,8 +168,8 @@ static void read_heal_page(struct quota *q)
     pg_run(q->pg, &s, 1, DEADLINE_MS, take_tenants, q);
 }
 
-void quota_run(struct quota *q, struct pg *pg, struct redis *redis, void (*done)(void *owner),
-               void *owner)
+void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
+               void (*done)(void *owner), void *owner)
 {
     assert(quota_has_work(q));
     q->pg = pg;

@@ -11,7 +11,7 @@
 #include "aggregator/tenants.h"
 #include "common/contract.h"
 #include "common/pg.h"
-#include "common/redis.h"
+#include "common/redis_router.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +26,7 @@ struct quota_rows {
 
 struct quota {
     struct pg *pg;                             /* borrowed; used only inside quota_run */
-    struct redis *redis;                       /* borrowed */
+    struct redis_router *redis;                /* borrowed */
     struct quota_rows line[QUOTA_RESULTS_MAX]; /* to be written, oldest first */
     int line_count;
     int64_t line_rows;    /* in all of them */
@@ -56,8 +56,8 @@ void quota_heal(struct quota *q);
 /* Is there something to write or to heal? */
 bool quota_has_work(const struct quota *q);
 /* One step: needs pg ready and redis up; done runs when the connection is free again. */
-void quota_run(struct quota *q, struct pg *pg, struct redis *redis, void (*done)(void *owner),
-               void *owner);
+void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
+               void (*done)(void *owner), void *owner);
 
 /* quota_write.c */
 

@@ -52,7 +52,7 @@ static void on_written(void *owner, const struct err *error, void *reply)
         if (error->kind == ERR_REFUSED)
             log_warn("quota_write_refused", LOG_ERR(error));
         if (error->kind == ERR_REFUSED && strstr(error->text, "unction not found") != NULL)
-            quota_load_function(q->redis);
+            redis_router_each_node(q->redis);
     }
     if (--q->replies_left == 0)
         quota_end_page(q);
@@ -93,7 +93,8 @@ static void send_tenant(struct quota *q, const PGresult *r, int from, int to)
     for (int i = 0; i < 3; i++)
         length[i] = strlen(argv[i]);
     q->replies_left++;
-    redis_command(q->redis, DEADLINE_MS, on_written, q, argc, argv, length);
+    redis_router_command(q->redis, argv[3], length[3], DEADLINE_MS, on_written, q, argc, argv,
+                         length);
     buf_done(&numbers);
 }
 

@@ -78,6 +78,11 @@ void shard_on_lease_lost(void *owner)
     shard_restart(s, false);
 }
 
+bool shard_has_redis(const struct shard *s)
+{
+    return redis_is_up(s->commands) && redis_is_up(s->reading);
+}
+
 void shard_on_redis_down(struct shard *s)
 {
     if (s->state >= SHARD_OPENING && s->state <= SHARD_RUNNING && !s->closing)
@@ -238,7 +243,7 @@ void shard_try(struct shard *s)
         return;
     }
     if (s->state != SHARD_OFFLINE || s->ledger.done != NULL || !s->schema_ok ||
-        !pg_is_ready(s->pg) || !redis_is_up(s->process->commands) || !redis_is_up(s->reading))
+        !pg_is_ready(s->pg) || !shard_has_redis(s))
         return;
     uv_timer_stop(&s->retry);
     shard_go(s, SHARD_LEASING);

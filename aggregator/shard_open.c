@@ -4,6 +4,7 @@
 #include "common/metrics.h"
 #include "common/schema.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -47,12 +48,12 @@ static void on_pg_down(void *owner, const struct err *error)
         shard_restart(s, false);
 }
 
-static void on_reading_up(void *owner)
+static void on_redis_up(void *owner)
 {
     shard_try(owner);
 }
 
-static void on_reading_down(void *owner, const struct err *error)
+static void on_redis_down(void *owner, const struct err *error)
 {
     (void)error;
     shard_on_redis_down(owner);
@@ -106,29 +107,35 @@ static void open_ledger(struct shard *s, uv_loop_t *loop)
     s->ledger.totals_owner = s;
 }
 
-static void open_feed(struct shard *s, struct redis *reading)
+/* In a cluster both go to the node of the stream. */
+static int open_redis(struct shard *s, uv_loop_t *loop, struct err *e)
 {
-    s->reading = reading;
+    const char *url = s->process->config->base.redis_url;
+    const struct redis_events events = {.on_up = on_redis_up, .on_down = on_redis_down, .owner = s};
+
+    s->commands = redis_open_at(loop, url, s->stream, events, e);
+    if (s->commands == NULL)
+        return -1;
+    s->reading = redis_open_at(loop, url, s->stream, events, e);
+    assert(s->reading != NULL); /* the URL served commands */
     feed_init(&s->feed, feed_of(s));
-    feed_attach(&s->feed, reading);
+    feed_attach(&s->feed, s->reading);
+    return 0;
 }
 
 struct shard *shard_open(struct aggregator *process, const char *stream, int number, struct err *e)
 {
     uv_loop_t *loop = stage_loop(process->stage);
     struct shard *s = xcalloc(1, sizeof *s);
-    struct redis *reading = redis_open(
-        loop, process->config->base.redis_url,
-        (struct redis_events){.on_up = on_reading_up, .on_down = on_reading_down, .owner = s}, e);
 
-    if (reading == NULL) {
+    s->process = process;
+    snprintf(s->stream, sizeof s->stream, "%s", stream);
+    if (open_redis(s, loop, e) != 0) {
         free(s);
         return NULL;
     }
-    s->process = process;
-    snprintf(s->stream, sizeof s->stream, "%s", stream);
     s->label = xasprintf("stream=\"%s\"", stream);
-    s->references = 3; /* retry, reading, pg */
+    s->references = 4; /* retry, reading, commands, pg */
     s->number = number;
     s->table_batches = -1;
     s->backoff = BACKOFF(200, 5000);
@@ -137,7 +144,6 @@ struct shard *shard_open(struct aggregator *process, const char *stream, int num
     batch_init(&s->batch, s->stream, number, (int)process->config->base.stream_shards,
                process->key);
     open_ledger(s, loop);
-    open_feed(s, reading);
     work_forget(s);
     return s;
 }
@@ -191,5 +197,6 @@ void shard_close(struct shard *s, void (*closed)(void *process))
     feed_stop(&s->feed);
     uv_close((uv_handle_t *)&s->retry, on_timer_closed);
     redis_close(s->reading, on_closed, s);
+    redis_close(s->commands, on_closed, s);
     pg_close(s->pg, on_closed, s);
 }

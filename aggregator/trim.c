@@ -113,7 +113,7 @@ void trim_run(struct shard *s)
                        .seen = {.last = last, .accounted = position_accounted(p)}};
     entry_id_format(trim_below(s, last, &t->seen.all), below);
     epoch_mark_format(&p->mark, mark);
-    redis_commandf(s->process->commands, DEADLINE_MS, take_trimmed, t,
-                   "EVAL %s 1 %s %s %s %s %llu %s", TRIM, s->stream, STREAM_GROUP, mark, p->last_id,
-                   (unsigned long long)t->seen.accounted, below);
+    redis_commandf(s->commands, DEADLINE_MS, take_trimmed, t, "EVAL %s 1 %s %s %s %s %llu %s", TRIM,
+                   s->stream, STREAM_GROUP, mark, p->last_id, (unsigned long long)t->seen.accounted,
+                   below);
 }

@@ -110,7 +110,7 @@ void upkeep_poke(struct upkeep *u)
         run_simple(u, SQL_ENSURE_PARTITIONS, take_partitions);
     else if (is_due(&u->carry_due_ms, now_ms, MINUTE))
         carry(u);
-    else if (quota_has_work(&u->quota) && redis_is_up(u->redis))
+    else if (quota_has_work(&u->quota) && redis_router_is_up(u->redis))
         quota_run(&u->quota, u->pg, u->redis, on_job_done, u);
 }
 

@@ -14,7 +14,7 @@
 
 struct upkeep {
     struct pg *pg;
-    struct redis *redis; /* borrowed: for the quota cache */
+    struct redis_router *redis; /* borrowed: for the quota cache */
     struct quota quota;
     uv_timer_t tick;
     bool working;              /* the schema is right; jobs run */

@@ -56,7 +56,7 @@ extern const char *const CONF_LOG_LEVELS[];
 extern const char *const CONF_LOG_FORMATS[];
 
 /* clang-format off */
-#define CONF_REDIS_URL(T, m)    {"REDIS_URL", CONF_STR, offsetof(T, m.redis_url), .fallback = "redis://127.0.0.1:6379", .url = true, .check = conf_check_redis_url, .help = "Redis: redis://[user:password@]host:port[/db]"}
+#define CONF_REDIS_URL(T, m)    {"REDIS_URL", CONF_STR, offsetof(T, m.redis_url), .fallback = "redis://127.0.0.1:6379", .url = true, .check = conf_check_redis_url, .help = "Redis: redis://[user:password@]host:port[/db]; of a cluster one node, or several: host:port,host:port"}
 #define CONF_DATABASE_URL(T, m) {"DATABASE_URL", CONF_STR, offsetof(T, m.database_url), .required = true, .url = true, .check = conf_check_database_url, .help = "PostgreSQL: postgresql://user:password@host:port/database"}
 #define CONF_OPS_LISTEN(T, m, d) {"OPS_LISTEN", CONF_LISTEN, offsetof(T, m.ops_listen), .fallback = d, .help = "where /metrics, /healthz and /readyz are served; port 0 takes a free one"}
 #define CONF_LOG(T, m) \

@@ -11,6 +11,9 @@
  *
  *      every state ---> CLOSING (redis_close), and then it is freed
  *
+ * In a Redis Cluster the greeting asks for the key, and the node that does not serve it says where
+ * to go: then it is WAITING for no time, and that node is next. A command may be told the same.
+ *
  * The failure modes: the name is unknown, no address answers within 5 s each, the greeting is
  * refused, the socket dies, a command's deadline passes. All of them are redis_lost: the connection
  * is dropped, the commands in flight end, on_down is called, and after a wait the next try begins.
@@ -23,8 +26,10 @@
 #include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { SOON_MS = 1, BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 2000 };
+enum { HOPS_MAX = 5 }; /* redirections in a row; more come from nodes that do not agree yet */
 
 #define TO(state) (1u << (state))
 static const unsigned MOVES[] = {
@@ -47,6 +52,8 @@ static void free_redis(struct redis *r)
     void (*closed)(void *) = r->closed;
     void *owner = r->closed_owner;
     redis_url_done(&r->url);
+    redis_map_release(r->map);
+    free(r->key);
     free(r->sent.items);
     free(r->ended.items);
     free(r);
@@ -84,7 +91,8 @@ static uint64_t begin_anew(struct redis *r, const struct err *error, int64_t ove
     drop_link(r);
     redis_go(r, REDIS_IS_WAITING);
     redis_end_sent(r, ERR_CLOSED, overdue_ms);
-    uint64_t wait_ms = backoff_next_ms(&r->backoff, backoff_random());
+    bool at_once = r->next && r->hops++ < HOPS_MAX;
+    uint64_t wait_ms = at_once ? 0 : backoff_next_ms(&r->backoff, backoff_random());
     redis_start_timer(r, wait_ms);
     r->tell_down = true;
     redis_start_soon(r);
@@ -95,6 +103,29 @@ void redis_lost(struct redis *r, const struct err *error, int64_t overdue_ms)
 {
     uint64_t wait_ms = begin_anew(r, error, overdue_ms);
     peer_link_lost(&r->peer, &r->down, wait_ms);
+}
+
+bool redis_note_redirect(struct redis *r, const char *text)
+{
+    struct redis_redirect to;
+    if (!r->key || !redis_redirect_parse(text, &to))
+        return false;
+    r->next = redis_map_follow(r->map, &to, r->node);
+    r->next_asking = to.is_ask;
+    redis_redirect_count(&to);
+    if (r->next != r->told)
+        redis_redirect_log(&to, r->key);
+    r->told = r->next;
+    return true;
+}
+
+void redis_follow(struct redis *r)
+{
+    struct err e;
+    err_set(&e, ERR_CLOSED, "the key is on another node of the cluster: %s:%d", r->next->host,
+            r->next->port);
+    begin_anew(r, &e, INT64_MIN);
+    peer_link_closed(&r->peer);
 }
 
 static void lost_link(struct redis *r)
@@ -109,6 +140,7 @@ static void come_up(struct redis *r)
 {
     redis_go(r, REDIS_IS_UP);
     uv_timer_stop(&r->timer);
+    r->attempts = 0;
     if (r->decoder.take)
         r->decoder.restart(r->decoder.owner);
     backoff_reset(&r->backoff);
@@ -121,6 +153,8 @@ static void move_greeting(struct redis *r)
 {
     if (!r->link->ac)
         lost_link(r);
+    else if (r->next)
+        redis_follow(r);
     else if (r->refused.kind != ERR_NONE)
         redis_lost(r, &r->refused, INT64_MIN);
     else if (r->greetings_left == 0)
@@ -233,8 +267,9 @@ static int take_url(struct redis *r, const char *url, struct err *e)
     return -1;
 }
 
-struct redis *redis_open(uv_loop_t *loop, const char *url, struct redis_events events,
-                         struct err *e)
+static struct redis *start_redis(uv_loop_t *loop, const char *url, const char *key,
+                                 const struct redis_node *fixed, struct redis_events events,
+                                 struct err *e)
 {
     struct redis *r = xcalloc(1, sizeof *r);
     if (take_url(r, url, e) != 0) {
@@ -242,6 +277,10 @@ struct redis *redis_open(uv_loop_t *loop, const char *url, struct redis_events e
         return NULL;
     }
     ignore_sigpipe();
+    r->map = redis_map_get(url, &r->url);
+    r->key = key ? xstrdup(key) : NULL;
+    r->slot = key ? redis_slot_of(key, strlen(key)) : -1;
+    r->fixed = fixed;
     r->loop = loop;
     r->events = events;
     r->deadline_at_ms = INT64_MAX;
@@ -252,6 +291,24 @@ struct redis *redis_open(uv_loop_t *loop, const char *url, struct redis_events e
     init_timer(r, &r->soon);
     redis_connect_start(r);
     return r;
+}
+
+struct redis *redis_open(uv_loop_t *loop, const char *url, struct redis_events events,
+                         struct err *e)
+{
+    return start_redis(loop, url, NULL, NULL, events, e);
+}
+
+struct redis *redis_open_at(uv_loop_t *loop, const char *url, const char *key,
+                            struct redis_events events, struct err *e)
+{
+    return start_redis(loop, url, key, NULL, events, e);
+}
+
+struct redis *redis_open_node(uv_loop_t *loop, const char *url, const struct redis_node *node,
+                              struct redis_events events, struct err *e)
+{
+    return start_redis(loop, url, NULL, node, events, e);
 }
 
 void redis_set_decoder(struct redis *r, struct redis_decoder decoder)

@@ -32,11 +32,20 @@ struct redis_events {
  * decoder. An error reply within an array (MULTI/EXEC) is the caller's to see. */
 typedef void (*redis_done_fn)(void *owner, const struct err *error, void *reply);
 
-/* redis://[user:password@]host:port[/db], rediss:// where hiredis has TLS, unix:///path. Start
- * connecting; returns NULL with e only for a URL that cannot be used. Peer lost and back is logged
- * here. */
+/* redis://[user:password@]host:port[,host:port…][/db], rediss:// where hiredis has TLS,
+ * unix:///path. Start connecting; returns NULL with e only for a URL that cannot be used. Peer lost
+ * and back is logged here. Of a Redis Cluster it is any node that answers. */
 struct redis *redis_open(uv_loop_t *loop, const char *url, struct redis_events events,
                          struct err *e);
+
+/* The same, to the server that has this key: of a Redis Cluster the node that serves it, now and
+ * after it moved; for a plain server there is no difference. So MULTI, and what concerns the whole
+ * server (ROLE, CONFIG GET), may be sent as well as commands on the key, and none on keys of other
+ * slots. When the key has moved, the commands in flight get ERR_CLOSED, on_down is called, and then
+ * on_up with the connection to the other node: to the caller it is a connection that was lost. For
+ * keys all over the cluster see redis_router.h. key: copied. */
+struct redis *redis_open_at(uv_loop_t *loop, const char *url, const char *key,
+                            struct redis_events events, struct err *e);
 
 /* Replies as raw bytes, for those that are too many for a redisReply. */
 struct redis_decoder {
@@ -75,12 +84,16 @@ void redis_reset(struct redis *r);
 void redis_close(struct redis *r, void (*closed)(void *owner), void *owner);
 
 /* A URL into its parts, for synchronous clients too. All malloc'd, NULL where absent. */
+enum { REDIS_SEEDS_MAX = 16 };
 struct redis_url {
-    char *host;
-    char *path; /* of a unix socket */
+    struct redis_seed {
+        char *host;
+        int port;
+    } seeds[REDIS_SEEDS_MAX]; /* more than one: nodes of a cluster */
+    int n_seeds;              /* 0 with a path */
+    char *path;               /* of a unix socket */
     char *user;
     char *password;
-    int port;
     int database;
     bool tls;
 };
@@ -89,5 +102,13 @@ void redis_url_done(struct redis_url *u);
 
 /* A blocking connection for tools: connected, authenticated, database selected; NULL with e. */
 redisContext *redis_connect_blocking(const char *url, int timeout_ms, struct err *e);
+/* The same to the node that serves this key, where the server is a cluster. It does not follow the
+ * key later: then commands on it are refused with MOVED or ASK. *asking: the key is on its way to
+ * this node: commands on it are taken only right behind ASKING. asking NULL: that is an error. */
+redisContext *redis_connect_blocking_at(const char *url, const char *key, int timeout_ms,
+                                        bool *asking, struct err *e);
+/* To the i-th master of a cluster, from 0; of a plain server there is one. Behind the last one it
+ * returns NULL, and e->kind is ERR_NONE. Call it from 0 on. */
+redisContext *redis_connect_blocking_master(const char *url, int i, int timeout_ms, struct err *e);
 
 #endif

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { QUEUE_FIRST_CAPACITY = 16, LAST_LOOK_MS = 1 };
 
@@ -127,18 +128,35 @@ static void on_deadline(uv_timer_t *timer)
 /* States of Redis that pass, by the first word of its error reply. */
 static bool passes_by_itself(const char *text)
 {
-    static const char *const WORDS[] = {"LOADING ",  "BUSY ",        "MASTERDOWN ",
-                                        "READONLY ", "OOM ",         "MISCONF ",
-                                        "TRYAGAIN ", "CLUSTERDOWN ", "NOREPLICAS "};
+    static const char *const WORDS[] = {"LOADING ",    "BUSY ",      "MASTERDOWN ", "READONLY ",
+                                        "OOM ",        "MISCONF ",   "TRYAGAIN ",   "CLUSTERDOWN ",
+                                        "NOREPLICAS ", "UNBLOCKED ", "MOVED ",      "ASK "};
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
         if (strncmp(text, WORDS[i], strlen(WORDS[i])) == 0)
             return true;
     return false;
 }
 
+/* The command was not run. To its caller that is a lost connection, which it is in a moment. */
+static void take_redirect(struct redis *r, const struct redis_pending *c, const char *text)
+{
+    const struct redis_link *link = r->link;
+    struct err e;
+    err_set(&e, ERR_CLOSED, "%s", text);
+    if (c->done)
+        c->done(c->owner, &e, NULL);
+    if (r->link == link)
+        redis_follow(r);
+}
+
 void redis_end_first(struct redis *r, struct err *e, void *reply)
 {
     struct redis_pending c = pop(&r->sent);
+    if (e && e->kind == ERR_REFUSED && redis_note_redirect(r, e->text)) {
+        take_redirect(r, &c, e->text);
+        return;
+    }
+    r->hops = 0;
     if (e && e->kind == ERR_REFUSED)
         e->retry = passes_by_itself(e->text);
     if (c.done)
@@ -162,7 +180,7 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
     redis_end_first(r, &e, NULL);
 }
 
-static bool send_command(struct redis *r, const char *bytes, size_t length)
+static bool send_bytes(struct redis *r, const char *bytes, size_t length)
 {
     if (r->state != REDIS_IS_UP)
         return false;
@@ -171,12 +189,34 @@ static bool send_command(struct redis *r, const char *bytes, size_t length)
     return redisAsyncFormattedCommand(r->link->ac, on_reply, NULL, bytes, length) == REDIS_OK;
 }
 
-static void start_command(struct redis *r, const char *bytes, size_t length, uint64_t deadline_ms,
-                          redis_done_fn done, void *owner)
+static bool is_same(const char *bytes, size_t length, const char *command)
+{
+    return length == strlen(command) && strncasecmp(bytes, command, length) == 0;
+}
+
+static bool send_command(struct redis *r, const struct redis_pending *c, const char *bytes,
+                         size_t length)
+{
+    static const char ASKING[] = "*1\r\n$6\r\nASKING\r\n";
+    if (r->asking && !r->in_multi) {
+        struct redis_pending asking = {.deadline_ms = c->deadline_ms};
+        if (!send_bytes(r, ASKING, sizeof ASKING - 1))
+            return false;
+        push(&r->sent, &asking);
+    }
+    if (is_same(bytes, length, "*1\r\n$5\r\nMULTI\r\n"))
+        r->in_multi = true;
+    else if (is_same(bytes, length, "*1\r\n$4\r\nEXEC\r\n"))
+        r->in_multi = false;
+    return send_bytes(r, bytes, length);
+}
+
+void redis_send(struct redis *r, uint64_t deadline_ms, redis_done_fn done, void *owner,
+                const char *bytes, size_t length)
 {
     int64_t now_ms = clock_monotonic_ms();
     struct redis_pending c = {done, owner, now_ms + (int64_t)deadline_ms, ERR_NONE};
-    if (!send_command(r, bytes, length)) {
+    if (!send_command(r, &c, bytes, length)) {
         end_soon(r, &c, r->state == REDIS_IS_CLOSING ? ERR_CANCELED : ERR_CLOSED);
         return;
     }
@@ -191,7 +231,7 @@ void redis_command(struct redis *r, uint64_t deadline_ms, redis_done_fn done, vo
     char *bytes = NULL;
     long long length = redisFormatCommandArgv(&bytes, argc, argv, argv_length);
     assert(length > 0);
-    start_command(r, bytes, (size_t)length, deadline_ms, done, owner);
+    redis_send(r, deadline_ms, done, owner, bytes, (size_t)length);
     redisFreeCommand(bytes);
 }
 
@@ -204,6 +244,6 @@ void redis_commandf(struct redis *r, uint64_t deadline_ms, redis_done_fn done, v
     int length = redisvFormatCommand(&bytes, format, args);
     va_end(args);
     assert(length > 0);
-    start_command(r, bytes, (size_t)length, deadline_ms, done, owner);
+    redis_send(r, deadline_ms, done, owner, bytes, (size_t)length);
     redisFreeCommand(bytes);
 }

@@ -1,8 +1,13 @@
 /* From a URL to a connection that has been greeted.
  *
+ * Where to: to the one server there is; in a cluster where a redirection leads, else where the map
+ * says that the key is, else to any node, which knows.
+ *
  * Names are looked up by the loop, since hiredis would block for it, and the addresses are tried in
  * turn. The greeting is sent as one pipeline: AUTH and SELECT as the URL says, TIME to compare
- * clocks, and PING, which alone tells that Redis still loads its data set. */
+ * clocks, CLUSTER SLOTS, which a plain server refuses, a look at the key, which a node that does
+ * not serve it answers with the one that does, and PING, which alone tells that Redis still loads
+ * its data set. */
 #include "common/redis_internal.h"
 
 #include "common/clock.h"
@@ -46,7 +51,7 @@ static void lost_connecting(struct redis *r, const char *reason)
     if (r->url.path)
         err_set(&e, ERR_CONNECT, "connect to %s: %s", r->url.path, reason);
     else
-        err_set(&e, ERR_CONNECT, "connect to %s:%d: %s", r->url.host, r->url.port, reason);
+        err_set(&e, ERR_CONNECT, "connect to %s:%d: %s", r->node->host, r->node->port, reason);
     redis_lost(r, &e, INT64_MIN);
 }
 
@@ -86,16 +91,27 @@ static void resolve(struct redis *r)
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     redis_go(r, REDIS_IS_RESOLVING);
     r->lookup.data = r;
-    int failed = uv_getaddrinfo(r->loop, &r->lookup, on_resolved, r->url.host, NULL, &hints);
+    int failed = uv_getaddrinfo(r->loop, &r->lookup, on_resolved, r->node->host, NULL, &hints);
     if (failed)
         lost_connecting(r, uv_strerror(failed));
     else
         r->handles++;
 }
 
+static void choose_node(struct redis *r)
+{
+    r->asking = r->next && r->next_asking;
+    r->node = r->next ? r->next : r->fixed;
+    r->next = NULL;
+    if (!r->node)
+        r->node = redis_map_pick(r->map, r->slot, r->attempts++);
+    assert(r->node);
+}
+
 void redis_connect_start(struct redis *r)
 {
     if (!r->url.path) {
+        choose_node(r);
         resolve(r);
         return;
     }
@@ -143,6 +159,32 @@ static void on_time(redisAsyncContext *ac, void *reply, void *privdata)
     on_greeting(ac, reply, privdata);
 }
 
+/* A plain server refuses the question; an ACL may, too. */
+static void on_slots(redisAsyncContext *ac, void *reply, void *privdata)
+{
+    struct redis_link *link = ac->ev.data;
+    struct redis *r = link->redis;
+    (void)privdata;
+    if (!reply || r->link != link)
+        return;
+    r->greetings_left--;
+    redis_map_take(r->map, reply, r->node);
+}
+
+/* Whether the key is there does not matter, and an ACL may forbid to ask. */
+static void on_looked(redisAsyncContext *ac, void *reply, void *privdata)
+{
+    struct redis_link *link = ac->ev.data;
+    struct redis *r = link->redis;
+    const redisReply *answer = reply;
+    if (!reply || r->link != link)
+        return;
+    if (answer->type == REDIS_REPLY_ERROR && redis_note_redirect(r, answer->str))
+        r->greetings_left--;
+    else
+        on_greeting(ac, reply, privdata);
+}
+
 static void send_greeting(struct redis *r, redisCallbackFn *fn, int argc, const char **argv)
 {
     int failed = redisAsyncCommandArgv(r->link->ac, fn, NULL, argc, argv, NULL);
@@ -165,6 +207,7 @@ void redis_greet(struct redis *r)
     redis_start_timer(r, CONNECT_DEADLINE_MS);
     r->refused = (struct err){0};
     r->greetings_left = 0;
+    r->in_multi = false;
     if (r->url.password)
         send_auth(r);
     char database[16];
@@ -173,5 +216,11 @@ void redis_greet(struct redis *r)
         send_greeting(r, on_greeting, 2, (const char *[]){"SELECT", database});
     r->asked_clock_ms = clock_unix_ms();
     send_greeting(r, on_time, 1, (const char *[]){"TIME"});
+    if (r->node)
+        send_greeting(r, on_slots, 2, (const char *[]){"CLUSTER", "SLOTS"});
+    if (r->asking)
+        send_greeting(r, on_greeting, 1, (const char *[]){"ASKING"});
+    if (r->key)
+        send_greeting(r, on_looked, 2, (const char *[]){"EXISTS", r->key});
     send_greeting(r, on_greeting, 1, (const char *[]){"PING"});
 }

@@ -102,7 +102,8 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 
 static redisAsyncContext *connect_by_hiredis(const struct redis *r, const char *host)
 {
-    return r->url.path ? redisAsyncConnectUnix(r->url.path) : redisAsyncConnect(host, r->url.port);
+    return r->url.path ? redisAsyncConnectUnix(r->url.path)
+                       : redisAsyncConnect(host, r->node->port);
 }
 
 static int prepare(struct redis_link *link, redisAsyncContext *ac, struct err *e)
@@ -113,7 +114,7 @@ static int prepare(struct redis_link *link, redisAsyncContext *ac, struct err *e
     if (!url->path)
         (void)redisEnableKeepAlive(&ac->c); /* nice to have */
     if (url->tls)
-        link->tls = redis_tls_start(&ac->c, url->host, e);
+        link->tls = redis_tls_start(&ac->c, link->redis->node->host, e);
     return url->tls && !link->tls ? -1 : 0;
 }
 

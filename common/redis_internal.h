@@ -7,6 +7,7 @@
 #include "common/backoff.h"
 #include "common/peer.h"
 #include "common/redis.h"
+#include "common/redis_map.h"
 
 enum redis_state {
     REDIS_IS_WAITING,    /* no connection; the timer starts the next try */
@@ -48,6 +49,18 @@ struct redis_link {
 struct redis {
     uv_loop_t *loop;
     struct redis_url url;
+    struct redis_map *map;          /* shared */
+    char *key;                      /* stay with the node that serves it; NULL: with any */
+    int slot;                       /* of key, or -1 */
+    const struct redis_node *fixed; /* this one and no other, or NULL */
+    const struct redis_node *node;  /* tried, or connected to; NULL for a unix socket */
+    const struct redis_node *next;  /* where a redirection leads, until it is tried; or NULL */
+    bool next_asking;               /* … and it was ASK */
+    const struct redis_node *told;  /* where the last one that was logged led; or NULL */
+    bool asking;                    /* the node takes commands on the key behind ASKING only */
+    bool in_multi;                  /* between MULTI and EXEC, where ASKING holds on */
+    unsigned attempts;              /* since it was up last */
+    int hops;                       /* redirections since a command was answered */
     struct redis_events events;
     struct redis_decoder decoder; /* no take: hiredis' own reader */
 
@@ -84,6 +97,11 @@ void redis_go(struct redis *r, enum redis_state next); /* asserts that the move 
 /* Lost or could not be made: drop it, wait, tell. Commands whose deadline is at most overdue_ms
  * (monotonic; INT64_MIN for none) end with ERR_TIMEOUT, the others with ERR_CLOSED. */
 void redis_lost(struct redis *r, const struct err *error, int64_t overdue_ms);
+/* Another node serves the key, and r->next is it: drop the connection and go there. Nobody's loss.
+ */
+void redis_follow(struct redis *r);
+/* Note where that error reply leads. False: it is none that redirects, or r has no key. */
+bool redis_note_redirect(struct redis *r, const char *text);
 /* The socket of r->link was ready and hiredis has done its work. */
 void redis_link_moved(struct redis *r);
 void redis_release_handle(struct redis *r);
@@ -101,6 +119,12 @@ void redis_end_sent(struct redis *r, enum err_kind kind, int64_t overdue_ms);
 void redis_deliver_ended(struct redis *r); /* those that have ended before this call */
 /* The reply to the first command in flight has come: reply, or e, or neither from a decoder. */
 void redis_end_first(struct redis *r, struct err *e, void *reply);
+/* Like redis_command, of formatted bytes, which are copied. */
+void redis_send(struct redis *r, uint64_t deadline_ms, redis_done_fn done, void *owner,
+                const char *bytes, size_t length);
+/* The node of a cluster and no other, for redis_router.c; the map is the URL's and outlives it. */
+struct redis *redis_open_node(uv_loop_t *loop, const char *url, const struct redis_node *node,
+                              struct redis_events events, struct err *e);
 
 /* redis_hooks.c */
 /* Start connecting; returns NULL with e if hiredis refuses at once. */

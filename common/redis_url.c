@@ -1,5 +1,6 @@
-/* redis://[user:password@]host[:port][/db], rediss:// for TLS, unix://[user:password@]/path. User
- * and password may be percent-encoded. Errors never quote the URL: it may hold the password. */
+/* redis://[user:password@]host[:port][,host[:port]…][/db], rediss:// for TLS,
+ * unix://[user:password@]/path. User and password may be percent-encoded. Errors never quote the
+ * URL: it may hold the password. */
 #include "common/redis.h"
 #include "common/str.h"
 
@@ -82,12 +83,28 @@ static int take_host(struct redis_url *u, const char *s, size_t length, struct e
     const char *rest = bracketed ? host_end + 1 : host_end;
     if (host_end == host)
         return url_err(e, "the host is missing");
-    u->port = DEFAULT_PORT;
+    int port = DEFAULT_PORT;
     if (rest != end &&
-        (*rest != ':' || take_number(rest + 1, (size_t)(end - rest - 1), 1, PORT_MAX, &u->port)))
+        (*rest != ':' || take_number(rest + 1, (size_t)(end - rest - 1), 1, PORT_MAX, &port)))
         return url_err(e, "the port is not a number from 1 to 65535");
-    u->host = xstrndup(host, (size_t)(host_end - host));
+    if (u->n_seeds == REDIS_SEEDS_MAX)
+        return url_err(e, "more than 16 hosts");
+    u->seeds[u->n_seeds++] = (struct redis_seed){xstrndup(host, (size_t)(host_end - host)), port};
     return 0;
+}
+
+/* Hosts with commas between them. */
+static int take_hosts(struct redis_url *u, const char *s, size_t length, struct err *e)
+{
+    const char *end = s + length;
+    for (;;) {
+        const char *comma = memchr(s, ',', (size_t)(end - s));
+        if (take_host(u, s, (size_t)((comma ? comma : end) - s), e) != 0)
+            return -1;
+        if (!comma)
+            return 0;
+        s = comma + 1;
+    }
 }
 
 static int take_database(struct redis_url *u, const char *path, struct err *e)
@@ -119,7 +136,7 @@ static int take_rest(struct redis_url *u, const char *rest, bool is_unix, struct
     if (is_unix)
         return host_length > 0 ? url_err(e, "unix:// names no host: unix:///path")
                                : take_path(u, rest + authority, e);
-    if (take_host(u, host, host_length, e) != 0)
+    if (take_hosts(u, host, host_length, e) != 0)
         return -1;
     return take_database(u, rest + authority, e);
 }
@@ -148,7 +165,8 @@ int redis_url_parse(const char *url, struct redis_url *out, struct err *e)
 
 void redis_url_done(struct redis_url *u)
 {
-    free(u->host);
+    for (int i = 0; i < u->n_seeds; i++)
+        free(u->seeds[i].host);
     free(u->path);
     free(u->user);
     free(u->password);

@@ -16,7 +16,7 @@ enum { REDIS_TIMEOUT_MS = 10000 };
 
 struct audit {
     PGconn *conn;
-    redisContext *redis;
+    const char *redis_url;
     json_t *report;  /* owned: streams, epochs, …, result */
     json_t *streams; /* in report */
     bool balanced;
@@ -34,7 +34,13 @@ static bool is_listed(const json_t *streams, const char *stream)
 
 static int add_stream(struct audit *a, const char *stream, struct err *e)
 {
-    json_t *finding = audit_stream(a->conn, a->redis, stream, e);
+    /* In a cluster each stream has a server of its own. */
+    redisContext *redis =
+        redis_connect_blocking_at(a->redis_url, stream, REDIS_TIMEOUT_MS, NULL, e);
+    if (!redis)
+        return err_wrap(e, "redis");
+    json_t *finding = audit_stream(a->conn, redis, stream, e);
+    redisFree(redis);
     if (!finding)
         return -1;
     if (json_integer_value(json_object_get(finding, "difference")) != 0)
@@ -85,9 +91,6 @@ static int check_all(struct audit *a, const struct ctl_config *config, struct er
     a->conn = db_open(config->base.database_url, CTL_ROLE, e);
     if (!a->conn)
         return -1;
-    a->redis = redis_connect_blocking(config->base.redis_url, REDIS_TIMEOUT_MS, e);
-    if (!a->redis)
-        return err_wrap(e, "redis");
     if (add_known_streams(a, e) || add_unseen_streams(a, config->base.stream_shards, e))
         return -1;
     if (add_ledger_shards(a, e))
@@ -116,7 +119,10 @@ static void print_json(const struct audit *a)
 
 int audit_run(const struct ctl_config *config, int argc, char **argv)
 {
-    struct audit a = {.report = json_object(), .streams = json_array(), .balanced = true};
+    struct audit a = {.redis_url = config->base.redis_url,
+                      .report = json_object(),
+                      .streams = json_array(),
+                      .balanced = true};
     struct err e;
     bool json = false;
 
@@ -129,7 +135,6 @@ int audit_run(const struct ctl_config *config, int argc, char **argv)
         code = a.balanced ? CTL_DONE : CTL_FAILED;
     }
     json_decref(a.report);
-    redisFree(a.redis);
     PQfinish(a.conn);
     return code;
 }

@@ -4,7 +4,6 @@
 
 #include "ctl/ctl.h"
 
-#include <hiredis/hiredis.h>
 #include <jansson.h>
 #include <libpq-fe.h>
 
@@ -12,13 +11,13 @@
  * `ledger`. *read: at least one peer could be read. */
 json_t *status_gather(const struct ctl_config *config, bool *read);
 
-/* Rows for the streams, appended to stages; conn or redis NULL: that peer is down. Returns 0, or -1
+/* Rows for the streams, appended to stages; conn or redis_url NULL: that peer is down. Returns 0, or -1
  * with e when one of them fails meanwhile. */
-int status_add_streams(PGconn *conn, redisContext *redis, int64_t shards, json_t *stages,
+int status_add_streams(PGconn *conn, const char *redis_url, int64_t shards, json_t *stages,
                        struct err *e);
 
 /* The ages of the quota cache, in a sample of its hashes, set in finding: cached (hashes looked
  * at), used_age_s and limits_age_s of the one that was written least lately. */
-int status_add_cache(redisContext *redis, json_t *finding, struct err *e);
+int status_add_cache(const char *redis_url, json_t *finding, struct err *e);
 
 #endif

@@ -2,13 +2,14 @@
  * above that tells that one of them does not work. */
 #include "common/clock.h"
 #include "common/contract.h"
+#include "common/redis.h"
 #include "ctl/status.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLE = 200, SCANS = 50 };
+enum { SAMPLE = 200, SCANS = 50, REDIS_TIMEOUT_MS = 5000 };
 
 struct ages {
     int64_t hashes;
@@ -79,17 +80,34 @@ static void set_age(json_t *finding, const char *name, int64_t at_ms)
         json_object_set_new(finding, name, json_integer((clock_unix_ms() - at_ms) / 1000));
 }
 
-int status_add_cache(redisContext *redis, json_t *finding, struct err *e)
+static int read_pages(redisContext *redis, struct ages *ages, struct err *e)
 {
-    struct ages ages = {0, INT64_MAX, INT64_MAX};
     char cursor[32] = "0";
 
-    for (int i = 0; i < SCANS && ages.hashes < SAMPLE; i++) {
-        if (read_page(redis, &ages, cursor, e))
+    for (int i = 0; i < SCANS && ages->hashes < SAMPLE; i++) {
+        if (read_page(redis, ages, cursor, e))
             return -1;
         if (strcmp(cursor, "0") == 0)
             break;
     }
+    return 0;
+}
+
+/* In a cluster the hashes lie on all masters. */
+int status_add_cache(const char *redis_url, json_t *finding, struct err *e)
+{
+    struct ages ages = {0, INT64_MAX, INT64_MAX};
+    redisContext *redis;
+
+    for (int i = 0; (redis = redis_connect_blocking_master(redis_url, i, REDIS_TIMEOUT_MS, e));
+         i++) {
+        int failed = read_pages(redis, &ages, e);
+        redisFree(redis);
+        if (failed)
+            return -1;
+    }
+    if (e->kind != ERR_NONE)
+        return -1;
     json_object_set_new(finding, "cached", json_integer(ages.hashes));
     set_age(finding, "used_age_s", ages.used_at_ms);
     set_age(finding, "limits_age_s", ages.limits_at_ms);

@@ -49,27 +49,28 @@ static PGconn *open_postgres(const struct ctl_config *config, struct err *e)
 }
 
 /* The row of quotas is made where PostgreSQL has not made it. */
-static int add_cache(redisContext *redis, json_t *report, struct err *e)
+static int add_cache(const char *redis_url, json_t *report, struct err *e)
 {
     json_t *quotas = json_object_get(report, "quotas");
 
     if (json_array_size(quotas) == 0)
         json_array_append_new(quotas, json_object());
-    return status_add_cache(redis, json_array_get(quotas, 0), e);
+    return status_add_cache(redis_url, json_array_get(quotas, 0), e);
 }
 
 /* One peer may fail while the other is read: what was read before stays in the report. */
-static void gather(const struct ctl_config *config, PGconn *conn, redisContext *redis,
+/* redis_url: NULL if Redis is down. */
+static void gather(const struct ctl_config *config, PGconn *conn, const char *redis_url,
                    json_t *report)
 {
     json_t *stages = json_object_get(report, "stages");
     struct err e;
 
-    if (status_add_streams(conn, redis, config->base.stream_shards, stages, &e))
+    if (status_add_streams(conn, redis_url, config->base.stream_shards, stages, &e))
         add_peer(report, "streams", "failed", &e);
     if (conn && add_parts(conn, report, &e))
         add_peer(report, "postgres", "failed", &e);
-    if (redis && add_cache(redis, report, &e))
+    if (redis_url && add_cache(redis_url, report, &e))
         add_peer(report, "redis", "failed", &e);
 }
 
@@ -87,7 +88,7 @@ json_t *status_gather(const struct ctl_config *config, bool *read)
     add_peer(report, "postgres", conn ? "up" : "down", conn ? NULL : &pg_error);
     *read = conn || redis;
     if (*read)
-        gather(config, conn, redis, report);
+        gather(config, conn, redis ? config->base.redis_url : NULL, report);
     redisFree(redis);
     PQfinish(conn);
     return report;

@@ -1,5 +1,6 @@
 /* The streams: how much waits in each, since when, and who counts it. */
 #include "common/clock.h"
+#include "common/redis.h"
 #include "ctl/db.h"
 #include "ctl/report.h"
 #include "ctl/sql.h"
@@ -7,6 +8,8 @@
 #include "ctl/stream_info.h"
 
 #include <string.h>
+
+enum { REDIS_TIMEOUT_MS = 5000 };
 
 static void set_number(json_t *finding, const char *name, int64_t value)
 {
@@ -32,8 +35,8 @@ static int add_waiting(redisContext *redis, const char *stream, const struct str
     return 0;
 }
 
-static int add_redis_side(redisContext *redis, const char *stream, const char *last_id, json_t *row,
-                          struct err *e)
+static int add_depth(redisContext *redis, const char *stream, const char *last_id, json_t *row,
+                     struct err *e)
 {
     struct stream_info info;
     int64_t lag;
@@ -50,14 +53,25 @@ static int add_redis_side(redisContext *redis, const char *stream, const char *l
     return add_waiting(redis, stream, &info, last_id, row, e);
 }
 
+/* In a cluster each stream has a server of its own. */
+static int add_redis_side(const char *redis_url, const char *stream, const char *last_id,
+                          json_t *row, struct err *e)
+{
+    redisContext *redis = redis_connect_blocking_at(redis_url, stream, REDIS_TIMEOUT_MS, NULL, e);
+    int result = redis ? add_depth(redis, stream, last_id, row, e) : -1;
+
+    redisFree(redis);
+    return result;
+}
+
 /* position: a row of status_positions, or NULL. */
-static int add_stream(redisContext *redis, const char *stream, const json_t *position,
+static int add_stream(const char *redis_url, const char *stream, const json_t *position,
                       const char *last_id, json_t *stages, struct err *e)
 {
     json_t *row = json_pack("{s:s, s:s}", "stage", "aggregator", "queue", stream);
 
     json_array_append_new(stages, row);
-    if (redis && add_redis_side(redis, stream, last_id, row, e))
+    if (redis_url && add_redis_side(redis_url, stream, last_id, row, e))
         return -1;
     if (!position)
         return 0;
@@ -76,20 +90,20 @@ static const json_t *find_position(const json_t *positions, const char *stream)
     return NULL;
 }
 
-static int add_positions(redisContext *redis, const json_t *positions, json_t *stages,
+static int add_positions(const char *redis_url, const json_t *positions, json_t *stages,
                          struct err *e)
 {
     for (size_t i = 0; i < json_array_size(positions); i++) {
         const json_t *position = json_array_get(positions, i);
         const char *stream = json_string_value(json_object_get(position, "stream"));
         const char *last_id = json_string_value(json_object_get(position, "last_id"));
-        if (add_stream(redis, stream, position, last_id, stages, e))
+        if (add_stream(redis_url, stream, position, last_id, stages, e))
             return -1;
     }
     return 0;
 }
 
-int status_add_streams(PGconn *conn, redisContext *redis, int64_t shards, json_t *stages,
+int status_add_streams(PGconn *conn, const char *redis_url, int64_t shards, json_t *stages,
                        struct err *e)
 {
     char name[STREAM_NAME_SIZE];
@@ -101,11 +115,11 @@ int status_add_streams(PGconn *conn, redisContext *redis, int64_t shards, json_t
         report_add_rows(positions, rows);
     PQclear(rows);
     if (result == 0)
-        result = add_positions(redis, positions, stages, e);
+        result = add_positions(redis_url, positions, stages, e);
     for (int64_t i = 0; result == 0 && i < shards; i++) {
         stream_name(shards, i, name);
         if (!find_position(positions, name))
-            result = add_stream(redis, name, NULL, conn ? "0-0" : NULL, stages, e);
+            result = add_stream(redis_url, name, NULL, conn ? "0-0" : NULL, stages, e);
     }
     json_decref(positions);
     return result;

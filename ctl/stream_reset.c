@@ -126,11 +126,24 @@ static int reset_stream(struct reset *s, struct err *e)
     return run_reset(s, now_ms, e);
 }
 
-static int reset_all(struct reset *s, int64_t shards, struct err *e)
+/* In a cluster each stream has a server of its own. */
+static int reset_there(struct reset *s, const char *redis_url, struct err *e)
 {
+    s->redis = redis_connect_blocking_at(redis_url, s->stream, REDIS_TIMEOUT_MS, NULL, e);
+    int result = s->redis != NULL ? reset_stream(s, e) : -1;
+
+    redisFree(s->redis);
+    s->redis = NULL;
+    return result;
+}
+
+static int reset_all(struct reset *s, const struct ctl_config *config, struct err *e)
+{
+    int64_t shards = config->base.stream_shards;
+
     for (int64_t i = 0; i < shards; i++) {
         stream_name(shards, i, s->stream);
-        if (reset_stream(s, e))
+        if (reset_there(s, config->base.redis_url, e))
             return err_wrap(e, "%s", s->stream);
     }
     return 0;
@@ -156,13 +169,9 @@ int stream_reset_run(const struct ctl_config *config, int argc, char **argv)
         return ctl_take_flag(argc, argv, "", &none) ? CTL_USAGE : CTL_DONE;
     name_owner(s.owner);
     s.conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    if (s.conn != NULL)
-        s.redis = redis_connect_blocking(config->base.redis_url, REDIS_TIMEOUT_MS, &e);
-    int code = s.redis != NULL && reset_all(&s, config->base.stream_shards, &e) == 0
+    int code = s.conn != NULL && reset_all(&s, config, &e) == 0
                    ? CTL_DONE
                    : ctl_fail(CTL_FAILED, "%s", e.text);
-    if (s.redis != NULL)
-        redisFree(s.redis);
     PQfinish(s.conn);
     return code;
 }

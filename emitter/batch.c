@@ -9,44 +9,38 @@ void batch_clear(struct batch *b)
     buf_clear(&b->bytes);
 }
 
-void batch_note(struct batch *b, struct sender_origin origin, size_t offset)
+void batch_note(struct batch *b, struct sender_origin origin, int64_t shard, size_t offset)
 {
     assert(b->count < BATCH_MAX);
-    b->items[b->count++] =
-        (struct batch_item){.origin = origin, .offset = offset, .length = b->bytes.length - offset};
+    b->items[b->count++] = (struct batch_item){
+        .origin = origin, .shard = shard, .offset = offset, .length = b->bytes.length - offset};
 }
 
-static int count_unsettled(const struct batch *b)
+/* As long as none is settled and there is one stream, all go in one piece. */
+static bool is_one_piece(const struct batch *b, const struct links *links)
 {
-    int n = 0;
-
     for (int i = 0; i < b->count; i++)
-        n += !b->items[i].settled;
-    return n;
+        if (b->items[i].settled)
+            return false;
+    return links->n == 1 && links->list[0].redis && !links->list[0].asking;
 }
 
-/* The first time all go in one piece. */
-static int append(const struct batch *b, redisContext *redis)
+static int add(const struct batch *b, struct links *links, struct err *e)
 {
-    if (count_unsettled(b) == b->count)
-        return redisAppendFormattedCommand(redis, b->bytes.data, b->bytes.length);
+    if (is_one_piece(b, links))
+        return links_add(links, 0, b->bytes.data, b->bytes.length, e);
     for (int i = 0; i < b->count; i++) {
         const struct batch_item *item = &b->items[i];
-        if (!item->settled && redisAppendFormattedCommand(redis, b->bytes.data + item->offset,
-                                                          item->length) != REDIS_OK)
-            return REDIS_ERR;
+        if (!item->settled &&
+            links_add(links, item->shard, b->bytes.data + item->offset, item->length, e))
+            return -1;
     }
-    return REDIS_OK;
+    return 0;
 }
 
-int batch_send(const struct batch *b, redisContext *redis, struct err *e)
+int batch_send(const struct batch *b, struct links *links, struct err *e)
 {
-    int written = b->count == 0;
-
-    if (!written && append(b, redis) != REDIS_OK)
-        return err_set(e, ERR_CLOSED, "write to Redis: %s", redis->errstr);
-    while (!written)
-        if (redisBufferWrite(redis, &written) != REDIS_OK)
-            return err_set(e, ERR_CLOSED, "write to Redis: %s", redis->errstr);
-    return 0;
+    if (b->count == 0)
+        return 0;
+    return add(b, links, e) ? -1 : links_write(links, e);
 }

@@ -3,9 +3,9 @@
 #define METERLINE_EMITTER_BATCH_H
 
 #include "common/str.h"
+#include "emitter/links.h"
 #include "emitter/sender.h"
 
-#include <hiredis/hiredis.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -15,6 +15,7 @@ struct batch_item {
     struct sender_origin origin;
     size_t offset; /* of its command in bytes */
     size_t length;
+    int64_t shard;
     bool settled; /* acknowledged, or refused for good */
 };
 
@@ -27,10 +28,10 @@ struct batch {
 
 void batch_clear(struct batch *b);
 /* Note what was appended to bytes since offset as one more item. */
-void batch_note(struct batch *b, struct sender_origin origin, size_t offset);
+void batch_note(struct batch *b, struct sender_origin origin, int64_t shard, size_t offset);
 
-/* Give every command that is not settled to the connection, and write them. Returns 0 or -1 with e.
+/* Give every command that is not settled to its connection, and write them. Returns 0 or -1 with e.
  */
-int batch_send(const struct batch *b, redisContext *redis, struct err *e);
+int batch_send(const struct batch *b, struct links *links, struct err *e);
 
 #endif

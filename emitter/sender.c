@@ -4,20 +4,17 @@
 #include "common/backoff.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/redis.h"
 #include "emitter/batch.h"
 #include "emitter/command.h"
+#include "emitter/links.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { ANSWER_TIMEOUT_MS = 5000 };
-
 struct sender {
     struct sender_settings settings;
-    char **keys;         /* of the shards; owned */
-    redisContext *redis; /* NULL: not connected */
+    struct links links;
     struct batch batches[2];
     struct batch *filling; /* one of batches */
     struct batch *flying;  /* the other one: sent, its answers not taken; may be empty */
@@ -27,19 +24,12 @@ struct sender {
     uint64_t acknowledged;
 };
 
-static char *key_of(int64_t shards, int64_t i)
-{
-    return shards == 1 ? xstrdup(STREAM_KEY) : xasprintf(STREAM_SHARD_KEY, (int)i);
-}
-
 struct sender *sender_new(const struct sender_settings *settings)
 {
     struct sender *s = xcalloc(1, sizeof *s);
 
     s->settings = *settings;
-    s->keys = xcalloc((size_t)settings->shards, sizeof *s->keys);
-    for (int64_t i = 0; i < settings->shards; i++)
-        s->keys[i] = key_of(settings->shards, i);
+    links_init(&s->links, settings->redis_url, settings->shards);
     s->filling = &s->batches[0];
     s->flying = &s->batches[1];
     s->backoff = BACKOFF(50, 2000);
@@ -48,12 +38,9 @@ struct sender *sender_new(const struct sender_settings *settings)
 
 void sender_free(struct sender *s)
 {
-    for (int64_t i = 0; i < s->settings.shards; i++)
-        free(s->keys[i]);
-    free(s->keys);
     buf_done(&s->batches[0].bytes);
     buf_done(&s->batches[1].bytes);
-    redisFree(s->redis);
+    links_done(&s->links);
     free(s);
 }
 
@@ -62,13 +49,13 @@ uint64_t sender_acknowledged(const struct sender *s)
     return s->acknowledged;
 }
 
-/* Errors that pass by themselves: Redis starts, has a new master, is full or cannot write its disk.
- */
+/* Errors that pass by themselves: Redis starts, has a new master, is full or cannot write its disk;
+ * or the stream is on another node of the cluster now, which the next connection finds. */
 static bool passes(const char *text)
 {
-    static const char *const CODES[] = {"LOADING ",  "READONLY ", "MASTERDOWN ",
-                                        "OOM ",      "BUSY ",     "CLUSTERDOWN ",
-                                        "TRYAGAIN ", "MISCONF ",  "NOREPLICAS "};
+    static const char *const CODES[] = {"LOADING ",    "READONLY ",    "MASTERDOWN ", "OOM ",
+                                        "BUSY ",       "CLUSTERDOWN ", "TRYAGAIN ",   "MISCONF ",
+                                        "NOREPLICAS ", "MOVED ",       "ASK "};
     for (size_t i = 0; i < sizeof CODES / sizeof CODES[0]; i++)
         if (strncmp(text, CODES[i], strlen(CODES[i])) == 0)
             return true;
@@ -87,11 +74,11 @@ static void settle(struct sender *s, struct batch_item *item, const redisReply *
 
 static int take_answer(struct sender *s, struct batch_item *item, struct err *e)
 {
-    redisReply *reply = NULL;
+    redisReply *reply = links_answer(&s->links, item->shard, e);
     int result = 0;
 
-    if (redisGetReply(s->redis, (void **)&reply) != REDIS_OK)
-        return err_set(e, ERR_CLOSED, "read from Redis: %s", s->redis->errstr);
+    if (!reply)
+        return -1;
     if (reply->type == REDIS_REPLY_ERROR && passes(reply->str))
         result = err_set(e, ERR_REFUSED, "Redis: %s", reply->str);
     else
@@ -139,18 +126,12 @@ static int wait_to_retry(struct sender *s, struct err *e)
     return 0;
 }
 
-static int connect_again(struct sender *s, struct err *e)
-{
-    redisFree(s->redis);
-    s->redis = redis_connect_blocking(s->settings.redis_url, ANSWER_TIMEOUT_MS, e);
-    return s->redis ? 0 : -1;
-}
-
-/* Both batches, one after the other. The connection may be new: nothing is on its way then. */
+/* Both batches, one after the other. The connections are new: nothing is on its way. */
 static int deliver(struct sender *s, struct err *e)
 {
-    if (connect_again(s, e) || batch_send(s->flying, s->redis, e) ||
-        take_answers(s, s->flying, e) || batch_send(s->filling, s->redis, e))
+    links_drop(&s->links);
+    if (batch_send(s->flying, &s->links, e) || take_answers(s, s->flying, e) ||
+        batch_send(s->filling, &s->links, e))
         return -1;
     return take_answers(s, s->filling, e);
 }
@@ -176,9 +157,7 @@ static int turn(struct sender *s, struct err *e)
 {
     struct batch *sent = s->filling;
 
-    if (!s->redis && connect_again(s, e))
-        return recover(s, e);
-    if (batch_send(sent, s->redis, e) || take_answers(s, s->flying, e))
+    if (batch_send(sent, &s->links, e) || take_answers(s, s->flying, e))
         return recover(s, e);
     s->filling = s->flying;
     s->flying = sent;
@@ -206,7 +185,8 @@ int sender_add(struct sender *s, const struct event_line *event, struct sender_o
     if (!event->given[EVENT_ID])
         uuid_v7(now_ms, own_id);
     snprintf(own_ts, sizeof own_ts, "%" PRId64, now_ms);
-    command_add(&s->filling->bytes, s->keys[crc % s->settings.shards], event, own_id, own_ts);
-    batch_note(s->filling, origin, offset);
+    int64_t shard = crc % s->settings.shards;
+    command_add(&s->filling->bytes, s->links.keys[shard], event, own_id, own_ts);
+    batch_note(s->filling, origin, shard, offset);
     return s->filling->count == BATCH_MAX ? turn(s, e) : 0;
 }

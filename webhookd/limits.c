@@ -19,6 +19,7 @@
 #include <string.h>
 
 enum { WRITE_DEADLINE_MS = 3000 };
+enum { KEY_AT = 3 }; /* of the words of EVAL */
 
 /* KEYS[1] the hash; ARGV: when it was read (Unix ms), number of pairs, the pairs, fields to delete.
  * A stored time that is far in the future comes from a clock that was wrong, and does not count.
@@ -136,6 +137,7 @@ static void make_command(struct words *w, const PGresult *rows, int first, int e
     add_word(w, xstrdup("EVAL"));
     add_word(w, xstrdup(WRITE_LIMITS));
     add_word(w, xstrdup("1"));
+    assert(w->n == KEY_AT);
     add_word(w, xasprintf(QUOTA_KEY_PREFIX "%s}", result_text(rows, first, TENANT)));
     add_word(w, xstrdup(result_text(rows, first, READ_AT_MS)));
     int count_at = w->n;
@@ -195,7 +197,8 @@ static void send_tenant(struct round *r, const PGresult *rows, int first, int en
     const char **argv = xcalloc((size_t)w.n, sizeof *argv);
     for (int i = 0; i < w.n; i++)
         argv[i] = w.list[i];
-    redis_command(r->limits->d->redis, WRITE_DEADLINE_MS, on_written, r, w.n, argv, NULL);
+    redis_router_command(r->limits->d->redis, w.list[KEY_AT], strlen(w.list[KEY_AT]), WRITE_DEADLINE_MS,
+                         on_written, r, w.n, argv, NULL);
     free(argv);
     words_done(&w);
 }

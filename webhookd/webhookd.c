@@ -32,13 +32,13 @@ int webhookd_start(struct stage *stage, void *owner, struct err *e)
 {
     struct webhookd *d = owner;
     d->stage = stage;
-    d->redis = redis_open(stage_loop(stage), d->config.base.redis_url,
-                          (struct redis_events){.on_up = on_redis_up, .owner = d}, e);
+    d->redis = redis_router_open(stage_loop(stage), d->config.base.redis_url,
+                                 (struct redis_router_events){.on_up = on_redis_up, .owner = d}, e);
     if (!d->redis)
         return err_wrap(e, "REDIS_URL");
     d->receiver = receiver_open(d, e);
     if (!d->receiver) {
-        redis_close(d->redis, NULL, NULL);
+        redis_router_close(d->redis, NULL, NULL);
         return -1;
     }
     open_parts(d);
@@ -92,7 +92,7 @@ void webhookd_close(void *owner)
     healer_close(d->healer);
     if (d->http)
         http_client_close(d->http, NULL, NULL);
-    redis_close(d->redis, on_redis_closed, d->limits);
+    redis_router_close(d->redis, on_redis_closed, d->limits);
 }
 
 bool webhookd_ready(void *owner, struct buf *why)
@@ -104,7 +104,7 @@ bool webhookd_ready(void *owner, struct buf *why)
         missing += worker_is_ready(d->workers[i]) ? 0 : 1;
     if (missing > 0)
         buf_printf(why, "postgres: %d workers are not connected\n", missing);
-    if (!redis_is_up(d->redis))
+    if (!redis_router_is_up(d->redis))
         buf_add_str(why, "redis: not connected\n");
-    return ready && missing == 0 && redis_is_up(d->redis);
+    return ready && missing == 0 && redis_router_is_up(d->redis);
 }

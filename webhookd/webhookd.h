@@ -3,7 +3,7 @@
 #define METERLINE_WEBHOOKD_H
 
 #include "common/http_client.h"
-#include "common/redis.h"
+#include "common/redis_router.h"
 #include "common/stage.h"
 #include "webhookd/config.h"
 
@@ -12,7 +12,7 @@ enum { WORKERS_MAX = 16 };
 struct webhookd {
     struct config config; /* first: the stage's owner is its config */
     struct stage *stage;
-    struct redis *redis;
+    struct redis_router *redis;
     struct http_client *http; /* NULL without STRIPE_SECRET_KEY */
     struct receiver *receiver;
     struct worker *workers[WORKERS_MAX];

@@ -8,8 +8,9 @@
 """
 
 from .line import Audit, Line
-from .servers import Pgbouncer, Postgres, Redis
+from .servers import Pgbouncer, Postgres, Redis, RedisCluster
 from .stages import Stage
 from .wait import NotInTime, wait_until
 
-__all__ = ["Audit", "Line", "NotInTime", "Pgbouncer", "Postgres", "Redis", "Stage", "wait_until"]
+__all__ = ["Audit", "Line", "NotInTime", "Pgbouncer", "Postgres", "Redis",
+           "RedisCluster", "Stage", "wait_until"]

@@ -22,11 +22,14 @@ static void must_parse(const char *url, const struct redis_url *expected)
     struct err e = {0};
     if (redis_url_parse(url, &u, &e) != 0)
         fail_msg("%s: %s", url, e.text);
-    same_text(u.host, expected->host);
+    assert_int_equal(u.n_seeds, expected->n_seeds);
+    for (int i = 0; i < u.n_seeds; i++) {
+        assert_string_equal(u.seeds[i].host, expected->seeds[i].host);
+        assert_int_equal(u.seeds[i].port, expected->seeds[i].port);
+    }
     same_text(u.path, expected->path);
     same_text(u.user, expected->user);
     same_text(u.password, expected->password);
-    assert_int_equal(u.port, expected->port);
     assert_int_equal(u.database, expected->database);
     assert_int_equal(u.tls, expected->tls);
     redis_url_done(&u);
@@ -38,18 +41,25 @@ static void the_parts_of_a_url_are_found(void **state)
 {
     /* What is absent is NULL, 0, or the default port. */
     (void)state;
-    must_parse("redis://127.0.0.1:6379", URL(.host = "127.0.0.1", .port = 6379));
-    must_parse("redis://cache", URL(.host = "cache", .port = 6379));
-    must_parse("redis://cache/", URL(.host = "cache", .port = 6379));
-    must_parse("redis://cache:1/15", URL(.host = "cache", .port = 1, .database = 15));
-    must_parse("rediss://cache:65535/0", URL(.host = "cache", .port = 65535, .tls = true));
-    must_parse("redis://[::1]:7000/2", URL(.host = "::1", .port = 7000, .database = 2));
-    must_parse("redis://[fe80::1]", URL(.host = "fe80::1", .port = 6379));
-    must_parse("redis://:secret@h", URL(.host = "h", .port = 6379, .password = "secret"));
-    must_parse("redis://me:s@h:1", URL(.host = "h", .port = 1, .user = "me", .password = "s"));
-    must_parse("redis://:a@b@h:1", URL(.host = "h", .port = 1, .password = "a@b"));
+    must_parse("redis://127.0.0.1:6379", URL(.seeds = {{"127.0.0.1", 6379}}, .n_seeds = 1));
+    must_parse("redis://cache", URL(.seeds = {{"cache", 6379}}, .n_seeds = 1));
+    must_parse("redis://cache/", URL(.seeds = {{"cache", 6379}}, .n_seeds = 1));
+    must_parse("redis://cache:1/15", URL(.seeds = {{"cache", 1}}, .n_seeds = 1, .database = 15));
+    must_parse("rediss://cache:65535/0",
+               URL(.seeds = {{"cache", 65535}}, .n_seeds = 1, .tls = true));
+    must_parse("redis://[::1]:7000/2", URL(.seeds = {{"::1", 7000}}, .n_seeds = 1, .database = 2));
+    must_parse("redis://[fe80::1]", URL(.seeds = {{"fe80::1", 6379}}, .n_seeds = 1));
+    must_parse("redis://:secret@h",
+               URL(.seeds = {{"h", 6379}}, .n_seeds = 1, .password = "secret"));
+    must_parse("redis://me:s@h:1",
+               URL(.seeds = {{"h", 1}}, .n_seeds = 1, .user = "me", .password = "s"));
+    must_parse("redis://:a@b@h:1", URL(.seeds = {{"h", 1}}, .n_seeds = 1, .password = "a@b"));
     must_parse("redis://m%40:p%2F%3a%25@h",
-               URL(.host = "h", .port = 6379, .user = "m@", .password = "p/:%"));
+               URL(.seeds = {{"h", 6379}}, .n_seeds = 1, .user = "m@", .password = "p/:%"));
+    must_parse("redis://a,b:1,[::1]:2",
+               URL(.seeds = {{"a", 6379}, {"b", 1}, {"::1", 2}}, .n_seeds = 3));
+    must_parse("rediss://u:p@a:1,b:2/0", URL(.seeds = {{"a", 1}, {"b", 2}}, .n_seeds = 2,
+                                             .user = "u", .password = "p", .tls = true));
     must_parse("unix:///run/redis.sock", URL(.path = "/run/redis.sock"));
     must_parse("unix://:pw@/run/r", URL(.path = "/run/r", .password = "pw"));
 }
@@ -90,6 +100,10 @@ static void other_urls_are_refused_without_quoting_them(void **state)
         "redis://h/99999999999",
         "redis://h?db=1",
         "redis://h#1",
+        "redis://a,",
+        "redis://a,,b",
+        "redis://a:1,b:x",
+        "redis://1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
         "redis://[::1",
         "redis://[::1]7000",
         "redis://[]:1",
