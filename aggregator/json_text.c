@@ -5,39 +5,48 @@
 #define EVERY_BYTE(b) (0x0101010101010101ULL * (b))
 #define ESCAPED_MAX   6U /* \u001f */
 
-/* Not zero if one of the eight bytes is below bound (at most 0x80) or above 0x7f. */
-static uint64_t has_below(uint64_t word, uint64_t bound)
+/* Not zero if one of the eight bytes is not plain: taking 1 from a byte that is 0, or 0x20 from one
+ * below it, sets its highest bit, which no plain byte has either. */
+static uint64_t odd_bytes(uint64_t word)
 {
-    return ((word - EVERY_BYTE(bound)) | word) & EVERY_BYTE(0x80);
+    uint64_t is_control = word - EVERY_BYTE(0x20);
+    uint64_t is_quote = (word ^ EVERY_BYTE('"')) - EVERY_BYTE(1);
+    uint64_t is_backslash = (word ^ EVERY_BYTE('\\')) - EVERY_BYTE(1);
+    uint64_t is_delete = (word ^ EVERY_BYTE(0x7f)) - EVERY_BYTE(1);
+
+    return (word | is_control | is_quote | is_backslash | is_delete) & EVERY_BYTE(0x80);
 }
 
-static bool is_plain_word(const char *at)
+static uint64_t load(const char *at, size_t size)
 {
-    uint64_t word;
+    uint64_t word = 0;
 
-    memcpy(&word, at, sizeof(word));
-    return (has_below(word, 0x20) | has_below(word ^ EVERY_BYTE('"'), 1) |
-            has_below(word ^ EVERY_BYTE('\\'), 1) | has_below(word ^ EVERY_BYTE(0x7f), 1)) == 0;
+    memcpy(&word, at, size);
+    return word;
 }
 
-static bool is_plain_byte(unsigned char byte)
+/* At most seven bytes: the first and the last four, which may overlap, or each of fewer. */
+static uint64_t odd_short(struct text t)
 {
-    return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+    uint64_t word = EVERY_BYTE(' ');
+
+    if (t.length >= 4)
+        return odd_bytes(load(t.data, 4) << 32 | load(t.data + t.length - 4, 4));
+    for (uint32_t i = 0; i < t.length; i++)
+        word = word << 8 | (unsigned char)t.data[i];
+    return odd_bytes(word);
 }
 
 bool text_is_plain(struct text t)
 {
-    uint32_t i = 0;
+    uint64_t odd;
 
-    for (; i + 8 <= t.length; i += 8)
-        if (!is_plain_word(t.data + i))
-            return false;
-    if (t.length >= 8)
-        return i == t.length || is_plain_word(t.data + t.length - 8);
-    for (; i < t.length; i++)
-        if (!is_plain_byte((unsigned char)t.data[i]))
-            return false;
-    return true;
+    if (t.length < 8)
+        return odd_short(t) == 0;
+    odd = odd_bytes(load(t.data + t.length - 8, 8));
+    for (uint32_t i = 0; i + 8 < t.length; i += 8)
+        odd |= odd_bytes(load(t.data + i, 8));
+    return odd == 0;
 }
 
 /* The letter of a short escape, 'u' for the long form, 0 for none. */

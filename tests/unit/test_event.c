@@ -1,5 +1,6 @@
 /* Entries into events, or into reasons: the rules of the stream, as tables. */
 #include "aggregator/event.h"
+#include "aggregator/json_text.h"
 #include "common/clock.h"
 #include "common/contract.h"
 #include "common/str.h"
@@ -434,6 +435,24 @@ static void a_tenant_is_worked_out_once(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void plain_text_is_judged_by_each_byte(void **state)
+{
+    /* Any byte at any place of a short text: plain is what JSON takes as it is, in ASCII. */
+    (void)state;
+    char text[34];
+
+    for (uint32_t length = 1; length < sizeof(text); length++)
+        for (uint32_t at = 0; at < length; at++)
+            for (int byte = 0; byte < 256; byte++) {
+                bool wanted = byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
+                memset(text, "a~ !"[byte % 4], sizeof(text));
+                text[at] = (char)byte;
+                assert_int_equal(text_is_plain((struct text){.data = text, .length = length}),
+                                 wanted);
+            }
+    assert_true(text_is_plain((struct text){0}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +473,7 @@ int main(void)
         TEST(a_reject_tells_the_tenant_if_it_is_one),
         TEST(derived_metrics_filter_by_dimensions),
         TEST(a_tenant_is_worked_out_once),
+        cmocka_unit_test(plain_text_is_judged_by_each_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
