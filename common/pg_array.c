@@ -112,8 +112,9 @@ void pg_array_add_i16(struct pg_array *a, int16_t v)
 
 void pg_array_add_dec(struct pg_array *a, struct dec v)
 {
-    unsigned char bytes[DEC_PG_SIZE];
-    pg_array_add(a, bytes, dec_to_pg(v, bytes));
+    unsigned char bytes[DEC_PG_SIZE] = {0};
+    size_t length = dec_to_pg(v, bytes);
+    pg_array_add(a, bytes, length);
 }
 
 void pg_array_add_text(struct pg_array *a, const char *text)

@@ -64,7 +64,8 @@ static void must_round_trip(struct dec value)
     size_t length = dec_format(value, text);
 
     must_be_shortest(text, length);
-    assert(is_decimal((const uint8_t *)text, length, 29, &wanted) && wanted == value.scaled);
+    bool is_read = is_decimal((const uint8_t *)text, length, 29, &wanted);
+    assert(is_read && wanted == value.scaled);
     assert(dec_parse(text, length, &again) == 0 && again.scaled == value.scaled);
     length = dec_to_pg(value, binary);
     assert(length <= DEC_PG_SIZE);
