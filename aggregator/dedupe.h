@@ -1,5 +1,5 @@
-/* Which idempotency keys were counted within the window, in 8 bytes a slot (below 12 bytes a key at
- * a load of 0.7). Pure: the clock and the random key come in. One table a stream.
+/* Which idempotency keys were counted within the window, in 8 bytes a slot (at most 12 bytes a
+ * key). Pure: the clock and the random key come in. One table a stream.
  *
  * A slot holds 32 bits of the key's hash and an ordinal, a running number that leads to the batch
  * and to the row in it. A hit is a candidate only: the caller compares tenant and id, in memory for

@@ -8,7 +8,11 @@
 #define SEGMENT_SLOTS_INITIAL 16U
 #define SEGMENT_SLOTS_WANTED  8192U /* of a full-grown one, or up to twice as many */
 #define SEGMENTS_MAX          (1U << 20)
-#define ORDINAL_EMPTY         0U
+/* A full segment grows by a quarter of itself, and segments begin with sizes that differ by as
+ * much: some have just grown while others are full, so that the table takes 12 bytes a key at any
+ * time. */
+#define GROWTH        4U
+#define ORDINAL_EMPTY 0U
 
 void table_init(struct dedupe_table *t, size_t bytes)
 {
@@ -22,10 +26,10 @@ void table_init(struct dedupe_table *t, size_t bytes)
     t->segment_max = (uint32_t)(bytes / sizeof(struct dedupe_slot) / t->segments_count);
     t->segments = xcalloc(t->segments_count, sizeof(*t->segments));
     for (uint32_t i = 0; i < t->segments_count; i++) {
-        t->segments[i].size = SEGMENT_SLOTS_INITIAL;
-        t->segments[i].slots = xcalloc(SEGMENT_SLOTS_INITIAL, sizeof(struct dedupe_slot));
+        t->segments[i].size = SEGMENT_SLOTS_INITIAL + i % (SEGMENT_SLOTS_INITIAL / GROWTH + 1);
+        t->segments[i].slots = xcalloc(t->segments[i].size, sizeof(struct dedupe_slot));
+        t->slots += t->segments[i].size;
     }
-    t->slots = (uint64_t)t->segments_count * SEGMENT_SLOTS_INITIAL;
 }
 
 void table_done(struct dedupe_table *t)
@@ -98,8 +102,8 @@ void table_sweep(struct dedupe_table *t, struct dedupe_segment *s, dedupe_alive_
             slot->ordinal = ORDINAL_EMPTY; /* breaks chains, which resize mends */
         kept += slot->ordinal != ORDINAL_EMPTY;
     }
-    if (kept > size / 2)
-        size = size > t->segment_max / 2 ? t->segment_max : size * 2;
+    if ((uint64_t)(kept + 1) * 4 > (uint64_t)size * 3)
+        size = size > t->segment_max - size / GROWTH ? t->segment_max : size + size / GROWTH;
     if (kept < s->used || size > s->size)
         resize(t, s, size);
 }

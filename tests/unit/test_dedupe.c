@@ -270,6 +270,22 @@ static void growth_loses_nothing(void **state)
     assert_true(dedupe_stats(dedupe).used_bytes < 13 * count);
 }
 
+static void a_key_takes_12_bytes_at_any_time(void **state)
+{
+    /* Not only when segments are about to grow: beyond its first keys, whatever their number. */
+    (void)state;
+    uint32_t batch = 5000;
+
+    dedupe_free(dedupe);
+    dedupe = dedupe_new(16U << 20, WINDOW_MS, KEY);
+    for (uint32_t keys = batch; keys <= 100 * batch; keys += batch) {
+        commit_keys(keys - batch, batch, 0);
+        if (keys >= 100000)
+            assert_true(dedupe_stats(dedupe).used_bytes <= 12UL * keys);
+    }
+    assert_int_equal(dedupe_shrunk(dedupe), 0);
+}
+
 static void a_full_table_shrinks_its_window(void **state)
 {
     /* Beyond the bound the oldest batches go, the newest stay, and it is told. */
@@ -410,6 +426,7 @@ int main(void)
         TEST(keys_leave_with_the_window),
         TEST(a_rebuilt_table_knows_stored_keys),
         TEST(growth_loses_nothing),
+        TEST(a_key_takes_12_bytes_at_any_time),
         TEST(a_full_table_shrinks_its_window),
         TEST(many_small_batches_are_bounded_too),
         TEST(waste_does_not_push_out_keys),
