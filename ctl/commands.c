@@ -57,6 +57,17 @@ const struct ctl_command CTL_COMMANDS[] = {
          "Consumer groups other than ours are dropped. Redis is busy for about 1 s for each\n"
          "200,000 entries that wait: let aggregators count what they can before.\n",
      .run = stream_reset_run},
+    {.words = {"rebuild"},
+     .arguments = "--check [--tenant T] [--from T] [--to T] [--json]",
+     .what = "Count minutes and totals once more from the raw events, and compare bit for bit.",
+     .detail =
+         "One snapshot, day by day; aggregators may run. Prints at most 100 differences, and how\n"
+         "many there are. Batches that wait to be folded are named: they are not in the minutes\n"
+         "yet. Usage whose raw events retention has dropped cannot be checked, and is told. Times\n"
+         "are those of use: 2026-11-21T10:00Z (UTC where no zone is given), or an age (36h, 7d).\n"
+         "Ends with `rebuild ok` (exit 0) or `rebuild differs` (exit 1); exit 3 if it could not be\n"
+         "checked. It only reads.\n",
+     .run = rebuild_run},
     {.words = {"restore", "accept"},
      .arguments = "[--yes]",
      .what = "Let sinks go on after PostgreSQL was restored and had lost commits.",

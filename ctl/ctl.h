@@ -11,9 +11,9 @@
 
 enum ctl_exit {
     CTL_DONE = 0,
-    CTL_FAILED = 1,   /* could not go on; audit: unbalanced */
+    CTL_FAILED = 1,   /* could not go on; audit: unbalanced; rebuild: differences */
     CTL_USAGE = 2,    /* wrong settings or usage */
-    CTL_UNCHECKED = 3 /* audit: a peer is away, or the line moves too fast to be read */
+    CTL_UNCHECKED = 3 /* audit, rebuild: a peer is away, or what is needed is gone */
 };
 
 struct ctl_config {
@@ -39,6 +39,12 @@ int status_run(const struct ctl_config *config, int argc, char **argv);
 int watch_run(const struct ctl_config *config, int argc, char **argv);
 int audit_run(const struct ctl_config *config, int argc, char **argv);
 int stream_reset_run(const struct ctl_config *config, int argc, char **argv);
+int events_run(const struct ctl_config *config, int argc, char **argv);
+int rebuild_run(const struct ctl_config *config, int argc, char **argv);
+int rejected_list_run(const struct ctl_config *config, int argc, char **argv);
+int rejected_show_run(const struct ctl_config *config, int argc, char **argv);
+int rejected_replay_run(const struct ctl_config *config, int argc, char **argv);
+int retention_apply_run(const struct ctl_config *config, int argc, char **argv);
 int restore_accept_run(const struct ctl_config *config, int argc, char **argv);
 
 /* "meterctl: text" on stderr; returns code, so that `return ctl_fail(CTL_FAILED, …)` reads well. */

@@ -1,0 +1,35 @@
+/* The words behind a command: options with a value, flags, and plain words. */
+#ifndef METERLINE_CTL_ARGS_H
+#define METERLINE_CTL_ARGS_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { TIME_TEXT_SIZE = 40 };
+
+/* Either value or flag is set. */
+struct args_option {
+    const char *name;   /* "--tenant"; NULL ends the table */
+    const char **value; /* "--tenant acme" or "--tenant=acme"; borrowed from argv */
+    bool *flag;         /* "--all" */
+};
+
+/* Take the options, in any order; the plain words move to the front of argv. Returns how many there
+ * are, or -1 after telling what is wrong. */
+int args_take(int argc, char **argv, const struct args_option *options);
+
+/* No plain word may be left. Returns 0, or -1 after telling. */
+int args_expect_none(int count, char **argv);
+
+/* A whole number within bounds; text NULL leaves *out as it is. Returns 0, or -1 after telling. */
+int args_whole(const char *name, const char *text, int64_t min, int64_t max, int64_t *out);
+
+/* A point in time as PostgreSQL reads it (UTC where no zone is given), or an age such as 90m, 36h,
+ * 7d. text NULL gives out "". Returns CTL_DONE, or the exit code after telling. */
+int args_time(PGconn *conn, const char *name, const char *text, char out[TIME_TEXT_SIZE]);
+
+/* "" as SQL NULL. */
+const char *args_or_null(const char *text);
+
+#endif

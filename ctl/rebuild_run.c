@@ -1,0 +1,102 @@
+/* meterctl rebuild --check: the command, and how it tells what was found. */
+#include "ctl/args.h"
+#include "ctl/ctl.h"
+#include "ctl/rebuild.h"
+#include "ctl/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+struct options {
+    const char *tenant;
+    const char *from;
+    const char *to;
+    bool check;
+    bool json;
+};
+
+static void print_all(const json_t *list, const char *words)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        report_print_line(words, json_array_get(list, i));
+}
+
+static void print_lines(const struct rebuild *r)
+{
+    print_all(r->pending, "rebuild pending");
+    if (r->unchecked)
+        printf("rebuild unchecked before=\"%s\" msg=\"retention dropped raw events up to there\"\n",
+               r->unchecked);
+    print_all(r->shown, "rebuild difference");
+    if (r->any)
+        printf("rebuild from=\"%s\" to=\"%s\" minutes=%" PRId64 " differences=%" PRId64 "\n",
+               r->low, r->high, r->minutes, r->differences);
+    puts(r->differences == 0 ? "rebuild ok" : "rebuild differs");
+}
+
+static void print_json(const struct rebuild *r)
+{
+    json_t *report = json_pack("{s:s*, s:s*, s:s*, s:I, s:I, s:O, s:O, s:s}", "from", r->low, "to",
+                               r->high, "unchecked_before", r->unchecked, "minutes",
+                               (json_int_t)r->minutes, "difference_count",
+                               (json_int_t)r->differences, "pending", r->pending, "differences",
+                               r->shown, "result", r->differences == 0 ? "ok" : "differs");
+    json_dumpf(report, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(report);
+}
+
+static int tell(const struct rebuild *r, const struct options *o)
+{
+    if (!r->any && r->unchecked)
+        return ctl_fail(CTL_UNCHECKED,
+                        "could not be checked: retention dropped the raw events before %s",
+                        r->unchecked);
+    (o->json ? print_json : print_lines)(r);
+    return r->differences == 0 ? CTL_DONE : CTL_FAILED;
+}
+
+static int check(PGconn *conn, const struct options *o)
+{
+    char from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
+    struct err e;
+    int code = args_time(conn, "--from", o->from, from);
+
+    if (code == CTL_DONE)
+        code = args_time(conn, "--to", o->to, to);
+    if (code != CTL_DONE)
+        return code == CTL_USAGE ? code : CTL_UNCHECKED;
+    struct rebuild r = {.conn = conn,
+                        .tenant = o->tenant,
+                        .from = args_or_null(from),
+                        .to = args_or_null(to),
+                        .pending = json_array(),
+                        .shown = json_array()};
+    code = rebuild_check(&r, &e)
+               ? ctl_fail(CTL_UNCHECKED, "could not be checked: postgres: %s", e.text)
+               : tell(&r, o);
+    PQclear(r.range);
+    json_decref(r.pending);
+    json_decref(r.shown);
+    return code;
+}
+
+int rebuild_run(const struct ctl_config *config, int argc, char **argv)
+{
+    struct options o = {0};
+    const struct args_option options[] = {{"--tenant", &o.tenant, NULL}, {"--from", &o.from, NULL},
+                                          {"--to", &o.to, NULL},         {"--check", NULL, &o.check},
+                                          {"--json", NULL, &o.json},     {NULL, NULL, NULL}};
+    struct err e;
+    int plain = args_take(argc, argv, options);
+
+    if (plain < 0 || args_expect_none(plain, argv))
+        return CTL_USAGE;
+    if (!o.check)
+        return ctl_fail(CTL_USAGE, "say `meterctl rebuild --check`: it only compares");
+    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
+    int code = conn ? check(conn, &o)
+                    : ctl_fail(CTL_UNCHECKED, "could not be checked: postgres: %s", e.text);
+    PQfinish(conn);
+    return code;
+}
