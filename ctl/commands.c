@@ -57,6 +57,44 @@ const struct ctl_command CTL_COMMANDS[] = {
          "Consumer groups other than ours are dropped. Redis is busy for about 1 s for each\n"
          "200,000 entries that wait: let aggregators count what they can before.\n",
      .run = stream_reset_run},
+    {.words = {"rejected", "list"},
+     .arguments = "[--tenant T] [--reason R] [--since T] [--limit N] [--json]",
+     .what = "List entries that were not counted, the newest first, with why.",
+     .detail = "At most 50, or --limit. --json has their fields too. --since is a time\n"
+               "(2026-11-21T10:00Z) or an age (36h, 7d).\n",
+     .run = rejected_list_run},
+    {.words = {"rejected", "show"},
+     .arguments = "ID [--json]",
+     .what = "Show one of them, with all its fields.",
+     .detail = "",
+     .run = rejected_show_run},
+    {.words = {"rejected", "replay"},
+     .arguments = "ID... | --tenant T, --reason R, --since T | --all [--yes] [--again] [--dry-run]",
+     .what = "Send rejected entries into their streams once more, such as when a metric was added.",
+     .detail =
+         "Tells first how many can be sent; by filter or --all it then wants --yes. They lie at "
+         "the\n"
+         "time when they were used: an entry without `ts` gets the time of the original one. They\n"
+         "count once, however often they are sent: one without `id` gets an id made of the stream\n"
+         "and the original entry's id. Skipped, and told: what was replayed before (but with\n"
+         "--again); entries that were cut at 64 KiB; usage of more than 35 days ago, which would\n"
+         "be refused again; and conflicts: the event with that id is counted with other content,\n"
+         "and theirs would be a conflict again. What is refused once more is a new rejected "
+         "entry.\n"
+         "Exit 1 if entries named by ID were not all sent.\n",
+     .run = rejected_replay_run},
+    {.words = {"events"},
+     .arguments = "--tenant T [--metric M] [--from T] [--to T] [--format ndjson|csv] [--limit N]",
+     .what = "Print a tenant's raw events by time of use, as NDJSON or CSV.",
+     .detail =
+         "From --from until before --to: 2026-11-21T10:00Z (UTC where no zone is given), or an "
+         "age\n"
+         "(36h, 7d). Quantities are exact decimals in strings. A retraction is an event of its "
+         "own\n"
+         "(`retraction` true) with the id of the one it takes back and its quantity negated.\n"
+         "`dimensions` is a JSON object, in CSV too. Memory does not grow with the number of "
+         "rows.\n",
+     .run = events_run},
     {.words = {"rebuild"},
      .arguments = "--check [--tenant T] [--from T] [--to T] [--json]",
      .what = "Count minutes and totals once more from the raw events, and compare bit for bit.",
@@ -65,7 +103,8 @@ const struct ctl_command CTL_COMMANDS[] = {
          "many there are. Batches that wait to be folded are named: they are not in the minutes\n"
          "yet. Usage whose raw events retention has dropped cannot be checked, and is told. Times\n"
          "are those of use: 2026-11-21T10:00Z (UTC where no zone is given), or an age (36h, 7d).\n"
-         "Ends with `rebuild ok` (exit 0) or `rebuild differs` (exit 1); exit 3 if it could not be\n"
+         "Ends with `rebuild ok` (exit 0) or `rebuild differs` (exit 1); exit 3 if it could not "
+         "be\n"
          "checked. It only reads.\n",
      .run = rebuild_run},
     {.words = {"restore", "accept"},

@@ -1,9 +1,9 @@
 /* meterctl rebuild --check: minute rows and totals once more from the raw events, compared bit for
  * bit. Exit 0 all the same, 1 differences, 3 could not be checked.
  *
- * One snapshot, so that aggregators may go on. Day by day: what a day's events add up to is compared
- * with its minute rows and added to the billing periods they lie in; those are compared last. Days
- * that cannot be checked, but lie in a period that is, give what is stored. */
+ * One snapshot, so that aggregators may go on. Day by day: what a day's events add up to is
+ * compared with its minute rows and added to the billing periods they lie in; those are compared
+ * last. Days that cannot be checked, but lie in a period that is, give what is stored. */
 #include "ctl/rebuild.h"
 
 #include "common/sql.h"

@@ -15,13 +15,14 @@ struct rebuild {
     json_t *pending;    /* an array to fill: batches that wait to be folded, by stream */
     json_t *shown;      /* an array to fill: the first hundred differences */
 
-    PGresult *range;       /* owned by the caller after rebuild_check, also if it failed */
-    const char *low;       /* in range: what was checked, from … */
-    const char *high;      /* … until before; NULL where there is no usage at all */
-    const char *unchecked; /* in range: nothing before this time, its raw events were dropped; NULL */
-    bool any;              /* there was something to check */
-    int64_t minutes;       /* minute rows recomputed */
-    int64_t differences;   /* of minutes, totals and unique values */
+    PGresult *range;  /* owned by the caller after rebuild_check, also if it failed */
+    const char *low;  /* in range: what was checked, from … */
+    const char *high; /* … until before; NULL where there is no usage at all */
+    const char
+        *unchecked;      /* in range: nothing before this time, its raw events were dropped; NULL */
+    bool any;            /* there was something to check */
+    int64_t minutes;     /* minute rows recomputed */
+    int64_t differences; /* of minutes, totals and unique values */
 };
 
 /* Fills the results. Returns 0, or -1 with e: it could not be checked. */

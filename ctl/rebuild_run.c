@@ -36,11 +36,11 @@ static void print_lines(const struct rebuild *r)
 
 static void print_json(const struct rebuild *r)
 {
-    json_t *report = json_pack("{s:s*, s:s*, s:s*, s:I, s:I, s:O, s:O, s:s}", "from", r->low, "to",
-                               r->high, "unchecked_before", r->unchecked, "minutes",
-                               (json_int_t)r->minutes, "difference_count",
-                               (json_int_t)r->differences, "pending", r->pending, "differences",
-                               r->shown, "result", r->differences == 0 ? "ok" : "differs");
+    json_t *report =
+        json_pack("{s:s*, s:s*, s:s*, s:I, s:I, s:O, s:O, s:s}", "from", r->low, "to", r->high,
+                  "unchecked_before", r->unchecked, "minutes", (json_int_t)r->minutes,
+                  "difference_count", (json_int_t)r->differences, "pending", r->pending,
+                  "differences", r->shown, "result", r->differences == 0 ? "ok" : "differs");
     json_dumpf(report, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(report);
@@ -84,9 +84,9 @@ static int check(PGconn *conn, const struct options *o)
 int rebuild_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct options o = {0};
-    const struct args_option options[] = {{"--tenant", &o.tenant, NULL}, {"--from", &o.from, NULL},
-                                          {"--to", &o.to, NULL},         {"--check", NULL, &o.check},
-                                          {"--json", NULL, &o.json},     {NULL, NULL, NULL}};
+    const struct args_option options[] = {
+        {"--tenant", &o.tenant, NULL}, {"--from", &o.from, NULL}, {"--to", &o.to, NULL},
+        {"--check", NULL, &o.check},   {"--json", NULL, &o.json}, {NULL, NULL, NULL}};
     struct err e;
     int plain = args_take(argc, argv, options);
 
