@@ -2,6 +2,7 @@
  * totals, minutes, claims, and what was aggregated against what is billed or visibly waits. */
 #include "common/sql.h"
 #include "ctl/audit.h"
+#include "ctl/ctl.h"
 #include "ctl/db.h"
 #include "ctl/report.h"
 #include "ctl/sql.h"
@@ -30,6 +31,12 @@ static const struct check_step {
 };
 
 enum { CHECK_COUNT = sizeof CHECKS / sizeof CHECKS[0] };
+
+/* Partitions cannot be dropped while we look: the lock comes before the snapshot, so that what
+ * retention dropped and what it tallied are seen together. */
+static const char BEGIN_TEXT[] = "begin isolation level repeatable read read only;"
+                                 "set local role " CTL_ROLE ";"
+                                 "lock table public.usage_batches in access share mode";
 
 static bool is_zero(const json_t *difference)
 {
@@ -65,7 +72,7 @@ static int run_check(PGconn *conn, const struct check_step *check, json_t *repor
 
 int audit_ledger(PGconn *conn, json_t *report, bool *balanced, struct err *e)
 {
-    if (db_script(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", e))
+    if (db_script(conn, BEGIN_TEXT, e))
         return err_wrap(e, "postgres");
     for (int i = 0; i < CHECK_COUNT; i++)
         if (run_check(conn, &CHECKS[i], report, balanced, e))

@@ -60,6 +60,17 @@ static void parse_dimensions(struct check *c, const struct path *at, json_t *ite
     }
 }
 
+/* What unique counts are the different values of its dimensions. */
+static void check_unique(struct check *c, const struct path *at, const json_t *row)
+{
+    struct path p = path_key(at, "dimensions");
+    const char *aggregation = json_string_value(json_object_get(row, "aggregation"));
+
+    if (aggregation && strcmp(aggregation, "unique") == 0 &&
+        json_array_size(json_object_get(row, "dimensions")) == 0)
+        check_fault(c, &p, "must name at least one: unique counts their different values");
+}
+
 static void parse_where(struct check *c, const struct path *at, json_t *item, json_t *row)
 {
     struct path p = path_key(at, "where");
@@ -129,11 +140,6 @@ static void parse_aggregation(struct check *c, const struct path *at, json_t *it
     const char *aggregation = check_choice(c, at, item, "aggregation", AGGREGATIONS, NULL);
     bool carry = check_bool(c, at, item, "carry");
 
-    /* Better refused here than counted as something else. */
-    if (aggregation && strcmp(aggregation, "unique") == 0) {
-        struct path a = path_key(at, "aggregation");
-        check_fault(c, &a, "unique is not counted by this version");
-    }
     if (carry && aggregation && strcmp(aggregation, "last") != 0)
         check_fault(c, &p, "goes only with aggregation last");
     catalog_set_text(row, "aggregation", aggregation);
@@ -165,6 +171,7 @@ static void parse_metric(struct check *c, const struct path *at, json_t *metrics
     catalog_set_text(row, "unit", check_text(c, at, item, "unit", TITLE_MAX_BYTES, CHECK_REQUIRED));
     parse_aggregation(c, at, item, row);
     parse_dimensions(c, at, item, row);
+    check_unique(c, at, row);
     parse_from(c, at, item, metrics, row);
     parse_where(c, at, item, row);
     parse_billing(c, at, item, row);

@@ -91,6 +91,8 @@ static int export(PGconn *conn, const struct options *o, struct err *e)
                             o->limit};
     struct buf line = {0};
 
+    if (db_script(conn, "BEGIN", e))
+        return -1;
     if (!PQsendQueryParams(conn, SQL_READ_EVENTS, 5, NULL, values, NULL, NULL, 0) ||
         !PQsetSingleRowMode(conn)) {
         pg_result_err(e, conn, NULL);
@@ -101,7 +103,7 @@ static int export(PGconn *conn, const struct options *o, struct err *e)
     buf_done(&line);
     if (result == 0 && (fflush(stdout) || ferror(stdout)))
         return err_set(e, ERR_IO, "standard output: %s", strerror(errno));
-    return result;
+    return result ? result : db_script(conn, "COMMIT", e);
 }
 
 static int run(PGconn *conn, struct options *o)

@@ -20,7 +20,8 @@ enum { SHOWN_MAX = 100 };
 /* Partitions cannot be dropped while we look: the lock comes before the snapshot, so that what
  * retention dropped and what it tallied are seen together. */
 static const char BEGIN_TEXT[] = "begin isolation level repeatable read;"
-                                 "lock table usage_batches in access share mode";
+                                 "set local role " CTL_ROLE ";"
+                                 "lock table public.usage_batches in access share mode";
 
 static const char *const PREPARE[] = {SQL_REBUILD_CREATE_KEYS, SQL_REBUILD_CREATE_MINUTES,
                                       SQL_REBUILD_CREATE_PARTS};
@@ -77,12 +78,13 @@ static int compare(struct rebuild *r, const char *sql, int n, const char *const 
     return 0;
 }
 
-static int check_piece(struct rebuild *r, const char *const edges[2], struct err *e)
+/* edges: from, until before, and the first day of a commit that matters. */
+static int check_piece(struct rebuild *r, const char *const edges[3], struct err *e)
 {
-    const char *values[] = {r->tenant, edges[0], edges[1]};
+    const char *values[] = {r->tenant, edges[0], edges[1], edges[2]};
     int64_t minutes = 0;
 
-    if (db_run(r->conn, SQL_REBUILD_COUNT_RAW, 3, values, &minutes, e))
+    if (db_run(r->conn, SQL_REBUILD_COUNT_RAW, 4, values, &minutes, e))
         return -1;
     r->minutes += minutes;
     if (db_script(r->conn, "analyze rebuild_minutes", e))
@@ -93,7 +95,8 @@ static int check_piece(struct rebuild *r, const char *const edges[2], struct err
 /* One day, or what of it lies on one side of an edge of the range. */
 static int take_piece(struct rebuild *r, const PGresult *pieces, int row, struct err *e)
 {
-    const char *edges[] = {db_text(pieces, row, 0), db_text(pieces, row, 1)};
+    const char *edges[] = {db_text(pieces, row, 0), db_text(pieces, row, 1),
+                           db_text(pieces, row, 3)};
     bool checked = strcmp(db_text(pieces, row, 2), "t") == 0;
 
     if (db_script(r->conn, "truncate rebuild_minutes", e))

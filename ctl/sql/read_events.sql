@@ -1,4 +1,5 @@
 -- A tenant's raw events by time of use; a retraction is one of its own, its quantity negated.
+-- Usage is committed at the earliest when it happens, but for clocks that differ: earlier days are not looked at.
 -- $1 text: tenant; $2 text: metric, $3 timestamptz: from, $4 timestamptz: until before, $5 bigint: how many; $2 to $5 may be NULL
 select e.tenant, e.stream, entry_half(e.ms) || '-' || entry_half(e.seq) as stream_id, e.metric,
        coalesce(e.id_uuid::text, e.id_text, e.stream || '/' || entry_half(e.ms) || '-' || entry_half(e.seq)) as event_id,
@@ -12,6 +13,7 @@ select e.tenant, e.stream, entry_half(e.ms) || '-' || entry_half(e.seq) as strea
                unnest(b.fields) as fields, unnest(b.retracts) as retracts
           from usage_batches b
          where b.slice = tenant_slice($1::text)
+           and b.day >= coalesce(($3::timestamptz at time zone 'UTC')::date - 2, '-infinity')
            and b.occurred_min < coalesce($4::timestamptz, 'infinity')
            and b.occurred_max >= coalesce($3::timestamptz, '-infinity')) e
  where e.tenant = $1::text

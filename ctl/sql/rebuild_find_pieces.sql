@@ -1,6 +1,9 @@
--- The days that hold usage, cut where checking begins and ends.
+-- The days that hold usage, cut where checking begins and ends; since: the first day of a commit that holds usage of
+-- that time.
 -- $1 timestamptz: first; $2 timestamptz: end; $3 timestamptz: low; $4 timestamptz: high. Checked is from low until before high.
-with days as (
+with commits as materialized (
+    select day, max(occurred_max) as newest from usage_batches group by day
+), days as (
     select distinct date_trunc('day', minute_at at time zone 'UTC') at time zone 'UTC' as day
       from usage_aggregates
      where minute_at >= $1::timestamptz and minute_at < $2::timestamptz
@@ -18,4 +21,8 @@ with days as (
     union all
     select greatest(low, $4::timestamptz), high, false from edges
 )
-select low, high, checked from pieces where low < high order by low
+select low, high, checked,
+       coalesce((select min(c.day) from commits c where c.newest >= pieces.low), '-infinity') as since
+  from pieces
+ where low < high
+ order by low

@@ -189,6 +189,7 @@ BEGIN
         DELETE FROM usage_uniques u
          USING stale s
          WHERE u.tenant = p_tenant AND u.metric = s.metric AND u.period_start = s.period_start
+        RETURNING u.metric
     ), minutes AS (
         SELECT a.metric, a.dimensions, b.period_start, b.period_end, a.events, a.quantity_sum, a.quantity_max,
                a.quantity_last, a.last_ms, a.last_entry
@@ -200,7 +201,8 @@ BEGIN
         INSERT INTO usage_uniques (tenant, metric, period_start, dimensions, events)
         SELECT p_tenant, n.metric, n.period_start, n.dimensions, sum(n.events)
           FROM minutes n JOIN metrics m USING (metric)
-         WHERE m.aggregation = 'unique' AND EXISTS (SELECT FROM stale)
+         -- Counted, so that they are gone before the same ones are added.
+         WHERE m.aggregation = 'unique' AND (SELECT count(*) FROM forgotten) >= 0
          GROUP BY n.metric, n.period_start, n.dimensions
     )
     INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
