@@ -21,7 +21,12 @@ enum { SHOWN_MAX = 100 };
  * retention dropped and what it tallied are seen together. */
 static const char BEGIN_TEXT[] = "begin isolation level repeatable read;"
                                  "set local role " CTL_ROLE ";"
+                                 "set local work_mem = '64MB'; set local jit = off;"
                                  "lock table public.usage_batches in access share mode";
+
+/* The planner has no idea how many events unnest makes: by itself it sorts them, or worse. */
+static const char BY_HASH[] = "set local enable_sort = off; set local enable_nestloop = off";
+static const char AS_IT_LIKES[] = "set local enable_sort = on; set local enable_nestloop = on";
 
 static const char *const PREPARE[] = {SQL_REBUILD_CREATE_KEYS, SQL_REBUILD_CREATE_MINUTES,
                                       SQL_REBUILD_CREATE_PARTS};
@@ -84,7 +89,9 @@ static int check_piece(struct rebuild *r, const char *const edges[3], struct err
     const char *values[] = {r->tenant, edges[0], edges[1], edges[2]};
     int64_t minutes = 0;
 
-    if (db_run(r->conn, SQL_REBUILD_COUNT_RAW, 4, values, &minutes, e))
+    if (db_script(r->conn, BY_HASH, e) ||
+        db_run(r->conn, SQL_REBUILD_COUNT_RAW, 4, values, &minutes, e) ||
+        db_script(r->conn, AS_IT_LIKES, e))
         return -1;
     r->minutes += minutes;
     if (db_script(r->conn, "analyze rebuild_minutes", e))

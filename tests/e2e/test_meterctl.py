@@ -172,10 +172,11 @@ def test_catalog_faults_change_nothing(line):
     catalog["plans"][1]["limits"]["api_calls"]["cap"] = "firm"
     catalog["plans"][1]["limits"]["llm_tokens"]["overage"]["per"] = "3000"
     catalog["plans"][2]["color"] = "red"
+    del catalog["metrics"][5]["dimensions"]
     done = apply(line, catalog)
     assert done.returncode == 1
     for path in ("metrics[0].aggregation: ", "plans[1].limits.api_calls.cap: ",
-                 "plans[1].limits.llm_tokens.overage: ", "plans[2].color: "):
+                 "plans[1].limits.llm_tokens.overage: ", "plans[2].color: ", "metrics[5].dimensions: "):
         assert any(text.startswith(path) for text in done.stderr.splitlines()), done.stderr
     broken = apply(line, '{"metrics": [\n  }')
     assert broken.returncode == 1 and "line 2, column 3: " in broken.stderr
@@ -218,9 +219,9 @@ def add_minute(line, tenant, metric, quantity, minute="2026-11-02T10:00:00Z", la
 
 def add_batch(line, events, batch, epoch=1, stream=STREAM):
     ones = list(range(events))
-    line.sql("INSERT INTO usage_batches (day, stream, epoch, batch, slice, events, occurred_min, "
+    line.sql("INSERT INTO usage_batches (day, stream, epoch, batch, slice, catalog_version, events, occurred_min, "
              "occurred_max, entry_ms, entry_seq, tenants, metrics, quantities, occurred_ms) "
-             "VALUES ((now() AT TIME ZONE 'UTC')::date, %s, %s, %s, tenant_slice('acme'), %s, "
+             "VALUES ((now() AT TIME ZONE 'UTC')::date, %s, %s, %s, tenant_slice('acme'), 1, %s, "
              "now(), now(), %s, %s, %s, %s, %s::numeric[], %s)", stream, epoch, batch, events, ones, ones,
              ["acme"] * events, ["api_calls"] * events, ones, ones)
 
@@ -307,8 +308,8 @@ def test_audit_names_the_stream_of_a_batch_that_vanished(counted):
     assert done.returncode == 1
     assert f"audit stream={STREAM} epoch=1 raw_events=4 counted=6 difference=2" in done.stdout
     assert done.stdout.splitlines()[-1] == "audit unbalanced"
-    counted.sql("INSERT INTO usage_batches_dropped (stream, epoch, day, events) "
-                "VALUES (%s, 1, '2026-01-01', 2)", STREAM)
+    counted.sql("INSERT INTO usage_batches_dropped (stream, epoch, day, events, occurred_max) "
+                "VALUES (%s, 1, '2026-01-01', 2, now())", STREAM)
     assert counted.audit().ok
 
 
@@ -318,6 +319,22 @@ def test_audit_finds_a_reject_that_vanished(counted):
     assert done.returncode == 1
     assert (f"audit stream={STREAM} epoch=1 rejected_rows=1 rejected=1 conflicts=1 difference=1"
             in done.stdout)
+    counted.sql("INSERT INTO rejected_events_dropped (stream, epoch, conflict, day, events) "
+                "VALUES (%s, 1, true, '2026-01-01', 1)", STREAM)
+    assert counted.audit().ok
+
+
+def test_audit_compares_unique_totals_with_their_values(line):
+    for user in ("ann", "bob", "ann"):
+        line.xadd(tenant="acme", metric="active_users", user=user)
+    line.must("aggregator", "--once")
+    assert line.value("SELECT quantity FROM usage_totals") == 2
+    assert line.audit().ok, line.audit().text
+    line.sql("DELETE FROM usage_uniques WHERE dimensions @> '{\"user\": \"bob\"}'")
+    done = line.meterctl("audit")
+    assert done.returncode == 1 and "quantity=2 minutes=2 values=1" in done.stdout
+    line.sql("UPDATE usage_totals SET quantity = 1")
+    assert "quantity=1 minutes=2 values=1" in line.meterctl("audit").stdout
 
 
 def test_audit_of_epochs_that_ended(counted):
@@ -442,14 +459,18 @@ def test_restore_accept_wants_a_yes(counted):
 
 # statements
 
+TEMPORARY = "".join(f"{path.read_text()};" for path in sorted((ROOT / "ctl" / "sql").glob("rebuild_create_*.sql"))
+                    ).replace("on commit drop", "")
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "ctl" / "sql").glob("*.sql")),
                          ids=lambda path: path.stem)
 def test_statement_fits_the_schema(migrated, path):
     text = path.read_text()
     assert text.startswith("-- ")
-    # Only these can be prepared; a table is made by `migrate` itself.
-    if "create table" not in text:
-        as_role(migrated, "ctl", f"PREPARE statement AS {text}")
+    # A table is made by `migrate`, or by the command for itself, and cannot be prepared.
+    if "create table" not in text and "create temporary table" not in text:
+        as_role(migrated, "ctl", f"{TEMPORARY if path.stem.startswith('rebuild_') else ''} PREPARE statement AS {text}")
 
 
 # roles

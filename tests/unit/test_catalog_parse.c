@@ -144,7 +144,7 @@ static void test_one_fault(void **state)
          "metrics[0].aggregation: must be one of: sum, count, max, last, unique\n"},
         {METRICS("{'metric': 'c', 'name': 'C', 'unit': 'u', 'aggregation': 'unique',"
                  "'stripe_event_name': 'c'}"),
-         "metrics[0].aggregation: unique is not counted by this version\n"},
+         "metrics[0].dimensions: must name at least one: unique counts their different values\n"},
         {METRICS(METRIC(", 'transport': 'usage_records'")),
          "metrics[0].transport: usage_records is not sent by this version\n"},
         {METRICS(METRIC(", 'carry': true")), "metrics[0].carry: goes only with aggregation last\n"},
