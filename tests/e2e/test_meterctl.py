@@ -341,9 +341,9 @@ def test_audit_of_epochs_that_ended(counted):
     counted.sql("UPDATE stream_positions SET epoch = 2")
     counted.sql("UPDATE usage_batches SET epoch = 2")
     counted.sql("UPDATE rejected_events SET epoch = 2")
-    counted.sql("INSERT INTO stream_epochs (stream, epoch, last_id, added, counted, duplicates, "
+    counted.sql("INSERT INTO stream_epochs (stream, epoch, token, last_id, added, counted, duplicates, "
                 "rejected, conflicts, lost, reason) "
-                "VALUES (%s, 1, '5-0', 9, 3, 4, 0, 0, 2, 'lost')", STREAM)
+                "VALUES (%s, 1, gen_random_uuid(), '5-0', 9, 3, 4, 0, 0, 2, 'lost')", STREAM)
     add_batch(counted, 3, batch=3, epoch=1)
     audit = counted.audit()
     assert audit.ok, audit.text
