@@ -109,20 +109,26 @@ static char *write_u64(char *at, uint64_t value)
     return at;
 }
 
-/* "<stream>/<ms>-<seq>": the only copy of an entry has it, whoever reads it again. */
+uint32_t event_default_id(char *out, struct text stream, uint64_t ms, uint64_t seq)
+{
+    char *at = out;
+
+    memcpy(at, stream.data, stream.length);
+    at += stream.length;
+    *at++ = '/';
+    at = write_u64(at, ms);
+    *at++ = '-';
+    at = write_u64(at, seq);
+    return (uint32_t)(at - out);
+}
+
 static struct text default_id(struct event_parser *p, const struct entry *entry)
 {
-    char *start = arena_reserve(&p->arena, p->stream.length + strlen("/-") + 2 * 20);
-    char *at = start;
+    char *start = arena_reserve(&p->arena, p->stream.length + DEFAULT_ID_MORE_BYTES);
+    uint32_t length = event_default_id(start, p->stream, entry->ms, entry->seq);
 
-    memcpy(at, p->stream.data, p->stream.length);
-    at += p->stream.length;
-    *at++ = '/';
-    at = write_u64(at, entry->ms);
-    *at++ = '-';
-    at = write_u64(at, entry->seq);
-    arena_commit(&p->arena, (size_t)(at - start));
-    return (struct text){.data = start, .length = (uint32_t)(at - start)};
+    arena_commit(&p->arena, length);
+    return (struct text){.data = start, .length = length};
 }
 
 static int take_id(struct event_parser *p, const struct event_fields *f, const struct entry *entry,

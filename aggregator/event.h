@@ -66,6 +66,11 @@ int event_parse(struct event_parser *p, const struct entries *entries, uint32_t 
 bool event_derive(struct event_parser *p, const struct entries *entries, const struct event *event,
                   int metric, struct event *out);
 
+/* "<stream>/<ms>-<seq>": the only copy of an entry has it, whoever reads it again. out: room for
+ * the stream's length and so many bytes more. Returns the id's length; it is not terminated. */
+enum { DEFAULT_ID_MORE_BYTES = 42 };
+uint32_t event_default_id(char *out, struct text stream, uint64_t ms, uint64_t seq);
+
 void event_parser_done(struct event_parser *p);
 
 #endif

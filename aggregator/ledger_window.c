@@ -6,10 +6,11 @@
 #include "common/log.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WINDOW_DEADLINE_MS = 600000, ID_TEXT_MAX = 512 };
+enum { WINDOW_DEADLINE_MS = 600000, ID_TEXT_MAX = 512, HASHES_AHEAD = 16 };
 
 struct load {
     struct ledger *ledger;
@@ -67,13 +68,12 @@ static uint64_t read_u64(struct pg_array_reader *reader)
 {
     const unsigned char *data;
     size_t length;
-    uint64_t v = 0;
+    uint64_t v;
 
-    if (!pg_array_next(reader, &data, &length) || length != 8)
+    if (!pg_array_next(reader, &data, &length) || length != sizeof v)
         abort();
-    for (int i = 0; i < 8; i++)
-        v = v << 8 | data[i];
-    return v;
+    memcpy(&v, data, sizeof v);
+    return be64toh(v);
 }
 
 static struct text read_optional(struct pg_array_reader *reader)
@@ -86,49 +86,73 @@ static struct text read_optional(struct pg_array_reader *reader)
     return (struct text){.data = (const char *)data, .length = (uint32_t)length};
 }
 
-/* The id as the event had it, in one of its domains. */
-static enum id_domain stored_id(const struct load *load, struct text uuid, struct text other,
-                                uint64_t ms, uint64_t seq, char space[ID_TEXT_MAX], struct text *id)
+/* Columns of a slice, row by row. Entries are there only if a row has no id of its own. */
+struct slice_reader {
+    struct text stream;
+    struct pg_array_reader tenants, uuids, others, entry_ms, entry_seq, retracts;
+    char id[ID_TEXT_MAX];
+};
+
+static void open_slice(struct slice_reader *s, const char *stream, const PGresult *r)
 {
-    *id = (struct text){.data = space};
+    s->stream = (struct text){.data = stream, .length = (uint32_t)strlen(stream)};
+    open_column(&s->tenants, r, 6);
+    open_column(&s->uuids, r, 7);
+    open_column(&s->others, r, 8);
+    open_column(&s->entry_ms, r, 9);
+    open_column(&s->entry_seq, r, 10);
+    open_column(&s->retracts, r, 11);
+}
+
+/* The id as the event had it, in one of its domains. */
+static enum id_domain read_id(struct slice_reader *s, struct text *id)
+{
+    struct text uuid = read_optional(&s->uuids);
+    bool has_entries = s->entry_ms.left > 0;
+    uint64_t ms = has_entries ? read_u64(&s->entry_ms) : 0;
+    uint64_t seq = has_entries ? read_u64(&s->entry_seq) : 0;
+
+    *id = read_optional(&s->others);
     if (uuid.data != NULL) {
-        uuid_format((const unsigned char *)uuid.data, space);
-        id->length = UUID_TEXT_SIZE - 1;
-        return ID_GIVEN;
+        uuid_format((const unsigned char *)uuid.data, s->id);
+        *id = (struct text){.data = s->id, .length = UUID_TEXT_SIZE - 1};
     }
-    if (other.data != NULL) {
-        *id = other;
+    if (read_optional(&s->retracts).data != NULL)
+        return ID_RETRACT;
+    if (id->data != NULL)
         return ID_GIVEN;
-    }
-    id->length = (uint32_t)snprintf(space, ID_TEXT_MAX, "%s/%llu-%llu", load->ledger->stream,
-                                    (unsigned long long)ms, (unsigned long long)seq);
+    if (!has_entries)
+        abort();
+    *id = (struct text){.data = s->id, .length = event_default_id(s->id, s->stream, ms, seq)};
     return ID_DEFAULT;
 }
 
+/* A key's place in the table is asked for some rows before it is used: it is in no cache. */
 static void load_slice(struct load *load, const PGresult *r)
 {
-    struct pg_array_reader tenants, uuids, others, entry_ms, entry_seq;
+    struct slice_reader s;
+    struct dedupe_hash ahead[HASHES_AHEAD];
     struct text tenant;
-    char space[ID_TEXT_MAX];
+    struct text id;
+    uint32_t n = 0;
+    uint32_t first = load->rows;
 
-    open_column(&tenants, r, 6);
-    open_column(&uuids, r, 7);
-    open_column(&others, r, 8);
-    open_column(&entry_ms, r, 9);
-    open_column(&entry_seq, r, 10);
-    while ((tenant = read_optional(&tenants)).data != NULL) {
-        struct text uuid = read_optional(&uuids);
-        struct text other = read_optional(&others);
-        uint64_t ms = read_u64(&entry_ms);
-        uint64_t seq = read_u64(&entry_seq);
-        struct text id;
-        enum id_domain domain = stored_id(load, uuid, other, ms, seq, space, &id);
-        struct dedupe_hash hash = dedupe_hash(load->dedupe, domain, tenant, id);
+    open_slice(&s, load->ledger->stream, r);
+    for (; (tenant = read_optional(&s.tenants)).data != NULL; n++) {
+        struct dedupe_hash *hash = &ahead[n % HASHES_AHEAD];
+        enum id_domain domain = read_id(&s, &id);
 
-        dedupe_load(load->dedupe, &hash, load->rows++);
-        load->batch.slice_counts[pg_get_i64(r, 0, 4)]++;
-        load->keys++;
+        if (n >= HASHES_AHEAD)
+            dedupe_load(load->dedupe, hash, load->rows++);
+        *hash = dedupe_hash(load->dedupe, domain, tenant, id);
+        dedupe_prefetch(load->dedupe, hash);
     }
+    while (load->rows < first + n) {
+        dedupe_load(load->dedupe, &ahead[(load->rows - first) % HASHES_AHEAD], load->rows);
+        load->rows++;
+    }
+    load->batch.slice_counts[pg_get_i64(r, 0, 4)] += n;
+    load->keys += n;
 }
 
 static void on_slice(void *owner, const PGresult *row)
