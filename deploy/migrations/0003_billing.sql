@@ -218,6 +218,19 @@ BEGIN
            (array_agg(n.last_entry ORDER BY n.last_ms DESC, n.last_entry DESC))[1]
       FROM minutes n JOIN metrics m USING (metric)
      GROUP BY m.metric, m.aggregation, n.period_start, n.period_end;
+
+    -- What was claimed where now nothing is left to bill must be taken back: the sink reads totals.
+    INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
+    SELECT p_tenant, e.metric, e.period_start, e.period_end, 0, nextval('usage_version'), (-9223372036854775808), ''
+      FROM (SELECT DISTINCT u.metric, b.period_start, b.period_end
+              FROM usage_submissions u
+              JOIN metrics m ON m.metric = u.metric AND m.aggregation IN ('sum', 'count')
+             CROSS JOIN LATERAL billing_period(p_tenant, u.usage_at) b
+             WHERE u.tenant = p_tenant AND u.state <> 'void'
+               AND NOT EXISTS (SELECT FROM usage_totals t
+                                WHERE t.tenant = p_tenant AND t.metric = u.metric
+                                  AND t.period_start <= u.usage_at AND u.usage_at < t.period_end)) e
+    ON CONFLICT (tenant, metric, period_start) DO NOTHING;
 END $$;
 
 CREATE TABLE webhook_events (

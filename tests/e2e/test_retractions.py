@@ -8,6 +8,7 @@ from line.line import STREAM
 from test_aggregator import CATALOG, DAY_MS, apply, now_ms, start
 from test_aggregator_periods import Periods
 from test_aggregator_repeats import age
+from test_sink import add_tenants, once, shop, total  # noqa: F401
 from usage_oracle import MINUTE_MS, month_of
 
 
@@ -234,3 +235,29 @@ def test_a_thousand_at_once_are_a_matter_of_moments(line):
                     for n in range(0, 20_000, 20))
     settle(line, timeout=60)
     prove(line, emitter.oracle)
+
+
+def test_what_was_billed_is_taken_back_from_stripe(shop):  # noqa: F811
+    add_tenants(shop, "acme")
+    emitter = Emitter(shop)
+    for metric, quantity, id in (("llm_tokens", 100, "a"), ("llm_tokens", 50, "b"),
+                                 ("user_seats", 7, "c"), ("user_seats", 9, "d")):
+        emitter.add(tenant="acme", metric=metric, quantity=quantity, id=id)
+
+    def bill():
+        shop.must("aggregator", "--once")
+        once(shop)
+        return total(shop, "acme", "llm_tokens"), total(shop, "acme", "user_seats")
+
+    assert bill() == (150, 9)
+    retract(emitter, "a", "acme")
+    retract(emitter, "d", "acme")
+    assert bill() == (50, 7)
+    retract(emitter, "a", "acme")
+    assert bill() == (50, 7)
+    # Nothing is left of it, and its period is another one before the sink comes to it.
+    retract(emitter, "b", "acme")
+    shop.must("aggregator", "--once")
+    Periods(shop).subscribe("acme", now_ms() - 10 * DAY_MS)
+    assert bill()[0] == 0
+    assert_balanced(shop)
