@@ -40,7 +40,7 @@ void gauges_count_batch(const struct shard *s, int64_t commit_us)
 
 /* An id of its own that somebody gave an entry: all that follow have ids after it. Some clocks
  * differ, but not by a day. */
-static void gauges_see_newest(struct shard *s, const struct history *h)
+static void see_newest(struct shard *s, const struct history *h)
 {
     uint64_t held;
     int64_t now_ms = clock_unix_ms();
@@ -52,6 +52,14 @@ static void gauges_see_newest(struct shard *s, const struct history *h)
                   LOG_U64("newest_ms", h->newest.ms), LOG_U64("held_back", held),
                   LOG_MSG("an entry with an id of its own drove the stream into the future: events "
                           "without ts are rejected; set it right: meterctl stream reset"));
+}
+
+/* What Redis told is remembered: should it know less one day, it lost that. */
+static void see_stream(struct shard *s, const struct history *h)
+{
+    see_newest(s, h);
+    if (h->added > s->ledger.position.added_seen)
+        s->ledger.position.added_seen = h->added;
 }
 
 static void set_lag(const struct shard *s, const struct history *h, uint64_t accounted)
@@ -97,9 +105,7 @@ void gauges_take_stream(struct shard *s, const struct history *h, const struct t
                   LOG_I64("unaccounted", unaccounted), LOG_U64("added", h->added),
                   LOG_MSG("entries left the stream without being counted, or came back"));
     set_lag(s, h, seen->accounted);
-    gauges_see_newest(s, h);
-    if (h->added > s->ledger.position.added_seen)
-        s->ledger.position.added_seen = h->added;
+    see_stream(s, h);
 }
 
 void gauges_scrape(struct shard *s)
@@ -147,8 +153,8 @@ static void take_poll(void *owner, const struct err *error, void *reply)
         set_lag(s, &h, p.accounted);
     if (gone || (h.stream_exists && h.added < p.added))
         lose_stream(s, &p);
-    else if (h.stream_exists && s->state == SHARD_RUNNING)
-        gauges_see_newest(s, &h);
+    else if (h.stream_exists && s->state == SHARD_RUNNING && p.generation == s->generation)
+        see_stream(s, &h);
     shard_unref(s);
 }
 

@@ -106,20 +106,21 @@ static struct judgement judge_ours(const struct history *h, const struct standin
     return judge_lost(h, s);
 }
 
-/* Everything that is in the stream is read, also what may lie before the epoch that is lost: so
- * that epoch's base is at most what comes before the first entry. */
+/* Everything that is in the stream is read, also what is kept of the time before the epoch that the
+ * ledger forgot: entries of the ended one after our position, which are not lost then. */
 static struct judgement judge_lost_epoch(const struct history *h, const struct standing *s)
 {
     uint64_t before = h->added - h->length;
     uint64_t base = h->mark.base < before ? h->mark.base : before;
-    uint64_t ended = (uint64_t)above(s->added_seen, s->base);
+    uint64_t ended = s->added_seen;
 
     if (strcmp(h->mark.ended, s->token) == 0)
-        ended = greater(ended, (uint64_t)above((uint64_t)h->mark.ended_added + base, h->mark.base));
+        ended = greater(ended, s->base + (uint64_t)h->mark.ended_added);
+    ended = (uint64_t)above(ended, (uint64_t)above(h->mark.base, greater(base, s->accounted)));
     return (struct judgement){.verdict = HISTORY_LEDGER_LOST_EPOCH,
                               .base = base,
                               .start = START,
-                              .gone = above(ended, s->accounted - s->base),
+                              .gone = above(ended, s->accounted),
                               .missing = above(before, base),
                               .repeats_until = later(s->last, s->repeats_until)};
 }

@@ -112,18 +112,30 @@ static int run_reset(struct reset *s, int64_t now_ms, struct err *e)
 }
 
 /* Redis' clock first: the lease is taken after it. */
-static int reset_stream(struct reset *s, struct err *e)
+static int look(struct reset *s, int64_t *now_ms, bool *ahead, struct err *e)
 {
     struct stream_info info;
-    int64_t now_ms;
 
-    if (stream_clock_ms(s->redis, &now_ms, e) || stream_info_read(s->redis, s->stream, &info, e))
+    if (stream_clock_ms(s->redis, now_ms, e) || stream_info_read(s->redis, s->stream, &info, e))
         return -1;
-    if (!info.exists || strtoull(info.last, NULL, 10) <= (uint64_t)(now_ms + AHEAD_MS)) {
-        printf("stream=%s last=%s: not in the future, left as it is\n", s->stream, info.last);
-        return 0;
-    }
-    return run_reset(s, now_ms, e);
+    *ahead = info.exists && strtoull(info.last, NULL, 10) > (uint64_t)(*now_ms + AHEAD_MS);
+    return 0;
+}
+
+/* Twice, should one that was cut short have come before, and another such entry since. */
+static int reset_stream(struct reset *s, struct err *e)
+{
+    int64_t now_ms;
+    bool ahead;
+
+    if (look(s, &now_ms, &ahead, e))
+        return -1;
+    if (!ahead)
+        printf("stream=%s: not in the future, left as it is\n", s->stream);
+    for (int i = 0; ahead && i < 2; i++)
+        if (run_reset(s, now_ms, e) || look(s, &now_ms, &ahead, e))
+            return -1;
+    return 0;
 }
 
 /* In a cluster each stream has a server of its own. */
