@@ -2,7 +2,7 @@
 
 from ledger_proof import Flow, position, prove
 from line.line import STREAM
-from lossy_servers import epochs
+from lossy_servers import counted, epochs
 from test_aggregator import start
 
 
@@ -39,7 +39,7 @@ def test_entries_that_somebody_deletes_before_they_are_counted_are_told(line):
     line.settings["STREAM_KEEP_S"] = 3600
     aggregator = start(line)
     line.emit({"tenant": "a", "metric": "api_calls"} for _ in range(50))
-    line.wait_for(lambda: position(line).counted == 50, 20, "they are counted")
+    line.wait_for(lambda: counted(line) == 50, 20, "they are counted")
     assert unaccounted(aggregator) == 0
     aggregator.pause()
     line.emit({"tenant": "a", "metric": "api_calls"} for _ in range(10))
@@ -59,11 +59,11 @@ def test_the_trimming_of_an_old_position_does_not_touch_a_stream_made_anew(line)
     position that it is about to trim to."""
     aggregator = start(line)
     line.emit({"tenant": "a", "metric": "api_calls"} for _ in range(50))
-    line.wait_for(lambda: position(line).counted == 50, 20, "they are counted")
+    line.wait_for(lambda: counted(line) == 50, 20, "they are counted")
     aggregator.pause()
     line.emit({"tenant": "b", "metric": "api_calls"} for _ in range(5))
     aggregator.resume()
-    line.wait_for(lambda: position(line).counted == 55, 20, "they are counted")
+    line.wait_for(lambda: counted(line) == 55, 20, "they are counted")
     line.client().flushall()
     for n in range(20):
         line.xadd(entry_id=f"{n + 1}000-0", tenant="c", metric="api_calls")
