@@ -33,7 +33,7 @@ def test_it_is_told_and_rejected_and_events_that_say_their_time_count(line, id):
         wait_done(line, 2)
         assert counted(line) == 1 and reasons(line) == {"in_future": 1}
     assert not aggregator.logs("balance_broken")
-    assert aggregator.metric("meterline_unaccounted_events") == 0
+    line.wait_for(lambda: aggregator.metric("meterline_unaccounted_events") == 0, 10, "it balances")
     assert line.value("SELECT max(minute_at) < now() FROM usage_aggregates")
     assert reset(line) == {"ended_epoch": "1", "waiting": "0", "moved": "0"}
     new = line.xadd(tenant="a", metric="api_calls")

@@ -28,7 +28,7 @@ def test_what_the_stream_keeps_is_counted_again_by_the_restored_ledger(line):
     wait_counted(line, before + MANY + 100)
     assert_counted_once(line, lost=0)
     assert position(line).duplicates == 0
-    assert aggregator.metric("meterline_unaccounted_events") == 0
+    line.wait_for(lambda: aggregator.metric("meterline_unaccounted_events") == 0, 10, "it balances")
     aggregator.kill9()
     start(line).wait_log("stream_opened")
     assert held(line)
