@@ -226,6 +226,7 @@ static void run_batch(struct shard *s)
 
     w->to = w->from + (size < room ? size : room);
     w->batch_open = true;
+    s->batch.parser.now_ms = s->ledger.now_ms;
     batch_parse(&s->batch, s->ledger.catalog, s->dedupe, w->entries, w->from, w->to,
                 w->refusal[0] != '\0' ? w->refusal : NULL);
     batch_probe(&s->batch, s->ledger.now_ms);
