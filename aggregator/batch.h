@@ -109,6 +109,7 @@ struct batch {
     uint32_t candidates_capacity;
     int64_t now_ms;               /* as given to batch_probe */
     int64_t window_start_ms;      /* all that was counted from then on is in the dedupe table */
+    int64_t dropped_until_ms;     /* set by the owner: minutes up to then cannot be counted anew */
     uint32_t old_count;           /* items that are old */
     struct rejection *rejections; /* conflicts too */
     uint32_t rejections_count;

@@ -131,7 +131,12 @@ static struct target find_target(const struct batch *b, const struct item *item)
     return best;
 }
 
-static void reject(struct batch *b, struct item *item)
+static bool can_recount(const struct batch *b, const struct target *target)
+{
+    return clock_minute_of(target->occurred_ms) > b->dropped_until_ms;
+}
+
+static void reject(struct batch *b, struct item *item, const struct target *target)
 {
     const struct event *event = &item->event;
     struct rejection *r = batch_add_rejection(b, event->index, REASON_UNKNOWN_RETRACTION);
@@ -140,7 +145,11 @@ static void reject(struct batch *b, struct item *item)
     r->tenant = event->tenant->name;
     item->fate = FATE_REJECTED;
     b->rejected++;
-    if (item->old)
+    if (target->found)
+        snprintf(
+            r->detail, sizeof r->detail,
+            "id: raw events of its minute were dropped by retention: it cannot be counted anew");
+    else if (item->old)
         snprintf(r->detail, sizeof r->detail,
                  "id: no event that counted has this tenant, id and ts %" PRId64,
                  event->occurred_ms);
@@ -183,8 +192,8 @@ void retraction_settle(struct batch *b, uint32_t number)
         return;
     }
     target = find_target(b, item);
-    if (target.found)
+    if (target.found && can_recount(b, &target))
         count(b, number, &target);
     else
-        reject(b, item);
+        reject(b, item, &target);
 }

@@ -63,6 +63,7 @@ struct ledger {
     int64_t next_batch;         /* number for the next batch */
     int64_t now_ms;             /* Unix, the database's clock as last read; never goes back */
     int64_t shards;             /* as the database has it */
+    int64_t dropped_until_ms;   /* raw events used up to then may be gone; INT64_MIN: none is */
     struct dedupe_batch stored; /* identity of the batch that was committed last */
 
     /* Totals that a fold changed, rows of fold.sql, which are the taker's own. */

@@ -26,6 +26,8 @@ static void take_state(void *owner, const struct err *error, PGresult **results,
         l->shards = strtoll(PQgetvalue(r, 0, 1), NULL, 10);
         l->next_batch = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
         take_time(l, strtoll(PQgetvalue(r, 0, 3), NULL, 10));
+        l->dropped_until_ms =
+            PQgetisnull(r, 0, 4) ? INT64_MIN : strtoll(PQgetvalue(r, 0, 4), NULL, 10);
     }
     ledger_finish(l, error);
 }

@@ -229,6 +229,7 @@ static void run_batch(struct shard *s)
     s->batch.parser.now_ms = s->ledger.now_ms;
     batch_parse(&s->batch, s->ledger.catalog, s->dedupe, w->entries, w->from, w->to,
                 w->refusal[0] != '\0' ? w->refusal : NULL);
+    s->batch.dropped_until_ms = s->ledger.dropped_until_ms;
     batch_probe(&s->batch, s->ledger.now_ms);
     if (ledger_must_confirm(&s->batch))
         ledger_confirm(&s->ledger, &s->batch, take_confirmed, s);

@@ -1,5 +1,7 @@
--- Versions of the catalog and the number of shards, a number for the next batch, and the time, Unix ms.
+-- Versions of the catalog and the number of shards, a number for the next batch, the time, and the newest time of
+-- use of raw events that retention dropped (NULL: none), Unix ms.
 SELECT (SELECT value FROM ledger_state WHERE name = 'catalog_version'),
        (SELECT value FROM ledger_state WHERE name = 'stream_shards'),
        nextval('usage_batch'),
-       (extract(epoch FROM now()) * 1000)::int8
+       (extract(epoch FROM now()) * 1000)::int8,
+       (SELECT (extract(epoch FROM max(occurred_max)) * 1000)::int8 FROM usage_batches_dropped)

@@ -261,3 +261,16 @@ def test_what_was_billed_is_taken_back_from_stripe(shop):  # noqa: F811
     Periods(shop).subscribe("acme", now_ms() - 10 * DAY_MS)
     assert bill()[0] == 0
     assert_balanced(shop)
+
+
+def test_a_minute_whose_raw_events_were_dropped_stays_as_it_is(line):
+    emitter = Emitter(line)
+    emitter.add(tenant="a", metric="api_calls", quantity=4, id="x", ts=now_ms() - 3 * DAY_MS)
+    emitter.add(tenant="a", metric="api_calls", quantity=5, id="y")
+    line.sql("INSERT INTO usage_batches_dropped (stream, epoch, day, events, occurred_max) "
+             "VALUES ('other', 1, now()::date - 2, 1, now() - interval '2 days')")
+    line.xadd(tenant="a", op="retract", id="x")
+    line.xadd(tenant="a", op="retract", id="y")
+    line.must("aggregator", "--once")
+    assert line.value("SELECT sum(quantity) FROM usage_totals") == 4
+    assert "retention" in line.value("SELECT detail FROM rejected_events")
