@@ -54,9 +54,10 @@ static redisContext *open_node(const struct redis_url *u, const struct redis_nod
                                int timeout_ms, struct err *e)
 {
     struct timeval timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000L};
-    redisContext *c = u->path ? redisConnectUnixWithTimeout(u->path, timeout)
-                              : redisConnectWithTimeout(node->host, node->port, timeout);
-    if (greet(c, u, node ? node->host : NULL, timeout, e) == 0)
+    const char *host = node ? node->host : NULL;
+    redisContext *c = host ? redisConnectWithTimeout(host, node->port, timeout)
+                           : redisConnectUnixWithTimeout(u->path, timeout);
+    if (greet(c, u, host, timeout, e) == 0)
         return c;
     redisFree(c);
     return NULL;

@@ -6,6 +6,8 @@ import threading
 
 import pytest
 from line import Line, RedisCluster
+from shard_flow import ShardFlow, owners, prove_all, stream_of, streams
+from test_shards import use_shards, wait_spread
 
 STREAM = "usage:events"
 TENANTS = [f"tenant-{number}" for number in range(40)]
@@ -36,9 +38,10 @@ def replicated_fixture(folder, request):
     own.close()
 
 
-def emit(line, first, count):
+def emit(line, first, count, shards=1):
     for number in range(first, first + count):
-        line.xadd(tenant=TENANTS[number % len(TENANTS)], metric="api_calls", quantity="2",
+        tenant = TENANTS[number % len(TENANTS)]
+        line.xadd(stream_of(tenant, shards), tenant=tenant, metric="api_calls", quantity="2",
                   id=f"e-{number}")
 
 
@@ -249,9 +252,9 @@ def test_slots_migrate_under_load(line):
     thread.start()
     try:
         for _ in range(4):
+            before = redirects(aggregator, "ask")
             move = Move(line, STREAM)
             move.keys()
-            before = redirects(aggregator, "ask")
             line.wait_for(lambda b=before: redirects(aggregator, "ask") > b, 20, "ASK")
             move.end()
             more = total[0] + 200
@@ -260,3 +263,50 @@ def test_slots_migrate_under_load(line):
         stop.set()
         thread.join()
     prove(line, total[0])
+
+
+def test_many_streams_and_two_aggregators_while_slots_move(line):
+    """Streams on all masters, spread over two processes; half of them move while events come."""
+    use_shards(line, 6)
+    stages = [line.start_aggregator(**FAST) for _ in range(2)]
+    assert len({line.redis.master_of(stream).port for stream in streams(6)}) == 3
+    with ShardFlow(line, 6) as flow:
+        wait_spread(line, [3, 3], shards=6)
+        flow.wait_added(200)
+        for stream in streams(6)[:3]:
+            asked = sum(redirects(stage, "ask") for stage in stages)
+            move = Move(line, stream)
+            move.keys()
+            line.wait_for(lambda a=asked: sum(redirects(stage, "ask") for stage in stages) > a, 20,
+                          "ASK was followed")
+            flow.wait_added(100)
+            move.end()
+            flow.wait_added(100)
+        back = Move(line, streams(6)[0])
+        back.keys()
+        back.end()
+        line.wait_for(lambda: sum(redirects(stage, "moved") for stage in stages) > 0, 20,
+                      "MOVED was followed")
+        flow.wait_added(100)
+    prove_all(line, flow)
+
+
+def test_a_master_with_streams_of_two_aggregators_dies(replicated):
+    line = replicated
+    use_shards(line, 6)
+    stages = [line.start_aggregator(**FAST) for _ in range(2)]
+    wait_spread(line, [3, 3], shards=6)
+    emit(line, 0, 400, 6)
+    prove(line, 400)
+    victim = line.redis.master_of(streams(6)[0])
+    with victim.client() as client:
+        assert client.execute_command("WAIT", 1, 5000) == 1
+    victim.kill()
+    emit(line, 400, 400, 6)
+    prove(line, 800)
+    assert line.redis.master_of(streams(6)[0]) is not victim
+    assert len(owners(line, 6)) == 2
+    assert all(stage.running for stage in stages)
+    status = json.loads(line.must("meterctl", "status", "--json").stdout)
+    queues = {row["queue"]: row["depth"] for row in status["stages"] if row["stage"] == "aggregator"}
+    assert queues == dict.fromkeys(streams(6), 0)

@@ -125,6 +125,12 @@ class ClusterClient:
                 time.sleep(0.05)
         raise NotInTime(f"{name} {key}: no node took it")
 
+    def scan_iter(self, match):
+        """Keys on all masters."""
+        for node in self.cluster.nodes:
+            if node.running and self._to(node.port).info("replication")["role"] == "master":
+                yield from self._to(node.port).scan_iter(match)
+
     def _any(self):
         return random.choice([node.port for node in self.cluster.nodes if node.running])
 
@@ -168,7 +174,7 @@ class RedisCluster:
     def log_tail(self, lines=20):
         return "\n".join(node.log_tail(3) for node in self.nodes)
 
-    def client(self):
+    def client(self, **_):
         return ClusterClient(self)
 
     def start(self):
