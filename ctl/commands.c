@@ -107,6 +107,24 @@ const struct ctl_command CTL_COMMANDS[] = {
          "be\n"
          "checked. It only reads.\n",
      .run = rebuild_run},
+    {.words = {"retention", "apply"},
+     .arguments = "[--dry-run] [--json]",
+     .what = "Drop raw events, rejected entries and webhook bodies that are past their keep.",
+     .detail =
+         "Whole days of raw events, by the day of their commit (RAW_KEEP_DAYS); a day is kept, "
+         "and\n"
+         "told why, while it is needed:\n"
+         "  usage       an event of it was used later than the keep\n"
+         "  not_folded  a batch of it is not yet in the minute rows\n"
+         "  submission  a submission that is pending, sending, held, failed, in_doubt or late\n"
+         "  unclaimed   a total that waits to be claimed; what is not billed does not wait\n"
+         "              (both: the tenant has usage in that day that lies in their billing "
+         "period)\n"
+         "`locked` could not be dropped since someone reads; `changed` is needed meanwhile. What\n"
+         "is dropped is tallied: `audit` adds up, `rebuild --check` leaves its minutes out. The\n"
+         "least keep, 36 days, covers events of 35 days ago and any deduplication window. Run it\n"
+         "daily, such as by cron.\n",
+     .run = retention_apply_run},
     {.words = {"restore", "accept"},
      .arguments = "[--yes]",
      .what = "Let sinks go on after PostgreSQL was restored and had lost commits.",

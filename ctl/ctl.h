@@ -18,6 +18,9 @@ enum ctl_exit {
 
 struct ctl_config {
     struct conf_base base;
+    int64_t raw_keep_days;
+    int64_t reject_keep_days;
+    int64_t payload_keep_days;
 };
 
 /* One command. words are its name, such as "catalog" "apply". run gets what stands behind the

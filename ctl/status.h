@@ -11,8 +11,8 @@
  * `ledger`. *read: at least one peer could be read. */
 json_t *status_gather(const struct ctl_config *config, bool *read);
 
-/* Rows for the streams, appended to stages; conn or redis_url NULL: that peer is down. Returns 0, or -1
- * with e when one of them fails meanwhile. */
+/* Rows for the streams, appended to stages; conn or redis_url NULL: that peer is down. Returns 0,
+ * or -1 with e when one of them fails meanwhile. */
 int status_add_streams(PGconn *conn, const char *redis_url, int64_t shards, json_t *stages,
                        struct err *e);
 

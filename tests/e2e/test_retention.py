@@ -1,0 +1,166 @@
+"""meterctl retention apply: what is past its keep goes, what is still needed stays, and all adds up."""
+
+import json
+
+import pytest
+
+STREAM = "usage:events"
+
+
+def age(line, tenant="acme", days=100, metric="api_calls", used_days=None):
+    """One event that was counted, then moved into the past: committed and used so many days ago."""
+    line.xadd(tenant=tenant, metric=metric)
+    line.must("aggregator", "--once")
+    line.sql("""DO $$
+        DECLARE d date := (now() AT TIME ZONE 'UTC')::date - %s; name text := 'usage_batches_' || to_char(d, 'YYYYMMDD');
+        BEGIN IF to_regclass(name) IS NULL THEN
+            EXECUTE format('CREATE TABLE %%I PARTITION OF usage_batches FOR VALUES FROM (%%L) TO (%%L)', name, d, d + 1);
+        END IF; END $$""" % days)
+    used = days if used_days is None else used_days
+    line.sql("UPDATE usage_batches SET day = (now() AT TIME ZONE 'UTC')::date - %s, "
+             "occurred_min = occurred_min - make_interval(days => %s), "
+             "occurred_max = occurred_max - make_interval(days => %s), "
+             "occurred_ms = ARRAY[occurred_ms[1] - %s * 86400000::bigint] "
+             "WHERE committed_at > now() - interval '1 h' AND day > (now() AT TIME ZONE 'UTC')::date - 2",
+             days, used, used, used)
+    line.sql("UPDATE usage_aggregates SET minute_at = minute_at - make_interval(days => %s), "
+             "last_ms = last_ms - %s * 86400000::bigint WHERE minute_at > now() - interval '1 day'", used, used)
+    line.sql("DELETE FROM usage_totals")
+    line.sql("INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry) "
+             "SELECT tenant, metric, lower(p), upper(p), sum(quantity_sum), nextval('usage_version'), max(last_ms), '' "
+             "FROM usage_aggregates, usage_period(tenant, minute_at) p GROUP BY 1, 2, 3, 4")
+
+
+def apply(line, *args, code=0, **settings):
+    done = line.meterctl("retention", "apply", "--json", *args, **settings)
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def outcomes(report):
+    return [(row["outcome"], row.get("reason")) for row in report["days"]]
+
+
+def raw_days(line):
+    return line.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'usage_batches'::regclass")
+
+
+def test_old_days_go_and_everything_adds_up(line):
+    age(line, days=100)
+    age(line, days=95)
+    line.xadd(tenant="acme", metric="api_calls")
+    line.must("aggregator", "--once")
+    partitions = raw_days(line)
+    dry = apply(line, "--dry-run")
+    assert outcomes(dry) == [("would_drop", None)] * 2
+    assert [row["events"] for row in dry["days"]] == [1, 1] and all(row["bytes"] > 0 for row in dry["days"])
+    assert raw_days(line) == partitions
+    assert outcomes(apply(line)) == [("dropped", None)] * 2
+    assert raw_days(line) == partitions - 2
+    assert line.value("SELECT sum(events) FROM usage_batches_dropped") == 2
+    assert line.audit().ok, line.audit().text
+    check = json.loads(line.must("meterctl", "rebuild", "--check", "--json").stdout)
+    assert check["unchecked_before"] and check["minutes"] == 1
+    assert outcomes(apply(line)) == []
+    line.must("aggregator", "--once")
+
+
+def test_the_keep_is_a_setting_with_a_floor(line):
+    age(line, days=60)
+    assert outcomes(apply(line)) == []
+    assert line.meterctl("retention", "apply", RAW_KEEP_DAYS=35).returncode == 2
+    assert line.meterctl("retention", "apply", REJECT_KEEP_DAYS=0).returncode == 2
+    assert "RAW_KEEP_DAYS" in line.meterctl("--help").stdout
+    assert outcomes(apply(line, RAW_KEEP_DAYS=59)) == [("dropped", None)]
+    assert line.audit().ok
+
+
+def add_submission(line, state, days, tenant="acme"):
+    line.sql("INSERT INTO usage_submissions (identifier, tenant, metric, transport, stripe_customer_id, event_name, "
+             "period_start, claim, usage_at, quantity, body, state) SELECT 'ml-1', %s, 'api_calls', 'meter_events', "
+             "'cus_1', 'api_calls', lower(p), 1, minute_of(now() - make_interval(days => %s)), 1, '', %s "
+             "FROM usage_period(%s, now() - make_interval(days => %s)) p", tenant, days, state, tenant, days)
+
+
+@pytest.mark.parametrize("state", ["pending", "sending", "held", "failed", "in_doubt", "late"])
+def test_a_submission_that_is_not_finished_keeps_its_days(line, state):
+    age(line, days=100)
+    add_submission(line, state, 100)
+    assert outcomes(apply(line)) == [("kept", "submission")]
+    text = line.must("meterctl", "retention", "apply").stdout
+    assert "outcome=kept reason=submission" in text
+    line.sql("UPDATE usage_submissions SET tenant = 'zen'")
+    assert outcomes(apply(line, "--dry-run")) == [("would_drop", None)]
+    line.sql("UPDATE usage_submissions SET tenant = 'acme', usage_at = usage_at - interval '70 days'")
+    assert outcomes(apply(line, "--dry-run")) == [("would_drop", None)]
+    line.sql("UPDATE usage_submissions SET usage_at = usage_at + interval '70 days', state = 'sent'")
+    assert outcomes(apply(line)) == [("dropped", None)]
+
+
+def test_a_total_that_waits_to_be_claimed_keeps_its_days(line):
+    age(line, days=100)
+    line.sql("INSERT INTO billing_customers (tenant, stripe_customer_id) VALUES ('acme', 'cus_1')")
+    assert outcomes(apply(line)) == [("kept", "unclaimed")]
+    line.sql("INSERT INTO usage_claims (tenant, metric, period_start, version, claimed, claims) "
+             "SELECT tenant, metric, period_start, version, quantity, 1 FROM usage_totals")
+    assert outcomes(apply(line)) == [("dropped", None)]
+
+
+def test_what_is_used_or_folded_later_is_kept(line):
+    age(line, days=100, used_days=80)
+    assert outcomes(apply(line)) == [("kept", "usage")]
+    line.sql("UPDATE usage_batches SET occurred_max = now() - interval '99 days'")
+    line.sql("INSERT INTO usage_pending SELECT batch, stream, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}' "
+             "FROM usage_batches")
+    assert outcomes(apply(line)) == [("kept", "not_folded")]
+    line.sql("DELETE FROM usage_pending")
+    assert outcomes(apply(line)) == [("dropped", None)]
+
+
+def test_old_rejects_go_and_are_tallied(line):
+    for metric in ("nope", "nope", "api_calls", "api_calls"):
+        line.xadd(tenant="acme", metric=metric, id=f"id-{metric}", quantity=line.client().xlen(STREAM))
+    line.must("aggregator", "--once")
+    assert line.value("SELECT count(*) FROM rejected_events") == 3
+    line.sql("UPDATE rejected_events SET rejected_at = now() - interval '91 days', replayed_at = now() "
+             "WHERE rejected_id > 1")
+    assert apply(line, "--dry-run")["rejected_events"] == 2
+    assert apply(line)["rejected_events"] == 2
+    assert line.value("SELECT count(*) FROM rejected_events") == 1
+    assert line.sql("SELECT conflict, events FROM rejected_events_dropped ORDER BY 1") == [(False, 1), (True, 1)]
+    assert line.audit().ok, line.audit().text
+    assert apply(line, REJECT_KEEP_DAYS=1)["rejected_events"] == 0
+
+
+def test_old_webhook_bodies_go(line):
+    line.sql("INSERT INTO webhook_events (event_id, type, state, created_at, payload, received_at) "
+             "SELECT 'evt_' || state, 'x', state, now(), '{}', now() - interval '31 days' "
+             "FROM unnest('{processed,ignored,failed,received}'::text[]) state")
+    assert apply(line, "--dry-run")["webhook_payloads"] == 2
+    assert apply(line, WEBHOOK_PAYLOAD_KEEP_DAYS=32)["webhook_payloads"] == 0
+    assert apply(line)["webhook_payloads"] == 2
+    assert line.value("SELECT count(*) FROM webhook_events WHERE payload IS NULL") == 2
+
+
+def test_a_long_reader_does_not_make_aggregators_wait(line):
+    """The drop waits behind a reader half a second at a time; what is emitted meanwhile is counted."""
+    age(line, days=100)
+    reader = line.postgres.connect()
+    reader.autocommit = False
+    cursor = reader.cursor()
+    cursor.execute("SELECT count(*) FROM usage_batches")
+    line.start_aggregator(AGGREGATOR_FLUSH_MS=20)
+    waiting = line.start("meterctl", args=["retention", "apply"], label="retention")
+    line.wait_for(lambda: line.value("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0
+                  or line.value("SELECT count(*) FROM usage_batches_dropped") > 0)
+    for number in range(3):
+        line.xadd(tenant="acme", metric="llm_tokens")
+        line.wait_for(lambda n=number: line.value(
+            "SELECT sum(quantity) FROM usage_totals WHERE metric = 'llm_tokens'") == n + 1)
+    assert line.value("SELECT count(*) FROM usage_batches_dropped") == 0
+    reader.rollback()
+    reader.close()
+    line.wait_for(lambda: line.value("SELECT count(*) FROM usage_batches_dropped") == 1)
+    waiting.wait_exit()
+    assert waiting.returncode == 0
+    assert line.audit().ok, line.audit().text

@@ -1,0 +1,131 @@
+/* A rejected entry is sent again with every byte, at its time, under one id. */
+#include "common/str.h"
+#include "ctl/event_format.h"
+#include "ctl/replay_entry.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define NOW_MS 1795000000000LL
+#define ID     "1794999999999-7"
+
+/* Names and values with "|" between them, "\0" shown as "0x00". */
+static char *built(const char *fields, enum replay_obstacle wanted)
+{
+    struct replay_entry entry;
+    struct buf text = {0};
+
+    assert_int_equal(replay_entry_build(fields, "usage:events", ID, NOW_MS, &entry), wanted);
+    for (size_t i = 0; i < entry.count; i++) {
+        buf_add_str(&text, i ? "|" : "");
+        for (size_t k = 0; k < entry.lengths[i]; k++)
+            if (entry.parts[i][k])
+                buf_add_char(&text, entry.parts[i][k]);
+            else
+                buf_add_str(&text, "0x00");
+    }
+    replay_entry_done(&entry);
+    return text.data ? buf_take(&text) : xstrdup("");
+}
+
+static void assert_built(const char *fields, const char *wanted)
+{
+    char *text = built(fields, REPLAY_NONE);
+    assert_string_equal(text, wanted);
+    free(text);
+}
+
+static void what_lacks_time_or_id_gets_the_originals(void **state)
+{
+    (void)state;
+    assert_built("[[\"tenant\",\"acme\"]]", "tenant|acme|ts|1794999999999|id|usage:events/" ID);
+    assert_built("[[\"id\",\"a\"],[\"ts\",\"1795000000000\"]]", "id|a|ts|1795000000000");
+    assert_built("[[\"ts\",\"soon\"],[\"id\",\"\"]]", "ts|soon|id|");
+    assert_built("[[\"op\",\"retract\"],[\"tenant\",\"acme\"]]", "op|retract|tenant|acme");
+    assert_built("[[\"x\",{\"base64\":\"AGE=\"}],[\"ts\",\"1795000000000\"],[\"id\",\"a\"]]",
+                 "x|0x00a|ts|1795000000000|id|a");
+    assert_built("[[\"id\",\"a\"],[\"id\",\"b\"],[\"ts\",\"1\xc2\xb2\"]]",
+                 "id|a|id|b|ts|1\xc2\xb2");
+}
+
+static void what_cannot_be_sent_is_told(void **state)
+{
+    static const struct {
+        const char *fields;
+        enum replay_obstacle wanted;
+    } CASES[] = {
+        {"[[\"tenant\",\"acme\"],{\"truncated_bytes\":9}]", REPLAY_CUT},
+        {"[{\"truncated_bytes\":9}]", REPLAY_CUT},
+        {"[]", REPLAY_EMPTY},
+        {"{}", REPLAY_EMPTY},
+        {"[[\"tenant\"]]", REPLAY_EMPTY},
+        {"[[\"tenant\",5]]", REPLAY_EMPTY},
+        {"[[\"tenant\",{\"base64\":\"%\"}]]", REPLAY_EMPTY},
+        {"[[\"ts\",\"1791975999999\"]]", REPLAY_TOO_OLD},
+        {"[[\"ts\",\"1795000300001\"]]", REPLAY_IN_FUTURE},
+        {"[[\"ts\",\"1791976000000\"]]", REPLAY_NONE},
+        {"[[\"ts\",\"1795000300000\"]]", REPLAY_NONE},
+        {"[[\"op\",\"retract\"],[\"ts\",\"5\"]]", REPLAY_TOO_OLD},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
+        free(built(CASES[i].fields, CASES[i].wanted));
+    for (int i = REPLAY_CUT; i < REPLAY_OBSTACLES; i++) {
+        assert_true(*replay_obstacle_name((enum replay_obstacle)i));
+        assert_true(*replay_obstacle_text((enum replay_obstacle)i));
+    }
+}
+
+static void the_tenant_names_the_shard(void **state)
+{
+    struct replay_entry entry;
+
+    (void)state;
+    replay_entry_build("[[\"metric\",\"tenant\"],[\"tenant\",\"acme\"]]", "s", ID, NOW_MS, &entry);
+    assert_int_equal(entry.tenant_length, 4);
+    assert_memory_equal(entry.tenant, "acme", 4);
+    replay_entry_done(&entry);
+    replay_entry_build("[[\"metric\",\"tenant\"]]", "s", ID, NOW_MS, &entry);
+    assert_null(entry.tenant);
+    replay_entry_done(&entry);
+}
+
+static void csv_quotes_what_needs_it(void **state)
+{
+    const char *const values[] = {"plain", "", "a,b", "say \"x\"", "two\r\nlines", " space "};
+    struct buf out = {0};
+
+    (void)state;
+    event_format_csv(&out, 6, values);
+    assert_string_equal(out.data, "plain,,\"a,b\",\"say \"\"x\"\"\",\"two\r\nlines\", space \r\n");
+    buf_done(&out);
+}
+
+static void ndjson_is_one_object_a_line(void **state)
+{
+    static const struct event_column COLUMNS[] = {{"id", false}, {"retraction", true}};
+    const char *const values[] = {"a\"\n", "false"};
+    struct buf out = {0};
+
+    (void)state;
+    event_format_ndjson(&out, COLUMNS, 2, values);
+    assert_string_equal(out.data, "{\"id\":\"a\\\"\\n\",\"retraction\":false}\n");
+    buf_done(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_lacks_time_or_id_gets_the_originals),
+        cmocka_unit_test(what_cannot_be_sent_is_told),
+        cmocka_unit_test(the_tenant_names_the_shard),
+        cmocka_unit_test(csv_quotes_what_needs_it),
+        cmocka_unit_test(ndjson_is_one_object_a_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
