@@ -67,7 +67,8 @@ struct shard {
     struct ledger ledger;
     struct feed feed;
     struct dedupe *dedupe;
-    int64_t table_batches; /* position.batches that the dedupe table reflects; -1: none */
+    int64_t table_batches;      /* position.batches that the dedupe table reflects; -1: none */
+    int64_t table_resharded_ms; /* likewise, when the number of shards had last changed */
     struct batch batch;
     struct work work;
     enum shard_state state;
@@ -123,6 +124,8 @@ void aggregator_may_end(struct aggregator *a);
 /* The streams whose leases a heartbeat is to keep; it is remembered which they were. */
 void spread_list_owned(struct aggregator *a, struct pg_array *streams);
 /* Act on what a heartbeat found. may_work: it told the others that this process can. */
+/* The database has another number of shards than our setting: then true, and the process ends. */
+bool spread_refuse_shards(struct aggregator *a, int64_t shards);
 void spread_take(struct aggregator *a, const struct beat *beat, bool may_work);
 
 /* shard_open.c */

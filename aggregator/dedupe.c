@@ -162,6 +162,13 @@ void dedupe_load(struct dedupe *d, const struct dedupe_hash *hash, uint32_t row)
     d->pending.placed++;
 }
 
+void dedupe_skip(struct dedupe *d)
+{
+    assert(d->pending.open && d->pending.placed < d->pending.n);
+    d->pending.placed++;
+    d->pending.skipped++;
+}
+
 void dedupe_place(struct dedupe *d, const struct dedupe_hash *hash, uint32_t number, uint32_t row)
 {
     struct dedupe_segment *s = table_segment(&d->table, hash);
@@ -177,9 +184,11 @@ void dedupe_place(struct dedupe *d, const struct dedupe_hash *hash, uint32_t num
 
 void dedupe_commit(struct dedupe *d, const struct dedupe_batch *batch)
 {
+    uint32_t keys = d->pending.placed - d->pending.skipped;
     struct ring_batch stored = {
         .first = d->pending.first + d->pending.n,
-        .waste = d->waste + d->pending.inserted - d->pending.placed,
+        .keys = keys,
+        .waste = d->waste + d->pending.inserted - keys,
         .id = *batch,
     };
 
@@ -188,7 +197,7 @@ void dedupe_commit(struct dedupe *d, const struct dedupe_batch *batch)
     assert(d->pending.open && stored.count == d->pending.placed);
     d->pending.open = false;
     d->next = stored.first + stored.count;
-    if (stored.count == 0) {
+    if (keys == 0) {
         d->waste = stored.waste;
         return;
     }

@@ -93,6 +93,9 @@ void dedupe_place(struct dedupe *d, const struct dedupe_hash *hash, uint32_t num
  * batch first. */
 void dedupe_load(struct dedupe *d, const struct dedupe_hash *hash, uint32_t row);
 
+/* Instead of dedupe_load: this row is another table's, and only counts where rows are numbered. */
+void dedupe_skip(struct dedupe *d);
+
 /* The pending batch is stored. Its keys are found until committed_ms + window_ms. */
 void dedupe_commit(struct dedupe *d, const struct dedupe_batch *batch);
 void dedupe_abort(struct dedupe *d);

@@ -47,7 +47,7 @@ void ring_push(struct dedupe_ring *r, const struct ring_batch *batch)
         grow(r);
     *at(r, r->count) = *batch;
     r->count++;
-    r->keys += batch->count;
+    r->keys += batch->keys;
     r->waste += batch->waste;
 }
 
@@ -55,7 +55,7 @@ void ring_drop_oldest(struct dedupe_ring *r)
 {
     const struct ring_batch *oldest = ring_oldest(r);
 
-    r->keys -= oldest->count;
+    r->keys -= oldest->keys;
     r->waste -= oldest->waste;
     r->head = (r->head + 1) & (r->capacity - 1);
     r->count--;

@@ -13,6 +13,7 @@
 struct ring_batch {
     uint32_t first;         /* ordinal of its first row */
     uint32_t count;         /* rows, so that ordinals are first … first + count - 1 */
+    uint32_t keys;          /* of them, those in the table */
     uint64_t waste;         /* slots that were taken before it and belong to no batch */
     struct dedupe_batch id; /* as the caller gave it */
 };
@@ -23,7 +24,7 @@ struct dedupe_ring {
     uint32_t count;
     uint32_t capacity;
     uint32_t max;   /* capacity never passes it */
-    uint64_t keys;  /* sum of count */
+    uint64_t keys;  /* sum of keys */
     uint64_t waste; /* sum of waste */
 };
 

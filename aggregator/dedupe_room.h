@@ -22,7 +22,8 @@ struct pending {
     uint32_t first;    /* ordinal of number 0 */
     uint32_t n;        /* numbers, and as many rows */
     uint32_t inserted; /* slots taken */
-    uint32_t placed;
+    uint32_t placed;   /* rows of the stored batch so far, … */
+    uint32_t skipped;  /* … of which these have no slot */
 };
 
 struct dedupe {

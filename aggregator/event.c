@@ -45,12 +45,17 @@ static int check_tenant(const struct event_fields *f, struct reject *why)
 static int take_tenant(struct event_parser *p, const struct event_fields *f, struct event *out,
                        struct reject *why)
 {
-    int shard;
-
     if (check_tenant(f, why) < 0)
         return -1;
     out->tenant = tenants_intern(p->tenants, f->known[KNOWN_TENANT]);
-    shard = p->shards > 1 ? out->tenant->crc16 % p->shards : p->shard;
+    return 0;
+}
+
+/* Last of all: whatever is refused for this is good in its own stream, where it is moved to. */
+static int check_shard(const struct event_parser *p, const struct event *event, struct reject *why)
+{
+    int shard = event->tenant->crc16 % p->shards;
+
     if (shard != p->shard)
         return reject_set(why, REASON_WRONG_SHARD, "tenant: belongs to shard %d of %d, not %d",
                           shard, p->shards, p->shard);
@@ -232,7 +237,8 @@ static int take_all(struct event_parser *p, const struct entries *entries, uint3
     if (event_fields_collect(entries, index, &f, why) < 0 || take_entry_time(entry, out, why) < 0 ||
         take_op(&f, out, why) < 0 || take_tenant(p, &f, out, why) < 0 ||
         take_metric(p->catalog, &f, out, why) < 0 || take_quantity(&f, out, why) < 0 ||
-        take_id(p, &f, entry, out, why) < 0 || take_ts(p, &f, out, why) < 0)
+        take_id(p, &f, entry, out, why) < 0 || take_ts(p, &f, out, why) < 0 ||
+        check_shard(p, out, why) < 0)
         return -1;
     take_dimensions(p, &f, out);
     return 0;

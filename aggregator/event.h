@@ -2,7 +2,7 @@
  * compared with is its own, in its id.
  *
  * Faults are looked for in this order, and the first is told: the shape of every field (UTF-8,
- * names, sizes, no name twice), then entry time, op, tenant, shard, metric, quantity, id, ts. */
+ * names, sizes, no name twice), then entry time, op, tenant, metric, quantity, id, ts, shard. */
 #ifndef METERLINE_EVENT_H
 #define METERLINE_EVENT_H
 
@@ -49,8 +49,8 @@ struct event_parser {
     const struct catalog *catalog;
     struct tenants *tenants; /* refs in events live there */
     struct text stream;      /* the stream's key */
-    int shard;               /* this stream's number, from 0 */
-    int shards;              /* how many; 1: the shard is not checked */
+    int shard;               /* this stream's number, from 0; -1: it has no tenants any more */
+    int shards;              /* how many */
     int64_t now_ms;          /* Unix, when the batch was begun; 0: no entry counts as astray */
     struct arena arena; /* owned: JSON and default ids of the batch; arena_clear with the batch */
 };

@@ -64,6 +64,7 @@ struct ledger {
     int64_t now_ms;             /* Unix, the database's clock as last read; never goes back */
     int64_t shards;             /* as the database has it */
     int64_t dropped_until_ms;   /* raw events used up to then may be gone; INT64_MIN: none is */
+    int64_t resharded_ms;       /* Unix; when it last changed, 0: never */
     struct dedupe_batch stored; /* identity of the batch that was committed last */
 
     /* Totals that a fold changed, rows of fold.sql, which are the taker's own. */
@@ -120,8 +121,9 @@ void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint6
 /* The same for what is pending, alone. */
 void ledger_fold(struct ledger *l, ledger_done_fn done, void *owner);
 
-/* Fill a dedupe table from the stored batches within its window. */
-void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int64_t window_ms,
+/* Fill a dedupe table from the stored batches within its window, with the keys of the tenants that
+ * belong to this shard by now. */
+void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int shard, int64_t window_ms,
                         ledger_done_fn done, void *owner);
 
 /* For the calls' own files. */

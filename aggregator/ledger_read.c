@@ -28,6 +28,7 @@ static void take_state(void *owner, const struct err *error, PGresult **results,
         take_time(l, strtoll(PQgetvalue(r, 0, 3), NULL, 10));
         l->dropped_until_ms =
             PQgetisnull(r, 0, 4) ? INT64_MIN : strtoll(PQgetvalue(r, 0, 4), NULL, 10);
+        l->resharded_ms = strtoll(PQgetvalue(r, 0, 5), NULL, 10);
     }
     ledger_finish(l, error);
 }

@@ -18,6 +18,8 @@ struct load {
     struct dedupe_batch batch; /* being loaded; batch_id -1: none */
     bool skipped;              /* it is more than the table can hold */
     uint32_t rows;             /* of it, loaded so far */
+    int shard;                 /* whose tenants are loaded, … */
+    int shards;                /* … of so many */
     uint64_t keys;
     int64_t since_ms; /* all batches from then on are in the table */
     int64_t started_ms;
@@ -127,31 +129,46 @@ static enum id_domain read_id(struct slice_reader *s, struct text *id)
     return ID_DEFAULT;
 }
 
+/* Before the number of shards changed, a stream held tenants of several of today's shards. */
+static bool is_ours(const struct load *load, struct text tenant)
+{
+    return load->batch.committed_ms > load->ledger->resharded_ms ||
+           str_crc16(tenant.data, tenant.length) % load->ledger->shards == load->shard;
+}
+
 /* A key's place in the table is asked for some rows before it is used: it is in no cache. */
+struct ahead {
+    struct dedupe_hash hash;
+    uint32_t row;
+};
+
 static void load_slice(struct load *load, const PGresult *r)
 {
     struct slice_reader s;
-    struct dedupe_hash ahead[HASHES_AHEAD];
+    struct ahead ahead[HASHES_AHEAD];
     struct text tenant;
     struct text id;
     uint32_t n = 0;
     uint32_t first = load->rows;
 
-    open_slice(&s, load->ledger->stream, r);
-    for (; (tenant = read_optional(&s.tenants)).data != NULL; n++) {
-        struct dedupe_hash *hash = &ahead[n % HASHES_AHEAD];
+    open_slice(&s, PQgetvalue(r, 0, 12), r);
+    for (; (tenant = read_optional(&s.tenants)).data != NULL; load->rows++) {
+        struct ahead *key = &ahead[n % HASHES_AHEAD];
         enum id_domain domain = read_id(&s, &id);
 
-        if (n >= HASHES_AHEAD)
-            dedupe_load(load->dedupe, hash, load->rows++);
-        *hash = dedupe_hash(load->dedupe, domain, tenant, id);
-        dedupe_prefetch(load->dedupe, hash);
+        if (!is_ours(load, tenant)) {
+            dedupe_skip(load->dedupe);
+            continue;
+        }
+        if (n++ >= HASHES_AHEAD)
+            dedupe_load(load->dedupe, &key->hash, key->row);
+        *key = (struct ahead){.hash = dedupe_hash(load->dedupe, domain, tenant, id),
+                              .row = load->rows};
+        dedupe_prefetch(load->dedupe, &key->hash);
     }
-    while (load->rows < first + n) {
-        dedupe_load(load->dedupe, &ahead[(load->rows - first) % HASHES_AHEAD], load->rows);
-        load->rows++;
-    }
-    load->batch.slice_counts[pg_get_i64(r, 0, 4)] += n;
+    for (uint32_t i = n > HASHES_AHEAD ? n - HASHES_AHEAD : 0; i < n; i++)
+        dedupe_load(load->dedupe, &ahead[i % HASHES_AHEAD].hash, ahead[i % HASHES_AHEAD].row);
+    load->batch.slice_counts[pg_get_i64(r, 0, 4)] += load->rows - first;
     load->keys += n;
 }
 
@@ -182,16 +199,18 @@ static void on_loaded(void *owner, const struct err *error, PGresult **results, 
     ledger_finish(l, error);
 }
 
-void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int64_t window_ms,
+void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int shard, int64_t window_ms,
                         ledger_done_fn done, void *owner)
 {
     struct load *load = xcalloc(1, sizeof *load);
     struct pg_statement s;
     char window[24];
+    char resharded[24];
 
     ledger_start(l, done, owner, load);
     *load = (struct load){.ledger = l,
                           .dedupe = dedupe,
+                          .shard = shard,
                           .batch.batch_id = -1,
                           .since_ms = l->now_ms - window_ms,
                           .started_ms = clock_monotonic_ms()};
@@ -199,6 +218,8 @@ void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int64_t window_
     pg_statement_init(&s, SQL_READ_WINDOW);
     pg_add_text(&s, l->stream);
     pg_add_text(&s, window);
+    snprintf(resharded, sizeof resharded, "%lld", (long long)l->resharded_ms);
+    pg_add_text(&s, resharded);
     s.binary_result = true;
     pg_stream(l->pg, &s, WINDOW_DEADLINE_MS, on_slice, on_loaded, load);
 }

@@ -131,14 +131,19 @@ static void load_window(struct shard *s)
 {
     int64_t window_ms = s->process->config->dedupe_window_h * HOUR_MS;
 
-    if (s->dedupe != NULL && s->table_batches == s->ledger.position.batches) {
+    if (s->dedupe != NULL && s->table_batches == s->ledger.position.batches &&
+        s->table_resharded_ms == s->ledger.resharded_ms) {
         start_running(s);
         return;
     }
     dedupe_free(s->dedupe);
     s->table_batches = -1;
     s->dedupe = dedupe_new(table_bytes(s->process->config), window_ms, s->process->key);
-    ledger_load_window(&s->ledger, s->dedupe, window_ms, take_window, s);
+    s->table_resharded_ms = s->ledger.resharded_ms;
+    if (s->number < 0)
+        take_window(s, NULL); /* nothing of this stream is counted any more */
+    else
+        ledger_load_window(&s->ledger, s->dedupe, s->number, window_ms, take_window, s);
 }
 
 static void take_folded(void *owner, const struct err *error)
@@ -176,7 +181,9 @@ static void take_state(void *owner, const struct err *error)
         shard_fail(s, "read state", error);
         return;
     }
-    ledger_read_catalog(&s->ledger, take_catalog, s);
+    /* Asked after the lease was taken: a change of the number takes all leases away. */
+    if (!spread_refuse_shards(s->process, s->ledger.shards))
+        ledger_read_catalog(&s->ledger, take_catalog, s);
 }
 
 static void take_days(void *owner, const struct err *error)

@@ -138,12 +138,12 @@ static void take_all(struct aggregator *a, const struct beat *beat)
     }
 }
 
-static bool refuse_shards(struct aggregator *a, const struct beat *beat)
+bool spread_refuse_shards(struct aggregator *a, int64_t shards)
 {
-    if (beat->shards == a->config->base.stream_shards)
+    if (shards == a->config->base.stream_shards)
         return false;
     log_error("setting_refused", LOG_STR("setting", "METERLINE_STREAM_SHARDS"),
-              LOG_I64("value", a->config->base.stream_shards), LOG_I64("database", beat->shards),
+              LOG_I64("value", a->config->base.stream_shards), LOG_I64("database", shards),
               LOG_MSG("the database has another number of shards"));
     stage_finish(a->stage, EXIT_SETTINGS);
     return true;
@@ -153,7 +153,7 @@ void spread_take(struct aggregator *a, const struct beat *beat, bool may_work)
 {
     int64_t held, share;
 
-    if (stage_is_draining(a->stage) || refuse_shards(a, beat))
+    if (stage_is_draining(a->stage) || spread_refuse_shards(a, beat->shards))
         return;
     notice_lost(a, beat);
     if (a->config->once) {

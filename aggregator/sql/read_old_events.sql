@@ -13,19 +13,21 @@ WITH wanted AS MATERIALIZED (
 ), places AS (
     SELECT DISTINCT b.day, b.batch, b.slice
       FROM hours h
-      JOIN usage_batches b ON b.stream = $6 AND b.slice = h.slice AND b.occurred_min <= h.high
+      JOIN usage_batches b ON b.slice = h.slice AND b.occurred_min <= h.high
        AND b.occurred_max >= h.low AND b.committed_at < to_timestamp(0) + $7::int8 * interval '1 ms'
 ), stored AS (
-    SELECT u.*
+    SELECT b.stream, u.*
       FROM places p
-      JOIN usage_batches b ON b.stream = $6 AND b.day = p.day AND b.batch = p.batch AND b.slice = p.slice
+      JOIN usage_batches b ON b.day = p.day AND b.batch = p.batch AND b.slice = p.slice
      CROSS JOIN LATERAL unnest(b.tenants, b.metrics, b.ids_uuid, b.ids_text, b.entry_ms, b.entry_seq,
                                b.quantities, b.fields, b.occurred_ms, b.retracts)
                         AS u (tenant, metric, id_uuid, id_text, ms, seq, quantity, fields, occurred, retracts)
     OFFSET 0
 )
-SELECT w.n, u.tenant, u.metric, u.id_uuid::text, u.id_text, u.ms, u.seq, u.quantity::text, u.fields, u.occurred,
-       coalesce(u.retracts, 0)
+SELECT w.n, u.tenant, u.metric, u.id_uuid::text,
+       coalesce(u.id_text, CASE WHEN u.stream <> $6 AND u.id_uuid IS NULL
+                                THEN u.stream || '/' || entry_half(u.ms) || '-' || entry_half(u.seq) END),
+       u.ms, u.seq, u.quantity::text, u.fields, u.occurred, coalesce(u.retracts, 0)
   FROM wanted w
   JOIN stored u ON u.occurred = w.occurred AND u.tenant = w.tenant
-   AND coalesce(u.id_uuid::text, u.id_text, $6 || '/' || entry_half(u.ms) || '-' || entry_half(u.seq)) = w.id
+   AND coalesce(u.id_uuid::text, u.id_text, u.stream || '/' || entry_half(u.ms) || '-' || entry_half(u.seq)) = w.id

@@ -6,7 +6,7 @@ CREATE TABLE ledger_state (
     value bigint NOT NULL
 );
 INSERT INTO ledger_state (name, value)
-VALUES ('catalog_version', 0), ('periods_version', 0), ('stream_shards', 1), ('sink_hold', 0);
+VALUES ('catalog_version', 0), ('periods_version', 0), ('stream_shards', 1), ('resharded_ms', 0), ('sink_hold', 0);
 
 CREATE TABLE metrics (
     metric            text PRIMARY KEY CHECK (metric ~ '^[a-z0-9_]{1,64}$'),

@@ -182,6 +182,7 @@ CREATE TABLE rejected_events (
 );
 CREATE INDEX rejected_events_time ON rejected_events (rejected_at);
 CREATE INDEX rejected_events_tenant ON rejected_events (tenant, rejected_at);
+CREATE INDEX rejected_events_to_move ON rejected_events (rejected_id) WHERE reason = 'wrong_shard' AND replayed_at IS NULL;
 
 CREATE TABLE rejected_events_dropped (
     stream     text NOT NULL,
