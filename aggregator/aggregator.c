@@ -19,8 +19,10 @@ static void on_poll(uv_timer_t *timer)
 {
     struct aggregator *a = timer->data;
 
-    for (int i = 0; i < a->shards_count; i++)
+    for (int i = 0; i < a->shards_count; i++) {
         gauges_poll(a->shards[i]);
+        retired_poll(a->shards[i]);
+    }
 }
 
 /* Who we are in stream_positions: the process and 64 random bits, so that a restart is somebody
@@ -42,6 +44,7 @@ static void on_closed(void *owner)
     if (--a->open_handles > 0 || !a->closing)
         return;
     a->config->stage = NULL;
+    strays_done(&a->strays);
     free(a->shards);
     free(a);
 }
@@ -78,6 +81,15 @@ static bool owns_a_stream(void *owner)
     return false;
 }
 
+static void on_upkeep_idle(void *owner)
+{
+    struct aggregator *a = owner;
+
+    if ((a->oldest || a->settling || a->strays.state != STRAYS_IDLE) &&
+        !stage_is_draining(a->stage))
+        strays_poke(&a->strays);
+}
+
 static int start(struct stage *stage, void *owner, struct err *e)
 {
     struct config *config = owner;
@@ -100,6 +112,8 @@ static int start(struct stage *stage, void *owner, struct err *e)
     members_open(&a->members, a);
     upkeep_open(&a->upkeep, loop, config->base.database_url, a->key, owns_a_stream, a);
     a->upkeep.redis = a->cache;
+    a->upkeep.on_idle = on_upkeep_idle;
+    strays_init(&a->strays, a, a->upkeep.pg);
     a->open_handles = 3;
     return 0;
 }
@@ -140,7 +154,29 @@ void aggregator_shard_finished(struct shard *s, int exit_code)
     for (int i = 0; i < a->shards_count; i++)
         if (!a->shards[i]->finished)
             return;
-    stage_finish(a->stage, a->exit_code);
+    a->settling = true;
+    strays_hurry(&a->strays);
+    if (!owns_a_stream(a))
+        stage_finish(a->stage, a->exit_code);
+}
+
+void aggregator_no_strays(struct aggregator *a)
+{
+    if (a->settling)
+        stage_finish(a->stage, a->exit_code);
+}
+
+/* --once: what was moved is to be counted too. */
+void aggregator_strays_moved(struct aggregator *a)
+{
+    if (!a->settling)
+        return;
+    a->settling = false;
+    for (int i = 0; i < a->shards_count; i++)
+        if (a->shards[i]->number >= 0 && a->shards[i]->ledger.owned) {
+            a->shards[i]->finished = false;
+            shard_restart(a->shards[i], false);
+        }
 }
 
 static void on_timer_closed(uv_handle_t *handle)

@@ -20,12 +20,13 @@
 #include "aggregator/history.h"
 #include "aggregator/ledger.h"
 #include "aggregator/members.h"
+#include "aggregator/strays.h"
 #include "aggregator/upkeep.h"
 #include "common/backoff.h"
 #include "common/log.h"
 #include "common/stage.h"
 
-enum { STREAM_NAME_SIZE = 32 };
+enum { STREAM_NAME_SIZE = 32, RETIRED = -1 };
 
 enum shard_state {
     SHARD_OFFLINE,
@@ -59,7 +60,7 @@ struct shard {
     struct aggregator *process;
     char stream[STREAM_NAME_SIZE];
     char *label;            /* of its metrics; owned */
-    int number;             /* of the shards, from 0 */
+    int number;             /* of the shards, from 0; RETIRED: of a number that is not in force */
     struct pg *pg;          /* the ledger's */
     struct redis *commands; /* both go where the stream is, in a cluster too */
     struct redis *reading;
@@ -78,6 +79,7 @@ struct shard {
     struct log_repeat in_future; /* a stream whose newest id is */
     struct judgement found;      /* of the history, when last opened */
     struct log_repeat refused;   /* a Redis that is not fit, a replica, a failing step */
+    bool ending;                 /* a retired stream: nothing is read, its key is being deleted */
     bool leaving;                /* it is to end, and another process may have the stream */
     bool renewed;                /* the heartbeat that is out keeps its lease, … */
     uint64_t renewed_generation; /* … for this life of the machine */
@@ -94,12 +96,16 @@ struct aggregator {
     struct config *config;
     unsigned char key[16];      /* of every hash in this process */
     char owner[OWNER_SIZE];     /* who it is, in stream_positions */
-    struct redis_router *cache; /* the quota cache's hashes */
+    struct redis_router *cache; /* for keys anywhere: the quota cache, strays */
     struct members members;
     struct upkeep upkeep;
     struct shard **shards; /* those that this process works on */
     int shards_count;
     bool all_taken; /* --once: every stream has its shard */
+    struct strays strays;
+    bool oldest;            /* of those that run: it looks after what is nobody's */
+    int64_t retired_due_ms; /* monotonic */
+    bool settling;          /* --once: all streams are drained; are there strays? */
     bool waiting_logged;
     bool volatile_warned;
     uv_timer_t poll;  /* of the gauges */
@@ -117,12 +123,20 @@ int aggregator_add_shard(struct aggregator *a, const char *stream, int number, s
 void aggregator_shard_ended(struct shard *s);
 /* --once: a shard's stream is read to its end and counted, or cannot be had (EXIT_FAILED). */
 void aggregator_shard_finished(struct shard *s, int exit_code);
+/* Strays were added to their own streams; none are left. */
+void aggregator_strays_moved(struct aggregator *a);
+void aggregator_no_strays(struct aggregator *a);
 /* Something that draining waits for has happened. */
 void aggregator_may_end(struct aggregator *a);
 
 /* spread.c */
 /* The streams whose leases a heartbeat is to keep; it is remembered which they were. */
 void spread_list_owned(struct aggregator *a, struct pg_array *streams);
+/* The streams that are to be counted. */
+void spread_list_current(struct aggregator *a, struct pg_array *streams);
+void spread_name_stream(int64_t number, int64_t shards, char out[STREAM_NAME_SIZE]);
+/* A stream of a number of shards that is not in force any more is there, or has sums left. */
+void spread_take_retired(struct aggregator *a, const char *stream);
 /* Act on what a heartbeat found. may_work: it told the others that this process can. */
 /* The database has another number of shards than our setting: then true, and the process ends. */
 bool spread_refuse_shards(struct aggregator *a, int64_t shards);
@@ -160,6 +174,13 @@ bool shard_has_redis(const struct shard *s);
 /* opening.c */
 void opening_run(struct shard *s);
 void opening_done(struct shard *s); /* calls back into shard.c: history is settled */
+
+/* retired.c */
+void retired_look(struct aggregator *a, const struct known_stream *streams, int count);
+/* Delete a retired stream's key if all that it ever had is counted, and end its epoch. */
+void retired_end(struct shard *s);
+/* The same, if it has rested for a while. */
+void retired_poll(struct shard *s);
 
 /* work.c */
 void work_start(struct shard *s);

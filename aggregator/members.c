@@ -76,7 +76,9 @@ static void read_beat(struct members *m, const PGresult *spread, const PGresult 
     for (int i = 0; i < beat.streams_count; i++)
         known[i] = (struct known_stream){.name = PQgetvalue(streams, i, 0),
                                          .mine = *PQgetvalue(streams, i, 1) == 't',
-                                         .free = *PQgetvalue(streams, i, 2) == 't'};
+                                         .free = *PQgetvalue(streams, i, 2) == 't',
+                                         .retired = *PQgetvalue(streams, i, 3) == 't',
+                                         .unfolded = *PQgetvalue(streams, i, 4) == 't'};
     beat.streams = known;
     spread_take(m->process, &beat, m->may_work);
     free(known);
@@ -104,11 +106,13 @@ static bool can_work(const struct aggregator *a)
 static void run_beat(struct members *m)
 {
     struct pg_statement s[5];
-    struct pg_array streams;
+    struct pg_array streams, current;
     int n = 0;
 
     pg_array_init(&streams, PG_TEXT);
+    pg_array_init(&current, PG_TEXT);
     spread_list_owned(m->process, &streams);
+    spread_list_current(m->process, &current);
     m->may_work = can_work(m->process);
     if (m->may_work) {
         pg_statement_init(&s[n], SQL_NOTE_MEMBER);
@@ -122,10 +126,12 @@ static void run_beat(struct members *m)
     pg_statement_init(&s[n], SQL_READ_SPREAD);
     pg_add_text(&s[n++], m->process->owner);
     pg_statement_init(&s[n], SQL_READ_STREAMS);
-    pg_add_text(&s[n++], m->process->owner);
+    pg_add_text(&s[n], m->process->owner);
+    pg_add_array(&s[n++], &current);
     m->beating = true;
     pg_run(m->pg, s, n, DEADLINE_MS, take_beat, m);
     pg_array_done(&streams);
+    pg_array_done(&current);
 }
 
 void members_poke(struct members *m)

@@ -18,6 +18,8 @@ struct known_stream {
     const char *name; /* borrowed */
     bool mine;        /* its lease has this process' name */
     bool free;        /* nobody's, or its lease has ended */
+    bool retired;     /* of a number of shards that is not in force any more */
+    bool unfolded;    /* and left with sums that are not in minute rows and totals yet */
 };
 
 struct beat {

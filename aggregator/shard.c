@@ -39,6 +39,7 @@ void shard_restart(struct shard *s, bool delay)
     s->generation++;
     /* The lease is not renewed meanwhile: while this process cannot work, another one may. */
     s->ledger.owned = false;
+    s->ending = false;
     work_forget(s);
     feed_stop(&s->feed);
     uv_timer_start(&s->retry, shard_on_retry,

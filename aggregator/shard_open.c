@@ -55,8 +55,11 @@ static void on_redis_up(void *owner)
 
 static void on_redis_down(void *owner, const struct err *error)
 {
+    struct shard *s = owner;
+
     (void)error;
-    shard_on_redis_down(owner);
+    if (!s->ending) /* then it was our own doing */
+        shard_on_redis_down(s);
 }
 
 static void on_due(void *owner)
@@ -73,7 +76,10 @@ static void on_empty(void *owner)
         return;
     log_info("stream_drained", LOG_STR("stream", s->stream), LOG_U64("dedupe_keys", stats.keys),
              LOG_U64("dedupe_bytes", stats.used_bytes));
-    aggregator_shard_finished(s, EXIT_DONE);
+    if (s->number < 0 && s->process->config->stream_keep_s == 0)
+        retired_end(s);
+    else
+        aggregator_shard_finished(s, EXIT_DONE);
 }
 
 static void on_read_failed(void *owner, const struct err *error)

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void name_stream(int64_t number, int64_t shards, char out[STREAM_NAME_SIZE])
+void spread_name_stream(int64_t number, int64_t shards, char out[STREAM_NAME_SIZE])
 {
     if (shards == 1)
         snprintf(out, STREAM_NAME_SIZE, "%s", STREAM_KEY);
@@ -43,7 +43,7 @@ static int64_t count_held(const struct aggregator *a)
     int64_t held = 0;
 
     for (int i = 0; i < a->shards_count; i++)
-        held += !a->shards[i]->leaving;
+        held += a->shards[i]->number >= 0 && !a->shards[i]->leaving;
     return held;
 }
 
@@ -56,6 +56,17 @@ void spread_list_owned(struct aggregator *a, struct pg_array *streams)
         s->renewed_generation = s->generation;
         if (s->renewed)
             pg_array_add_text(streams, s->stream);
+    }
+}
+
+void spread_list_current(struct aggregator *a, struct pg_array *streams)
+{
+    int64_t shards = a->config->base.stream_shards;
+    char stream[STREAM_NAME_SIZE];
+
+    for (int64_t i = 0; i < shards; i++) {
+        spread_name_stream(i, shards, stream);
+        pg_array_add_text(streams, stream);
     }
 }
 
@@ -77,7 +88,7 @@ static void hand_over(struct aggregator *a, int64_t surplus)
     for (int i = a->shards_count; i-- > 0 && surplus > 0;) {
         struct shard *s = a->shards[i];
 
-        if (s->leaving)
+        if (s->leaving || s->number < 0)
             continue;
         log_info("stream_handed_over", LOG_STR("stream", s->stream));
         surplus--;
@@ -102,7 +113,7 @@ static void take_free(struct aggregator *a, const struct beat *beat, int64_t wan
         int64_t number = (start + i) % beat->shards;
         const struct known_stream *known;
 
-        name_stream(number, beat->shards, stream);
+        spread_name_stream(number, beat->shards, stream);
         known = find_known(beat, stream);
         /* One that is ours by name only, as after a lost answer, is as good as free. */
         if ((known != NULL && !known->free && !known->mine) || find_shard(a, stream) != NULL)
@@ -110,6 +121,24 @@ static void take_free(struct aggregator *a, const struct beat *beat, int64_t wan
         take_stream(a, stream, (int)number);
         wanted--;
     }
+}
+
+void spread_take_retired(struct aggregator *a, const char *stream)
+{
+    if (!stage_is_draining(a->stage) && find_shard(a, stream) == NULL)
+        take_stream(a, stream, RETIRED);
+}
+
+/* The oldest looks after them: whoever has some and is not goes without. */
+static void spread_retired(struct aggregator *a, const struct beat *beat)
+{
+    if (beat->older == 0) {
+        retired_look(a, beat->streams, beat->streams_count);
+        return;
+    }
+    for (int i = a->shards_count; i-- > 0;)
+        if (a->shards[i]->number < 0 && !a->shards[i]->leaving)
+            shard_leave(a->shards[i]);
 }
 
 static void note_waiting(struct aggregator *a, const struct beat *beat)
@@ -133,9 +162,12 @@ static void take_all(struct aggregator *a, const struct beat *beat)
         return;
     a->all_taken = true;
     for (int64_t i = 0; i < beat->shards; i++) {
-        name_stream(i, beat->shards, stream);
+        spread_name_stream(i, beat->shards, stream);
         take_stream(a, stream, (int)i);
     }
+    for (int i = 0; i < beat->streams_count; i++)
+        if (beat->streams[i].retired)
+            take_stream(a, beat->streams[i].name, RETIRED);
 }
 
 bool spread_refuse_shards(struct aggregator *a, int64_t shards)
@@ -168,5 +200,7 @@ void spread_take(struct aggregator *a, const struct beat *beat, bool may_work)
         hand_over(a, held - share);
     else if (held < share)
         take_free(a, beat, share - held);
+    a->oldest = beat->older == 0;
+    spread_retired(a, beat);
     note_waiting(a, beat);
 }

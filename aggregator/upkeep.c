@@ -112,6 +112,8 @@ void upkeep_poke(struct upkeep *u)
         carry(u);
     else if (quota_has_work(&u->quota) && redis_router_is_up(u->redis))
         quota_run(&u->quota, u->pg, u->redis, on_job_done, u);
+    else if (u->on_idle != NULL)
+        u->on_idle(u->owner);
 }
 
 static void on_tick(uv_timer_t *timer)

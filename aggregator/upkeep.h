@@ -22,6 +22,7 @@ struct upkeep {
     int64_t carry_due_ms;
     int64_t heal_due_ms;
     bool (*has_stream)(void *owner); /* this process counts: jobs are its own to do */
+    void (*on_idle)(void *owner);    /* nothing is to be done, and pg is free; or NULL */
     void *owner;
 };
 

@@ -125,6 +125,17 @@ const struct ctl_command CTL_COMMANDS[] = {
          "least keep, 36 days, covers events of 35 days ago and any deduplication window. Run it\n"
          "daily, such as by cron.\n",
      .run = retention_apply_run},
+    {.words = {"reshard"},
+     .arguments = "N",
+     .what = "Spread the tenants over N streams from now on.",
+     .detail =
+         "Everything may run meanwhile. Waits up to 60 s for the streams to be counted, then\n"
+         "changes the number in one transaction. Aggregators with another METERLINE_STREAM_SHARDS\n"
+         "end then (exit 2): start them with the new one; services may follow at any time. What "
+         "is\n"
+         "in another stream than its tenant's is kept as rejected (wrong_shard) and moved to the\n"
+         "right one by the aggregators, with its id and time; old keys go when they are empty.\n",
+     .run = reshard_run},
     {.words = {"restore", "accept"},
      .arguments = "[--yes]",
      .what = "Let sinks go on after PostgreSQL was restored and had lost commits.",

@@ -48,6 +48,7 @@ int rejected_list_run(const struct ctl_config *config, int argc, char **argv);
 int rejected_show_run(const struct ctl_config *config, int argc, char **argv);
 int rejected_replay_run(const struct ctl_config *config, int argc, char **argv);
 int retention_apply_run(const struct ctl_config *config, int argc, char **argv);
+int reshard_run(const struct ctl_config *config, int argc, char **argv);
 int restore_accept_run(const struct ctl_config *config, int argc, char **argv);
 
 /* "meterctl: text" on stderr; returns code, so that `return ctl_fail(CTL_FAILED, …)` reads well. */

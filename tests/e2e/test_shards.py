@@ -2,7 +2,7 @@
 
 import time
 
-from shard_flow import ShardFlow, owners, prove_all, spread
+from shard_flow import ShardFlow, owners, prove_all, settle_all, spread
 from test_aggregator import start
 
 SHARDS = 4
@@ -113,3 +113,68 @@ def test_each_stream_has_its_gauges_where_it_is_counted(line):
                   "gauges of streams that were handed over are gone")
     # The bound is of all tables together.
     assert first.metric("meterline_dedupe_bytes") <= 512 << 20
+
+
+def reshard(line, shards):
+    line.must("meterctl", "reshard", shards, timeout=120)
+    line.settings["METERLINE_STREAM_SHARDS"] = str(shards)
+
+
+def restart_all(line, stages):
+    """Those with the old setting end by themselves, as their supervisor sees it; new ones begin."""
+    for stage in stages:
+        assert stage.wait_exit(30) == 2
+        assert stage.logs("setting_refused")
+    return [start(line), start(line)]
+
+
+def test_from_1_to_4_to_2_streams_while_services_never_stop(line):
+    stages = [start(line), start(line)]
+    with ShardFlow(line, 1) as flow:
+        for before, shards in ((1, 4), (4, 2)):
+            flow.wait_added(300)
+            reshard(line, shards)
+            # Services still write by the old number …
+            flow.wait_added(100)
+            stages = restart_all(line, stages)
+            flow.wait_added(200)
+            # … and so do they, for a while, when aggregators count by the new one.
+            flow.shards = shards
+            flow.wait_added(300)
+            # What came before comes again, to wherever its tenant has gone.
+            assert flow.repeat_all() > 500
+            assert line.value("SELECT count(*) FROM rejected_events WHERE reason = 'wrong_shard'") > 0
+            flow.wait_added(100)
+    prove_all(line, flow)
+    for stage in stages:
+        assert not stage.logs(level="error")
+    # The streams that nobody writes to any more are gone, and their balances are kept.
+    line.wait_for(lambda: sorted(line.client().scan_iter("usage:events*")) ==
+                  ["usage:events:{0}", "usage:events:{1}"], 60, "old streams are deleted")
+    audit = line.audit()
+    assert audit.ok and {each["stream"] for each in audit.streams} >= {
+        "usage:events", "usage:events:{0}", "usage:events:{3}"}, audit.text
+    counted = sum(each["counted"] for each in audit.streams)
+    assert counted == flow.added, audit.text
+    # One that is late all the same, to a stream that is gone, is counted where it belongs.
+    line.xadd(tenant="late", metric="api_calls", quantity=5)
+    line.wait_for(lambda: line.value("SELECT count(*) FROM usage_totals WHERE tenant = 'late'") == 1,
+                  30, "it is counted")
+    settle_all(line)
+    assert line.audit().ok
+
+
+def test_once_counts_what_is_in_the_wrong_streams(line):
+    with ShardFlow(line, 1) as flow:
+        flow.wait_added(300)
+        reshard(line, 4)  # Nobody counts: what waits is in the old stream.
+        flow.wait_added(300)
+        flow.shards = 4
+        flow.wait_added(300)
+    line.xadd(tenant="no_id", metric="api_calls", quantity=2)
+    line.must("aggregator", "--once")
+    assert line.value("SELECT count(*) FROM rejected_events WHERE replayed_at IS NULL") == 0
+    assert line.value("SELECT quantity FROM usage_totals WHERE tenant = 'no_id'") == 2
+    assert line.value("SELECT count(*) FROM usage_events") == flow.added + 1
+    assert line.audit().ok
+    assert not line.client().exists("usage:events")
