@@ -98,8 +98,10 @@ static int change_number(struct reshard *r, struct err *e)
     const char *values[] = {to, from};
     int64_t changed = 0;
 
-    snprintf(to, sizeof to, "%" PRId64, r->to);
     snprintf(from, sizeof from, "%" PRId64, r->from);
+    if (db_run(r->conn, SQL_KEEP_STREAMS, 1, &values[1], NULL, e))
+        return -1;
+    snprintf(to, sizeof to, "%" PRId64, r->to);
     if (db_run(r->conn, SQL_CHANGE_SHARDS, 2, values, &changed, e))
         return -1;
     return changed == 1 ? 0
