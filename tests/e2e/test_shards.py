@@ -3,6 +3,7 @@
 import time
 
 from shard_flow import ShardFlow, owners, prove_all, settle_all, spread
+from stalling_forwarder import StallingForwarder
 from test_aggregator import start
 
 SHARDS = 4
@@ -178,3 +179,39 @@ def test_once_counts_what_is_in_the_wrong_streams(line):
     assert line.value("SELECT count(*) FROM usage_events") == flow.added + 1
     assert line.audit().ok
     assert not line.client().exists("usage:events")
+
+
+def test_one_that_freezes_while_it_sends_a_batch_holds_nobody_up(line):
+    # Of the last statements, which fold and move the position, nothing is sent yet: 4 messages
+    # each, and the Sync. All rows of the batch are.
+    use_shards(line, 1)
+    port = int(line.postgres.url.rsplit(":", 1)[1].split("/")[0])
+    with StallingForwarder(port) as forwarder:
+        frozen = start(line, AGGREGATOR_FLUSH_MS=500,
+                       DATABASE_URL=forwarder.database_url(line.postgres.url))
+        frozen.wait_log("stream_opened")
+        other = start(line)
+        with ShardFlow(line, 1, tenants=500, rest_s=0) as flow:
+            frozen.wait_log("batch_committed")
+            forwarder.arm(least_bytes=10_000, held_back=9)
+            assert forwarder.stalled.wait(60)
+            frozen.pause()
+            began = time.monotonic()
+            holds = "SELECT count(*) FROM pg_stat_activity a JOIN pg_locks l USING (pid)" \
+                    " JOIN pg_class c ON c.oid = l.relation AND c.relname LIKE 'usage_batches%%'" \
+                    " WHERE a.wait_event = 'ClientRead' AND l.mode = 'RowExclusiveLock'"
+            line.wait_for(lambda: line.value(holds) > 0, 10, "it is in the middle of a transaction")
+            line.wait_for(lambda: owners(line, 1) == {other.pid: 1}, 20, "the stream is taken over")
+            other.wait_log("batch_committed", timeout=30)
+            print(f"another one goes on after {time.monotonic() - began:.1f} s")
+            assert line.value(holds) > 0  # It still is.
+            flow.wait_added(500)
+        settle_all(line)
+        mark = frozen.mark()
+        frozen.resume()
+        forwarder.release()
+        line.wait_for(lambda: frozen.logs("batch_fenced", mark) or frozen.logs("lease_lost", mark),
+                      20, "it notices")
+        line.wait_for(lambda: line.value(holds) == 0, 20, "its transaction ends")
+    prove_all(line, flow)
+    assert not other.logs(level="error")
