@@ -108,12 +108,15 @@ static int change_number(struct reshard *r, struct err *e)
                         : err_set(e, ERR_REFUSED, "somebody else changed the number: look again");
 }
 
+/* Nobody takes, moves or adds a stream then until the transaction ends; a batch that is being
+ * written is waited for. */
+static const char LOCK[] = "LOCK TABLE stream_positions IN EXCLUSIVE MODE";
+
 static int change(struct reshard *r, struct err *e)
 {
     struct err ignored;
 
-    if (db_script(r->conn, "BEGIN", e) == 0 &&
-        db_run(r->conn, SQL_LOCK_STREAMS, 0, NULL, NULL, e) == 0 &&
+    if (db_script(r->conn, "BEGIN", e) == 0 && db_script(r->conn, LOCK, e) == 0 &&
         db_run(r->conn, SQL_RELEASE_STREAMS, 0, NULL, NULL, e) == 0 && change_number(r, e) == 0 &&
         db_script(r->conn, "COMMIT", e) == 0)
         return 0;
