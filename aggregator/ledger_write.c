@@ -112,7 +112,9 @@ static void add_pending(struct write *w)
 {
     struct pg_statement *s;
 
-    if (w->batch->tally.count == 0)
+    /* One of retractions alone too: until it is folded its minutes still hold what it takes back,
+     * and whoever counts them from the raw events must know. */
+    if (w->batch->tally.count == 0 && w->batch->recounts.count == 0)
         return;
     s = next_statement(w, SQL_INSERT_PENDING);
     pg_add_text(s, w->numbers[1]);
