@@ -31,9 +31,19 @@ void feed_done(struct feed *f)
     xread_done(&f->reader);
 }
 
-static bool is_full(const struct feed *f)
+static bool is_large(const struct feed *f)
 {
     return f->filling->count >= f->spec.batch_max || f->filling->bytes >= BUFFER_BYTES_MAX;
+}
+
+/* Entries that still find room. */
+static uint32_t room_left(const struct feed *f)
+{
+    uint32_t max = f->taken != NULL ? 2 * f->spec.batch_max : f->spec.batch_max;
+
+    return f->filling->count >= max || f->filling->bytes >= BUFFER_BYTES_MAX
+               ? 0
+               : max - f->filling->count;
 }
 
 /* Milliseconds until what waits must be committed; 0 if it must now. */
@@ -46,7 +56,7 @@ static int64_t flush_in_ms(const struct feed *f)
 
 static bool is_due(const struct feed *f)
 {
-    return f->filling->count > 0 && (is_full(f) || f->spec.once || flush_in_ms(f) == 0);
+    return f->filling->count > 0 && (is_large(f) || f->spec.once || flush_in_ms(f) == 0);
 }
 
 /* Large entries tell at once, small ones bit by bit: a reply of many that turn out to be large may
@@ -97,6 +107,8 @@ static void on_read(void *owner, const struct err *error, void *reply)
         f->spec.on_empty(f->spec.owner);
     if (f->running && !(f->drained && f->filling->count == 0 && f->taken == NULL))
         pump(f);
+    if (f->running && f->spec.on_more != NULL)
+        f->spec.on_more(f->spec.owner);
 }
 
 /* How long this XREAD may wait: until the flush is due, or a while. */
@@ -114,7 +126,7 @@ static int64_t block_ms(const struct feed *f)
 static void send_read(struct feed *f)
 {
     char id[ENTRY_ID_TEXT_SIZE];
-    uint32_t room = f->spec.batch_max - f->filling->count;
+    uint32_t room = room_left(f);
     uint32_t count = REPLY_BYTES / f->entry_bytes;
 
     count = count > COUNT_MAX ? COUNT_MAX : count;
@@ -141,7 +153,7 @@ static void pump(struct feed *f)
         return;
     if (is_due(f) && f->taken == NULL)
         f->spec.on_due(f->spec.owner);
-    if (f->running && !f->in_flight && !is_full(f) && !(f->drained && f->taken != NULL))
+    if (f->running && !f->in_flight && room_left(f) > 0 && !(f->drained && f->taken != NULL))
         send_read(f);
 }
 
@@ -218,4 +230,9 @@ bool feed_has_more(const struct feed *f)
 void feed_resume(struct feed *f)
 {
     pump(f);
+}
+
+const struct entries *feed_filling(const struct feed *f)
+{
+    return f->filling;
 }
