@@ -70,7 +70,10 @@ struct shard {
     struct dedupe *dedupe;
     int64_t table_batches;      /* position.batches that the dedupe table reflects; -1: none */
     int64_t table_resharded_ms; /* likewise, when the number of shards had last changed */
-    struct batch batch;
+    struct batch batches[2];
+    struct batch *batch; /* of batches: the one on its way */
+    struct batch *ahead; /* the other: entries that come in are parsed into it; see work_ahead.c */
+    int64_t ahead_version; /* of the catalog that ahead was parsed by */
     struct work work;
     enum shard_state state;
     uint64_t generation; /* rises with every way to OFFLINE: answers of before are for nobody */
@@ -188,6 +191,12 @@ void work_forget(struct shard *s);
 /* Fold what a backlog left, if something is: true, and shard_drain or work_start follows. */
 bool work_fold_rest(struct shard *s);
 void work_take_totals(void *owner, PGresult *rows);
+
+/* work_ahead.c */
+/* Parse what has come in since, while PostgreSQL is busy with the batch before. */
+void work_parse_ahead(struct shard *s, const struct entries *entries);
+/* The batch on its way is entries[from … to - 1]: as parsed ahead, or now. */
+void work_parse(struct shard *s);
 
 /* trim.c: after a commit. */
 void trim_run(struct shard *s);

@@ -120,12 +120,20 @@ void batch_parse(struct batch *b, const struct catalog *catalog, struct dedupe *
     b->catalog = b->parser.catalog = catalog;
     b->dedupe = dedupe;
     b->entries = entries;
-    b->from = from;
+    b->clears = entries->clears;
+    b->from = b->to = from;
+    if (refuse == NULL) {
+        batch_parse_more(b, to);
+        return;
+    }
+    refuse_entry(b, from, refuse);
     b->to = to;
-    if (refuse != NULL)
-        refuse_entry(b, from, refuse);
-    for (uint32_t i = from; refuse == NULL && i < to; i++)
-        parse_entry(b, i);
+}
+
+void batch_parse_more(struct batch *b, uint32_t to)
+{
+    for (; b->to < to; b->to++)
+        parse_entry(b, b->to);
 }
 
 void batch_commit(struct batch *b, struct dedupe_batch *stored)

@@ -91,6 +91,7 @@ struct stored_row {
 struct batch {
     const struct catalog *catalog; /* borrowed, until the batch has ended */
     const struct entries *entries; /* borrowed, likewise */
+    uint32_t clears;               /* of entries, when they were parsed */
     struct dedupe *dedupe;
     struct event_parser parser;
     struct entry_id repeats_until; /* set by the owner: see batch_probe */
@@ -136,6 +137,8 @@ void batch_done(struct batch *b);
  * is rejected as `refused` unseen. */
 void batch_parse(struct batch *b, const struct catalog *catalog, struct dedupe *dedupe,
                  const struct entries *entries, uint32_t from, uint32_t to, const char *refuse);
+/* The same for the entries from there until before to. */
+void batch_parse_more(struct batch *b, uint32_t to);
 /* Look for repeated keys; from here on until batch_commit or batch_abort the table is this batch's.
  * Events that may have been counted before the dedupe window are old: the ledger must be asked for
  * them too. now_ms: Unix, by the ledger's clock, which the table's batches have their times from.

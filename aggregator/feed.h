@@ -19,9 +19,10 @@
 
 struct feed_spec {
     const char *stream;
-    uint32_t batch_max; /* entries that make a batch due; while one is out, as many again may come */
-    int64_t flush_ms;   /* longest wait for one to fill */
-    bool once;          /* do not wait for entries */
+    uint32_t
+        batch_max;    /* entries that make a batch due; while one is out, as many again may come */
+    int64_t flush_ms; /* longest wait for one to fill */
+    bool once;        /* do not wait for entries */
     void (*on_due)(void *owner);
     /* Nothing came, and nothing waits here; with once: the stream is read to its end. */
     void (*on_empty)(void *owner);

@@ -22,7 +22,7 @@ static struct metric *gauge(const struct shard *s, const char *name, const char 
 
 void gauges_count_batch(const struct shard *s, int64_t commit_us)
 {
-    const struct batch *b = &s->batch;
+    const struct batch *b = s->batch;
 
     metric_add(outcome("outcome=\"counted\""), b->counted);
     metric_add(outcome("outcome=\"duplicate\""), b->duplicates);

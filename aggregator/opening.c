@@ -81,8 +81,9 @@ static void enter(struct shard *s)
     const struct position *p = &s->ledger.position;
     char mark[EPOCH_MARK_SIZE];
 
-    if (entry_id_parse(p->repeats_until, &s->batch.repeats_until) != 0)
+    if (entry_id_parse(p->repeats_until, &s->batch->repeats_until) != 0)
         abort();
+    s->ahead->repeats_until = s->batch->repeats_until;
     epoch_mark_format(&p->mark, mark);
     redis_commandf(s->commands, DEADLINE_MS, take_entered, opening_new(s),
                    "EVAL %s 1 %s %s %s %llu %s", ENTER, s->stream, STREAM_GROUP, p->last_id,

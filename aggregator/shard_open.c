@@ -67,6 +67,13 @@ static void on_due(void *owner)
     work_start(owner);
 }
 
+static void on_more(void *owner)
+{
+    struct shard *s = owner;
+
+    work_parse_ahead(s, feed_filling(&s->feed));
+}
+
 static void on_empty(void *owner)
 {
     struct shard *s = owner;
@@ -97,6 +104,7 @@ static struct feed_spec feed_of(struct shard *s)
                               .once = config->once,
                               .on_due = on_due,
                               .on_empty = on_empty,
+                              .on_more = on_more,
                               .on_failed = on_read_failed,
                               .owner = s};
 }
@@ -147,8 +155,11 @@ struct shard *shard_open(struct aggregator *process, const char *stream, int num
     s->backoff = BACKOFF(200, 5000);
     uv_timer_init(loop, &s->retry);
     s->retry.data = s;
-    batch_init(&s->batch, s->stream, number, (int)process->config->base.stream_shards,
-               process->key);
+    for (int i = 0; i < 2; i++)
+        batch_init(&s->batches[i], s->stream, number, (int)process->config->base.stream_shards,
+                   process->key);
+    s->batch = &s->batches[0];
+    s->ahead = &s->batches[1];
     open_ledger(s, loop);
     work_forget(s);
     return s;
@@ -157,7 +168,8 @@ struct shard *shard_open(struct aggregator *process, const char *stream, int num
 static void free_shard(struct shard *s)
 {
     metrics_forget(s->label);
-    batch_done(&s->batch);
+    batch_done(&s->batches[0]);
+    batch_done(&s->batches[1]);
     feed_done(&s->feed);
     ledger_done(&s->ledger);
     dedupe_free(s->dedupe);

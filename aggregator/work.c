@@ -48,7 +48,7 @@ static void work_go(struct work *w, enum work_state next)
 static void abort_batch(struct shard *s)
 {
     if (s->work.batch_open)
-        batch_abort(&s->batch);
+        batch_abort(s->batch);
     s->work.batch_open = false;
 }
 
@@ -96,7 +96,7 @@ static void take_committed(struct shard *s)
     int64_t commit_us = clock_monotonic_us() - w->write_started_us;
 
     stage_crash_point("after_commit");
-    batch_commit(&s->batch, &s->ledger.stored);
+    batch_commit(s->batch, &s->ledger.stored);
     w->batch_open = false;
     s->table_batches = s->ledger.position.batches;
     dedupe_expire(s->dedupe, s->ledger.stored.committed_ms);
@@ -181,7 +181,7 @@ void work_take_totals(void *owner, PGresult *rows)
 static bool note_unfolded(struct shard *s)
 {
     struct work *w = &s->work;
-    const struct batch *b = &s->batch;
+    const struct batch *b = s->batch;
     int64_t enough = (int64_t)b->tally.count * FOLD_EVENTS_A_KEY;
 
     if (w->unfolded_events == 0)
@@ -203,8 +203,9 @@ static void run_commit(struct shard *s)
     entry_id_format((struct entry_id){.ms = last->ms, .seq = last->seq}, id);
     work_go(w, WORK_WRITING);
     w->write_started_us = clock_monotonic_us();
-    ledger_commit(&s->ledger, &s->batch, id, s->ledger.position.added_seen, fold, take_commit, s);
+    ledger_commit(&s->ledger, s->batch, id, s->ledger.position.added_seen, fold, take_commit, s);
     stage_crash_point("in_transaction");
+    work_parse_ahead(s, feed_filling(&s->feed));
 }
 
 static void take_confirmed(void *owner, const struct err *error)
@@ -213,7 +214,7 @@ static void take_confirmed(void *owner, const struct err *error)
 
     if (is_over(s, "confirm repeats", error))
         return;
-    batch_settle(&s->batch);
+    batch_settle(s->batch);
     run_commit(s);
 }
 
@@ -226,13 +227,11 @@ static void run_batch(struct shard *s)
 
     w->to = w->from + (size < room ? size : room);
     w->batch_open = true;
-    s->batch.parser.now_ms = s->ledger.now_ms;
-    batch_parse(&s->batch, s->ledger.catalog, s->dedupe, w->entries, w->from, w->to,
-                w->refusal[0] != '\0' ? w->refusal : NULL);
-    s->batch.dropped_until_ms = s->ledger.dropped_until_ms;
-    batch_probe(&s->batch, s->ledger.now_ms);
-    if (ledger_must_confirm(&s->batch))
-        ledger_confirm(&s->ledger, &s->batch, take_confirmed, s);
+    work_parse(s);
+    s->batch->dropped_until_ms = s->ledger.dropped_until_ms;
+    batch_probe(s->batch, s->ledger.now_ms);
+    if (ledger_must_confirm(s->batch))
+        ledger_confirm(&s->ledger, s->batch, take_confirmed, s);
     else
         take_confirmed(s, NULL);
 }
@@ -276,6 +275,7 @@ void work_start(struct shard *s)
     w->from = 0;
     work_go(w, WORK_JUDGING);
     run_state(s);
+    work_parse_ahead(s, w->entries);
 }
 
 static void take_fold(void *owner, const struct err *error)
