@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The metrics of catalog.json, how often each comes of 100 events, and its largest quantity in
+/* The metrics of catalog.json, how many of 100 tenants use each, and its largest quantity in
  * thousandths. */
 static const struct {
     const char *name;
@@ -90,7 +90,7 @@ void mix_event(const struct mix *m, uint64_t number, struct event *e)
 
     put_uuid(high, low, e->id);
     e->tenant = (uint32_t)(next_random(&state) % m->tenants);
-    e->metric = choose_metric((unsigned)(next_random(&state) % 100));
+    e->metric = choose_metric(e->tenant % 100);
     e->thousandths =
         METRIC[e->metric].step *
         (1 + next_random(&state) % (METRIC[e->metric].quantity_max / METRIC[e->metric].step));

@@ -10,7 +10,7 @@ enum { METRICS = 5, UUID_SIZE = 37 };
 /* How a run's events are. */
 struct mix {
     uint64_t entries;         /* in all, repeats among them */
-    uint32_t tenants;         /* each as likely as the others */
+    uint32_t tenants;         /* each as likely as the others, with one metric each */
     unsigned repeats_percent; /* of the entries: exactly an earlier one again, … */
     uint64_t repeats_within;  /* … one of so many before it */
     int64_t first_ms;         /* Unix ms of the first; the others follow evenly … */

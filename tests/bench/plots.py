@@ -42,7 +42,7 @@ def draw_tenants(scenarios):
                            [(s["tenants"], s["floor"]["per_s"] * settings.RATIO_MIN[s["tenants"]])
                             for s in these if s["tenants"] in settings.RATIO_MIN]))
     plot("tenants.png", curves, title="Draining a stream, by number of tenants",
-         x="tenants (5 metrics each)", y="events per second", key="outside bottom center horizontal",
+         x="tenants (one metric each)", y="events per second", key="outside bottom center horizontal",
          more=across([s["tenants"] for s in scenarios]))
 
 
