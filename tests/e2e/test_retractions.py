@@ -216,7 +216,7 @@ def test_a_crash_after_commit_takes_nothing_back_twice(line):
     for n in range(0, 60, 2):
         retract(emitter, f"e{n}", "t0")
     for point in ("after_commit:2", "in_transaction:2", "after_commit:1"):
-        aggregator = start(line, AGGREGATOR_BATCH_MAX=20, METERLINE_TEST_CRASH=point)
+        aggregator = start(line, AGGREGATOR_BATCH_MAX=5, METERLINE_TEST_CRASH=point)
         aggregator.wait_exit(30)
     start(line)
     retract(emitter, "e1", "t1")
