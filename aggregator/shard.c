@@ -102,6 +102,9 @@ static void start_running(struct shard *s)
     log_info("stream_opened", LOG_STR("stream", s->stream),
              LOG_I64("epoch", s->ledger.position.epoch),
              LOG_STR("last_id", s->ledger.position.last_id));
+    /* Who was here before may have been killed between COMMIT and this, and a stream may stay
+     * quiet. */
+    trim_run(s);
     feed_start(&s->feed, from);
 }
 

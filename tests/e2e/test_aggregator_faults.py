@@ -25,6 +25,23 @@ def test_killed_at_a_named_point_it_goes_on_exactly(line, point):
     prove(line, emitter.oracle)
 
 
+@pytest.mark.parametrize("keep_s", [0, 3600])
+def test_killed_between_commit_and_trim_the_next_one_trims(line, keep_s):
+    emitter = Emitter(line)
+    emitter.add_all(emitter.usage(100))
+    crashing = start(line, METERLINE_TEST_CRASH="after_commit")
+    assert crashing.wait_exit() == -9
+    assert line.client().xlen(STREAM) == 100
+    start(line, STREAM_KEEP_S=keep_s).wait_log("stream_opened")
+    if keep_s:
+        emitter.add_all(emitter.usage(10, seed=2))
+        line.wait_for(lambda: position(line).counted == 110, 10, "all is counted")
+        assert line.client().xlen(STREAM) == 110
+    else:
+        settle(line)
+    prove(line, emitter.oracle)
+
+
 def test_killed_at_ten_random_moments_under_load(line):
     choose = random.Random(20260101)
     line.settings["AGGREGATOR_FLUSH_MS"] = 5
