@@ -7,9 +7,7 @@ PYTHON  ?= /usr/bin/python3
 JOBS    ?= $(shell nproc)
 CFLAGS  ?= -O2 -g
 WERROR  ?= -Werror
-ifeq ($(origin CC),default)
-CC      := gcc
-endif
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 
 # SAN=1 builds the same with sanitizers, FLAVOUR=name with other flags: each in a folder of its own.
 B       := build$(if $(SAN),/san)$(if $(FLAVOUR),/$(FLAVOUR))
@@ -62,11 +60,9 @@ $(B)/flags: FORCE
 # A folder is newer than what is made of it when a file in it was added, renamed or deleted.
 $(foreach f,$(WITH_SQL),$(eval $(B)/gen/$(f)/sql.h: $(f)/sql $(wildcard $(f)/sql/*.sql)))
 $(B)/gen/%/sql.h: common/embed_sql
-	@mkdir -p $(@D)
-	@common/embed_sql $(sort $(wildcard $*/sql/*.sql)) >$@
+	@mkdir -p $(@D) && common/embed_sql $(sort $(wildcard $*/sql/*.sql)) >$@
 $(B)/gen/ctl/migrations.h: ctl/embed_migrations deploy/migrations $(wildcard deploy/migrations/*.sql)
-	@mkdir -p $(@D)
-	@ctl/embed_migrations $(sort $(wildcard deploy/migrations/*.sql)) >$@
+	@mkdir -p $(@D) && ctl/embed_migrations $(sort $(wildcard deploy/migrations/*.sql)) >$@
 $(B)/obj/%.o: %.c $(B)/flags | $(GENERATED)
 	@mkdir -p $(@D)
 	@$(COMPILE) -MMD -MP -c $< -o $@
@@ -96,6 +92,10 @@ bench: deps
 	@deploy/install_packages gnuplot-nox || echo "no plots without gnuplot"
 	@$(build) SAN= FLAVOUR= all benches
 	@tests/bench/run.py
+# make chaos      faults at random under load, MINUTES=3 of them; SEED= repeats a run's
+chaos: deps
+	@$(build) SAN= FLAVOUR= all
+	@tests/chaos/run $(or $(MINUTES),3)
 # make valgrind   unit tests and a short run of each program under valgrind
 valgrind: deps
 	@$(build) SAN= FLAVOUR= all units
