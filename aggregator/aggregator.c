@@ -85,6 +85,8 @@ static void on_upkeep_idle(void *owner)
 {
     struct aggregator *a = owner;
 
+    if (a->settling && quota_is_writing(&a->upkeep.quota))
+        return;
     if ((a->oldest || a->settling || a->strays.state != STRAYS_IDLE) &&
         !stage_is_draining(a->stage))
         strays_poke(&a->strays);
@@ -198,6 +200,7 @@ static void close_all(void *owner)
     struct aggregator *a = config->stage;
 
     a->closing = true;
+    upkeep_stop(&a->upkeep);
     for (int i = 0; i < a->shards_count; i++)
         shard_close(a->shards[i], on_closed);
     uv_close((uv_handle_t *)&a->poll, on_timer_closed);

@@ -118,7 +118,8 @@ void ledger_forget_batch(struct ledger *l);
  * into minute rows and totals. Afterwards `stored` names the batch. */
 void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint64_t entries_added,
                    bool fold, ledger_done_fn done, void *owner);
-/* The same for what is pending, alone. */
+/* What is pending alone: of this stream, or of all. */
+void ledger_fold_left(struct ledger *l, ledger_done_fn done, void *owner);
 void ledger_fold(struct ledger *l, ledger_done_fn done, void *owner);
 
 /* Fill a dedupe table from the stored batches within its window, with the keys of the tenants that

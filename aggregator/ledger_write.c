@@ -226,6 +226,15 @@ static void take_fold(void *owner, const struct err *error, PGresult **results, 
     ledger_finish(l, error);
 }
 
+void ledger_fold_left(struct ledger *l, ledger_done_fn done, void *owner)
+{
+    struct pg_statement s;
+
+    ledger_start(l, done, owner, NULL);
+    pg_statement_init(&s, SQL_FOLD_LEFT);
+    pg_run(l->pg, &s, 1, COMMIT_DEADLINE_MS, take_fold, l);
+}
+
 void ledger_fold(struct ledger *l, ledger_done_fn done, void *owner)
 {
     struct pg_statement s;

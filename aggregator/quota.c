@@ -67,6 +67,11 @@ bool quota_has_work(const struct quota *q)
            (q->line_count > 0 || q->noted.count > 0 || q->healing);
 }
 
+bool quota_is_writing(const struct quota *q)
+{
+    return q->busy || (q->line_count > 0 && !q->failed);
+}
+
 static void end_step(struct quota *q)
 {
     q->busy = false;

@@ -54,6 +54,8 @@ void quota_note(struct quota *q, struct text tenant);
 void quota_heal(struct quota *q);
 
 /* Is there something to write or to heal? */
+/* What was counted is not yet in the cache, and the last try did not fail. */
+bool quota_is_writing(const struct quota *q);
 bool quota_has_work(const struct quota *q);
 /* One step: needs pg ready and redis up; done runs when the connection is free again. */
 void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,

@@ -162,7 +162,8 @@ static void take_folded(void *owner, const struct err *error)
         load_window(s);
 }
 
-/* Whoever had the stream before may have left sums pending. */
+/* Whoever had the stream before may have left sums pending. So may those of another number of
+ * shards: a retraction here may take back what is pending there. */
 static void take_catalog(void *owner, const struct err *error)
 {
     struct shard *s = owner;
@@ -172,7 +173,7 @@ static void take_catalog(void *owner, const struct err *error)
     if (error != NULL)
         shard_fail(s, "read catalog", error);
     else
-        ledger_fold(&s->ledger, take_folded, s);
+        ledger_fold_left(&s->ledger, take_folded, s);
 }
 
 static void take_state(void *owner, const struct err *error)

@@ -7,6 +7,9 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+/* An index takes 2704 bytes: tenant, metric and dimensions as jsonb, which may be twice as long. */
+#define DIMS_LARGE_BYTES 1000U
+
 #define ROWS_INITIAL  1024U
 #define SLOTS_INITIAL 2048U
 
@@ -35,6 +38,7 @@ void tally_clear(struct tally *t)
 {
     memset(t->slots, 0, (t->slots_mask + 1) * sizeof(*t->slots));
     t->count = 0;
+    t->has_large = false;
     t->sorted = false;
 }
 
@@ -103,6 +107,7 @@ static struct tally_row *find_row(struct tally *t, const struct event *event)
         .metric = event->metric,
         .hash = hash,
     };
+    t->has_large |= event->dims_json.length > DIMS_LARGE_BYTES;
     t->slots[i] = ++t->count;
     return &t->rows[t->count - 1];
 }

@@ -29,7 +29,8 @@ struct tally {
     uint32_t count;
     uint32_t capacity;
     uint32_t slots_mask;
-    bool sorted; /* rows have moved, slots are void */
+    bool has_large; /* dimensions so long that an index may not take the row */
+    bool sorted;    /* rows have moved, slots are void */
 };
 
 /* key: 16 random bytes of this process. */

@@ -14,7 +14,7 @@ static void on_checked(void *owner, const struct err *error)
     struct upkeep *u = owner;
 
     /* The shard's own check reports what is wrong. */
-    u->working = error == NULL;
+    u->working = error == NULL && !u->stopped;
 }
 
 static void on_up(void *owner)
@@ -133,6 +133,12 @@ void upkeep_open(struct upkeep *u, uv_loop_t *loop, const char *database_url,
     uv_timer_start(&u->tick, on_tick, TICK_MS, TICK_MS);
 }
 
+void upkeep_stop(struct upkeep *u)
+{
+    u->working = false;
+    u->stopped = true;
+}
+
 struct closing {
     struct upkeep *upkeep;
     void (*closed)(void *owner);
@@ -160,7 +166,7 @@ void upkeep_close(struct upkeep *u, void (*closed)(void *owner), void *owner)
     struct closing *c = xcalloc(1, sizeof *c);
 
     *c = (struct closing){.upkeep = u, .closed = closed, .owner = owner};
-    u->working = false;
+    upkeep_stop(u);
     u->tick.data = c;
     uv_close((uv_handle_t *)&u->tick, on_tick_closed);
 }

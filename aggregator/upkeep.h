@@ -18,6 +18,7 @@ struct upkeep {
     struct quota quota;
     uv_timer_t tick;
     bool working;              /* the schema is right; jobs run */
+    bool stopped;              /* for good */
     int64_t partitions_due_ms; /* monotonic */
     int64_t carry_due_ms;
     int64_t heal_due_ms;
@@ -30,6 +31,8 @@ void upkeep_open(struct upkeep *u, uv_loop_t *loop, const char *database_url,
                  const unsigned char key[16], bool (*has_stream)(void *owner), void *owner);
 /* The next step at once, if there is one and the connection is free. */
 void upkeep_poke(struct upkeep *u);
+/* No further step: what it works for is being closed. */
+void upkeep_stop(struct upkeep *u);
 /* closed runs from the loop when all handles are. */
 void upkeep_close(struct upkeep *u, void (*closed)(void *owner), void *owner);
 

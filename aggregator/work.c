@@ -188,7 +188,8 @@ static bool note_unfolded(struct shard *s)
         w->unfolded_from_ms = (int64_t)w->entries->list[w->from].ms;
     w->unfolded_events += b->counted;
     w->unfolded_rows += b->tally.count + b->recounts.count;
-    return b->tally.count < FOLD_FEW_ROWS || !feed_has_more(&s->feed) ||
+    /* What PostgreSQL may refuse is folded in its own transaction: later it would refuse others. */
+    return b->tally.has_large || b->tally.count < FOLD_FEW_ROWS || !feed_has_more(&s->feed) ||
            w->unfolded_events >= enough || w->unfolded_events >= FOLD_EVENTS_MAX ||
            w->unfolded_rows >= FOLD_ROWS_MAX;
 }

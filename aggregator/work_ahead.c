@@ -1,7 +1,15 @@
 /* Parsing ahead: PostgreSQL works on one batch while the entries of the next one are parsed as they
- * come. What is parsed depends on the entries and the catalog alone, so that it can be thrown away
- * whenever one of them is not what it was. */
+ * come. What is parsed depends on the entries, the catalog and the clock alone, so that it can be
+ * thrown away whenever one of them is not what it was. */
 #include "aggregator/aggregator.h"
+#include "common/clock.h"
+
+/* Which entries are astray is told by the ledger's clock as it was last read: before the first
+ * batch after a rest, that may be long ago. */
+static bool is_clock_old(const struct shard *s)
+{
+    return s->ledger.now_ms - s->ahead->parser.now_ms > MINUTE_MS;
+}
 
 static bool is_ahead_of(const struct shard *s, const struct entries *entries)
 {
@@ -9,7 +17,7 @@ static bool is_ahead_of(const struct shard *s, const struct entries *entries)
 
     return b->entries == entries && b->clears == entries->clears && b->from == 0 &&
            b->catalog == s->ledger.catalog && s->ahead_version == s->ledger.catalog_version &&
-           b->dedupe == s->dedupe;
+           b->dedupe == s->dedupe && !is_clock_old(s);
 }
 
 void work_parse_ahead(struct shard *s, const struct entries *entries)
