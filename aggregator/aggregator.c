@@ -114,6 +114,8 @@ static int start(struct stage *stage, void *owner, struct err *e)
     members_open(&a->members, a);
     upkeep_open(&a->upkeep, loop, config->base.database_url, a->key, owns_a_stream, a);
     a->upkeep.redis = a->cache;
+    a->upkeep.retains = !config->once;
+    retention_init(&a->upkeep.retention, config->raw_keep_days, config->reject_keep_days);
     a->upkeep.on_idle = on_upkeep_idle;
     strays_init(&a->strays, a, a->upkeep.pg);
     a->open_handles = 3;

@@ -15,6 +15,8 @@ const struct conf_setting AGGREGATOR_SETTINGS[] = {
      .unit = "MB", .min = 1, .max = 32768, .help = "memory for recognising ids, an equal part a shard; when full the window shrinks"},
     {"STREAM_KEEP_S", CONF_INT, offsetof(struct config, stream_keep_s), .fallback = "0",
      .unit = "s", .min = 0, .max = 604800, .help = "how long entries stay in Redis after they are committed"},
+    CONF_RAW_KEEP(struct config, raw_keep_days),
+    CONF_REJECT_KEEP(struct config, reject_keep_days),
     {"METERLINE_ALLOW_VOLATILE_REDIS", CONF_BOOL, offsetof(struct config, allow_volatile_redis), .fallback = "0",
      .help = "1: go on with a Redis that evicts or has no append-only file"},
     CONF_OPS_LISTEN(struct config, base, "127.0.0.1:9101"),

@@ -8,11 +8,13 @@ struct aggregator;
 
 struct config {
     struct conf_base base;
-    int64_t batch_max;         /* events that make a batch full */
-    int64_t flush_ms;          /* longest wait for a batch to fill */
-    int64_t dedupe_window_h;   /* how long idempotency keys are kept */
-    int64_t dedupe_memory_mb;  /* bound of their table */
-    int64_t stream_keep_s;     /* entries are kept so long after COMMIT */
+    int64_t batch_max;        /* events that make a batch full */
+    int64_t flush_ms;         /* longest wait for a batch to fill */
+    int64_t dedupe_window_h;  /* how long idempotency keys are kept */
+    int64_t dedupe_memory_mb; /* bound of their table */
+    int64_t stream_keep_s;    /* entries are kept so long after COMMIT */
+    int64_t raw_keep_days;    /* retention, applied daily */
+    int64_t reject_keep_days;
     bool allow_volatile_redis; /* go on with a Redis that may lose entries */
     bool once;                 /* drain what is there, then end */
     struct aggregator *stage;  /* set while running */

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { READ_TENANTS = 500, DEADLINE_MS = 10000, RETRY_MS = 1000 };
+enum { READ_TENANTS = 500, DEADLINE_MS = 10000, RETRY_MS = 1000, FAILURES_MAX = 5 };
 
 void quota_init(struct quota *q, const unsigned char key[16])
 {
@@ -69,7 +69,7 @@ bool quota_has_work(const struct quota *q)
 
 bool quota_is_writing(const struct quota *q)
 {
-    return q->busy || (q->line_count > 0 && !q->failed);
+    return q->busy || (q->line_count > 0 && q->failures < FAILURES_MAX);
 }
 
 static void end_step(struct quota *q)
@@ -93,6 +93,7 @@ static void end_rows(struct quota *q)
 
 void quota_end_page(struct quota *q)
 {
+    q->failures = q->failed ? q->failures + 1 : 0;
     if (q->failed)
         q->retry_ms = clock_monotonic_ms() + RETRY_MS;
     else

@@ -35,6 +35,7 @@ struct quota {
     struct tenants noted; /* to be read */
     int replies_left;
     bool failed;      /* a write of the page in flight did */
+    int failures;     /* pages in a row */
     int64_t retry_ms; /* after a failure: not before this monotonic time */
     bool busy;
     void (*done)(void *owner); /* of quota_run */
@@ -54,7 +55,7 @@ void quota_note(struct quota *q, struct text tenant);
 void quota_heal(struct quota *q);
 
 /* Is there something to write or to heal? */
-/* What was counted is not yet in the cache, and the last try did not fail. */
+/* What was counted is not yet in the cache, and not given up. */
 bool quota_is_writing(const struct quota *q);
 bool quota_has_work(const struct quota *q);
 /* One step: needs pg ready and redis up; done runs when the connection is free again. */

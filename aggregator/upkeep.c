@@ -112,6 +112,8 @@ void upkeep_poke(struct upkeep *u)
         carry(u);
     else if (quota_has_work(&u->quota) && redis_router_is_up(u->redis))
         quota_run(&u->quota, u->pg, u->redis, on_job_done, u);
+    else if (u->retains && retention_is_due(&u->retention, now_ms))
+        retention_run(&u->retention, u->pg, on_job_done, u);
     else if (u->on_idle != NULL)
         u->on_idle(u->owner);
 }
@@ -150,6 +152,7 @@ static void on_pg_closed(void *owner)
     struct closing *c = owner;
 
     quota_done(&c->upkeep->quota);
+    retention_done(&c->upkeep->retention);
     c->closed(c->owner);
     free(c);
 }

@@ -1,10 +1,11 @@
 /* What has to be done beside the batches, on a connection of its own: writing and healing the quota
- * cache, partitions ahead of time, and opening periods of carried metrics. */
+ * cache, partitions ahead of time, opening periods of carried metrics, and retention. */
 #ifndef METERLINE_UPKEEP_H
 #define METERLINE_UPKEEP_H
 
 #include "aggregator/ledger.h"
 #include "aggregator/quota.h"
+#include "aggregator/retention.h"
 #include "common/pg.h"
 #include "common/redis.h"
 
@@ -16,6 +17,8 @@ struct upkeep {
     struct pg *pg;
     struct redis_router *redis; /* borrowed: for the quota cache */
     struct quota quota;
+    struct retention retention;
+    bool retains; /* retention is applied, daily */
     uv_timer_t tick;
     bool working;              /* the schema is right; jobs run */
     bool stopped;              /* for good */

@@ -63,6 +63,8 @@ extern const char *const CONF_LOG_FORMATS[];
     {"LOG_LEVEL", CONF_CHOICE, offsetof(T, m.log_level), .fallback = "info", .choices = CONF_LOG_LEVELS, .help = "least level that is logged"}, \
     {"LOG_FORMAT", CONF_CHOICE, offsetof(T, m.log_format), .fallback = "logfmt", .choices = CONF_LOG_FORMATS, .help = "form of the log lines"}
 #define CONF_SHARDS(T, m)       {"METERLINE_STREAM_SHARDS", CONF_INT, offsetof(T, m.stream_shards), .fallback = "1", .min = 1, .max = 1024, .help = "number of streams that tenants are spread over"}
+#define CONF_RAW_KEEP(T, m)     {"RAW_KEEP_DAYS", CONF_INT, offsetof(T, m), .fallback = "90", .unit = "days", .min = 36, .max = 3650, .help = "how long raw events are kept; not less than late events may need"}
+#define CONF_REJECT_KEEP(T, m)  {"REJECT_KEEP_DAYS", CONF_INT, offsetof(T, m), .fallback = "90", .unit = "days", .min = 1, .max = 3650, .help = "how long rejected entries are kept, replayed or not"}
 /* clang-format on */
 
 /* Start the log before the settings are read: what is wrong with them is told in this stage's name,

@@ -86,6 +86,9 @@ BEGIN
     RETURN dropped;
 END $$;
 
+-- When an aggregator last began to apply it, Unix ms.
+INSERT INTO ledger_state (name, value) VALUES ('retention_ms', 0);
+
 -- Deletes rejected entries past their keep, replayed or not, at most so many: how many it were.
 CREATE FUNCTION drop_rejected_events(p_keep interval, p_most integer) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -65,6 +65,30 @@ def test_old_days_go_and_everything_adds_up(line):
     line.must("aggregator", "--once")
 
 
+def test_the_aggregators_apply_it_once_a_day(line):
+    age(line, days=100)
+    age(line, days=50)
+    line.xadd(tenant="acme", metric="no_such_metric")
+    line.must("aggregator", "--once")
+    line.sql("UPDATE rejected_events SET rejected_at = now() - interval '8 days'")
+    partitions = raw_days(line)
+    settings = {"RAW_KEEP_DAYS": 60, "REJECT_KEEP_DAYS": 7}
+    stages = [line.start_aggregator(**settings)]
+    applied = stages[0].wait_log("retention_applied")
+    assert (applied["days"], applied["events"], applied["rejected"]) == ("1", "1", "1")
+    assert raw_days(line) == partitions - 1
+    assert line.value("SELECT count(*) FROM rejected_events") == 0
+    assert line.audit().ok, line.audit().text
+    # Not again before a day has passed; then by any that runs.
+    stages[0].term()
+    age(line, days=70)
+    begun = "SELECT value FROM ledger_state WHERE name = 'retention_ms'"
+    line.sql("UPDATE ledger_state SET value = value - 86400001 WHERE name = 'retention_ms'")
+    long_ago = line.value(begun)
+    assert line.start_aggregator(**settings).wait_log("retention_applied")["days"] == "1"
+    assert line.value(begun) > long_ago + 86400000
+
+
 def test_the_keep_is_a_setting_with_a_floor(line):
     age(line, days=60)
     assert outcomes(apply(line)) == []
