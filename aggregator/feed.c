@@ -232,7 +232,10 @@ void feed_resume(struct feed *f)
     pump(f);
 }
 
-const struct entries *feed_filling(const struct feed *f)
+const struct entries *feed_filling(const struct feed *f, uint32_t *whole)
 {
+    uint32_t count = f->filling->count;
+
+    *whole = f->in_flight && count > f->count_before ? count - 1 : count;
     return f->filling;
 }

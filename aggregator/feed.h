@@ -63,8 +63,9 @@ void feed_stop(struct feed *f);
 /* The waiting entries, if they are due and none are out; else NULL. */
 const struct entries *feed_take(struct feed *f);
 void feed_give_back(struct feed *f);
-/* The entries that come in now: those that feed_take will give next. They are only appended to. */
-const struct entries *feed_filling(const struct feed *f);
+/* The entries that come in now: those that feed_take will give next. They are only appended to. Of
+ * the first `whole` of them all fields are there: a reply may have come in part. */
+const struct entries *feed_filling(const struct feed *f, uint32_t *whole);
 /* Is there more in the stream than was taken, as far as is known? */
 bool feed_has_more(const struct feed *f);
 /* After on_empty with once: look again. */

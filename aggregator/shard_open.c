@@ -71,7 +71,7 @@ static void on_more(void *owner)
 {
     struct shard *s = owner;
 
-    work_parse_ahead(s, feed_filling(&s->feed));
+    work_parse_ahead(s);
 }
 
 static void on_empty(void *owner)

@@ -206,7 +206,7 @@ static void run_commit(struct shard *s)
     w->write_started_us = clock_monotonic_us();
     ledger_commit(&s->ledger, s->batch, id, s->ledger.position.added_seen, fold, take_commit, s);
     stage_crash_point("in_transaction");
-    work_parse_ahead(s, feed_filling(&s->feed));
+    work_parse_ahead(s);
 }
 
 static void take_confirmed(void *owner, const struct err *error)
@@ -276,7 +276,7 @@ void work_start(struct shard *s)
     w->from = 0;
     work_go(w, WORK_JUDGING);
     run_state(s);
-    work_parse_ahead(s, w->entries);
+    work_parse_whole(s, w->entries, w->entries->count);
 }
 
 static void take_fold(void *owner, const struct err *error)

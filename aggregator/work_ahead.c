@@ -20,10 +20,8 @@ static bool is_ahead_of(const struct shard *s, const struct entries *entries)
            b->dedupe == s->dedupe && !is_clock_old(s);
 }
 
-void work_parse_ahead(struct shard *s, const struct entries *entries)
+void work_parse_whole(struct shard *s, const struct entries *entries, uint32_t to)
 {
-    uint32_t to = entries->count;
-
     if (s->state != SHARD_RUNNING || to == 0)
         return;
     if (to > dedupe_batch_max(s->dedupe))
@@ -35,6 +33,14 @@ void work_parse_ahead(struct shard *s, const struct entries *entries)
     s->ahead_version = s->ledger.catalog_version;
     s->ahead->parser.now_ms = s->ledger.now_ms;
     batch_parse(s->ahead, s->ledger.catalog, s->dedupe, entries, 0, to, NULL);
+}
+
+void work_parse_ahead(struct shard *s)
+{
+    uint32_t whole;
+    const struct entries *entries = feed_filling(&s->feed, &whole);
+
+    work_parse_whole(s, entries, whole);
 }
 
 void work_parse(struct shard *s)

@@ -1,8 +1,11 @@
 """Where two parts of the aggregator meet: what one of them leaves behind is taken up by the other."""
 
+import contextlib
 import json
 import random
+import time
 
+from forwarder import Forwarder
 from ledger_proof import Emitter, assert_balanced, position, prove, reasons, settle
 from line.line import STREAM
 from shard_flow import stream_of
@@ -44,6 +47,28 @@ def test_the_first_entry_after_a_long_rest_is_judged_by_the_time_of_now(line):
     assert emitter.add(tenant="a", metric="api_calls", quantity=2).kind == "counted"
     settle(line)
     assert reasons(line) == {}
+    prove(line, emitter.oracle)
+
+
+class Drip(Forwarder):
+    """Replies come in small pieces, so that nearly always one has come in part."""
+
+    def _pump(self, source, sink, upward):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                for at in range(0, len(data), 997):
+                    sink.sendall(data[at:at + 997])
+                    if len(data) > 997:
+                        time.sleep(0.0005)
+
+
+def test_replies_that_come_in_pieces_are_counted_as_they_were_sent(line):
+    emitter = Emitter(line)
+    emitter.add_all(emitter.usage(6000, tenants=50))
+    with Drip(line.redis.port) as drip:
+        aggregator = start(line, REDIS_URL=drip.url, AGGREGATOR_BATCH_MAX=300)
+        settle(line, 90)
+        aggregator.term()
     prove(line, emitter.oracle)
 
 
