@@ -21,6 +21,7 @@
 #include "aggregator/ledger.h"
 #include "aggregator/members.h"
 #include "aggregator/strays.h"
+#include "aggregator/unfolded.h"
 #include "aggregator/upkeep.h"
 #include "common/backoff.h"
 #include "common/log.h"
@@ -50,9 +51,6 @@ struct work {
     char refusal[160];             /* why the one entry of this batch is rejected unseen, or "" */
     bool batch_open;               /* the dedupe table has it pending */
     int64_t write_started_us;
-    int64_t unfolded_events;  /* committed, but not yet in minute rows and totals; … */
-    int64_t unfolded_rows;    /* … their minute sums; … */
-    int64_t unfolded_from_ms; /* … entry time of the first one */
 };
 
 /* One stream: its machine, its connections, what it knows and what is on its way. */
@@ -75,6 +73,7 @@ struct shard {
     struct batch *ahead; /* the other: entries that come in are parsed into it; see work_ahead.c */
     int64_t ahead_version; /* of the catalog that ahead was parsed by */
     struct work work;
+    struct unfolded unfolded; /* committed, but not yet in minute rows and totals */
     enum shard_state state;
     uint64_t generation; /* rises with every way to OFFLINE: answers of before are for nobody */
     uv_timer_t retry;
@@ -195,8 +194,8 @@ void work_take_totals(void *owner, PGresult *rows);
 /* work_ahead.c */
 /* Parse what has come in since, while PostgreSQL is busy with the batch before. */
 void work_parse_ahead(struct shard *s);
-/* The same for the first of these entries, all of whose fields are there. */
-void work_parse_whole(struct shard *s, const struct entries *entries, uint32_t to);
+/* The same for what was just taken, while its state is being read. */
+void work_parse_taken(struct shard *s);
 /* The batch on its way is entries[from … to - 1]: as parsed ahead, or now. */
 void work_parse(struct shard *s);
 

@@ -39,7 +39,7 @@ static bool is_large(const struct feed *f)
 /* Entries that still find room. */
 static uint32_t room_left(const struct feed *f)
 {
-    uint32_t max = f->taken != NULL ? 2 * f->spec.batch_max : f->spec.batch_max;
+    uint32_t max = f->spec.batch_max + (f->taken != NULL ? f->spec.batch_max / 2 * 3 : 0);
 
     return f->filling->count >= max || f->filling->bytes >= BUFFER_BYTES_MAX
                ? 0
@@ -232,10 +232,9 @@ void feed_resume(struct feed *f)
     pump(f);
 }
 
-const struct entries *feed_filling(const struct feed *f, uint32_t *whole)
+/* A reply comes in pieces: its last entry may be half there. */
+const struct entries *feed_filling(const struct feed *f, uint32_t *complete)
 {
-    uint32_t count = f->filling->count;
-
-    *whole = f->in_flight && count > f->count_before ? count - 1 : count;
+    *complete = f->in_flight ? f->count_before : f->filling->count;
     return f->filling;
 }

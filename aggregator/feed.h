@@ -19,10 +19,9 @@
 
 struct feed_spec {
     const char *stream;
-    uint32_t
-        batch_max;    /* entries that make a batch due; while one is out, as many again may come */
-    int64_t flush_ms; /* longest wait for one to fill */
-    bool once;        /* do not wait for entries */
+    uint32_t batch_max; /* entries that make a batch due; while one is out, some more may come */
+    int64_t flush_ms;   /* longest wait for one to fill */
+    bool once;          /* do not wait for entries */
     void (*on_due)(void *owner);
     /* Nothing came, and nothing waits here; with once: the stream is read to its end. */
     void (*on_empty)(void *owner);
@@ -63,9 +62,9 @@ void feed_stop(struct feed *f);
 /* The waiting entries, if they are due and none are out; else NULL. */
 const struct entries *feed_take(struct feed *f);
 void feed_give_back(struct feed *f);
-/* The entries that come in now: those that feed_take will give next. They are only appended to. Of
- * the first `whole` of them all fields are there: a reply may have come in part. */
-const struct entries *feed_filling(const struct feed *f, uint32_t *whole);
+/* The entries that come in now: those that feed_take will give next. They are only appended to;
+ * those below `complete` are there with all their fields. */
+const struct entries *feed_filling(const struct feed *f, uint32_t *complete);
 /* Is there more in the stream than was taken, as far as is known? */
 bool feed_has_more(const struct feed *f);
 /* After on_empty with once: look again. */

@@ -113,11 +113,16 @@ void ledger_confirm(struct ledger *l, struct batch *b, ledger_done_fn done, void
 /* The batch of a call in flight is gone, and with it what its events borrow: its answer, which
  * still comes, is for nobody. */
 void ledger_forget_batch(struct ledger *l);
+struct ledger_fold {
+    struct minute_columns *all; /* NULL, or the sums of this batch and all pending ones, … */
+    int64_t batches;            /* … which are so many */
+};
+
 /* Add a settled batch and move the position to last_id, in one transaction. entries_added: as last
  * seen in Redis. fold: take its minute sums, and those of batches before that are pending, over
- * into minute rows and totals. Afterwards `stored` names the batch. */
+ * into minute rows and totals; NULL: they stay pending. Afterwards `stored` names the batch. */
 void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint64_t entries_added,
-                   bool fold, ledger_done_fn done, void *owner);
+                   const struct ledger_fold *fold, ledger_done_fn done, void *owner);
 /* What is pending alone: of this stream, or of all. */
 void ledger_fold_left(struct ledger *l, ledger_done_fn done, void *owner);
 void ledger_fold(struct ledger *l, ledger_done_fn done, void *owner);

@@ -16,7 +16,7 @@
 
 /* Slices, rejects, pending, recounts, fold, advance. A fold may have many batches' sums to take
  * over. */
-enum { STATEMENTS_MAX = SLICES + 5, COMMIT_DEADLINE_MS = 120000 };
+enum { STATEMENTS_MAX = SLICES + 6, COMMIT_DEADLINE_MS = 120000 };
 
 struct write {
     struct ledger *ledger;
@@ -108,18 +108,24 @@ static void add_rejections(struct write *w)
         pg_add_array(s, &l->arrays[i]);
 }
 
-static void add_pending(struct write *w)
+static void add_pending(struct write *w, struct minute_columns *all, int64_t batches)
 {
     struct pg_statement *s;
 
+    if (all != NULL) {
+        s = next_statement(w, SQL_FORGET_PENDING);
+        pg_add_text(s, w->ledger->stream);
+        pg_add_text(s, put_i64(w->numbers[8], batches));
+    }
+
     /* One of retractions alone too: until it is folded its minutes still hold what it takes back,
      * and whoever counts them from the raw events must know. */
-    if (w->batch->tally.count == 0 && w->batch->recounts.count == 0)
+    if (all == NULL && w->batch->tally.count == 0 && w->batch->recounts.count == 0)
         return;
     s = next_statement(w, SQL_INSERT_PENDING);
     pg_add_text(s, w->numbers[1]);
     pg_add_text(s, w->ledger->stream);
-    minute_columns_bind(&w->batch->minutes, s);
+    minute_columns_bind(all != NULL ? all : &w->batch->minutes, s);
 }
 
 static void add_recounts(struct write *w)
@@ -193,7 +199,7 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
 }
 
 void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint64_t entries_added,
-                   bool fold, ledger_done_fn done, void *owner)
+                   const struct ledger_fold *fold, ledger_done_fn done, void *owner)
 {
     struct write *w = xcalloc(1, sizeof *w);
 
@@ -206,9 +212,9 @@ void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint6
     w->statements = xcalloc(STATEMENTS_MAX, sizeof *w->statements);
     add_slices(w);
     add_rejections(w);
-    add_pending(w);
+    add_pending(w, fold != NULL ? fold->all : NULL, fold != NULL ? fold->batches : 0);
     add_recounts(w);
-    if (fold)
+    if (fold != NULL)
         add_fold(w);
     add_advance(w);
     pg_run(l->pg, w->statements, w->n, COMMIT_DEADLINE_MS, take_commit, w);

@@ -160,6 +160,7 @@ struct shard *shard_open(struct aggregator *process, const char *stream, int num
                    process->key);
     s->batch = &s->batches[0];
     s->ahead = &s->batches[1];
+    unfolded_init(&s->unfolded, process->key);
     open_ledger(s, loop);
     work_forget(s);
     return s;
@@ -170,6 +171,7 @@ static void free_shard(struct shard *s)
     metrics_forget(s->label);
     batch_done(&s->batches[0]);
     batch_done(&s->batches[1]);
+    unfolded_done(&s->unfolded);
     feed_done(&s->feed);
     ledger_done(&s->ledger);
     dedupe_free(s->dedupe);

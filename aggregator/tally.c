@@ -150,6 +150,59 @@ int tally_add(struct tally *t, const struct event *event)
     return 0;
 }
 
+static bool is_same_row(const struct tally_row *a, const struct tally_row *b)
+{
+    return a->hash == b->hash && a->tenant == b->tenant && a->metric == b->metric &&
+           a->minute_ms == b->minute_ms && text_equal(a->dims_json, b->dims_json);
+}
+
+static bool is_last_later(const struct tally_row *a, const struct tally_row *b)
+{
+    if (a->last_occurred_ms != b->last_occurred_ms)
+        return a->last_occurred_ms > b->last_occurred_ms;
+    return a->last_ms != b->last_ms ? a->last_ms > b->last_ms : a->last_seq > b->last_seq;
+}
+
+static void merge_row(struct tally_row *to, const struct tally_row *row)
+{
+    /* Millions of events of at most 18 digits before the point fit the 29 there are. */
+    if (dec_add(to->sum, row->sum, &to->sum) < 0)
+        abort();
+    to->events += row->events;
+    if (dec_cmp(row->min, to->min) < 0)
+        to->min = row->min;
+    if (dec_cmp(row->max, to->max) > 0)
+        to->max = row->max;
+    if (!is_last_later(row, to))
+        return;
+    to->last = row->last;
+    to->last_occurred_ms = row->last_occurred_ms;
+    to->last_ms = row->last_ms;
+    to->last_seq = row->last_seq;
+}
+
+bool tally_merge(struct tally *t, const struct tally_row *row)
+{
+    uint32_t i;
+
+    assert(!t->sorted);
+    reserve_row(t);
+    for (i = row->hash & t->slots_mask; t->slots[i] != 0; i = (i + 1) & t->slots_mask) {
+        if (is_same_row(&t->rows[t->slots[i] - 1], row)) {
+            merge_row(&t->rows[t->slots[i] - 1], row);
+            return false;
+        }
+    }
+    t->rows[t->count] = *row;
+    t->slots[i] = ++t->count;
+    return true;
+}
+
+void tally_own_dims(struct tally *t, struct text dims_json)
+{
+    t->rows[t->count - 1].dims_json = dims_json;
+}
+
 static int compare_rows(const void *a, const void *b)
 {
     const struct tally_row *x = a;

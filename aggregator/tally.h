@@ -4,6 +4,7 @@
 
 #include "aggregator/event.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct tally_row {
@@ -42,6 +43,12 @@ void tally_clear(struct tally *t); /* empty; memory kept */
  * tenant and dims_json go. All events must share one struct tenants. Returns 0, or -1 if the sum
  * would pass 38 digits: nothing was counted. */
 int tally_add(struct tally *t, const struct event *event);
+
+/* Add a row of another tally with the same hash key; its tenant is of this one's table. True if it
+ * is a new row, whose dims_json is still that of the other: see tally_own_dims. */
+bool tally_merge(struct tally *t, const struct tally_row *row);
+/* The newest row's dims_json, by an equal text that lives as long as the row. */
+void tally_own_dims(struct tally *t, struct text dims_json);
 
 /* Bring rows[0 … count - 1] into the order of tenant, metric, minute, dimensions (bytes), in which
  * every aggregator writes them. Nothing can be added afterwards until tally_clear. */

@@ -25,9 +25,9 @@
  * when it becomes large: then it takes some seconds. */
 enum {
     FOLD_FEW_ROWS = 2000,
-    FOLD_EVENTS_A_KEY = 64,
-    FOLD_EVENTS_MAX = 4000000,
-    FOLD_ROWS_MAX = 2000000
+    FOLD_EVENTS_A_KEY = 128,
+    FOLD_EVENTS_MAX = 8000000,
+    FOLD_ROWS_MAX = 4000000
 };
 
 static void run_state(struct shard *s);
@@ -56,6 +56,7 @@ void work_forget(struct shard *s)
 {
     abort_batch(s);
     ledger_forget_batch(&s->ledger);
+    unfolded_clear(&s->unfolded);
     s->work = (struct work){.state = WORK_IDLE, .size_max = UINT32_MAX};
 }
 
@@ -141,6 +142,8 @@ static void isolate_poison(struct shard *s, const struct err *error)
     log_warn("batch_refused", LOG_STR("stream", s->stream), LOG_U64("entries", n),
              LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     abort_batch(s);
+    if (s->unfolded.events > 0)
+        unfolded_spoil(&s->unfolded);
     if (n == 1)
         note_refusal(w, error);
     w->size_max = n > 1 ? n / 2 : 1;
@@ -170,28 +173,41 @@ static void take_commit(void *owner, const struct err *error)
 void work_take_totals(void *owner, PGresult *rows)
 {
     struct shard *s = owner;
-    struct work *w = &s->work;
 
-    quota_take(&s->process->upkeep.quota, rows, w->unfolded_from_ms);
-    w->unfolded_events = w->unfolded_rows = w->unfolded_from_ms = 0;
+    quota_take(&s->process->upkeep.quota, rows, s->unfolded.from_ms);
+    unfolded_clear(&s->unfolded);
     upkeep_poke(&s->process->upkeep);
 }
 
 /* Its sums come together with those that are pending. */
-static bool note_unfolded(struct shard *s)
+static bool must_fold(const struct shard *s)
 {
-    struct work *w = &s->work;
+    const struct unfolded *u = &s->unfolded;
     const struct batch *b = s->batch;
-    int64_t enough = (int64_t)b->tally.count * FOLD_EVENTS_A_KEY;
+    int64_t events = u->events + b->counted;
 
-    if (w->unfolded_events == 0)
-        w->unfolded_from_ms = (int64_t)w->entries->list[w->from].ms;
-    w->unfolded_events += b->counted;
-    w->unfolded_rows += b->tally.count + b->recounts.count;
     /* What PostgreSQL may refuse is folded in its own transaction: later it would refuse others. */
-    return b->tally.has_large || b->tally.count < FOLD_FEW_ROWS || !feed_has_more(&s->feed) ||
-           w->unfolded_events >= enough || w->unfolded_events >= FOLD_EVENTS_MAX ||
-           w->unfolded_rows >= FOLD_ROWS_MAX;
+    return events > 0 &&
+           (b->tally.has_large || b->tally.count < FOLD_FEW_ROWS || !feed_has_more(&s->feed) ||
+            events >= (int64_t)b->tally.count * FOLD_EVENTS_A_KEY || events >= FOLD_EVENTS_MAX ||
+            u->rows >= FOLD_ROWS_MAX);
+}
+
+/* Without a fold its sums are one pending row more. With one they go alone, or with all those. */
+static void note_unfolded(struct shard *s, bool folds, struct ledger_fold *fold)
+{
+    struct unfolded *u = &s->unfolded;
+    const struct batch *b = s->batch;
+
+    *fold = (struct ledger_fold){.batches = u->batches};
+    if (u->events == 0)
+        u->from_ms = (int64_t)s->work.entries->list[s->work.from].ms;
+    if (u->events == 0 && folds)
+        return;
+    unfolded_add(u, &b->tally, s->ledger.catalog_version, b->counted);
+    u->batches += b->tally.count > 0 || b->recounts.count > 0;
+    if (folds)
+        fold->all = unfolded_columns(u, s->ledger.catalog);
 }
 
 static void run_commit(struct shard *s)
@@ -199,12 +215,15 @@ static void run_commit(struct shard *s)
     struct work *w = &s->work;
     const struct entry *last = &w->entries->list[w->to - 1];
     char id[ENTRY_ID_TEXT_SIZE];
-    bool fold = note_unfolded(s) && w->unfolded_events > 0;
+    bool folds = must_fold(s);
+    struct ledger_fold fold;
 
+    note_unfolded(s, folds, &fold);
     entry_id_format((struct entry_id){.ms = last->ms, .seq = last->seq}, id);
     work_go(w, WORK_WRITING);
     w->write_started_us = clock_monotonic_us();
-    ledger_commit(&s->ledger, s->batch, id, s->ledger.position.added_seen, fold, take_commit, s);
+    ledger_commit(&s->ledger, s->batch, id, s->ledger.position.added_seen, folds ? &fold : NULL,
+                  take_commit, s);
     stage_crash_point("in_transaction");
     work_parse_ahead(s);
 }
@@ -276,7 +295,7 @@ void work_start(struct shard *s)
     w->from = 0;
     work_go(w, WORK_JUDGING);
     run_state(s);
-    work_parse_whole(s, w->entries, w->entries->count);
+    work_parse_taken(s);
 }
 
 static void take_fold(void *owner, const struct err *error)
@@ -297,7 +316,7 @@ bool work_fold_rest(struct shard *s)
 {
     struct work *w = &s->work;
 
-    if (w->state != WORK_IDLE || w->unfolded_events == 0 || s->ledger.done != NULL ||
+    if (w->state != WORK_IDLE || s->unfolded.events == 0 || s->ledger.done != NULL ||
         !pg_is_ready(s->pg))
         return false;
     work_go(w, WORK_FOLDING);

@@ -1,15 +1,7 @@
 /* Parsing ahead: PostgreSQL works on one batch while the entries of the next one are parsed as they
- * come. What is parsed depends on the entries, the catalog and the clock alone, so that it can be
- * thrown away whenever one of them is not what it was. */
+ * come. What is parsed depends on the entries and the catalog alone, so that it can be thrown away
+ * whenever one of them is not what it was. */
 #include "aggregator/aggregator.h"
-#include "common/clock.h"
-
-/* Which entries are astray is told by the ledger's clock as it was last read: before the first
- * batch after a rest, that may be long ago. */
-static bool is_clock_old(const struct shard *s)
-{
-    return s->ledger.now_ms - s->ahead->parser.now_ms > MINUTE_MS;
-}
 
 static bool is_ahead_of(const struct shard *s, const struct entries *entries)
 {
@@ -17,10 +9,10 @@ static bool is_ahead_of(const struct shard *s, const struct entries *entries)
 
     return b->entries == entries && b->clears == entries->clears && b->from == 0 &&
            b->catalog == s->ledger.catalog && s->ahead_version == s->ledger.catalog_version &&
-           b->dedupe == s->dedupe && !is_clock_old(s);
+           b->dedupe == s->dedupe;
 }
 
-void work_parse_whole(struct shard *s, const struct entries *entries, uint32_t to)
+static void parse_until(struct shard *s, const struct entries *entries, uint32_t to)
 {
     if (s->state != SHARD_RUNNING || to == 0)
         return;
@@ -37,10 +29,15 @@ void work_parse_whole(struct shard *s, const struct entries *entries, uint32_t t
 
 void work_parse_ahead(struct shard *s)
 {
-    uint32_t whole;
-    const struct entries *entries = feed_filling(&s->feed, &whole);
+    uint32_t complete;
+    const struct entries *entries = feed_filling(&s->feed, &complete);
 
-    work_parse_whole(s, entries, whole);
+    parse_until(s, entries, complete);
+}
+
+void work_parse_taken(struct shard *s)
+{
+    parse_until(s, s->work.entries, s->work.entries->count);
 }
 
 void work_parse(struct shard *s)

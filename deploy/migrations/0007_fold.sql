@@ -283,6 +283,20 @@ BEGIN
      WHERE t.period_start <= now() AND now() < t.period_end;
 END $$;
 
+-- For a caller that has added up the pending sums itself, and writes one row for them all in the same transaction.
+-- ML001 unless they are as many batches as it thinks.
+CREATE FUNCTION forget_pending(p_stream text, p_batches bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    n bigint;
+BEGIN
+    DELETE FROM usage_pending WHERE stream = p_stream;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    IF n <> p_batches THEN
+        RAISE EXCEPTION 'stream % was folded by somebody else', p_stream USING ERRCODE = 'ML001';
+    END IF;
+END $$;
+
 -- Takes a stream's pending minute sums over into minute rows and period totals. Part of the transaction that added
 -- them, or of a later one. Returns the totals of current periods that changed.
 --
@@ -291,7 +305,7 @@ END $$;
 -- one, what is in memory is hashed.
 CREATE FUNCTION fold_usage(p_stream text)
 RETURNS TABLE (tenant text, metric text, quantity numeric, version bigint, period_end timestamptz)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET work_mem = '64MB' SET jit = off
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET work_mem = '128MB' SET jit = off
 SET enable_nestloop = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -412,11 +426,12 @@ BEGIN
     END IF;
 END $$;
 
-REVOKE ALL ON FUNCTION fold_usage(text), recount_usage(text),
+REVOKE ALL ON FUNCTION fold_usage(text), forget_pending(text, bigint), recount_usage(text),
     count_raw_events(text[], timestamptz, timestamptz, timestamptz[]),
     correct_totals(text[], text[], timestamptz[], boolean[], bigint[]),
     correct_carried_totals(text[], text[], timestamptz[], bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION fold_usage(text) TO meterline_aggregator, meterline_ctl;
+GRANT EXECUTE ON FUNCTION forget_pending(text, bigint) TO meterline_aggregator;
 GRANT EXECUTE ON FUNCTION recount_usage(text), count_raw_events(text[], timestamptz, timestamptz, timestamptz[]),
     correct_totals(text[], text[], timestamptz[], boolean[], bigint[]),
     correct_carried_totals(text[], text[], timestamptz[], bigint) TO meterline_ctl;

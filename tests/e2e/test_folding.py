@@ -1,0 +1,60 @@
+"""In a backlog with many keys several batches are folded into minute rows and totals at once."""
+
+import pytest
+
+from line.line import STREAM
+from test_aggregator import start
+
+BATCH = 3000
+
+
+def fill(line, tenants, events):
+    """Events of that many tenants in turn, 1 unit each, written in one pipeline."""
+    with line.redis.client() as client:
+        pipe = client.pipeline(transaction=False)
+        for n in range(events):
+            pipe.xadd(STREAM, {"tenant": f"t{n % tenants}", "metric": "api_calls", "id": str(n),
+                               "quantity": "1.5"})
+        pipe.execute()
+
+
+def prove_folded(line, tenants, events):
+    assert line.value("SELECT count(*) FROM usage_pending") == 0
+    rows = line.sql("SELECT count(*) AS tenants, sum(quantity) AS quantity, min(quantity) AS least, "
+                    "max(quantity) AS greatest FROM usage_totals")[0]
+    each = events // tenants
+    assert rows.tenants == tenants and rows.quantity == events * 3 / 2
+    assert rows.least == rows.greatest == each * 3 / 2
+    assert line.value("SELECT sum(events) FROM usage_aggregates") == events
+    assert line.run("meterctl", "rebuild", "--check").returncode == 0
+    assert line.audit().ok
+
+
+# Up to 50,000 keys are added up in memory, more are left to PostgreSQL.
+@pytest.mark.parametrize("tenants,events", [(10_000, 40_000), (60_000, 120_000)])
+def test_what_a_backlog_leaves_pending_is_folded_at_its_end(line, tenants, events):
+    fill(line, tenants, events)
+    line.must("aggregator", "--once", timeout=120, AGGREGATOR_BATCH_MAX=BATCH)
+    prove_folded(line, tenants, events)
+
+
+@pytest.mark.parametrize("point", ["after_commit:4", "in_transaction:4"])
+def test_killed_with_sums_pending_the_next_one_folds_them(line, point):
+    tenants, events = 10_000, 40_000
+    fill(line, tenants, events)
+    start(line, AGGREGATOR_BATCH_MAX=BATCH, METERLINE_TEST_CRASH=point).wait_exit(60)
+    assert line.value("SELECT count(*) FROM usage_pending") > 0
+    line.must("aggregator", "--once", timeout=120, AGGREGATOR_BATCH_MAX=BATCH)
+    prove_folded(line, tenants, events)
+
+
+def test_a_fold_by_somebody_else_in_between_is_noticed(line):
+    """The sums in memory would be added twice if the aggregator did not compare."""
+    tenants, events = 10_000, 200_000
+    fill(line, tenants, events)
+    line.sql("CREATE FUNCTION fold_now() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ "
+             "BEGIN PERFORM fold_usage(NEW.stream); RETURN NULL; END $$")
+    line.sql("CREATE TRIGGER fold_now AFTER INSERT ON usage_pending FOR EACH ROW "
+             "WHEN (NEW.batch % 5 = 0) EXECUTE FUNCTION fold_now()")
+    line.must("aggregator", "--once", timeout=120, AGGREGATOR_BATCH_MAX=BATCH)
+    prove_folded(line, tenants, events)
