@@ -32,6 +32,9 @@ void work_parse_ahead(struct shard *s)
     uint32_t complete;
     const struct entries *entries = feed_filling(&s->feed, &complete);
 
+    /* What was taken is parsed, and is about to become the batch on its way. */
+    if (s->work.state == WORK_JUDGING && is_ahead_of(s, s->work.entries))
+        return;
     parse_until(s, entries, complete);
 }
 
