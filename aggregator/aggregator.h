@@ -194,8 +194,8 @@ void work_take_totals(void *owner, PGresult *rows);
 /* work_ahead.c */
 /* Parse what has come in since, while PostgreSQL is busy with the batch before. */
 void work_parse_ahead(struct shard *s);
-/* The same for what was just taken, while its state is being read. */
-void work_parse_taken(struct shard *s);
+/* The same for the first of these entries, all of whose fields are there. */
+void work_parse_whole(struct shard *s, const struct entries *entries, uint32_t to);
 /* The batch on its way is entries[from … to - 1]: as parsed ahead, or now. */
 void work_parse(struct shard *s);
 

@@ -295,7 +295,7 @@ void work_start(struct shard *s)
     w->from = 0;
     work_go(w, WORK_JUDGING);
     run_state(s);
-    work_parse_taken(s);
+    work_parse_whole(s, w->entries, w->entries->count);
 }
 
 static void take_fold(void *owner, const struct err *error)

@@ -1,7 +1,15 @@
 /* Parsing ahead: PostgreSQL works on one batch while the entries of the next one are parsed as they
- * come. What is parsed depends on the entries and the catalog alone, so that it can be thrown away
- * whenever one of them is not what it was. */
+ * come. What is parsed depends on the entries, the catalog and the clock alone, so that it can be
+ * thrown away whenever one of them is not what it was. */
 #include "aggregator/aggregator.h"
+#include "common/clock.h"
+
+/* Which entries are astray is told by the ledger's clock as it was last read: before the first
+ * batch after a rest, that may be long ago. */
+static bool is_clock_old(const struct shard *s)
+{
+    return s->ledger.now_ms - s->ahead->parser.now_ms > MINUTE_MS;
+}
 
 static bool is_ahead_of(const struct shard *s, const struct entries *entries)
 {
@@ -9,10 +17,10 @@ static bool is_ahead_of(const struct shard *s, const struct entries *entries)
 
     return b->entries == entries && b->clears == entries->clears && b->from == 0 &&
            b->catalog == s->ledger.catalog && s->ahead_version == s->ledger.catalog_version &&
-           b->dedupe == s->dedupe;
+           b->dedupe == s->dedupe && !is_clock_old(s);
 }
 
-static void parse_until(struct shard *s, const struct entries *entries, uint32_t to)
+void work_parse_whole(struct shard *s, const struct entries *entries, uint32_t to)
 {
     if (s->state != SHARD_RUNNING || to == 0)
         return;
@@ -29,18 +37,13 @@ static void parse_until(struct shard *s, const struct entries *entries, uint32_t
 
 void work_parse_ahead(struct shard *s)
 {
-    uint32_t complete;
-    const struct entries *entries = feed_filling(&s->feed, &complete);
+    uint32_t whole;
+    const struct entries *entries = feed_filling(&s->feed, &whole);
 
-    /* What was taken is parsed, and is about to become the batch on its way. */
+    /* What was taken is parsed already, and about to become the batch on its way. */
     if (s->work.state == WORK_JUDGING && is_ahead_of(s, s->work.entries))
         return;
-    parse_until(s, entries, complete);
-}
-
-void work_parse_taken(struct shard *s)
-{
-    parse_until(s, s->work.entries, s->work.entries->count);
+    work_parse_whole(s, entries, whole);
 }
 
 void work_parse(struct shard *s)
@@ -49,6 +52,7 @@ void work_parse(struct shard *s)
     struct batch *ahead = s->ahead;
 
     if (w->from > 0 || w->refusal[0] != '\0' || !is_ahead_of(s, w->entries) || ahead->to > w->to) {
+        s->batch->parser.now_ms = s->ledger.now_ms;
         batch_parse(s->batch, s->ledger.catalog, s->dedupe, w->entries, w->from, w->to,
                     w->refusal[0] != '\0' ? w->refusal : NULL);
         return;
