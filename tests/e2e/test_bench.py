@@ -48,13 +48,13 @@ def counted(line):
 
 @pytest.mark.parametrize("damage", [
     "UPDATE usage_totals SET quantity = quantity + 0.001 WHERE tenant = 'tenant-000003' "
-    "AND metric = 'storage_gb'",
-    "DELETE FROM usage_totals WHERE tenant = 'tenant-000003' AND metric = 'storage_gb'",
+    "AND metric = 'api_calls'",
+    "DELETE FROM usage_totals WHERE tenant = 'tenant-000003' AND metric = 'api_calls'",
 ])
 def test_wrong_total_is_a_fault(counted, damage):
     line, emitted = counted
     line.sql(damage)
-    assert proof.find_faults(line, emitted)[-1].startswith("1 totals differ: ('tenant-000003', 'storage_gb')")
+    assert proof.find_faults(line, emitted)[-1].startswith("1 totals differ: ('tenant-000003', 'api_calls')")
 
 
 def test_event_that_is_missing_or_counted_twice_is_a_fault(counted):
