@@ -82,6 +82,7 @@ struct shard {
     struct judgement found;      /* of the history, when last opened */
     struct log_repeat refused;   /* a Redis that is not fit, a replica, a failing step */
     bool ending;                 /* a retired stream: nothing is read, its key is being deleted */
+    bool sums_left;              /* of batches of a life before: they may be pending */
     bool leaving;                /* it is to end, and another process may have the stream */
     bool renewed;                /* the heartbeat that is out keeps its lease, … */
     uint64_t renewed_generation; /* … for this life of the machine */

@@ -40,6 +40,7 @@ void shard_restart(struct shard *s, bool delay)
     /* The lease is not renewed meanwhile: while this process cannot work, another one may. */
     s->ledger.owned = false;
     s->ending = false;
+    s->sums_left = s->sums_left || s->work.unfolded_events > 0;
     work_forget(s);
     feed_stop(&s->feed);
     uv_timer_start(&s->retry, shard_on_retry,
@@ -156,10 +157,12 @@ static void take_folded(void *owner, const struct err *error)
 
     if (shard_is_stale(s, SHARD_LOADING))
         return;
-    if (error != NULL)
+    if (error != NULL) {
         shard_fail(s, "fold", error);
-    else
-        load_window(s);
+        return;
+    }
+    s->sums_left = false;
+    load_window(s);
 }
 
 /* Whoever had the stream before may have left sums pending. So may those of another number of
@@ -267,8 +270,21 @@ static void take_released(void *owner, const struct err *error)
     struct shard *s = owner;
 
     (void)error; /* The lease ends by itself. */
+    if (s->closing)
+        return;
     shard_go(s, SHARD_ENDED);
     aggregator_shard_ended(s);
+}
+
+/* What is not folded now waits for whoever opens the stream next: that may be long. */
+static void take_rest(void *owner, const struct err *error)
+{
+    struct shard *s = owner;
+
+    if (error == NULL && !s->closing && pg_is_ready(s->pg))
+        ledger_release(&s->ledger, take_released, s);
+    else
+        take_released(s, error);
 }
 
 bool shard_is_leaving(const struct shard *s)
@@ -295,7 +311,10 @@ void shard_drain(struct shard *s)
     uv_timer_stop(&s->retry);
     if (s->schema_ok && pg_is_ready(s->pg)) {
         shard_go(s, SHARD_RELEASING);
-        ledger_release(&s->ledger, take_released, s);
+        if (s->sums_left)
+            ledger_fold(&s->ledger, take_rest, s);
+        else
+            ledger_release(&s->ledger, take_released, s);
         return;
     }
     shard_go(s, SHARD_ENDED);

@@ -50,6 +50,15 @@ def test_the_first_entry_after_a_long_rest_is_judged_by_the_time_of_now(line):
     prove(line, emitter.oracle)
 
 
+def test_sigterm_in_a_deep_backlog_leaves_no_sums_pending(line):
+    for n in range(3):
+        line.emit([{"tenant": f"t{m}", "metric": "api_calls"} for m in range(20000)])
+        aggregator = start(line, AGGREGATOR_BATCH_MAX=2500)
+        aggregator.wait_log("batch_committed")
+        aggregator.term()
+        assert line.value("SELECT count(*) FROM usage_pending") == 0, n
+
+
 class Drip(Forwarder):
     """Replies come in small pieces, so that nearly always one has come in part."""
 
