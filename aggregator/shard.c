@@ -40,7 +40,7 @@ void shard_restart(struct shard *s, bool delay)
     /* The lease is not renewed meanwhile: while this process cannot work, another one may. */
     s->ledger.owned = false;
     s->ending = false;
-    s->sums_left = s->sums_left || s->work.unfolded_events > 0;
+    s->sums_left = s->sums_left || s->unfolded.events > 0;
     work_forget(s);
     feed_stop(&s->feed);
     uv_timer_start(&s->retry, shard_on_retry,

@@ -40,7 +40,7 @@ class StallingForwarder(Forwarder):
                 return
             self.sockets += [near, far]
             threading.Thread(target=self._send_messages, args=(near, far), daemon=True).start()
-            threading.Thread(target=self._pump, args=(far, near), daemon=True).start()
+            threading.Thread(target=self._pump, args=(far, near, False), daemon=True).start()
 
     def _send_messages(self, near, far):
         with contextlib.suppress(OSError, EOFError):
