@@ -20,15 +20,16 @@
 #define FIELD_OP       "op"
 
 /* Bounds of an entry. */
-#define TENANT_MAX_BYTES          128
-#define METRIC_MAX_BYTES          64
-#define EVENT_ID_MAX_BYTES        255
-#define DIMENSION_MAX_BYTES       256
-#define DIMENSIONS_MAX            16
-#define EVENT_AGE_MAX_MS          (35LL * 86400000LL)
-#define EVENT_FUTURE_MAX_MS       (5LL * 60000LL)
-#define EVENT_ENTRY_FUTURE_MAX_MS 86400000LL /* of its own time, that somebody may have given it   \
-                                              */
+#define TENANT_MAX_BYTES    128
+#define METRIC_MAX_BYTES    64
+#define EVENT_ID_MAX_BYTES  255
+#define DIMENSION_MAX_BYTES 256
+#define DIMENSIONS_MAX      16
+#define EVENT_AGE_MAX_MS    (35LL * 86400000LL)
+#define EVENT_FUTURE_MAX_MS (5LL * 60000LL)
+#define EVENT_ENTRY_FUTURE_MAX_MS                                                                  \
+    86400000LL /* of its own time, that somebody may have given it                                 \
+                */
 #define REJECTED_FIELDS_MAX_BYTES 65536
 
 /* Reasons in rejected_events. */

@@ -197,8 +197,8 @@ static void send_tenant(struct round *r, const PGresult *rows, int first, int en
     const char **argv = xcalloc((size_t)w.n, sizeof *argv);
     for (int i = 0; i < w.n; i++)
         argv[i] = w.list[i];
-    redis_router_command(r->limits->d->redis, w.list[KEY_AT], strlen(w.list[KEY_AT]), WRITE_DEADLINE_MS,
-                         on_written, r, w.n, argv, NULL);
+    redis_router_command(r->limits->d->redis, w.list[KEY_AT], strlen(w.list[KEY_AT]),
+                         WRITE_DEADLINE_MS, on_written, r, w.n, argv, NULL);
     free(argv);
     words_done(&w);
 }
