@@ -158,7 +158,7 @@ def test_a_stream_that_moves_while_events_come(line):
     back = Move(line, STREAM)
     back.keys()
     back.end()
-    line.wait_for(lambda: redirects(aggregator, "moved") > 0, 20, "MOVED was followed")
+    line.wait_for(lambda: redirects(aggregator, "moved") > 0, 60, "MOVED was followed")
     emit(line, 1200, 400)
     prove(line, 1600)
     assert aggregator.running
@@ -285,7 +285,7 @@ def test_many_streams_and_two_aggregators_while_slots_move(line):
         back = Move(line, streams(6)[0])
         back.keys()
         back.end()
-        line.wait_for(lambda: sum(redirects(stage, "moved") for stage in stages) > 0, 20,
+        line.wait_for(lambda: sum(redirects(stage, "moved") for stage in stages) > 0, 60,
                       "MOVED was followed")
         flow.wait_added(100)
     prove_all(line, flow)
