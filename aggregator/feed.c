@@ -39,7 +39,7 @@ static bool is_large(const struct feed *f)
 /* Entries that still find room. */
 static uint32_t room_left(const struct feed *f)
 {
-    uint32_t max = f->spec.batch_max + (f->taken != NULL ? f->spec.batch_max / 2 * 3 : 0);
+    uint32_t max = f->spec.batch_max + (f->taken != NULL ? f->spec.batch_max / 5 * 6 : 0);
 
     return f->filling->count >= max || f->filling->bytes >= BUFFER_BYTES_MAX
                ? 0

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Memory for so many keys; more are left to PostgreSQL. */
-enum { KEYS_MAX = 50000, TENANTS_KEPT_MAX = 0 };
+enum { KEYS_MAX = 30000, TENANTS_KEPT_MAX = 0 };
 
 void unfolded_init(struct unfolded *u, const unsigned char key[16])
 {

@@ -28,7 +28,7 @@ BATCHES_EVENTS = number("BATCHES_EVENTS", min(EVENTS, 1_000_000))
 BATCHES_TENANTS = number("BATCHES_TENANTS", 10_000)
 LAG_RATE = number("LAG_RATE", 20_000)        # events/s
 LAG_SECONDS = number("LAG_SECONDS", 30)
-LAG_TENANTS = number("LAG_TENANTS", 10_000)
+LAG_TENANTS = number("LAG_TENANTS", 1_000)
 PROBES_PER_S = number("PROBES_PER_S", 20)
 
 # Targets. Missing one never fails a run: speed depends on the machine and on who else uses it.

@@ -30,7 +30,7 @@ def prove_folded(line, tenants, events):
     assert line.audit().ok
 
 
-# Up to 50,000 keys are added up in memory, more are left to PostgreSQL.
+# Up to 30,000 keys are added up in memory, more are left to PostgreSQL.
 @pytest.mark.parametrize("tenants,events", [(10_000, 40_000), (60_000, 120_000)])
 def test_what_a_backlog_leaves_pending_is_folded_at_its_end(line, tenants, events):
     fill(line, tenants, events)
