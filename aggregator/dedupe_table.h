@@ -59,7 +59,7 @@ static inline uint32_t segment_next(const struct dedupe_segment *s, uint32_t i)
 bool segment_is_full(const struct dedupe_segment *s);
 /* Take the first free slot: an empty one, or one whose ordinal lies before oldest. */
 void segment_put(struct dedupe_segment *s, uint32_t tag, uint32_t ordinal, uint32_t oldest);
-/* Drop what is not alive; then double, up to segment_max, if more than half is taken. */
+/* Drop what is not alive; then grow, up to segment_max, if much of it is taken. */
 void table_sweep(struct dedupe_table *t, struct dedupe_segment *s, dedupe_alive_fn alive,
                  const void *owner);
 

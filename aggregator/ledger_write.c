@@ -3,7 +3,7 @@
  *
  * It is sent as one pipeline up to one Sync: nothing in it waits for an answer to come here and
  * back. A process that is killed on the way has sent all of it or nothing that counts. One that is
- * frozen in the middle of sending holds no lock that anybody else waits for: until the last two
+ * frozen in the middle of sending holds no lock that anybody else waits for: until the last
  * statements, which are short and leave together, it has only added rows of its own. */
 #include "aggregator/ledger.h"
 
@@ -108,15 +108,9 @@ static void add_rejections(struct write *w)
         pg_add_array(s, &l->arrays[i]);
 }
 
-static void add_pending(struct write *w, struct minute_columns *all, int64_t batches)
+static void add_pending(struct write *w, struct minute_columns *all)
 {
     struct pg_statement *s;
-
-    if (all != NULL) {
-        s = next_statement(w, SQL_FORGET_PENDING);
-        pg_add_text(s, w->ledger->stream);
-        pg_add_text(s, put_i64(w->numbers[8], batches));
-    }
 
     /* One of retractions alone too: until it is folded its minutes still hold what it takes back,
      * and whoever counts them from the raw events must know. */
@@ -139,8 +133,17 @@ static void add_recounts(struct write *w)
     recount_columns_bind(&w->batch->recounts, s);
 }
 
-static void add_fold(struct write *w)
+/* Rows that others may wait for are touched from here on only, in short statements that leave
+ * together. */
+static void add_fold(struct write *w, const struct ledger_fold *fold)
 {
+    if (fold->all != NULL) {
+        struct pg_statement *s = next_statement(w, SQL_FORGET_PENDING);
+
+        pg_add_text(s, w->ledger->stream);
+        pg_add_text(s, w->numbers[1]);
+        pg_add_text(s, put_i64(w->numbers[8], fold->batches));
+    }
     w->fold = w->n;
     pg_add_text(next_statement(w, SQL_FOLD), w->ledger->stream);
 }
@@ -212,10 +215,10 @@ void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint6
     w->statements = xcalloc(STATEMENTS_MAX, sizeof *w->statements);
     add_slices(w);
     add_rejections(w);
-    add_pending(w, fold != NULL ? fold->all : NULL, fold != NULL ? fold->batches : 0);
+    add_pending(w, fold != NULL ? fold->all : NULL);
     add_recounts(w);
     if (fold != NULL)
-        add_fold(w);
+        add_fold(w, fold);
     add_advance(w);
     pg_run(l->pg, w->statements, w->n, COMMIT_DEADLINE_MS, take_commit, w);
     free(w->statements);

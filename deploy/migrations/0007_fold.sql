@@ -283,14 +283,14 @@ BEGIN
      WHERE t.period_start <= now() AND now() < t.period_end;
 END $$;
 
--- For a caller that has added up the pending sums itself, and writes one row for them all in the same transaction.
--- ML001 unless they are as many batches as it thinks.
-CREATE FUNCTION forget_pending(p_stream text, p_batches bigint) RETURNS void
+-- For a caller that has added up the pending sums itself, and wrote one row for them all in the same transaction, as
+-- p_batch. ML001 unless the others are as many batches as it thinks.
+CREATE FUNCTION forget_pending(p_stream text, p_batch bigint, p_batches bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     n bigint;
 BEGIN
-    DELETE FROM usage_pending WHERE stream = p_stream;
+    DELETE FROM usage_pending WHERE stream = p_stream AND batch <> p_batch;
     GET DIAGNOSTICS n = ROW_COUNT;
     IF n <> p_batches THEN
         RAISE EXCEPTION 'stream % was folded by somebody else', p_stream USING ERRCODE = 'ML001';
@@ -426,12 +426,12 @@ BEGIN
     END IF;
 END $$;
 
-REVOKE ALL ON FUNCTION fold_usage(text), forget_pending(text, bigint), recount_usage(text),
+REVOKE ALL ON FUNCTION fold_usage(text), forget_pending(text, bigint, bigint), recount_usage(text),
     count_raw_events(text[], timestamptz, timestamptz, timestamptz[]),
     correct_totals(text[], text[], timestamptz[], boolean[], bigint[]),
     correct_carried_totals(text[], text[], timestamptz[], bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION fold_usage(text) TO meterline_aggregator, meterline_ctl;
-GRANT EXECUTE ON FUNCTION forget_pending(text, bigint) TO meterline_aggregator;
+GRANT EXECUTE ON FUNCTION forget_pending(text, bigint, bigint) TO meterline_aggregator;
 GRANT EXECUTE ON FUNCTION recount_usage(text), count_raw_events(text[], timestamptz, timestamptz, timestamptz[]),
     correct_totals(text[], text[], timestamptz[], boolean[], bigint[]),
     correct_carried_totals(text[], text[], timestamptz[], bigint) TO meterline_ctl;
