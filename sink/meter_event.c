@@ -44,6 +44,7 @@ const struct transport TRANSPORT_METER_EVENTS = {
     .name = "meter_events",
     .path = "/v1/billing/meter_events",
     .content_type = "application/x-www-form-urlencoded",
+    .takes_negative = true,
     .make_body = meter_event_body,
     .is_receipt = meter_event_is_receipt,
 };

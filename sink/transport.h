@@ -12,8 +12,9 @@
 /* What a body is made of. */
 struct usage {
     const char *event_name;
-    const char *customer; /* Stripe's id */
-    struct dec quantity;  /* whole, below 10^15 */
+    const char *customer;          /* Stripe's id */
+    const char *subscription_item; /* Stripe's id, of usage_records; else NULL */
+    struct dec quantity;           /* whole, below 10^15 */
     const char *identifier;
     int64_t usage_at_s; /* Unix seconds, a whole minute */
 };
@@ -22,6 +23,9 @@ struct transport {
     const char *name; /* as in metrics.transport */
     const char *path; /* of the POST */
     const char *content_type;
+    bool takes_negative;   /* else a negative difference is held against the next positive one */
+    bool ends_with_period; /* takes nothing for a period that is over, even before its invoice is
+                              final */
     /* The exact bytes of every try. Pure. */
     void (*make_body)(struct buf *out, const struct usage *usage);
     /* Is this the body of Stripe's own 2xx for that submission? A 200 by a portal or a proxy is

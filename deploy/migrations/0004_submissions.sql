@@ -24,6 +24,14 @@ CREATE TABLE usage_submissions (
     first_sent_at      timestamptz,
     last_sent_at       timestamptz,
     sent_at            timestamptz,
+    stripe_subscription_item_id text,         -- of transport usage_records: what its usage is added to
+    -- Counts for the period of period_start although usage_at lies in a later one: a person had it carried over.
+    carried            boolean NOT NULL DEFAULT false,
+    decision           text CHECK (decision IN ('carry', 'drop')),   -- what a person made of a late one
+    decided_at         timestamptz,
+    -- Of one in doubt: what Stripe held of its minute, and when that was read first. The second reading decides.
+    doubt_quantity     numeric(38,9),
+    doubt_read_at      timestamptz,
     UNIQUE (tenant, metric, period_start, claim)
 ) WITH (fillfactor = 80);
 -- A lane has one call in flight; a crashed sink's call keeps the lane until its lease has passed.
@@ -53,6 +61,40 @@ CREATE TABLE usage_claims (
     PRIMARY KEY (tenant, metric, period_start)
 ) WITH (fillfactor = 80);
 
+-- A submission that Stripe surely does not hold becomes void, and its quantity is claimed anew: its claim is summed up
+-- once more by the next claimer, under a new number and in another minute. Claimers wait meanwhile, or one that has
+-- read the claim already would write back what it was. Returns whether it was in one of the states given.
+CREATE FUNCTION void_submission(p_identifier text, p_states text[], p_why text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    s record;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('meterline claims'));
+    UPDATE usage_submissions
+       SET state = 'void', last_error = p_why, owner = NULL, lease_until = NULL
+     WHERE identifier = p_identifier AND state = ANY (p_states)
+    RETURNING tenant, metric INTO s;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE usage_claims SET version = -1, periods_version = -1 WHERE tenant = s.tenant AND metric = s.metric;
+    RETURN true;
+END $$;
+
+-- What others ask of the sink: to claim a tenant's usage at once, since an invoice of it was begun, or to compare it
+-- with Stripe. A request goes when it was done, unless it was made again meanwhile.
+CREATE TABLE sink_requests (
+    tenant       text NOT NULL,
+    kind         text NOT NULL CHECK (kind IN ('settle', 'reconcile')),
+    requested_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant, kind)
+);
+CREATE FUNCTION request_sink(p_tenant text, p_kind text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    INSERT INTO sink_requests (tenant, kind) VALUES (p_tenant, p_kind)
+    ON CONFLICT (tenant, kind) DO UPDATE SET requested_at = now()
+$$;
+
 -- What is counted and not in a submission, with why.
 CREATE VIEW usage_unbilled WITH (security_invoker = true) AS
 WITH open AS (
@@ -64,6 +106,10 @@ WITH open AS (
                 WHEN p.stripe_subscription_id IS NULL AND EXISTS (
                      SELECT FROM subscriptions s WHERE s.tenant = t.tenant
                         AND s.status NOT IN ('incomplete', 'incomplete_expired')) THEN 'before_subscription'
+                WHEN m.transport = 'usage_records' AND NOT EXISTS (
+                     SELECT FROM subscription_items i
+                      WHERE i.stripe_subscription_id = p.stripe_subscription_id AND i.metric = t.metric)
+                     THEN 'unmapped'
            END AS obstacle
       FROM usage_totals t
       JOIN metrics m USING (metric)
@@ -79,5 +125,7 @@ SELECT tenant, metric, period_start, period_end,
        CASE WHEN additive THEN floor(quantity) - claimed ELSE floor(quantity) END, 'waiting'
   FROM open WHERE obstacle IS NULL AND floor(quantity) <> claimed
 UNION ALL
-SELECT tenant, metric, period_start, period_end, quantity - floor(quantity), 'carried'
+-- What is below one is carried to the next claim while the period lasts, and rounded down once it is over.
+SELECT tenant, metric, period_start, period_end, quantity - floor(quantity),
+       CASE WHEN period_end > now() THEN 'carried' ELSE 'rounded' END
   FROM open WHERE obstacle IS NULL AND quantity <> floor(quantity);

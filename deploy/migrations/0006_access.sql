@@ -47,7 +47,8 @@ SELECT e.stream, e.epoch, e.batch, entry_half(e.ms) || '-' || entry_half(e.seq) 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
 REVOKE ALL ON FUNCTION ensure_usage_partitions(integer), refresh_billing_periods(text),
     advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric),
-    open_epoch(text, text, integer, text, text, bigint, text, numeric, bigint, text, uuid), hold_sinks()
+    open_epoch(text, text, integer, text, text, bigint, text, numeric, bigint, text, uuid), hold_sinks(),
+    void_submission(text, text[], text), request_sink(text, text)
     FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO meterline_aggregator, meterline_sink, meterline_webhookd,
     meterline_api, meterline_ctl, meterline_tenant;
@@ -72,6 +73,9 @@ GRANT EXECUTE ON FUNCTION ensure_usage_partitions(integer),
 GRANT SELECT ON usage_totals, billing_customers, subscription_items, invoices, usage_unbilled TO meterline_sink;
 GRANT SELECT, INSERT, UPDATE ON usage_submissions, usage_claims TO meterline_sink;
 GRANT SELECT ON webhook_events, billing_period_changes TO meterline_sink;
+GRANT SELECT, DELETE ON sink_requests TO meterline_sink;
+GRANT EXECUTE ON FUNCTION void_submission(text, text[], text) TO meterline_sink, meterline_ctl;
+GRANT EXECUTE ON FUNCTION request_sink(text, text) TO meterline_webhookd, meterline_ctl;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing_customers, subscriptions, subscription_items, usage_quotas,
     webhook_events TO meterline_webhookd;

@@ -1,0 +1,69 @@
+-- Comparing with Stripe: what each customer's meters hold there, beside what was sent.
+
+-- One comparison of many, by a sink on its own or by `meterctl reconcile`.
+CREATE TABLE reconcile_runs (
+    run_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    reason      text NOT NULL,               -- nightly, asked, meter_error, restore
+    tenant      text,                        -- NULL: all
+    started_at  timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz,                 -- NULL: it runs, or was cut off
+    compared    bigint NOT NULL DEFAULT 0,
+    drifted     bigint NOT NULL DEFAULT 0,
+    unread      bigint NOT NULL DEFAULT 0    -- Stripe did not tell
+);
+
+-- The newest comparison of each customer, metric and period. drift_units other than 0: Stripe holds so many more than
+-- what was sent.
+CREATE TABLE usage_drift (
+    tenant             text NOT NULL,
+    metric             text NOT NULL,
+    period_start       timestamptz NOT NULL,
+    stripe_customer_id text NOT NULL,
+    event_name         text NOT NULL,
+    period_end         timestamptz NOT NULL,
+    sent_quantity      numeric(38,9) NOT NULL, -- by submissions that are `sent`
+    open_quantity      numeric(38,9) NOT NULL, -- of those that Stripe may hold or not: sending, in_doubt
+    stripe_quantity    numeric(38,9) NOT NULL,
+    drift_units        numeric(38,9) NOT NULL,
+    explanation        jsonb NOT NULL DEFAULT '[]', -- minutes that differ, with identifiers and request ids
+    run_id             bigint REFERENCES reconcile_runs,
+    checked_at         timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant, metric, period_start, stripe_customer_id)
+);
+CREATE INDEX usage_drift_found ON usage_drift (checked_at) WHERE drift_units <> 0;
+
+-- Restores that were accepted. It is part of the identifiers of claims made since, so that they never meet those of
+-- the life that was lost.
+INSERT INTO ledger_state (name, value) VALUES ('claim_era', 0);
+
+-- Meter events that Stripe accepted and refused later: they wait for a person, and their tenants are compared. Returns
+-- how many submissions it were.
+CREATE FUNCTION note_meter_errors(p_identifiers text[], p_errors text[]) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH told AS (
+        UPDATE usage_submissions s
+           SET state = 'failed', last_error = e.error, owner = NULL, lease_until = NULL, sent_at = NULL
+          FROM unnest(p_identifiers, p_errors) AS e (identifier, error)
+         WHERE s.identifier = e.identifier AND s.state IN ('pending', 'sending', 'sent', 'in_doubt')
+           AND s.first_sent_at IS NOT NULL
+        RETURNING s.tenant
+    ), asked AS (
+        SELECT request_sink(tenant, 'reconcile') FROM (SELECT DISTINCT tenant FROM told) t
+    )
+    SELECT (SELECT count(*) FROM told) + 0 * (SELECT count(*) FROM asked)
+$$;
+
+DO $$
+DECLARE
+    t text;
+BEGIN
+    FOREACH t IN ARRAY ARRAY['reconcile_runs', 'usage_drift'] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
+        EXECUTE format('CREATE POLICY stages ON %I TO meterline_sink, meterline_api, meterline_ctl
+            USING (true) WITH CHECK (true)', t);
+    END LOOP;
+END $$;
+REVOKE ALL ON FUNCTION note_meter_errors(text[], text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION note_meter_errors(text[], text[]) TO meterline_webhookd;
+GRANT SELECT, INSERT, UPDATE ON reconcile_runs, usage_drift TO meterline_sink, meterline_ctl;
+GRANT SELECT ON reconcile_runs, usage_drift TO meterline_api;
