@@ -36,6 +36,7 @@ void batch_done(struct batch *b)
     event_parser_done(&b->parser);
     tenants_done(&b->tenants);
     free(b->items);
+    free(b->order);
     free(b->retractions);
     free(b->candidates);
     free(b->rejections);
@@ -105,8 +106,6 @@ static void clear_batch(struct batch *b)
     b->candidates_count = b->rejections_count = b->old_count = 0;
     b->counted = b->duplicates = b->rejected = b->conflicts = 0;
     memset(b->slice_counts, 0, sizeof b->slice_counts);
-    for (int i = 0; i < SLICES; i++)
-        slice_columns_clear(&b->slices[i]);
     recount_columns_clear(&b->recounts);
     tally_clear(&b->tally);
     arena_clear(&b->parser.arena);

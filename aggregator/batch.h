@@ -3,7 +3,7 @@
  *     batch_parse -> events with their hashes, and what is rejected
  *     batch_probe -> keys in the table; then ask the ledger about candidates and old items
  *     batch_confirm for each stored row that the ledger found
- *     batch_settle -> fates, columns, minute rows
+ *     batch_settle -> fates, columns slice by slice, minute rows
  *     batch_commit after COMMIT, or batch_abort
  *
  * A repeated id is judged against the stored event first, then against the first one of this batch.
@@ -121,6 +121,8 @@ struct batch {
     int64_t rejected;
     int64_t conflicts;
     uint32_t slice_counts[SLICES];
+    uint32_t *order; /* numbers of items by slice, in the order of arrival within one */
+    uint32_t order_capacity;
     struct slice_columns slices[SLICES];
     struct tally tally;
     struct minute_columns minutes;
@@ -147,8 +149,10 @@ void batch_parse_more(struct batch *b, uint32_t to);
 void batch_probe(struct batch *b, int64_t now_ms);
 /* The ledger's answer for an item: it may be the same key or not, which is compared here. */
 void batch_confirm(struct batch *b, uint32_t item, const struct stored_row *row);
-/* Decide every fate and fill columns and minute rows (sorted). */
-void batch_settle(struct batch *b);
+/* Decide every fate and fill columns, slice by slice (what one holds depends on no other, since a
+ * tenant has one), and minute rows (sorted). on_slice is told of each that is done. */
+typedef void (*batch_slice_fn)(void *owner, int slice);
+void batch_settle(struct batch *b, batch_slice_fn on_slice, void *owner);
 /* COMMIT came back. stored: batch_id, committed_ms, day and epoch are set by the caller. */
 void batch_commit(struct batch *b, struct dedupe_batch *stored);
 /* Nothing was written, or nobody knows. */

@@ -163,7 +163,6 @@ static void reject(struct batch *b, struct item *item, const struct target *targ
 static void count(struct batch *b, uint32_t number, const struct target *target)
 {
     struct item *item = &b->items[number];
-    int slice = item->event.tenant->slice;
     struct raw_row row = {.event = &item->event,
                           .metric = target->metric,
                           .fields = target->fields,
@@ -175,8 +174,7 @@ static void count(struct batch *b, uint32_t number, const struct target *target)
     item->fate = FATE_COUNTED;
     batch_take_key(b, number);
     b->counted++;
-    b->slice_counts[slice]++;
-    slice_columns_add(&b->slices[slice], &row);
+    slice_columns_add(&b->slices[item->event.tenant->slice], &row);
     recount_columns_add(&b->recounts, &row);
 }
 

@@ -6,6 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Items of one slice lie apart from each other: what is next is fetched early, first the item, then
+ * its key's place in the table. */
+enum { ITEMS_AHEAD = 16, KEYS_AHEAD = 8 };
+
+static void prefetch_item(const struct item *item)
+{
+    for (size_t at = 0; at < sizeof *item; at += 64)
+        __builtin_prefetch((const char *)item + at);
+}
+
 static bool is_same_content(const struct batch *b, const struct event *event,
                             const struct stored_row *row)
 {
@@ -97,7 +107,6 @@ static void count_item(struct batch *b, uint32_t number)
 {
     struct item *item = &b->items[number];
     const struct metric_def *metric = &b->catalog->metrics[item->event.metric];
-    int slice = item->event.tenant->slice;
     struct raw_row row = {
         .event = &item->event,
         .metric = {.data = metric->name, .length = (uint32_t)strlen(metric->name)},
@@ -109,8 +118,7 @@ static void count_item(struct batch *b, uint32_t number)
     item->fate = FATE_COUNTED;
     batch_take_key(b, number);
     b->counted++;
-    b->slice_counts[slice]++;
-    slice_columns_add(&b->slices[slice], &row);
+    slice_columns_add(&b->slices[item->event.tenant->slice], &row);
     tally(b, &item->event);
     for (int i = 0; i < metric->derived_count; i++)
         if (event_derive(&b->parser, b->entries, &item->event, metric->derived[i], &derived))
@@ -132,33 +140,70 @@ static void settle_item(struct batch *b, uint32_t number)
         keep_conflict(b, &item->event);
 }
 
-/* Rows are numbered through all slices, and keep the order of arrival within one. */
-static void place_items(struct batch *b)
+/* Numbers of items by slice: ends[i] is where slice i ends in order. */
+static void sort_items(struct batch *b, uint32_t ends[SLICES])
 {
-    uint32_t next[SLICES];
     uint32_t sum = 0;
 
+    if (b->order_capacity < b->items_count) {
+        b->order_capacity = b->items_capacity;
+        b->order = xrealloc(b->order, b->order_capacity * sizeof *b->order);
+    }
+    memset(ends, 0, SLICES * sizeof *ends);
+    for (uint32_t i = 0; i < b->items_count; i++)
+        ends[b->items[i].event.tenant->slice]++;
     for (int i = 0; i < SLICES; i++) {
-        next[i] = sum;
-        sum += b->slice_counts[i];
-    }
-    for (uint32_t i = 0; i < b->items_count; i++) {
-        struct item *item = &b->items[i];
+        uint32_t count = ends[i];
 
-        if (item->fate == FATE_COUNTED)
-            dedupe_place(b->dedupe, &item->hash, i, next[item->event.tenant->slice]++);
+        ends[i] = sum;
+        sum += count;
     }
+    for (uint32_t i = 0; i < b->items_count; i++)
+        b->order[ends[b->items[i].event.tenant->slice]++] = i;
 }
 
-void batch_settle(struct batch *b)
+static void settle_one(struct batch *b, uint32_t number)
 {
-    for (uint32_t i = 0; i < b->items_count; i++) {
-        if (b->items[i].event.retract)
-            retraction_settle(b, i);
-        else
-            settle_item(b, i);
+    if (b->items[number].event.retract)
+        retraction_settle(b, number);
+    else
+        settle_item(b, number);
+}
+
+/* Rows are numbered through all slices. */
+static void settle_slice(struct batch *b, int slice, uint32_t from, uint32_t to,
+                         uint32_t rows_before)
+{
+    struct slice_columns *columns = &b->slices[slice];
+
+    slice_columns_clear(columns);
+    for (uint32_t i = from; i < to; i++) {
+        const struct item *item = &b->items[b->order[i]];
+
+        if (i + ITEMS_AHEAD < to)
+            prefetch_item(&b->items[b->order[i + ITEMS_AHEAD]]);
+        if (i + KEYS_AHEAD < to)
+            dedupe_prefetch(b->dedupe, &b->items[b->order[i + KEYS_AHEAD]].hash);
+        settle_one(b, b->order[i]);
+        if (item->fate == FATE_COUNTED)
+            dedupe_place(b->dedupe, &item->hash, b->order[i], rows_before + columns->events - 1);
     }
-    place_items(b);
+    b->slice_counts[slice] = columns->events;
+}
+
+void batch_settle(struct batch *b, batch_slice_fn on_slice, void *owner)
+{
+    uint32_t ends[SLICES];
+    uint32_t from = 0;
+    uint32_t rows = 0;
+
+    sort_items(b, ends);
+    for (int i = 0; i < SLICES; i++) {
+        settle_slice(b, i, from, ends[i], rows);
+        from = ends[i];
+        rows += b->slice_counts[i];
+        on_slice(owner, i);
+    }
     tally_sort(&b->tally);
     minute_columns_fill(&b->minutes, b->catalog, &b->tally);
 }

@@ -56,7 +56,8 @@ static int64_t flush_in_ms(const struct feed *f)
 
 static bool is_due(const struct feed *f)
 {
-    return f->filling->count > 0 && (is_large(f) || f->spec.once || flush_in_ms(f) == 0);
+    return f->filling->count > 0 &&
+           (is_large(f) || (f->spec.once && !f->more) || flush_in_ms(f) == 0);
 }
 
 /* Large entries tell at once, small ones bit by bit: a reply of many that turn out to be large may
@@ -89,6 +90,21 @@ static void take_reply(struct feed *f)
     learn_entry_bytes(f);
 }
 
+static void send_read(struct feed *f);
+
+/* Nobody is told inside feed_poll. A failure is told when the connection is back and meets it
+ * again. */
+static void take_polled(struct feed *f, const struct err *error)
+{
+    if (error != NULL) {
+        redis_reset(f->redis);
+        return;
+    }
+    take_reply(f);
+    if (room_left(f) > 0 && !f->drained)
+        send_read(f);
+}
+
 static void on_read(void *owner, const struct err *error, void *reply)
 {
     struct feed *f = owner;
@@ -98,6 +114,10 @@ static void on_read(void *owner, const struct err *error, void *reply)
     stage_crash_point("while_reading");
     if (!f->running)
         return;
+    if (f->polling) {
+        take_polled(f, error);
+        return;
+    }
     if (error != NULL) {
         f->spec.on_failed(f->spec.owner, error);
         return;
@@ -155,6 +175,15 @@ static void pump(struct feed *f)
         f->spec.on_due(f->spec.owner);
     if (f->running && !f->in_flight && room_left(f) > 0 && !(f->drained && f->taken != NULL))
         send_read(f);
+}
+
+void feed_poll(struct feed *f)
+{
+    if (!f->running || !f->in_flight)
+        return;
+    f->polling = true;
+    redis_poll(f->redis);
+    f->polling = false;
 }
 
 static void restart_reader(void *owner)

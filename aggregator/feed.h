@@ -41,6 +41,7 @@ struct feed {
     struct entry_id next;  /* read from after this one */
     int64_t first_us;      /* when the first entry of filling came, monotonic */
     bool running;
+    bool polling;          /* inside feed_poll */
     bool in_flight;        /* an XREAD is */
     uint32_t count_before; /* of filling, when the XREAD was sent: decoding appends to it */
     size_t bytes_before;   /* of filling, likewise */
@@ -62,6 +63,9 @@ void feed_stop(struct feed *f);
 /* The waiting entries, if they are due and none are out; else NULL. */
 const struct entries *feed_take(struct feed *f);
 void feed_give_back(struct feed *f);
+/* For an owner who works long in one turn of the loop, with entries taken: what has come is taken
+ * in, and the next XREAD is sent. Nobody is told. */
+void feed_poll(struct feed *f);
 /* The entries that come in now: those that feed_take will give next. They are only appended to;
  * those below `complete` are there with all their fields. */
 const struct entries *feed_filling(const struct feed *f, uint32_t *complete);

@@ -28,9 +28,13 @@ void ledger_start(struct ledger *l, ledger_done_fn done, void *owner, void *work
     l->work = work;
 }
 
+/* Half a transaction must never see its Sync: it would be committed. */
 void ledger_forget_batch(struct ledger *l)
 {
     l->work = NULL;
+    if (l->giving)
+        pg_reset(l->pg);
+    l->giving = false;
 }
 
 void ledger_finish(struct ledger *l, const struct err *error)
@@ -46,5 +50,6 @@ void ledger_finish(struct ledger *l, const struct err *error)
         error = &copy;
     }
     l->done = NULL;
+    l->giving = false;
     done(l->done_owner, error);
 }

@@ -74,6 +74,7 @@ struct ledger {
     ledger_done_fn done;
     void *done_owner;
     void *work;                /* what the call in flight is about */
+    bool giving;               /* not all statements of a transaction were given yet */
     struct pg_array arrays[8]; /* parameters of the call in flight */
     struct buf scratch;
 };
@@ -111,18 +112,24 @@ void ledger_read_catalog(struct ledger *l, ledger_done_fn done, void *owner);
 bool ledger_must_confirm(const struct batch *b);
 void ledger_confirm(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
 /* The batch of a call in flight is gone, and with it what its events borrow: its answer, which
- * still comes, is for nobody. */
+ * still comes, is for nobody. A transaction that was not sent whole is cut off: the connection is
+ * dropped. */
 void ledger_forget_batch(struct ledger *l);
 struct ledger_fold {
     struct minute_columns *all; /* NULL, or the sums of this batch and all pending ones, … */
     int64_t batches;            /* … which are so many */
 };
 
-/* Add a settled batch and move the position to last_id, in one transaction. entries_added: as last
- * seen in Redis. fold: take its minute sums, and those of batches before that are pending, over
- * into minute rows and totals; NULL: they stay pending. Afterwards `stored` names the batch. */
-void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint64_t entries_added,
-                   const struct ledger_fold *fold, ledger_done_fn done, void *owner);
+/* One transaction adds a batch and moves the position: ledger_begin; ledger_add_slice for each
+ * slice that was settled, in their order, which the server stores meanwhile; ledger_commit with all
+ * else of the batch, which stays as it is until done. Afterwards `stored` names it. */
+void ledger_begin(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
+void ledger_add_slice(struct ledger *l);
+/* last_id: the position's new one. entries_added: as last seen in Redis. fold: take the minute
+ * sums, and those of batches before that are pending, over into minute rows and totals; NULL: they
+ * stay pending. */
+void ledger_commit(struct ledger *l, const char *last_id, uint64_t entries_added,
+                   const struct ledger_fold *fold);
 /* What is pending alone: of this stream, or of all. */
 void ledger_fold_left(struct ledger *l, ledger_done_fn done, void *owner);
 void ledger_fold(struct ledger *l, ledger_done_fn done, void *owner);

@@ -1,10 +1,12 @@
 /* The one transaction: raw events, rejects, pending minute sums, their fold into minute rows and
  * totals, and the position last of all.
  *
- * It is sent as one pipeline up to one Sync: nothing in it waits for an answer to come here and
- * back. A process that is killed on the way has sent all of it or nothing that counts. One that is
- * frozen in the middle of sending holds no lock that anybody else waits for: until the last
- * statements, which are short and leave together, it has only added rows of its own. */
+ * It is one pipeline up to one Sync: nothing in it waits for an answer to come here and back.
+ * Statements are given as the socket takes them: PostgreSQL stores the first slices while the batch
+ * is still being settled. A process that is killed on the way has sent all of it or nothing that
+ * counts. One that is frozen in the middle of sending holds no lock that anybody else waits for:
+ * until the last statements, which are short and leave together, it has only added rows of its own.
+ */
 #include "aggregator/ledger.h"
 
 #include "aggregator/reject.h"
@@ -14,21 +16,37 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Slices, rejects, pending, recounts, fold, advance. A fold may have many batches' sums to take
- * over. */
-enum { STATEMENTS_MAX = SLICES + 6, COMMIT_DEADLINE_MS = 120000 };
+/* In this order; each may have nothing to say. A fold may have many batches' sums to take over. */
+enum step {
+    STEP_SLICES,
+    STEP_REJECTS,
+    STEP_PENDING,
+    STEP_RECOUNTS,
+    STEP_FORGET,
+    STEP_FOLD,
+    STEP_ADVANCE,
+    STEP_END
+};
+enum { STATEMENTS_MAX = SLICES + STEP_END, COMMIT_DEADLINE_MS = 120000 };
 
 struct write {
     struct ledger *ledger;
     struct batch *batch;
+    enum step step; /* the next statement's, … */
+    int slice;      /* … which of them, … */
+    int settled;    /* … and so many are there */
+    bool complete;  /* the batch is settled: all else may follow */
+    bool folds;
+    struct ledger_fold fold;
     char last_id[ENTRY_ID_SIZE];
     uint64_t entries_added;
-    struct pg_statement *statements;
-    int n;
-    int fold; /* which of them; -1: none */
-    unsigned char times[SLICES][16];
-    char numbers[12][24]; /* texts of whole numbers, until pg_run */
-    char slices[SLICES][2][16];
+    int sent;       /* statements */
+    int fold_at;    /* which of them is the fold */
+    char epoch[24]; /* numbers as texts */
+    char number[24];
+    char catalog_version[24];
+    char numbers[5][24]; /* of one statement */
+    unsigned char times[16];
 };
 
 static const char *put_i64(char out[24], int64_t v)
@@ -37,35 +55,18 @@ static const char *put_i64(char out[24], int64_t v)
     return out;
 }
 
-static struct pg_statement *next_statement(struct write *w, const char *sql)
+static void make_slice(struct write *w, struct pg_statement *s)
 {
-    struct pg_statement *s = &w->statements[w->n++];
+    struct slice_columns *columns = &w->batch->slices[w->slice];
 
-    pg_statement_init(s, sql);
-    return s;
-}
-
-static void add_slices(struct write *w)
-{
-    const struct ledger *l = w->ledger;
-    struct batch *b = w->batch;
-
-    for (int i = 0; i < SLICES; i++) {
-        struct pg_statement *s;
-
-        if (b->slices[i].events == 0)
-            continue;
-        snprintf(w->slices[i][0], sizeof w->slices[i][0], "%d", i);
-        snprintf(w->slices[i][1], sizeof w->slices[i][1], "%u", b->slices[i].events);
-        s = next_statement(w, SQL_INSERT_SLICE);
-        pg_add_text(s, l->stream);
-        pg_add_text(s, w->numbers[0]);
-        pg_add_text(s, w->numbers[1]);
-        pg_add_text(s, w->numbers[2]);
-        pg_add_text(s, w->slices[i][0]);
-        pg_add_text(s, w->slices[i][1]);
-        slice_columns_bind(&b->slices[i], s, w->times[i]);
-    }
+    pg_statement_init(s, SQL_INSERT_SLICE);
+    pg_add_text(s, w->ledger->stream);
+    pg_add_text(s, w->epoch);
+    pg_add_text(s, w->number);
+    pg_add_text(s, w->catalog_version);
+    pg_add_text(s, put_i64(w->numbers[0], w->slice));
+    pg_add_text(s, put_i64(w->numbers[1], columns->events));
+    slice_columns_bind(columns, s, w->times);
 }
 
 static void put_rejection(struct ledger *l, const struct batch *b, const struct rejection *r)
@@ -88,84 +89,137 @@ static void put_rejection(struct ledger *l, const struct batch *b, const struct 
     pg_array_add(&a[4], l->scratch.data, l->scratch.length);
 }
 
-static void add_rejections(struct write *w)
+static void make_rejects(struct write *w, struct pg_statement *s)
 {
     struct ledger *l = w->ledger;
-    struct pg_statement *s;
 
-    if (w->batch->rejections_count == 0)
-        return;
     for (int i = 0; i < 5; i++) {
         pg_array_done(&l->arrays[i]);
         pg_array_init(&l->arrays[i], PG_TEXT);
     }
     for (uint32_t i = 0; i < w->batch->rejections_count; i++)
         put_rejection(l, w->batch, &w->batch->rejections[i]);
-    s = next_statement(w, SQL_INSERT_REJECTS);
+    pg_statement_init(s, SQL_INSERT_REJECTS);
     pg_add_text(s, l->stream);
-    pg_add_text(s, w->numbers[0]);
+    pg_add_text(s, w->epoch);
     for (int i = 0; i < 5; i++)
         pg_add_array(s, &l->arrays[i]);
 }
 
-static void add_pending(struct write *w, struct minute_columns *all)
+/* One of retractions alone too: until it is folded its minutes still hold what it takes back, and
+ * whoever counts them from the raw events must know. */
+static bool has_pending(const struct write *w)
 {
-    struct pg_statement *s;
-
-    /* One of retractions alone too: until it is folded its minutes still hold what it takes back,
-     * and whoever counts them from the raw events must know. */
-    if (all == NULL && w->batch->tally.count == 0 && w->batch->recounts.count == 0)
-        return;
-    s = next_statement(w, SQL_INSERT_PENDING);
-    pg_add_text(s, w->numbers[1]);
-    pg_add_text(s, w->ledger->stream);
-    minute_columns_bind(all != NULL ? all : &w->batch->minutes, s);
+    return w->fold.all != NULL || w->batch->tally.count > 0 || w->batch->recounts.count > 0;
 }
 
-static void add_recounts(struct write *w)
+static void make_pending(struct write *w, struct pg_statement *s)
 {
-    struct pg_statement *s;
+    pg_statement_init(s, SQL_INSERT_PENDING);
+    pg_add_text(s, w->number);
+    pg_add_text(s, w->ledger->stream);
+    minute_columns_bind(w->fold.all != NULL ? w->fold.all : &w->batch->minutes, s);
+}
 
-    if (w->batch->recounts.count == 0)
-        return;
-    s = next_statement(w, SQL_INSERT_RECOUNTS);
+static void make_recounts(struct write *w, struct pg_statement *s)
+{
+    pg_statement_init(s, SQL_INSERT_RECOUNTS);
     pg_add_text(s, w->ledger->stream);
     recount_columns_bind(&w->batch->recounts, s);
 }
 
-/* Rows that others may wait for are touched from here on only, in short statements that leave
- * together. */
-static void add_fold(struct write *w, const struct ledger_fold *fold)
+/* Rows that others may wait for are touched from here on only. */
+static void make_forget(struct write *w, struct pg_statement *s)
 {
-    if (fold->all != NULL) {
-        struct pg_statement *s = next_statement(w, SQL_FORGET_PENDING);
-
-        pg_add_text(s, w->ledger->stream);
-        pg_add_text(s, w->numbers[1]);
-        pg_add_text(s, put_i64(w->numbers[8], fold->batches));
-    }
-    w->fold = w->n;
-    pg_add_text(next_statement(w, SQL_FOLD), w->ledger->stream);
+    pg_statement_init(s, SQL_FORGET_PENDING);
+    pg_add_text(s, w->ledger->stream);
+    pg_add_text(s, w->number);
+    pg_add_text(s, put_i64(w->numbers[0], w->fold.batches));
 }
 
-static void add_advance(struct write *w)
+static void make_fold(struct write *w, struct pg_statement *s)
+{
+    pg_statement_init(s, SQL_FOLD);
+    pg_add_text(s, w->ledger->stream);
+    w->fold_at = w->sent;
+}
+
+static void make_advance(struct write *w, struct pg_statement *s)
 {
     const struct ledger *l = w->ledger;
     const struct batch *b = w->batch;
-    struct pg_statement *s = next_statement(w, SQL_ADVANCE_STREAM);
 
+    pg_statement_init(s, SQL_ADVANCE_STREAM);
     pg_add_text(s, l->stream);
-    pg_add_text(s, w->numbers[0]);
+    pg_add_text(s, w->epoch);
     pg_add_text(s, l->owner);
     pg_add_text(s, l->position.last_id);
     pg_add_text(s, w->last_id);
-    pg_add_text(s, put_i64(w->numbers[3], b->counted));
-    pg_add_text(s, put_i64(w->numbers[4], b->duplicates));
-    pg_add_text(s, put_i64(w->numbers[5], b->rejected));
-    pg_add_text(s, put_i64(w->numbers[6], b->conflicts));
-    snprintf(w->numbers[7], sizeof w->numbers[7], "%llu", (unsigned long long)w->entries_added);
-    pg_add_text(s, w->numbers[7]);
+    pg_add_text(s, put_i64(w->numbers[0], b->counted));
+    pg_add_text(s, put_i64(w->numbers[1], b->duplicates));
+    pg_add_text(s, put_i64(w->numbers[2], b->rejected));
+    pg_add_text(s, put_i64(w->numbers[3], b->conflicts));
+    snprintf(w->numbers[4], sizeof w->numbers[4], "%llu", (unsigned long long)w->entries_added);
+    pg_add_text(s, w->numbers[4]);
     s->binary_result = true;
+}
+
+/* Returns false if that step has nothing to say. */
+static bool make_step(struct write *w, enum step step, struct pg_statement *s)
+{
+    static void (*const MAKE[])(struct write *, struct pg_statement *) = {
+        [STEP_SLICES] = make_slice,    [STEP_REJECTS] = make_rejects,
+        [STEP_PENDING] = make_pending, [STEP_RECOUNTS] = make_recounts,
+        [STEP_FORGET] = make_forget,   [STEP_FOLD] = make_fold,
+        [STEP_ADVANCE] = make_advance,
+    };
+    const bool says[] = {
+        [STEP_SLICES] = true,
+        [STEP_REJECTS] = w->batch->rejections_count > 0,
+        [STEP_PENDING] = has_pending(w),
+        [STEP_RECOUNTS] = w->batch->recounts.count > 0,
+        [STEP_FORGET] = w->fold.all != NULL,
+        [STEP_FOLD] = w->folds,
+        [STEP_ADVANCE] = true,
+    };
+
+    if (!says[step])
+        return false;
+    MAKE[step](w, s);
+    w->sent++;
+    return true;
+}
+
+static bool next_slice(struct write *w, struct pg_statement *s)
+{
+    while (w->slice < w->settled) {
+        bool has_rows = w->batch->slices[w->slice].events > 0;
+
+        if (has_rows)
+            make_step(w, STEP_SLICES, s);
+        w->slice++;
+        if (has_rows)
+            return true;
+    }
+    return false;
+}
+
+static enum pg_more next_statement(void *owner, struct pg_statement *s)
+{
+    struct write *w = owner;
+
+    if (w->step == STEP_SLICES) {
+        if (next_slice(w, s))
+            return PG_STATEMENT;
+        if (!w->complete)
+            return PG_LATER;
+        w->step++;
+    }
+    while (w->step < STEP_END)
+        if (make_step(w, w->step++, s))
+            return PG_STATEMENT;
+    w->ledger->giving = false;
+    return PG_END;
 }
 
 /* The rows are the taker's: see pg_done_fn. */
@@ -184,8 +238,8 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
     if (error == NULL) {
         const PGresult *r = results[n - 1];
 
-        if (w->fold >= 0)
-            give_totals(l, results, w->fold);
+        if (w->folds)
+            give_totals(l, results, w->fold_at);
 
         p->batches = pg_get_i64(r, 0, 0);
         p->processed += w->batch->to - w->batch->from;
@@ -201,28 +255,39 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
     ledger_finish(l, error);
 }
 
-void ledger_commit(struct ledger *l, struct batch *b, const char *last_id, uint64_t entries_added,
-                   const struct ledger_fold *fold, ledger_done_fn done, void *owner)
+void ledger_begin(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner)
 {
     struct write *w = xcalloc(1, sizeof *w);
 
     ledger_start(l, done, owner, w);
-    *w = (struct write){.ledger = l, .batch = b, .entries_added = entries_added, .fold = -1};
+    *w = (struct write){.ledger = l, .batch = b};
+    put_i64(w->epoch, l->position.epoch);
+    put_i64(w->number, l->next_batch);
+    put_i64(w->catalog_version, l->catalog_version);
+    l->giving = true;
+    pg_pull(l->pg, STATEMENTS_MAX, COMMIT_DEADLINE_MS, next_statement, take_commit, w);
+}
+
+void ledger_add_slice(struct ledger *l)
+{
+    struct write *w = l->work;
+
+    w->settled++;
+    pg_push(l->pg);
+}
+
+void ledger_commit(struct ledger *l, const char *last_id, uint64_t entries_added,
+                   const struct ledger_fold *fold)
+{
+    struct write *w = l->work;
+
+    w->entries_added = entries_added;
     snprintf(w->last_id, sizeof w->last_id, "%s", last_id);
-    put_i64(w->numbers[0], l->position.epoch);
-    put_i64(w->numbers[1], l->next_batch);
-    put_i64(w->numbers[2], l->catalog_version);
-    w->statements = xcalloc(STATEMENTS_MAX, sizeof *w->statements);
-    add_slices(w);
-    add_rejections(w);
-    add_pending(w, fold != NULL ? fold->all : NULL);
-    add_recounts(w);
+    w->folds = fold != NULL;
     if (fold != NULL)
-        add_fold(w, fold);
-    add_advance(w);
-    pg_run(l->pg, w->statements, w->n, COMMIT_DEADLINE_MS, take_commit, w);
-    free(w->statements);
-    w->statements = NULL;
+        w->fold = *fold;
+    w->complete = true;
+    pg_push(l->pg);
 }
 
 static void take_fold(void *owner, const struct err *error, PGresult **results, int n)

@@ -220,12 +220,28 @@ static void run_commit(struct shard *s)
 
     note_unfolded(s, folds, &fold);
     entry_id_format((struct entry_id){.ms = last->ms, .seq = last->seq}, id);
-    work_go(w, WORK_WRITING);
-    w->write_started_us = clock_monotonic_us();
-    ledger_commit(&s->ledger, s->batch, id, s->ledger.position.added_seen, folds ? &fold : NULL,
-                  take_commit, s);
+    ledger_commit(&s->ledger, id, s->ledger.position.added_seen, folds ? &fold : NULL);
     stage_crash_point("in_transaction");
     work_parse_ahead(s);
+}
+
+/* This turn of the loop is a long one: both servers are kept at work meanwhile. */
+static void on_slice(void *owner, int slice)
+{
+    struct shard *s = owner;
+
+    (void)slice;
+    ledger_add_slice(&s->ledger);
+    feed_poll(&s->feed);
+}
+
+static void run_write(struct shard *s)
+{
+    work_go(&s->work, WORK_WRITING);
+    s->work.write_started_us = clock_monotonic_us();
+    ledger_begin(&s->ledger, s->batch, take_commit, s);
+    batch_settle(s->batch, on_slice, s);
+    run_commit(s);
 }
 
 static void take_confirmed(void *owner, const struct err *error)
@@ -234,8 +250,7 @@ static void take_confirmed(void *owner, const struct err *error)
 
     if (is_over(s, "confirm repeats", error))
         return;
-    batch_settle(s->batch);
-    run_commit(s);
+    run_write(s);
 }
 
 static void run_batch(struct shard *s)
@@ -250,6 +265,7 @@ static void run_batch(struct shard *s)
     work_parse(s);
     s->batch->dropped_until_ms = s->ledger.dropped_until_ms;
     batch_probe(s->batch, s->ledger.now_ms);
+    feed_poll(&s->feed);
     if (ledger_must_confirm(s->batch))
         ledger_confirm(&s->ledger, s->batch, take_confirmed, s);
     else

@@ -104,6 +104,18 @@ bool pg_is_up(const struct pg *pg);    /* connected */
 void pg_run(struct pg *pg, const struct pg_statement *statements, int n, uint64_t deadline_ms,
             pg_done_fn done, void *owner);
 
+/* The same with statements that are asked for one by one, whenever the socket has taken those
+ * before: the server works on the first ones while later ones are made, and libpq never holds many
+ * of them. next fills s, whose values must live until it is called again; PG_LATER: the caller will
+ * pg_push. It is called from within pg_pull and pg_push too, and no more once done was. most: of
+ * statements. */
+enum pg_more { PG_STATEMENT, PG_LATER, PG_END };
+typedef enum pg_more (*pg_next_fn)(void *owner, struct pg_statement *s);
+void pg_pull(struct pg *pg, int most, uint64_t deadline_ms, pg_next_fn next, pg_done_fn done,
+             void *owner);
+/* There may be a next statement now. Does nothing if the pipeline has ended meanwhile. */
+void pg_push(struct pg *pg);
+
 /* Like pg_run (text unless binary_result is set), but rows of the ONE statement come one at a time
  * as they arrive (single-row mode); memory stays flat. row is borrowed. Then done as above with
  * n = 0. on_row may call pg_reset or pg_close; no row comes after that. */

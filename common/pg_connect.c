@@ -163,7 +163,9 @@ static void run_setup(struct pg *pg)
     pg->pipeline = (struct pg_pipeline){.done = take_setup, .owner = pg};
     pg->asked_clock_ms = clock_unix_ms();
     struct err e;
-    if (pg_pipeline_send(pg, &s, 1, &e) != 0)
+    pg_pipeline_begin(pg, 1);
+    pg_pipeline_add(pg, &s);
+    if (pg_pipeline_end(pg, &e) != 0)
         pg_lost(pg, &e);
 }
 

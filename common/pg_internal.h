@@ -23,14 +23,18 @@ enum pg_state {
 struct pg_pipeline {
     bool active;        /* sent, and the answer to its Sync has not come */
     bool rolling_back;  /* it failed inside BEGIN; ROLLBACK was sent after it */
-    int n;              /* the caller's statements */
+    bool send_failed;   /* a statement could not be given to libpq */
+    int most;           /* room for so many statements of the caller's, … */
+    int n;              /* … who has given so many */
+    const char *before; /* the SQL of the last one, or NULL */
     int sent;           /* statements sent: those, and the settings of each transaction */
     bool *is_ours;      /* owned; of each one sent: the settings, whose result is nobody's */
     int at;             /* of those sent, the one whose result comes next */
     int kept;           /* results that have come */
-    PGresult **results; /* owned; n of them, NULL until they come */
+    PGresult **results; /* owned; room for most of them, NULL until they come */
     struct err error;   /* the first; ERR_NONE while all goes well */
     pg_row_fn on_row;   /* NULL but for a stream */
+    pg_next_fn next;    /* NULL once all statements are given, or from the start */
     pg_done_fn done;
     void *owner;
 };
@@ -101,7 +105,9 @@ void pg_connect_start(struct pg *pg);   /* the hosts are known */
 void pg_connect_step(struct pg *pg);    /* the socket is ready */
 
 /* pg_pipeline.c */
-int pg_pipeline_send(struct pg *pg, const struct pg_statement *statements, int n, struct err *e);
+void pg_pipeline_begin(struct pg *pg, int most);
+void pg_pipeline_add(struct pg *pg, const struct pg_statement *statement);
+int pg_pipeline_end(struct pg *pg, struct err *e);
 void pg_pipeline_io(struct pg *pg, int events); /* the socket is ready */
 /* Ends with that error unless it has failed before. done is not called. */
 void pg_pipeline_fail(struct pg *pg, const struct err *error);

@@ -38,30 +38,21 @@ static int send_statement(struct pg *pg, const struct pg_statement *s)
                              s->formats, s->binary_result);
 }
 
-/* Writes what the socket takes, and asks to be called again for the rest. Failing to write is not
- * an error here: libpq keeps it back until what the server sent is read. */
-static void flush(struct pg *pg)
-{
-    bool more = PQflush(pg->conn) == 1;
-    pg_watch(pg, UV_READABLE | (more ? UV_WRITABLE : 0));
-}
-
-static bool is_word(const struct pg_statement *s, const char *word)
+static bool is_word(const char *sql, const char *word)
 {
     size_t length = strlen(word);
-    return strncasecmp(s->sql, word, length) == 0 &&
-           (s->sql[length] == '\0' || s->sql[length] == ' ');
+    return strncasecmp(sql, word, length) == 0 && (sql[length] == '\0' || sql[length] == ' ');
 }
 
 /* Before this statement the settings are due: it is the first one of a transaction, which begins by
  * BEGIN, by itself, or behind the end of another one. */
-static bool starts_transaction(const struct pg *pg, const struct pg_statement *statements, int i)
+static bool starts_transaction(const struct pg *pg, const char *sql)
 {
-    if (is_word(&statements[i], "begin"))
+    const char *before = pg->pipeline.before;
+    if (is_word(sql, "begin"))
         return false;
-    if (i == 0)
+    if (before == NULL)
         return !pg->in_transaction;
-    const struct pg_statement *before = &statements[i - 1];
     return is_word(before, "begin") || is_word(before, "commit") || is_word(before, "rollback");
 }
 
@@ -75,18 +66,6 @@ static bool send_settings(struct pg *pg)
     return send_statement(pg, &s);
 }
 
-static bool send_statements(struct pg *pg, const struct pg_statement *statements, int n)
-{
-    for (int i = 0; i < n; i++) {
-        if (starts_transaction(pg, statements, i) && !send_settings(pg))
-            return false;
-        pg->pipeline.sent++;
-        if (!send_statement(pg, &statements[i]))
-            return false;
-    }
-    return true;
-}
-
 /* It concerns only the statement whose result is the next to be taken. */
 static bool start_rows(struct pg *pg)
 {
@@ -95,15 +74,75 @@ static bool start_rows(struct pg *pg)
     return !is_due || PQsetSingleRowMode(pg->conn);
 }
 
-int pg_pipeline_send(struct pg *pg, const struct pg_statement *statements, int n, struct err *e)
+void pg_pipeline_begin(struct pg *pg, int most)
 {
     struct pg_pipeline *p = &pg->pipeline;
     p->active = true;
-    p->n = n;
-    p->results = xcalloc((size_t)n, sizeof(PGresult *));
-    p->is_ours = xcalloc(2 * (size_t)n, sizeof(bool));
-    if (!send_statements(pg, statements, n) || !start_rows(pg) || !PQpipelineSync(pg->conn))
+    p->most = most;
+    p->results = xcalloc((size_t)most, sizeof(PGresult *));
+    p->is_ours = xcalloc(2 * (size_t)most, sizeof(bool));
+}
+
+void pg_pipeline_add(struct pg *pg, const struct pg_statement *s)
+{
+    struct pg_pipeline *p = &pg->pipeline;
+    assert(p->n < p->most);
+    p->n++;
+    if (p->send_failed)
+        return;
+    p->send_failed = starts_transaction(pg, s->sql) && !send_settings(pg);
+    p->sent++;
+    p->send_failed = p->send_failed || !send_statement(pg, s);
+    p->before = s->sql;
+}
+
+static int end_statements(struct pg *pg, struct err *e)
+{
+    pg->pipeline.next = NULL;
+    if (pg->pipeline.send_failed || !start_rows(pg) || !PQpipelineSync(pg->conn))
         return send_failed(pg, e);
+    return 0;
+}
+
+/* Writes what the socket takes. Failing to write is not an error here: libpq keeps it back until
+ * what the server sent is read. */
+static bool holds_back(struct pg *pg)
+{
+    return PQflush(pg->conn) == 1;
+}
+
+/* More statements of one that is pulled, as long as the socket takes them. */
+static int pull(struct pg *pg, struct err *e)
+{
+    struct pg_pipeline *p = &pg->pipeline;
+    struct pg_statement s;
+    while (p->next && !holds_back(pg)) {
+        enum pg_more more = p->next(p->owner, &s);
+        if (more == PG_LATER)
+            return 0;
+        if (more == PG_STATEMENT)
+            pg_pipeline_add(pg, &s);
+        if ((more == PG_END || p->send_failed) && end_statements(pg, e) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* And asks to be called again for the rest. */
+static void flush(struct pg *pg)
+{
+    struct err e;
+    if (pull(pg, &e) != 0) {
+        pg_lost(pg, &e);
+        return;
+    }
+    pg_watch(pg, UV_READABLE | (holds_back(pg) ? UV_WRITABLE : 0));
+}
+
+int pg_pipeline_end(struct pg *pg, struct err *e)
+{
+    if (end_statements(pg, e) != 0)
+        return -1;
     flush(pg);
     return 0;
 }
@@ -202,7 +241,7 @@ static void keep_result(struct pg *pg, PGresult *r)
         PQclear(r);
         return;
     }
-    assert(p->kept < p->n);
+    assert(p->kept < p->most);
     p->results[p->kept++] = r;
 }
 
@@ -283,13 +322,17 @@ void pg_pipeline_io(struct pg *pg, int events)
     flush(pg);
 }
 
-static void start_pipeline(struct pg *pg, const struct pg_statement *statements, int n,
-                           uint64_t deadline_ms)
+static void start_pipeline(struct pg *pg, int most, uint64_t deadline_ms)
 {
     pg_go(pg, PG_IS_BUSY);
     pg_start_timer(pg, deadline_ms);
+    pg_pipeline_begin(pg, most);
+}
+
+static void end_pipeline(struct pg *pg)
+{
     struct err e;
-    if (pg_pipeline_send(pg, statements, n, &e) != 0)
+    if (pg_pipeline_end(pg, &e) != 0)
         pg_lost(pg, &e);
 }
 
@@ -298,7 +341,25 @@ void pg_run(struct pg *pg, const struct pg_statement *statements, int n, uint64_
 {
     assert(pg_is_ready(pg) && n > 0 && done);
     pg->pipeline = (struct pg_pipeline){.done = done, .owner = owner};
-    start_pipeline(pg, statements, n, deadline_ms);
+    start_pipeline(pg, n, deadline_ms);
+    for (int i = 0; i < n; i++)
+        pg_pipeline_add(pg, &statements[i]);
+    end_pipeline(pg);
+}
+
+void pg_pull(struct pg *pg, int most, uint64_t deadline_ms, pg_next_fn next, pg_done_fn done,
+             void *owner)
+{
+    assert(pg_is_ready(pg) && most > 0 && next && done);
+    pg->pipeline = (struct pg_pipeline){.next = next, .done = done, .owner = owner};
+    start_pipeline(pg, most, deadline_ms);
+    pg_push(pg);
+}
+
+void pg_push(struct pg *pg)
+{
+    if (pg->pipeline.active && pg->pipeline.next)
+        flush(pg);
 }
 
 void pg_stream(struct pg *pg, const struct pg_statement *statement, uint64_t deadline_ms,
@@ -306,5 +367,7 @@ void pg_stream(struct pg *pg, const struct pg_statement *statement, uint64_t dea
 {
     assert(pg_is_ready(pg) && on_row && done);
     pg->pipeline = (struct pg_pipeline){.on_row = on_row, .done = done, .owner = owner};
-    start_pipeline(pg, statement, 1, deadline_ms);
+    start_pipeline(pg, 1, deadline_ms);
+    pg_pipeline_add(pg, statement);
+    end_pipeline(pg);
 }

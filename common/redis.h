@@ -67,6 +67,10 @@ void redis_set_decoder(struct redis *r, struct redis_decoder decoder);
 
 bool redis_is_up(const struct redis *r);
 
+/* For a caller with a decoder who works long in one turn of the loop: what has come is taken now,
+ * which may call done of commands in flight, and what waits to be written is. */
+void redis_poll(struct redis *r);
+
 /* Send one command; done exactly once, from the loop. May be called while others are in flight
  * (pipelining). If the connection is down, done gets ERR_CLOSED from the loop. deadline_ms counts
  * from now. done may be NULL. */

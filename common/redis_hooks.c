@@ -155,3 +155,13 @@ void redis_link_drop(struct redis_link *link)
     if (link->ac)
         redisAsyncFree(link->ac);
 }
+
+void redis_poll(struct redis *r)
+{
+    struct redis_link *link = r->link;
+    if (!link || !redis_is_raw(link))
+        return;
+    on_socket(&link->poll, 0, UV_READABLE);
+    if (r->link == link && (link->events & UV_WRITABLE))
+        on_socket(&link->poll, 0, UV_WRITABLE);
+}

@@ -95,13 +95,19 @@ static inline void commit(void)
     entries_clear(&entries);
 }
 
+static inline void on_slice(void *owner, int slice)
+{
+    int64_t *stored = owner;
+
+    assert_int_equal(batch.slice_counts[slice], batch.slices[slice].events);
+    *stored += batch.slices[slice].events;
+}
+
 static inline void settle(void)
 {
     int64_t stored = 0;
 
-    batch_settle(&batch);
-    for (int i = 0; i < SLICES; i++)
-        stored += batch.slices[i].events;
+    batch_settle(&batch, on_slice, &stored);
     assert_int_equal(stored, batch.counted);
     assert_int_equal(batch.counted + batch.duplicates + batch.rejected + batch.conflicts,
                      batch.to - batch.from);
