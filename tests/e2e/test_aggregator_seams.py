@@ -3,6 +3,7 @@
 import contextlib
 import json
 import random
+import threading
 import time
 
 from forwarder import Forwarder
@@ -10,6 +11,7 @@ from ledger_proof import Emitter, assert_balanced, position, prove, reasons, set
 from line.line import STREAM
 from shard_flow import stream_of
 from test_aggregator import CATALOG, apply, start
+from test_folding import fill
 
 
 def test_a_key_that_no_index_takes_is_refused_alone_in_a_deep_backlog_too(line):
@@ -79,6 +81,39 @@ def test_replies_that_come_in_pieces_are_counted_as_they_were_sent(line):
         settle(line, 90)
         aggregator.term()
     prove(line, emitter.oracle)
+
+
+def test_a_batch_that_is_forgotten_half_sent_leaves_nothing(line):
+    """PostgreSQL takes some of a large batch and then no more; Redis is lost meanwhile, and with it
+    the batch. What it had taken must not be committed."""
+    events = 100_000
+    fill(line, 1000, events)
+    port = int(line.postgres.url.rsplit(":", 1)[1].split("/")[0])
+    passed = [0]
+
+    def stall_in_the_middle(forwarder, data, _):
+        passed[0] += len(data)
+        if passed[0] > 1_000_000 and not stalled.is_set():
+            forwarder.stall()
+            stalled.set()
+        return data
+
+    stalled = threading.Event()
+    with Forwarder(port) as forwarder:
+        forwarder.watch = stall_in_the_middle
+        aggregator = start(line, AGGREGATOR_BATCH_MAX=events, AGGREGATOR_FLUSH_MS=10_000,
+                           DATABASE_URL=line.postgres.url.replace(f":{port}/", f":{forwarder.port}/"))
+        assert stalled.wait(30)
+        line.redis.kill()
+        aggregator.wait_log("peer_lost", peer="redis")
+        forwarder.resume()
+        line.redis.start()
+        line.wait_for(lambda: line.value("SELECT sum(counted) FROM stream_positions") == events, 60,
+                      "all are counted")
+    assert line.value("SELECT sum(events) FROM usage_batches") == events
+    line.wait_for(lambda: line.value("SELECT count(*) FROM usage_pending") == 0, 30, "all is folded")
+    assert line.value("SELECT sum(quantity) FROM usage_totals") == events * 3 / 2
+    assert line.audit().ok
 
 
 def test_once_ends_when_the_quota_cache_tells_all_that_was_counted(line):

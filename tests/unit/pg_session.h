@@ -31,6 +31,7 @@ struct session {
     int closed;
     bool in_call; /* pg_run, pg_reset or pg_close is running: no callback may come */
     void (*then)(struct session *s); /* called by the next callback */
+    void *owner;                     /* the test's */
 };
 
 static inline void run_then(struct session *s)

@@ -216,6 +216,100 @@ static void both_sides_may_send_megabytes_at_once(void **state)
     end(&s);
 }
 
+struct pulled {
+    char *filler; /* a parameter of a megabyte */
+    int ready;
+    int given;
+    bool complete;
+};
+
+static enum pg_more next_insert(void *owner, struct pg_statement *s)
+{
+    struct session *session = owner;
+    struct pulled *p = session->owner;
+    if (p->given == p->ready)
+        return p->complete ? PG_END : PG_LATER;
+    p->given++;
+    pg_statement_init(s, "insert into pulled values ($1) returning length(filler)");
+    pg_add_text(s, p->filler);
+    return PG_STATEMENT;
+}
+
+static void on_pulled(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct session *s = owner;
+    on_done(owner, error, results, n);
+    for (int i = 0; i < n; i++)
+        assert_string_equal(PQgetvalue(results[i], 0, 0), "1000000");
+    assert_int_equal(s->n, n);
+}
+
+static void pull(struct session *s, struct pulled *p)
+{
+    *p = (struct pulled){.filler = xmalloc(1000001)};
+    memset(p->filler, 'x', 1000000);
+    p->filler[1000000] = '\0';
+    RUN(s, "drop table if exists pulled", "create table pulled (filler text)");
+    s->in_call = true;
+    pg_pull(s->pg, 20, 20000, next_insert, on_pulled, s);
+    s->in_call = false;
+}
+
+static void push(struct session *s, struct pulled *p, int ready)
+{
+    p->ready = ready;
+    s->in_call = true;
+    pg_push(s->pg);
+    s->in_call = false;
+}
+
+static void statements_are_pulled_as_the_socket_takes_them(void **state)
+{
+    /* libpq never holds them all; the transaction ends with the last one and not before. */
+    (void)state;
+    struct session s;
+    struct pulled p;
+    start_up(&s);
+    s.owner = &p;
+    pull(&s, &p);
+    push(&s, &p, 20);
+    assert_in_range(p.given, 1, 19);
+    while (p.given < 20)
+        uv_run(&s.loop, UV_RUN_ONCE);
+    assert_int_equal(s.dones, 1); /* of making the table */
+    p.complete = true;
+    push(&s, &p, 20);
+    wait_done(&s);
+    assert_int_equal(s.n, 20);
+    RUN(&s, "select count(*) from pulled");
+    must(&s, "20");
+    push(&s, &p, 20); /* nothing is pulled any more */
+    free(p.filler);
+    end(&s);
+}
+
+static void a_pull_that_is_dropped_leaves_nothing(void **state)
+{
+    /* Its statements are undone, and it is asked for no more of them. */
+    (void)state;
+    struct session s;
+    struct pulled p;
+    start_up(&s);
+    s.owner = &p;
+    pull(&s, &p);
+    push(&s, &p, 10);
+    reset_pg(&s);
+    int given = p.given;
+    push(&s, &p, 20);
+    run_until(&s.loop, &s.ups, 2);
+    assert_int_equal(s.error.kind, ERR_CLOSED);
+    assert_int_equal(p.given, given);
+    RUN(&s, "select count(*) from pulled");
+    must(&s, "0");
+    free(p.filler);
+    end(&s);
+}
+
 static void a_stream_needs_no_memory(void **state)
 {
     /* 100 MB in 100,000 rows come one at a time; what we hold does not grow with them. */
@@ -277,6 +371,8 @@ int main(void)
         cmocka_unit_test(sqlstates_tell_what_may_be_retried),
         cmocka_unit_test(done_may_run_the_next_pipeline),
         cmocka_unit_test(both_sides_may_send_megabytes_at_once),
+        cmocka_unit_test(statements_are_pulled_as_the_socket_takes_them),
+        cmocka_unit_test(a_pull_that_is_dropped_leaves_nothing),
         cmocka_unit_test(a_stream_needs_no_memory),
         cmocka_unit_test(a_stream_may_fail_half_way),
         cmocka_unit_test(copy_is_refused),
