@@ -1,7 +1,7 @@
 -- What was carried into the current period follows a late event of the period before, as long as the current
 -- one has no event of its own.
 UPDATE usage_totals t
-   SET quantity = p.quantity, version = nextval('usage_version'), last_ms = p.last_ms,
+   SET quantity = p.quantity, version = greatest(nextval('usage_version'), t.version + 1), last_ms = p.last_ms,
        last_entry = p.last_entry, updated_at = now()
   FROM metrics m, usage_totals p
  WHERE m.carry AND m.metric = t.metric AND t.period_start <= now() AND now() < t.period_end

@@ -163,7 +163,7 @@ CREATE FUNCTION correct_carried_totals(p_tenants text[], p_metrics text[], p_sta
 RETURNS TABLE (tenant text, metric text, period_start timestamptz)
 LANGUAGE sql SET jit = off SET enable_nestloop = on AS $$
     UPDATE usage_totals t
-       SET quantity = coalesce(n.quantity_last, 0), version = p_version, updated_at = now(),
+       SET quantity = coalesce(n.quantity_last, 0), version = greatest(p_version, t.version + 1), updated_at = now(),
            last_ms = coalesce(n.last_ms, (-9223372036854775808)), last_entry = coalesce(n.last_entry, '')
       FROM (SELECT k.tenant, k.metric, min(k.period_start) AS first
               FROM unnest(p_tenants, p_metrics, p_starts) k (tenant, metric, period_start)
@@ -256,7 +256,7 @@ BEGIN
         SELECT tenant, metric, period_start, false, gone, 0 FROM uniques
     ), changed AS (
         UPDATE usage_totals t
-           SET quantity = t.quantity + p.more, version = v, updated_at = now()
+           SET quantity = t.quantity + p.more, version = greatest(v, t.version + 1), updated_at = now()
           FROM (SELECT tenant, metric, period_start, sum(more) AS more, bool_or(lowered) AS lowered, sum(gone) AS gone
                   FROM parts GROUP BY tenant, metric, period_start) p
          WHERE (t.tenant, t.metric, t.period_start) = (p.tenant, p.metric, p.period_start)
@@ -410,7 +410,9 @@ BEGIN
                    WHEN 'last' THEN CASE WHEN (excluded.last_ms, excluded.last_entry) >= (t.last_ms, t.last_entry)
                                          THEN excluded.quantity ELSE t.quantity END
                    ELSE t.quantity + excluded.quantity END,
-               version = excluded.version,
+               -- A number taken before this row was waited for may be older than the one that is there, which the
+               -- sink may have claimed by.
+               version = greatest(excluded.version, t.version + 1),
                last_entry = CASE WHEN (excluded.last_ms, excluded.last_entry) >= (t.last_ms, t.last_entry)
                                  THEN excluded.last_entry ELSE t.last_entry END,
                last_ms = greatest(t.last_ms, excluded.last_ms),

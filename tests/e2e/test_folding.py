@@ -1,5 +1,7 @@
 """In a backlog with many keys several batches are folded into minute rows and totals at once."""
 
+import threading
+
 import pytest
 
 from line.line import STREAM
@@ -58,3 +60,42 @@ def test_a_fold_by_somebody_else_in_between_is_noticed(line):
              "WHEN (NEW.batch % 5 = 0) EXECUTE FUNCTION fold_now()")
     line.must("aggregator", "--once", timeout=120, AGGREGATOR_BATCH_MAX=BATCH)
     prove_folded(line, tenants, events)
+
+
+def add_pending(cursor, stream, batch, rows):
+    """Minute sums as an aggregator leaves them: (tenant, minute, quantity), one event each."""
+    tenants, minutes, quantities = zip(*rows)
+    cursor.execute(
+        "INSERT INTO usage_pending (batch, stream, tenants, metrics, dimensions, minutes, events, sums, "
+        "mins, maxs, lasts) SELECT %s, %s, t, m, d, a, e, q, q, q, l FROM (SELECT array_agg(tenant) AS t, "
+        "array_agg('api_calls'::text) AS m, array_agg('{}'::text) AS d, array_agg(minute) AS a, "
+        "array_agg(1::bigint) AS e, array_agg(quantity) AS q, array_agg(last_value("
+        "(extract(epoch FROM minute) * 1000)::bigint, 1, 1, quantity)) AS l "
+        "FROM unnest(%s::text[], %s::timestamptz[], %s::numeric[]) AS r (tenant, minute, quantity)) x",
+        (batch, stream, list(tenants), list(minutes), list(quantities)))
+
+
+def test_of_two_streams_that_fold_one_tenant_the_last_one_is_newer(line):
+    """As around a reshard. A total that grew must never seem older than what the sink has claimed."""
+    first, second = "2026-11-01T10:00Z", "2026-11-01T10:01Z"
+    slow, holder = line.postgres.connect(), line.postgres.connect()
+    slow.autocommit = holder.autocommit = False
+    with slow, holder, slow.cursor() as cursor, holder.cursor() as held:
+        add_pending(cursor, "a", 1, [("w", first, 1), ("x", first, 1)])
+        cursor.execute("SELECT fold_usage('a')")
+        slow.commit()
+        held.execute("SELECT 1 FROM usage_totals WHERE tenant = 'w' FOR UPDATE")
+        add_pending(cursor, "a", 2, [("w", first, 1), ("x", first, 1)])
+        folding = threading.Thread(target=cursor.execute, args=("SELECT fold_usage('a')",))
+        folding.start()
+        line.wait_for(lambda: line.value("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1, 10,
+                      "it has its number, and waits")
+        with line.postgres.connect() as quick, quick.cursor() as other:
+            add_pending(other, "b", 3, [("x", second, 1)])
+            other.execute("SELECT fold_usage('b')")
+        claimed = line.value("SELECT version FROM usage_totals WHERE tenant = 'x'")
+        holder.commit()
+        folding.join()
+        slow.commit()
+    row = line.sql("SELECT version, quantity FROM usage_totals WHERE tenant = 'x'")[0]
+    assert row.quantity == 3 and row.version > claimed
