@@ -81,6 +81,24 @@ BEGIN
     RETURN true;
 END $$;
 
+-- Why usage of that minute comes too late for its invoice, or NULL. Stripe refuses meter events older than 35 days, and
+-- bills none for a period whose invoice is final; where a transport ends with the period it takes none from then on. An
+-- invoice becomes final about an hour after its period, so that younger usage is not looked at further.
+CREATE FUNCTION why_late(p_tenant text, p_at timestamptz, p_ends_with_period boolean) RETURNS text
+LANGUAGE sql STABLE
+RETURN CASE
+    WHEN p_at < now() - interval '34 days' THEN 'its usage is older than 34 days'
+    WHEN p_ends_with_period THEN (
+         SELECT 'its billing period is over' FROM billing_period(p_tenant, p_at) p WHERE p.period_end <= now())
+    WHEN p_at < now() - interval '1 hour' THEN (
+         SELECT 'the invoice of its billing period is final' FROM billing_period(p_tenant, p_at) p
+          WHERE p.period_end <= now() AND EXISTS (
+                SELECT FROM invoices i
+                 WHERE i.tenant = p_tenant AND i.stripe_subscription_id = p.stripe_subscription_id
+                   AND i.finalized_at IS NOT NULL AND i.status <> 'void'
+                   AND i.period_start < i.period_end AND minute_of(i.period_end) = p.period_end))
+END;
+
 -- What others ask of the sink: to claim a tenant's usage at once, since an invoice of it was begun, or to compare it
 -- with Stripe. A request goes when it was done, unless it was made again meanwhile.
 CREATE TABLE sink_requests (
