@@ -1,9 +1,9 @@
 /* The happy path: one call holds all, and its outcome is that of each.
  *
  * The failure mode: Stripe refuses the call for one that is not known, and takes none. Then the
- * first half goes out alone, down to the one that is refused by itself; each call that is taken
- * doubles the next one. So one culprit among n costs about 2 log2(n) calls, one after the other,
- * and all others are sent. */
+ * first half of those under suspicion goes out alone: if it is refused, suspicion lies on it, and
+ * else on the other half, down to the one that is refused by itself; all others then go out in one
+ * call again. So one culprit among n costs about log2(n) calls more, one after the other. */
 #include "sink/batch.h"
 
 #include "common/clock.h"
@@ -13,26 +13,33 @@
 struct batch {
     struct caller *caller;
     struct submission_queue rest; /* without an outcome, not in a call */
-    int width;                    /* of the next call */
+    int suspects; /* so many of the first ones of rest were refused together; 0: none was */
     struct batch_terms terms;
 };
 
 static void take_call(void *owner, struct submission_queue *called,
                       const struct settle_outcome *outcome);
 
+static int width_of(const struct batch *b)
+{
+    if (b->suspects == 0)
+        return b->rest.count;
+    return b->suspects > 1 ? b->suspects / 2 : 1;
+}
+
 static void run_call(struct batch *b)
 {
     struct submission_queue next = {0};
     const struct call_terms terms = {
         .begin_until_ms = b->terms.begin_until_ms, .done = take_call, .owner = b};
-    submission_queue_move_some(&next, &b->rest, b->width);
+    submission_queue_move_some(&next, &b->rest, width_of(b));
     caller_send(b->caller, &next, &terms);
 }
 
 /* Those that were refused together go back in front. */
-static void halve(struct batch *b, struct submission_queue *called)
+static void suspect(struct batch *b, struct submission_queue *called)
 {
-    b->width = called->count / 2;
+    b->suspects = called->count;
     submission_queue_move(called, &b->rest);
     submission_queue_move(&b->rest, called);
 }
@@ -58,9 +65,9 @@ static void take_call(void *owner, struct submission_queue *called,
     struct batch_terms terms = b->terms;
     struct submission_queue ended = {0};
     if (outcome->of_one && called->count > 1) {
-        halve(b, called);
+        suspect(b, called);
     } else {
-        b->width = 2 * called->count;
+        b->suspects = b->suspects > called->count ? b->suspects - called->count : 0;
         submission_queue_move(&ended, called);
     }
     bool over = !goes_on(b, outcome);
@@ -77,7 +84,7 @@ void batch_send(struct caller *caller, struct submission_queue *picked,
                 const struct batch_terms *terms)
 {
     struct batch *b = xcalloc(1, sizeof *b);
-    *b = (struct batch){.caller = caller, .rest = *picked, .width = picked->count, .terms = *terms};
+    *b = (struct batch){.caller = caller, .rest = *picked, .terms = *terms};
     *picked = (struct submission_queue){0};
     run_call(b);
 }
