@@ -11,9 +11,9 @@
 #include "common/http_client.h"
 #include "common/stage.h"
 #include "sink/report.h"
+#include "sink/request.h"
 #include "sink/stream_token.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,68 +163,22 @@ static void on_answer(void *owner, const struct err *error, const struct http_an
     end_call(call);
 }
 
-/* What goes over the wire: the bytes, and their key. */
-struct request {
-    struct buf body;
-    const char *key; /* the submission's identifier, or own_key */
-    char own_key[TRANSPORT_KEY_SIZE];
-};
-
-static void make_request(const struct call *call, struct request *r)
-{
-    const struct transport *transport = call->transport;
-    const struct submission *first = call->batch.first;
-    if (!transport->opens) {
-        buf_add_str(&r->body, first->body);
-        r->key = first->identifier;
-        return;
-    }
-    buf_add_str(&r->body, transport->opens);
-    for (const struct submission *s = first; s; s = s->next) {
-        buf_add_str(&r->body, s == first ? "" : ",");
-        buf_add_str(&r->body, s->body);
-    }
-    buf_add_str(&r->body, transport->closes);
-    transport_batch_key(r->body.data, r->body.length, r->own_key);
-    r->key = r->own_key;
-}
-
-static char *make_url(const struct call *call)
-{
-    const struct config *config = call->caller->config;
-    struct buf path = {0};
-    struct err e;
-    int failed = transport_path(call->transport, call->batch.first->subscription_item, &path, &e);
-    assert(!failed); /* caller_takes has seen it */
-    (void)failed;
-    char *url = config_url(call->transport->by_token ? config_meter_events_base(config)
-                                                     : config->stripe_api_base,
-                           path.data);
-    buf_done(&path);
-    return url;
-}
-
 static void send_request(struct call *call, const char *authorization)
 {
     const struct config *config = call->caller->config;
-    struct http_header headers[TRANSPORT_HEADERS];
-    struct request request = {0};
-    make_request(call, &request);
-    transport_headers(call->transport, authorization, config->stripe_api_version, request.key,
-                      headers);
-    char *url = make_url(call);
+    struct request request;
+    request_init(&request, &call->batch, config, authorization);
     const struct http_call http = {
         .method = "POST",
-        .url = url,
-        .headers = headers,
+        .url = request.url,
+        .headers = request.headers,
         .body = request.body.data,
         .body_length = request.body.length,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .timeout_ms = (uint64_t)config->timeout_ms,
     };
     http_send(call->caller->client, &http, on_answer, call);
-    free(url);
-    buf_done(&request.body);
+    request_done(&request);
 }
 
 static void send_with_token(struct call *call, const char *header)
