@@ -14,6 +14,7 @@
 #include "sink/request.h"
 #include "sink/stream_token.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +86,7 @@ static void keep_request_id(struct submission *s, const char *id)
 static void end_call(struct call *call)
 {
     struct submission_queue batch = call->batch;
+    assert(batch.first);
     const struct settle_outcome outcome = batch.first->outcome;
     struct call_terms terms = call->terms;
     free(call->token);
@@ -92,17 +94,23 @@ static void end_call(struct call *call)
     terms.done(terms.owner, &batch, &outcome);
 }
 
+static void judge(const struct settle_try *call_try, struct submission *s)
+{
+    const struct usage usage = {.identifier = s->identifier,
+                                .subscription_item = s->subscription_item,
+                                .quantity = s->quantity};
+    struct settle_try t = *call_try;
+    t.usage = &usage;
+    t.sent_before = s->sent_before;
+    settle_rule_judge(&t, &s->outcome);
+}
+
 /* Those of one call wait alike, so that they go out together again. */
-static void judge_all(struct call *call, struct settle_try *t)
+static void judge_all(struct call *call, const struct settle_try *t)
 {
     uint32_t random = backoff_random();
     for (struct submission *s = call->batch.first; s; s = s->next) {
-        const struct usage usage = {.identifier = s->identifier,
-                                    .subscription_item = s->subscription_item,
-                                    .quantity = s->quantity};
-        t->usage = &usage;
-        t->sent_before = s->sent_before;
-        settle_rule_judge(t, &s->outcome);
+        judge(t, s);
         s->wait_ms = wait_of(s, random);
     }
 }

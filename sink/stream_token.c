@@ -141,7 +141,7 @@ static void on_answer(void *owner, const struct err *error, const struct http_an
         report_answer(answer->elapsed_ms, answer->server_date_ms);
     }
     settle_rule_judge(&try, &o);
-    if (o.state != SETTLE_SENT) {
+    if (!answer || o.state != SETTLE_SENT) {
         report_call(o.label);
         fail(t, &o);
         return;
