@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define PG_EPOCH_MS 946684800000LL /* 2000-01-01T00:00:00Z in Unix milliseconds */
@@ -64,6 +65,15 @@ void clock_format_iso(int64_t unix_ms, char out[CLOCK_TEXT_SIZE])
     size_t length = strftime(out, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
     unsigned rest = (unsigned)floor_rest(unix_ms, 1000) % 1000;
     snprintf(out + length, CLOCK_TEXT_SIZE - length, ".%03uZ", rest);
+}
+
+int64_t clock_parse_rfc3339_s(const char *text)
+{
+    struct tm at = {0};
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &at);
+    if (rest && *rest == '.')
+        rest += 1 + strspn(rest + 1, "0123456789");
+    return rest && !strcmp(rest, "Z") ? (int64_t)timegm(&at) : -1;
 }
 
 int64_t clock_next_tick(int64_t now_ms, int64_t interval_ms)

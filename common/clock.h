@@ -19,6 +19,8 @@ int64_t clock_day_of(int64_t unix_ms);
 #define CLOCK_TEXT_SIZE 32
 /* "2026-11-21T06:41:10.920Z" */
 void clock_format_iso(int64_t unix_ms, char out[CLOCK_TEXT_SIZE]);
+/* Unix seconds of a time in UTC as RFC 3339 writes it, without its fraction; -1 if it is none. */
+int64_t clock_parse_rfc3339_s(const char *text);
 
 /* The next multiple of interval_ms after now_ms, both Unix: cycles aligned to the clock. */
 int64_t clock_next_tick(int64_t now_ms, int64_t interval_ms);

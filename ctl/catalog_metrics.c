@@ -122,11 +122,6 @@ static void parse_billing(struct check *c, const struct path *at, json_t *item, 
     const char *event =
         check_text(c, at, item, "stripe_event_name", EVENT_NAME_MAX_BYTES, CHECK_OPTIONAL);
 
-    if (transport && strcmp(transport, "meter_events") != 0 && strcmp(transport, "none") != 0) {
-        struct path t = path_key(at, "transport");
-        check_fault(c, &t, "%s is not sent by this version", transport);
-    }
-
     if (!json_object_get(item, "stripe_event_name") && transport && strcmp(transport, "none") != 0)
         check_fault(c, &p, "is missing (only transport none needs none)");
     check_choice(c, at, item, "rounding", ROUNDINGS, "floor");

@@ -2,8 +2,15 @@
 #include "sink/config.h"
 
 #include "common/contract.h"
+#include "common/str.h"
+
+#include <string.h>
 
 enum { RATE_TEST_PER_S = 20, RATE_LIVE_PER_S = 900 };
+
+/* Hosts of Stripe's own clients (stripe-node, src/Types.ts). */
+#define STRIPE_API_BASE          "https://api.stripe.com"
+#define STRIPE_METER_EVENTS_BASE "https://meter-events.stripe.com"
 
 #define FIELD(name) offsetof(struct config, name)
 
@@ -13,10 +20,13 @@ const struct conf_setting SINK_SETTINGS[] = {
     {"STRIPE_SECRET_KEY", CONF_STR, FIELD(stripe_secret_key), .required = true, .secret = true,
      .check = conf_check_token, .help = "Stripe's API key, sk_ or rk_"},
     {"STRIPE_LIVE", CONF_BOOL, FIELD(stripe_live), .fallback = "0", .help = "1 allows live keys"},
-    {"STRIPE_API_BASE", CONF_STR, FIELD(stripe_api_base), .fallback = "https://api.stripe.com",
+    {"STRIPE_API_BASE", CONF_STR, FIELD(stripe_api_base), .fallback = STRIPE_API_BASE,
      .check = conf_check_stripe_base, .help = "address of Stripe's API; http:// only to this machine"},
+    {"STRIPE_METER_EVENTS_BASE", CONF_STR, FIELD(stripe_meter_events_base),
+     .check = conf_check_stripe_base, .help = "address of the meter event stream; default "
+     STRIPE_METER_EVENTS_BASE ", or STRIPE_API_BASE where that is not Stripe's own"},
     {"STRIPE_API_VERSION", CONF_STR, FIELD(stripe_api_version), .fallback = STRIPE_VERSION_CURRENT,
-     .check = conf_check_token, .help = "Stripe-Version of meter events"},
+     .check = conf_check_token, .help = "Stripe-Version; usage records have their own, " STRIPE_VERSION_LEGACY},
     {"SINK_INTERVAL_S", CONF_INT, FIELD(interval_s), .fallback = "300", .unit = "s", .min = 1,
      .max = 86400, .help = "time between two claims, aligned to the clock"},
     {"SINK_RATE_PER_S", CONF_INT, FIELD(rate_per_s), .fallback = "0", .unit = "calls", .min = 0,
@@ -41,4 +51,26 @@ int64_t config_rate_per_s(const struct config *c)
     if (c->rate_per_s > 0)
         return c->rate_per_s;
     return conf_is_live_key(c->stripe_secret_key) ? RATE_LIVE_PER_S : RATE_TEST_PER_S;
+}
+
+/* The length without a slash at the end. */
+static size_t base_length(const char *base)
+{
+    size_t length = strlen(base);
+    return length > 0 && base[length - 1] == '/' ? length - 1 : length;
+}
+
+const char *config_meter_events_base(const struct config *c)
+{
+    size_t length = base_length(c->stripe_api_base);
+    bool is_stripe =
+        length == strlen(STRIPE_API_BASE) && !strncmp(c->stripe_api_base, STRIPE_API_BASE, length);
+    if (c->stripe_meter_events_base)
+        return c->stripe_meter_events_base;
+    return is_stripe ? STRIPE_METER_EVENTS_BASE : c->stripe_api_base;
+}
+
+char *config_url(const char *base, const char *path)
+{
+    return xasprintf("%.*s%s", (int)base_length(base), base, path);
 }

@@ -8,6 +8,7 @@ struct config {
     struct conf_base base;
     char *stripe_secret_key;
     char *stripe_api_base; /* https://…, or http:// to this machine; no path is taken from it */
+    char *stripe_meter_events_base; /* of the stream alone; as set: config_meter_events_base */
     char *stripe_api_version;
     bool stripe_live;      /* live keys are wanted */
     int64_t interval_s;    /* between two claims, aligned to the clock */
@@ -25,5 +26,12 @@ int config_check(const void *config);
 /* The rate in force: SINK_RATE_PER_S, else 20 for test keys and 900 for live ones (Stripe's limits
  * are 25 and 1,000, docs.stripe.com/rate-limits). */
 int64_t config_rate_per_s(const struct config *c);
+
+/* Where the meter event stream goes: STRIPE_METER_EVENTS_BASE; else Stripe's own host, unless
+ * STRIPE_API_BASE is another than Stripe's: then that. Borrowed. */
+const char *config_meter_events_base(const struct config *c);
+
+/* base, with or without a slash at its end, and a path that begins with one; malloc'd. */
+char *config_url(const char *base, const char *path);
 
 #endif

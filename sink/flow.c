@@ -45,6 +45,11 @@ void flow_picked(struct flow *f, int calls)
         flow_unsent(f);
 }
 
+void flow_more(struct flow *f)
+{
+    rate_take(&f->rate, 1);
+}
+
 void flow_unsent(struct flow *f)
 {
     gate_forget(&f->gate, clock_monotonic_ms());

@@ -28,6 +28,8 @@ bool flow_is_blocked(const struct flow *f);
 /* As many are about to be picked as flow_allows said; flow_picked says how many there were. */
 void flow_picking(struct flow *f);
 void flow_picked(struct flow *f, int calls);
+/* One call more than was picked for has begun. */
+void flow_more(struct flow *f);
 /* A picked one was not sent after all. */
 void flow_unsent(struct flow *f);
 /* A call has ended. Logs what changes: sending_blocked, account_refused, sending_resumed,

@@ -8,7 +8,7 @@
  * Appended. */
 void meter_event_body(struct buf *out, const struct usage *usage);
 
-/* {"object": "billing.meter_event", "identifier": identifier, …} */
-bool meter_event_is_receipt(const char *body, size_t length, const char *identifier);
+/* {"object": "billing.meter_event", "identifier": usage's, …} */
+bool meter_event_is_receipt(const char *body, size_t length, const struct usage *usage);
 
 #endif

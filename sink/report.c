@@ -117,11 +117,15 @@ static void log_failure(enum log_level level, const char *event, const struct su
            LOG_ERR(&o->error));
 }
 
+void report_call(const char *label)
+{
+    metric_add(outcome_counter(label), 1);
+}
+
 void report_outcome(const struct submission *s)
 {
     uint64_t held = 0;
     const struct settle_outcome *o = &s->outcome;
-    metric_add(outcome_counter(o->label), 1);
     switch (o->state) {
     case SETTLE_SENT:
         metric_add(state_gauge("sent"), 1);
@@ -135,6 +139,9 @@ void report_outcome(const struct submission *s)
         break;
     case SETTLE_FAILED:
         log_failure(LOG_ERROR, "send_refused", s, 0);
+        break;
+    case SETTLE_LATE:
+        log_failure(LOG_ERROR, "send_expired", s, 0);
         break;
     }
 }

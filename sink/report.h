@@ -11,8 +11,10 @@ void report_init(void);
 
 /* An answer came. server_date_ms: its Date, 0 if absent. */
 void report_answer(int64_t elapsed_ms, int64_t server_date_ms);
-/* A try ended: counted by outcome; a failure is logged, the first of each kind and then once a
- * minute; one that settles the submission otherwise than sent always. */
+/* A call ended, or something kept it from being made: counted by its outcome's label. */
+void report_call(const char *label);
+/* A submission's try ended. A failure is logged, the first of each kind and then once a minute; one
+ * that settles the submission otherwise than sent always. */
 void report_outcome(const struct submission *s);
 /* Nothing waits any more: `send_recovered` if failures were logged. */
 void report_recovered(void);

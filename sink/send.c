@@ -42,18 +42,25 @@ void sender_arm_timer(struct sender *s)
     uv_timer_start(&s->timer, on_timer, (uint64_t)(wait_ms > 0 ? wait_ms : 1), 0);
 }
 
-static void keep_outcome(struct sender *s, struct submission *x)
+void sender_keep_outcome(struct sender *s, struct submission *x)
 {
-    flow_judge(&s->flow, &x->outcome);
     report_outcome(x);
     submission_queue_add_take(&s->ended, x);
 }
 
-static void on_call_ended(void *owner, struct submission *x)
+void sender_take_call(void *owner, struct submission_queue *ended,
+                      const struct settle_outcome *outcome, bool over)
 {
     struct sender *s = owner;
-    s->in_flight--;
-    keep_outcome(s, x);
+    struct submission *x;
+    report_call(outcome->label);
+    flow_judge(&s->flow, outcome);
+    while ((x = submission_queue_pop(ended)))
+        sender_keep_outcome(s, x);
+    if (over)
+        s->in_flight--;
+    else
+        flow_more(&s->flow);
     sender_pump(s);
 }
 
@@ -124,7 +131,7 @@ struct sender *sender_open(struct stage *stage, const struct config *config,
     flow_init(&s->flow, config_rate_per_s(config));
     init_timer(s, &s->timer);
     init_timer(s, &s->patience);
-    s->caller = caller_open(stage_loop(stage), config, on_call_ended, s);
+    s->caller = caller_open(stage_loop(stage), config);
     s->handles++;
     return s;
 }

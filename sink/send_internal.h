@@ -3,7 +3,7 @@
 #define METERLINE_SINK_SEND_INTERNAL_H
 
 #include "common/log.h"
-#include "sink/call.h"
+#include "sink/batch.h"
 #include "sink/flow.h"
 #include "sink/send.h"
 #include "sink/turn.h"
@@ -23,11 +23,11 @@ struct sender {
     struct submission_queue ended;    /* with an outcome, not yet in the database */
     struct submission_queue settling; /* in the turn that is under way */
     int max_in_flight;
-    int in_flight;
+    int in_flight;  /* batches, each of which has one call in flight */
     int settle_max; /* of one turn; less while one is looked for that the database refuses */
     int64_t lease_ms;
     int64_t turn_started_ms; /* monotonic */
-    int asked;               /* picks of the turn under way */
+    int asked;               /* calls of the turn under way */
     char owner_id[UUID_TEXT_SIZE];
     char *customer; /* the lane after which to go on; NULL: from the first */
     char *event_name;
@@ -45,6 +45,11 @@ struct sender {
 
 /* Begin a turn if something ended or may be due, else set the timer. Does nothing during a turn. */
 void sender_pump(struct sender *s);
+/* A submission's try has ended, or was not made. */
+void sender_keep_outcome(struct sender *s, struct submission *x);
+/* A batch's call has ended. */
+void sender_take_call(void *owner, struct submission_queue *ended,
+                      const struct settle_outcome *outcome, bool over);
 /* When to look again, if nothing happens before. */
 void sender_arm_timer(struct sender *s);
 

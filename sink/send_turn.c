@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 /* How late after its pick a call may begin: half of what a lease has to spare. */
-enum { BEGIN_WITHIN_MS = 10000 };
+enum { BEGIN_WITHIN_MS = 10000, TURN_CALLS_MAX = 100 };
 
 #define TO(state) (1u << (state))
 static const unsigned MOVES[] = {[REST] = TO(TURNING), [TURNING] = TO(REST)};
@@ -20,19 +20,61 @@ static void sender_go(struct sender *s, enum sender_state next)
     s->state = next;
 }
 
-static void send_picked(struct sender *s, struct submission *x)
+static bool may_go_on(void *owner)
 {
-    /* Stopped for long between COMMIT and here (a frozen machine): the lease may have gone to
-     * another sink, and 23 h may have become 25. */
-    bool stale = clock_monotonic_ms() - s->turn_started_ms > BEGIN_WITHIN_MS;
-    if (stale || s->stopping) {
+    const struct sender *s = owner;
+    return s->caller && !s->stopping;
+}
+
+/* Stopped for long between COMMIT and here (a frozen machine): the lease may have gone to another
+ * sink, and 23 h may have become 25. */
+static bool is_stale(const struct sender *s)
+{
+    return clock_monotonic_ms() - s->turn_started_ms > BEGIN_WITHIN_MS;
+}
+
+static void hand_back(struct sender *s, struct submission_queue *picked)
+{
+    struct submission *x;
+    while ((x = submission_queue_pop(picked))) {
         caller_hand_back(x);
-        flow_unsent(&s->flow);
         submission_queue_add_take(&s->ended, x);
-        return;
     }
-    s->in_flight++;
-    caller_send(s->caller, x);
+}
+
+/* Takes the first ones of picked that can be sent, as many as a call takes. */
+static void fill_batch(struct sender *s, struct submission_queue *batch,
+                       struct submission_queue *picked)
+{
+    struct submission *x;
+    int room = 1;
+    while (room > batch->count && (x = submission_queue_pop(picked))) {
+        room = x->transport->batch_max;
+        if (caller_takes(x))
+            submission_queue_add_take(batch, x);
+        else
+            sender_keep_outcome(s, x);
+    }
+}
+
+/* picked: of one transport. Returns how many calls have begun. */
+static int send_picked(struct sender *s, struct submission_queue *picked)
+{
+    const struct batch_terms terms = {.begin_until_ms = s->turn_started_ms + BEGIN_WITHIN_MS,
+                                      .may_go_on = may_go_on,
+                                      .done = sender_take_call,
+                                      .owner = s};
+    int calls = 0;
+    while (picked->count > 0) {
+        struct submission_queue batch = {0};
+        fill_batch(s, &batch, picked);
+        if (batch.count == 0)
+            break;
+        batch_send(s->caller, &batch, &terms);
+        calls++;
+    }
+    s->in_flight += calls;
+    return calls;
 }
 
 static void count_settled(struct sender *s)
@@ -66,7 +108,7 @@ static void take_hold(struct sender *s, bool held)
 static void take_lane(struct sender *s, struct turn_answer *answer)
 {
     bool from_first = s->customer == NULL;
-    bool full = answer->rows == s->asked;
+    bool full = answer->cost >= s->asked * TRANSPORT_CALL_COST;
     free(s->customer);
     free(s->event_name);
     s->customer = full ? answer->customer : NULL;
@@ -80,14 +122,18 @@ static void take_lane(struct sender *s, struct turn_answer *answer)
 
 static void take_picks(struct sender *s, struct turn_answer *answer)
 {
-    struct submission *x;
+    int calls = 0;
     take_hold(s, answer->held);
     take_lane(s, answer);
-    if (answer->picked.count > 0)
+    if (answer->any)
         stage_crash_point("after_pick");
-    flow_picked(&s->flow, answer->picked.count);
-    while ((x = submission_queue_pop(&answer->picked)))
-        send_picked(s, x);
+    bool sends = !s->stopping && !is_stale(s);
+    for (int i = 0; i < TRANSPORT_COUNT; i++)
+        if (sends)
+            calls += send_picked(s, &answer->picked[i]);
+        else
+            hand_back(s, &answer->picked[i]);
+    flow_picked(&s->flow, calls);
 }
 
 static void drop_refused(struct sender *s, const struct err *error)
@@ -142,12 +188,14 @@ static void take_turn(void *owner, const struct err *error, struct turn_answer *
     sender_pump(s);
 }
 
-static int picks_wanted(struct sender *s)
+static int calls_wanted(struct sender *s)
 {
     if (s->stopping || s->closing || s->status.looked || s->settle_max < INT_MAX)
         return 0;
     int free_places = s->max_in_flight - s->in_flight;
     int allowed = flow_allows(&s->flow);
+    if (allowed > TURN_CALLS_MAX)
+        allowed = TURN_CALLS_MAX;
     return allowed < free_places ? allowed : free_places;
 }
 
@@ -157,18 +205,18 @@ static void take_to_settle(struct sender *s)
         submission_queue_add_take(&s->settling, submission_queue_pop(&s->ended));
 }
 
-static void run_turn(struct sender *s, int picks)
+static void run_turn(struct sender *s, int calls)
 {
     sender_go(s, TURNING);
     uv_timer_stop(&s->timer);
-    if (picks > 0)
+    if (calls > 0)
         flow_picking(&s->flow);
     take_to_settle(s);
-    s->asked = picks;
+    s->asked = calls;
     s->turn_started_ms = clock_monotonic_ms();
     const struct turn_terms terms = {.owner = s->owner_id,
                                      .lease_ms = s->lease_ms,
-                                     .picks = picks,
+                                     .calls = calls,
                                      .customer = s->customer ? s->customer : "",
                                      .event_name = s->event_name ? s->event_name : ""};
     turn_run(s->session, &s->settling, &terms, take_turn, s);
@@ -181,9 +229,9 @@ void sender_pump(struct sender *s)
     /* A lane that is set free may have its next one due at once. */
     if (s->ended.count > 0)
         s->status.looked = false;
-    int picks = picks_wanted(s);
-    if (picks > 0 || s->ended.count > 0)
-        run_turn(s, picks);
+    int calls = calls_wanted(s);
+    if (calls > 0 || s->ended.count > 0)
+        run_turn(s, calls);
     else
         sender_arm_timer(s);
 }

@@ -11,13 +11,15 @@
 
 enum { RETRY_AFTER_MAX_S = 3600 };
 
-#define EXISTS_PREFIX "An event already exists with identifier"
+#define EXISTS_PREFIX      "An event already exists with identifier"
+#define UNKNOWN_URL_PREFIX "Unrecognized request URL"
 
 /* What we read of an error's body. type NULL: not an error of Stripe's own. */
 struct stripe_error {
     json_t *root;
     const char *type;
     const char *code;
+    const char *param;
     const char *message;
 };
 
@@ -27,6 +29,7 @@ static struct stripe_error read_error(const struct settle_try *t)
     const json_t *error = json_object_get(e.root, "error");
     e.type = json_string_value(json_object_get(error, "type"));
     e.code = json_string_value(json_object_get(error, "code"));
+    e.param = json_string_value(json_object_get(error, "param"));
     e.message = json_string_value(json_object_get(error, "message"));
     return e;
 }
@@ -36,9 +39,24 @@ static bool is_code(const struct stripe_error *e, const char *code)
     return e->code && !strcmp(e->code, code);
 }
 
-static bool says_exists(const struct stripe_error *e)
+static bool begins_with(const struct stripe_error *e, const char *prefix)
 {
-    return e->message && !strncmp(e->message, EXISTS_PREFIX, strlen(EXISTS_PREFIX));
+    return e->message && !strncmp(e->message, prefix, strlen(prefix));
+}
+
+/* A minute a little ahead of Stripe's clock mends itself. Meter events have a code for it, usage
+ * records only words. */
+static bool is_early(const struct stripe_error *e)
+{
+    bool is_time = e->param && !strcmp(e->param, "timestamp");
+    return is_code(e, "timestamp_in_future") ||
+           (is_time && e->message && strstr(e->message, "in the future"));
+}
+
+static bool is_too_late(const struct settle_try *t, const struct stripe_error *e)
+{
+    return is_code(e, "timestamp_too_far_in_past") ||
+           (t->transport->is_too_late && e->message && t->transport->is_too_late(e->message));
 }
 
 static bool header_is(const char *header, const char *value)
@@ -71,7 +89,7 @@ static void judge_no_answer(const struct err *error, struct settle_outcome *out)
 
 static void judge_success(const struct settle_try *t, struct settle_outcome *out)
 {
-    if (t->transport->is_receipt(t->body, t->body_length, t->identifier)) {
+    if (t->transport->is_receipt(t->body, t->body_length, t->usage)) {
         settle(out, SETTLE_SENT, "sent");
         return;
     }
@@ -92,9 +110,17 @@ static void judge_limited(const struct settle_try *t, const struct stripe_error 
                      !header_is(t->limited_reason, "resource-specific");
 }
 
-/* A page by something in between stops us as well, but it does not tell what Stripe saw. */
-static void judge_account(const struct stripe_error *e, struct settle_outcome *out)
+/* A page by something in between stops us as well, but it does not tell what Stripe saw. A session
+ * that has passed says nothing of the account. */
+static void judge_account(const struct settle_try *t, const struct stripe_error *e,
+                          struct settle_outcome *out)
 {
+    if (t->transport->by_token && (is_code(e, "billing_meter_event_session_expired") ||
+                                   (e->type && !strcmp(e->type, "temporary_session_expired")))) {
+        settle(out, SETTLE_RETRY, "session_expired");
+        out->unsent = true;
+        return;
+    }
     settle(out, SETTLE_RETRY, "account_refused");
     out->unsent = e->type != NULL;
     out->peer = SETTLE_PEER_REFUSES;
@@ -112,26 +138,44 @@ static void judge_server(const struct settle_try *t, struct settle_outcome *out)
 static void judge_conflict(const struct settle_try *t, struct settle_outcome *out)
 {
     settle(out, SETTLE_RETRY, "conflict");
-    if (header_is(t->should_retry, "false"))
+    out->of_one = header_is(t->should_retry, "false");
+    if (out->of_one)
         out->state = t->sent_before ? SETTLE_IN_DOUBT : SETTLE_FAILED;
+}
+
+/* Stripe did nothing, and says why. A wrong address is not the submission's fault: all of them
+ * would fail for it. */
+static void judge_refusal(const struct settle_try *t, const struct stripe_error *e,
+                          struct settle_outcome *out)
+{
+    out->unsent = true;
+    if (header_is(t->should_retry, "true") || is_early(e)) {
+        settle(out, SETTLE_RETRY, "refused_for_now");
+        return;
+    }
+    if (t->status == 404 && begins_with(e, UNKNOWN_URL_PREFIX)) {
+        settle(out, SETTLE_RETRY, "unknown_url");
+        return;
+    }
+    out->of_one = true;
+    if (t->status == 400 && is_too_late(t, e))
+        settle(out, SETTLE_LATE, "too_late");
+    else
+        settle(out, SETTLE_FAILED, "refused");
 }
 
 static void judge_client(const struct settle_try *t, const struct stripe_error *e,
                          struct settle_outcome *out)
 {
-    if (t->status == 400 && says_exists(e)) {
+    if (t->status == 400 && begins_with(e, EXISTS_PREFIX)) {
         /* If it was our first try, somebody else sent it: an earlier life of this database. */
         settle(out, t->sent_before ? SETTLE_SENT : SETTLE_IN_DOUBT, "already_exists");
+        out->of_one = true;
     } else if (!strcmp(e->type, "idempotency_error")) {
         /* The key was used for other bytes: the same earlier life. */
         settle(out, SETTLE_IN_DOUBT, "key_reused");
-    } else if (header_is(t->should_retry, "true") || is_code(e, "timestamp_in_future")) {
-        /* A minute a little ahead of Stripe's clock mends itself. */
-        settle(out, SETTLE_RETRY, "refused_for_now");
-        out->unsent = true;
     } else {
-        settle(out, SETTLE_FAILED, "refused");
-        out->unsent = true;
+        judge_refusal(t, e, out);
     }
 }
 
@@ -143,7 +187,7 @@ static void judge_error(const struct settle_try *t, const struct stripe_error *e
     } else if (t->status >= 500) {
         judge_server(t, out);
     } else if (t->status == 401 || t->status == 403) {
-        judge_account(e, out);
+        judge_account(t, e, out);
     } else if (!e->type || t->status < 400) {
         /* A redirect or a page by something in between; Stripe itself may have seen nothing. */
         settle(out, SETTLE_RETRY, "strange_answer");
@@ -157,11 +201,22 @@ static void judge_error(const struct settle_try *t, const struct stripe_error *e
 
 static void describe(const struct settle_try *t, const struct stripe_error *e, struct err *out)
 {
+    const char *what = t->limited_reason ? t->limited_reason : e->code;
     if (e->message)
-        err_set(out, ERR_REFUSED, "HTTP %d %s: %s", t->status, e->code ? e->code : "", e->message);
+        err_set(out, ERR_REFUSED, "HTTP %d %s: %s", t->status, what ? what : "", e->message);
     else
         err_set(out, ERR_REFUSED, "HTTP %d without Stripe's error", t->status);
     out->code = t->status;
+}
+
+void settle_try_read(struct settle_try *t, const struct http_answer *answer)
+{
+    t->status = answer->status;
+    t->body = answer->body;
+    t->body_length = answer->body_length;
+    t->should_retry = http_answer_header(answer, "Stripe-Should-Retry");
+    t->retry_after = http_answer_header(answer, "Retry-After");
+    t->limited_reason = http_answer_header(answer, "Stripe-Rate-Limited-Reason");
 }
 
 void settle_rule_judge(const struct settle_try *t, struct settle_outcome *out)
@@ -194,6 +249,8 @@ const char *settle_state_name(enum settle_state state)
         return "in_doubt";
     case SETTLE_FAILED:
         return "failed";
+    case SETTLE_LATE:
+        return "late";
     }
     return NULL;
 }

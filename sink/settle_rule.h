@@ -16,11 +16,11 @@
 /* How one try ended. */
 struct settle_try {
     const struct transport *transport;
-    const char *identifier;
-    bool sent_before;        /* an earlier try may have reached Stripe */
-    const struct err *error; /* no answer, and why; else NULL and … */
-    int status;              /* … the answer */
-    const char *body;        /* length bytes; may be anything */
+    const struct usage *usage; /* what a receipt is compared with: see transport.h */
+    bool sent_before;          /* an earlier try may have reached Stripe */
+    const struct err *error;   /* no answer, and why; else NULL and … */
+    int status;                /* … the answer */
+    const char *body;          /* length bytes; may be anything */
     size_t body_length;
     const char *should_retry;   /* Stripe-Should-Retry, or NULL */
     const char *retry_after;    /* Retry-After, or NULL */
@@ -31,7 +31,8 @@ enum settle_state {
     SETTLE_SENT,     /* Stripe holds it */
     SETTLE_RETRY,    /* pending again, the same bytes after a wait */
     SETTLE_IN_DOUBT, /* nobody can tell yet; never sent again blindly */
-    SETTLE_FAILED    /* refused for good: a person decides */
+    SETTLE_FAILED,   /* refused for good: a person decides */
+    SETTLE_LATE      /* refused since its period takes nothing any more: a person decides */
 };
 
 /* What the try tells of all other submissions. */
@@ -47,10 +48,15 @@ struct settle_outcome {
     enum settle_peer peer;
     const char *label;      /* of meterline_stripe_requests_total{outcome}; static */
     bool unsent;            /* this try surely changed nothing at Stripe */
+    bool of_one;            /* a refusal of one submission: of many in a call, it is not known whose
+                               it is, and none was taken */
     bool slow_down;         /* the account's rate limit */
     int64_t retry_after_ms; /* wait at least so long; 0: no wish */
     struct err error;       /* ERR_NONE when sent */
 };
+
+/* Fill in the answer; t borrows from it. */
+void settle_try_read(struct settle_try *t, const struct http_answer *answer);
 
 void settle_rule_judge(const struct settle_try *t, struct settle_outcome *out);
 

@@ -8,6 +8,7 @@ void submission_free(struct submission *s)
     free(s->identifier);
     free(s->customer);
     free(s->event_name);
+    free(s->subscription_item);
     free(s->body);
     free(s);
 }
@@ -37,9 +38,14 @@ struct submission *submission_queue_pop(struct submission_queue *q)
 
 void submission_queue_move(struct submission_queue *to, struct submission_queue *from)
 {
-    struct submission *s;
-    while ((s = submission_queue_pop(from)))
-        submission_queue_add_take(to, s);
+    submission_queue_move_some(to, from, from->count);
+}
+
+void submission_queue_move_some(struct submission_queue *to, struct submission_queue *from,
+                                int most)
+{
+    for (int left = most; left > 0 && from->count > 0; left--)
+        submission_queue_add_take(to, submission_queue_pop(from));
 }
 
 void submission_queue_done(struct submission_queue *q)

@@ -15,6 +15,8 @@ struct submission {
     char *identifier;
     char *customer;
     char *event_name;
+    char *subscription_item; /* or NULL */
+    struct dec quantity;
     char *body; /* the exact bytes */
     const struct transport *transport;
     int64_t attempt;                  /* this try's number, from 1 */
@@ -22,7 +24,6 @@ struct submission {
     struct settle_outcome outcome;    /* once the try has ended */
     int64_t wait_ms;                  /* before the next try */
     char request_id[REQUEST_ID_SIZE]; /* Stripe's, printable; "" for none */
-    void *owner;                      /* of the call in flight */
     struct submission *next;          /* in its queue */
 };
 
@@ -39,6 +40,9 @@ void submission_queue_add_take(struct submission_queue *q, struct submission *s)
 struct submission *submission_queue_pop(struct submission_queue *q);
 /* All of from behind what is in to; from is empty then. */
 void submission_queue_move(struct submission_queue *to, struct submission_queue *from);
+/* The first most of from, or all of it. */
+void submission_queue_move_some(struct submission_queue *to, struct submission_queue *from,
+                                int most);
 void submission_queue_done(struct submission_queue *q);
 
 #endif

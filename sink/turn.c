@@ -9,7 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEADLINE_MS = 20000, MAX_STATEMENTS = 4, SETTLE_COLUMNS = 7 };
+enum {
+    DEADLINE_MS = 20000,
+    MAX_STATEMENTS = 4,
+    SETTLE_COLUMNS = 7,
+    TRANSPORT_COLUMNS = 3,
+    NUMBER_SIZE = 8
+};
 
 /* Columns of pick_submissions.sql. */
 enum {
@@ -17,6 +23,8 @@ enum {
     CUSTOMER,
     EVENT_NAME,
     TRANSPORT,
+    SUBSCRIPTION_ITEM,
+    QUANTITY,
     BODY,
     STATE,
     ATTEMPTS,
@@ -82,29 +90,47 @@ static void add_settle(struct pg_statement *s, const struct submission_queue *en
 }
 
 static void add_pick(struct pg_statement *s, const struct turn_terms *terms,
-                     unsigned char numbers[16], struct pg_array *names)
+                     unsigned char numbers[2 * NUMBER_SIZE],
+                     struct pg_array transports[TRANSPORT_COLUMNS])
 {
     pg_statement_init(s, SQL_PICK_SUBMISSIONS);
     s->binary_result = true;
     pg_add_text(s, terms->owner);
     pg_add_i64(s, terms->lease_ms, numbers);
-    pg_add_i64(s, terms->picks, numbers + 8);
+    pg_add_i64(s, (int64_t)terms->calls * TRANSPORT_CALL_COST, numbers + NUMBER_SIZE);
     pg_add_text(s, terms->customer);
     pg_add_text(s, terms->event_name);
-    for (int i = 0; TRANSPORTS[i]; i++)
-        pg_array_add_text(names, TRANSPORTS[i]->name);
-    pg_add_array(s, names);
+    for (const struct transport *const *t = TRANSPORTS; *t; t++) {
+        const unsigned char ends = (*t)->ends_with_period;
+        pg_array_add_text(&transports[0], (*t)->name);
+        pg_array_add_i64(&transports[1], transport_cost(*t));
+        pg_array_add(&transports[2], &ends, sizeof ends);
+    }
+    for (int i = 0; i < TRANSPORT_COLUMNS; i++)
+        pg_add_array(s, &transports[i]);
 }
 
-static struct submission *read_picked(const PGresult *r, int row)
+static struct dec get_quantity(const PGresult *r, int row)
+{
+    struct dec quantity = DEC_ZERO;
+    const unsigned char *data = (const unsigned char *)PQgetvalue(r, row, QUANTITY);
+    int failed = dec_from_pg(data, (size_t)PQgetlength(r, row, QUANTITY), &quantity);
+    assert(!failed); /* the column is numeric(38,9), and claims write no NaN */
+    (void)failed;
+    return quantity;
+}
+
+static struct submission *read_picked(const PGresult *r, int row, const struct transport *transport)
 {
     struct submission *s = xcalloc(1, sizeof *s);
     s->identifier = xstrdup(PQgetvalue(r, row, IDENTIFIER));
     s->customer = xstrdup(PQgetvalue(r, row, CUSTOMER));
     s->event_name = xstrdup(PQgetvalue(r, row, EVENT_NAME));
     s->body = xstrdup(PQgetvalue(r, row, BODY));
-    s->transport = transport_find(PQgetvalue(r, row, TRANSPORT));
-    assert(s->transport); /* the statement was asked for ours alone */
+    if (!PQgetisnull(r, row, SUBSCRIPTION_ITEM))
+        s->subscription_item = xstrdup(PQgetvalue(r, row, SUBSCRIPTION_ITEM));
+    s->quantity = get_quantity(r, row);
+    s->transport = transport;
     s->attempt = pg_get_i64(r, row, ATTEMPTS);
     s->sent_before = pg_get_i64(r, row, SENT_BEFORE);
     return s;
@@ -118,25 +144,34 @@ static void log_retired(const PGresult *r, int row)
               LOG_STR("identifier", PQgetvalue(r, row, IDENTIFIER)),
               LOG_STR("customer", PQgetvalue(r, row, CUSTOMER)),
               LOG_I64("attempt", pg_get_i64(r, row, ATTEMPTS)),
-              LOG_STR("last_error", PQgetvalue(r, row, LAST_ERROR)),
-              LOG_MSG(late ? "its usage is older than 34 days, Stripe would refuse it"
+              LOG_STR("last_error", late ? NULL : PQgetvalue(r, row, LAST_ERROR)),
+              LOG_MSG(late ? PQgetvalue(r, row, LAST_ERROR)
                            : "no certain answer for 23 hours; it is not sent again"));
+}
+
+static void read_pick(const PGresult *r, int row, struct turn_answer *answer)
+{
+    int place = transport_place(PQgetvalue(r, row, TRANSPORT));
+    assert(place >= 0); /* the statement was asked for ours alone */
+    answer->cost += transport_cost(TRANSPORTS[place]);
+    if (strcmp(PQgetvalue(r, row, STATE), "sending") != 0) {
+        log_retired(r, row);
+        return;
+    }
+    answer->any = true;
+    submission_queue_add_take(&answer->picked[place], read_picked(r, row, TRANSPORTS[place]));
 }
 
 static void read_picks(const PGresult *r, struct turn_answer *answer)
 {
-    answer->rows = PQntuples(r);
-    for (int row = 0; row < answer->rows; row++) {
-        if (!strcmp(PQgetvalue(r, row, STATE), "sending"))
-            submission_queue_add_take(&answer->picked, read_picked(r, row));
-        else
-            log_retired(r, row);
-    }
-    if (answer->rows == 0)
+    int rows = PQntuples(r);
+    for (int row = 0; row < rows; row++)
+        read_pick(r, row, answer);
+    if (rows == 0)
         return;
     /* The rows are in the order of lanes. */
-    answer->customer = xstrdup(PQgetvalue(r, answer->rows - 1, CUSTOMER));
-    answer->event_name = xstrdup(PQgetvalue(r, answer->rows - 1, EVENT_NAME));
+    answer->customer = xstrdup(PQgetvalue(r, rows - 1, CUSTOMER));
+    answer->event_name = xstrdup(PQgetvalue(r, rows - 1, EVENT_NAME));
 }
 
 static void take_turn(void *owner, const struct err *error, PGresult **results, int n)
@@ -164,12 +199,20 @@ static void add_binary_statement(struct pg_statement *s, const char *sql)
     s->binary_result = true;
 }
 
-static void init_columns(struct pg_array columns[SETTLE_COLUMNS])
+static const unsigned SETTLE_TYPES[SETTLE_COLUMNS] = {PG_TEXT, PG_INT8, PG_TEXT, PG_INT8,
+                                                      PG_TEXT, PG_TEXT, PG_BOOL};
+static const unsigned TRANSPORT_TYPES[TRANSPORT_COLUMNS] = {PG_TEXT, PG_INT8, PG_BOOL};
+
+static void init_columns(struct pg_array *columns, const unsigned *types, int n)
 {
-    static const unsigned TYPES[SETTLE_COLUMNS] = {PG_TEXT, PG_INT8, PG_TEXT, PG_INT8,
-                                                   PG_TEXT, PG_TEXT, PG_BOOL};
-    for (int i = 0; i < SETTLE_COLUMNS; i++)
-        pg_array_init(&columns[i], TYPES[i]);
+    for (int i = 0; i < n; i++)
+        pg_array_init(&columns[i], types[i]);
+}
+
+static void done_columns(struct pg_array *columns, int n)
+{
+    for (int i = 0; i < n; i++)
+        pg_array_done(&columns[i]);
 }
 
 void turn_run(struct session *session, const struct submission_queue *ended,
@@ -177,25 +220,24 @@ void turn_run(struct session *session, const struct submission_queue *ended,
 {
     struct pg_statement s[MAX_STATEMENTS];
     struct pg_array columns[SETTLE_COLUMNS];
-    struct pg_array names;
-    unsigned char numbers[16];
+    struct pg_array transports[TRANSPORT_COLUMNS];
+    unsigned char numbers[2 * NUMBER_SIZE];
     int n = 0;
     struct turn *t = xcalloc(1, sizeof *t);
     *t = (struct turn){.done = done, .owner = owner, .lock_at = -1};
-    init_columns(columns);
-    pg_array_init(&names, PG_TEXT);
+    init_columns(columns, SETTLE_TYPES, SETTLE_COLUMNS);
+    init_columns(transports, TRANSPORT_TYPES, TRANSPORT_COLUMNS);
     if (ended->count > 0)
         add_settle(&s[n++], ended, terms->owner, columns);
-    if (terms->picks > 0) {
+    if (terms->calls > 0) {
         t->lock_at = n;
         add_binary_statement(&s[n++], SQL_LOCK_PICKS);
-        add_pick(&s[n++], terms, numbers, &names);
+        add_pick(&s[n++], terms, numbers, transports);
     }
     t->open_at = n;
     add_binary_statement(&s[n], SQL_READ_OPEN);
     pg_add_text(&s[n++], terms->owner);
     session_run(session, s, n, DEADLINE_MS, take_turn, t);
-    for (int i = 0; i < SETTLE_COLUMNS; i++)
-        pg_array_done(&columns[i]);
-    pg_array_done(&names);
+    done_columns(columns, SETTLE_COLUMNS);
+    done_columns(transports, TRANSPORT_COLUMNS);
 }

@@ -11,7 +11,8 @@
 struct turn_terms {
     const char *owner;    /* this process */
     int64_t lease_ms;     /* longer than any call */
-    int picks;            /* at most; 0: settle only */
+    int calls;            /* to be filled: one submission each, or 100 of the stream; of a mix one
+                             call more may come out; 0: settle only */
     const char *customer; /* the lane after which to go on; "" for the first */
     const char *event_name;
 };
@@ -20,9 +21,12 @@ struct turn_answer {
     bool held;      /* ledger_state.sink_hold: nothing was picked */
     bool waits;     /* something is pending, due or not */
     bool abandoned; /* a dead sink's call has lost its lease */
-    int rows;       /* picked or retired; less than asked for: the last lane was seen */
-    struct submission_queue picked; /* to be sent now; the caller's */
-    char *customer;                 /* the last lane seen, or NULL; the caller's */
+    bool any;       /* something was picked */
+    int cost; /* hundredths of calls, of what was picked or retired; less than asked for: the last
+                 lane was seen */
+    struct submission_queue
+        picked[TRANSPORT_COUNT]; /* to be sent now, by transport; the caller's */
+    char *customer;              /* the last lane seen, or NULL; the caller's */
     char *event_name;
 };
 

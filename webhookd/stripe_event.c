@@ -1,10 +1,10 @@
 /* Parses events tolerantly: what we do not know is left alone. */
 #include "webhookd/stripe_event.h"
 
+#include "common/clock.h"
 #include "common/str.h"
 
 #include <string.h>
-#include <time.h>
 
 const char *stripe_text(const json_t *object, const char *key)
 {
@@ -42,11 +42,7 @@ static bool is_type(const char *text)
 static int64_t read_created(const json_t *root)
 {
     const char *text = stripe_text(root, "created");
-    if (!text)
-        return stripe_integer(root, "created", -1);
-    struct tm at = {0};
-    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &at);
-    return rest && (*rest == 'Z' || *rest == '.') ? (int64_t)timegm(&at) : -1;
+    return text ? clock_parse_rfc3339_s(text) : stripe_integer(root, "created", -1);
 }
 
 static void find_object(struct stripe_event *event)

@@ -34,6 +34,8 @@ CREATE TABLE usage_submissions (
     doubt_read_at      timestamptz,
     UNIQUE (tenant, metric, period_start, claim)
 ) WITH (fillfactor = 80);
+-- What is open is few rows among many, as far as statistics know: they may have been gathered while nothing was open,
+-- and then each of these indexes seems to hold one row. So no two of them serve one question: of a lane's submissions.
 -- A lane has one call in flight; a crashed sink's call keeps the lane until its lease has passed.
 CREATE UNIQUE INDEX usage_submissions_lane ON usage_submissions (stripe_customer_id, event_name)
     WHERE state = 'sending';
@@ -41,8 +43,8 @@ CREATE UNIQUE INDEX usage_submissions_minute ON usage_submissions (stripe_custom
     WHERE state <> 'void';
 CREATE INDEX usage_submissions_open ON usage_submissions (stripe_customer_id, event_name, usage_at)
     WHERE state IN ('pending', 'sending');
-CREATE INDEX usage_submissions_due ON usage_submissions (next_attempt_at) WHERE state = 'pending';
-CREATE INDEX usage_submissions_state ON usage_submissions (state) WHERE state NOT IN ('sent', 'void');
+CREATE INDEX usage_submissions_stuck ON usage_submissions (state)
+    WHERE state IN ('held', 'failed', 'in_doubt', 'late');
 CREATE INDEX usage_submissions_usage ON usage_submissions (tenant, metric, usage_at);
 
 -- How much of each total its submissions hold. A total is dirty if its version is newer than this one's.
@@ -79,6 +81,34 @@ BEGIN
     END IF;
     UPDATE usage_claims SET version = -1, periods_version = -1 WHERE tenant = s.tenant AND metric = s.metric;
     RETURN true;
+END $$;
+
+-- Why usage of that minute comes too late for its invoice, or NULL. Stripe refuses meter events older than 35 days, and
+-- bills none for a period whose invoice is final; where a transport ends with the period it takes none from then on. An
+-- invoice becomes final about an hour after its period, so that younger usage is not looked at further.
+CREATE FUNCTION why_late(p_tenant text, p_at timestamptz, p_ends_with_period boolean) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    p record;
+BEGIN
+    IF p_at < now() - interval '34 days' THEN
+        RETURN 'its usage is older than 34 days';
+    END IF;
+    IF NOT p_ends_with_period AND p_at > now() - interval '1 hour' THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO p FROM billing_period(p_tenant, p_at);
+    IF p.period_end > now() THEN
+        RETURN NULL;
+    END IF;
+    IF p_ends_with_period THEN
+        RETURN 'its billing period is over';
+    END IF;
+    RETURN (SELECT 'the invoice of its billing period is final' FROM invoices i
+             WHERE i.tenant = p_tenant AND i.stripe_subscription_id = p.stripe_subscription_id
+               AND i.finalized_at IS NOT NULL AND i.status <> 'void'
+               AND i.period_start < i.period_end AND minute_of(i.period_end) = p.period_end
+             LIMIT 1);
 END $$;
 
 -- What others ask of the sink: to claim a tenant's usage at once, since an invoice of it was begun, or to compare it

@@ -1,69 +1,78 @@
 -- Take the next submission of lanes that have no call in flight: one whose sink died (its lease has passed),
 -- else the oldest that waits, if it is due. A later one never overtakes it. Lanes are visited in their order,
--- one probe of an index each, beginning after the lane given. What was first sent 23 h ago is never sent
--- again (Stripe forgets keys and identifiers after 24 h), nor is what Stripe takes no more. The condition on
--- attempts is for a settlement that commits meanwhile.
+-- beginning after the lane given, a few probes of indexes each, until what was taken fills the calls. What was
+-- first sent 23 h ago is never sent again (Stripe forgets keys and identifiers after 24 h); what was never
+-- sent and comes too late for its invoice is late. The conditions on attempts and state are for a settlement
+-- that commits meanwhile.
+-- Thousands of rows may be open while statistics know of none: each part leaves the planner one good way only
+-- (a limit of one row, and no constant state where a row is found by its identifier).
 -- $1 text: owner
 -- $2 int8: lease, ms
--- $3 int8: rows at most
+-- $3 int8: calls, in hundredths; the last row may go beyond them
 -- $4 text, $5 text: customer and event_name after which to go on
--- $6 text[]: transports of this build
-with recursive lane as (
-    (select o.stripe_customer_id, o.event_name
-       from usage_submissions o
-      where o.state in ('pending', 'sending') and (o.stripe_customer_id, o.event_name) > ($4, $5)
-      order by o.stripe_customer_id, o.event_name
-      limit 1)
+-- Transports of this build, arrays of one length: $6 text[] name, $7 int8[] what a submission takes of a call,
+-- in hundredths, $8 bool[] takes nothing for a period that is over
+with recursive transports as (
+    select * from unnest($6::text[], $7::int8[], $8::bool[]) as t (transport, cost, ends_with_period)
+), due as (
+    select $4::text as customer, $5::text as event_name, null::text as identifier, 0::int8 as used
     union all
-    select n.stripe_customer_id, n.event_name
-      from lane l
+    select n.stripe_customer_id, n.event_name, h.identifier, d.used + coalesce(h.cost, 0)
+      from due d
      cross join lateral (
            select o.stripe_customer_id, o.event_name
              from usage_submissions o
             where o.state in ('pending', 'sending')
-              and (o.stripe_customer_id, o.event_name) > (l.stripe_customer_id, l.event_name)
+              and (o.stripe_customer_id, o.event_name) > (d.customer, d.event_name)
             order by o.stripe_customer_id, o.event_name
             limit 1) as n
-), due as (
-    select h.identifier, h.attempts, h.first_sent_at is not null as sent_before,
-           case when h.first_sent_at < now() - interval '23 hours' then 'in_doubt'
-                when h.first_sent_at is null and h.usage_at < now() - interval '34 days' then 'late'
-                else 'sending' end as verdict
-      from lane l
       left join lateral (
-           select u.identifier, u.attempts, u.first_sent_at, u.usage_at, u.lease_until, u.transport
+           select u.identifier, u.lease_until, u.transport
              from usage_submissions u
-            where u.stripe_customer_id = l.stripe_customer_id and u.event_name = l.event_name
-              and u.state = 'sending') as busy on true
+            where u.stripe_customer_id = n.stripe_customer_id and u.event_name = n.event_name
+              and u.state = 'sending'
+            limit 1) as busy on true
       left join lateral (
-           select u.identifier, u.attempts, u.first_sent_at, u.usage_at, u.next_attempt_at, u.transport
+           select u.identifier, u.next_attempt_at, u.transport
              from usage_submissions u
-            where u.stripe_customer_id = l.stripe_customer_id and u.event_name = l.event_name
-              and u.state = 'pending'
+            where busy.identifier is null and u.stripe_customer_id = n.stripe_customer_id
+              and u.event_name = n.event_name and u.state = 'pending'
             order by u.usage_at
             limit 1) as next on true
-     cross join lateral (
-           select busy.identifier, busy.attempts, busy.first_sent_at, busy.usage_at, busy.transport
-            where busy.lease_until < now()
-           union all
-           select next.identifier, next.attempts, next.first_sent_at, next.usage_at, next.transport
-            where busy.identifier is null and next.next_attempt_at <= now()) as h
-     where h.transport = any ($6::text[])
+      left join lateral (
+           select x.identifier, t.cost
+             from (select busy.identifier, busy.transport where busy.lease_until < now()
+                   union all
+                   select next.identifier, next.transport where next.next_attempt_at <= now()) as x
+             join transports t on t.transport = x.transport) as h on true
+     where d.used < $3
        and not exists (select from ledger_state g where g.name = 'sink_hold' and g.value <> 0)
-     limit $3
+), judged as (
+    select u.identifier, u.attempts, u.state, u.first_sent_at is not null as sent_before, l.why,
+           case when u.first_sent_at < now() - interval '23 hours' then 'in_doubt'
+                when l.why is not null then 'late'
+                else 'sending' end as verdict
+      from due d
+      join usage_submissions u on u.identifier = d.identifier
+      join transports t on t.transport = u.transport
+     cross join lateral (
+           select case when u.first_sent_at is null
+                       then why_late(u.tenant, u.usage_at, t.ends_with_period) end as why
+           offset 0) as l   -- so that it is asked once
 ), picked as (
     update usage_submissions s
-       set state = d.verdict,
-           owner = case when d.verdict = 'sending' then $1 end,
-           lease_until = case when d.verdict = 'sending'
+       set state = j.verdict,
+           owner = case when j.verdict = 'sending' then $1 end,
+           lease_until = case when j.verdict = 'sending'
                               then clock_timestamp() + $2::int8 * interval '1 ms' end,
-           attempts = s.attempts + case when d.verdict = 'sending' then 1 else 0 end,
-           first_sent_at = coalesce(s.first_sent_at, case when d.verdict = 'sending' then now() end),
-           last_sent_at = case when d.verdict = 'sending' then now() else s.last_sent_at end
-      from due d
-     where s.identifier = d.identifier and s.attempts = d.attempts and s.state in ('pending', 'sending')
-    returning s.identifier, s.stripe_customer_id, s.event_name, s.transport, s.body, s.state,
-              s.attempts, d.sent_before, s.last_error)
+           attempts = s.attempts + case when j.verdict = 'sending' then 1 else 0 end,
+           first_sent_at = coalesce(s.first_sent_at, case when j.verdict = 'sending' then now() end),
+           last_sent_at = case when j.verdict = 'sending' then now() else s.last_sent_at end,
+           last_error = coalesce(j.why, s.last_error)
+      from judged j
+     where s.identifier = j.identifier and s.attempts = j.attempts and s.state = j.state
+    returning s.identifier, s.stripe_customer_id, s.event_name, s.transport, s.stripe_subscription_item_id,
+              s.quantity, s.body, s.state, s.attempts, j.sent_before, s.last_error)
 select *
   from picked
  order by stripe_customer_id, event_name

@@ -1,5 +1,6 @@
--- What became of tries, if they are still the ones that were picked. forget: the try surely changed nothing
--- at Stripe and was the first, so that its 23 h do not begin.
+-- What became of tries, if they are still the ones that were picked: a submission has an owner only while it is
+-- `sending` (to ask for the state itself would tempt the planner away from the identifier). forget: the try
+-- surely changed nothing at Stripe and was the first, so that its 23 h do not begin.
 -- $1 text: owner
 -- $2 text[] identifier, $3 int8[] attempts, $4 text[] state, $5 int8[] wait before the next try, ms,
 -- $6 text[] last_error, $7 text[] request_id, $8 bool[] forget
@@ -11,4 +12,4 @@ update usage_submissions s
        sent_at = case when a.state = 'sent' then now() end
   from unnest($2::text[], $3::int8[], $4::text[], $5::int8[], $6::text[], $7::text[], $8::bool[])
        as a (identifier, attempts, state, wait_ms, last_error, request_id, forget)
- where s.identifier = a.identifier and s.owner = $1 and s.state = 'sending' and s.attempts = a.attempts
+ where s.identifier = a.identifier and s.owner = $1 and s.attempts = a.attempts

@@ -1,18 +1,16 @@
 """Stripe's official clients work against the sandbox, unmodified."""
 import json
 import os
-import shutil
 import subprocess
 
 import pytest
 import stripe
 
+from line import npm
 from sandbox.client import Sandbox, wait_for
 from sandbox.receiver import Receiver
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-NODE_FOLDER = os.path.join(ROOT, "build", "node")
-NODE_CLIENT = "stripe@23.1.0"
 
 
 @pytest.fixture
@@ -129,25 +127,11 @@ def test_webhook_is_signed(sandbox):
 
 
 def node_client():
-    """The folder that holds npm's stripe, installed once under build/."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(program + " is not installed")
-    manifest = os.path.join(NODE_FOLDER, "node_modules", "stripe", "package.json")
-    if os.path.exists(manifest):
-        with open(manifest) as f:
-            if "stripe@" + json.load(f)["version"] == NODE_CLIENT:
-                return NODE_FOLDER
-    os.makedirs(NODE_FOLDER, exist_ok=True)
-    command = ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", NODE_FOLDER,
-               NODE_CLIENT]
+    """The folder that holds npm's stripe."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=180)
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm install did not end in time")
-    if done.returncode != 0:
-        pytest.skip("npm install failed: " + done.stderr.strip()[-300:])
-    return NODE_FOLDER
+        return npm.folder()
+    except npm.Missing as why:
+        pytest.skip(str(why))
 
 
 def test_node_client(sandbox):

@@ -511,10 +511,11 @@ def test_the_request_is_what_stripe_documents(shop):
 
 def test_wrong_settings_are_all_told_at_once(line):
     done = line.run("meterline-sink", STRIPE_SECRET_KEY="sk_live_x", STRIPE_API_BASE="http://a.b",
-                    SINK_INTERVAL_S="0", SINK_MAX_IN_FLIGHT="many", SINK_RATE_PER_S="-1")
+                    STRIPE_METER_EVENTS_BASE="http://c.d", SINK_INTERVAL_S="0",
+                    SINK_MAX_IN_FLIGHT="many", SINK_RATE_PER_S="-1")
     assert done.returncode == 2
-    for name in ("STRIPE_SECRET_KEY", "STRIPE_API_BASE", "SINK_INTERVAL_S", "SINK_MAX_IN_FLIGHT",
-                 "SINK_RATE_PER_S"):
+    for name in ("STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_METER_EVENTS_BASE",
+                 "SINK_INTERVAL_S", "SINK_MAX_IN_FLIGHT", "SINK_RATE_PER_S"):
         assert name in done.stderr
     assert "sk_live_x" not in done.stderr
 

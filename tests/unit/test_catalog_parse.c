@@ -145,8 +145,6 @@ static void test_one_fault(void **state)
         {METRICS("{'metric': 'c', 'name': 'C', 'unit': 'u', 'aggregation': 'unique',"
                  "'stripe_event_name': 'c'}"),
          "metrics[0].dimensions: must name at least one: unique counts their different values\n"},
-        {METRICS(METRIC(", 'transport': 'usage_records'")),
-         "metrics[0].transport: usage_records is not sent by this version\n"},
         {METRICS(METRIC(", 'carry': true")), "metrics[0].carry: goes only with aggregation last\n"},
         {METRICS(METRIC(", 'carry': 1")), "metrics[0].carry: must be true or false\n"},
         {METRICS(METRIC(", 'transport': 'fax'")),

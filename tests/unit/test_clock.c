@@ -35,6 +35,29 @@ static void iso_text(void **state)
     }
 }
 
+static void rfc3339_times_are_read_in_utc(void **state)
+{
+    /* With a fraction or without; other zones and anything around it are refused. */
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t unix_s;
+    } cases[] = {
+        {"1970-01-01T00:00:00Z", 0},
+        {"2026-11-21T06:41:10.920Z", MORNING_MS / 1000},
+        {"2026-11-21T06:41:10Z", MORNING_MS / 1000},
+        {"2026-11-21T06:41:10.Z", MORNING_MS / 1000},
+        {"2026-11-21T06:41:10+01:00", -1},
+        {"2026-11-21T06:41:10", -1},
+        {"2026-11-21T06:41:10.920Z ", -1},
+        {"2026-11-21 06:41:10Z", -1},
+        {"1793491260", -1},
+        {"", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(clock_parse_rfc3339_s(cases[i].text), cases[i].unix_s);
+}
+
 static void minutes_and_days_start_at_or_before(void **state)
 {
     /* The minute and the day that hold a time start at or before it, also below 0. */
@@ -124,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(iso_text),
+        cmocka_unit_test(rfc3339_times_are_read_in_utc),
         cmocka_unit_test(minutes_and_days_start_at_or_before),
         cmocka_unit_test(ticks_lie_after_now),
         cmocka_unit_test(postgres_time_counts_from_2000),

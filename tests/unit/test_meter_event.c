@@ -1,4 +1,4 @@
-/* Transport meter_events: body, headers, receipt. */
+/* Transport meter_events: body and receipt. */
 #include "sink/meter_event.h"
 
 #include <setjmp.h>
@@ -39,24 +39,6 @@ static void the_body_is_a_form_of_five_fields(void **state)
                "&timestamp=1793491260");
 }
 
-static void the_identifier_is_the_idempotency_key(void **state)
-{
-    /* Key, version, idempotency key and type go with every try. */
-    (void)state;
-    static const struct http_header EXPECTED[] = {
-        {"Authorization", "Bearer sk_test_1"},
-        {"Stripe-Version", "2026-10-28.endive"},
-        {"Idempotency-Key", "ml-0a"},
-        {"Content-Type", "application/x-www-form-urlencoded"}};
-    struct http_header h[TRANSPORT_HEADERS];
-    transport_headers(&TRANSPORT_METER_EVENTS, "Bearer sk_test_1", "2026-10-28.endive", "ml-0a", h);
-    for (int i = 0; i < 4; i++) {
-        assert_string_equal(h[i].name, EXPECTED[i].name);
-        assert_string_equal(h[i].value, EXPECTED[i].value);
-    }
-    assert_null(h[4].name);
-}
-
 static void only_stripes_own_answer_is_a_receipt(void **state)
 {
     /* A JSON object of that type with our identifier; a page of somebody else's is none. */
@@ -77,27 +59,17 @@ static void only_stripes_own_answer_is_a_receipt(void **state)
         {"\xff\xfe", false},
         {"", false},
     };
+    const struct usage usage = {.identifier = "ml-0a"};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
-        assert_int_equal(meter_event_is_receipt(CASES[i].body, strlen(CASES[i].body), "ml-0a"),
+        assert_int_equal(meter_event_is_receipt(CASES[i].body, strlen(CASES[i].body), &usage),
                          CASES[i].is);
-}
-
-static void transports_are_found_by_their_name_in_the_catalog(void **state)
-{
-    /* Those that this build does not have are left alone. */
-    (void)state;
-    assert_ptr_equal(transport_find("meter_events"), &TRANSPORT_METER_EVENTS);
-    assert_null(transport_find("none"));
-    assert_null(transport_find(""));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_body_is_a_form_of_five_fields),
-        cmocka_unit_test(the_identifier_is_the_idempotency_key),
         cmocka_unit_test(only_stripes_own_answer_is_a_receipt),
-        cmocka_unit_test(transports_are_found_by_their_name_in_the_catalog),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

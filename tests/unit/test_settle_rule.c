@@ -32,12 +32,14 @@ struct answer_case {
     bool unsent;
 };
 
+static const struct usage USAGE = {.identifier = "ml-1"};
+
 static struct settle_outcome judge(int status, const char *body, const char *should_retry,
                                    bool sent_before)
 {
     struct settle_outcome o;
     const struct settle_try t = {.transport = &TRANSPORT_METER_EVENTS,
-                                 .identifier = "ml-1",
+                                 .usage = &USAGE,
                                  .sent_before = sent_before,
                                  .status = status,
                                  .body = body,
@@ -109,6 +111,138 @@ static void refusals_of_stripes_own_are_final(void **state)
         {302, REFUSAL, NULL, false, SETTLE_RETRY, SETTLE_PEER_UNSURE, false},
     };
     check(CASES, sizeof CASES / sizeof *CASES);
+}
+
+static struct settle_outcome judge_by(const struct transport *transport, int status,
+                                      const char *body)
+{
+    struct settle_outcome o;
+    const struct settle_try t = {.transport = transport,
+                                 .usage = &USAGE,
+                                 .status = status,
+                                 .body = body,
+                                 .body_length = strlen(body)};
+    settle_rule_judge(&t, &o);
+    return o;
+}
+
+static void what_comes_too_late_for_its_period_waits_for_a_person(void **state)
+{
+    /* By Stripe's code, or by its words where there is no code; each in its own transport only. */
+    (void)state;
+#define OLD ERROR_OF("invalid_request_error", "timestamp_too_far_in_past", "x")
+#define OVER                                                                                       \
+    ERROR_OF("invalid_request_error", "",                                                          \
+             "Cannot create the usage record with this "                                           \
+             "timestamp because timestamps must be after the subscription's last "                 \
+             "invoice period (or current period start time).")
+#define ENDED                                                                                      \
+    ERROR_OF("invalid_request_error", "",                                                          \
+             "Cannot create the usage record because the "                                         \
+             "subscription has been canceled.")
+    static const struct {
+        const struct transport *transport;
+        int status;
+        const char *body;
+        enum settle_state state;
+    } CASES[] = {
+        {&TRANSPORT_METER_EVENTS, 400, OLD, SETTLE_LATE},
+        {&TRANSPORT_METER_EVENTS, 400, OVER, SETTLE_FAILED},
+        {&TRANSPORT_USAGE_RECORDS, 400, OVER, SETTLE_LATE},
+        {&TRANSPORT_USAGE_RECORDS, 400, ENDED, SETTLE_LATE},
+        {&TRANSPORT_USAGE_RECORDS, 404, ENDED, SETTLE_FAILED},
+        {&TRANSPORT_USAGE_RECORDS, 400, REFUSAL, SETTLE_FAILED},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct settle_outcome o = judge_by(CASES[i].transport, CASES[i].status, CASES[i].body);
+        assert_int_equal(o.state, CASES[i].state);
+        assert_true(o.unsent && o.of_one);
+        assert_int_equal(o.peer, SETTLE_PEER_WORKS);
+    }
+}
+
+static void a_minute_ahead_of_stripes_clock_mends_itself(void **state)
+{
+    /* Usage records have words for it and no code. */
+    (void)state;
+    struct settle_outcome o =
+        judge_by(&TRANSPORT_USAGE_RECORDS, 400,
+                 "{\"error\":{\"type\":\"invalid_request_error\",\"param\":\"timestamp\","
+                 "\"message\":\"timestamps must not be in the future.\"}}");
+    assert_int_equal(o.state, SETTLE_RETRY);
+    assert_true(o.unsent);
+    assert_false(o.of_one);
+}
+
+static void a_wrong_address_is_not_the_submissions_fault(void **state)
+{
+    /* All of them would fail for it: they wait until it is put right. */
+    (void)state;
+    struct settle_outcome o =
+        judge_by(&TRANSPORT_METER_EVENTS, 404,
+                 ERROR_OF("invalid_request_error", "", "Unrecognized request URL (POST: /v9)."));
+    assert_int_equal(o.state, SETTLE_RETRY);
+    assert_string_equal(o.label, "unknown_url");
+    assert_true(o.unsent);
+}
+
+static void a_session_that_passed_is_no_refusal_of_the_account(void **state)
+{
+    /* Of the stream alone; any other 401 there is one. */
+    (void)state;
+#define PASSED_BY_CODE ERROR_OF("x", "billing_meter_event_session_expired", "y")
+#define PASSED_BY_TYPE ERROR_OF("temporary_session_expired", "x", "y")
+    static const struct {
+        const struct transport *transport;
+        const char *body;
+        enum settle_peer peer;
+    } CASES[] = {
+        {&TRANSPORT_METER_EVENT_STREAM, PASSED_BY_CODE, SETTLE_PEER_WORKS},
+        {&TRANSPORT_METER_EVENT_STREAM, PASSED_BY_TYPE, SETTLE_PEER_WORKS},
+        {&TRANSPORT_METER_EVENT_STREAM, REFUSAL, SETTLE_PEER_REFUSES},
+        {&TRANSPORT_METER_EVENTS, PASSED_BY_TYPE, SETTLE_PEER_REFUSES},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct settle_outcome o = judge_by(CASES[i].transport, 401, CASES[i].body);
+        assert_int_equal(o.state, SETTLE_RETRY);
+        assert_int_equal(o.peer, CASES[i].peer);
+        assert_true(o.unsent);
+    }
+}
+
+static void only_a_refusal_of_one_makes_halves(void **state)
+{
+    /* What concerns all of a call alike would not be mended by them. */
+    (void)state;
+    static const struct {
+        int status;
+        const char *body;
+        bool of_one;
+    } CASES[] = {
+        {400, REFUSAL, true}, {400, EXISTS, true},      {402, REFUSAL, true},
+        {404, REFUSAL, true}, {200, "{}", false},       {401, REFUSAL, false},
+        {409, SERVER, false}, {429, REFUSAL, false},    {500, SERVER, false},
+        {400, PAGE, false},   {400, KEY_REUSED, false},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
+        assert_int_equal(
+            judge_by(&TRANSPORT_METER_EVENT_STREAM, CASES[i].status, CASES[i].body).of_one,
+            CASES[i].of_one);
+}
+
+static void the_limits_reason_is_told(void **state)
+{
+    /* Stripe-Rate-Limited-Reason stands in the error that is kept and logged. */
+    (void)state;
+    struct settle_outcome o;
+    const struct settle_try t = {.transport = &TRANSPORT_METER_EVENTS,
+                                 .usage = &USAGE,
+                                 .status = 429,
+                                 .body = REFUSAL,
+                                 .body_length = strlen(REFUSAL),
+                                 .limited_reason = "global-rate"};
+    settle_rule_judge(&t, &o);
+    assert_string_equal(o.error.text, "HTTP 429 global-rate: No meter found");
 }
 
 static void what_may_pass_is_tried_again(void **state)
@@ -194,7 +328,7 @@ static void only_the_accounts_rate_slows_the_sink(void **state)
         int n = snprintf(body, sizeof body, "{\"error\":{\"type\":\"x\",\"code\":\"%s\"}}",
                          CASES[i].code);
         const struct settle_try t = {.transport = &TRANSPORT_METER_EVENTS,
-                                     .identifier = "ml-1",
+                                     .usage = &USAGE,
                                      .status = 429,
                                      .body = body,
                                      .body_length = (size_t)n,
@@ -223,7 +357,7 @@ static void retry_after_is_honoured_in_seconds_up_to_an_hour(void **state)
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct settle_outcome o;
         const struct settle_try t = {.transport = &TRANSPORT_METER_EVENTS,
-                                     .identifier = "ml-1",
+                                     .usage = &USAGE,
                                      .status = 503,
                                      .body = "",
                                      .retry_after = CASES[i].header};
@@ -240,6 +374,7 @@ static void states_have_the_names_of_the_table(void **state)
     assert_string_equal(settle_state_name(SETTLE_RETRY), "pending");
     assert_string_equal(settle_state_name(SETTLE_IN_DOUBT), "in_doubt");
     assert_string_equal(settle_state_name(SETTLE_FAILED), "failed");
+    assert_string_equal(settle_state_name(SETTLE_LATE), "late");
 }
 
 int main(void)
@@ -248,6 +383,12 @@ int main(void)
         cmocka_unit_test(only_a_receipt_is_sent),
         cmocka_unit_test(already_exists_is_ours_only_if_we_had_sent_it),
         cmocka_unit_test(refusals_of_stripes_own_are_final),
+        cmocka_unit_test(what_comes_too_late_for_its_period_waits_for_a_person),
+        cmocka_unit_test(a_minute_ahead_of_stripes_clock_mends_itself),
+        cmocka_unit_test(a_wrong_address_is_not_the_submissions_fault),
+        cmocka_unit_test(a_session_that_passed_is_no_refusal_of_the_account),
+        cmocka_unit_test(only_a_refusal_of_one_makes_halves),
+        cmocka_unit_test(the_limits_reason_is_told),
         cmocka_unit_test(what_may_pass_is_tried_again),
         cmocka_unit_test(a_refused_key_is_not_the_submissions_fault),
         cmocka_unit_test(without_an_answer_it_counts_whether_it_was_sent),
