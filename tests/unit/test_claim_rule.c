@@ -55,6 +55,7 @@ static void check_minutes(const struct minute_case *cases, size_t n, bool additi
         struct claim_total t = {.period_start_ms = AT(c->start),
                                 .period_end_ms = AT(c->end),
                                 .additive = additive,
+                                .takes_negative = true,
                                 .first_ms = at(c->first),
                                 .last_ms = at(c->last),
                                 .free_ms = at(c->free)};
@@ -146,7 +147,7 @@ static void usage_lies_inside_the_subscription(void **state)
         struct claim_total t = {.period_start_ms = AT(600),
                                 .period_end_ms = AT(NOV),
                                 .additive = true,
-                                .subscription_start_ms = AT(600) + CASES[i].start_ms};
+                                .billed_from_ms = AT(600) + CASES[i].start_ms};
         int64_t minute_ms = 0;
         assert_true(claim_rule_minute(&t, AT(600) + CASES[i].now_ms, &minute_ms));
         assert_int_equal((minute_ms - EPOCH_MS) / MINUTE_MS, CASES[i].chosen);
@@ -162,6 +163,7 @@ static struct claim_total total_of(const char *quantity, const char *claimed, bo
                                 .version = 77,
                                 .claims = 3,
                                 .additive = additive,
+                                .takes_negative = true,
                                 .first_ms = AT(10),
                                 .last_ms = AT(20)};
 }
@@ -255,13 +257,13 @@ static void what_stripe_would_not_bill_is_late(void **state)
     struct claim_total t = total_of("10", "0", true);
     int64_t last_minute_ms = AT(NOV) - MINUTE_MS;
     assert_int_equal(claim_rule_decide(&t, last_minute_ms + CLAIM_OLDEST_MS, &claim), CLAIM_MAKE);
-    assert_false(claim.late);
+    assert_int_equal(claim.state, CLAIM_PENDING);
     assert_int_equal(claim.usage_at_ms, last_minute_ms);
     claim_rule_decide(&t, last_minute_ms + CLAIM_OLDEST_MS + 1, &claim);
-    assert_true(claim.late);
+    assert_int_equal(claim.state, CLAIM_LATE);
     t.invoice_final = true;
     claim_rule_decide(&t, AT(NOV) + HOUR_MS, &claim);
-    assert_true(claim.late);
+    assert_int_equal(claim.state, CLAIM_LATE);
 }
 
 static void nothing_is_claimed_before_a_subscription_or_without_a_minute(void **state)
