@@ -264,7 +264,7 @@ static void run_lock(struct claimer *c)
 {
     struct pg_statement s[LOCK_STATEMENTS];
     claimer_go(c, LOCKING);
-    int n = claim_read_lock(s, c->order.run);
+    int n = claim_read_lock(s, c->order.run, !c->order.tenants);
     run(c, s, n, take_lock);
 }
 

@@ -4,11 +4,12 @@
 #include "sink/sql.h"
 #include "sink/transport.h"
 
-int claim_read_lock(struct pg_statement out[LOCK_STATEMENTS], const char *run)
+int claim_read_lock(struct pg_statement out[LOCK_STATEMENTS], const char *run, bool all)
 {
     pg_statement_init(&out[0], "begin");
     pg_statement_init(&out[1], SQL_LOCK_CLAIMS);
     pg_add_text(&out[1], run);
+    pg_add_text(&out[1], all ? "off" : "on");
     out[1].binary_result = true;
     return LOCK_STATEMENTS;
 }

@@ -14,8 +14,9 @@ enum claim_pass {
 
 enum { LOCK_STATEMENTS = 2, READ_STATEMENTS = 2 };
 
-/* BEGIN and lock_claims.sql, whose row is the last result. run: the name of its lock, or NULL. */
-int claim_read_lock(struct pg_statement out[LOCK_STATEMENTS], const char *run);
+/* BEGIN and lock_claims.sql, whose row is the last result. run: the name of its lock, or NULL. all:
+ * totals of all tenants are read. */
+int claim_read_lock(struct pg_statement out[LOCK_STATEMENTS], const char *run, bool all);
 
 /* One page. Its parameters live in here until pg_run. */
 struct claim_read {

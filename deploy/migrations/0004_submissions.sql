@@ -64,25 +64,34 @@ CREATE TABLE usage_claims (
     PRIMARY KEY (tenant, metric, period_start)
 ) WITH (fillfactor = 80);
 
--- What the submissions of one period hold, void ones left out. Values that replace each other (max, last, unique)
--- are not added up: it is the newest one, of the customer and meter given if any.
---   claimed           without what is held
---   held, identifiers what is held, NULL where nothing is
---   first_at, last_at least and greatest usage_at in the period, those of void and carried ones too
+-- What the submissions of one period hold, void ones left out.
+CREATE TYPE submission_sums AS (
+    claimed     numeric,       -- without what is held
+    held        numeric,       -- NULL where nothing is held
+    identifiers text[],        -- of those held
+    first_at    timestamptz,   -- least and greatest usage_at in the period, those of void and carried ones too
+    last_at     timestamptz
+);
+
+-- Values that replace each other (max, last, unique) are not added up: it is the newest one, of the customer and meter
+-- given if any. The minute that holds an edge is looked at closer, since Stripe's edge may lie inside of it: submissions
+-- of it count for the period before.
 CREATE FUNCTION sum_submissions(p_tenant text, p_metric text, p_start timestamptz, p_end timestamptz,
-                                p_customer text DEFAULT NULL, p_event_name text DEFAULT NULL, OUT claimed numeric,
-                                OUT held numeric, OUT identifiers text[], OUT first_at timestamptz,
-                                OUT last_at timestamptz)
+                                p_customer text DEFAULT NULL, p_event_name text DEFAULT NULL) RETURNS submission_sums
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     additive boolean := (SELECT m.aggregation IN ('sum', 'count') FROM metrics m WHERE m.metric = p_metric);
-    low timestamptz;
-    high timestamptz;
+    edges timestamptz[] := ARRAY[p_start, p_end];
+    sums submission_sums;
 BEGIN
-    SELECT billed_from(p_start, s.billing_cycle_anchor, s.started_at) INTO low
-      FROM billing_period(p_tenant, p_start) LEFT JOIN subscriptions s USING (stripe_subscription_id);
-    SELECT billed_from(p_end, s.billing_cycle_anchor, s.started_at) INTO high
-      FROM billing_period(p_tenant, p_end) LEFT JOIN subscriptions s USING (stripe_subscription_id);
+    FOR i IN 1..2 LOOP
+        IF EXISTS (SELECT FROM usage_submissions s
+                    WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at = edges[i]) THEN
+            edges[i] := (SELECT billed_from(edges[i], s.billing_cycle_anchor, s.started_at)
+                           FROM billing_period(p_tenant, edges[i])
+                           LEFT JOIN subscriptions s USING (stripe_subscription_id));
+        END IF;
+    END LOOP;
     SELECT CASE WHEN additive THEN sum(u.quantity) FILTER (WHERE u.state <> 'held')
                 ELSE (array_agg(u.quantity ORDER BY u.usage_at DESC)
                          FILTER (WHERE u.state <> 'held'
@@ -91,19 +100,20 @@ BEGIN
            CASE WHEN additive THEN sum(u.quantity) FILTER (WHERE u.state = 'held')
                 ELSE (array_agg(u.quantity ORDER BY u.usage_at DESC) FILTER (WHERE u.state = 'held'))[1] END,
            array_agg(u.identifier) FILTER (WHERE u.state = 'held')
-      INTO claimed, held, identifiers
+      INTO sums.claimed, sums.held, sums.identifiers
       FROM (SELECT s.* FROM usage_submissions s
-             WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at >= low AND s.usage_at < high
+             WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at >= edges[1] AND s.usage_at < edges[2]
                AND NOT s.carried
              UNION ALL
             SELECT s.* FROM usage_submissions s
              WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.period_start >= p_start AND s.period_start < p_end
                AND s.carried) u
      WHERE u.state <> 'void';
-    claimed := coalesce(claimed, 0);
-    SELECT min(s.usage_at), max(s.usage_at) INTO first_at, last_at
+    sums.claimed := coalesce(sums.claimed, 0);
+    SELECT min(s.usage_at), max(s.usage_at) INTO sums.first_at, sums.last_at
       FROM usage_submissions s
-     WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at >= low AND s.usage_at < high;
+     WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at >= edges[1] AND s.usage_at < edges[2];
+    RETURN sums;
 END $$;
 
 -- The minute before one that a customer's meter has used in a period, the latest that is free itself; NULL: none.
@@ -149,6 +159,32 @@ BEGIN
      WHERE m.metric = s.metric AND c.tenant = s.tenant AND c.metric = s.metric AND c.period_start = p.period_start;
     RETURN true;
 END $$;
+
+-- Values that replace each other are claimed again where they are billed from now on: a customer or a meter that took
+-- the place of another one holds none of them. What adds up goes on there, and stays where it was claimed.
+CREATE FUNCTION reclaim_values() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    named text[] := CASE TG_TABLE_NAME WHEN 'metrics' THEN ARRAY[to_jsonb(NEW) ->> 'metric']
+                         ELSE (SELECT array_agg(metric) FROM metrics WHERE aggregation NOT IN ('sum', 'count')) END;
+    concerned text[] := CASE TG_TABLE_NAME WHEN 'metrics' THEN (SELECT array_agg(tenant) FROM billing_customers)
+                             ELSE ARRAY[to_jsonb(NEW) ->> 'tenant'] END;
+BEGIN
+    IF TG_TABLE_NAME = 'metrics' AND to_jsonb(NEW) ->> 'aggregation' IN ('sum', 'count') THEN
+        RETURN NULL;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('meterline claims'));
+    UPDATE usage_claims c SET version = -1, periods_version = -1
+      FROM usage_totals t
+     WHERE t.tenant = ANY (concerned) AND t.metric = ANY (named) AND t.period_end > now()
+       AND c.tenant = t.tenant AND c.metric = t.metric AND c.period_start = t.period_start;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER customer_changed AFTER UPDATE ON billing_customers FOR EACH ROW
+    WHEN (OLD.stripe_customer_id <> NEW.stripe_customer_id) EXECUTE FUNCTION reclaim_values();
+CREATE TRIGGER meter_changed AFTER UPDATE ON metrics FOR EACH ROW
+    WHEN ((OLD.stripe_event_name, OLD.transport) IS DISTINCT FROM (NEW.stripe_event_name, NEW.transport))
+    EXECUTE FUNCTION reclaim_values();
 
 -- What others ask of the sink: to claim a tenant's usage at once, since an invoice of it was begun, or to compare it
 -- with Stripe. A request goes when it was done, unless it was made again meanwhile.
