@@ -42,7 +42,7 @@ CREATE UNIQUE INDEX usage_submissions_minute ON usage_submissions (stripe_custom
 CREATE INDEX usage_submissions_open ON usage_submissions (stripe_customer_id, event_name, usage_at)
     WHERE state IN ('pending', 'sending');
 -- What waits for something else than its turn: few, so that claims and counts find them at once.
-CREATE INDEX usage_submissions_parked ON usage_submissions (state, tenant, metric)
+CREATE INDEX usage_submissions_stuck ON usage_submissions (state, tenant, metric)
     WHERE state IN ('held', 'failed', 'in_doubt', 'late');
 CREATE INDEX usage_submissions_carried ON usage_submissions (tenant, metric, period_start) WHERE carried;
 CREATE INDEX usage_submissions_usage ON usage_submissions (tenant, metric, usage_at);
