@@ -245,7 +245,6 @@ const struct stage_spec AGGREGATOR_STAGE = {
     .program = "meterline-aggregator",
     .what = "Counts usage events of Redis streams into PostgreSQL, each exactly once.",
     .settings = AGGREGATOR_SETTINGS,
-    .extra_usage = "  --once          count what is there, commit, and end\n",
     .start = start,
     .drain = drain,
     .close = close_all,

@@ -3,7 +3,7 @@
  *     int main(int argc, char **argv)
  *     {
  *         struct config config = {0};
- *         int code = stage_config(argc, argv, &STAGE, &config);
+ *         int code = stage_config(argc, argv, &STAGE, &config, NULL);
  *         if (code >= 0)
  *             return code;             // --help, --print-config, or wrong settings
  *         return stage_run(&STAGE, &config.base, sink_start, …);
@@ -30,7 +30,6 @@ struct stage_spec {
     const char *program; /* "meterline-sink" */
     const char *what;    /* one sentence for --help */
     const struct conf_setting *settings;
-    const char *extra_usage; /* lines for flags of its own in --help, or NULL */
     /* Faults that concern several settings: log each as `setting_refused` and return their number.
      * Also called where single settings are wrong, so that all faults show at once: strings may
      * then be NULL. May be NULL. */
@@ -47,11 +46,18 @@ struct stage_spec {
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_SETTINGS = 2 };
 
-/* Command line and settings: --help, --print-config, --once (if once is not NULL), --version. Loads
- * into config (which begins with a struct conf_base) and starts the log. Any other argument is an
- * error: a stage with flags of its own takes them out of argv before. Returns -1 to go on, else the
- * exit code. */
-int stage_config(int argc, char **argv, const struct stage_spec *spec, void *config, bool *once);
+/* A flag of a stage's own, such as --once: there or not. */
+struct stage_flag {
+    const char *name; /* "--once" */
+    const char *help; /* what it does, in a few words */
+    bool *value;      /* set to true if it is there */
+};
+
+/* Command line and settings: --help, --print-config, --version, and the stage's own flags (ending
+ * in {NULL}; NULL: none). Loads into config (which begins with a struct conf_base) and starts the
+ * log. Any other argument is an error. Returns -1 to go on, else the exit code. */
+int stage_config(int argc, char **argv, const struct stage_spec *spec, void *config,
+                 const struct stage_flag *flags);
 /* Runs until done; returns the exit code. config begins with a struct conf_base; it is the owner
  * that the callbacks get. */
 int stage_run(const struct stage_spec *spec, void *config);

@@ -7,20 +7,20 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char FLAGS[] = "\nFlags:\n"
-                            "  --help          this text\n"
-                            "  --version       the program's version\n"
-                            "  --print-config  the settings in force, secrets as ***\n";
+static void print_flag(const char *name, const char *help)
+{
+    printf("  %-14s  %s\n", name, help);
+}
 
-static void print_help(const struct stage_spec *spec, bool takes_once)
+static void print_help(const struct stage_spec *spec, const struct stage_flag *own)
 {
     conf_print_help(spec->settings, spec->program, "[flag]...", spec->what);
-    fputs(FLAGS, stdout);
-    bool told = spec->extra_usage && strstr(spec->extra_usage, "--once");
-    if (takes_once && !told)
-        fputs("  --once          do what there is to do, then exit 0\n", stdout);
-    if (spec->extra_usage)
-        fputs(spec->extra_usage, stdout);
+    fputs("\nFlags:\n", stdout);
+    print_flag("--help", "this text");
+    print_flag("--version", "the program's version");
+    print_flag("--print-config", "the settings in force, secrets as ***");
+    for (; own && own->name; own++)
+        print_flag(own->name, own->help);
 }
 
 struct flags {
@@ -29,7 +29,17 @@ struct flags {
     bool print;
 };
 
-static int take_flag(const char *text, struct flags *flags, bool *once)
+static int take_own_flag(const char *text, const struct stage_flag *own)
+{
+    for (; own && own->name; own++)
+        if (!strcmp(text, own->name)) {
+            *own->value = true;
+            return 0;
+        }
+    return -1;
+}
+
+static int take_flag(const char *text, struct flags *flags, const struct stage_flag *own)
 {
     if (!strcmp(text, "--help") || !strcmp(text, "-h"))
         flags->help = true;
@@ -37,18 +47,17 @@ static int take_flag(const char *text, struct flags *flags, bool *once)
         flags->version = true;
     else if (!strcmp(text, "--print-config"))
         flags->print = true;
-    else if (once && !strcmp(text, "--once"))
-        *once = true;
     else
-        return -1;
+        return take_own_flag(text, own);
     return 0;
 }
 
-static int take_flags(int argc, char **argv, const char *program, struct flags *flags, bool *once)
+static int take_flags(int argc, char **argv, const char *program, struct flags *flags,
+                      const struct stage_flag *own)
 {
     int faults = 0;
     for (int i = 1; i < argc; i++) {
-        if (take_flag(argv[i], flags, once) == 0)
+        if (take_flag(argv[i], flags, own) == 0)
             continue;
         fprintf(stderr, "%s: unknown argument: %s (see --help)\n", program, argv[i]);
         faults++;
@@ -56,13 +65,14 @@ static int take_flags(int argc, char **argv, const char *program, struct flags *
     return faults ? -1 : 0;
 }
 
-int stage_config(int argc, char **argv, const struct stage_spec *spec, void *config, bool *once)
+int stage_config(int argc, char **argv, const struct stage_spec *spec, void *config,
+                 const struct stage_flag *own)
 {
     struct flags flags = {0};
-    if (take_flags(argc, argv, spec->program, &flags, once))
+    if (take_flags(argc, argv, spec->program, &flags, own))
         return EXIT_SETTINGS;
     if (flags.help) {
-        print_help(spec, once != NULL);
+        print_help(spec, own);
         return EXIT_DONE;
     }
     if (flags.version) {

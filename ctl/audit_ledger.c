@@ -1,5 +1,5 @@
 /* The ledger against itself, in one snapshot: epochs that ended, raw events, rejected entries,
- * totals, minutes, claims, and what was aggregated against what is billed or visibly waits. */
+ * totals, minutes, claims, values, and what was aggregated against what is billed or visibly waits. */
 #include "common/sql.h"
 #include "ctl/audit.h"
 #include "ctl/ctl.h"
@@ -27,6 +27,7 @@ static const struct check_step {
     {"totals", "audit total", SQL_AUDIT_TOTALS, IS_FAULT},
     {"minutes", "audit minute", SQL_AUDIT_MINUTES, IS_FAULT},
     {"claims", "audit claim", SQL_AUDIT_CLAIMS, IS_FAULT},
+    {"values", "audit value", SQL_AUDIT_VALUES, IS_FAULT},
     {"billing", "audit billing", SQL_AUDIT_BILLING, IS_BALANCE},
 };
 

@@ -1,12 +1,16 @@
-/* The happy path: one transaction a page takes the claimers' lock, reads the next dirty totals,
- * writes submissions and claims, and commits.
+/* The happy path: one transaction a page takes the claimers' lock, reads what is to be claimed
+ * next, writes submissions and claims, and commits. Late ones that are carried over come first,
+ * pass by pass until there are no more; then dirty totals.
  *
  *      RESTING --> LOCKING --> READING --> WRITING --> COMMITTING --> RESTING (last page)
- *                    ^  |                     |            |
+ *                    ^  |       ^   |         |            |
+ *                    |  |       +---+         |            |        (nothing is carried over)
  *                    |  +--> GIVING_UP        |            |
  *                    +------------------------+------------+  (next page, or half a page again)
  *
- * The failure modes: another sink holds the lock, or sinks are held: GIVING_UP rolls back, and
+ * A rehearsal goes from WRITING back to READING, and ends without COMMIT.
+ *
+ * The failure modes: another sink makes this run, or sinks are held: GIVING_UP rolls back, and
  * nothing is claimed. The connection is lost, even in COMMIT: the run ends, and the next one sees
  * by the tables alone what was claimed. The database refuses a page (two customers that changed
  * places can meet in one minute): it was rolled back, and half of it is tried, down to the one
@@ -16,8 +20,8 @@
 
 #include "common/log.h"
 #include "sink/claim_batch.h"
-#include "sink/sql.h"
-#include "sink/transport.h"
+#include "sink/claim_read.h"
+#include "sink/claim_row.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -30,38 +34,36 @@ static const unsigned MOVES[] = {
     [RESTING] = TO(LOCKING),
     [LOCKING] = TO(READING) | TO(GIVING_UP) | TO(RESTING),
     [GIVING_UP] = TO(RESTING),
-    [READING] = TO(WRITING) | TO(COMMITTING) | TO(RESTING),
-    [WRITING] = TO(COMMITTING) | TO(LOCKING) | TO(RESTING),
+    [READING] = TO(READING) | TO(WRITING) | TO(COMMITTING) | TO(RESTING),
+    [WRITING] = TO(COMMITTING) | TO(LOCKING) | TO(READING) | TO(RESTING),
     [COMMITTING] = TO(LOCKING) | TO(RESTING),
 };
 
 struct claimer {
     struct session *session;
     enum claimer_state state;
+    struct claim_order order;
+    enum claim_pass pass;
     struct claim_place after;   /* the next page begins behind it */
     struct claim_place reached; /* the last total of this page */
     struct claim_batch batch;
     int64_t page_rows; /* of the next page: smaller while a refused total is looked for */
     int64_t rows;      /* read in this page */
-    int64_t now_ms;    /* the database's clock */
-    bool stopping;     /* this page is the last */
+    int64_t carried;   /* in this pass */
+    struct claim_time at;
+    bool stopping; /* this page is the last */
     struct claim_report report;
     claim_done_fn done;
     void *owner;
 };
 
 static void run_lock(struct claimer *c);
+static void run_read(struct claimer *c);
 
 static void claimer_go(struct claimer *c, enum claimer_state next)
 {
     assert(MOVES[c->state] & TO(next));
     c->state = next;
-}
-
-static void go_on_behind(struct claimer *c)
-{
-    const struct claim_key key = {c->reached.tenant, c->reached.metric, c->reached.period_start_us};
-    claim_place_set(&c->after, &key);
 }
 
 static void end_run(struct claimer *c, const struct err *error)
@@ -90,15 +92,29 @@ static void run_give_up(struct claimer *c)
     run(c, &s, 1, take_rollback);
 }
 
+/* A pass over those carried takes one of each tenant and metric, so that it is made again until one
+ * takes none. */
+static void begin_pass(struct claimer *c, enum claim_pass pass)
+{
+    c->pass = pass;
+    c->carried = 0;
+    claim_place_reset(&c->after);
+}
+
 static void next_page(struct claimer *c)
 {
-    bool more = c->rows == c->page_rows && !c->stopping;
-    go_on_behind(c);
+    bool last = c->pass == CLAIM_DIRTY && c->rows < c->page_rows;
     c->page_rows = 2 * c->page_rows < PAGE_ROWS ? 2 * c->page_rows : PAGE_ROWS;
-    if (more)
-        run_lock(c);
-    else
+    if (last || c->stopping) {
         end_run(c, NULL);
+        return;
+    }
+    const struct claim_key reached = claim_place_key(&c->reached);
+    claim_place_set(&c->after, &reached);
+    if (c->order.rehearsal)
+        run_read(c);
+    else
+        run_lock(c);
 }
 
 static void count_page(struct claimer *c)
@@ -108,8 +124,13 @@ static void count_page(struct claimer *c)
     c->report.marked += b->counts[CLAIM_MARK];
     c->report.waiting += b->counts[CLAIM_WAIT];
     c->report.outside += b->counts[CLAIM_OUTSIDE];
+    c->report.unmapped += b->counts[CLAIM_UNMAPPED];
     c->report.late += b->late;
+    c->report.held += b->held;
+    c->report.carried += b->carried;
+    c->report.split += b->split;
     c->report.refused += b->refused;
+    c->carried += b->carried;
 }
 
 static void take_commit(void *owner, const struct err *error, PGresult **results, int n)
@@ -122,10 +143,7 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
         return;
     }
     count_page(c);
-    if (c->rows > 0)
-        next_page(c);
-    else
-        end_run(c, NULL);
+    next_page(c);
 }
 
 static void run_commit(struct claimer *c)
@@ -140,7 +158,7 @@ static void run_commit(struct claimer *c)
 /* The page was rolled back. */
 static void take_refusal(struct claimer *c, const struct err *error)
 {
-    if (c->rows > 1 && c->stopping) {
+    if (c->order.rehearsal || (c->rows > 1 && c->stopping)) {
         end_run(c, error);
         return;
     }
@@ -156,13 +174,23 @@ static void take_refusal(struct claimer *c, const struct err *error)
     next_page(c);
 }
 
+static void end_page(struct claimer *c)
+{
+    if (!c->order.rehearsal) {
+        run_commit(c);
+        return;
+    }
+    count_page(c);
+    next_page(c);
+}
+
 static void take_written(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct claimer *c = owner;
     (void)results;
     (void)n;
     if (!error)
-        run_commit(c);
+        end_page(c);
     else if (error->kind == ERR_REFUSED)
         take_refusal(c, error);
     else
@@ -171,10 +199,10 @@ static void take_written(void *owner, const struct err *error, PGresult **result
 
 static void run_write(struct claimer *c)
 {
-    struct pg_statement s[2];
+    struct pg_statement s[CLAIM_STATEMENTS];
     int n = claim_batch_statements(&c->batch, s);
     if (n == 0) {
-        run_commit(c);
+        end_page(c);
         return;
     }
     claimer_go(c, WRITING);
@@ -184,60 +212,49 @@ static void run_write(struct claimer *c)
 static void take_page(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct claimer *c = owner;
-    (void)n;
     if (error) {
         end_run(c, error);
         return;
     }
-    c->rows = PQntuples(results[0]);
+    const PGresult *page = results[n - 1];
+    c->rows = PQntuples(page);
+    if (c->rows == 0 && c->pass == CLAIM_CARRIED && !c->stopping) {
+        begin_pass(c, c->carried > 0 ? CLAIM_CARRIED : CLAIM_DIRTY);
+        run_read(c);
+        return;
+    }
     claim_batch_clear(&c->batch);
-    claim_batch_fill(&c->batch, results[0], c->now_ms);
+    claim_batch_fill(&c->batch, page, c->at);
     if (c->rows > 0) {
-        struct claim_key key = claim_batch_key(results[0], (int)c->rows - 1);
+        struct claim_key key = claim_row_key(page, (int)c->rows - 1);
         claim_place_set(&c->reached, &key);
     }
     run_write(c);
 }
 
-static void add_transports(struct pg_statement *s, struct pg_array *names)
-{
-    pg_array_init(names, PG_TEXT);
-    for (int i = 0; TRANSPORTS[i]; i++)
-        pg_array_add_text(names, TRANSPORTS[i]->name);
-    pg_add_array(s, names);
-}
-
 static void run_read(struct claimer *c)
 {
-    struct pg_statement s;
-    struct pg_array names;
-    unsigned char start[8];
-    unsigned char rows[8];
+    struct pg_statement s[READ_STATEMENTS];
+    struct claim_read read = {
+        .pass = c->pass, .after = &c->after, .rows = c->page_rows, .tenants = c->order.tenants};
     claimer_go(c, READING);
-    pg_statement_init(&s, SQL_READ_DIRTY);
-    pg_add_text(&s, c->after.tenant);
-    pg_add_text(&s, c->after.metric);
-    pg_add_i64(&s, c->after.period_start_us, start);
-    s.types[2] = PG_TIMESTAMPTZ; /* whose bytes are those of its microseconds */
-    pg_add_i64(&s, c->page_rows, rows);
-    add_transports(&s, &names);
-    s.binary_result = true;
-    run(c, &s, 1, take_page);
-    pg_array_done(&names);
+    int n = claim_read_page(&read, s);
+    run(c, s, n, take_page);
+    claim_read_done(&read);
 }
 
 static void take_lock(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct claimer *c = owner;
-    (void)n;
     if (error) {
         end_run(c, error);
         return;
     }
-    c->report.busy = !pg_get_i64(results[1], 0, 0);
-    c->report.held = pg_get_i64(results[1], 0, 1) != 0;
-    c->now_ms = pg_get_time_ms(results[1], 0, 2);
-    if (c->report.busy || c->report.held)
+    const PGresult *lock = results[n - 1];
+    c->report.busy = !pg_get_i64(lock, 0, 0);
+    c->report.on_hold = pg_get_i64(lock, 0, 1) != 0;
+    c->at = (struct claim_time){pg_get_time_ms(lock, 0, 2), pg_get_i64(lock, 0, 3)};
+    if (c->report.busy || (c->report.on_hold && !c->order.rehearsal))
         run_give_up(c);
     else
         run_read(c);
@@ -245,12 +262,10 @@ static void take_lock(void *owner, const struct err *error, PGresult **results, 
 
 static void run_lock(struct claimer *c)
 {
-    struct pg_statement s[2];
+    struct pg_statement s[LOCK_STATEMENTS];
     claimer_go(c, LOCKING);
-    pg_statement_init(&s[0], "begin");
-    pg_statement_init(&s[1], SQL_LOCK_CLAIMS);
-    s[1].binary_result = true;
-    run(c, s, 2, take_lock);
+    int n = claim_read_lock(s, c->order.run, !c->order.tenants);
+    run(c, s, n, take_lock);
 }
 
 struct claimer *claimer_new(struct session *session)
@@ -269,14 +284,15 @@ void claimer_free(struct claimer *c)
     free(c);
 }
 
-void claimer_start(struct claimer *c, claim_done_fn done, void *owner)
+void claimer_start(struct claimer *c, const struct claim_order *order, claim_done_fn done,
+                   void *owner)
 {
-    const struct claim_key before_all = {"", "", INT64_MIN}; /* -infinity */
-    claim_place_set(&c->after, &before_all);
+    c->order = *order;
     c->report = (struct claim_report){0};
     c->page_rows = PAGE_ROWS;
     c->done = done;
     c->owner = owner;
+    begin_pass(c, CLAIM_CARRIED);
     run_lock(c);
 }
 

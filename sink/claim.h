@@ -3,6 +3,7 @@
 #define METERLINE_SINK_CLAIM_H
 
 #include "common/err.h"
+#include "common/pg_array.h"
 #include "sink/session.h"
 
 #include <stdbool.h>
@@ -10,16 +11,33 @@
 
 struct claimer;
 
+/* Runs of one name are made by one sink at a time; those of different names wait for each other's
+ * pages, so that a short run of a few tenants never makes a sink skip its cycle. */
+#define CLAIM_RUN_CYCLE  "meterline claim cycle"
+#define CLAIM_RUN_URGENT "meterline claim urgent"
+
+struct claim_order {
+    const char *run;          /* NULL: wait for any other */
+    struct pg_array *tenants; /* PG_TEXT, borrowed until done; NULL: all */
+    bool rehearsal;           /* all pages in one transaction, which is open when done is called
+                                 without an error, and the caller's to roll back; also while sinks
+                                 are held */
+};
+
 /* What one run did; rows are totals. */
 struct claim_report {
-    int64_t made; /* submissions written, late ones among them */
+    int64_t made; /* submissions written, late, held and carried ones among them */
     int64_t late;
-    int64_t marked;  /* nothing to claim */
-    int64_t waiting; /* no minute is free now */
-    int64_t outside; /* before the subscription */
-    int64_t refused; /* the database would not take them; logged one by one */
-    bool busy;       /* another sink claims: its work is ours */
-    bool held;       /* ledger_state.sink_hold: nothing may be claimed */
+    int64_t held;
+    int64_t carried;  /* late ones over into the current period */
+    int64_t split;    /* totals of which a part is left: claim again */
+    int64_t marked;   /* nothing to claim */
+    int64_t waiting;  /* no minute is free now */
+    int64_t outside;  /* before the subscription */
+    int64_t unmapped; /* no item of the subscription */
+    int64_t refused;  /* the database would not take them; logged one by one */
+    bool busy;        /* another sink makes this run: its work is ours */
+    bool on_hold;     /* ledger_state.sink_hold: nothing may be claimed */
 };
 
 /* error: the connection's; what was committed before is in the report and stays. Exactly once. */
@@ -31,7 +49,8 @@ void claimer_free(struct claimer *c);
 
 /* Claim all that is dirty. The session must be idle, and is the claimer's until done; no run may be
  * under way. */
-void claimer_start(struct claimer *c, claim_done_fn done, void *owner);
+void claimer_start(struct claimer *c, const struct claim_order *order, claim_done_fn done,
+                   void *owner);
 /* End with the page at hand, for good. */
 void claimer_stop(struct claimer *c);
 bool claimer_is_resting(const struct claimer *c);

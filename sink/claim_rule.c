@@ -31,7 +31,7 @@ struct window {
 static struct window window_of(const struct claim_total *t)
 {
     return (struct window){
-        .low_ms = minute_from(max_of(t->period_start_ms, t->subscription_start_ms)),
+        .low_ms = minute_from(max_of(t->period_start_ms, t->billed_from_ms)),
         .high_ms = clock_minute_of(t->period_end_ms - 1),
     };
 }
@@ -49,12 +49,19 @@ static bool is_after_all(const struct claim_total *t, int64_t minute_ms)
     return t->last_ms == 0 || minute_ms > t->last_ms;
 }
 
+/* What ends with its period takes nothing of a minute to come either (usage records: "not in the
+ * future", docs.stripe.com/api/usage_records/create). */
+static int64_t ahead_of(const struct claim_total *t)
+{
+    return t->ends_with_period ? 0 : CLAIM_AHEAD_MS;
+}
+
 /* The period goes on: the current minute, else one beside what was used. */
 static bool running_minute(const struct claim_total *t, struct window w, int64_t now_ms,
                            int64_t *out)
 {
     int64_t current_ms = max_of(clock_minute_of(now_ms), w.low_ms);
-    w.high_ms = min_of(w.high_ms, clock_minute_of(now_ms) + CLAIM_AHEAD_MS);
+    w.high_ms = min_of(w.high_ms, clock_minute_of(now_ms) + ahead_of(t));
     if (is_after_all(t, current_ms))
         return take(current_ms, w, out);
     struct window past = {max_of(w.low_ms, minute_from(now_ms - CLAIM_OLDEST_MS)), w.high_ms};
@@ -102,45 +109,69 @@ static struct dec difference(struct dec whole, struct dec claimed)
     return dec_cmp(whole, claimed) > 0 ? whole : claimed;
 }
 
+/* Cannot overflow: the sum lies between what was claimed and the total. */
+static struct dec sum(struct dec a, struct dec b)
+{
+    struct dec out = a;
+    (void)dec_add(a, b, &out);
+    return out;
+}
+
 /* Returns false if there is nothing to claim. */
 static bool fill_quantity(const struct claim_total *t, struct claim *c)
 {
     struct dec whole = dec_floor(t->quantity);
-    if (!t->additive) {
-        c->quantity = c->claimed = clamp(whole);
-        return dec_cmp(c->quantity, t->claimed) != 0;
-    }
-    struct dec rest = difference(whole, t->claimed);
+    struct dec rest = t->additive ? difference(whole, t->claimed) : whole;
     c->quantity = clamp(rest);
+    c->split = t->additive && dec_cmp(c->quantity, rest) != 0;
     /* What a clamp left over keeps the total dirty: versions are whole, so one less is older. */
-    if (dec_cmp(c->quantity, rest) != 0)
-        c->version = t->version - 1;
-    /* Cannot overflow: the sum lies between claimed and the total. */
-    (void)dec_add(t->claimed, c->quantity, &c->claimed);
-    return !dec_is_zero(c->quantity);
+    c->version = t->version - c->split;
+    if (t->has_held && dec_cmp(c->quantity, t->held) == 0)
+        return false; /* it stays held as it is */
+    c->voids_held = t->has_held;
+    c->claimed = t->additive ? sum(t->claimed, c->quantity) : c->quantity;
+    return t->additive ? !dec_is_zero(c->quantity) : dec_cmp(c->quantity, t->claimed) != 0;
+}
+
+static enum claim_state state_of(const struct claim_total *t, int64_t now_ms, const struct claim *c)
+{
+    bool over = t->period_end_ms <= now_ms;
+    if (t->invoice_final || c->usage_at_ms < now_ms - CLAIM_OLDEST_MS ||
+        (over && t->ends_with_period))
+        return CLAIM_LATE;
+    bool negative = dec_cmp(c->quantity, DEC_ZERO) < 0;
+    return negative && !t->takes_negative ? CLAIM_HELD : CLAIM_PENDING;
 }
 
 static void use_minute(const struct claim_total *t, int64_t now_ms, struct claim *c)
 {
     int64_t at_ms = c->usage_at_ms;
-    c->late = t->invoice_final || at_ms < now_ms - CLAIM_OLDEST_MS;
+    c->state = state_of(t, now_ms, c);
+    c->split &= c->state != CLAIM_HELD; /* the rest would be held against it, for nothing */
     c->claims = t->claims + 1;
     c->first_ms = t->first_ms == 0 ? at_ms : min_of(t->first_ms, at_ms);
     c->last_ms = max_of(t->last_ms, at_ms);
 }
 
+/* As it was, what is held with it. */
+static struct claim claim_as_it_was(const struct claim_total *t)
+{
+    struct dec all = t->additive ? sum(t->claimed, t->held) : t->held;
+    return (struct claim){.version = t->version - 1, /* still dirty */
+                          .claimed = t->has_held ? all : t->claimed,
+                          .claims = t->claims,
+                          .first_ms = t->first_ms,
+                          .last_ms = t->last_ms};
+}
+
 enum claim_decision claim_rule_decide(const struct claim_total *t, int64_t now_ms,
                                       struct claim *out)
 {
-    struct claim c = {.version = t->version,
-                      .claimed = t->claimed,
-                      .claims = t->claims,
-                      .first_ms = t->first_ms,
-                      .last_ms = t->last_ms};
-    *out = c;
-    out->version = t->version - 1; /* still dirty */
+    struct claim c = *out = claim_as_it_was(t);
     if (t->outside)
         return CLAIM_OUTSIDE;
+    if (t->unmapped)
+        return CLAIM_UNMAPPED;
     bool due = fill_quantity(t, &c);
     if (due && !claim_rule_minute(t, now_ms, &c.usage_at_ms))
         return CLAIM_WAIT;
@@ -148,4 +179,16 @@ enum claim_decision claim_rule_decide(const struct claim_total *t, int64_t now_m
         use_minute(t, now_ms, &c);
     *out = c;
     return due ? CLAIM_MAKE : CLAIM_MARK;
+}
+
+void claim_rule_apply(struct claim_total *t, const struct claim *made)
+{
+    t->claimed = made->claimed;
+    t->claims = made->claims;
+    t->first_ms = made->first_ms;
+    t->last_ms = made->last_ms;
+    t->has_held = false;
+    t->held = DEC_ZERO;
+    if (t->free_ms == made->usage_at_ms)
+        t->free_ms = 0;
 }

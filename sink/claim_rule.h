@@ -2,8 +2,11 @@
  *
  * claim    the part of a total that one submission holds, final once it is written
  * minute   usage_at of a submission: a whole minute, used once for a customer and meter, since
- * Stripe is asked by customer, meter and minute what it holds rising   of a meter that takes the
- * newest value (max, last, unique): a later claim needs a later minute; sums do not care */
+ *          Stripe is asked by customer, meter and minute what it holds
+ * rising   of a meter that takes the newest value (max, last, unique): a later claim needs a later
+ *          minute; sums do not care
+ * held     a negative difference that the transport does not take: it is not sent, and judged anew
+ *          with the next claim of its total */
 #ifndef METERLINE_SINK_CLAIM_RULE_H
 #define METERLINE_SINK_CLAIM_RULE_H
 
@@ -29,38 +32,56 @@ struct claim_total {
     int64_t version;         /* of the total */
     bool additive;           /* sum, count: differences are claimed; else the value itself */
     bool outside;            /* the tenant has or had a subscription, the period is none of it */
-    int64_t subscription_start_ms; /* to the millisecond; 0 for a calendar month */
-    bool invoice_final;            /* the period is over and its invoice can change no more */
-    struct dec claimed;            /* sum of the period's submissions; else the newest value */
-    int64_t claims;                /* number of the last claim */
-    int64_t first_ms;              /* least minute used in the period */
-    int64_t last_ms;               /* greatest minute used */
-    int64_t free_ms;               /* of a period that is over: a free minute before a used one */
+    bool unmapped;          /* the transport needs an item of the subscription, and there is none */
+    bool takes_negative;    /* of the transport, as in struct transport */
+    bool ends_with_period;  /* … */
+    int64_t billed_from_ms; /* when the period begins for Stripe, to the millisecond, which may be
+                               later in its first minute; 0 for a calendar month */
+    bool invoice_final;     /* the period is over and its invoice can change no more */
+    struct dec claimed; /* sum of the period's submissions, else the newest value; without held */
+    bool has_held;
+    struct dec held;  /* their sum, else the newest value; 0 if none is held */
+    int64_t claims;   /* number of the last claim */
+    int64_t first_ms; /* least minute used in the period */
+    int64_t last_ms;  /* greatest minute used */
+    int64_t free_ms;  /* of a period that is over: a free minute before a used one */
 };
 
 enum claim_decision {
-    CLAIM_MAKE,   /* write the submission, and the claim */
-    CLAIM_MARK,   /* nothing to claim: write the claim, so that the total is not looked at again */
-    CLAIM_WAIT,   /* no minute is free now: claim nothing, the next cycle looks again */
-    CLAIM_OUTSIDE /* before_subscription: claim nothing */
+    CLAIM_MAKE,    /* write the submission, and the claim */
+    CLAIM_MARK,    /* nothing to claim: write the claim, so that the total is not looked at again */
+    CLAIM_WAIT,    /* no minute is free now: claim nothing, the next cycle looks again */
+    CLAIM_OUTSIDE, /* before_subscription: claim nothing */
+    CLAIM_UNMAPPED /* nothing to bill it to: claim nothing */
+};
+
+enum claim_state {
+    CLAIM_PENDING,
+    CLAIM_HELD, /* negative, and the transport takes no such */
+    CLAIM_LATE  /* Stripe would not bill it any more: a person decides */
 };
 
 struct claim {
     struct dec quantity; /* of the submission; whole, below 10^15 */
     int64_t usage_at_ms; /* its minute */
-    bool late;           /* Stripe would not bill it any more: a person decides */
-    int64_t version;     /* from here on: the claim as it is after this */
+    enum claim_state state;
+    bool voids_held; /* what is held becomes void: it is in quantity, or was made up for */
+    bool split;      /* a part of the difference is left: apply this one, and decide again */
+    int64_t version; /* from here on: the claim as it is after this */
     struct dec claimed;
     int64_t claims;
     int64_t first_ms;
     int64_t last_ms;
 };
 
-/* now_ms: by the database's clock, the same for every sink. After WAIT and OUTSIDE out is the claim
- * as it was, with a version that keeps the total dirty: to be written only where it was summed up
- * anew. */
+/* now_ms: by the database's clock, the same for every sink. After WAIT, OUTSIDE and UNMAPPED out is
+ * the claim as it was, with a version that keeps the total dirty: to be written only where it was
+ * summed up anew. */
 enum claim_decision claim_rule_decide(const struct claim_total *t, int64_t now_ms,
                                       struct claim *out);
+
+/* t as it is after that claim was made of it. */
+void claim_rule_apply(struct claim_total *t, const struct claim *made);
 
 /* The minute of the next claim of t. Returns false if none is free now. */
 bool claim_rule_minute(const struct claim_total *t, int64_t now_ms, int64_t *minute_ms);

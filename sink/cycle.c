@@ -23,8 +23,9 @@ void cycle_log(const struct cycle *c, const struct sender *sender)
     struct sender_status now = sender_status(sender);
     log_info("cycle_settled", LOG_I64("claimed", r->made), LOG_I64("late", r->late),
              LOG_I64("up_to_date", r->marked), LOG_I64("without_minute", r->waiting),
-             LOG_I64("before_subscription", r->outside), LOG_I64("refused", r->refused),
-             LOG_I64("sent", now.sent - c->sent_before),
+             LOG_I64("before_subscription", r->outside), LOG_I64("unmapped", r->unmapped),
+             LOG_I64("held", r->held), LOG_I64("carried", r->carried),
+             LOG_I64("refused", r->refused), LOG_I64("sent", now.sent - c->sent_before),
              LOG_I64("delayed", now.delayed - c->delayed_before), LOG_I64("open", report_open()),
              LOG_I64("elapsed_ms", cycle_age_ms(c)));
 }

@@ -16,17 +16,18 @@ static void add_text(struct buf *b, const char *text)
     buf_add(b, text, length);
 }
 
-void identifier_make(const char *customer, const char *event_name, int64_t period_start_s,
-                     int64_t claim, char out[IDENTIFIER_SIZE])
+void identifier_make(const struct identifier_parts *parts, char out[IDENTIFIER_SIZE])
 {
-    struct buf parts = {0};
-    add_text(&parts, customer);
-    add_text(&parts, event_name);
-    buf_add_u64be(&parts, (uint64_t)period_start_s);
-    buf_add_u64be(&parts, (uint64_t)claim);
+    struct buf bytes = {0};
+    add_text(&bytes, parts->customer);
+    add_text(&bytes, parts->event_name);
+    buf_add_u64be(&bytes, (uint64_t)parts->period_start_s);
+    buf_add_u64be(&bytes, (uint64_t)parts->claim);
+    if (parts->era != 0)
+        buf_add_u64be(&bytes, (uint64_t)parts->era);
     unsigned char hash[HASH_BYTES];
-    crypto_generichash(hash, sizeof hash, (const unsigned char *)parts.data, parts.length, NULL, 0);
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)bytes.data, bytes.length, NULL, 0);
     memcpy(out, "ml-", 3);
     sodium_bin2hex(out + 3, IDENTIFIER_SIZE - 3, hash, sizeof hash);
-    buf_done(&parts);
+    buf_done(&bytes);
 }

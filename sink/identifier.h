@@ -1,7 +1,8 @@
 /* The identifier of a submission, which is also its Idempotency-Key. Pure.
  *
  * It is a function of what is billed, so that a claim that is made again after the database was
- * restored gets the same one, and Stripe recognises it. */
+ * restored gets the same one, and Stripe recognises it. Claims made once the restore was accepted
+ * are of another era: they never meet those of the life that was lost. */
 #ifndef METERLINE_SINK_IDENTIFIER_H
 #define METERLINE_SINK_IDENTIFIER_H
 
@@ -10,8 +11,14 @@
 /* "ml-", 64 hexadecimal digits, NUL. Stripe takes 100 characters as identifier, 255 as key. */
 #define IDENTIFIER_SIZE 68
 
-/* period_start_s: Unix seconds. claim: counts from 1 in each (customer, event name, period). */
-void identifier_make(const char *customer, const char *event_name, int64_t period_start_s,
-                     int64_t claim, char out[IDENTIFIER_SIZE]);
+struct identifier_parts {
+    const char *customer;
+    const char *event_name;
+    int64_t period_start_s; /* Unix seconds */
+    int64_t claim;          /* counts from 1 in each (customer, event name, period) */
+    int64_t era; /* restores of the database that were accepted; 0 as if it were not here */
+};
+
+void identifier_make(const struct identifier_parts *parts, char out[IDENTIFIER_SIZE]);
 
 #endif

@@ -1,6 +1,7 @@
 /* meterline-sink: claims what was counted and hands it to Stripe, each unit once. See README.md. */
 #include "common/stage.h"
 #include "sink/config.h"
+#include "sink/dry_run.h"
 #include "sink/sink.h"
 
 #include <sodium.h>
@@ -9,33 +10,44 @@
 struct app {
     struct config config; /* first: the skeleton knows it as the stage's config */
     bool once;
+    bool dry;
     struct sink *sink;
+    struct dry_run *dry_run; /* instead of sink */
 };
 
 static int start(struct stage *stage, void *owner, struct err *e)
 {
     struct app *app = owner;
     (void)e;
-    app->sink = sink_open(stage, &app->config, app->once);
+    if (app->dry)
+        app->dry_run = dry_run_open(stage, app->config.base.database_url);
+    else
+        app->sink = sink_open(stage, &app->config, app->once);
     return 0;
 }
 
 static void drain(void *owner)
 {
     struct app *app = owner;
-    sink_drain(app->sink);
+    if (app->dry)
+        dry_run_drain(app->dry_run);
+    else
+        sink_drain(app->sink);
 }
 
 static void close_all(void *owner)
 {
     struct app *app = owner;
-    sink_close(app->sink);
+    if (app->dry)
+        dry_run_close(app->dry_run);
+    else
+        sink_close(app->sink);
 }
 
 static bool is_ready(void *owner, struct buf *why)
 {
     const struct app *app = owner;
-    return sink_is_ready(app->sink, why);
+    return app->dry || sink_is_ready(app->sink, why);
 }
 
 static const struct stage_spec STAGE = {
@@ -43,7 +55,6 @@ static const struct stage_spec STAGE = {
     .program = "meterline-sink",
     .what = "Claims counted usage and submits it to Stripe, each unit once.",
     .settings = SINK_SETTINGS,
-    .extra_usage = "  --once          claim, send and settle all that can be, then exit 0\n",
     .check = config_check,
     .start = start,
     .drain = drain,
@@ -58,7 +69,11 @@ int main(int argc, char **argv)
         fputs("meterline-sink: libsodium does not start\n", stderr);
         return EXIT_FAILED;
     }
-    int code = stage_config(argc, argv, &STAGE, &app.config, &app.once);
+    const struct stage_flag flags[] = {
+        {"--once", "claim, send and settle all that can be, then exit 0", &app.once},
+        {"--dry-run", "print what would be claimed and sent, do neither, exit 0", &app.dry},
+        {.name = NULL}};
+    int code = stage_config(argc, argv, &STAGE, &app.config, flags);
     if (code < 0) {
         code = stage_run(&STAGE, &app.config);
         conf_done(SINK_SETTINGS, &app.config);

@@ -53,6 +53,13 @@ static struct metric *oldest_gauge(void)
                       METRIC_MS_AS_SECONDS);
 }
 
+void report_claims(int64_t made)
+{
+    metric_add(metric_get("meterline_claims_total", "", "submissions claimed", METRIC_COUNTER,
+                          METRIC_PLAIN),
+               made);
+}
+
 void report_stripe_up(bool up)
 {
     metric_set(metric_get("meterline_peer_up", "peer=\"stripe\"", "1 while the peer can be reached",

@@ -9,6 +9,9 @@
 /* Every series is there from the start. */
 void report_init(void);
 
+/* A run of claims wrote so many submissions. */
+void report_claims(int64_t made);
+
 /* An answer came. server_date_ms: its Date, 0 if absent. */
 void report_answer(int64_t elapsed_ms, int64_t server_date_ms);
 /* A call ended, or something kept it from being made: counted by its outcome's label. */
@@ -21,7 +24,7 @@ void report_recovered(void);
 
 /* The result of count_submissions.sql. now_ms: Unix. */
 void report_counts(const PGresult *rows, int64_t now_ms);
-/* Submissions that are not done, of all states, as last counted. */
+/* Submissions that are not done, of all states, as last counted. What was dropped is done. */
 int64_t report_open(void);
 
 void report_stripe_up(bool up);

@@ -150,6 +150,13 @@ void session_run(struct session *s, const struct pg_statement *statements, int n
     pg_run(s->pg, statements, n, deadline_ms, done, owner);
 }
 
+void session_stream(struct session *s, const struct pg_statement *statement, uint64_t deadline_ms,
+                    pg_row_fn on_row, pg_done_fn done, void *owner)
+{
+    assert(session_is_idle(s));
+    pg_stream(s->pg, statement, deadline_ms, on_row, done, owner);
+}
+
 static void release_handle(struct session *s)
 {
     if (--s->handles > 0)

@@ -25,6 +25,10 @@ bool session_is_usable(const struct session *s, struct buf *why);
 void session_run(struct session *s, const struct pg_statement *statements, int n,
                  uint64_t deadline_ms, pg_done_fn done, void *owner);
 
+/* As pg_stream; likewise. */
+void session_stream(struct session *s, const struct pg_statement *statement, uint64_t deadline_ms,
+                    pg_row_fn on_row, pg_done_fn done, void *owner);
+
 /* A pipeline in flight gets ERR_CANCELED; closed runs from the loop when s is freed. */
 void session_close(struct session *s, void (*closed)(void *owner), void *owner);
 

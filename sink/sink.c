@@ -16,7 +16,6 @@
 #include "sink/sink.h"
 
 #include "common/clock.h"
-#include "common/metrics.h"
 #include "sink/claim.h"
 #include "sink/cycle.h"
 #include "sink/report.h"
@@ -24,6 +23,7 @@
 #include "sink/session.h"
 #include "sink/sql.h"
 #include "sink/tick.h"
+#include "sink/urgent.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -61,6 +61,7 @@ struct sink {
     struct session *claims; /* claims and counts */
     struct session *sends;
     struct claimer *claimer;
+    struct urgent *urgent; /* NULL with --once, which claims all in any case */
     struct sender *sender;
     struct cycle cycle;
     int handles;
@@ -134,13 +135,11 @@ static void take_claims(void *owner, const struct err *error, const struct claim
 {
     struct sink *s = owner;
     s->cycle.claims = *report;
-    metric_add(metric_get("meterline_claims_total", "", "submissions claimed", METRIC_COUNTER,
-                          METRIC_PLAIN),
-               report->made);
+    report_claims(report->made);
     sink_go(s, SENDING);
     if (error)
         take_claim_failure(s, error);
-    else if (report->busy && s->once)
+    else if ((report->busy || report->split > 0) && s->once)
         s->claim_wanted = true;
     sender_wake(s->sender);
     run_count(s);
@@ -154,7 +153,8 @@ static void run_claim(struct sink *s)
         cycle_log(&s->cycle, s->sender);
     cycle_begin(&s->cycle, s->sender);
     sink_go(s, CLAIMING);
-    claimer_start(s->claimer, take_claims, s);
+    const struct claim_order order = {.run = CLAIM_RUN_CYCLE};
+    claimer_start(s->claimer, &order, take_claims, s);
 }
 
 /* Is the sending of this cycle over? */
@@ -195,6 +195,8 @@ static void check_sent(struct sink *s)
 
 static void check_drained(struct sink *s)
 {
+    if (s->urgent && !urgent_is_resting(s->urgent))
+        return;
     if (claimer_is_resting(s->claimer) && sender_status(s->sender).in_hand == 0)
         stage_drained(s->stage);
 }
@@ -225,12 +227,8 @@ static void on_tick(void *owner)
     consider(s);
 }
 
-static void on_once_look(void *owner)
-{
-    consider(owner);
-}
-
-static void on_claims_usable(void *owner)
+/* A part tells that something changed. */
+static void on_change(void *owner)
 {
     consider(owner);
 }
@@ -241,9 +239,12 @@ static void on_sends_usable(void *owner)
     sender_wake(s->sender);
 }
 
-static void on_sender_change(void *owner)
+static void on_urgent_rest(void *owner, bool claimed)
 {
-    consider(owner);
+    struct sink *s = owner;
+    if (claimed && !s->draining && !s->closing)
+        sender_wake(s->sender);
+    consider(s);
 }
 
 struct sink *sink_open(struct stage *stage, const struct config *config, bool once)
@@ -255,16 +256,18 @@ struct sink *sink_open(struct stage *stage, const struct config *config, bool on
     report_init();
     const char *url = config->base.database_url;
     s->claims = session_open(stage, url, "claim",
-                             (struct session_events){.on_usable = on_claims_usable, .owner = s});
+                             (struct session_events){.on_usable = on_change, .owner = s});
     s->sends = session_open(stage, url, "send",
                             (struct session_events){.on_usable = on_sends_usable, .owner = s});
     s->claimer = claimer_new(s->claims);
-    s->sender = sender_open(stage, config, s->sends, on_sender_change, s);
-    s->handles = 4; /* the tick, two sessions, the sender */
+    s->sender = sender_open(stage, config, s->sends, on_change, s);
+    if (!once)
+        s->urgent = urgent_open(stage, url, config->interval_s, on_urgent_rest, s);
+    s->handles = once ? 4 : 5; /* the tick, two sessions, the sender, what is urgent */
     cycle_begin(&s->cycle, s->sender);
     sink_go(s, SENDING);
     tick_start(&s->tick, stage_loop(stage), once ? BUSY_PAUSE_MS : config->interval_s * 1000,
-               once ? on_once_look : on_tick, s);
+               once ? on_change : on_tick, s);
     return s;
 }
 
@@ -273,7 +276,7 @@ bool sink_is_ready(const struct sink *s, struct buf *why)
     struct sender_status sender = sender_status(s->sender);
     if (!session_is_usable(s->claims, why) || !session_is_usable(s->sends, why))
         return false;
-    if (sender.held || s->cycle.claims.held) {
+    if (sender.held || s->cycle.claims.on_hold) {
         buf_add_str(why, "held: the ledger was found behind the stream\n");
         return false;
     }
@@ -286,22 +289,20 @@ void sink_drain(struct sink *s)
 {
     s->draining = true;
     claimer_stop(s->claimer);
+    if (s->urgent)
+        urgent_stop(s->urgent);
     sender_stop(s->sender, DRAIN_PATIENCE_MS);
     check_drained(s);
 }
 
-static void release(struct sink *s)
+static void release(void *owner)
 {
+    struct sink *s = owner;
     if (--s->handles > 0)
         return;
     claimer_free(s->claimer);
     sender_free(s->sender);
     free(s);
-}
-
-static void on_part_closed(void *owner)
-{
-    release(owner);
 }
 
 static void on_tick_closed(uv_handle_t *handle)
@@ -314,7 +315,9 @@ void sink_close(struct sink *s)
 {
     s->closing = true;
     tick_close(&s->tick, on_tick_closed);
-    sender_close(s->sender, on_part_closed, s);
-    session_close(s->claims, on_part_closed, s);
-    session_close(s->sends, on_part_closed, s);
+    sender_close(s->sender, release, s);
+    session_close(s->claims, release, s);
+    session_close(s->sends, release, s);
+    if (s->urgent)
+        urgent_close(s->urgent, release, s);
 }

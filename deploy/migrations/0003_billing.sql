@@ -49,6 +49,7 @@ CREATE TABLE billing_periods (
     PRIMARY KEY (tenant, period_start),
     CHECK (period_start < period_end)
 );
+CREATE INDEX billing_periods_end ON billing_periods (period_end);
 
 -- The newest periods_version that touched a tenant, so that aggregators forget just what changed.
 CREATE TABLE billing_period_changes (
@@ -144,6 +145,31 @@ BEGIN
     period_end := least(period_end, high);
 END $$;
 
+-- From when on Stripe bills usage to the period that begins with that minute: the cut edge's own second, and not before
+-- the subscription. Usage of the minute that holds the edge would be of the invoice before. Anchor and start are those
+-- of the period's subscription; NULL for a calendar month.
+CREATE FUNCTION billed_from(p_period_start timestamptz, p_anchor timestamptz, p_started_at timestamptz)
+RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN greatest(p_period_start, p_started_at, p_period_start + (p_anchor - minute_of(p_anchor)));
+
+-- The period that a submission counts for: where its usage_at is billed, or its own if it was carried over.
+CREATE FUNCTION submission_period(p_tenant text, p_usage_at timestamptz, p_period_start timestamptz,
+                                  p_carried boolean, OUT period_start timestamptz, OUT period_end timestamptz)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    low timestamptz;
+BEGIN
+    SELECT b.period_start, b.period_end, billed_from(b.period_start, s.billing_cycle_anchor, s.started_at)
+      INTO period_start, period_end, low
+      FROM billing_period(p_tenant, CASE WHEN p_carried THEN p_period_start ELSE p_usage_at END) b
+      LEFT JOIN subscriptions s USING (stripe_subscription_id);
+    IF NOT p_carried AND p_usage_at < low THEN
+        SELECT b.period_start, b.period_end INTO period_start, period_end
+          FROM billing_period(p_tenant, period_start - interval '1 minute') b;
+    END IF;
+END $$;
+
 -- Takes over what a tenant's subscriptions say of their current periods, and makes the totals exact
 -- again where an edge moved. Call it in the transaction that changed a subscription. fold_usage holds
 -- the lock shared, so that nothing is added by old edges meanwhile; what is pending is added by the new ones.
@@ -219,17 +245,18 @@ BEGIN
       FROM minutes n JOIN metrics m USING (metric)
      GROUP BY m.metric, m.aggregation, n.period_start, n.period_end;
 
-    -- What was claimed where now nothing is left to bill must be taken back: the sink reads totals.
+    -- What was claimed where now nothing is left to bill must be taken back: the sink reads totals. What lies
+    -- behind the first minute of a total is surely of it, and not looked at any closer.
     INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
-    SELECT p_tenant, e.metric, e.period_start, e.period_end, 0, nextval('usage_version'), (-9223372036854775808), ''
-      FROM (SELECT DISTINCT u.metric, b.period_start, b.period_end
-              FROM usage_submissions u
-              JOIN metrics m ON m.metric = u.metric AND m.aggregation IN ('sum', 'count')
-             CROSS JOIN LATERAL billing_period(p_tenant, u.usage_at) b
-             WHERE u.tenant = p_tenant AND u.state <> 'void'
+    SELECT p_tenant, u.metric, b.period_start, b.period_end, 0, nextval('usage_version'), (-9223372036854775808), ''
+      FROM (SELECT DISTINCT s.metric, s.usage_at, s.period_start, s.carried
+              FROM usage_submissions s
+              JOIN metrics m ON m.metric = s.metric AND m.aggregation IN ('sum', 'count')
+             WHERE s.tenant = p_tenant AND s.state <> 'void'
                AND NOT EXISTS (SELECT FROM usage_totals t
-                                WHERE t.tenant = p_tenant AND t.metric = u.metric
-                                  AND t.period_start <= u.usage_at AND u.usage_at < t.period_end)) e
+                                WHERE t.tenant = p_tenant AND t.metric = s.metric AND NOT s.carried
+                                  AND t.period_start < s.usage_at AND s.usage_at < t.period_end)) u
+     CROSS JOIN LATERAL submission_period(p_tenant, u.usage_at, u.period_start, u.carried) b
     ON CONFLICT (tenant, metric, period_start) DO NOTHING;
 END $$;
 

@@ -43,8 +43,10 @@ CREATE UNIQUE INDEX usage_submissions_minute ON usage_submissions (stripe_custom
     WHERE state <> 'void';
 CREATE INDEX usage_submissions_open ON usage_submissions (stripe_customer_id, event_name, usage_at)
     WHERE state IN ('pending', 'sending');
-CREATE INDEX usage_submissions_stuck ON usage_submissions (state)
+-- What waits for something else than its turn: few, so that claims and counts find them at once.
+CREATE INDEX usage_submissions_stuck ON usage_submissions (state, tenant, metric)
     WHERE state IN ('held', 'failed', 'in_doubt', 'late');
+CREATE INDEX usage_submissions_carried ON usage_submissions (tenant, metric, period_start) WHERE carried;
 CREATE INDEX usage_submissions_usage ON usage_submissions (tenant, metric, usage_at);
 
 -- How much of each total its submissions hold. A total is dirty if its version is newer than this one's.
@@ -53,15 +55,85 @@ CREATE TABLE usage_claims (
     metric       text NOT NULL,
     period_start timestamptz NOT NULL,
     version      bigint NOT NULL,             -- of the total when it was last claimed
-    claimed      numeric(38,9) NOT NULL,      -- sum of submissions that are not void; for last: the newest value
+    claimed      numeric(38,9) NOT NULL,      -- sum of submissions that are not void; of max, last, unique: the newest
     claims       integer NOT NULL,            -- the number of the last claim
-    first_at     timestamptz,                 -- least and greatest usage_at used
+    first_at     timestamptz,                 -- least and greatest usage_at used, by void ones too: Stripe may be asked
+                                              -- what it holds of their minutes
     last_at      timestamptz,
     -- billing_period_changes.version when claimed was last summed up: what was claimed in a period is what
-    -- its submissions hold whose usage_at lies in it, so a moved edge means to sum them up again.
+    -- its submissions hold (see submission_period), so a moved edge means to sum them up again.
     periods_version bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant, metric, period_start)
 ) WITH (fillfactor = 80);
+
+-- What the submissions of one period hold, void ones left out.
+CREATE TYPE submission_sums AS (
+    claimed     numeric,       -- without what is held
+    held        numeric,       -- NULL where nothing is held
+    identifiers text[],        -- of those held
+    first_at    timestamptz,   -- least and greatest usage_at in the period, those of void and carried ones too
+    last_at     timestamptz
+);
+
+-- Values that replace each other (max, last, unique) are not added up: it is the newest one, of the customer and meter
+-- given if any. The minute that holds an edge is looked at closer, since Stripe's edge may lie inside of it: submissions
+-- of it count for the period before.
+CREATE FUNCTION sum_submissions(p_tenant text, p_metric text, p_start timestamptz, p_end timestamptz,
+                                p_customer text DEFAULT NULL, p_event_name text DEFAULT NULL) RETURNS submission_sums
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    additive boolean := (SELECT m.aggregation IN ('sum', 'count') FROM metrics m WHERE m.metric = p_metric);
+    edges timestamptz[] := ARRAY[p_start, p_end];
+    sums submission_sums;
+BEGIN
+    FOR i IN 1..2 LOOP
+        IF EXISTS (SELECT FROM usage_submissions s
+                    WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at = edges[i]) THEN
+            edges[i] := (SELECT billed_from(edges[i], s.billing_cycle_anchor, s.started_at)
+                           FROM billing_period(p_tenant, edges[i])
+                           LEFT JOIN subscriptions s USING (stripe_subscription_id));
+        END IF;
+    END LOOP;
+    SELECT CASE WHEN additive THEN sum(u.quantity) FILTER (WHERE u.state <> 'held')
+                ELSE (array_agg(u.quantity ORDER BY u.usage_at DESC)
+                         FILTER (WHERE u.state <> 'held'
+                                   AND u.stripe_customer_id = coalesce(p_customer, u.stripe_customer_id)
+                                   AND u.event_name = coalesce(p_event_name, u.event_name)))[1] END,
+           CASE WHEN additive THEN sum(u.quantity) FILTER (WHERE u.state = 'held')
+                ELSE (array_agg(u.quantity ORDER BY u.usage_at DESC) FILTER (WHERE u.state = 'held'))[1] END,
+           array_agg(u.identifier) FILTER (WHERE u.state = 'held')
+      INTO sums.claimed, sums.held, sums.identifiers
+      FROM (SELECT s.* FROM usage_submissions s
+             WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at >= edges[1] AND s.usage_at < edges[2]
+               AND NOT s.carried
+             UNION ALL
+            SELECT s.* FROM usage_submissions s
+             WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.period_start >= p_start AND s.period_start < p_end
+               AND s.carried) u
+     WHERE u.state <> 'void';
+    sums.claimed := coalesce(sums.claimed, 0);
+    SELECT min(s.usage_at), max(s.usage_at) INTO sums.first_at, sums.last_at
+      FROM usage_submissions s
+     WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at >= edges[1] AND s.usage_at < edges[2];
+    RETURN sums;
+END $$;
+
+-- The minute before one that a customer's meter has used in a period, the latest that is free itself; NULL: none.
+CREATE FUNCTION free_minute(p_tenant text, p_metric text, p_start timestamptz, p_end timestamptz, p_customer text,
+                            p_event_name text) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT u.usage_at - interval '1 minute'
+      FROM usage_submissions u
+     WHERE u.stripe_customer_id = p_customer AND u.event_name = p_event_name AND u.state <> 'void'
+       AND u.usage_at > p_start AND u.usage_at < p_end
+       AND NOT EXISTS (SELECT FROM usage_submissions o
+                        WHERE o.stripe_customer_id = p_customer AND o.event_name = p_event_name
+                          AND o.usage_at = u.usage_at - interval '1 minute' AND o.state <> 'void')
+       AND NOT EXISTS (SELECT FROM usage_submissions o
+                        WHERE o.tenant = p_tenant AND o.metric = p_metric
+                          AND o.usage_at = u.usage_at - interval '1 minute')
+     ORDER BY u.usage_at DESC LIMIT 1
+$$;
 
 -- A submission that Stripe surely does not hold becomes void, and its quantity is claimed anew: its claim is summed up
 -- once more by the next claimer, under a new number and in another minute. Claimers wait meanwhile, or one that has
@@ -69,17 +141,24 @@ CREATE TABLE usage_claims (
 CREATE FUNCTION void_submission(p_identifier text, p_states text[], p_why text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    s record;
+    s usage_submissions;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('meterline claims'));
     UPDATE usage_submissions
        SET state = 'void', last_error = p_why, owner = NULL, lease_until = NULL
      WHERE identifier = p_identifier AND state = ANY (p_states)
-    RETURNING tenant, metric INTO s;
+    RETURNING * INTO s;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
     UPDATE usage_claims SET version = -1, periods_version = -1 WHERE tenant = s.tenant AND metric = s.metric;
+    -- Until then it waits, visibly.
+    UPDATE usage_claims c
+       SET claimed = CASE WHEN m.aggregation IN ('sum', 'count') THEN c.claimed - s.quantity
+                          ELSE (SELECT coalesce(h.held, h.claimed)
+                                  FROM sum_submissions(s.tenant, s.metric, p.period_start, p.period_end) h) END
+      FROM metrics m, submission_period(s.tenant, s.usage_at, s.period_start, s.carried) p
+     WHERE m.metric = s.metric AND c.tenant = s.tenant AND c.metric = s.metric AND c.period_start = p.period_start;
     RETURN true;
 END $$;
 
@@ -110,6 +189,32 @@ BEGIN
                AND i.period_start < i.period_end AND minute_of(i.period_end) = p.period_end
              LIMIT 1);
 END $$;
+
+-- Values that replace each other are claimed again where they are billed from now on: a customer or a meter that took
+-- the place of another one holds none of them. What adds up goes on there, and stays where it was claimed.
+CREATE FUNCTION reclaim_values() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    named text[] := CASE TG_TABLE_NAME WHEN 'metrics' THEN ARRAY[to_jsonb(NEW) ->> 'metric']
+                         ELSE (SELECT array_agg(metric) FROM metrics WHERE aggregation NOT IN ('sum', 'count')) END;
+    concerned text[] := CASE TG_TABLE_NAME WHEN 'metrics' THEN (SELECT array_agg(tenant) FROM billing_customers)
+                             ELSE ARRAY[to_jsonb(NEW) ->> 'tenant'] END;
+BEGIN
+    IF TG_TABLE_NAME = 'metrics' AND to_jsonb(NEW) ->> 'aggregation' IN ('sum', 'count') THEN
+        RETURN NULL;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('meterline claims'));
+    UPDATE usage_claims c SET version = -1, periods_version = -1
+      FROM usage_totals t
+     WHERE t.tenant = ANY (concerned) AND t.metric = ANY (named) AND t.period_end > now()
+       AND c.tenant = t.tenant AND c.metric = t.metric AND c.period_start = t.period_start;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER customer_changed AFTER UPDATE ON billing_customers FOR EACH ROW
+    WHEN (OLD.stripe_customer_id <> NEW.stripe_customer_id) EXECUTE FUNCTION reclaim_values();
+CREATE TRIGGER meter_changed AFTER UPDATE ON metrics FOR EACH ROW
+    WHEN ((OLD.stripe_event_name, OLD.transport) IS DISTINCT FROM (NEW.stripe_event_name, NEW.transport))
+    EXECUTE FUNCTION reclaim_values();
 
 -- What others ask of the sink: to claim a tenant's usage at once, since an invoice of it was begun, or to compare it
 -- with Stripe. A request goes when it was done, unless it was made again meanwhile.

@@ -1,6 +1,16 @@
--- One claimer at a time, until COMMIT; and whether sinks are held, and the clock that all sinks share. Just
--- in time compiling is off in this transaction: it takes longer than the page that it would speed up.
-select pg_try_advisory_xact_lock(hashtext('meterline claims')) as locked,
+-- One claimer at a time, until COMMIT; and whether sinks are held, the clock that all sinks share, and the era that
+-- identifiers are made in. Runs of one name wait for nobody: where another sink makes one, it does the work, and
+-- locked is false. Else a page of another run is waited for. Until COMMIT the planner is told to go along indexes, from
+-- row to row, whatever it believes of tables that grow faster than their statistics; and not to compile just in time,
+-- which takes longer than a page.
+-- $1 text: name of the run; NULL: wait for any
+-- $2 text: off: never sort, as reading along a key needs it; on
+select r.locked and (case when r.locked then pg_advisory_xact_lock(hashtext('meterline claims'))::text end) is not null
+           as locked,
        coalesce((select value from ledger_state where name = 'sink_hold'), 0) as hold,
        now() as read_at,
-       set_config('jit', 'off', true)
+       coalesce((select value from ledger_state where name = 'claim_era'), 0) as era,
+       set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
+       set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+       set_config('enable_material', 'off', true), set_config('enable_sort', $2, true)
+  from (select $1::text is null or pg_try_advisory_xact_lock(hashtext($1)) as locked offset 0) as r

@@ -55,6 +55,7 @@ static void check_minutes(const struct minute_case *cases, size_t n, bool additi
         struct claim_total t = {.period_start_ms = AT(c->start),
                                 .period_end_ms = AT(c->end),
                                 .additive = additive,
+                                .takes_negative = true,
                                 .first_ms = at(c->first),
                                 .last_ms = at(c->last),
                                 .free_ms = at(c->free)};
@@ -146,10 +147,59 @@ static void usage_lies_inside_the_subscription(void **state)
         struct claim_total t = {.period_start_ms = AT(600),
                                 .period_end_ms = AT(NOV),
                                 .additive = true,
-                                .subscription_start_ms = AT(600) + CASES[i].start_ms};
+                                .billed_from_ms = AT(600) + CASES[i].start_ms};
         int64_t minute_ms = 0;
         assert_true(claim_rule_minute(&t, AT(600) + CASES[i].now_ms, &minute_ms));
         assert_int_equal((minute_ms - EPOCH_MS) / MINUTE_MS, CASES[i].chosen);
+    }
+}
+
+static void a_renewed_period_begins_at_the_anchors_second(void **state)
+{
+    /* Stripe's period begins inside the minute of our edge: that minute would still be of the
+     * invoice before. Past the period's end it is not taken either. */
+    (void)state;
+    static const struct {
+        int64_t anchor_s; /* of the minute that holds the edge */
+        int64_t now_s;    /* after the edge's minute */
+        int64_t first;    /* least minute that may be taken, after the edge's */
+    } CASES[] = {{0, 0, 0}, {0, 59, 0}, {1, 30, 1}, {37, 40, 1}, {59, 59, 1}, {37, 60, 1}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct claim_total t = {.period_start_ms = AT(NOV),
+                                .period_end_ms = AT(2 * NOV),
+                                .additive = true,
+                                .takes_negative = true,
+                                .billed_from_ms = AT(NOV) + CASES[i].anchor_s * 1000};
+        int64_t minute_ms = 0;
+        assert_true(claim_rule_minute(&t, AT(NOV) + CASES[i].now_s * 1000, &minute_ms));
+        assert_int_equal((minute_ms - AT(NOV)) / MINUTE_MS, CASES[i].first);
+        t.first_ms = AT(NOV + 1); /* all but the edge's minute are used */
+        t.last_ms = AT(2 * NOV - 1);
+        bool found = claim_rule_minute(&t, AT(2 * NOV), &minute_ms);
+        assert_int_equal(found, CASES[i].first == 0);
+    }
+}
+
+static void what_ends_with_its_period_takes_no_minute_to_come(void **state)
+{
+    (void)state;
+    static const struct minute_case CASES[] = {
+        {"nothing used", 100, 30, 0, NOV, NONE, NONE, NONE, 100},
+        {"the current one used", 100, 0, 0, NOV, 100, 100, NONE, 99},
+        {"all up to now used", 100, 59, 98, NOV, 98, 100, NONE, NONE},
+        {"period about to begin", 99, 59, 100, NOV, NONE, NONE, NONE, NONE},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        const struct minute_case *c = &CASES[i];
+        struct claim_total t = {.period_start_ms = AT(c->start),
+                                .period_end_ms = AT(c->end),
+                                .additive = true,
+                                .ends_with_period = true,
+                                .first_ms = at(c->first),
+                                .last_ms = at(c->last)};
+        int64_t minute_ms = 0;
+        bool found = claim_rule_minute(&t, AT(c->now) + c->now_s * 1000, &minute_ms);
+        assert_int_equal(found ? (minute_ms - EPOCH_MS) / MINUTE_MS : NONE, c->chosen);
     }
 }
 
@@ -162,6 +212,7 @@ static struct claim_total total_of(const char *quantity, const char *claimed, bo
                                 .version = 77,
                                 .claims = 3,
                                 .additive = additive,
+                                .takes_negative = true,
                                 .first_ms = AT(10),
                                 .last_ms = AT(20)};
 }
@@ -255,13 +306,125 @@ static void what_stripe_would_not_bill_is_late(void **state)
     struct claim_total t = total_of("10", "0", true);
     int64_t last_minute_ms = AT(NOV) - MINUTE_MS;
     assert_int_equal(claim_rule_decide(&t, last_minute_ms + CLAIM_OLDEST_MS, &claim), CLAIM_MAKE);
-    assert_false(claim.late);
+    assert_int_equal(claim.state, CLAIM_PENDING);
     assert_int_equal(claim.usage_at_ms, last_minute_ms);
     claim_rule_decide(&t, last_minute_ms + CLAIM_OLDEST_MS + 1, &claim);
-    assert_true(claim.late);
+    assert_int_equal(claim.state, CLAIM_LATE);
     t.invoice_final = true;
     claim_rule_decide(&t, AT(NOV) + HOUR_MS, &claim);
-    assert_true(claim.late);
+    assert_int_equal(claim.state, CLAIM_LATE);
+}
+
+static void what_ends_with_its_period_is_late_as_soon_as_that_is_over(void **state)
+{
+    /* Usage records take nothing of a closed period, even before its invoice is final. */
+    (void)state;
+    struct claim claim;
+    struct claim_total t = total_of("10", "0", true);
+    t.ends_with_period = true;
+    assert_int_equal(claim_rule_decide(&t, AT(NOV) - 1, &claim), CLAIM_MAKE);
+    assert_int_equal(claim.state, CLAIM_PENDING);
+    assert_int_equal(claim_rule_decide(&t, AT(NOV), &claim), CLAIM_MAKE);
+    assert_int_equal(claim.state, CLAIM_LATE);
+    t.takes_negative = false;
+    t.quantity = dec_of("-3");
+    assert_int_equal(claim_rule_decide(&t, AT(NOV), &claim), CLAIM_MAKE);
+    assert_int_equal(claim.state, CLAIM_LATE);
+    t.ends_with_period = false;
+    assert_int_equal(claim_rule_decide(&t, AT(NOV), &claim), CLAIM_MAKE);
+    assert_int_equal(claim.state, CLAIM_HELD);
+}
+
+/* A transport that takes no negative quantity. claimed is without what is held. */
+struct held_case {
+    bool additive;
+    const char *total;
+    const char *claimed;
+    const char *held;     /* NULL: nothing is */
+    const char *quantity; /* NULL: nothing to claim */
+    enum claim_state state;
+    bool voids;
+    const char *after;
+};
+
+static void a_negative_difference_is_held_and_judged_anew(void **state)
+{
+    /* What is held becomes void and is judged with the rest: never sent as negative, never lost. */
+    (void)state;
+    static const struct held_case CASES[] = {
+        {true, "12", "10", NULL, "2", CLAIM_PENDING, false, "12"},
+        {true, "7", "10", NULL, "-3", CLAIM_HELD, false, "7"},
+        {true, "7.5", "10", "-3", NULL, CLAIM_PENDING, false, "7"}, /* stays as it is */
+        {true, "5", "10", "-3", "-5", CLAIM_HELD, true, "5"},
+        {true, "8", "10", "-3", "-2", CLAIM_HELD, true, "8"},
+        {true, "10.9", "10", "-3", NULL, CLAIM_PENDING, true, "10"}, /* made up for */
+        {true, "15", "10", "-3", "5", CLAIM_PENDING, true, "15"},
+        {true, "-1", "0", NULL, "-1", CLAIM_HELD, false, "-1"},
+        {false, "4", "10", NULL, "4", CLAIM_PENDING, false, "4"}, /* a value may fall */
+        {false, "-2", "10", NULL, "-2", CLAIM_HELD, false, "-2"},
+        {false, "-2", "10", "-2", NULL, CLAIM_PENDING, false, "-2"},
+        {false, "10", "10", "-2", NULL, CLAIM_PENDING, true, "10"},
+        {false, "11", "10", "-2", "11", CLAIM_PENDING, true, "11"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        const struct held_case *c = &CASES[i];
+        struct claim_total t = total_of(c->total, c->claimed, c->additive);
+        struct claim claim;
+        t.takes_negative = false;
+        t.has_held = c->held != NULL;
+        t.held = dec_of(c->held ? c->held : "0");
+        enum claim_decision decision = claim_rule_decide(&t, AT(100), &claim);
+        assert_int_equal(decision, c->quantity ? CLAIM_MAKE : CLAIM_MARK);
+        assert_int_equal(claim.voids_held, c->voids);
+        assert_int_equal(claim.version, 77);
+        assert_dec(claim.claimed, c->after);
+        if (c->quantity) {
+            assert_dec(claim.quantity, c->quantity);
+            assert_int_equal(claim.state, c->state);
+        }
+    }
+}
+
+static void what_is_held_stays_claimed_while_nothing_can_be_claimed(void **state)
+{
+    (void)state;
+    struct claim claim;
+    struct claim_total t = total_of("15", "10", true);
+    t.takes_negative = false;
+    t.has_held = true;
+    t.held = dec_of("-3");
+    t.first_ms = AT(0);
+    t.last_ms = AT(104); /* no minute is free */
+    assert_int_equal(claim_rule_decide(&t, AT(100), &claim), CLAIM_WAIT);
+    assert_dec(claim.claimed, "7");
+    assert_false(claim.voids_held);
+    t.unmapped = true;
+    assert_int_equal(claim_rule_decide(&t, AT(100), &claim), CLAIM_UNMAPPED);
+    assert_dec(claim.claimed, "7");
+    assert_int_equal(claim.version, 76);
+}
+
+static void a_long_difference_is_claimed_part_by_part(void **state)
+{
+    /* Each part in a minute of its own; the last one leaves the total clean. */
+    (void)state;
+    static const char *const PARTS[] = {"999999999999999", "999999999999999", "9"};
+    struct claim_total t = total_of("2000000000000007", "0", true);
+    t.period_end_ms = AT(90);
+    t.last_ms = AT(89);
+    t.free_ms = AT(50);
+    static const int64_t MINUTES[] = {50, 9, 8};
+    for (int i = 0; i < 3; i++) {
+        struct claim claim;
+        assert_int_equal(claim_rule_decide(&t, AT(100), &claim), CLAIM_MAKE);
+        assert_dec(claim.quantity, PARTS[i]);
+        assert_int_equal(claim.usage_at_ms, AT(MINUTES[i]));
+        assert_int_equal(claim.claims, 4 + i);
+        assert_int_equal(claim.split, i < 2);
+        assert_int_equal(claim.version, i < 2 ? 76 : 77);
+        claim_rule_apply(&t, &claim);
+    }
+    assert_dec(t.claimed, "2000000000000007");
 }
 
 static void nothing_is_claimed_before_a_subscription_or_without_a_minute(void **state)
@@ -296,6 +459,12 @@ int main(void)
         cmocka_unit_test(other_aggregations_claim_the_value_itself),
         cmocka_unit_test(a_claim_remembers_the_minutes_used),
         cmocka_unit_test(what_stripe_would_not_bill_is_late),
+        cmocka_unit_test(a_renewed_period_begins_at_the_anchors_second),
+        cmocka_unit_test(what_ends_with_its_period_takes_no_minute_to_come),
+        cmocka_unit_test(what_ends_with_its_period_is_late_as_soon_as_that_is_over),
+        cmocka_unit_test(a_negative_difference_is_held_and_judged_anew),
+        cmocka_unit_test(what_is_held_stays_claimed_while_nothing_can_be_claimed),
+        cmocka_unit_test(a_long_difference_is_claimed_part_by_part),
         cmocka_unit_test(nothing_is_claimed_before_a_subscription_or_without_a_minute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

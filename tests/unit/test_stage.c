@@ -226,8 +226,12 @@ static void test_flags(void **state)
     char *argv[] = {program, flag, NULL};
     struct life life = {0};
     bool once = false;
-    assert_int_equal(stage_config(2, argv, &LIFE, &life, &once), -1);
+    bool twice = false;
+    const struct stage_flag flags[] = {
+        {"--twice", "again", &twice}, {"--once", "and end", &once}, {.name = NULL}};
+    assert_int_equal(stage_config(2, argv, &LIFE, &life, flags), -1);
     assert_true(once);
+    assert_false(twice);
 }
 
 int main(void)

@@ -1,0 +1,35 @@
+/* One row of read_dirty.sql or read_carried.sql. */
+#ifndef METERLINE_SINK_CLAIM_ROW_H
+#define METERLINE_SINK_CLAIM_ROW_H
+
+#include "common/pg.h"
+#include "sink/claim_place.h"
+#include "sink/claim_rule.h"
+#include "sink/transport.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Texts are borrowed from the result. Times are Unix ms. */
+struct claim_row {
+    struct claim_total total;
+    const char *tenant;
+    const char *metric;
+    const struct transport *transport;
+    const char *event_name;
+    const char *customer;
+    const char *item; /* of the subscription, or NULL */
+    int64_t periods_version;
+    bool resummed;        /* what was claimed was summed up anew: it is to be written */
+    const char *replaced; /* array of identifiers that the claim replaces; NULL for none */
+    int replaced_bytes;
+    bool carried;            /* a late one that is carried over into the total's period … */
+    int64_t carried_from_ms; /* … from the one that begins then */
+};
+
+/* Returns 0, or -1 if a number is not one of up to 38 digits, which our own stages never write. */
+int claim_row_read(const PGresult *rows, int row, struct claim_row *out);
+
+struct claim_key claim_row_key(const PGresult *rows, int row);
+
+#endif

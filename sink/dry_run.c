@@ -1,0 +1,159 @@
+/* --dry-run.
+ *
+ *      WAITING --usable--> CLAIMING --rehearsed--> LISTING --all rows--> LEAVING --> (the end)
+ *
+ * What was claimed is read back from the transaction that claimed it, before that is rolled back:
+ * so it is what a sink would write, to the last digit. */
+#include "sink/dry_run.h"
+
+#include "common/log.h"
+#include "sink/claim.h"
+#include "sink/session.h"
+#include "sink/sql.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEADLINE_MS = 600000 };
+
+/* Columns of list_sendable.sql; those before CLAIMED are printed under their names. */
+enum { STATE = 8, CLAIMED = 9 };
+
+struct dry_run {
+    struct stage *stage;
+    struct session *session;
+    struct claimer *claimer;
+    bool started;
+    bool ended;
+    int64_t rows;
+    int64_t claimed;
+    int64_t pending;
+    int64_t held;
+    int64_t late;
+};
+
+static void end(struct dry_run *d, const struct err *error)
+{
+    if (d->ended)
+        return;
+    d->ended = true;
+    if (error)
+        log_error("dry_run_failed", LOG_ERR(error));
+    stage_finish(d->stage, error ? EXIT_FAILED : EXIT_DONE);
+}
+
+static void take_rollback(void *owner, const struct err *error, PGresult **results, int n)
+{
+    (void)error; /* the connection's end rolls back as well */
+    (void)results;
+    (void)n;
+    end(owner, NULL);
+}
+
+static void run_leave(struct dry_run *d)
+{
+    struct pg_statement s;
+    pg_statement_init(&s, "rollback");
+    session_run(d->session, &s, 1, DEADLINE_MS, take_rollback, d);
+}
+
+/* Without quotes where logfmt needs none. */
+static void add_value(struct buf *line, const char *value)
+{
+    if (*value && !strpbrk(value, " =\"\\"))
+        buf_add_str(line, value);
+    else
+        buf_add_json_str(line, value, strlen(value));
+}
+
+static void print_row(const PGresult *row)
+{
+    struct buf line = {0};
+    buf_add_str(&line, "would_send");
+    for (int column = 0; column <= STATE; column++) {
+        buf_printf(&line, " %s=", PQfname(row, column));
+        add_value(&line, PQgetvalue(row, 0, column));
+    }
+    puts(line.data);
+    buf_done(&line);
+}
+
+static void on_row(void *owner, const PGresult *row)
+{
+    struct dry_run *d = owner;
+    const char *state = PQgetvalue(row, 0, STATE);
+    d->rows++;
+    d->claimed += *PQgetvalue(row, 0, CLAIMED) == 't';
+    d->pending += !strcmp(state, "pending");
+    d->held += !strcmp(state, "held");
+    d->late += !strcmp(state, "late");
+    print_row(row);
+}
+
+static void take_list(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct dry_run *d = owner;
+    (void)results;
+    (void)n;
+    if (error || d->ended) {
+        end(d, error);
+        return;
+    }
+    printf("would_send_total submissions=%lld claimed=%lld pending=%lld held=%lld late=%lld\n",
+           (long long)d->rows, (long long)d->claimed, (long long)d->pending, (long long)d->held,
+           (long long)d->late);
+    run_leave(d);
+}
+
+static void take_claims(void *owner, const struct err *error, const struct claim_report *report)
+{
+    struct dry_run *d = owner;
+    struct pg_statement s;
+    if (error || d->ended) {
+        end(d, error);
+        return;
+    }
+    if (report->on_hold)
+        log_warn("held_back", LOG_MSG("sinks are held: this would be sent once they go on"));
+    pg_statement_init(&s, SQL_LIST_SENDABLE);
+    session_stream(d->session, &s, DEADLINE_MS, on_row, take_list, d);
+}
+
+static void on_usable(void *owner)
+{
+    static const struct claim_order REHEARSAL = {.rehearsal = true};
+    struct dry_run *d = owner;
+    if (d->started)
+        return;
+    d->started = true;
+    claimer_start(d->claimer, &REHEARSAL, take_claims, d);
+}
+
+struct dry_run *dry_run_open(struct stage *stage, const char *database_url)
+{
+    struct dry_run *d = xcalloc(1, sizeof *d);
+    d->stage = stage;
+    d->session = session_open(stage, database_url, "dry run",
+                              (struct session_events){.on_usable = on_usable, .owner = d});
+    d->claimer = claimer_new(d->session);
+    return d;
+}
+
+void dry_run_drain(struct dry_run *d)
+{
+    d->ended = true; /* nothing that is under way matters */
+    stage_drained(d->stage);
+}
+
+static void on_closed(void *owner)
+{
+    struct dry_run *d = owner;
+    claimer_free(d->claimer);
+    free(d);
+}
+
+void dry_run_close(struct dry_run *d)
+{
+    session_close(d->session, on_closed, d);
+}

@@ -1,0 +1,35 @@
+/* Claims that cannot wait for the next tick: usage near a billing period's end must reach Stripe
+ * before the invoice is finalized, about an hour after it was begun (docs.stripe.com/billing/
+ * subscriptions/usage-based: the grace period). Two kinds, looked for once a second:
+ *
+ * settle   webhookd saw `invoice.created` and asks in sink_requests: that tenant is claimed at once
+ * edges    tenants with usage in a period that ended less than an hour ago, or ends within one
+ *          interval, are claimed ten times an interval, but at least every 10 s and at most each
+ *          second. An invoice takes what comes in its hour; those that look for it at the usual
+ *          pace would lose, with an interval of an hour, all of it.
+ *
+ * Both are runs of their own on a connection of their own, beside the cycle. */
+#ifndef METERLINE_SINK_URGENT_H
+#define METERLINE_SINK_URGENT_H
+
+#include "common/stage.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct urgent;
+
+/* interval_s: of the cycle. on_rest: a look is over, and whether submissions were written; from the
+ * loop. */
+struct urgent *urgent_open(struct stage *stage, const char *database_url, int64_t interval_s,
+                           void (*on_rest)(void *owner, bool claimed), void *owner);
+/* Begin nothing more. */
+void urgent_stop(struct urgent *u);
+bool urgent_is_resting(const struct urgent *u);
+/* closed runs from the loop when it is freed. */
+void urgent_close(struct urgent *u, void (*closed)(void *owner), void *owner);
+
+/* Time between two looks for edges, ms. Pure. */
+int64_t urgent_edge_ms(int64_t interval_s);
+
+#endif
