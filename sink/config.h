@@ -14,6 +14,8 @@ struct config {
     int64_t rate_per_s;    /* calls a second; 0: by the kind of key */
     int64_t max_in_flight; /* calls side by side */
     int64_t timeout_ms;    /* of one call */
+    char *reconcile_at;    /* HH:MM, UTC: when all is compared with Stripe, nightly */
+    int64_t reconcile_rate_per_s; /* calls to Stripe while comparing */
 };
 
 extern const struct conf_setting SINK_SETTINGS[];
@@ -25,5 +27,8 @@ int config_check(const void *config);
 /* The rate in force: SINK_RATE_PER_S, else 20 for test keys and 900 for live ones (Stripe's limits
  * are 25 and 1,000, docs.stripe.com/rate-limits). */
 int64_t config_rate_per_s(const struct config *c);
+
+/* SINK_RECONCILE_AT as the minute of the day. */
+int64_t config_reconcile_minute(const struct config *c);
 
 #endif

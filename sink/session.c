@@ -150,6 +150,12 @@ void session_run(struct session *s, const struct pg_statement *statements, int n
     pg_run(s->pg, statements, n, deadline_ms, done, owner);
 }
 
+struct pg *session_pg(struct session *s)
+{
+    assert(session_is_idle(s));
+    return s->pg;
+}
+
 static void release_handle(struct session *s)
 {
     if (--s->handles > 0)

@@ -19,6 +19,7 @@
 #include "common/metrics.h"
 #include "sink/claim.h"
 #include "sink/cycle.h"
+#include "sink/reconciler.h"
 #include "sink/report.h"
 #include "sink/send.h"
 #include "sink/session.h"
@@ -62,6 +63,7 @@ struct sink {
     struct session *sends;
     struct claimer *claimer;
     struct sender *sender;
+    struct reconciler *reconciler; /* NULL with --once */
     struct cycle cycle;
     int handles;
 };
@@ -260,7 +262,8 @@ struct sink *sink_open(struct stage *stage, const struct config *config, bool on
                             (struct session_events){.on_usable = on_sends_usable, .owner = s});
     s->claimer = claimer_new(s->claims);
     s->sender = sender_open(stage, config, s->sends, on_sender_change, s);
-    s->handles = 4; /* the tick, two sessions, the sender */
+    s->reconciler = once ? NULL : reconciler_open(stage, config);
+    s->handles = once ? 4 : 5; /* the tick, two sessions, the sender, the reconciler */
     cycle_begin(&s->cycle, s->sender);
     sink_go(s, SENDING);
     tick_start(&s->tick, stage_loop(stage), once ? BUSY_PAUSE_MS : config->interval_s * 1000,
@@ -285,6 +288,8 @@ bool sink_is_ready(const struct sink *s, struct buf *why)
 void sink_drain(struct sink *s)
 {
     s->draining = true;
+    if (s->reconciler)
+        reconciler_stop(s->reconciler);
     claimer_stop(s->claimer);
     sender_stop(s->sender, DRAIN_PATIENCE_MS);
     check_drained(s);
@@ -313,6 +318,8 @@ static void on_tick_closed(uv_handle_t *handle)
 void sink_close(struct sink *s)
 {
     s->closing = true;
+    if (s->reconciler)
+        reconciler_close(s->reconciler, on_part_closed, s);
     tick_close(&s->tick, on_tick_closed);
     sender_close(s->sender, on_part_closed, s);
     session_close(s->claims, on_part_closed, s);
