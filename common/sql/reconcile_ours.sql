@@ -27,8 +27,8 @@ with ours as (
       from ours
 ), newest as (
     select coalesce(min(o.quantity), 0) as low, coalesce(max(o.quantity), 0) as high
-      from (select quantity from ours, sums where usage_at >= coalesce(certain_at, '-infinity')
-                                              and (open or usage_at = certain_at)
+      from (select u.quantity from ours u, sums where u.usage_at >= coalesce(certain_at, '-infinity')
+                                                  and (u.open or u.usage_at = certain_at)
             union all
             select 0 from sums where certain_at is null) as o (quantity)
 )
