@@ -20,13 +20,13 @@ struct reconcile;
 
 /* What to compare. Texts are borrowed until done has run. */
 struct reconcile_ask {
-    const char *reason;  /* as in reconcile_runs; a nightly one runs once for all sinks */
-    const char *tenant;  /* NULL: all */
-    const char *at;      /* the periods that hold this time, as PostgreSQL reads it; NULL: all */
-    const char *due;     /* minute of the day, UTC, of a nightly run; else NULL */
-    bool everything;     /* also what neither submissions nor totals tell of */
-    bool sent_alone;     /* what may have been sent, or is on its way, does not excuse a drift */
-    int most;            /* minutes that explain a drift, at most */
+    const char *reason; /* as in reconcile_runs; a nightly one runs once for all sinks */
+    const char *tenant; /* NULL: all */
+    const char *at;     /* the periods that hold this time, as PostgreSQL reads it; NULL: all */
+    const char *due;    /* minute of the day, UTC, of a nightly run; else NULL */
+    bool everything;    /* also what neither submissions nor totals tell of */
+    bool sent_alone;    /* what may have been sent, or is on its way, does not excuse a drift */
+    int most;           /* minutes that explain a drift, at most */
 };
 
 struct reconcile_report {

@@ -7,53 +7,18 @@
  *
  * Looked at again since a reading says nothing of what changed meanwhile: such a one waits for the
  * next time. */
-#include "common/reconcile_doubt.h"
+#include "common/reconcile_doubt_internal.h"
 
 #include "common/sql.h"
 #include "common/str.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEADLINE_MS = 60000, WHY_SIZE = 160 };
+enum { DEADLINE_MS = 60000 };
 #define PAGE_ROWS "100"
 
-/* Columns of reconcile_doubts.sql. */
-enum {
-    IDENTIFIER,
-    CUSTOMER,
-    EVENT_NAME,
-    ITEM,
-    NEWEST,
-    START_S,
-    END_S,
-    QUANTITY,
-    READ_BEFORE,
-    FIRST,
-    RECORDS_SENT,
-    RECORDS_DOUBTFUL,
-    RECORDS_MOVING,
-    STATE
-};
-
-struct doubts {
-    struct stripe_usage *usage;
-    struct doubts_events events;
-    struct pg *pg;
-    bool running;
-    bool restored;
-    struct doubts_report report;
-    PGresult *page;
-    int row;
-    struct usage_place place; /* of this one; its texts are the page's */
-    struct held held;
-    const char *state; /* the new one; static */
-    char why[WHY_SIZE];
-};
-
-static void next_doubt(struct doubts *d);
 static void run_page(struct doubts *d, const char *after);
 
 struct doubts *doubts_new(struct stripe_usage *usage, struct doubts_events events)
@@ -70,7 +35,7 @@ void doubts_free(struct doubts *d)
     free(d);
 }
 
-static void end_run(struct doubts *d, const struct err *error)
+void doubts_end(struct doubts *d, const struct err *error)
 {
     PQclear(d->page);
     d->page = NULL;
@@ -78,7 +43,7 @@ static void end_run(struct doubts *d, const struct err *error)
     d->events.done(d->events.owner, error, &d->report);
 }
 
-static void run(struct doubts *d, const struct pg_statement *s, int n, pg_done_fn done)
+void doubts_run(struct doubts *d, const struct pg_statement *s, int n, pg_done_fn done)
 {
     struct err e;
     if (pg_is_ready(d->pg)) {
@@ -86,11 +51,10 @@ static void run(struct doubts *d, const struct pg_statement *s, int n, pg_done_f
         return;
     }
     err_set(&e, ERR_CLOSED, "postgres: not connected");
-    end_run(d, &e);
+    doubts_end(d, &e);
 }
 
-/* This one's text; NULL for SQL NULL. */
-static const char *field(const struct doubts *d, int column)
+const char *doubts_text(const struct doubts *d, enum doubt_column column)
 {
     return PQgetisnull(d->page, d->row, column) ? NULL : PQgetvalue(d->page, d->row, column);
 }
@@ -98,153 +62,16 @@ static const char *field(const struct doubts *d, int column)
 static int64_t field_s(const struct doubts *d, int column)
 {
     int64_t s = 0;
-    const char *text = field(d, column);
+    const char *text = doubts_text(d, column);
     bool whole = text && str_to_i64(text, strlen(text), &s) == 0;
     assert(whole);
     return s;
 }
 
-static struct dec field_dec(const struct doubts *d, int column)
-{
-    struct dec value = DEC_ZERO;
-    const char *text = field(d, column);
-    bool read = !text || dec_parse(text, strlen(text), &value) == 0;
-    assert(read); /* its type is numeric(38,9) */
-    return value;
-}
-
 static void leave_unread(struct doubts *d)
 {
     d->report.unread++;
-    next_doubt(d);
-}
-
-/* Settling. */
-
-static int64_t *count_of(struct doubts_report *report, const char *state)
-{
-    if (!strcmp(state, "sent"))
-        return &report->sent;
-    return strcmp(state, "void") == 0 ? &report->voided : &report->failed;
-}
-
-static void take_settled(void *owner, const struct err *error, PGresult **results, int n)
-{
-    struct doubts *d = owner;
-    (void)results;
-    (void)n;
-    if (error) {
-        end_run(d, error);
-        return;
-    }
-    if (!strcmp(d->state, "in_doubt")) {
-        d->report.noted++;
-    } else if (!strcmp(d->state, "pending")) {
-        d->report.left++;
-    } else {
-        (*count_of(&d->report, d->state))++;
-        d->events.on_settled(d->events.owner, field(d, IDENTIFIER), field(d, CUSTOMER), d->state,
-                             d->why);
-    }
-    next_doubt(d);
-}
-
-static void run_settle(struct doubts *d, const char *state)
-{
-    struct pg_statement s[2];
-    d->state = state;
-    pg_statement_init(&s[0], SQL_RECONCILE_LOCK);
-    pg_statement_init(&s[1], SQL_RECONCILE_SETTLE);
-    pg_add_text(&s[1], field(d, IDENTIFIER));
-    pg_add_text(&s[1], state);
-    pg_add_text(&s[1], !strcmp(state, "sent") ? NULL : d->why);
-    pg_add_text(&s[1], field(d, STATE));
-    run(d, d->restored ? s : s + 1, d->restored ? 2 : 1, take_settled);
-}
-
-static void run_void(struct doubts *d)
-{
-    struct pg_statement s;
-    d->state = "void";
-    pg_statement_init(&s, SQL_RECONCILE_VOID);
-    pg_add_text(&s, field(d, IDENTIFIER));
-    pg_add_text(&s, d->why);
-    run(d, &s, 1, take_settled);
-}
-
-static void run_note(struct doubts *d, struct held held)
-{
-    struct pg_statement s;
-    char quantity[DEC_TEXT_SIZE];
-    d->state = "in_doubt";
-    dec_format(held.value, quantity);
-    pg_statement_init(&s, SQL_RECONCILE_NOTE);
-    pg_add_text(&s, field(d, IDENTIFIER));
-    pg_add_text(&s, held.any ? quantity : NULL);
-    run(d, &s, 1, take_settled);
-}
-
-/* After a restore: one under way in the life that was lost waits again; the others wait as they do.
- */
-static void leave(struct doubts *d)
-{
-    if (!strcmp(field(d, STATE), "sending")) {
-        run_settle(d, "pending");
-        return;
-    }
-    d->report.left++;
-    next_doubt(d);
-}
-
-static void read_doubt(const struct doubts *d, struct doubt *out)
-{
-    *out = (struct doubt){.quantity = field_dec(d, QUANTITY),
-                          .newest = d->place.newest,
-                          .read_before = *field(d, READ_BEFORE) == 't',
-                          .first = {.any = field(d, FIRST) != NULL, .value = field_dec(d, FIRST)},
-                          .now = d->held};
-    if (d->place.item)
-        reconcile_rule_records(d->held.value, field_dec(d, RECORDS_SENT),
-                               field_dec(d, RECORDS_DOUBTFUL), out);
-}
-
-static void say_why(struct doubts *d, const struct doubt *doubt)
-{
-    char held[DEC_TEXT_SIZE];
-    char first[DEC_TEXT_SIZE];
-    dec_format(d->held.value, held);
-    dec_format(doubt->first.value, first);
-    const char *of = d->place.item ? "the subscription item's period" : "its minute";
-    if (doubt->read_before)
-        (void)snprintf(d->why, WHY_SIZE, "Stripe holds %s of %s, an hour before %s",
-                       d->held.any ? held : "nothing", of, doubt->first.any ? first : "nothing");
-    else
-        (void)snprintf(d->why, WHY_SIZE, "Stripe holds %s of %s", d->held.any ? held : "nothing",
-                       of);
-}
-
-static void settle(struct doubts *d)
-{
-    struct doubt doubt;
-    read_doubt(d, &doubt);
-    say_why(d, &doubt);
-    switch (d->restored ? reconcile_rule_found(&doubt) : reconcile_rule_doubt(&doubt)) {
-    case DOUBT_NOTE:
-        run_note(d, doubt.now);
-        break;
-    case DOUBT_SENT:
-        run_settle(d, "sent");
-        break;
-    case DOUBT_VOID:
-        if (d->restored)
-            leave(d);
-        else
-            run_void(d);
-        break;
-    case DOUBT_FAIL:
-        run_settle(d, "failed");
-        break;
-    }
+    doubts_next(d);
 }
 
 /* Reading. */
@@ -253,7 +80,7 @@ static bool is_the_same(const PGresult *one, const PGresult *page, int row)
 {
     if (PQntuples(one) != 1)
         return false;
-    for (int i = IDENTIFIER; i <= STATE; i++)
+    for (int i = DOUBT_IDENTIFIER; i <= DOUBT_STATE; i++)
         if (strcmp(PQgetvalue(one, 0, i), PQgetvalue(page, row, i)) != 0)
             return false;
     return true;
@@ -264,9 +91,9 @@ static void take_again(void *owner, const struct err *error, PGresult **results,
     struct doubts *d = owner;
     (void)n;
     if (error)
-        end_run(d, error);
+        doubts_end(d, error);
     else if (is_the_same(results[0], d->page, d->row))
-        settle(d);
+        doubts_settle(d);
     else
         leave_unread(d);
 }
@@ -279,43 +106,43 @@ static void run_list(struct doubts *d, const char *after, const char *one, pg_do
     pg_add_text(&s, one);
     pg_add_text(&s, d->restored ? "true" : "false");
     pg_add_text(&s, PAGE_ROWS);
-    run(d, &s, 1, done);
+    doubts_run(d, &s, 1, done);
 }
 
 static void take_held(void *owner, const struct err *error)
 {
     struct doubts *d = owner;
     if (!error)
-        run_list(d, "", field(d, IDENTIFIER), take_again);
+        run_list(d, "", doubts_text(d, DOUBT_IDENTIFIER), take_again);
     else if (stripe_usage_refused_this(error))
         leave_unread(d);
     else
-        end_run(d, error);
+        doubts_end(d, error);
 }
 
 static void begin_doubt(struct doubts *d)
 {
     struct err e;
-    d->place = (struct usage_place){.customer = field(d, CUSTOMER),
-                                    .event_name = field(d, EVENT_NAME),
-                                    .item = field(d, ITEM),
-                                    .newest = *field(d, NEWEST) == 't'};
-    if (field_s(d, RECORDS_MOVING) > 0 || stripe_usage_check(d->usage, &d->place, &e))
+    d->place = (struct usage_place){.customer = doubts_text(d, DOUBT_CUSTOMER),
+                                    .event_name = doubts_text(d, DOUBT_EVENT_NAME),
+                                    .item = doubts_text(d, DOUBT_ITEM),
+                                    .newest = *doubts_text(d, DOUBT_NEWEST) == 't'};
+    if (field_s(d, DOUBT_RECORDS_MOVING) > 0 || stripe_usage_check(d->usage, &d->place, &e))
         leave_unread(d);
     else
-        stripe_usage_read(d->usage, &d->place, field_s(d, START_S), field_s(d, END_S), &d->held,
-                          take_held, d);
+        stripe_usage_read(d->usage, &d->place, field_s(d, DOUBT_START_S), field_s(d, DOUBT_END_S),
+                          &d->held, take_held, d);
 }
 
 /* Of usage records the next one is read anew: what became of this one is in its sums. */
-static void next_doubt(struct doubts *d)
+void doubts_next(struct doubts *d)
 {
     if (!d->place.item && d->row + 1 < PQntuples(d->page)) {
         d->row++;
         begin_doubt(d);
         return;
     }
-    run_page(d, field(d, IDENTIFIER));
+    run_page(d, doubts_text(d, DOUBT_IDENTIFIER));
 }
 
 static void take_page(void *owner, const struct err *error, PGresult **results, int n)
@@ -323,7 +150,7 @@ static void take_page(void *owner, const struct err *error, PGresult **results, 
     struct doubts *d = owner;
     (void)n;
     if (error) {
-        end_run(d, error);
+        doubts_end(d, error);
         return;
     }
     PQclear(d->page);
@@ -331,7 +158,7 @@ static void take_page(void *owner, const struct err *error, PGresult **results, 
     results[0] = NULL;
     d->row = 0;
     if (PQntuples(d->page) == 0)
-        end_run(d, NULL);
+        doubts_end(d, NULL);
     else
         begin_doubt(d);
 }
@@ -345,7 +172,7 @@ static void take_meters(void *owner, const struct err *error)
 {
     struct doubts *d = owner;
     if (error)
-        end_run(d, error);
+        doubts_end(d, error);
     else
         run_page(d, "");
 }

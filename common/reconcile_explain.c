@@ -36,7 +36,7 @@ struct explain {
     struct range *ranges; /* a stack: the earliest on top */
     int range_count;
     int range_room;
-    struct range now; /* being read */
+    struct range now;         /* being read */
     struct odd_minute *hours; /* what Stripe holds of whole hours, in its order */
     int hour_count;
     int hour_room;
@@ -96,8 +96,7 @@ static void push(struct explain *x, const struct range *r)
 
 static bool agrees(const struct explain *x, int64_t start_s, int64_t end_s, struct held held)
 {
-    struct held ours =
-        reconcile_rule_ours(x->minutes, x->n, start_s, end_s, x->place->newest);
+    struct held ours = reconcile_rule_ours(x->minutes, x->n, start_s, end_s, x->place->newest);
     return reconcile_rule_agree(ours, held, x->place->newest);
 }
 

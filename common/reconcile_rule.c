@@ -67,8 +67,7 @@ enum doubt_verdict reconcile_rule_doubt(const struct doubt *d)
     return now == judge(d, d->first) ? now : DOUBT_FAIL;
 }
 
-void reconcile_rule_records(struct dec total, struct dec sent, struct dec doubtful,
-                            struct doubt *d)
+void reconcile_rule_records(struct dec total, struct dec sent, struct dec doubtful, struct doubt *d)
 {
     struct dec with;
     d->now = (struct held){0};

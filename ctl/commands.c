@@ -141,7 +141,8 @@ const struct ctl_command CTL_COMMANDS[] = {
      .what = "Compare what Stripe holds of each customer, metric and period with what was sent.",
      .detail =
          "Periods that are open or ended up to 35 days ago; --period is a time within one\n"
-         "(2026-11-21T10:00Z, 2026-11-21, an age such as 7d) or `current`. Needs STRIPE_SECRET_KEY.\n"
+         "(2026-11-21T10:00Z, 2026-11-21, an age such as 7d) or `current`. Needs "
+         "STRIPE_SECRET_KEY.\n"
          "drift: so many units more than were sent. open: may be there or not, since it is under\n"
          "way, in doubt, or was sent within 10 minutes (Stripe's figures come late); it excuses a\n"
          "drift. Each drift is explained by its minutes and the submissions in them, and kept in\n"

@@ -87,7 +87,8 @@ static int print_help(void)
          "  --help          this text; behind a command: more about that\n"
          "  --version       the program's version\n"
          "  --print-config  the settings in force, secrets as ***\n"
-         "\nExit codes: 0 done, 1 could not go on or unbalanced, 2 wrong settings or usage, 3 could not "
+         "\nExit codes: 0 done, 1 could not go on or unbalanced, 2 wrong settings or usage, 3 "
+         "could not "
          "be\nchecked.");
     return CTL_DONE;
 }

@@ -53,10 +53,9 @@ static json_t *gather(PGconn *conn, const struct reconcile_report *r, struct err
     char run_id[24];
     json_t *drift = json_array();
     json_t *minutes = json_array();
-    json_t *report =
-        json_pack("{s:o, s:o, s:I, s:I, s:I}", "drift", drift, "minutes", minutes, "compared",
-                  (json_int_t)r->compared, "drifted", (json_int_t)r->drifted, "unread",
-                  (json_int_t)r->unread);
+    json_t *report = json_pack("{s:o, s:o, s:I, s:I, s:I}", "drift", drift, "minutes", minutes,
+                               "compared", (json_int_t)r->compared, "drifted",
+                               (json_int_t)r->drifted, "unread", (json_int_t)r->unread);
     snprintf(run_id, sizeof run_id, "%" PRId64, r->run_id);
     if (add_rows(conn, SQL_READ_DRIFT, run_id, drift, e) == 0 &&
         add_rows(conn, SQL_READ_DRIFT_MINUTES, run_id, minutes, e) == 0)

@@ -135,7 +135,8 @@ int restore_adopt(const struct ctl_config *config, PGconn *conn)
         return ctl_fail(CTL_FAILED, "%s: sinks are still held", e.text);
     code = compare(config, &report);
     if (code == CTL_DONE && report.drifted > 0)
-        code = ctl_fail(CTL_FAILED, "Stripe still differs (`meterctl reconcile` shows where): sinks "
-                                    "are still held");
+        code =
+            ctl_fail(CTL_FAILED, "Stripe still differs (`meterctl reconcile` shows where): sinks "
+                                 "are still held");
     return code;
 }

@@ -109,10 +109,12 @@ static void open_all(struct stripe_run *r, const struct ctl_config *config)
     uv_loop_init(&r->loop);
     r->api = stripe_api_open(&r->loop, &r->access);
     r->usage = stripe_usage_new(r->api);
-    r->compare = reconcile_new(r->usage, (struct reconcile_events){
-                                             .on_found = on_found, .done = take_comparison, .owner = r});
-    r->doubts = doubts_new(r->usage, (struct doubts_events){
-                                         .on_settled = on_settled, .done = take_doubts, .owner = r});
+    r->compare = reconcile_new(
+        r->usage,
+        (struct reconcile_events){.on_found = on_found, .done = take_comparison, .owner = r});
+    r->doubts = doubts_new(
+        r->usage,
+        (struct doubts_events){.on_settled = on_settled, .done = take_doubts, .owner = r});
     r->pg = pg_open(&r->loop, config->base.database_url, CTL_ROLE, CTL_PROGRAM " reconcile",
                     (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = r});
 }

@@ -9,12 +9,12 @@ struct config {
     char *stripe_secret_key;
     char *stripe_api_base; /* https://…, or http:// to this machine; no path is taken from it */
     char *stripe_api_version;
-    bool stripe_live;      /* live keys are wanted */
-    int64_t interval_s;    /* between two claims, aligned to the clock */
-    int64_t rate_per_s;    /* calls a second; 0: by the kind of key */
-    int64_t max_in_flight; /* calls side by side */
-    int64_t timeout_ms;    /* of one call */
-    char *reconcile_at;    /* HH:MM, UTC: when all is compared with Stripe, nightly */
+    bool stripe_live;             /* live keys are wanted */
+    int64_t interval_s;           /* between two claims, aligned to the clock */
+    int64_t rate_per_s;           /* calls a second; 0: by the kind of key */
+    int64_t max_in_flight;        /* calls side by side */
+    int64_t timeout_ms;           /* of one call */
+    char *reconcile_at;           /* HH:MM, UTC: when all is compared with Stripe, nightly */
     int64_t reconcile_rate_per_s; /* calls to Stripe while comparing */
 };
 

@@ -252,10 +252,12 @@ static void open_stripe(struct reconciler *r, uv_loop_t *loop)
                                        .rate_per_s = c->reconcile_rate_per_s};
     r->api = stripe_api_open(loop, &r->access);
     r->usage = stripe_usage_new(r->api);
-    r->compare = reconcile_new(r->usage, (struct reconcile_events){
-                                             .on_found = on_found, .done = take_comparison, .owner = r});
-    r->doubts = doubts_new(r->usage, (struct doubts_events){
-                                         .on_settled = on_settled, .done = take_doubts, .owner = r});
+    r->compare = reconcile_new(
+        r->usage,
+        (struct reconcile_events){.on_found = on_found, .done = take_comparison, .owner = r});
+    r->doubts = doubts_new(
+        r->usage,
+        (struct doubts_events){.on_settled = on_settled, .done = take_doubts, .owner = r});
 }
 
 struct reconciler *reconciler_open(struct stage *stage, const struct config *config)

@@ -25,7 +25,8 @@ bool session_is_usable(const struct session *s, struct buf *why);
 void session_run(struct session *s, const struct pg_statement *statements, int n,
                  uint64_t deadline_ms, pg_done_fn done, void *owner);
 
-/* Its connection, for code of common/ that runs pipelines of its own; while it is idle (asserted). */
+/* Its connection, for code of common/ that runs pipelines of its own; while it is idle (asserted).
+ */
 struct pg *session_pg(struct session *s);
 
 /* A pipeline in flight gets ERR_CANCELED; closed runs from the loop when s is freed. */
