@@ -158,9 +158,12 @@ const struct ctl_command CTL_COMMANDS[] = {
          "open period is read at Stripe first (STRIPE_SECRET_KEY; not needed where nothing is\n"
          "billed): submissions that the ledger takes for unsent and that Stripe holds are sent;\n"
          "what it holds besides is adopted, as submissions `ml-found-…` in the same minutes. Then\n"
-         "all is compared once more, and only if nothing differs sinks go on. Exit 1 if something\n"
-         "differs, 3 if Stripe could not be read: sinks are still held. Stripe's figures come\n"
-         "late: run it an hour after the last sink sent something.\n",
+         "all is compared once more, and only if nothing differs sinks go on. They then bring "
+         "Stripe\n"
+         "to what the ledger counts: usage that was lost is taken back, until services send it\n"
+         "again. Exit 1 if something differs, 3 if Stripe could not be read: sinks are still "
+         "held.\n"
+         "Stripe's figures come late: run it an hour after the last sink sent something.\n",
      .run = restore_accept_run},
     {.run = NULL},
 };

@@ -1,6 +1,7 @@
 -- Submissions in doubt whose reading at Stripe is due: the first one 2 h after the last try, the second one an hour
 -- later. A reading from before the last try does not count. Nothing is due while sinks are held. After a
--- restore: all that is not settled, but of customers that were deleted at Stripe. Of usage records also what the item's total can be made of.
+-- restore: all that is not settled, but of customers that were deleted at Stripe. Of usage records also what
+-- the item's total can be made of.
 -- $1 text: identifier after which to go on
 -- $2 text: this one alone, or null
 -- $3 bool: after a restore

@@ -202,6 +202,21 @@ def test_a_meter_that_counts_otherwise_than_we_bill_is_said(line):
     assert "formula count" in reconcile(line, exit_code=3).stderr
 
 
+@pytest.mark.parametrize("figure, exit_code", [("100.0", 0), ("9007199254740993.0", 1), ("1e2", 3), ("null", 3)])
+def test_figures_are_read_exactly(shop, figure, exit_code):
+    """Stripe may write whole numbers with a point; none may pass through a float."""
+    add_tenants(shop, "acme")
+    send(shop, "acme", "api_calls", "100")
+    meter = next(m["id"] for m in shop.sandbox.api("GET", "/v1/billing/meters").json["data"]
+                 if m["event_name"] == "api_calls")
+    shop.sandbox.fault("status", path=f"/v1/billing/meters/{meter}/event_summaries", status=200, body=(
+        '{"object": "list", "has_more": false, "data": [{"id": "mtrusg_1", "start_time": 0, '
+        '"aggregated_value": %s}]}' % figure))
+    reconcile(shop, exit_code=exit_code)
+    if exit_code == 1:
+        assert shop.value("SELECT stripe_quantity FROM usage_drift") == 9007199254740993
+
+
 # In doubt.
 
 def doubt(line, hours):
