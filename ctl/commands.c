@@ -136,10 +136,34 @@ const struct ctl_command CTL_COMMANDS[] = {
          "in another stream than its tenant's is kept as rejected (wrong_shard) and moved to the\n"
          "right one by the aggregators, with its id and time; old keys go when they are empty.\n",
      .run = reshard_run},
+    {.words = {"reconcile"},
+     .arguments = "[--tenant T] [--period P] [--json]",
+     .what = "Compare what Stripe holds of each customer, metric and period with what was sent.",
+     .detail =
+         "Periods that are open or ended up to 35 days ago; --period is a time within one\n"
+         "(2026-11-21T10:00Z, 2026-11-21, an age such as 7d) or `current`. Needs "
+         "STRIPE_SECRET_KEY.\n"
+         "drift: so many units more than were sent. open: may be there or not, since it is under\n"
+         "way, in doubt, or was sent within 10 minutes (Stripe's figures come late); it excuses a\n"
+         "drift. Each drift is explained by its minutes and the submissions in them, and kept in\n"
+         "usage_drift. What is in doubt is resolved where it is due. Ends with a line\n"
+         "`reconcile compared=… drifted=… unread=…`; exit 0 without drift, 1 with any, 3 if it "
+         "could\nnot be checked.\n",
+     .run = reconcile_command_run},
     {.words = {"restore", "accept"},
      .arguments = "[--yes]",
      .what = "Let sinks go on after PostgreSQL was restored and had lost commits.",
-     .detail = "Prints what was lost; does nothing without --yes.\n",
+     .detail =
+         "Prints what was lost; does nothing without --yes. With it every customer, metric and\n"
+         "open period is read at Stripe first (STRIPE_SECRET_KEY; not needed where nothing is\n"
+         "billed): submissions that the ledger takes for unsent and that Stripe holds are sent;\n"
+         "what it holds besides is adopted, as submissions `ml-found-…` in the same minutes. Then\n"
+         "all is compared once more, and only if nothing differs sinks go on. They then bring "
+         "Stripe\n"
+         "to what the ledger counts: usage that was lost is taken back, until services send it\n"
+         "again. Exit 1 if something differs, 3 if Stripe could not be read: sinks are still "
+         "held.\n"
+         "Stripe's figures come late: run it an hour after the last sink sent something.\n",
      .run = restore_accept_run},
     {.run = NULL},
 };

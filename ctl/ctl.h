@@ -13,7 +13,7 @@ enum ctl_exit {
     CTL_DONE = 0,
     CTL_FAILED = 1,   /* could not go on; audit: unbalanced; rebuild: differences */
     CTL_USAGE = 2,    /* wrong settings or usage */
-    CTL_UNCHECKED = 3 /* audit, rebuild: a peer is away, or what is needed is gone */
+    CTL_UNCHECKED = 3 /* audit, rebuild, reconcile: a peer is away, or what is needed is gone */
 };
 
 struct ctl_config {
@@ -21,6 +21,11 @@ struct ctl_config {
     int64_t raw_keep_days;
     int64_t reject_keep_days;
     int64_t payload_keep_days;
+    char *stripe_secret_key; /* NULL: commands that ask Stripe say so */
+    char *stripe_api_base;
+    char *stripe_api_version;
+    bool stripe_live; /* live keys are wanted */
+    int64_t reconcile_rate_per_s;
 };
 
 /* One command. words are its name, such as "catalog" "apply". run gets what stands behind the
@@ -49,6 +54,7 @@ int rejected_show_run(const struct ctl_config *config, int argc, char **argv);
 int rejected_replay_run(const struct ctl_config *config, int argc, char **argv);
 int retention_apply_run(const struct ctl_config *config, int argc, char **argv);
 int reshard_run(const struct ctl_config *config, int argc, char **argv);
+int reconcile_command_run(const struct ctl_config *config, int argc, char **argv);
 int restore_accept_run(const struct ctl_config *config, int argc, char **argv);
 
 /* "meterctl: text" on stderr; returns code, so that `return ctl_fail(CTL_FAILED, …)` reads well. */

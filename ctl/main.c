@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CONFIG(name) offsetof(struct ctl_config, name)
+
+/* clang-format off */
 static const struct conf_setting SETTINGS[] = {
     CONF_DATABASE_URL(struct ctl_config, base),
     CONF_REDIS_URL(struct ctl_config, base),
@@ -15,14 +18,24 @@ static const struct conf_setting SETTINGS[] = {
     CONF_REJECT_KEEP(struct ctl_config, reject_keep_days),
     {.name = "WEBHOOK_PAYLOAD_KEEP_DAYS",
      .type = CONF_INT,
-     .offset = offsetof(struct ctl_config, payload_keep_days),
+     .offset = CONFIG(payload_keep_days),
      .fallback = "30",
      .unit = "days",
      .min = 1,
      .max = 3650,
      .help = "how long bodies of worked webhook events are kept"},
+    {"STRIPE_SECRET_KEY", CONF_STR, CONFIG(stripe_secret_key), .secret = true,
+     .check = conf_check_token, .help = "Stripe's API key; for reconcile and restore accept"},
+    {"STRIPE_LIVE", CONF_BOOL, CONFIG(stripe_live), .fallback = "0", .help = "1 allows live keys"},
+    {"STRIPE_API_BASE", CONF_STR, CONFIG(stripe_api_base), .fallback = "https://api.stripe.com",
+     .check = conf_check_stripe_base, .help = "address of Stripe's API; http:// only to this machine"},
+    {"STRIPE_API_VERSION", CONF_STR, CONFIG(stripe_api_version), .fallback = STRIPE_VERSION_CURRENT,
+     .check = conf_check_token, .help = "Stripe-Version of what is read"},
+    {"SINK_RECONCILE_RATE_PER_S", CONF_INT, CONFIG(reconcile_rate_per_s), .fallback = "10",
+     .unit = "calls", .min = 1, .max = 1000, .help = "calls a second while comparing with Stripe"},
     {.name = NULL},
 };
+/* clang-format on */
 
 int ctl_fail(int code, const char *format, ...)
 {
@@ -74,8 +87,9 @@ static int print_help(void)
          "  --help          this text; behind a command: more about that\n"
          "  --version       the program's version\n"
          "  --print-config  the settings in force, secrets as ***\n"
-         "\nExit codes: 0 done, 1 could not go on or unbalanced, 2 wrong settings or usage, 3 the "
-         "audit\ncould not be made.");
+         "\nExit codes: 0 done, 1 could not go on or unbalanced, 2 wrong settings or usage, 3 "
+         "could not "
+         "be\nchecked.");
     return CTL_DONE;
 }
 

@@ -1,9 +1,11 @@
 /* meterctl restore accept: after PostgreSQL came back from a backup and had lost commits, sinks
- * hold, since what they see may be less than what was billed. A person looks and lets them go on.
- */
+ * hold, since what they see may be less than what was billed. A person looks and lets them go on,
+ * once the ledger knows all that Stripe holds. */
 #include "ctl/ctl.h"
 #include "ctl/db.h"
+#include "ctl/restore_adopt.h"
 #include "ctl/sql.h"
+#include "ctl/stripe_run.h"
 
 #include <stdio.h>
 
@@ -15,20 +17,51 @@ static void print_lost(const PGresult *lost)
                    (long long)db_i64(lost, i, 2), (long long)db_i64(lost, i, 3));
 }
 
+/* In one transaction: new identifiers, and sinks go on. */
+static int lift(PGconn *conn, const char *hold, int64_t *lifted, struct err *e)
+{
+    struct err ignored;
+
+    if (db_script(conn, "BEGIN", e))
+        return -1;
+    if (db_run(conn, SQL_CLEAR_SINK_HOLD, 1, &hold, lifted, e) == 0 &&
+        (*lifted == 0 || db_run(conn, SQL_RESTORE_NEW_ERA, 0, NULL, NULL, e) == 0))
+        return db_script(conn, "COMMIT", e);
+    db_script(conn, "ROLLBACK", &ignored);
+    return -1;
+}
+
 static int clear_hold(PGconn *conn, const char *hold)
 {
     struct err e;
-    int64_t changed = 0;
+    int64_t lifted = 0;
 
-    if (db_run(conn, SQL_CLEAR_SINK_HOLD, 1, &hold, &changed, &e))
+    if (lift(conn, hold, &lifted, &e))
         return ctl_fail(CTL_FAILED, "%s", e.text);
-    if (changed == 0)
+    if (lifted == 0)
         return ctl_fail(CTL_FAILED, "more was lost meanwhile: look again");
     puts("accepted: sinks go on");
     return CTL_DONE;
 }
 
-static int accept_lost(PGconn *conn, const PGresult *lost, bool yes)
+/* Where nothing is billed, Stripe need not be asked. */
+static int reconcile_all(const struct ctl_config *config, PGconn *conn)
+{
+    struct err e;
+    PGresult *r = db_query(conn, SQL_READ_BILLED, 0, NULL, &e);
+
+    if (!r)
+        return ctl_fail(CTL_FAILED, "%s", e.text);
+    bool billed = *db_text(r, 0, 0) == 't';
+    PQclear(r);
+    if (!billed)
+        return CTL_DONE;
+    int code = stripe_run_check(config);
+    return code == CTL_DONE ? restore_adopt(config, conn) : code;
+}
+
+static int accept_lost(const struct ctl_config *config, PGconn *conn, const PGresult *lost,
+                       bool yes)
 {
     if (db_i64(lost, 0, 0) == 0) {
         puts("sinks are not held");
@@ -36,9 +69,11 @@ static int accept_lost(PGconn *conn, const PGresult *lost, bool yes)
     }
     print_lost(lost);
     if (!yes)
-        return ctl_fail(CTL_FAILED, "sinks are held. Compare every open period with Stripe, then "
-                                    "say `meterctl restore accept --yes`");
-    return clear_hold(conn, db_text(lost, 0, 0));
+        return ctl_fail(CTL_FAILED,
+                        "sinks are held. `meterctl restore accept --yes` takes over what Stripe "
+                        "holds of every open period, and lets them go on");
+    int code = reconcile_all(config, conn);
+    return code == CTL_DONE ? clear_hold(conn, db_text(lost, 0, 0)) : code;
 }
 
 int restore_accept_run(const struct ctl_config *config, int argc, char **argv)
@@ -50,7 +85,7 @@ int restore_accept_run(const struct ctl_config *config, int argc, char **argv)
         return CTL_USAGE;
     PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
     PGresult *lost = conn ? db_query(conn, SQL_READ_SINK_HOLD, 0, NULL, &e) : NULL;
-    int code = lost ? accept_lost(conn, lost, yes) : ctl_fail(CTL_FAILED, "%s", e.text);
+    int code = lost ? accept_lost(config, conn, lost, yes) : ctl_fail(CTL_FAILED, "%s", e.text);
     PQclear(lost);
     PQfinish(conn);
     return code;

@@ -14,6 +14,23 @@ enum { RATE_TEST_PER_S = 20, RATE_LIVE_PER_S = 900 };
 
 #define FIELD(name) offsetof(struct config, name)
 
+/* The minute of the day of HH:MM, or -1. */
+static int64_t minute_of_day(const char *text)
+{
+    int64_t hour = 0;
+    int64_t minute = 0;
+    if (strlen(text) != 5 || text[2] != ':' || str_to_i64(text, 2, &hour) ||
+        str_to_i64(text + 3, 2, &minute))
+        return -1;
+    return hour < 0 || hour > 23 || minute < 0 || minute > 59 ? -1 : hour * 60 + minute;
+}
+
+static int check_time_of_day(const char *text, struct err *e)
+{
+    return minute_of_day(text) < 0 ? err_set(e, ERR_CONFIG, "must be HH:MM, from 00:00 to 23:59")
+                                   : 0;
+}
+
 /* clang-format off */
 const struct conf_setting SINK_SETTINGS[] = {
     CONF_DATABASE_URL(struct config, base),
@@ -35,6 +52,10 @@ const struct conf_setting SINK_SETTINGS[] = {
      .min = 1, .max = 1024, .help = "calls side by side"},
     {"SINK_TIMEOUT_MS", CONF_INT, FIELD(timeout_ms), .fallback = "30000", .unit = "ms",
      .min = 100, .max = 80000, .help = "time that a call may take; then its outcome is unknown"},
+    {"SINK_RECONCILE_AT", CONF_STR, FIELD(reconcile_at), .fallback = "03:17",
+     .check = check_time_of_day, .help = "when all is compared with Stripe, nightly; HH:MM, UTC"},
+    {"SINK_RECONCILE_RATE_PER_S", CONF_INT, FIELD(reconcile_rate_per_s), .fallback = "10",
+     .unit = "calls", .min = 1, .max = 1000, .help = "calls a second while comparing with Stripe"},
     CONF_OPS_LISTEN(struct config, base, "127.0.0.1:9102"),
     CONF_LOG(struct config, base),
     {.name = NULL}};
@@ -73,4 +94,9 @@ const char *config_meter_events_base(const struct config *c)
 char *config_url(const char *base, const char *path)
 {
     return xasprintf("%.*s%s", (int)base_length(base), base, path);
+}
+
+int64_t config_reconcile_minute(const struct config *c)
+{
+    return minute_of_day(c->reconcile_at);
 }

@@ -157,6 +157,12 @@ void session_stream(struct session *s, const struct pg_statement *statement, uin
     pg_stream(s->pg, statement, deadline_ms, on_row, done, owner);
 }
 
+struct pg *session_pg(struct session *s)
+{
+    assert(session_is_idle(s));
+    return s->pg;
+}
+
 static void release_handle(struct session *s)
 {
     if (--s->handles > 0)

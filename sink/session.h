@@ -29,6 +29,10 @@ void session_run(struct session *s, const struct pg_statement *statements, int n
 void session_stream(struct session *s, const struct pg_statement *statement, uint64_t deadline_ms,
                     pg_row_fn on_row, pg_done_fn done, void *owner);
 
+/* Its connection, for code of common/ that runs pipelines of its own; while it is idle (asserted).
+ */
+struct pg *session_pg(struct session *s);
+
 /* A pipeline in flight gets ERR_CANCELED; closed runs from the loop when s is freed. */
 void session_close(struct session *s, void (*closed)(void *owner), void *owner);
 

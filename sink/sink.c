@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "sink/claim.h"
 #include "sink/cycle.h"
+#include "sink/reconciler.h"
 #include "sink/report.h"
 #include "sink/send.h"
 #include "sink/session.h"
@@ -63,6 +64,7 @@ struct sink {
     struct claimer *claimer;
     struct urgent *urgent; /* NULL with --once, which claims all in any case */
     struct sender *sender;
+    struct reconciler *reconciler; /* NULL with --once */
     struct cycle cycle;
     int handles;
 };
@@ -263,7 +265,9 @@ struct sink *sink_open(struct stage *stage, const struct config *config, bool on
     s->sender = sender_open(stage, config, s->sends, on_change, s);
     if (!once)
         s->urgent = urgent_open(stage, url, config->interval_s, on_urgent_rest, s);
-    s->handles = once ? 4 : 5; /* the tick, two sessions, the sender, what is urgent */
+    s->reconciler = once ? NULL : reconciler_open(stage, config);
+    s->handles =
+        once ? 4 : 6; /* the tick, two sessions, the sender, what is urgent, the reconciler */
     cycle_begin(&s->cycle, s->sender);
     sink_go(s, SENDING);
     tick_start(&s->tick, stage_loop(stage), once ? BUSY_PAUSE_MS : config->interval_s * 1000,
@@ -288,6 +292,8 @@ bool sink_is_ready(const struct sink *s, struct buf *why)
 void sink_drain(struct sink *s)
 {
     s->draining = true;
+    if (s->reconciler)
+        reconciler_stop(s->reconciler);
     claimer_stop(s->claimer);
     if (s->urgent)
         urgent_stop(s->urgent);
@@ -314,6 +320,8 @@ static void on_tick_closed(uv_handle_t *handle)
 void sink_close(struct sink *s)
 {
     s->closing = true;
+    if (s->reconciler)
+        reconciler_close(s->reconciler, release, s);
     tick_close(&s->tick, on_tick_closed);
     sender_close(s->sender, release, s);
     session_close(s->claims, release, s);

@@ -222,6 +222,7 @@ CREATE TABLE sink_requests (
     tenant       text NOT NULL,
     kind         text NOT NULL CHECK (kind IN ('settle', 'reconcile')),
     requested_at timestamptz NOT NULL DEFAULT now(),
+    taken_at     timestamptz,                -- when a sink began to do it
     PRIMARY KEY (tenant, kind)
 );
 CREATE FUNCTION request_sink(p_tenant text, p_kind text) RETURNS void

@@ -3,14 +3,24 @@
 -- One comparison of many, by a sink on its own or by `meterctl reconcile`.
 CREATE TABLE reconcile_runs (
     run_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    reason      text NOT NULL,               -- nightly, asked, meter_error, restore
+    reason      text NOT NULL,               -- nightly, asked (in sink_requests), operator, restore
     tenant      text,                        -- NULL: all
+    due_at      timestamptz UNIQUE,          -- of a nightly one: all sinks want it, one makes it
     started_at  timestamptz NOT NULL DEFAULT now(),
+    beat_at     timestamptz NOT NULL DEFAULT now(), -- when it last found something; else it was cut off
     finished_at timestamptz,                 -- NULL: it runs, or was cut off
     compared    bigint NOT NULL DEFAULT 0,
     drifted     bigint NOT NULL DEFAULT 0,
     unread      bigint NOT NULL DEFAULT 0    -- Stripe did not tell
 );
+
+-- When the last nightly run was due. minute: of the day, UTC.
+CREATE FUNCTION reconcile_due(minute bigint) RETURNS timestamptz
+LANGUAGE sql STABLE STRICT AS $$
+    SELECT CASE WHEN d.at <= now() THEN d.at ELSE d.at - interval '1 day' END
+      FROM (SELECT (date_trunc('day', now() AT TIME ZONE 'UTC') + minute * interval '1 minute')
+                   AT TIME ZONE 'UTC' AS at) d
+$$;
 
 -- The newest comparison of each customer, metric and period. drift_units other than 0: Stripe holds so many more than
 -- what was sent.
@@ -19,16 +29,16 @@ CREATE TABLE usage_drift (
     metric             text NOT NULL,
     period_start       timestamptz NOT NULL,
     stripe_customer_id text NOT NULL,
-    event_name         text NOT NULL,
+    event_name         text NOT NULL,        -- of usage records: the subscription item
     period_end         timestamptz NOT NULL,
     sent_quantity      numeric(38,9) NOT NULL, -- by submissions that are `sent`
-    open_quantity      numeric(38,9) NOT NULL, -- of those that Stripe may hold or not: sending, in_doubt
+    open_quantity      numeric(38,9) NOT NULL, -- of those that Stripe may hold or not: sending, in_doubt, …
     stripe_quantity    numeric(38,9) NOT NULL,
     drift_units        numeric(38,9) NOT NULL,
     explanation        jsonb NOT NULL DEFAULT '[]', -- minutes that differ, with identifiers and request ids
     run_id             bigint REFERENCES reconcile_runs,
     checked_at         timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (tenant, metric, period_start, stripe_customer_id)
+    PRIMARY KEY (tenant, metric, period_start, stripe_customer_id, event_name)
 );
 CREATE INDEX usage_drift_found ON usage_drift (checked_at) WHERE drift_units <> 0;
 
@@ -65,5 +75,6 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION note_meter_errors(text[], text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION note_meter_errors(text[], text[]) TO meterline_webhookd;
-GRANT SELECT, INSERT, UPDATE ON reconcile_runs, usage_drift TO meterline_sink, meterline_ctl;
+GRANT SELECT, INSERT, UPDATE ON reconcile_runs TO meterline_sink, meterline_ctl;
+GRANT SELECT, INSERT, UPDATE, DELETE ON usage_drift TO meterline_sink, meterline_ctl;
 GRANT SELECT ON reconcile_runs, usage_drift TO meterline_api;

@@ -1,0 +1,8 @@
+-- What one comparison found to differ.
+-- $1 int8: run_id
+select tenant, metric, stripe_customer_id as customer, period_start, period_end,
+       trim_scale(sent_quantity)::text as sent, trim_scale(open_quantity)::text as open,
+       trim_scale(stripe_quantity)::text as stripe, trim_scale(drift_units)::text as drift
+  from usage_drift
+ where run_id = $1::int8 and drift_units <> 0
+ order by tenant, metric, period_start, stripe_customer_id, event_name

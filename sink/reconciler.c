@@ -1,0 +1,314 @@
+/*      RESTING --a look every 2 s--> LOOKING --> RESTING
+ *                                       |
+ *           what is in doubt, or a comparison: RUNNING --> ENDING (a request is done) --> RESTING
+ *
+ * The happy path: a look exports the drift, takes a request, and asks what is due; one thing at a
+ * time is done, what was asked for first. The failure modes: PostgreSQL or Stripe is away: the run
+ * ends, that is logged once, and after a pause it is made again: a request by whoever takes it
+ * next, the nightly run by its row, which has no end. */
+#include "sink/reconciler.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/reconcile.h"
+#include "common/reconcile_doubt.h"
+#include "sink/session.h"
+#include "sink/sql.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LOOK_MS = 2000,
+    DEADLINE_MS = 20000,
+    DOUBTS_PAUSE_MS = 60000,
+    FAILURE_PAUSE_MS = 30000,
+    MOST_MINUTES = 100
+};
+enum reconciler_state { RESTING, LOOKING, RUNNING, ENDING };
+
+struct reconciler {
+    const struct config *config;
+    struct session *session;
+    struct stripe_access access;
+    struct stripe_api *api;
+    struct stripe_usage *usage;
+    struct reconcile *compare;
+    struct doubts *doubts;
+    uv_timer_t timer;
+    enum reconciler_state state;
+    bool stopping;
+    char *tenant;       /* of the request taken; NULL: none */
+    char *requested_at; /* as PostgreSQL writes it */
+    char due[8];        /* of the nightly run, minute of the day */
+    struct reconcile_ask ask;
+    int64_t begun_ms;      /* monotonic: this run … */
+    int64_t not_before_ms; /* … the next one, after a failure … */
+    int64_t doubts_ms;     /* … and the next look at what is in doubt */
+    struct log_repeat failures;
+    int handles;
+    void (*closed)(void *owner);
+    void *closed_owner;
+};
+
+static void forget_request(struct reconciler *r)
+{
+    free(r->tenant);
+    free(r->requested_at);
+    r->tenant = r->requested_at = NULL;
+}
+
+static void rest(struct reconciler *r)
+{
+    forget_request(r);
+    r->state = RESTING;
+}
+
+static void fail(struct reconciler *r, const struct err *error)
+{
+    uint64_t held;
+    int64_t now_ms = clock_monotonic_ms();
+    r->not_before_ms = now_ms + FAILURE_PAUSE_MS;
+    if (error->kind != ERR_CANCELED && log_repeat_failed(&r->failures, now_ms, &held))
+        log_warn("reconcile_delayed", LOG_STR("tenant", r->tenant),
+                 LOG_STR("sqlstate", *error->sqlstate ? error->sqlstate : NULL),
+                 LOG_U64("held_back", held), LOG_ERR(error));
+    rest(r);
+}
+
+static void take_request_end(void *owner, const struct err *error, PGresult **results, int n)
+{
+    (void)results;
+    (void)n;
+    if (error)
+        fail(owner, error);
+    else
+        rest(owner);
+}
+
+static void end_request(struct reconciler *r)
+{
+    struct pg_statement s;
+    if (!r->tenant || !session_is_idle(r->session)) {
+        rest(r);
+        return;
+    }
+    r->state = ENDING;
+    pg_statement_init(&s, SQL_END_RECONCILE_REQUEST);
+    pg_add_text(&s, r->tenant);
+    pg_add_text(&s, r->requested_at);
+    session_run(r->session, &s, 1, DEADLINE_MS, take_request_end, r);
+}
+
+/* Comparing. */
+
+static void on_found(void *owner, const struct reconcile_found *found)
+{
+    (void)owner;
+    if (found->error)
+        log_warn("drift_unread", LOG_STR("tenant", found->tenant), LOG_STR("metric", found->metric),
+                 LOG_STR("customer", found->customer), LOG_STR("period_start", found->period_start),
+                 LOG_ERR(found->error));
+    else
+        log_error("drift_found", LOG_STR("tenant", found->tenant), LOG_STR("metric", found->metric),
+                  LOG_STR("customer", found->customer),
+                  LOG_STR("period_start", found->period_start), LOG_STR("drift", found->drift));
+}
+
+static void take_comparison(void *owner, const struct err *error,
+                            const struct reconcile_report *report)
+{
+    struct reconciler *r = owner;
+    if (error) {
+        fail(r, error);
+        return;
+    }
+    log_repeat_recovered(&r->failures);
+    if (report->run_id != 0)
+        log_info("reconcile_done", LOG_STR("reason", r->ask.reason), LOG_STR("tenant", r->tenant),
+                 LOG_I64("compared", report->compared), LOG_I64("drifted", report->drifted),
+                 LOG_I64("unread", report->unread),
+                 LOG_I64("elapsed_ms", clock_monotonic_ms() - r->begun_ms));
+    end_request(r);
+}
+
+static void run_comparison(struct reconciler *r, const char *reason, const char *due)
+{
+    r->state = RUNNING;
+    r->begun_ms = clock_monotonic_ms();
+    r->ask = (struct reconcile_ask){
+        .reason = reason, .tenant = r->tenant, .due = due, .most = MOST_MINUTES};
+    reconcile_start(r->compare, session_pg(r->session), &r->ask);
+}
+
+/* What is in doubt. */
+
+static void on_settled(void *owner, const char *identifier, const char *customer, const char *state,
+                       const char *why)
+{
+    (void)owner;
+    log_at(strcmp(state, "failed") == 0 ? LOG_ERROR : LOG_INFO, "doubt_settled",
+           LOG_STR("identifier", identifier), LOG_STR("customer", customer),
+           LOG_STR("state", state), LOG_MSG(why));
+}
+
+static void take_doubts(void *owner, const struct err *error, const struct doubts_report *report)
+{
+    struct reconciler *r = owner;
+    (void)report;
+    if (error) {
+        fail(r, error);
+        return;
+    }
+    log_repeat_recovered(&r->failures);
+    rest(r);
+}
+
+static void run_doubts(struct reconciler *r)
+{
+    r->state = RUNNING;
+    r->doubts_ms = clock_monotonic_ms() + DOUBTS_PAUSE_MS;
+    doubts_start(r->doubts, session_pg(r->session), false);
+}
+
+/* Looking. */
+
+static void keep_request(struct reconciler *r, const PGresult *request)
+{
+    if (PQntuples(request) == 0)
+        return;
+    r->tenant = xstrdup(PQgetvalue(request, 0, 0));
+    r->requested_at = xstrdup(PQgetvalue(request, 0, 1));
+}
+
+static void export_drift(const PGresult *result)
+{
+    int64_t drift = 0;
+    const char *text = PQgetvalue(result, 0, 0);
+    if (str_to_i64(text, strlen(text), &drift) == 0)
+        metric_set(metric_get("meterline_stripe_drift_units", "",
+                              "units by which Stripe differs from what was sent, as last compared",
+                              METRIC_GAUGE, METRIC_PLAIN),
+                   drift);
+}
+
+static void take_look(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct reconciler *r = owner;
+    if (error) {
+        fail(r, error);
+        return;
+    }
+    export_drift(results[0]);
+    if (n > 2)
+        keep_request(r, results[2]);
+    bool doubts = *PQgetvalue(results[1], 0, 0) == 't';
+    bool nightly = *PQgetvalue(results[1], 0, 1) == 't';
+    bool may_run = n > 2 && !r->stopping && session_is_idle(r->session);
+    if (may_run && r->tenant)
+        run_comparison(r, "asked", NULL);
+    else if (may_run && doubts && clock_monotonic_ms() >= r->doubts_ms)
+        run_doubts(r);
+    else if (may_run && nightly)
+        run_comparison(r, "nightly", r->due);
+    else
+        rest(r);
+}
+
+/* After a failure the drift is exported all the same, and no request is taken. */
+static void run_look(struct reconciler *r)
+{
+    struct pg_statement s[3];
+    bool paused = r->stopping || clock_monotonic_ms() < r->not_before_ms;
+    r->state = LOOKING;
+    pg_statement_init(&s[0], SQL_SUM_DRIFT);
+    pg_statement_init(&s[1], SQL_FIND_RECONCILE_DUE);
+    pg_add_text(&s[1], r->due);
+    pg_statement_init(&s[2], SQL_TAKE_RECONCILE_REQUEST);
+    session_run(r->session, s, paused ? 2 : 3, DEADLINE_MS, take_look, r);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct reconciler *r = timer->data;
+    if (r->state == RESTING && session_is_idle(r->session))
+        run_look(r);
+}
+
+static void on_usable(void *owner)
+{
+    struct reconciler *r = owner;
+    on_timer(&r->timer);
+}
+
+static void open_stripe(struct reconciler *r, uv_loop_t *loop)
+{
+    const struct config *c = r->config;
+    r->access = (struct stripe_access){.key = c->stripe_secret_key,
+                                       .base = c->stripe_api_base,
+                                       .version = c->stripe_api_version,
+                                       .rate_per_s = c->reconcile_rate_per_s};
+    r->api = stripe_api_open(loop, &r->access);
+    r->usage = stripe_usage_new(r->api);
+    r->compare = reconcile_new(
+        r->usage,
+        (struct reconcile_events){.on_found = on_found, .done = take_comparison, .owner = r});
+    r->doubts = doubts_new(
+        r->usage,
+        (struct doubts_events){.on_settled = on_settled, .done = take_doubts, .owner = r});
+}
+
+struct reconciler *reconciler_open(struct stage *stage, const struct config *config)
+{
+    struct reconciler *r = xcalloc(1, sizeof *r);
+    r->config = config;
+    (void)snprintf(r->due, sizeof r->due, "%d", (int)config_reconcile_minute(config));
+    open_stripe(r, stage_loop(stage));
+    r->session = session_open(stage, config->base.database_url, "reconcile",
+                              (struct session_events){.on_usable = on_usable, .owner = r});
+    uv_timer_init(stage_loop(stage), &r->timer);
+    r->timer.data = r;
+    uv_timer_start(&r->timer, on_timer, LOOK_MS, LOOK_MS);
+    r->handles = 3; /* the timer, the session, the api */
+    return r;
+}
+
+void reconciler_stop(struct reconciler *r)
+{
+    r->stopping = true;
+}
+
+static void release(struct reconciler *r)
+{
+    if (--r->handles > 0)
+        return;
+    void (*closed)(void *) = r->closed;
+    void *owner = r->closed_owner;
+    reconcile_free(r->compare);
+    doubts_free(r->doubts);
+    stripe_usage_free(r->usage);
+    forget_request(r);
+    free(r);
+    closed(owner);
+}
+
+static void on_part_closed(void *owner)
+{
+    release(owner);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+void reconciler_close(struct reconciler *r, void (*closed)(void *owner), void *owner)
+{
+    r->closed = closed;
+    r->closed_owner = owner;
+    uv_close((uv_handle_t *)&r->timer, on_timer_closed);
+    session_close(r->session, on_part_closed, r);
+    stripe_api_close(r->api, on_part_closed, r);
+}

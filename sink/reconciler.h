@@ -1,0 +1,19 @@
+/* Comparing with Stripe beside the sending: nightly, when somebody asked for a tenant
+ * (sink_requests), and to resolve what is in doubt. On a connection of its own and at a rate of its
+ * own, so that sending never waits for it. */
+#ifndef METERLINE_SINK_RECONCILER_H
+#define METERLINE_SINK_RECONCILER_H
+
+#include "common/stage.h"
+#include "sink/config.h"
+
+struct reconciler;
+
+/* config: borrowed for its life. */
+struct reconciler *reconciler_open(struct stage *stage, const struct config *config);
+/* Begin nothing new; a run under way is cut off by closing. */
+void reconciler_stop(struct reconciler *r);
+/* closed runs from the loop when r is freed. */
+void reconciler_close(struct reconciler *r, void (*closed)(void *owner), void *owner);
+
+#endif
