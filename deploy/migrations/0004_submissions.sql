@@ -43,6 +43,8 @@ CREATE INDEX usage_submissions_open ON usage_submissions (stripe_customer_id, ev
     WHERE state IN ('pending', 'sending');
 CREATE INDEX usage_submissions_due ON usage_submissions (next_attempt_at) WHERE state = 'pending';
 CREATE INDEX usage_submissions_state ON usage_submissions (state) WHERE state NOT IN ('sent', 'void');
+-- What was sent at a time, of all tenants: asked when Stripe reports errors.
+CREATE INDEX usage_submissions_sent ON usage_submissions USING brin (last_sent_at) WITH (autosummarize = on);
 CREATE INDEX usage_submissions_usage ON usage_submissions (tenant, metric, usage_at);
 
 -- How much of each total its submissions hold. A total is dirty if its version is newer than this one's.
