@@ -4,8 +4,8 @@
 -- The days of commits that are past their keep, the oldest first, and why one is kept all the same (NULL: it may go):
 --   usage         an event of it was used later than the keep
 --   not_folded    a batch of it is not yet in the minute rows
---   submission    a submission is not finished (pending, sending, held, failed, in_doubt, late) whose billing period
---                 holds usage of that tenant in it
+--   submission    a submission is not finished (pending, sending, held, failed, in_doubt, late but not dropped) whose
+--                 billing period holds usage of that tenant in it
 --   unclaimed     a total waits to be claimed whose period holds usage of that tenant in it. Tenants that are not
 --                 billed (no customer, or before their subscription) and metrics that are not do not wait.
 -- p_day: only that one; NULL: all. The deduplication window, and events that come up to 35 days late, lie within any keep that is allowed.
@@ -36,6 +36,7 @@ BEGIN
             SELECT DISTINCT 'submission' AS reason, s.tenant, usage_period(s.tenant, s.usage_at) AS period
               FROM usage_submissions s
              WHERE s.state IN ('pending', 'sending', 'held', 'failed', 'in_doubt', 'late')
+               AND NOT (s.state = 'late' AND s.decision IS NOT DISTINCT FROM 'drop')
              UNION ALL
             SELECT DISTINCT 'unclaimed', u.tenant, tstzrange(u.period_start, u.period_end)
               FROM usage_unbilled u WHERE u.reason = 'waiting'
