@@ -19,6 +19,7 @@ with wanted as materialized (
            jsonb_build_object('metric', metric, 'quantity', trim_scale(quantity)::text, 'usage_at', usage_at,
                               'period_start', period_start)
       from decided
+     order by identifier
 ), asked as materialized (
     select request_sink(tenant, 'settle') from (select distinct tenant from decided) t
 )
