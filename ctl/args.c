@@ -102,6 +102,11 @@ int args_time(PGconn *conn, const char *name, const char *text, char out[TIME_TE
     return known ? CTL_DONE : fail_time(name, text);
 }
 
+int args_period(PGconn *conn, const char *text, char out[TIME_TEXT_SIZE])
+{
+    return args_time(conn, "--period", text && strcmp(text, "current") == 0 ? "now" : text, out);
+}
+
 const char *args_or_null(const char *text)
 {
     return *text ? text : NULL;

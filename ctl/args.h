@@ -29,6 +29,9 @@ int args_whole(const char *name, const char *text, int64_t min, int64_t max, int
  * 7d. text NULL gives out "". Returns CTL_DONE, or the exit code after telling. */
 int args_time(PGconn *conn, const char *name, const char *text, char out[TIME_TEXT_SIZE]);
 
+/* A point in time as above, or `current`, to say which billing period: --period. */
+int args_period(PGconn *conn, const char *text, char out[TIME_TEXT_SIZE]);
+
 /* "" as SQL NULL. */
 const char *args_or_null(const char *text);
 

@@ -95,6 +95,60 @@ const struct ctl_command CTL_COMMANDS[] = {
          "`dimensions` is a JSON object, in CSV too. Memory does not grow with the number of "
          "rows.\n",
      .run = events_run},
+    {.words = {"submissions", "list"},
+     .arguments =
+         "[--state S] [--tenant T] [--metric M] [--period P] [--since T] [--limit N] [--json]",
+     .what = "List what was handed to Stripe, or waits for it, the newest first.",
+     .detail =
+         "At most 50, or --limit. --period is `current` or a time in the billing period that\n"
+         "counts it; --since a time (2026-11-21T10:00Z) or an age (36h, 7d).\n",
+     .run = submissions_list_run},
+    {.words = {"submissions", "show"},
+     .arguments = "IDENTIFIER [--json]",
+     .what = "Show all of one: its body, tries, answer, and what becomes of it.",
+     .detail = "",
+     .run = submissions_show_run},
+    {.words = {"submissions", "retry"},
+     .arguments = "IDENTIFIER... | --state failed [--tenant T] --yes [--anyway]",
+     .what = "Have the quantity of submissions that failed claimed anew.",
+     .detail =
+         "A submission is never sent again as it is: it becomes `void`, and the sink claims its\n"
+         "quantity anew, under another identifier and in another minute. Only `failed` ones: what\n"
+         "is in_doubt Stripe may hold, and reconciliation decides (meterctl reconcile). Skipped\n"
+         "is, too, one of whose minute Stripe was seen to hold something, but with --anyway. Exit\n"
+         "1 if one that was named was not retried.\n",
+     .run = submissions_retry_run},
+    {.words = {"late", "list"},
+     .arguments = "[--tenant T] [--json]",
+     .what = "List usage that came too late for its invoice, and what was decided.",
+     .detail = "",
+     .run = late_list_run},
+    {.words = {"late", "carry"},
+     .arguments = "IDENTIFIER... | --tenant T | --all [--yes]",
+     .what = "Have late usage billed in the tenant's current period.",
+     .detail =
+         "By --tenant or --all: what has no decision yet, and it wants --yes. One that is named\n"
+         "may have been dropped before. The sink acts at its next claim; each decision is noted\n"
+         "in billing_history. Exit 1 if one that was named was not decided.\n",
+     .run = late_carry_run},
+    {.words = {"late", "drop"},
+     .arguments = "IDENTIFIER... | --tenant T | --all [--yes]",
+     .what = "Never bill late usage; it stays visible as dropped.",
+     .detail =
+         "As `late carry`; one that is named may be carried, if the sink has not acted yet.\n",
+     .run = late_drop_run},
+    {.words = {"explain"},
+     .arguments = "--tenant T --metric M --period P [--format table|csv|json] [--events]",
+     .what = "From the number on an invoice down to submissions, minutes and events, adding up.",
+     .detail =
+         "--period is `current` or a time in the billing period (2026-11-21). Each row tells what\n"
+         "it adds to the level above it: the submissions, and what is in none, make the total; so\n"
+         "do all minutes; so do all events. Of max, last and unique just the rows that decide add\n"
+         "anything. csv and json list the events, a table does with --events. Events that were\n"
+         "taken back are listed and add nothing; those that retention dropped are told as a sum.\n"
+         "One snapshot; memory does not grow with the events. The last line proves it: exit 1 if\n"
+         "the difference is not 0.\n",
+     .run = explain_run},
     {.words = {"rebuild"},
      .arguments = "--check [--tenant T] [--from T] [--to T] [--json]",
      .what = "Count minutes and totals once more from the raw events, and compare bit for bit.",

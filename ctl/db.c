@@ -3,6 +3,7 @@
 
 #include "common/pg.h"
 #include "common/sql.h"
+#include "ctl/ctl.h"
 #include "ctl/sql.h"
 
 #include <assert.h>
@@ -120,6 +121,14 @@ int db_script(PGconn *conn, const char *text, struct err *e)
     if (!result)
         return -1;
     return was_idle && PQtransactionStatus(conn) == PQTRANS_INTRANS ? set_transaction(conn, e) : 0;
+}
+
+int db_begin_snapshot(PGconn *conn, struct err *e)
+{
+    return db_script(conn,
+                     "begin isolation level repeatable read; set local role " CTL_ROLE ";"
+                     "lock table public.usage_batches in access share mode",
+                     e);
 }
 
 const char *db_text(const PGresult *r, int row, int column)

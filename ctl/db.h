@@ -27,6 +27,10 @@ int db_run(PGconn *conn, const char *sql, int n, const char *const *values, int6
  * and settings. */
 int db_script(PGconn *conn, const char *text, struct err *e);
 
+/* BEGIN of one snapshot, in which no raw event is dropped: the lock comes before the snapshot, so
+ * that what retention dropped and what it tallied are seen together. */
+int db_begin_snapshot(PGconn *conn, struct err *e);
+
 /* One field. NULL (or 0) where it is SQL NULL. */
 const char *db_text(const PGresult *r, int row, int column);
 int64_t db_i64(const PGresult *r, int row, int column);

@@ -17,12 +17,7 @@
 
 enum { SHOWN_MAX = 100 };
 
-/* Partitions cannot be dropped while we look: the lock comes before the snapshot, so that what
- * retention dropped and what it tallied are seen together. */
-static const char BEGIN_TEXT[] = "begin isolation level repeatable read;"
-                                 "set local role " CTL_ROLE ";"
-                                 "set local work_mem = '64MB'; set local jit = off;"
-                                 "lock table public.usage_batches in access share mode";
+static const char SETTINGS[] = "set local work_mem = '64MB'; set local jit = off";
 
 /* The planner has no idea how many events unnest makes: by itself it sorts them, or worse. */
 static const char BY_HASH[] = "set local enable_sort = off; set local enable_nestloop = off";
@@ -33,7 +28,7 @@ static const char *const PREPARE[] = {SQL_REBUILD_CREATE_KEYS, SQL_REBUILD_CREAT
 
 static int begin(struct rebuild *r, struct err *e)
 {
-    if (db_script(r->conn, BEGIN_TEXT, e))
+    if (db_begin_snapshot(r->conn, e) || db_script(r->conn, SETTINGS, e))
         return -1;
     for (size_t i = 0; i < sizeof PREPARE / sizeof PREPARE[0]; i++)
         if (db_script(r->conn, PREPARE[i], e))

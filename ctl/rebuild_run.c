@@ -41,8 +41,7 @@ static void print_json(const struct rebuild *r)
                   "unchecked_before", r->unchecked, "minutes", (json_int_t)r->minutes,
                   "difference_count", (json_int_t)r->differences, "pending", r->pending,
                   "differences", r->shown, "result", r->differences == 0 ? "ok" : "differs");
-    json_dumpf(report, stdout, JSON_INDENT(2));
-    putchar('\n');
+    report_print_json(report);
     json_decref(report);
 }
 

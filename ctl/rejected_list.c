@@ -9,7 +9,6 @@
 #include "ctl/table.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { LIST_DEFAULT = 50, LIST_MAX = 100000 };
@@ -72,12 +71,6 @@ static json_t *read_rows(PGconn *conn, const char *const values[5], struct err *
     return rows;
 }
 
-static void print_json(const json_t *value)
-{
-    json_dumpf(value, stdout, JSON_INDENT(2));
-    putchar('\n');
-}
-
 static int list_rows(PGconn *conn, struct rejected_filter *f, const char *limit, bool json)
 {
     struct err e;
@@ -91,7 +84,7 @@ static int list_rows(PGconn *conn, struct rejected_filter *f, const char *limit,
         return ctl_fail(CTL_FAILED, "%s", e.text);
     unfold_fields(rows, json);
     if (json)
-        print_json(rows);
+        report_print_json(rows);
     else if (json_array_size(rows) == 0)
         puts("nothing was rejected");
     else
@@ -124,27 +117,6 @@ int rejected_list_run(const struct ctl_config *config, int argc, char **argv)
     return code;
 }
 
-/* All of an entry, a line each. */
-static void print_entry(const json_t *row)
-{
-    const char *name;
-    json_t *value;
-    const json_t *fields = json_object_get(row, "fields");
-
-    json_object_foreach((json_t *)row, name, value)
-    {
-        if (json_is_string(value))
-            printf("%-12s %s\n", name, json_string_value(value));
-        else if (json_is_integer(value))
-            printf("%-12s %lld\n", name, (long long)json_integer_value(value));
-    }
-    for (size_t i = 0; i < json_array_size(fields); i++) {
-        char *text = json_dumps(json_array_get(fields, i), JSON_COMPACT);
-        printf("%-12s %s\n", i == 0 ? "fields" : "", text);
-        free(text);
-    }
-}
-
 static int show_row(PGconn *conn, const char *id, bool json)
 {
     const char *values[] = {NULL, NULL, NULL, "1", id};
@@ -158,7 +130,7 @@ static int show_row(PGconn *conn, const char *id, bool json)
     if (json_array_size(rows) == 0)
         code = ctl_fail(CTL_FAILED, "there is no rejected entry %s", id);
     else
-        (json ? print_json : print_entry)(json_array_get(rows, 0));
+        (json ? report_print_json : report_print_entry)(json_array_get(rows, 0));
     json_decref(rows);
     return code;
 }

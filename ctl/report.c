@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_whole(const PGresult *result, int column)
@@ -16,16 +17,23 @@ static bool is_whole(const PGresult *result, int column)
     return type == PG_INT8 || type == PG_INT4 || type == PG_INT2;
 }
 
+static json_t *value_of(const PGresult *result, int row, int column)
+{
+    const char *text = db_text(result, row, column);
+
+    if (is_whole(result, column))
+        return json_integer(db_i64(result, row, column));
+    return PQftype(result, column) == PG_BOOL ? json_boolean(*text == 't') : json_string(text);
+}
+
 static json_t *finding_of(const PGresult *result, int row)
 {
     json_t *finding = json_object();
 
     for (int i = 0; i < PQnfields(result); i++) {
         const char *text = db_text(result, row, i);
-        if (text && is_whole(result, i))
-            json_object_set_new(finding, PQfname(result, i), json_integer(db_i64(result, row, i)));
-        else if (text)
-            json_object_set_new(finding, PQfname(result, i), json_string(text));
+        if (text)
+            json_object_set_new(finding, PQfname(result, i), value_of(result, row, i));
     }
     return finding;
 }
@@ -41,12 +49,47 @@ static void add_value(struct buf *line, const json_t *value)
 {
     const char *text = json_string_value(value);
 
-    if (!text)
+    if (json_is_boolean(value))
+        buf_add_str(line, json_is_true(value) ? "true" : "false");
+    else if (!text)
         buf_printf(line, "%lld", (long long)json_integer_value(value));
     else if (*text && !strpbrk(text, " \"=\\") && !str_has_control(text, strlen(text)))
         buf_add_str(line, text);
     else
         buf_add_json_str(line, text, strlen(text));
+}
+
+void report_print_json(const json_t *value)
+{
+    json_dumpf(value, stdout, JSON_INDENT(2));
+    putchar('\n');
+}
+
+static void print_items(const char *name, const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        char *text = json_dumps(json_array_get(list, i), JSON_COMPACT | JSON_ENCODE_ANY);
+        printf("%-20s %s\n", i == 0 ? name : "", text);
+        free(text);
+    }
+}
+
+void report_print_entry(const json_t *finding)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)finding, name, value)
+    {
+        if (json_is_string(value))
+            printf("%-20s %s\n", name, json_string_value(value));
+        else if (json_is_integer(value))
+            printf("%-20s %lld\n", name, (long long)json_integer_value(value));
+        else if (json_is_boolean(value))
+            printf("%-20s %s\n", name, json_is_true(value) ? "true" : "false");
+        else
+            print_items(name, value);
+    }
 }
 
 void report_print_line(const char *words, const json_t *finding)

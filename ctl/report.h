@@ -1,14 +1,20 @@
 /* Findings that are shown as lines of name=value, or as JSON with the same names. A finding is a
- * JSON object of texts and integers, in the order in which they are shown. */
+ * JSON object of texts, integers and booleans, in the order in which they are shown. */
 #ifndef METERLINE_CTL_REPORT_H
 #define METERLINE_CTL_REPORT_H
 
 #include <jansson.h>
 #include <libpq-fe.h>
 
-/* The rows of a result as findings, appended to list: whole numbers as integers, all else as text,
- * what is NULL left out. Names are the columns'. */
+/* The rows of a result as findings, appended to list: whole numbers as integers, booleans as such,
+ * all else as text, what is NULL left out. Names are the columns'. */
 void report_add_rows(json_t *list, const PGresult *result);
+
+/* Indented JSON and a newline. */
+void report_print_json(const json_t *value);
+
+/* A finding, a line each pair: "quantity      5". Arrays: a line each item, as JSON. */
+void report_print_entry(const json_t *finding);
 
 /* "audit total tenant=acme quantity=5": words, then the finding's pairs, values quoted where they
  * need it. */

@@ -28,6 +28,8 @@ static const char *cell_text(const json_t *value, char number[NUMBER_SIZE])
 {
     if (json_is_string(value))
         return *json_string_value(value) ? json_string_value(value) : "-";
+    if (json_is_boolean(value))
+        return json_is_true(value) ? "true" : "false";
     if (!json_is_integer(value))
         return "-";
     snprintf(number, NUMBER_SIZE, "%lld", (long long)json_integer_value(value));
@@ -84,6 +86,26 @@ static json_t *example_of(json_t *findings)
     for (size_t i = 0; i < json_array_size(findings); i++)
         json_object_update(example, json_array_get(findings, i));
     return example;
+}
+
+static json_t *pick(const json_t *finding, const char *const *names)
+{
+    json_t *picked = json_object();
+
+    for (; *names; names++)
+        if (json_object_get(finding, *names))
+            json_object_set(picked, *names, json_object_get(finding, *names));
+    return picked;
+}
+
+void table_print_columns(const char *title, const json_t *findings, const char *const *names)
+{
+    json_t *picked = json_array();
+
+    for (size_t i = 0; i < json_array_size(findings); i++)
+        json_array_append_new(picked, pick(json_array_get(findings, i), names));
+    table_print(title, picked);
+    json_decref(picked);
 }
 
 void table_print(const char *title, json_t *findings)

@@ -9,4 +9,7 @@
  * "-" where a finding lacks a name. Nothing for an empty list. */
 void table_print(const char *title, json_t *findings);
 
+/* The same with just these names; NULL ends them. */
+void table_print_columns(const char *title, const json_t *findings, const char *const *names);
+
 #endif

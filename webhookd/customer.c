@@ -102,7 +102,7 @@ static void customer_apply(struct job *j, struct script *s)
 
 const struct family CUSTOMER_FAMILY = {.prefix = "customer.",
                                        .ends = ENDS,
-                                       .kind = "customers",
+                                       .path = "v1/customers",
                                        .read = customer_read,
                                        .judge = customer_judge,
                                        .apply = customer_apply};

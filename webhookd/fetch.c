@@ -1,4 +1,4 @@
-/* GET {STRIPE_API_BASE}/v1/{kind}/{id}.
+/* GET {STRIPE_API_BASE}/{path}/{id}.
  *
  * The happy path: 200 and an object. Failure modes: 404 is an answer; everything else (no
  * connection, a rate limit, an error of Stripe's, a key that is refused, a body that is no JSON) is
@@ -84,25 +84,25 @@ static void on_answer(void *owner, const struct err *error, const struct http_an
     json_decref(object);
 }
 
-static char *make_url(const struct config *c, const char *kind, const char *id)
+static char *make_url(const struct config *c, const char *path, const char *id)
 {
     struct buf url = {0};
     size_t length = strlen(c->stripe_api_base);
     while (length > 0 && c->stripe_api_base[length - 1] == '/')
         length--;
     buf_add(&url, c->stripe_api_base, length);
-    buf_printf(&url, "/v1/%s/", kind);
+    buf_printf(&url, "/%s/", path);
     buf_add_urlencoded(&url, id, strlen(id));
     return buf_take(&url);
 }
 
-void fetch_object(struct webhookd *d, const char *kind, const char *id, fetch_done_fn done,
+void fetch_object(struct webhookd *d, const char *path, const char *id, fetch_done_fn done,
                   void *owner)
 {
     assert(d->http && stripe_is_id(id));
     struct fetch *fetch = xcalloc(1, sizeof *fetch);
     *fetch = (struct fetch){done, owner};
-    char *url = make_url(&d->config, kind, id);
+    char *url = make_url(&d->config, path, id);
     char *key = xasprintf("Bearer %s", d->config.stripe_secret_key);
     const struct http_header headers[] = {
         {"Authorization", key}, {"Stripe-Version", d->config.stripe_api_version}, {NULL, NULL}};

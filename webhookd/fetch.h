@@ -1,5 +1,5 @@
 /* Fetching a customer, a subscription or an invoice anew from Stripe: an event is a hint, the
- * object is the truth. */
+ * object is the truth. Of a thin event: itself, since what is delivered of it lacks its data. */
 #ifndef METERLINE_FETCH_H
 #define METERLINE_FETCH_H
 
@@ -13,9 +13,8 @@ struct webhookd;
  * again later, whatever its kind. Exactly once, from the loop. */
 typedef void (*fetch_done_fn)(void *owner, const struct err *error, json_t *object);
 
-/* kind: "customers", "subscriptions" or "invoices". id: must be stripe_is_id (asserted). Needs
- * d->http. */
-void fetch_object(struct webhookd *d, const char *kind, const char *id, fetch_done_fn done,
+/* path: of the API, such as "v1/customers". id: must be stripe_is_id (asserted). Needs d->http. */
+void fetch_object(struct webhookd *d, const char *path, const char *id, fetch_done_fn done,
                   void *owner);
 
 #endif

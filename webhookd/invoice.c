@@ -102,11 +102,17 @@ static void invoice_apply(struct job *j, struct script *s)
                   (json_int_t)stripe_integer(invoice, "amount_paid", 0));
     job_add_history(j, s, detail);
     json_decref(detail);
+    /* It bills a period that is over: what is not claimed of that should reach it while it is a
+     * draft. */
+    if (stripe_event_is(&j->event, ".created")) {
+        script_add(s, SQL_REQUEST_SETTLING);
+        script_text(s, j->tenant);
+    }
 }
 
 const struct family INVOICE_FAMILY = {.prefix = "invoice.",
                                       .ends = ENDS,
-                                      .kind = "invoices",
+                                      .path = "v1/invoices",
                                       .read = invoice_read,
                                       .judge = invoice_judge,
                                       .apply = invoice_apply};

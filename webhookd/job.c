@@ -22,7 +22,7 @@ static bool is_of(const struct family *family, const char *type)
 const struct family *family_of(const char *type)
 {
     static const struct family *const FAMILIES[] = {&CUSTOMER_FAMILY, &SUBSCRIPTION_FAMILY,
-                                                    &INVOICE_FAMILY};
+                                                    &INVOICE_FAMILY, &METER_REPORT_FAMILY};
     for (size_t i = 0; i < sizeof FAMILIES / sizeof *FAMILIES; i++)
         if (is_of(FAMILIES[i], type))
             return FAMILIES[i];
@@ -71,6 +71,7 @@ void job_done(struct job *j)
 {
     forget_stored(j);
     subscription_object_done(&j->subscription);
+    meter_report_done(&j->report);
     json_decref(j->fetched);
     json_decref(j->fetched_customer);
     free(j->customer_id);

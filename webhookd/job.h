@@ -5,6 +5,7 @@
 #define METERLINE_JOB_H
 
 #include "webhookd/customer_object.h"
+#include "webhookd/meter_report_object.h"
 #include "webhookd/order.h"
 #include "webhookd/script.h"
 #include "webhookd/stripe_event.h"
@@ -53,8 +54,9 @@ struct job {
     struct subscription_object subscription; /* of the subscription family */
     struct stored_customer stored;           /* the mapping of customer_id */
     struct stored_subscription stored_subscription;
-    char *holder; /* another customer, not deleted, that has the tenant */
-    int plan_at;  /* index of the statement that gives the plan; 0: none */
+    char *holder;               /* another customer, not deleted, that has the tenant */
+    struct meter_report report; /* of the meter report family */
+    int answer_at;              /* index of the statement whose answer the family tells of */
     char why[WHY_MAX_BYTES];
 };
 
@@ -62,7 +64,10 @@ struct job {
 struct family {
     const char *prefix;      /* of the types, "customer." */
     const char *const *ends; /* of them, {"created", …, NULL} */
-    const char *kind;        /* the API's path, "customers" */
+    const char *path;        /* of the API, "v1/customers" */
+    /* Of no one customer: nothing is locked or read, and what is fetched is the event itself, if
+     * what was delivered of it cannot be read. */
+    bool is_report;
     /* Read the object (fetched or the event's) into the job: customer_id, tenant. Called again
      * after each fetch. Returns -1 with why if it cannot be understood. */
     int (*read)(struct job *j);
@@ -70,11 +75,14 @@ struct family {
     enum verdict (*judge)(struct job *j);
     /* Append the statements of the effect. */
     void (*apply)(struct job *j, struct script *s);
+    /* After COMMIT: log what answer says. NULL: nothing. */
+    void (*tell)(const struct job *j, const PGresult *answer);
 };
 
 extern const struct family CUSTOMER_FAMILY;
 extern const struct family SUBSCRIPTION_FAMILY;
 extern const struct family INVOICE_FAMILY;
+extern const struct family METER_REPORT_FAMILY;
 
 /* The family of a type, or NULL. */
 const struct family *family_of(const char *type);

@@ -37,12 +37,10 @@ static bool is_type(const char *text)
     return length > 0 && length <= STRIPE_ID_MAX_BYTES && !str_has_control(text, length);
 }
 
-/* Snapshots: Unix seconds. Thin events: RFC 3339 in UTC, whose fraction of a second we leave out.
- */
-static int64_t read_created(const json_t *root)
+int64_t stripe_time_s(const json_t *object, const char *key)
 {
-    const char *text = stripe_text(root, "created");
-    return text ? clock_parse_rfc3339_s(text) : stripe_integer(root, "created", -1);
+    const char *text = stripe_text(object, key);
+    return text ? clock_parse_rfc3339_s(text) : stripe_integer(object, key, -1);
 }
 
 static void find_object(struct stripe_event *event)
@@ -82,7 +80,7 @@ int stripe_event_parse(const char *body, size_t length, struct stripe_event *out
     out->root = root;
     out->id = stripe_text(root, "id");
     out->type = stripe_text(root, "type");
-    out->created_s = read_created(root);
+    out->created_s = stripe_time_s(root, "created");
     out->livemode = json_is_true(json_object_get(root, "livemode"));
     find_object(out);
     if (check(out, e) == 0)

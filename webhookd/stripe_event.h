@@ -43,6 +43,9 @@ bool stripe_is_id(const char *text);
 const char *stripe_text(const json_t *object, const char *key);
 /* A member that is an integer, else otherwise. */
 int64_t stripe_integer(const json_t *object, const char *key, int64_t otherwise);
+/* A time in Unix seconds: of an integer, or of RFC 3339 in UTC (thin events), whose fraction of a
+ * second we leave out. -1: none. */
+int64_t stripe_time_s(const json_t *object, const char *key);
 /* An expandable member: the id itself, or the id of the object in its place; NULL without. */
 const char *stripe_reference(const json_t *object, const char *key);
 

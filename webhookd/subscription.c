@@ -5,6 +5,7 @@
  * that names its tenant maps the customer too, since Stripe may send it first. */
 #include "webhookd/job.h"
 
+#include "common/log.h"
 #include "webhookd/sql.h"
 
 #include <string.h>
@@ -108,7 +109,7 @@ static void add_customer(struct job *j, struct script *s)
 static void add_subscription(struct job *j, struct script *s)
 {
     const struct subscription_object *o = &j->subscription;
-    j->plan_at = s->n;
+    j->answer_at = s->n;
     script_add(s, SQL_WRITE_SUBSCRIPTION);
     script_text(s, o->id);
     script_text(s, j->tenant);
@@ -165,9 +166,18 @@ static void subscription_apply(struct job *j, struct script *s)
     add_consequences(j, s);
 }
 
+static void tell_of_plan(const struct job *j, const PGresult *answer)
+{
+    if (!result_text(answer, 0, 0))
+        log_warn(
+            "plan_unknown", LOG_STR("tenant", j->tenant), LOG_STR("object", j->event.object_id),
+            LOG_MSG("no plan of the catalog fits the subscription's prices; limits are free's"));
+}
+
 const struct family SUBSCRIPTION_FAMILY = {.prefix = "customer.subscription.",
                                            .ends = ENDS,
-                                           .kind = "subscriptions",
+                                           .path = "v1/subscriptions",
                                            .read = subscription_read,
                                            .judge = subscription_judge,
-                                           .apply = subscription_apply};
+                                           .apply = subscription_apply,
+                                           .tell = tell_of_plan};

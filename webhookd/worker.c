@@ -9,7 +9,8 @@
  * The happy path: the event's row is locked (SKIP LOCKED, so that workers and replicas share the
  * work), then its customer; with a key the object is fetched anew; what is stored is read; the
  * effect, the event's end and COMMIT go out as one pipeline; then the tenant's limits are read and
- * cached. All up to COMMIT is one transaction: a crash anywhere leaves the event `received`, and it
+ * cached. A report of no one customer goes from PICKING to FETCHING or WRITING at once. All up to
+ * COMMIT is one transaction: a crash anywhere leaves the event `received`, and it
  * is picked again.
  *
  * Failure modes. The connection is lost: the transaction is gone with it, or COMMIT's outcome is
@@ -27,7 +28,7 @@
 #define TO(state) (1u << (state))
 static const unsigned MAY_GO[] = {
     [RESTING] = TO(PICKING),
-    [PICKING] = TO(RESTING) | TO(LOCKING) | TO(WRITING) | TO(DELAYING),
+    [PICKING] = TO(RESTING) | TO(LOCKING) | TO(FETCHING) | TO(WRITING) | TO(DELAYING),
     [LOCKING] = TO(RESTING) | TO(FETCHING) | TO(READING) | TO(DELAYING),
     [FETCHING] = TO(RESTING) | TO(READING) | TO(WRITING) | TO(DELAYING),
     [READING] = TO(RESTING) | TO(FETCHING) | TO(WRITING) | TO(DELAYING),

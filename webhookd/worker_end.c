@@ -33,14 +33,6 @@ static void log_end(const struct worker *w)
     free(event);
 }
 
-static void warn_of_plan(const struct job *j, PGresult **results)
-{
-    if (j->plan_at > 0 && !result_text(results[j->plan_at], 0, 0))
-        log_warn(
-            "plan_unknown", LOG_STR("tenant", j->tenant), LOG_STR("object", j->event.object_id),
-            LOG_MSG("no plan of the catalog fits the subscription's prices; limits are free's"));
-}
-
 static void take_limits(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct worker *w = owner;
@@ -136,8 +128,8 @@ static void take_write(void *owner, const struct err *error, PGresult **results,
         return;
     stage_crash_point("after_commit");
     log_end(w);
-    if (w->verdict == VERDICT_APPLY)
-        warn_of_plan(&w->job, results);
+    if (w->verdict == VERDICT_APPLY && w->job.family->tell)
+        w->job.family->tell(&w->job, results[w->job.answer_at]);
     if (w->verdict == VERDICT_APPLY && w->job.tenant && !w->closing)
         run_cache(w);
     else
@@ -150,7 +142,7 @@ void worker_run_write(struct worker *w, enum verdict verdict)
     struct script s = {0};
     worker_go(w, WRITING);
     w->verdict = verdict;
-    if (verdict == VERDICT_APPLY && j->family) {
+    if (verdict == VERDICT_APPLY) {
         script_add(&s, SQL_LOCK_TENANT);
         script_text(&s, j->tenant);
         j->family->apply(j, &s);

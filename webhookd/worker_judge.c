@@ -5,10 +5,8 @@
 #include "webhookd/fetch.h"
 #include "webhookd/sql.h"
 
-#include <string.h>
-
 static void run_read(struct worker *w);
-static void run_fetch(struct worker *w, const char *kind, const char *id);
+static void run_fetch(struct worker *w, const char *path, const char *id);
 
 /* Judging. */
 
@@ -22,7 +20,7 @@ static void judge(struct worker *w)
         worker_run_write(w, verdict);
     } else if (w->d->http) {
         j->asking_customer = true;
-        run_fetch(w, "customers", j->customer_id);
+        run_fetch(w, "v1/customers", j->customer_id);
     } else {
         worker_run_delay(w, RETRY_NO_TENANT, true);
     }
@@ -75,15 +73,17 @@ static void take_fetch(void *owner, const struct err *error, json_t *object)
     keep_fetched(j, object);
     if (j->family->read(j))
         worker_run_write(w, VERDICT_FAIL);
+    else if (j->family->is_report)
+        judge(w);
     else
         run_read(w);
 }
 
-static void run_fetch(struct worker *w, const char *kind, const char *id)
+static void run_fetch(struct worker *w, const char *path, const char *id)
 {
     worker_go(w, FETCHING);
     w->open_parts++;
-    fetch_object(w->d, kind, id, take_fetch, w);
+    fetch_object(w->d, path, id, take_fetch, w);
 }
 
 static void take_lock(void *owner, const struct err *error, PGresult **results, int n)
@@ -93,7 +93,7 @@ static void take_lock(void *owner, const struct err *error, PGresult **results, 
     if (worker_is_lost(w, error))
         return;
     if (w->d->http)
-        run_fetch(w, w->job.family->kind, w->job.event.object_id);
+        run_fetch(w, w->job.family->path, w->job.event.object_id);
     else
         run_read(w);
 }
@@ -107,10 +107,15 @@ static void run_lock(struct worker *w)
     script_run(&s, w->pg, LOCK_DEADLINE_MS, take_lock, w);
 }
 
-/* Events about usage that Stripe refused later: kept for the sink, and a person should know. */
-static bool is_meter_report(const char *type)
+static void start_report(struct worker *w)
 {
-    return !strncmp(type, "v1.billing.meter.", strlen("v1.billing.meter."));
+    struct job *j = &w->job;
+    if (j->family->read(j) == 0)
+        judge(w);
+    else if (w->d->http)
+        run_fetch(w, j->family->path, j->event.id);
+    else
+        worker_run_write(w, VERDICT_FAIL);
 }
 
 void worker_start_job(struct worker *w)
@@ -121,10 +126,8 @@ void worker_start_job(struct worker *w)
     if (j->event.livemode != live) {
         job_say(j, "a %s event, while STRIPE_LIVE=%d", live ? "test" : "live", live);
         worker_run_write(w, VERDICT_IGNORE);
-    } else if (is_meter_report(j->event.type)) {
-        log_warn("meter_errors_reported", LOG_STR("type", j->event.type),
-                 LOG_STR("id", j->event.id), LOG_STR("meter", j->event.object_id));
-        worker_run_write(w, VERDICT_APPLY);
+    } else if (j->family && j->family->is_report) {
+        start_report(w);
     } else if (!j->family || !j->event.object || !j->event.object_id) {
         job_say(j, "this type has no effect here");
         worker_run_write(w, VERDICT_IGNORE);

@@ -47,6 +47,8 @@ CREATE INDEX usage_submissions_open ON usage_submissions (stripe_customer_id, ev
 CREATE INDEX usage_submissions_stuck ON usage_submissions (state, tenant, metric)
     WHERE state IN ('held', 'failed', 'in_doubt', 'late');
 CREATE INDEX usage_submissions_carried ON usage_submissions (tenant, metric, period_start) WHERE carried;
+-- What was sent at a time, of all tenants: asked when Stripe reports errors.
+CREATE INDEX usage_submissions_sent ON usage_submissions USING brin (last_sent_at) WITH (autosummarize = on);
 CREATE INDEX usage_submissions_usage ON usage_submissions (tenant, metric, usage_at);
 
 -- How much of each total its submissions hold. A total is dirty if its version is newer than this one's.

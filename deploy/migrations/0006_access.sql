@@ -76,6 +76,7 @@ GRANT SELECT ON webhook_events, billing_period_changes TO meterline_sink;
 GRANT SELECT, UPDATE (taken_at), DELETE ON sink_requests TO meterline_sink;
 GRANT EXECUTE ON FUNCTION void_submission(text, text[], text) TO meterline_sink, meterline_ctl;
 GRANT EXECUTE ON FUNCTION request_sink(text, text) TO meterline_webhookd, meterline_ctl;
+GRANT SELECT (identifier, tenant, event_name, first_sent_at, last_sent_at) ON usage_submissions TO meterline_webhookd;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing_customers, subscriptions, subscription_items, usage_quotas,
     webhook_events TO meterline_webhookd;

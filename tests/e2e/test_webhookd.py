@@ -75,6 +75,11 @@ def subscription(id="sub_1", customer="cus_1", tenant=None, status="active", key
             "metadata": {"tenant": tenant} if tenant else {}, **(period if legacy else {}), **more}
 
 
+def thin(type="v1.billing.meter.error_report_triggered", **more):
+    return {"id": "evt_thin", "object": "v2.core.event", "type": type, "livemode": False,
+            "created": "2026-11-21T06:41:10.920Z", **more}
+
+
 @pytest.fixture
 def events():
     return Events()
@@ -178,10 +183,8 @@ def test_unknown_types_live_events_and_objects_without_tenant_are_ignored(line, 
             (events.make("customer.created", customer(tenant="x" * 129)), "128 bytes"),
             (events.make("customer.created", customer(tenant="a\u0001b")), "plain text")):
         assert why in work(line, webhookd, event, "ignored").error
-    thin = {"id": "evt_thin", "object": "v2.core.event", "type": "v1.billing.meter.no_meter_found",
-            "created": "2026-11-21T06:41:10.920Z", "livemode": False}
-    work(line, webhookd, thin)
-    assert webhookd.logs("meter_errors_reported", id="evt_thin")
+    other = thin("v1.billing.meter.created")
+    assert "no effect" in work(line, webhookd, other, "ignored").error
     assert line.value("SELECT count(*) FROM billing_customers") == 0
 
 
@@ -264,6 +267,26 @@ def test_invoices_move_on_in_any_order(line, webhookd, events, legacy):
     work(line, webhookd, events.make("invoice.updated", invoice("open", legacy=legacy, **final),
                                      NOW - 1))
     assert stored() == ("paid", "sub_1", True, 1200)
+
+
+def requests(line):
+    return {(row.tenant, row.kind) for row in line.sql("SELECT tenant, kind FROM sink_requests")}
+
+
+def test_a_new_invoice_asks_the_sink_to_settle_its_tenant_at_once(line, events):
+    webhookd = line.start_webhookd(STRIPE_SECRET_KEY=None, METERLINE_TEST_CRASH="before_commit")
+    webhookd.wait_ready()
+    event = events.make("invoice.created", invoice(tenant="acme"))
+    deliver(webhookd, event)
+    webhookd.wait_exit()
+    assert requests(line) == set()
+    webhookd = line.start_webhookd(STRIPE_SECRET_KEY=None).wait_ready()
+    wait_state(line, event["id"], "processed")
+    assert requests(line) == {("acme", "settle")}
+    line.sql("DELETE FROM sink_requests")
+    work(line, webhookd, events.make("invoice.updated", invoice(tenant="acme"), NOW + 1))
+    work(line, webhookd, events.make("invoice.paid", invoice("paid", tenant="acme"), NOW + 2))
+    assert requests(line) == set()
 
 
 # In which order.
@@ -570,3 +593,102 @@ def test_stripe_away_is_waited_for(line, stripe, keyed, events):
     assert wait_state(line, event, "processed").attempts in (2, 3, 4)
     keyed.wait_log("peer_back", peer="stripe")
     assert "sk_test" not in keyed.log_tail(500)
+
+
+# What Stripe took and refused later.
+
+def count_usage(line, tenant, metric="api_calls", quantity=5):
+    line.sql("INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, "
+             "last_ms, last_entry) SELECT %s, %s, p.period_start, p.period_end, %s, "
+             "nextval('usage_version'), 0, '' FROM billing_period(%s, now()) p",
+             tenant, metric, quantity, tenant)
+
+
+def test_what_stripe_refused_later_is_marked_and_its_tenant_compared(line, stripe, keyed):
+    stripe.bootstrap(meters=[{"event_name": "api_calls"}], tenants=[])
+    made = stripe.api("POST", "/v1/customers", {"metadata": {"tenant": "good"}}).json["id"]
+    line.wait_for(lambda: line.value("SELECT tenant FROM billing_customers") == "good")
+    line.sql("INSERT INTO billing_customers (tenant, stripe_customer_id) VALUES ('bad', 'cus_gone')")
+    for tenant in ("good", "bad"):
+        count_usage(line, tenant)
+    line.must("meterline-sink", "--once", STRIPE_API_BASE=stripe.url)
+    record = keyed.wait_log("meter_errors_reported")
+    assert (record["errors"], record["named"], record["marked"]) == ("1", "1", "1")
+    rows = {row.stripe_customer_id: row for row in line.sql("SELECT * FROM usage_submissions")}
+    assert rows[made].state == "sent"
+    refused = rows["cus_gone"]
+    assert refused.state == "failed" and refused.sent_at is None and refused.first_sent_at
+    assert refused.last_error.startswith("refused later: meter_event_customer_not_found: No customer")
+    assert requests(line) == {("bad", "reconcile")}
+    event = record["id"]
+    asked = stripe.requests(f"/v2/core/events/{event}")
+    assert len(asked) == 1 and state(line, event).state == "processed"
+    sent = {name.lower(): value for name, value in dict(asked[0]["headers"]).items()}
+    assert sent["stripe-version"] and sent["authorization"].startswith("Bearer ")
+    # A second report of the same changes nothing: a person may have decided meanwhile.
+    line.sql("UPDATE usage_submissions SET state = 'void' WHERE state = 'failed'")
+    line.sql("UPDATE webhook_events SET state = 'received' WHERE event_id = %s", event)
+    assert keyed.wait_log("meter_errors_reported", marked=0)
+    assert line.value("SELECT count(*) FROM usage_submissions WHERE state = 'void'") == 1
+
+
+def add_submission(line, tenant, metric="api_calls", state="sent", ago="10 minutes"):
+    line.sql("INSERT INTO usage_submissions (identifier, tenant, metric, transport, stripe_customer_id, "
+             "event_name, period_start, claim, usage_at, quantity, body, state, first_sent_at, last_sent_at) "
+             "SELECT 'ml-' || %s, %s, %s, 'meter_events', 'cus_' || %s, %s, now(), 1, minute_of(now()), 1, '', "
+             "%s, now() - %s::interval, now() - %s::interval",
+             tenant, tenant, metric, tenant, metric, state, ago, ago)
+
+
+def sample(identifier, **request):
+    return {"error_message": "No.", "request": {"identifier": identifier, **request}}
+
+
+def at(ago_s):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - ago_s))
+
+
+def report(error_count, *types):
+    return {"reason": {"error_count": error_count, "error_types": [
+        {"code": code, "error_count": error_count, "sample_errors": list(samples)}
+        for code, *samples in types]}, "validation_start": at(300), "validation_end": at(60)}
+
+
+def test_only_samples_are_named_so_all_that_was_sent_to_the_meter_then_is_compared(line, webhookd):
+    add_submission(line, "named")
+    add_submission(line, "keyed")
+    add_submission(line, "unsent", state="pending")
+    line.sql("UPDATE usage_submissions SET first_sent_at = NULL, last_sent_at = NULL WHERE tenant = 'unsent'")
+    add_submission(line, "beside")
+    add_submission(line, "before", ago="3 hours")
+    add_submission(line, "after", ago="-10 minutes")
+    add_submission(line, "elsewhere", metric="llm_tokens")
+    older = {"error_message": "Older.", "request": {"id": "req_1", "idempotency_key": "ml-keyed"}}
+    data = report(9, ("archived_meter", sample("ml-named"), sample("ml-unsent")),
+                  ("no_meter", older, sample("of-somebody-else"), {"error_message": "x"}))
+    work(line, webhookd, thin(data=data, related_object={"id": "mtr_1"}))
+    assert {row.tenant: row.last_error for row in line.sql(
+        "SELECT tenant, last_error FROM usage_submissions WHERE state = 'failed'")} == {
+            "named": "refused later: archived_meter: No.", "keyed": "refused later: no_meter: Older."}
+    assert requests(line) == {(tenant, "reconcile") for tenant in ("named", "keyed", "beside")}
+    record = webhookd.logs("meter_errors_reported")[0]
+    assert (record["errors"], record["named"], record["marked"], record["meter"]) == ("9", "4", "2", "mtr_1")
+
+
+def test_where_all_are_named_nobody_else_is_compared(line, webhookd):
+    for tenant in ("named", "beside"):
+        add_submission(line, tenant)
+    work(line, webhookd, thin(data=report(1, ("no_meter", sample("ml-named")))))
+    assert requests(line) == {("named", "reconcile")}
+
+
+def test_a_report_that_names_nothing_and_cannot_be_fetched_fails_visibly(line, webhookd, stripe):
+    add_submission(line, "acme")
+    event = thin("v1.billing.meter.no_meter_found", related_object=None)
+    assert "STRIPE_SECRET_KEY" in work(line, webhookd, event, "failed").error
+    assert requests(line) == set() and not webhookd.logs("meter_errors_reported")
+    # With a key that fetches nothing it is the same; what the payload has is enough.
+    again = line.start_webhookd(STRIPE_API_BASE=stripe.url).wait_ready()
+    assert "fetched" in work(line, again, dict(event, id="evt_gone"), "failed").error
+    work(line, again, dict(event, id="evt_full", data=report(1, ("no_meter", sample("ml-acme")))))
+    assert state(line, "evt_full").error == "" and requests(line) == {("acme", "reconcile")}

@@ -1,5 +1,6 @@
 /* Events and their objects, in both shapes; which events are news; when a try is repeated. */
 #include "webhookd/customer_object.h"
+#include "webhookd/meter_report_object.h"
 #include "webhookd/order.h"
 #include "webhookd/retry.h"
 #include "webhookd/stripe_event.h"
@@ -276,6 +277,44 @@ static void test_retry(void **state)
     }
 }
 
+static void test_meter_reports(void **state)
+{
+    (void)state;
+    const struct {
+        const char *text;
+        const char *named; /* NULL: it lacks its data */
+        int64_t error_count;
+        int64_t start_s;
+    } ROWS[] = {
+        {"{}", NULL, 0, 0},
+        {"{\"data\":{}}", NULL, 0, 0},
+        {"{\"data\":{\"reason\":{}}}", "[]", 0, -1},
+        {"{\"data\":{\"reason\":{\"error_count\":7,\"error_types\":[{\"code\":\"no_meter\","
+         "\"sample_errors\":[{\"error_message\":\"No.\",\"request\":{\"identifier\":\"ml-1\","
+         "\"idempotency_key\":\"x\"}},{\"request\":{\"idempotency_key\":\"ml-2\"}},"
+         "{\"request\":{}},5]},{\"sample_errors\":\"?\"}]},"
+         "\"validation_start\":\"1970-01-01T00:01:00.500Z\"}}",
+         "[{\"identifier\": \"ml-1\", \"error\": \"refused later: no_meter: No.\"}, "
+         "{\"identifier\": \"ml-2\", \"error\": \"refused later: no_meter: \"}]",
+         7, 60},
+    };
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        struct meter_report report = {0};
+        json_t *event = must_load(ROWS[i].text);
+        assert_int_equal(meter_report_read(event, &report), ROWS[i].named ? 0 : -1);
+        if (ROWS[i].named) {
+            json_t *named = must_load(ROWS[i].named);
+            assert_true(json_equal(report.named, named));
+            assert_int_equal(report.error_count, ROWS[i].error_count);
+            assert_int_equal(report.start_s, ROWS[i].start_s);
+            assert_int_equal(report.end_s, -1);
+            json_decref(named);
+        }
+        meter_report_done(&report);
+        json_decref(event);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,7 +322,7 @@ int main(void)
         cmocka_unit_test(test_prior_object),    cmocka_unit_test(test_subscription_shapes),
         cmocka_unit_test(test_plan_candidates), cmocka_unit_test(test_subscriptions_refused),
         cmocka_unit_test(test_tenants),         cmocka_unit_test(test_order),
-        cmocka_unit_test(test_retry),
+        cmocka_unit_test(test_retry),           cmocka_unit_test(test_meter_reports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

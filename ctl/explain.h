@@ -1,0 +1,110 @@
+/* From the number on an invoice down to raw events.
+ *
+ * total       a period's, of usage_totals
+ * adds        what a row adds to the level above it: all submissions and what is unbilled make the
+ * total, all minutes make it, and all events of a minute make that minute's. Of max, last and
+ * unique just the deciding rows add anything */
+#ifndef METERLINE_CTL_EXPLAIN_H
+#define METERLINE_CTL_EXPLAIN_H
+
+#include "common/clock.h"
+#include "common/dec.h"
+#include "ctl/db.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct explain;
+
+/* The aggregation of the metric. */
+enum explain_kind { EXPLAIN_SUM, EXPLAIN_COUNT, EXPLAIN_MAX, EXPLAIN_LAST, EXPLAIN_UNIQUE };
+
+/* A minute and set of dimensions. Texts are owned. */
+struct explain_minute {
+    int64_t at_ms;            /* Unix ms */
+    char at[CLOCK_TEXT_SIZE]; /* 2026-11-21T10:00Z; "": there is none */
+    char *dimensions;
+    char *place;    /* of its last event */
+    int64_t events; /* by its row; 0 if there is none, since all was taken back */
+    struct dec sum; /* by its row, of quantities */
+    struct dec
+        value; /* by its row and the aggregation: its sum, count, greatest or last; 1 for unique */
+    struct dec adds; /* value, if decides; else 0 */
+    bool decides;
+    int64_t found; /* the events that were read, without those taken back */
+    struct dec found_sum;
+    struct dec found_adds;
+};
+
+/* A raw event. Texts are borrowed from the row. */
+struct explain_event {
+    const char *id;
+    const char *stream;
+    const char *stream_id;
+    char occurred_at[CLOCK_TEXT_SIZE];
+    const char *quantity;
+    const char *fields; /* JSON object */
+    bool retracted;     /* taken back: it adds nothing */
+    struct dec adds;
+};
+
+/* How it is told. begin: head, submissions, unbilled and notes are there. end: proof is too. */
+struct explain_format {
+    const char *name;
+    void (*begin)(const struct explain *x);
+    void (*minute)(const struct explain *x, const struct explain_minute *m);
+    void (*event)(const struct explain *x, const struct explain_event *event);
+    void (*minute_end)(const struct explain *x);
+    void (*end)(const struct explain *x);
+};
+
+extern const struct explain_format EXPLAIN_TABLE, EXPLAIN_CSV, EXPLAIN_JSON;
+
+struct explain {
+    PGconn *conn;
+    const char *tenant;
+    const char *metric;
+    const struct explain_format *format;
+    bool events; /* in a table too */
+
+    json_t *head;        /* a finding: period, total, unit, … */
+    json_t *submissions; /* findings */
+    json_t *unbilled;    /* findings: reason, quantity */
+    json_t *notes;       /* texts */
+    json_t *terms;       /* what makes the total: state or reason -> decimal text */
+    json_t *proof;       /* a finding; adds up, or not */
+
+    char *period_start;
+    char *period_end;
+    char *first; /* minute; from there until before last lie the minutes that make the total */
+    char *last;
+    char *dropped_before; /* raw events of before may be gone by retention; NULL */
+    struct dec total;
+    bool is_summed;
+    enum explain_kind kind;
+
+    struct dec submitted;  /* all terms */
+    struct dec minutes;    /* what minutes add */
+    struct dec found;      /* what events add */
+    struct dec dropped;    /* what events would add that retention dropped */
+    struct dec difference; /* 0: each level makes the one above it */
+};
+
+/* Exit code: CTL_DONE, or CTL_FAILED after telling, also if it does not add up. */
+int explain(struct explain *x, const char *at);
+
+/* Head, submissions, what is unbilled, notes and terms. Returns CTL_DONE or the exit code after
+ * telling. */
+int explain_read(struct explain *x, const char *at);
+
+/* Minutes and events, told as they come. Returns 0, or -1 with e. */
+int explain_minutes(struct explain *x, struct err *e);
+
+/* *sum += value. A sum beyond numeric(38,9) cannot come of a ledger that holds numeric(38,9). */
+void explain_add(struct dec *sum, struct dec value);
+/* *sum += |a - b| */
+void explain_add_difference(struct dec *sum, struct dec a, struct dec b);
+/* A decimal that PostgreSQL printed. */
+struct dec explain_dec(const char *text);
+
+#endif
