@@ -164,6 +164,11 @@ class Sandbox:
         query = urllib.parse.urlencode({"identifier": identifier})
         return self.control("GET", "/identifiers?" + query)["seen"]
 
+    def all_identifiers(self):
+        """{"identifiers": how many, "requests": how many carried one, "differing": {identifier:
+        bodies} of those that came with several}"""
+        return self.control("GET", "/identifiers")
+
     def requests(self, path="", limit=1000):
         query = urllib.parse.urlencode({"path": path, "limit": limit})
         return self.control("GET", "/requests?" + query)["requests"]

@@ -88,8 +88,13 @@ def meter_events(world, query, given):
 
 
 def identifiers(world, query, given):
-    seen = world.requests.by_identifier.get(query.get("identifier"), [])
-    return {"identifier": query.get("identifier"), "seen": [entry.shown() for entry in seen]}
+    """Of one: every request that carried it. Of all: how many, and those with several bodies."""
+    known = world.requests.by_identifier
+    if "identifier" not in query:
+        return {"identifiers": len(known), "requests": sum(map(len, known.values())),
+                "differing": world.requests.differing()}
+    seen = known.get(query["identifier"], [])
+    return {"identifier": query["identifier"], "seen": [entry.shown() for entry, _ in seen]}
 
 
 def requests(world, query, given):
