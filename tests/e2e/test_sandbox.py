@@ -559,6 +559,17 @@ def test_usage_records(sandbox):
     assert record(1, now - 10) == 400 and total() == 3
 
 
+def test_bootstrap_with_legacy_prices(sandbox):
+    made = sandbox.bootstrap(legacy=["calls", "runs"], tenants=["acme"])["tenants"]["acme"]
+    assert made == sandbox.bootstrap(legacy=["calls", "runs"], tenants=["acme"])["tenants"]["acme"]
+    items = sandbox.api("GET", "/v1/subscription_items", {"subscription": made["subscription"]}).json
+    by_metric = {item["price"]["metadata"].get("metric"): item["id"] for item in items["data"]}
+    sandbox.api("POST", f"/v1/subscription_items/{by_metric['runs']}/usage_records",
+                {"quantity": 4}, version=LEGACY)
+    row, = sandbox.control("GET", "/totals")["usage_records"]
+    assert (row["tenant"], row["metric"], row["value"]) == ("acme", "runs", "4")
+
+
 def test_a_usage_records_key_is_its_identifier(sandbox):
     _, item = legacy_item(sandbox)
     path, now = f"/v1/subscription_items/{item}/usage_records", int(time.time())

@@ -9,12 +9,12 @@ import secrets
 import pytest
 
 from sinkfaults.run import Round
-from sinkfaults.transports import METER_EVENTS
+from sinkfaults.transports import TRANSPORTS
 
 SECONDS = int(os.environ.get("FAULTS_S") or 30)
 SEED = os.environ.get("SEED") or str(secrets.randbelow(10**9))
 
 
-@pytest.mark.parametrize("transport", [METER_EVENTS], ids=lambda transport: transport.name)
+@pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda transport: transport.name)
 def test_each_unit_is_billed_once_whatever_fails(line, transport):
     Round(line, SEED, SECONDS, transport).run()

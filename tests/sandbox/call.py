@@ -30,7 +30,7 @@ class Call:
         self.key_entry = None   # the idempotency key that this call owns while in flight
         self.entry = None       # its line in the request log
         self.on_leave = None    # what to do when the client leaves
-        self.rejection = None   # the code with which its meter events are refused later
+        self.rejection = None   # the code with which its first meter event is refused later
         self.close_idle_ms = None   # after its answer: so long until the connection is reset
         self._params = None
 

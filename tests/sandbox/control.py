@@ -69,6 +69,7 @@ def record_totals(world, start, end):
         formula = item["price"]["recurring"]["aggregate_usage"] if item else "sum"
         found.append({"subscription_item": id, "customer": customer,
                       "tenant": tenant_of(world, customer),
+                      "metric": item["price"]["metadata"].get("metric") if item else None,
                       "value": str(usage_records.total(kept, formula)), "records": len(kept)})
     return found
 

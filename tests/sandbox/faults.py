@@ -8,7 +8,7 @@ and are within the rate limit.
                         a failure after execution began, that is, as applied)
     delay               answer after delay_ms; applied false: do the work only then
     hang                nothing happens and no answer comes until the client leaves
-    reject              its meter events are accepted, and refused later for the reason `code`
+    reject              its first meter event is accepted, and refused later for the reason `code`
     close_idle          answer, read no more, and reset the connection after delay_ms: a client that
                         sends on it meanwhile finds it stale
 

@@ -154,6 +154,7 @@ def put(world, call, meter, payload, identifier, timestamp, source):
                        1 if value is None else int(value), timestamp, world.clock.now(), source)
     if call.rejection:
         reject(world, call, event, meter, call.rejection, "The sandbox was told to refuse it.")
+        call.rejection = None
     elif meter["status"] != "active":
         reject(world, call, event, meter, "archived_meter", "The meter is not active.")
     elif customer not in world.objects["customer"].place:

@@ -5,7 +5,7 @@ LAST = "seats"
 FORMULAS = {**dict.fromkeys(SUMS, "sum"), LAST: "last"}
 
 
-def catalog(transport):
+def catalog(transport, names):
     return {"plans": [], "metrics": [
-        {"metric": name, "name": name, "unit": "unit", "aggregation": formula,
-         "stripe_event_name": name, "transport": transport} for name, formula in FORMULAS.items()]}
+        {"metric": name, "name": name, "unit": "unit", "aggregation": FORMULAS[name],
+         "stripe_event_name": name, "transport": transport} for name in names]}

@@ -8,7 +8,7 @@ import time
 from line.line import TEST_WEBHOOK_SECRET
 from line.wait import pause
 
-from .catalog import FORMULAS, LAST, catalog
+from .catalog import LAST, catalog
 from .places import Place
 from .plan import MOMENTS, SINKS, make_plan
 from .proof import Proof
@@ -30,8 +30,8 @@ class Round:
 
     def __init__(self, line, seed, seconds, transport):
         self.line, self.seed, self.seconds, self.transport = line, seed, seconds, transport
-        self.usage = Usage(seed, [f"t{n:04}" for n in range(transport.tenants)], transport.steps,
-                           [f"leaver-{n}" for n in range(LEAVING)])
+        self.usage = Usage(seed, [f"t{n:04}" for n in range(transport.tenants)],
+                           [f"leaver-{n}" for n in range(LEAVING)], transport)
         self.step, self.emitted = 0, 0
         self.rest_s = seconds * 0.7 / transport.steps   # Between two steps, so that usage never rests long.
         self.struck = collections.Counter()
@@ -55,15 +55,14 @@ class Round:
     def prepare(self):
         line, tenants = self.line, [*self.usage.tenants, *self.usage.leaving]
         path = line.folder / "catalog.json"
-        path.write_text(json.dumps(catalog(self.transport.name)), encoding="utf-8")
+        path.write_text(json.dumps(catalog(self.transport.name, self.transport.metrics)), encoding="utf-8")
         line.catalog(path)
         line.start_sandbox(rate_per_s=0, seed=number_of(self.seed))
         webhookd = line.start_webhookd().wait_ready()
         line.sandbox.webhook(webhookd.webhook_url, secret=TEST_WEBHOOK_SECRET)
         now = int(line.value("SELECT extract(epoch FROM now())::bigint"))
-        line.sandbox.bootstrap(
-            tenants=tenants, backdate_start_date=now - 20 * 86400,
-            meters=[{"event_name": name, "formula": f} for name, f in FORMULAS.items()])
+        line.sandbox.bootstrap(tenants=tenants, backdate_start_date=now - 20 * 86400,
+                               **self.transport.prices)
         line.wait_for(lambda: line.value("SELECT count(*) FROM subscriptions") == len(tenants),
                       PREPARE_S, "webhookd knows the subscriptions")
         line.start_aggregator(AGGREGATOR_FLUSH_MS=50).wait_ready()
@@ -71,7 +70,7 @@ class Round:
 
     def settings(self):
         return {"SINK_INTERVAL_S": 1, "SINK_RATE_PER_S": 1000, "SINK_TIMEOUT_MS": TIMEOUT_MS,
-                **self.transport.settings(self.line.sandbox)}
+                "STRIPE_METER_EVENTS_BASE": self.line.sandbox.url}
 
     # Meanwhile.
 
@@ -127,7 +126,7 @@ class Round:
 
     def heal(self):
         self.faults = self.line.sandbox.faults()
-        self.transport.calm(self.line.sandbox)
+        self.line.sandbox.clear_faults()
         self.tell(f"healing; {self.states()}")
 
     def drain(self):

@@ -14,8 +14,10 @@ class Usage:
     """step(n) for n from 0: the events of that step. totals: {(tenant, metric): quantity} so far. Every event changes its whole total, so that each
     step makes one submission of each lane."""
 
-    def __init__(self, seed, tenants, steps, leaving=()):
-        self.seed, self.tenants, self.steps, self.leaving = seed, list(tenants), steps, leaving
+    def __init__(self, seed, tenants, leaving, transport):
+        """leaving: tenants whose customers are deleted meanwhile."""
+        self.seed, self.tenants, self.leaving = seed, tenants, leaving
+        self.steps, self.metrics = transport.steps, transport.metrics
         self.totals = collections.defaultdict(decimal.Decimal)
 
     @property
@@ -27,7 +29,8 @@ class Usage:
         for tenant in [*self.tenants, *self.leaving]:
             for metric in SUMS:
                 yield from self.event(choose, tenant, metric, self.growth(choose, n), n)
-        for tenant in self.tenants[:SEATED] if n < SEAT_STEPS else ():
+        seated = self.tenants[:SEATED] if LAST in self.metrics and n < SEAT_STEPS else ()
+        for tenant in seated:
             yield from self.event(choose, tenant, LAST, decimal.Decimal(10 * (n + 1) - n % 3), n)
 
     def growth(self, choose, n):
