@@ -31,10 +31,21 @@ def shop_fixture(folder, request):
         line.close()
 
 
+def use(line, tenant, quantity):
+    """So much api_calls in all, as the aggregator would write it."""
+    count(line, tenant, "api_calls", str(quantity), line.began)
+    line.sql(f"""
+        INSERT INTO usage_aggregates AS a (tenant, metric, minute_at, events, quantity_sum, quantity_min,
+                                           quantity_max, quantity_last, last_ms, last_entry)
+        SELECT %s, 'api_calls', minute_of({line.began}), 1, n, n, n, n, 0, '' FROM (VALUES (%s)) AS v (n)
+        ON CONFLICT (tenant, metric, dimensions, minute_at) DO UPDATE
+           SET quantity_sum = excluded.quantity_sum""", tenant, quantity)
+
+
 def leave_unknown(line, fate):
     """acme's 5 calls were tried, the sink died, and nobody knows more: the identifier."""
     add_tenants(line, "acme", "other")
-    count(line, "acme", "api_calls", "5", line.began)
+    use(line, "acme", 5)
     for fault in FATES[fate]:
         line.sandbox.fault(path=EVENTS, **fault)
     sink = line.start_sink(SINK_INTERVAL_S=1)
@@ -60,7 +71,7 @@ def go_on(line, minutes):
     for stage in line.stages:
         stage.close()
     move_clock(line, minutes * 60)
-    count(line, "other", "api_calls", str(minutes), line.began)
+    use(line, "other", minutes)
     sink = line.start_sink(SINK_INTERVAL_S=1)
     line.wait_for(lambda: total(line, "other", "api_calls") == minutes, what="the sink is at work")
     return sink
