@@ -163,6 +163,16 @@ def test_clock_opens_the_next_period(sandbox):
     assert old["current_period_end"] == before["current_period_end"]
 
 
+def test_a_new_anchor_begins_a_period_and_not_the_subscription(sandbox):
+    started = int(time.time()) - 10 * DAY_S
+    made = sandbox.bootstrap(tenants=["x"], backdate_start_date=started)["tenants"]["x"]
+    path = "/v1/subscriptions/" + made["subscription"]
+    sub = sandbox.api("POST", path, {"billing_cycle_anchor": "now"}).json
+    item = sub["items"]["data"][0]
+    assert item["current_period_start"] == sub["billing_cycle_anchor"] >= started + 10 * DAY_S
+    assert sub["start_date"] == started
+
+
 def test_cancel_at_period_end(sandbox):
     sub_id = sandbox.bootstrap(tenants=["acme"])["tenants"]["acme"]["subscription"]
     answer = sandbox.api("POST", "/v1/subscriptions/" + sub_id, {"cancel_at_period_end": True})

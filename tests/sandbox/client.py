@@ -128,10 +128,11 @@ class Sandbox:
             raise RuntimeError("%s %s: %s %s" % (method, path, answer.status, answer.body))
         return answer.json
 
-    def totals(self, **range):
-        """The list of totals; whole: self.control("GET", "/totals")."""
-        query = "?" + urllib.parse.urlencode(range) if range else ""
-        return self.control("GET", "/totals" + query)["totals"]
+    def totals(self, kind="totals", **span):
+        """The list of totals, or of usage_records; span: start and end, None for an open one."""
+        given = {name: edge for name, edge in span.items() if edge is not None}
+        query = "?" + urllib.parse.urlencode(given) if given else ""
+        return self.control("GET", "/totals" + query)[kind]
 
     def total(self, tenant, event_name):
         """One value as an integer; 0 if there is none."""

@@ -7,4 +7,5 @@
     places.py      the sinks, killed and started again
     run.py         one round: all of it together, then the healing
     proof.py       Stripe's books beside ours, to the unit
+    edge.py        a round across the end of a month, with changes of plans
 """

@@ -22,7 +22,7 @@ PREPARE_S, DRAIN_S = 60, 120    # On a machine that does much else.
 # Totals that are newer than what was claimed of them. Rising values wait for a minute of their own.
 UNCLAIMED = """
     SELECT count(*) FROM usage_totals t LEFT JOIN usage_claims c USING (tenant, metric, period_start)
-     WHERE t.version > coalesce(c.version, -1) AND t.tenant LIKE 't%%' AND t.metric <> %s"""
+     WHERE t.version > coalesce(c.version, -1) AND t.tenant NOT LIKE 'leaver%%' AND t.metric <> %s"""
 
 
 class Round:
@@ -41,10 +41,7 @@ class Round:
         self.tell(f"SEED={self.seed} transport={self.transport.name} lanes={self.usage.lanes}"
                   f" steps={self.usage.steps}")
         self.prepare()
-        self.transport.trouble(self.line.sandbox)
-        self.places = [Place(self.line, self.settings()) for _ in range(SINKS)]
-        for place in self.places:
-            place.start()
+        self.open_places()
         self.strike()
         self.heal()
         self.drain()
@@ -72,14 +69,20 @@ class Round:
         return {"SINK_INTERVAL_S": 1, "SINK_RATE_PER_S": 1000, "SINK_TIMEOUT_MS": TIMEOUT_MS,
                 "STRIPE_METER_EVENTS_BASE": self.line.sandbox.url}
 
+    def open_places(self):
+        self.transport.trouble(self.line.sandbox)
+        self.places = [Place(self.line, self.settings()) for _ in range(SINKS)]
+        for place in self.places:
+            place.start()
+
     # Meanwhile.
 
     def strike(self):
-        """Usage grows by a step whenever the one before is claimed; the plan is done meanwhile."""
+        """Usage grows while the plan is done."""
         due = [(strike.at_s, n, strike, None)
                for n, strike in enumerate(make_plan(self.seed, self.seconds))]
-        began = time.monotonic()
-        while due or self.step < self.usage.steps or time.monotonic() - began < self.seconds:
+        began, grown = time.monotonic(), False
+        while due or not grown or time.monotonic() - began < self.seconds:
             if due and due[0][0] <= time.monotonic() - began:
                 _, n, strike, undo = heapq.heappop(due)
                 self.act(due, n, strike, undo)
@@ -87,8 +90,7 @@ class Round:
                 pause(STEP_S)
             for place in self.places:
                 place.tend()
-            if self.step < self.usage.steps and time.monotonic() - began > self.step * self.rest_s:
-                self.grow()
+            grown = self.advance(time.monotonic() - began)
 
     def act(self, due, n, strike, undo):
         if undo:
@@ -103,9 +105,13 @@ class Round:
         if undo:
             heapq.heappush(due, (strike.at_s + strike.for_s, n, strike, undo))
 
+    def advance(self, elapsed_s):
+        """The next step, if it is its time and the one before is claimed. Returns whether all are done."""
+        if self.step < self.usage.steps and elapsed_s > self.step * self.rest_s and self.is_claimed():
+            self.grow()
+        return self.step == self.usage.steps
+
     def grow(self):
-        if not self.is_claimed():
-            return
         if self.step == LEAVE_AT:
             self.leave()
         self.emitted += self.line.emit(self.usage.step(self.step))
@@ -138,7 +144,7 @@ class Round:
         for place in self.places:
             place.tend()
         return self.is_claimed() and not {"pending", "sending"} & self.states().keys() \
-            and not self.line.value("SELECT count(*) FROM usage_unbilled WHERE reason = 'waiting'")
+            and self.line.value("SELECT count(*) FROM usage_unbilled WHERE reason = 'waiting'") == 0
 
     def states(self):
         return {row.state: row.n for row in self.line.sql(

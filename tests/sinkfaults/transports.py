@@ -61,6 +61,7 @@ class Transport:
     tenants: int = 500
     steps: int = 10
     metrics: tuple = tuple(FORMULAS)
+    ends_with_period = False    # Takes nothing for a period that is over.
 
     def trouble(self, sandbox):
         for fault in self.faults:
@@ -71,16 +72,19 @@ class Transport:
         return {event["identifier"] for event in sandbox.meter_events()
                 if event["status"] == "rejected"}
 
-    def held(self, sandbox, tenants):
-        """{(tenant, metric): units}, by what Stripe says. tenants: {customer: tenant}"""
+    def held(self, sandbox, tenants, **span):
+        """{(tenant, metric): units}, by what Stripe says. tenants: {customer: tenant}; span: start and end in
+        Unix seconds, the end exclusive; None: open"""
         return {(tenants[row["customer"]], row["event_name"]): int(row["value"])
-                for row in sandbox.totals()}
+                for row in sandbox.totals(**span)}
 
 
 class UsageRecords(Transport):
-    def held(self, sandbox, tenants):
-        rows = sandbox.control("GET", "/totals")["usage_records"]
-        return {(tenants[row["customer"]], row["metric"]): int(row["value"]) for row in rows}
+    ends_with_period = True
+
+    def held(self, sandbox, tenants, **span):
+        return {(tenants[row["customer"]], row["metric"]): int(row["value"])
+                for row in sandbox.totals("usage_records", **span)}
 
 
 METERS = {"meters": [{"event_name": name, "formula": formula} for name, formula in FORMULAS.items()]}
