@@ -337,6 +337,9 @@ def test_faults_are_counted_and_cleared(sandbox, acme):
     statuses = [post_usage(sandbox, acme).status for _ in range(3)]
     assert statuses == [503, 503, 200] and sandbox.faults()[0]["fired"] == 2
     assert sandbox.api("GET", "/v1/customers").status == 200
+    endless = sandbox.fault("status", method="POST", path="/v1/", status=503)
+    assert post_usage(sandbox, acme).status == 503 and sandbox.end_fault(endless) == 1
+    assert post_usage(sandbox, acme).status == 200
     sandbox.clear_faults()
     assert sandbox.faults() == []
 

@@ -151,6 +151,10 @@ class Sandbox:
     def faults(self):
         return self.control("GET", "/faults")["faults"]
 
+    def end_fault(self, id):
+        """How often it fired."""
+        return self.control("DELETE", "/faults/" + id)["fired"]
+
     def clear_faults(self):
         self.control("DELETE", "/faults")
 

@@ -40,6 +40,10 @@ def clear_faults(world, query, given):
     return {}
 
 
+def end_fault(world, query, given, id):
+    return {"fired": world.faults.end(id)}
+
+
 def totals(world, query, given):
     """By the meter's formula; start and end: Unix seconds, end exclusive."""
     start, end = (int(query[x]) if query.get(x) else None for x in ("start", "end"))
@@ -172,6 +176,7 @@ HANDLERS = {
     ("POST", "faults", 1): add_fault,
     ("GET", "faults", 1): list_faults,
     ("DELETE", "faults", 1): clear_faults,
+    ("DELETE", "faults", 2): end_fault,
     ("GET", "totals", 1): totals,
     ("GET", "meter_events", 1): meter_events,
     ("GET", "identifiers", 1): identifiers,

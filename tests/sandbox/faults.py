@@ -14,7 +14,7 @@ and are within the rate limit.
 
 The last two go with any other fault of the same call.
 """
-from .errors import StripeError
+from .errors import StripeError, missing
 
 KINDS = ("drop_after_apply", "drop_before_apply", "status", "delay", "hang", "reject", "close_idle")
 FIELDS = {"method", "path", "fault", "status", "applied", "stored", "headers", "body", "delay_ms",
@@ -62,6 +62,14 @@ class Faults:
         fault = Fault("fault_%d" % self.count, spec)
         self.list.append(fault)
         return fault
+
+    def end(self, id):
+        """How often it fired."""
+        for fault in self.list:
+            if fault.id == id:
+                self.list.remove(fault)
+                return fault.fired
+        raise missing("fault", id)
 
     def pick(self, call):
         """The first fault that matches and wins its draw. Some only mark the call, and the search

@@ -34,7 +34,7 @@ class Round:
                            [f"leaver-{n}" for n in range(LEAVING)], transport)
         self.step, self.emitted = 0, 0
         self.rest_s = seconds * 0.7 / transport.steps   # Between two steps, so that usage never rests long.
-        self.struck = collections.Counter()
+        self.struck, self.fired = collections.Counter(), collections.Counter()
         self.began = time.monotonic()
 
     def run(self):
@@ -98,12 +98,19 @@ class Round:
             return
         self.struck[f"{strike.target.split()[0]} {strike.kind}"] += 1
         self.tell(f"{strike.target}: {strike.kind} for {strike.for_s} s")
-        if strike.target == "stripe":
-            self.line.sandbox.fault(method="POST", path=self.transport.path, **MOMENTS[strike.kind])
-            return
-        undo = self.places[int(strike.target.split()[1])].do(strike)
+        undo = (self.do_moment(strike) if strike.target == "stripe" else
+                self.places[int(strike.target.split()[1])].do(strike))
         if undo:
             heapq.heappush(due, (strike.at_s + strike.for_s, n, strike, undo))
+
+    def do_moment(self, strike):
+        moment = MOMENTS[strike.kind]
+        fault = self.line.sandbox.fault(method="POST", path=self.transport.path, **moment)
+
+        def undo():
+            self.fired[name_of(moment)] += self.line.sandbox.end_fault(fault)
+
+        return undo
 
     def advance(self, elapsed_s):
         """The next step, if it is its time and the one before is claimed. Returns whether all are done."""
@@ -131,14 +138,15 @@ class Round:
     # After.
 
     def heal(self):
-        self.faults = self.line.sandbox.faults()
+        for fault in self.line.sandbox.faults():
+            self.fired[name_of(fault)] += fault["fired"]
         self.line.sandbox.clear_faults()
         self.tell(f"healing; {self.states()}")
 
     def drain(self):
         self.line.wait_for(self.is_drained, DRAIN_S, "all that was claimed is settled")
         deaths = sum(place.deaths for place in self.places)
-        self.tell(f"drained; deaths={deaths} struck={dict(self.struck)} fired={self.fired()}")
+        self.tell(f"drained; deaths={deaths} struck={dict(self.struck)} fired={dict(self.fired)}")
 
     def is_drained(self):
         for place in self.places:
@@ -150,14 +158,12 @@ class Round:
         return {row.state: row.n for row in self.line.sql(
             "SELECT state, count(*) AS n FROM usage_submissions GROUP BY state ORDER BY state")}
 
-    def fired(self):
-        fired = collections.Counter()
-        for fault in self.faults:
-            fired[f"{fault['fault']} {fault.get('status', '')}".strip()] += fault["fired"]
-        return dict(fired)
-
     def tell(self, text):
         print(f"{time.monotonic() - self.began:8.3f} {text}", flush=True)
+
+
+def name_of(fault):
+    return f"{fault['fault']} {fault.get('status', '')}".strip()
 
 
 def number_of(seed):
