@@ -163,6 +163,16 @@ def test_clock_opens_the_next_period(sandbox):
     assert old["current_period_end"] == before["current_period_end"]
 
 
+def test_a_new_anchor_begins_a_period_and_not_the_subscription(sandbox):
+    started = int(time.time()) - 10 * DAY_S
+    made = sandbox.bootstrap(tenants=["x"], backdate_start_date=started)["tenants"]["x"]
+    path = "/v1/subscriptions/" + made["subscription"]
+    sub = sandbox.api("POST", path, {"billing_cycle_anchor": "now"}).json
+    item = sub["items"]["data"][0]
+    assert item["current_period_start"] == sub["billing_cycle_anchor"] >= started + 10 * DAY_S
+    assert sub["start_date"] == started
+
+
 def test_cancel_at_period_end(sandbox):
     sub_id = sandbox.bootstrap(tenants=["acme"])["tenants"]["acme"]["subscription"]
     answer = sandbox.api("POST", "/v1/subscriptions/" + sub_id, {"cancel_at_period_end": True})
@@ -327,6 +337,9 @@ def test_faults_are_counted_and_cleared(sandbox, acme):
     statuses = [post_usage(sandbox, acme).status for _ in range(3)]
     assert statuses == [503, 503, 200] and sandbox.faults()[0]["fired"] == 2
     assert sandbox.api("GET", "/v1/customers").status == 200
+    endless = sandbox.fault("status", method="POST", path="/v1/", status=503)
+    assert post_usage(sandbox, acme).status == 503 and sandbox.end_fault(endless) == 1
+    assert post_usage(sandbox, acme).status == 200
     sandbox.clear_faults()
     assert sandbox.faults() == []
 
@@ -335,6 +348,48 @@ def test_probability(sandbox):
     sandbox.fault("status", path="/v1/", status=503, probability_percent=50)
     statuses = {sandbox.api("GET", "/v1/account").status for _ in range(60)}
     assert statuses == {200, 503}
+
+
+def test_an_idle_connection_goes_stale(sandbox):
+    """What is sent on it after the answer is never looked at."""
+    sandbox.fault("close_idle", path="/v1/account", times=1, delay_ms=100)
+    client = http.client.HTTPConnection(sandbox.host, sandbox.port)
+    headers = {"Authorization": "Bearer " + KEY}
+    client.request("GET", "/v1/account", headers=headers)
+    assert client.getresponse().read()
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+        client.request("GET", "/v1/customers", headers=headers)
+        client.getresponse()
+    assert not sandbox.requests("/v1/customers")
+    assert sandbox.api("GET", "/v1/account").status == 200
+
+
+def test_refused_later_on_demand(sandbox, acme):
+    """And the answer may be lost as well."""
+    sandbox.fault("reject", path=EVENTS, code="archived_meter", times=1)
+    sandbox.fault("drop_after_apply", path=EVENTS, times=1)
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+        post_usage(sandbox, acme, "5", identifier="a")
+    assert post_usage(sandbox, acme, "7", identifier="b").status == 200
+    assert [(e["status"], e["code"]) for e in sandbox.meter_events()] == [
+        ("rejected", "archived_meter"), ("aggregated", None)]
+    assert sandbox.total("acme", "sum") == 7
+
+
+def test_identifiers_that_came_with_several_bodies(sandbox, acme):
+    for identifier, value in [("a", "5"), ("a", "5"), ("b", "5"), ("b", "6")]:
+        post_usage(sandbox, acme, value, identifier=identifier)
+    found = sandbox.all_identifiers()
+    assert (found["identifiers"], found["requests"]) == (2, 4)
+    assert list(found["differing"]) == ["b"] and len(found["differing"]["b"]) == 2
+
+
+def test_identifiers_of_a_batch_are_compared_one_by_one(sandbox, acme):
+    token = sandbox.api("POST", "/v2/billing/meter_event_session").json["authentication_token"]
+    one, two = usage(acme, "5", identifier="a"), usage(acme, "6", identifier="b")
+    for batch in ([one, two], [two], [usage(acme, "7", identifier="a")]):
+        sandbox.api("POST", "/v2/billing/meter_event_stream", {"events": batch}, key=token)
+    assert list(sandbox.all_identifiers()["differing"]) == ["a"]
 
 
 # Meter events
@@ -515,6 +570,27 @@ def test_usage_records(sandbox):
     assert sandbox.control("GET", "/totals")["usage_records"][0]["value"] == "3"
     sandbox.api("DELETE", "/v1/subscriptions/" + sub_id)
     assert record(1, now - 10) == 400 and total() == 3
+
+
+def test_bootstrap_with_legacy_prices(sandbox):
+    made = sandbox.bootstrap(legacy=["calls", "runs"], tenants=["acme"])["tenants"]["acme"]
+    assert made == sandbox.bootstrap(legacy=["calls", "runs"], tenants=["acme"])["tenants"]["acme"]
+    items = sandbox.api("GET", "/v1/subscription_items", {"subscription": made["subscription"]}).json
+    by_metric = {item["price"]["metadata"].get("metric"): item["id"] for item in items["data"]}
+    sandbox.api("POST", f"/v1/subscription_items/{by_metric['runs']}/usage_records",
+                {"quantity": 4}, version=LEGACY)
+    row, = sandbox.control("GET", "/totals")["usage_records"]
+    assert (row["tenant"], row["metric"], row["value"]) == ("acme", "runs", "4")
+
+
+def test_a_usage_records_key_is_its_identifier(sandbox):
+    _, item = legacy_item(sandbox)
+    path, now = f"/v1/subscription_items/{item}/usage_records", int(time.time())
+    for quantity in (3, 3, 4):
+        sandbox.api("POST", path, {"quantity": quantity, "timestamp": now}, version=LEGACY,
+                    idempotency_key="k")
+    found = sandbox.all_identifiers()
+    assert found["requests"] == 3 and len(found["differing"]["k"]) == 2
 
 
 def test_meter_backed_items_take_no_usage_records(sandbox, acme):

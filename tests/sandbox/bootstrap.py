@@ -5,12 +5,18 @@ from . import customers, meters, prices, products, subscriptions
 PRODUCT = "prod_sandbox"
 
 
+class LegacyCall:
+    """What asks for prices that count usage records: newer versions do not have them."""
+    version, request_id, idempotency_key = "2024-06-20", None, None
+
+
 def run(world, given):
     by_name = {}
     for spec in given.get("meters", ()):
         by_name[spec["event_name"]] = meter_of(world, spec)
     items = [{"price": flat_price(world, given.get("price_lookup_key") or "sandbox_base")["id"]}]
     items += [{"price": metered_price(world, meter)["id"]} for meter in by_name.values()]
+    items += [{"price": legacy_price(world, metric)["id"]} for metric in given.get("legacy", ())]
     known = {c["metadata"].get("tenant"): c for c in world.of("customer")}
     found = {}
     for tenant in given.get("tenants", ()):
@@ -52,6 +58,16 @@ def metered_price(world, meter):
         "recurring": {"interval": "month", "usage_type": "metered", "meter": meter["id"]}})
 
 
+def legacy_price(world, metric):
+    """A sum of usage records; its metadata name the metric."""
+    for price in world.of("price"):
+        if price["active"] and price["metadata"].get("metric") == metric:
+            return price
+    return prices.add(world, LegacyCall, {
+        "currency": "usd", "unit_amount": 1, "product": product_of(world),
+        "metadata": {"metric": metric}, "recurring": {"interval": "month", "usage_type": "metered"}})
+
+
 def tenant_of(world, tenant, customer, items, given):
     if customer is None:
         customer = customers.add(world, None, {"name": tenant, "metadata": {"tenant": tenant}})
@@ -60,5 +76,5 @@ def tenant_of(world, tenant, customer, items, given):
         params = {"customer": customer["id"], "items": items, "metadata": {"tenant": tenant}}
         if given.get("backdate_start_date"):
             params["backdate_start_date"] = int(given["backdate_start_date"])
-        subs = [subscriptions.add(world, None, params)]
+        subs = [subscriptions.add(world, LegacyCall if given.get("legacy") else None, params)]
     return {"customer": customer["id"], "subscription": subs[0]["id"]}

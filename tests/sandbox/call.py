@@ -16,7 +16,8 @@ class Answer:
 
 class Call:
     __slots__ = ("connection", "method", "path", "query", "headers", "body", "head", "keep", "gone",
-                 "request_id", "version", "lane", "key_entry", "entry", "on_leave", "_params")
+                 "request_id", "version", "lane", "key_entry", "entry", "on_leave", "rejection",
+                 "close_idle_ms", "_params")
 
     def __init__(self, connection, method, path, query, headers, body, head):
         self.connection = connection
@@ -29,6 +30,8 @@ class Call:
         self.key_entry = None   # the idempotency key that this call owns while in flight
         self.entry = None       # its line in the request log
         self.on_leave = None    # what to do when the client leaves
+        self.rejection = None   # the code with which its first meter event is refused later
+        self.close_idle_ms = None   # after its answer: so long until the connection is reset
         self._params = None
 
     @property

@@ -128,10 +128,11 @@ class Sandbox:
             raise RuntimeError("%s %s: %s %s" % (method, path, answer.status, answer.body))
         return answer.json
 
-    def totals(self, **range):
-        """The list of totals; whole: self.control("GET", "/totals")."""
-        query = "?" + urllib.parse.urlencode(range) if range else ""
-        return self.control("GET", "/totals" + query)["totals"]
+    def totals(self, kind="totals", **span):
+        """The list of totals, or of usage_records; span: start and end, None for an open one."""
+        given = {name: edge for name, edge in span.items() if edge is not None}
+        query = "?" + urllib.parse.urlencode(given) if given else ""
+        return self.control("GET", "/totals" + query)[kind]
 
     def total(self, tenant, event_name):
         """One value as an integer; 0 if there is none."""
@@ -150,6 +151,10 @@ class Sandbox:
     def faults(self):
         return self.control("GET", "/faults")["faults"]
 
+    def end_fault(self, id):
+        """How often it fired."""
+        return self.control("DELETE", "/faults/" + id)["fired"]
+
     def clear_faults(self):
         self.control("DELETE", "/faults")
 
@@ -163,6 +168,11 @@ class Sandbox:
     def identifiers(self, identifier):
         query = urllib.parse.urlencode({"identifier": identifier})
         return self.control("GET", "/identifiers?" + query)["seen"]
+
+    def all_identifiers(self):
+        """{"identifiers": how many, "requests": how many carried one, "differing": {identifier:
+        bodies} of those that came with several}"""
+        return self.control("GET", "/identifiers")
 
     def requests(self, path="", limit=1000):
         query = urllib.parse.urlencode({"path": path, "limit": limit})

@@ -40,6 +40,10 @@ def clear_faults(world, query, given):
     return {}
 
 
+def end_fault(world, query, given, id):
+    return {"fired": world.faults.end(id)}
+
+
 def totals(world, query, given):
     """By the meter's formula; start and end: Unix seconds, end exclusive."""
     start, end = (int(query[x]) if query.get(x) else None for x in ("start", "end"))
@@ -69,6 +73,7 @@ def record_totals(world, start, end):
         formula = item["price"]["recurring"]["aggregate_usage"] if item else "sum"
         found.append({"subscription_item": id, "customer": customer,
                       "tenant": tenant_of(world, customer),
+                      "metric": item["price"]["metadata"].get("metric") if item else None,
                       "value": str(usage_records.total(kept, formula)), "records": len(kept)})
     return found
 
@@ -88,8 +93,13 @@ def meter_events(world, query, given):
 
 
 def identifiers(world, query, given):
-    seen = world.requests.by_identifier.get(query.get("identifier"), [])
-    return {"identifier": query.get("identifier"), "seen": [entry.shown() for entry in seen]}
+    """Of one: every request that carried it. Of all: how many, and those with several bodies."""
+    known = world.requests.by_identifier
+    if "identifier" not in query:
+        return {"identifiers": len(known), "requests": sum(map(len, known.values())),
+                "differing": world.requests.differing()}
+    seen = known.get(query["identifier"], [])
+    return {"identifier": query["identifier"], "seen": [entry.shown() for entry, _ in seen]}
 
 
 def requests(world, query, given):
@@ -166,6 +176,7 @@ HANDLERS = {
     ("POST", "faults", 1): add_fault,
     ("GET", "faults", 1): list_faults,
     ("DELETE", "faults", 1): clear_faults,
+    ("DELETE", "faults", 2): end_fault,
     ("GET", "totals", 1): totals,
     ("GET", "meter_events", 1): meter_events,
     ("GET", "identifiers", 1): identifiers,

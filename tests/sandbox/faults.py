@@ -8,12 +8,17 @@ and are within the rate limit.
                         a failure after execution began, that is, as applied)
     delay               answer after delay_ms; applied false: do the work only then
     hang                nothing happens and no answer comes until the client leaves
-"""
-from .errors import StripeError
+    reject              its first meter event is accepted, and refused later for the reason `code`
+    close_idle          answer, read no more, and reset the connection after delay_ms: a client that
+                        sends on it meanwhile finds it stale
 
-KINDS = ("drop_after_apply", "drop_before_apply", "status", "delay", "hang")
+The last two go with any other fault of the same call.
+"""
+from .errors import StripeError, missing
+
+KINDS = ("drop_after_apply", "drop_before_apply", "status", "delay", "hang", "reject", "close_idle")
 FIELDS = {"method", "path", "fault", "status", "applied", "stored", "headers", "body", "delay_ms",
-          "times", "probability_percent"}
+          "times", "probability_percent", "code"}
 
 
 class Fault:
@@ -33,6 +38,7 @@ class Fault:
         self.headers = dict(spec.get("headers") or {})
         self.body = spec.get("body")
         self.delay_ms = int(spec.get("delay_ms", 0))
+        self.code = spec.get("code") or "meter_event_customer_not_found"
         self.times = spec.get("times")          # None: for ever
         self.probability_percent = spec.get("probability_percent", 100)
         self.fired = 0
@@ -57,11 +63,29 @@ class Faults:
         self.list.append(fault)
         return fault
 
-    def pick(self, call):
-        """The first fault that matches and wins its draw."""
+    def end(self, id):
+        """How often it fired."""
         for fault in self.list:
-            if fault.matches(call) and (fault.probability_percent >= 100 or
-                                        self.random.random() * 100 < fault.probability_percent):
-                fault.fired += 1
+            if fault.id == id:
+                self.list.remove(fault)
+                return fault.fired
+        raise missing("fault", id)
+
+    def pick(self, call):
+        """The first fault that matches and wins its draw. Some only mark the call, and the search
+        goes on."""
+        for fault in self.list:
+            if not fault.matches(call) or not self.wins(fault):
+                continue
+            fault.fired += 1
+            if fault.kind == "reject":
+                call.rejection = fault.code
+            elif fault.kind == "close_idle":
+                call.close_idle_ms = fault.delay_ms
+            else:
                 return fault
         return None
+
+    def wins(self, fault):
+        percent = fault.probability_percent
+        return percent >= 100 or self.random.random() * 100 < percent

@@ -17,10 +17,14 @@ SINGLE = ("/v1/billing/meter_events", "/v2/billing/meter_events")
 
 
 def note_arrival(world, call):
-    """Before anything can go wrong: the lane of the call, and who used this identifier."""
+    """Before anything can go wrong: the lane of the call, and who used this identifier. A usage
+    record has none: its idempotency key stands for it."""
     if call.path not in SINGLE:
         if call.path == "/v2/billing/meter_event_stream":
             note_stream(world, call)
+        elif call.path.endswith("/usage_records") and call.idempotency_key:
+            world.requests.note_identifier(call.idempotency_key, call.entry,
+                                           call.path.encode() + b"?" + call.body)
         return
     try:
         params = call.params
@@ -35,7 +39,7 @@ def note_arrival(world, call):
         if isinstance(customer, str):
             call.lane = customer, event_name
     if isinstance(identifier, str):
-        world.requests.note_identifier(identifier, call.entry)
+        world.requests.note_identifier(identifier, call.entry, call.body)
 
 
 def note_stream(world, call):
@@ -45,7 +49,8 @@ def note_stream(world, call):
         return
     for event in events if isinstance(events, list) else ():
         if isinstance(event, dict) and isinstance(event.get("identifier"), str):
-            world.requests.note_identifier(event["identifier"], call.entry)
+            world.requests.note_identifier(event["identifier"], call.entry,
+                                           json.dumps(event).encode())
 
 
 def create(world, call):
@@ -147,7 +152,10 @@ def put(world, call, meter, payload, identifier, timestamp, source):
     value = payload.get(meter["value_settings"]["event_payload_key"])
     event = MeterEvent(identifier, meter["event_name"], customer, payload,
                        1 if value is None else int(value), timestamp, world.clock.now(), source)
-    if meter["status"] != "active":
+    if call.rejection:
+        reject(world, call, event, meter, call.rejection, "The sandbox was told to refuse it.")
+        call.rejection = None
+    elif meter["status"] != "active":
         reject(world, call, event, meter, "archived_meter", "The meter is not active.")
     elif customer not in world.objects["customer"].place:
         reject(world, call, event, meter, "meter_event_customer_not_found",

@@ -39,8 +39,14 @@ class Requests:
         call.entry = Seen(self.clock.now(), call)
         self.ring.append(call.entry)
 
-    def note_identifier(self, identifier, entry):
-        self.by_identifier.setdefault(identifier, []).append(entry)
+    def note_identifier(self, identifier, entry, body):
+        """body: the bytes that this identifier stood for; of a batch its own part alone."""
+        self.by_identifier.setdefault(identifier, []).append((entry, body))
+
+    def differing(self):
+        """The identifiers that were sent with more than one body, each with its bodies."""
+        return {identifier: sorted(bodies) for identifier, seen in self.by_identifier.items()
+                if len(bodies := {body.decode("utf-8", "replace") for _, body in seen}) > 1}
 
     def newest(self, prefix, limit):
         """The last `limit` requests below the prefix, oldest of them first."""

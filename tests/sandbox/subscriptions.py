@@ -163,7 +163,7 @@ def update(world, call, id):
             change_item(world, call, sub, given)
         sub["metadata"] = p.metadata(params, sub["metadata"])
         if params.get("billing_cycle_anchor") == "now":
-            sub["billing_cycle_anchor"] = sub["start_date"] = world.clock.now_s()
+            sub["billing_cycle_anchor"] = world.clock.now_s()
         if params.get("trial_end") == "now":
             sub["trial_end"], sub["status"] = world.clock.now_s(), "active"
         change(world, sub, params)

@@ -145,6 +145,9 @@ class Connection(asyncio.Protocol):
         self.transport.write("".join(head).encode("latin-1") + answer.body)
         if not call.keep:
             self.transport.close()
+        elif call.close_idle_ms is not None:
+            self.transport.pause_reading()
+            self.loop.call_later(call.close_idle_ms / 1000, self.transport.abort)
         elif self.buffer:
             self.loop.call_soon(self.read_next)
 

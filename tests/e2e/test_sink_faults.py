@@ -1,0 +1,43 @@
+"""Stripe fails in every way that it can, and sinks are killed at random, and each unit is billed once.
+
+    FAULTS_S=30  seconds of it, for each transport
+    SEED=…       what a run printed: its decisions once more"""
+
+import os
+import secrets
+
+import pytest
+
+from line import Line
+from moved_clock import MovedPostgres
+from sinkfaults.edge import EdgeRound
+from sinkfaults.run import Round
+from sinkfaults.transports import TRANSPORTS
+
+SECONDS = int(os.environ.get("FAULTS_S") or 30)
+SEED = os.environ.get("SEED") or str(secrets.randbelow(10**9))
+
+each_transport = pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda each: each.name)
+
+
+@pytest.fixture
+def moved(folder, request):
+    """A line whose clock may be moved, with the schema in place."""
+    line = Line(folder, postgres=MovedPostgres(folder))
+    request.node.meterline = line
+    try:
+        line.start_servers()
+        line.migrate()
+        yield line
+    finally:
+        line.close()
+
+
+@each_transport
+def test_each_unit_is_billed_once_whatever_fails(line, transport):
+    Round(line, SEED, SECONDS, transport).run()
+
+
+@each_transport
+def test_across_a_months_end_and_changes_of_plans(moved, transport):
+    EdgeRound(moved, SEED, transport).run()
