@@ -13,6 +13,6 @@ select s.identifier, case when s.state = 'late' and s.decision = 'drop' then 'dr
   from usage_submissions s
   join metrics m using (metric)
  where s.tenant = $1::text and s.metric = $2::text and s.state <> 'void'
-   and case when s.carried then s.period_start = $3::timestamptz
-            else s.usage_at >= $3::timestamptz and s.usage_at < $4::timestamptz end
+   and (s.carried or s.usage_at >= $3::timestamptz and s.usage_at <= $4::timestamptz)
+   and (select p.period_start from submission_period(s.tenant, s.usage_at, s.period_start, s.carried) p) = $3::timestamptz
  order by s.usage_at, s.claim

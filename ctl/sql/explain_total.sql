@@ -41,8 +41,9 @@ select to_char(p.low at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"') as period_st
             else not exists (
                 select from usage_submissions s
                  where s.tenant = $1::text and s.metric = $2::text and s.state <> 'void'
-                   and case when s.carried then s.period_start = p.low
-                            else s.usage_at >= p.low and s.usage_at < p.high end) end as is_summed,
+                   and (s.carried or s.usage_at >= p.low and s.usage_at <= p.high)
+                   and (select o.period_start
+                          from submission_period(s.tenant, s.usage_at, s.period_start, s.carried) o) = p.low) end as is_summed,
        (select to_char((minute_of(max(d.occurred_max)) + interval '1 minute') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"')
           from usage_batches_dropped d having max(d.occurred_max) >= p.first) as dropped_before,
        (select coalesce(sum(u.events), 0)

@@ -24,8 +24,9 @@ select s.identifier, s.state, s.tenant, s.metric, trim_scale(s.quantity) as quan
        select from usage_totals t
         where t.tenant = s.tenant and t.metric = s.metric
           and t.period_start <= $4::timestamptz and $4::timestamptz < t.period_end
-          and case when s.carried then s.period_start = t.period_start
-                   else t.period_start <= s.usage_at and s.usage_at < t.period_end end))
+          and (s.carried or t.period_start <= s.usage_at and s.usage_at <= t.period_end)
+          and (select p.period_start
+                 from submission_period(s.tenant, s.usage_at, s.period_start, s.carried) p) = t.period_start))
    and ($5::timestamptz is null or s.created_at >= $5::timestamptz)
    and ($6::text is null or s.identifier = $6::text)
  order by s.created_at desc, s.identifier

@@ -170,6 +170,25 @@ def test_every_state_is_a_term_of_its_own(line):
     assert_adds_up(report, 511)
 
 
+def test_a_submission_of_the_minute_that_holds_the_edge_counts_for_the_period_before(line):
+    """Stripe's edge lies inside of that minute, so it bills it with what came before."""
+    start = "date_trunc('minute', now()) - interval '2 days'"
+    line.sql("INSERT INTO subscriptions (stripe_subscription_id, tenant, stripe_customer_id, status, "
+             "current_period_start, current_period_end, billing_cycle_anchor, started_at) SELECT 'sub_1', 'acme', "
+             f"'cus_1', 'active', s, s + interval '30 d', s, s FROM (SELECT {start} + interval '30 s') x (s)")
+    line.sql("SELECT refresh_billing_periods('acme')")
+    add(line, "ml-edge", "sent", quantity=3)
+    line.sql(f"UPDATE usage_submissions SET usage_at = {start}")
+    for period, sent in (("current", "0"), ("49h", "3")):
+        line.sql("INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, "
+                 "last_entry) SELECT 'acme', 'api_calls', p.period_start, p.period_end, %s, 1, 0, '' "
+                 "FROM billing_period('acme', now() - %s::interval) p", sent, "0" if period == "current" else period)
+        listed = line.must("meterctl", "submissions", "list", "--period", period).stdout
+        assert ("ml-edge" in listed) == (sent == "3")
+        done = line.meterctl("explain", "--tenant", "acme", "--metric", "api_calls", "--period", period, "--format", "json")
+        assert json.loads(done.stdout)["proof"]["sent"] == sent
+
+
 def test_of_a_value_the_newest_submission_holds_it(shop):
     line = shop
     add_tenants(line, "acme")
