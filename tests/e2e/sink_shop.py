@@ -82,8 +82,8 @@ def subscribe(line, tenant, started):
 
 
 def subscribe_legacy(line, *tenants, days=20, known=True):
-    """Customers with a metered price without a meter: tenant -> (subscription, item). known: to
-    our tables too."""
+    """Customers with a metered price without a meter, for api_calls: tenant -> (subscription, item).
+    known: to our tables too."""
     api = line.sandbox.api
     now = int(line.value("SELECT floor(extract(epoch FROM now()))::bigint"))
     api("POST", "/v1/products", {"id": "prod_old", "name": "Old"})
@@ -97,9 +97,15 @@ def subscribe_legacy(line, *tenants, days=20, known=True):
             "customer": customer, "items": [{"price": price["id"]}],
             "backdate_start_date": now - days * DAY_S}, version=LEGACY).json
         line.tenants[tenant] = customer
-        if known:
-            subscribe(line, tenant, f"to_timestamp({sub['start_date']})")
         found[tenant] = sub["id"], sub["items"]["data"][0]["id"]
+        if known:
+            line.sql("INSERT INTO billing_customers (tenant, stripe_customer_id) VALUES (%s, %s)",
+                     tenant, customer)
+            subscribe(line, tenant, f"to_timestamp({sub['start_date']})")
+            line.sql("""INSERT INTO subscription_items (stripe_subscription_item_id,
+                            stripe_subscription_id, tenant, metric, stripe_price_id)
+                        VALUES (%s, 'sub_' || %s, %s, 'api_calls', %s)""",
+                     found[tenant][1], tenant, tenant, price["id"])
     return found
 
 

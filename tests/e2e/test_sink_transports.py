@@ -276,17 +276,19 @@ def records(line):
 
 
 def test_usage_records_add_up_on_their_item(shop):
+    """What was counted too much is held against what comes next, since a record takes no less."""
     items = {t: item for t, (_, item) in subscribe_legacy(shop, "acme", "other").items()}
-    for claim, (tenant, quantity, minutes) in enumerate(
-            [("acme", 5, 9), ("acme", 7, 8), ("other", 999999999999999, 7), ("acme", 1, 6)], 1):
-        submit(shop, tenant, items[tenant], quantity, claim, minutes)
-    once(shop)
-    assert states(shop) == {"sent": 4}
-    assert records(shop) == {items["acme"]: 13, items["other"]: 999999999999999}
-    request = shop.sandbox.requests(path=ITEMS)[-1]
-    assert request["headers"]["stripe-version"] == LEGACY
-    once(shop)
-    assert len(shop.sandbox.requests(path=ITEMS)) == 4
+    use_transport(shop, "usage_records", "api_calls")
+    count(shop, "api_calls", "999999999999999", "other")
+    for quantity, expected in [("5", 5), ("12.9", 12), ("10", 12), ("16", 16)]:
+        count(shop, "api_calls", quantity, "acme")
+        once(shop)
+        assert records(shop) == {items["acme"]: expected, items["other"]: 999999999999999}
+    assert "pending" not in states(shop)
+    requests = [r for r in shop.sandbox.requests(path=ITEMS) if r["method"] == "POST"]
+    assert len(requests) == 4 and {r["headers"]["stripe-version"] for r in requests} == {LEGACY}
+    quantities = [r["body"].split("&")[0] for r in requests if items["acme"] in r["path"]]
+    assert quantities == ["quantity=5", "quantity=7", "quantity=4"]
 
 
 @pytest.mark.parametrize("fault", [
@@ -302,7 +304,8 @@ def test_usage_records_add_up_on_their_item(shop):
 ], ids=lambda f: "-".join(str(v) for k, v in f.items() if k != "body"))
 def test_an_increment_is_repeated_by_its_key_and_counts_once(shop, fault):
     [(_, item)] = subscribe_legacy(shop, "acme").values()
-    submit(shop, "acme", item, 5)
+    use_transport(shop, "usage_records", "api_calls")
+    count(shop, "api_calls", "5", "acme")
     shop.sandbox.fault(path=ITEMS, times=2, **fault)
     sink = shop.start_sink(SINK_INTERVAL_S=1, SINK_TIMEOUT_MS=500)
     shop.wait_for(is_sent(shop, 1))
@@ -317,7 +320,8 @@ def test_an_increment_is_repeated_by_its_key_and_counts_once(shop, fault):
 
 def test_a_kill_after_an_increment_was_applied_counts_it_once(shop):
     [(_, item)] = subscribe_legacy(shop, "acme").values()
-    submit(shop, "acme", item, 5)
+    use_transport(shop, "usage_records", "api_calls")
+    count(shop, "api_calls", "5", "acme")
     sink = shop.start_sink(SINK_INTERVAL_S=1, METERLINE_TEST_CRASH="after_apply")
     assert sink.wait_exit() == -signal.SIGKILL
     assert records(shop) == {item: 5} and states(shop) == {"sending": 1}
@@ -328,7 +332,8 @@ def test_a_kill_after_an_increment_was_applied_counts_it_once(shop):
 
 def test_an_increment_is_never_repeated_past_the_life_of_its_key(shop):
     [(_, item)] = subscribe_legacy(shop, "acme").values()
-    submit(shop, "acme", item, 5)
+    use_transport(shop, "usage_records", "api_calls")
+    count(shop, "api_calls", "5", "acme")
     shop.sandbox.fault("drop_after_apply", path=ITEMS)
     sink = shop.start_sink(SINK_INTERVAL_S=1)
     sink.wait_log("send_delayed")

@@ -6,8 +6,7 @@ import re
 import pytest
 
 from line import npm
-from sink_shop import (add_tenants, count, once, open_shop, submit, subscribe_legacy,
-                       use_transport)
+from sink_shop import add_tenants, count, once, open_shop, subscribe_legacy, use_transport
 from stripe_wire import CURRENT, LEGACY, call, official, wire
 
 EVENTS = "/v1/billing/meter_events"
@@ -71,7 +70,8 @@ def test_a_batch_of_the_stream_and_its_session(shop):
 
 def test_a_usage_record(shop):
     [(_, item)] = subscribe_legacy(shop, "acme").values()
-    submit(shop, "acme", item, 42)
+    use_transport(shop, "usage_records", "api_calls")
+    count(shop, "api_calls", "42", "acme")
     once(shop)
     [row] = submissions(shop)
     ours = [request for request in sent_by_us(shop, ITEMS) if request["method"] == "POST"]
