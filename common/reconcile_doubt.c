@@ -54,7 +54,7 @@ void doubts_run(struct doubts *d, const struct pg_statement *s, int n, pg_done_f
     doubts_end(d, &e);
 }
 
-const char *doubts_text(const struct doubts *d, enum doubt_column column)
+const char *doubts_text(const struct doubts *d, int column)
 {
     return PQgetisnull(d->page, d->row, column) ? NULL : PQgetvalue(d->page, d->row, column);
 }

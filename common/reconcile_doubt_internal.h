@@ -39,8 +39,8 @@ struct doubts {
     char why[DOUBT_WHY_SIZE];
 };
 
-/* This one's text; NULL for SQL NULL. */
-const char *doubts_text(const struct doubts *d, enum doubt_column column);
+/* This one's text of a doubt_column; NULL for SQL NULL. */
+const char *doubts_text(const struct doubts *d, int column);
 
 /* The steps end in one of these; both may call done. */
 void doubts_run(struct doubts *d, const struct pg_statement *s, int n, pg_done_fn done);

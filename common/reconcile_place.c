@@ -38,7 +38,7 @@ struct place_check {
 
 static void run_ours(struct place_check *p);
 
-const char *target_text(const struct target *t, enum target_column column)
+const char *target_text(const struct target *t, int column)
 {
     return PQgetisnull(t->rows, t->row, column) ? NULL : PQgetvalue(t->rows, t->row, column);
 }
@@ -82,7 +82,7 @@ static void run(struct place_check *p, const struct pg_statement *s, pg_done_fn 
     end_check(p, PLACE_FAILED, &e);
 }
 
-static int64_t target_s(const struct place_check *p, enum target_column column)
+static int64_t target_s(const struct place_check *p, int column)
 {
     int64_t s = 0;
     const char *text = target_text(&p->target, column);

@@ -23,8 +23,8 @@ struct target {
     const PGresult *rows;
     int row;
 };
-/* A column's text, NULL for SQL NULL. Borrowed from the rows. */
-const char *target_text(const struct target *t, enum target_column column);
+/* A target_column's text, NULL for SQL NULL. Borrowed from the rows. */
+const char *target_text(const struct target *t, int column);
 
 enum place_outcome {
     PLACE_COMPARED, /* and written to usage_drift; drift says what it is */

@@ -125,7 +125,7 @@ static int settle_open(const struct ctl_config *config)
 int restore_adopt(const struct ctl_config *config, PGconn *conn)
 {
     struct err e;
-    struct reconcile_report report;
+    struct reconcile_report report = {0};
     int code = settle_open(config);
     if (code == CTL_DONE)
         code = compare(config, &report);

@@ -448,6 +448,17 @@ def test_usage_records_are_compared_by_item(legacy):
     assert versions == {LEGACY}
 
 
+def test_usage_records_that_the_sink_sent(legacy):
+    send(legacy, "acme", "api_calls", "30", "42")
+    assert counts(reconcile(legacy)) == {"compared": 1, "drifted": 0, "unread": 0}
+    assert legacy.value("SELECT stripe_quantity FROM usage_drift") == 42
+    doubt(legacy, 3)
+    reconcile(legacy)
+    an_hour_passes(legacy)
+    reconcile(legacy)
+    assert states(legacy) == {"sent": 2}
+
+
 @pytest.mark.parametrize("doubtful, end", [
     (["in_doubt"], {"sent": 2}), (["missing"], {"sent": 1, "void": 1}),
     (["in_doubt", "in_doubt"], {"sent": 3}), (["missing", "missing"], {"sent": 1, "void": 2}),
@@ -570,6 +581,10 @@ def test_usage_records_are_adopted_by_their_total(legacy):
     assert [(int(r.quantity), r.transport, r.stripe_subscription_item_id) for r in found] == [
         (20, "usage_records", legacy.item)]
     assert legacy.value("SELECT claimed FROM usage_claims") == 30
+    count(legacy, "acme", "api_calls", "35")
+    once(legacy)
+    (records,) = legacy.sandbox.control("GET", "/totals")["usage_records"]
+    assert records["value"] == "35" and states(legacy) == {"sent": 3}
 
 
 def test_stripe_away_keeps_the_hold(shop):
