@@ -259,6 +259,15 @@ def test_one_call_for_a_customer_and_meter(sandbox, acme):
     assert sandbox.total("acme", "sum") == 5
 
 
+def test_the_same_key_twice_at_once_is_two_calls_as_well(sandbox, acme):
+    sandbox.set(delay_ms=500)
+    thread, answers = in_background(post_usage, sandbox, acme, identifier="a", idempotency_key="k")
+    wait_for(lambda: sandbox.requests(EVENTS), what="the first call")
+    assert post_usage(sandbox, acme, identifier="a", idempotency_key="k").status == 409
+    thread.join()
+    assert answers[0].status == 200 and sandbox.violations() == 1
+
+
 def test_calls_that_arrive_together_meet(sandbox, acme):
     """Even without a delay two calls in one moment of arrival are two at once."""
     body = ("event_name=sum&payload[stripe_customer_id]=%s&payload[value]=1" % acme).encode()
