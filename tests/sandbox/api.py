@@ -41,6 +41,8 @@ class Api:
         except StripeError as e:
             self.later(call, error_answer(e), world.options.delay_ms)
             return
+        if call.lane is not None:
+            world.lanes.meet(call)
         fault = world.faults.pick(call) if world.faults.list else None
         if fault is None:
             self.later(call, self.run(call), world.options.delay_ms)

@@ -7,15 +7,16 @@ class Lanes:
         self.busy = {}          # (customer, event_name) -> the call in flight
         self.violations = 0
 
-    def enter(self, call):
+    def meet(self, call):
+        """Is another call in progress, be it of the same key? A client that gave up on that one cannot
+        know that we still work on it: refused as Stripe would, but not held against it."""
         holder = self.busy.get(call.lane)
-        if holder is None:
+        self.violations += holder is not None and not holder.gone
+
+    def enter(self, call):
+        if call.lane not in self.busy:
             self.busy[call.lane] = call
             return
-        # A client that gave up on its first call cannot know that we still work on it: refused as
-        # Stripe would, but not held against it.
-        if not holder.gone:
-            self.violations += 1
         raise rate_limited("endpoint-concurrency", "There is already a meter event request in "
                            "progress for this customer and meter.")
 
