@@ -1,5 +1,6 @@
 /* The ledger against itself, in one snapshot: epochs that ended, raw events, rejected entries,
- * totals, minutes, claims, values, and what was aggregated against what is billed or visibly waits. */
+ * totals, minutes, claims, values, and what was aggregated against what is billed or visibly waits.
+ */
 #include "common/sql.h"
 #include "ctl/audit.h"
 #include "ctl/ctl.h"

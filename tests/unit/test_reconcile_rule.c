@@ -84,6 +84,12 @@ static void a_range_is_cut_at_a_whole_minute_within(void **state)
     }
 }
 
+/* -99 stands for nothing. */
+static struct held reading(int64_t value)
+{
+    return value == -99 ? NOTHING : holds(value);
+}
+
 static void two_readings_decide(void **state)
 {
     (void)state;
@@ -108,8 +114,8 @@ static void two_readings_decide(void **state)
         struct doubt d = {.quantity = dec_from_i64(CASES[i].quantity),
                           .newest = CASES[i].newest,
                           .read_before = true,
-                          .first = CASES[i].first == -99 ? NOTHING : holds(CASES[i].first),
-                          .now = CASES[i].now == -99 ? NOTHING : holds(CASES[i].now)};
+                          .first = reading(CASES[i].first),
+                          .now = reading(CASES[i].now)};
         assert_int_equal(reconcile_rule_doubt(&d), CASES[i].verdict);
         d.first = d.now;
         enum doubt_verdict settled = reconcile_rule_doubt(&d);
