@@ -87,7 +87,9 @@ static void a_range_is_cut_at_a_whole_minute_within(void **state)
 /* -99 stands for nothing. */
 static struct held reading(int64_t value)
 {
-    return value == -99 ? NOTHING : holds(value);
+    if (value == -99)
+        return NOTHING;
+    return holds(value);
 }
 
 static void two_readings_decide(void **state)
