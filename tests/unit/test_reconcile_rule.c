@@ -8,11 +8,7 @@
 
 #include <cmocka.h>
 
-#define NOTHING                                                                                    \
-    (struct held)                                                                                  \
-    {                                                                                              \
-        .any = false                                                                               \
-    }
+static const struct held NOTHING = {.any = false};
 
 static struct held holds(int64_t value)
 {
