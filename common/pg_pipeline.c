@@ -111,12 +111,14 @@ static bool holds_back(struct pg *pg)
     return PQflush(pg->conn) == 1;
 }
 
-/* More statements of one that is pulled, as long as the socket takes them. */
-static int pull(struct pg *pg, struct err *e)
+/* Writes, and gives more statements of a pipeline that is pulled, as long as the socket takes all.
+ * *held: what the last write told. Where it is false nothing is left to give now: asking once more
+ * could find the socket drained, and nobody would give the rest. */
+static int pull(struct pg *pg, bool *held, struct err *e)
 {
     struct pg_pipeline *p = &pg->pipeline;
     struct pg_statement s;
-    while (p->next && !holds_back(pg)) {
+    while (!(*held = holds_back(pg)) && p->next) {
         enum pg_more more = p->next(p->owner, &s);
         if (more == PG_LATER)
             return 0;
@@ -132,11 +134,12 @@ static int pull(struct pg *pg, struct err *e)
 static void flush(struct pg *pg)
 {
     struct err e;
-    if (pull(pg, &e) != 0) {
+    bool held;
+    if (pull(pg, &held, &e) != 0) {
         pg_lost(pg, &e);
         return;
     }
-    pg_watch(pg, UV_READABLE | (holds_back(pg) ? UV_WRITABLE : 0));
+    pg_watch(pg, UV_READABLE | (held ? UV_WRITABLE : 0));
 }
 
 int pg_pipeline_end(struct pg *pg, struct err *e)
