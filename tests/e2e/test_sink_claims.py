@@ -234,6 +234,23 @@ def test_a_catalog_that_changes_between_claim_and_send(shop):
     assert billing(shop, "api_calls")["sent"] == "15"
 
 
+def test_another_metric_or_tenant_in_the_place_of_one_is_billed_too(shop):
+    """The first claim of each, at the same customer, meter and period: no two have one identifier."""
+    add_tenants(shop, "acme", "other")
+    count(shop, "acme", "api_calls", "10")
+    count(shop, "other", "llm_tokens", "4")
+    once(shop)
+    shop.sql("UPDATE usage_submissions SET usage_at = usage_at - interval '5 minutes'")  # Time passes.
+    shop.sql("UPDATE metrics SET stripe_event_name = 'calls_v2' WHERE metric = 'api_calls'")
+    shop.sql("UPDATE metrics SET stripe_event_name = 'api_calls' WHERE metric = 'agent_executions'")
+    shop.sql("UPDATE billing_customers SET tenant = 'heir' WHERE tenant = 'other'")
+    count(shop, "acme", "agent_executions", "3")
+    count(shop, "heir", "llm_tokens", "2")
+    done = once(shop)
+    assert "claim_refused" not in done.stderr and states(shop) == {"sent": 4}
+    assert total(shop, "acme", "api_calls") == 13 and total(shop, "other", "llm_tokens") == 6
+
+
 def test_a_metric_that_is_billed_no_more_is_claimed_no_more(shop):
     add_tenants(shop, "acme")
     count(shop, "acme", "api_calls", "10")
