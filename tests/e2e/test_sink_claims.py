@@ -1,5 +1,7 @@
 """What is claimed, when, for which period and in which minute: edges, corrections, decisions, changes."""
 
+import threading
+
 import pytest
 
 from line import logfmt
@@ -77,6 +79,37 @@ def test_a_claim_inside_the_edges_minute_counts_for_the_period_before(shop):
     assert [(int(row.quantity), row.state) for row in claims(shop)] == [(50, "sent"), (50, "sent")]
     assert shop.sql("SELECT reason, quantity::integer AS n FROM usage_unbilled") == [("before_subscription", -50)]
     assert billing(shop, "api_calls")["sent"] == "100"
+
+
+def test_what_is_claimed_while_a_period_moves_is_taken_back(shop):
+    """A claim that is not committed yet is waited for: nobody else would look at where it lies then."""
+    add_tenants(shop, "acme")
+    count(shop, "acme", "api_calls", "10")
+    shop.sql("""INSERT INTO usage_aggregates (tenant, metric, minute_at, events, quantity_sum, quantity_min,
+                    quantity_max, quantity_last, last_ms, last_entry)
+                VALUES ('acme', 'api_calls', minute_of(now()) - interval '9 minutes', 1, 10, 10, 10, 10, 0, '')""")
+    shop.sql("""INSERT INTO subscriptions (stripe_subscription_id, tenant, stripe_customer_id, status,
+                    current_period_start, current_period_end, billing_cycle_anchor, started_at)
+                SELECT 'sub_1', 'acme', %s, 'active', s, s + interval '1 month', s, s
+                  FROM (SELECT now() - interval '5 minutes') x (s)""", shop.tenants["acme"])
+    with shop.postgres.connect() as claimer, claimer.cursor() as claims_of:
+        claims_of.execute("BEGIN; SELECT pg_advisory_xact_lock(hashtext('meterline claims'))")
+        claims_of.execute("""INSERT INTO usage_submissions (identifier, tenant, metric, transport, stripe_customer_id,
+                                 event_name, period_start, claim, usage_at, quantity, body, state)
+                             SELECT 'ml-1', 'acme', 'api_calls', 'meter_events', %s, 'api_calls', period_start, 1,
+                                    minute_of(now()), 10, '', 'sent' FROM usage_totals""", [shop.tenants["acme"]])
+        webhookd = threading.Thread(target=shop.sql, args=["SELECT refresh_billing_periods('acme')"])
+        webhookd.start()
+        with shop.postgres.connect() as other, other.cursor() as watch:
+            def waits_or_is_done():
+                watch.execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+                return watch.rowcount > 0 or not webhookd.is_alive()
+            shop.wait_for(waits_or_is_done)
+        claims_of.execute("COMMIT")
+    webhookd.join()
+    once(shop)
+    assert shop.value("SELECT sum(quantity) FROM usage_submissions") == 0
+    assert unbilled(shop) == {"before_subscription": "1E+1"}
 
 
 # Corrections, parts, minutes.
