@@ -1,5 +1,6 @@
 """What is claimed, when, for which period and in which minute: edges, corrections, decisions, changes."""
 
+import subprocess
 import threading
 
 import pytest
@@ -442,3 +443,21 @@ def test_a_dry_run_waits_for_another_claim(shop):
     assert stage.wait_exit() == 0
     rows, _ = dry_run(shop)
     assert rows[0]["tenant"] == "a tenant" and states(shop) == {}
+
+
+def test_a_dry_run_that_nobody_reads_keeps_no_claim_waiting(shop):
+    """Piped into a pager: more than a pipe holds is printed, and not taken yet."""
+    shop.sql("""INSERT INTO billing_customers (tenant, stripe_customer_id)
+                SELECT 'tenant ' || n, 'cus_' || n FROM generate_series(1, 2000) n""")
+    shop.sql("""INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms,
+                    last_entry)
+                SELECT b.tenant, 'api_calls', p.period_start, p.period_end, 5, nextval('usage_version'), 0, ''
+                  FROM billing_customers b, billing_period(b.tenant, now()) p""")
+    stage = shop.start("sink", args=["--dry-run"], label="dry", popen={"stdout": subprocess.PIPE})
+    assert stage.process.stdout.readline().startswith(b"would_send tenant=")
+    with shop.postgres.connect() as other, other.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '10s'; SELECT pg_advisory_lock(hashtext('meterline claims'))")
+    assert stage.process.poll() is None
+    told = stage.process.stdout.read().splitlines()
+    assert stage.wait_exit() == 0 and len(told) == 2000
+    assert logfmt.pairs(told[-1].decode())["claimed"] == "2000"
