@@ -4,7 +4,7 @@
 
 #include "common/reconcile_doubt.h"
 
-enum { DOUBT_WHY_SIZE = 160 };
+enum { DOUBT_WHY_SIZE = 192 };
 
 /* Columns of reconcile_doubts.sql. */
 enum doubt_column {
@@ -21,6 +21,7 @@ enum doubt_column {
     DOUBT_RECORDS_SENT,
     DOUBT_RECORDS_DOUBTFUL,
     DOUBT_RECORDS_MOVING,
+    DOUBT_KNOWN,
     DOUBT_STATE
 };
 

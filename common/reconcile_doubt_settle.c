@@ -44,7 +44,8 @@ static void take_settled(void *owner, const struct err *error, PGresult **result
     doubts_next(d);
 }
 
-static void run_settle(struct doubts *d, const char *state)
+/* held: of one that failed, as reconcile_settle.sql wants it. */
+static void run_settle(struct doubts *d, const char *state, const char *held)
 {
     struct pg_statement s[2];
     d->state = state;
@@ -54,7 +55,15 @@ static void run_settle(struct doubts *d, const char *state)
     pg_add_text(&s[1], state);
     pg_add_text(&s[1], !strcmp(state, "sent") ? NULL : d->why);
     pg_add_text(&s[1], doubts_text(d, DOUBT_STATE));
+    pg_add_text(&s[1], held);
     doubts_run(d, d->restored ? s : s + 1, d->restored ? 2 : 1, take_settled);
+}
+
+static void run_fail(struct doubts *d, struct dec held)
+{
+    char quantity[DEC_TEXT_SIZE];
+    dec_format(held, quantity);
+    run_settle(d, "failed", quantity);
 }
 
 static void run_void(struct doubts *d)
@@ -84,7 +93,7 @@ static void run_note(struct doubts *d, struct held held)
 static void leave(struct doubts *d)
 {
     if (!strcmp(doubts_text(d, DOUBT_STATE), "sending")) {
-        run_settle(d, "pending");
+        run_settle(d, "pending", NULL);
         return;
     }
     d->report.left++;
@@ -98,7 +107,9 @@ static void read_doubt(const struct doubts *d, struct doubt *out)
         .newest = d->place.newest,
         .read_before = *doubts_text(d, DOUBT_READ_BEFORE) == 't',
         .first = {.any = doubts_text(d, DOUBT_FIRST) != NULL, .value = field_dec(d, DOUBT_FIRST)},
-        .now = d->held};
+        .now = d->held,
+        /* After a restore it is found where it is, and adopted. */
+        .known = !d->restored && *doubts_text(d, DOUBT_KNOWN) == 't'};
     if (d->place.item)
         reconcile_rule_records(d->held.value, field_dec(d, DOUBT_RECORDS_SENT),
                                field_dec(d, DOUBT_RECORDS_DOUBTFUL), out);
@@ -112,8 +123,9 @@ static void say_why(struct doubts *d, const struct doubt *doubt)
     dec_format(doubt->first.value, first);
     const char *of = d->place.item ? "the subscription item's period" : "its minute";
     if (doubt->read_before)
-        (void)snprintf(d->why, DOUBT_WHY_SIZE, "Stripe holds %s of %s, an hour before %s",
-                       d->held.any ? held : "nothing", of, doubt->first.any ? first : "nothing");
+        (void)snprintf(d->why, DOUBT_WHY_SIZE, "Stripe %sholds %s of %s, an hour before %s",
+                       doubt->known ? "knew it before and " : "", d->held.any ? held : "nothing",
+                       of, doubt->first.any ? first : "nothing");
     else
         (void)snprintf(d->why, DOUBT_WHY_SIZE, "Stripe holds %s of %s",
                        d->held.any ? held : "nothing", of);
@@ -129,7 +141,7 @@ void doubts_settle(struct doubts *d)
         run_note(d, doubt.now);
         break;
     case DOUBT_SENT:
-        run_settle(d, "sent");
+        run_settle(d, "sent", NULL);
         break;
     case DOUBT_VOID:
         if (d->restored)
@@ -138,7 +150,7 @@ void doubts_settle(struct doubts *d)
             run_void(d);
         break;
     case DOUBT_FAIL:
-        run_settle(d, "failed");
+        run_fail(d, reconcile_rule_may_hold(&doubt));
         break;
     }
 }

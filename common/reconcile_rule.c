@@ -50,7 +50,7 @@ static enum doubt_verdict judge(const struct doubt *d, struct held held)
     if (dec_is_zero(d->quantity) && nothing && !d->newest)
         return DOUBT_SENT;
     if (nothing)
-        return DOUBT_VOID;
+        return d->known ? DOUBT_FAIL : DOUBT_VOID;
     return dec_cmp(held.value, d->quantity) == 0 ? DOUBT_SENT : DOUBT_FAIL;
 }
 
@@ -65,6 +65,13 @@ enum doubt_verdict reconcile_rule_doubt(const struct doubt *d)
     if (!d->read_before)
         return d->unclear ? DOUBT_FAIL : DOUBT_NOTE;
     return now == judge(d, d->first) ? now : DOUBT_FAIL;
+}
+
+struct dec reconcile_rule_may_hold(const struct doubt *d)
+{
+    if (d->unclear || d->known)
+        return d->quantity;
+    return dec_is_zero(d->now.value) ? d->first.value : d->now.value;
 }
 
 void reconcile_rule_records(struct dec total, struct dec sent, struct dec doubtful, struct doubt *d)

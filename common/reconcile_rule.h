@@ -42,6 +42,7 @@ struct doubt {
     bool read_before;    /* a first reading stands, an hour old at least; else this is the first */
     struct held first;   /* that reading */
     struct held now;     /* this one: its minute; of usage records as by doubt_of_records */
+    bool known;          /* Stripe knew its identifier before, so that it holds it somewhere */
     bool unclear;        /* usage records: what Stripe holds is neither with nor without it */
 };
 
@@ -55,6 +56,9 @@ enum doubt_verdict {
 enum doubt_verdict reconcile_rule_doubt(const struct doubt *d);
 /* The verdict of one reading alone, after a restore, where VOID means to leave it as it is. */
 enum doubt_verdict reconcile_rule_found(const struct doubt *d);
+
+/* Of one that fails: what Stripe holds or may hold of it, so that it is not billed again. */
+struct dec reconcile_rule_may_hold(const struct doubt *d);
 
 /* Usage records have no minutes: what the item's total says of one in doubt. sent: sum of what was
  * surely sent to the item in that period. doubtful: sum of all in doubt, this one with them.

@@ -115,7 +115,7 @@ const struct ctl_command CTL_COMMANDS[] = {
          "A submission is never sent again as it is: it becomes `void`, and the sink claims its\n"
          "quantity anew, under another identifier and in another minute. Only `failed` ones: what\n"
          "is in_doubt Stripe may hold, and reconciliation decides (meterctl reconcile). Skipped\n"
-         "is, too, one of whose minute Stripe was seen to hold something, but with --anyway. Exit\n"
+         "is, too, one of which Stripe holds, or may hold, something, but with --anyway. Exit\n"
          "1 if one that was named was not retried.\n",
      .run = submissions_retry_run},
     {.words = {"late", "list"},

@@ -26,7 +26,7 @@ static void tell_skipped(const PGresult *rows, int row)
 
     printf("skipped %s state=%s msg=\"", db_text(rows, row, IDENTIFIER), state);
     if (strcmp(state, "failed") == 0)
-        printf("Stripe was seen to hold %s of its minute: claimed anew, that would be billed twice "
+        printf("Stripe may hold %s of its minute: claimed anew, that would be billed twice "
                "(--anyway)\"\n",
                db_text(rows, row, DOUBT_QUANTITY));
     else

@@ -117,6 +117,8 @@ static void make_identifier(const struct claim_row *row, const struct claim *c, 
     const struct identifier_parts parts = {
         .customer = row->customer,
         .event_name = row->event_name,
+        .tenant = row->tenant,
+        .metric = row->metric,
         .period_start_s = period_of(row) / 1000,
         .claim = c->claims,
         .era = era,

@@ -3,7 +3,8 @@
  *      WAITING --usable--> CLAIMING --rehearsed--> LISTING --all rows--> LEAVING --> (the end)
  *
  * What was claimed is read back from the transaction that claimed it, before that is rolled back:
- * so it is what a sink would write, to the last digit. */
+ * so it is what a sink would write, to the last digit. It is printed after that, from a temporary
+ * file: claims of all sinks wait for the transaction, and must not wait for who reads us. */
 #include "sink/dry_run.h"
 
 #include "common/log.h"
@@ -11,6 +12,7 @@
 #include "sink/session.h"
 #include "sink/sql.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,7 @@ struct dry_run {
     struct claimer *claimer;
     bool started;
     bool ended;
+    FILE *lines; /* NULL until it is begun */
     int64_t rows;
     int64_t claimed;
     int64_t pending;
@@ -43,12 +46,34 @@ static void end(struct dry_run *d, const struct err *error)
     stage_finish(d->stage, error ? EXIT_FAILED : EXIT_DONE);
 }
 
+static void end_without_file(struct dry_run *d)
+{
+    struct err e;
+    err_set(&e, ERR_IO, "temporary file: %s", strerror(errno));
+    end(d, &e);
+}
+
+static void print_lines(const struct dry_run *d)
+{
+    char part[65536];
+    size_t bytes;
+    rewind(d->lines);
+    while ((bytes = fread(part, 1, sizeof part, d->lines)) > 0)
+        (void)fwrite(part, 1, bytes, stdout);
+    printf("would_send_total submissions=%lld claimed=%lld pending=%lld held=%lld late=%lld\n",
+           (long long)d->rows, (long long)d->claimed, (long long)d->pending, (long long)d->held,
+           (long long)d->late);
+}
+
 static void take_rollback(void *owner, const struct err *error, PGresult **results, int n)
 {
+    struct dry_run *d = owner;
     (void)error; /* the connection's end rolls back as well */
     (void)results;
     (void)n;
-    end(owner, NULL);
+    if (!d->ended)
+        print_lines(d);
+    end(d, NULL);
 }
 
 static void run_leave(struct dry_run *d)
@@ -67,7 +92,7 @@ static void add_value(struct buf *line, const char *value)
         buf_add_json_str(line, value, strlen(value));
 }
 
-static void print_row(const PGresult *row)
+static void write_row(FILE *lines, const PGresult *row)
 {
     struct buf line = {0};
     buf_add_str(&line, "would_send");
@@ -75,7 +100,8 @@ static void print_row(const PGresult *row)
         buf_printf(&line, " %s=", PQfname(row, column));
         add_value(&line, PQgetvalue(row, 0, column));
     }
-    puts(line.data);
+    buf_add_char(&line, '\n');
+    (void)fwrite(line.data, 1, line.length, lines);
     buf_done(&line);
 }
 
@@ -88,7 +114,7 @@ static void on_row(void *owner, const PGresult *row)
     d->pending += !strcmp(state, "pending");
     d->held += !strcmp(state, "held");
     d->late += !strcmp(state, "late");
-    print_row(row);
+    write_row(d->lines, row);
 }
 
 static void take_list(void *owner, const struct err *error, PGresult **results, int n)
@@ -100,10 +126,10 @@ static void take_list(void *owner, const struct err *error, PGresult **results, 
         end(d, error);
         return;
     }
-    printf("would_send_total submissions=%lld claimed=%lld pending=%lld held=%lld late=%lld\n",
-           (long long)d->rows, (long long)d->claimed, (long long)d->pending, (long long)d->held,
-           (long long)d->late);
-    run_leave(d);
+    if (fflush(d->lines))
+        end_without_file(d);
+    else
+        run_leave(d);
 }
 
 static void take_claims(void *owner, const struct err *error, const struct claim_report *report)
@@ -127,6 +153,11 @@ static void on_usable(void *owner)
     if (d->started)
         return;
     d->started = true;
+    d->lines = tmpfile();
+    if (!d->lines) {
+        end_without_file(d);
+        return;
+    }
     claimer_start(d->claimer, &REHEARSAL, take_claims, d);
 }
 
@@ -150,6 +181,8 @@ static void on_closed(void *owner)
 {
     struct dry_run *d = owner;
     claimer_free(d->claimer);
+    if (d->lines)
+        fclose(d->lines);
     free(d);
 }
 

@@ -21,6 +21,8 @@ void identifier_make(const struct identifier_parts *parts, char out[IDENTIFIER_S
     struct buf bytes = {0};
     add_text(&bytes, parts->customer);
     add_text(&bytes, parts->event_name);
+    add_text(&bytes, parts->tenant);
+    add_text(&bytes, parts->metric);
     buf_add_u64be(&bytes, (uint64_t)parts->period_start_s);
     buf_add_u64be(&bytes, (uint64_t)parts->claim);
     if (parts->era != 0)

@@ -14,8 +14,10 @@
 struct identifier_parts {
     const char *customer;
     const char *event_name;
+    const char *tenant; /* a customer may go to another tenant, and an event name to another … */
+    const char *metric; /* … metric, whose claims are counted by themselves */
     int64_t period_start_s; /* Unix seconds */
-    int64_t claim;          /* counts from 1 in each (customer, event name, period) */
+    int64_t claim;          /* counts from 1 in each (tenant, metric, period) */
     int64_t era; /* restores of the database that were accepted; 0 as if it were not here */
 };
 

@@ -162,6 +162,10 @@ static void judge_refusal(const struct settle_try *t, const struct stripe_error 
         settle(out, SETTLE_LATE, "too_late");
     else
         settle(out, SETTLE_FAILED, "refused");
+    /* This try changed nothing, but an earlier one may have been taken: who gave its quantity back,
+     * or carried it over, would bill it twice. */
+    if (t->sent_before)
+        out->state = SETTLE_IN_DOUBT;
 }
 
 static void judge_client(const struct settle_try *t, const struct stripe_error *e,
@@ -170,10 +174,12 @@ static void judge_client(const struct settle_try *t, const struct stripe_error *
     if (t->status == 400 && begins_with(e, EXISTS_PREFIX)) {
         /* If it was our first try, somebody else sent it: an earlier life of this database. */
         settle(out, t->sent_before ? SETTLE_SENT : SETTLE_IN_DOUBT, "already_exists");
+        out->known = !t->sent_before;
         out->of_one = true;
     } else if (!strcmp(e->type, "idempotency_error")) {
         /* The key was used for other bytes: the same earlier life. */
         settle(out, SETTLE_IN_DOUBT, "key_reused");
+        out->known = true;
     } else {
         judge_refusal(t, e, out);
     }

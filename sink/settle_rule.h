@@ -50,6 +50,7 @@ struct settle_outcome {
     bool unsent;            /* this try surely changed nothing at Stripe */
     bool of_one;            /* a refusal of one submission: of many in a call, it is not known whose
                                it is, and none was taken */
+    bool known;             /* in doubt since Stripe knew its identifier or key before */
     bool slow_down;         /* the account's rate limit */
     int64_t retry_after_ms; /* wait at least so long; 0: no wish */
     struct err error;       /* ERR_NONE when sent */

@@ -12,7 +12,7 @@
 enum {
     DEADLINE_MS = 20000,
     MAX_STATEMENTS = 4,
-    SETTLE_COLUMNS = 7,
+    SETTLE_COLUMNS = 8,
     TRANSPORT_COLUMNS = 3,
     NUMBER_SIZE = 8
 };
@@ -69,6 +69,7 @@ static void add_ended(struct pg_array columns[SETTLE_COLUMNS], const struct subm
 {
     const struct settle_outcome *o = &s->outcome;
     const unsigned char forget = o->unsent && !s->sent_before && o->state == SETTLE_RETRY;
+    const unsigned char known = o->known;
     pg_array_add_text(&columns[0], s->identifier);
     pg_array_add_i64(&columns[1], s->attempt);
     pg_array_add_text(&columns[2], settle_state_name(o->state));
@@ -76,6 +77,7 @@ static void add_ended(struct pg_array columns[SETTLE_COLUMNS], const struct subm
     add_optional(&columns[4], o->error.kind == ERR_NONE ? NULL : o->error.text);
     add_optional(&columns[5], s->request_id);
     pg_array_add(&columns[6], &forget, sizeof forget);
+    pg_array_add(&columns[7], &known, sizeof known);
 }
 
 static void add_settle(struct pg_statement *s, const struct submission_queue *ended,
@@ -200,7 +202,7 @@ static void add_binary_statement(struct pg_statement *s, const char *sql)
 }
 
 static const unsigned SETTLE_TYPES[SETTLE_COLUMNS] = {PG_TEXT, PG_INT8, PG_TEXT, PG_INT8,
-                                                      PG_TEXT, PG_TEXT, PG_BOOL};
+                                                      PG_TEXT, PG_TEXT, PG_BOOL, PG_BOOL};
 static const unsigned TRANSPORT_TYPES[TRANSPORT_COLUMNS] = {PG_TEXT, PG_INT8, PG_BOOL};
 
 static void init_columns(struct pg_array *columns, const unsigned *types, int n)

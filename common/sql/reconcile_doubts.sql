@@ -30,7 +30,7 @@ select d.identifier, d.stripe_customer_id, d.event_name, d.stripe_subscription_i
        extract(epoch from case when d.stripe_subscription_item_id is null then d.usage_at + interval '1 minute'
                                else p.period_end end)::int8 as end_s,
        d.quantity, d.read_before, case when d.read_before then d.doubt_quantity end as first,
-       r.sent, r.doubtful, r.moving, d.state
+       r.sent, r.doubtful, r.moving, d.known_before, d.state
   from due d
   join metrics m on m.metric = d.metric
  cross join lateral billing_period(d.tenant, d.usage_at) as p

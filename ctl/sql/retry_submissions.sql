@@ -1,7 +1,7 @@
 -- Gives submissions that failed back, so that their quantities are claimed anew, and asks the sink to do so at once. Those
--- of which Stripe was seen to hold something are left alone, unless told otherwise. Returns what was asked for.
+-- of which Stripe holds or may hold something are left alone, unless told otherwise. Returns what was asked for.
 -- $1 jsonb: identifiers, or NULL: all that failed; $2 text: one tenant, or NULL
--- $3 boolean: those too of which Stripe holds something
+-- $3 boolean: those too of which Stripe may hold something
 with wanted as materialized (
     select s.identifier, s.tenant, s.state, s.quantity, s.doubt_quantity, s.last_error,
            s.state = 'failed' and ($3::boolean or coalesce(s.doubt_quantity, 0) = 0) as may

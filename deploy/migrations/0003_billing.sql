@@ -172,13 +172,16 @@ END $$;
 
 -- Takes over what a tenant's subscriptions say of their current periods, and makes the totals exact
 -- again where an edge moved. Call it in the transaction that changed a subscription. fold_usage holds
--- the lock shared, so that nothing is added by old edges meanwhile; what is pending is added by the new ones.
+-- the lock shared, so that nothing is added by old edges meanwhile; what is pending is added by the new ones. Claimers
+-- end their page first, since what is claimed must be seen where it lies now: it is waited for before edges are held, so
+-- that nobody who counts waits with us.
 CREATE FUNCTION refresh_billing_periods(p_tenant text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     sub record;
     v bigint;
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('meterline claims'));
     PERFORM pg_advisory_xact_lock(hashtext('meterline periods'));
     FOR sub IN
         SELECT stripe_subscription_id AS id, minute_of(current_period_start) AS low,

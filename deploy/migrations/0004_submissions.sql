@@ -29,9 +29,12 @@ CREATE TABLE usage_submissions (
     carried            boolean NOT NULL DEFAULT false,
     decision           text CHECK (decision IN ('carry', 'drop')),   -- what a person made of a late one
     decided_at         timestamptz,
-    -- Of one in doubt: what Stripe held of its minute, and when that was read first. The second reading decides.
+    -- Of one in doubt: what Stripe held of its minute, and when that was read first. The second reading decides. Of one
+    -- that failed so: what Stripe holds or may hold of it.
     doubt_quantity     numeric(38,9),
     doubt_read_at      timestamptz,
+    -- Stripe knew its identifier or key before our first try of these bytes: from a life of this database that was lost.
+    known_before       boolean NOT NULL DEFAULT false,
     UNIQUE (tenant, metric, period_start, claim)
 ) WITH (fillfactor = 80);
 -- What is open is few rows among many, as far as statistics know: they may have been gathered while nothing was open,

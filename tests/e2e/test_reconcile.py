@@ -231,8 +231,15 @@ def an_hour_passes(line):
                 last_sent_at = last_sent_at - interval '61 minutes'""")
 
 
+def is_not_retried(line):
+    """What Stripe holds, or may hold, a person does not bill again by giving back all that failed."""
+    before = states(line)
+    line.must("meterctl", "submissions", "retry", "--state", "failed", "--yes")
+    assert states(line) == before
+
+
 @pytest.mark.parametrize("there, end", [("ours", "sent"), ("nothing", "void"), ("something", "failed"),
-                                        ("ours at first", "failed")])
+                                        ("ours at first", "failed"), ("ours at last", "failed")])
 def test_in_doubt_is_resolved_by_two_readings(shop, there, end):
     add_tenants(shop, "acme")
     count(shop, "acme", "api_calls", "8")
@@ -242,7 +249,7 @@ def test_in_doubt_is_resolved_by_two_readings(shop, there, end):
     assert shop.value("SELECT doubt_read_at FROM usage_submissions") is None  # Too early.
     doubt(shop, 3)
     one = shop.sql("SELECT identifier, extract(epoch FROM usage_at)::bigint AS at FROM usage_submissions")[0]
-    if there == "nothing":
+    if there in ("nothing", "ours at last"):
         lose(shop, one.identifier)
     if there == "something":
         shop.sandbox.api("POST", EVENTS, {"event_name": "api_calls", "timestamp": one.at + 1, "payload": {
@@ -256,16 +263,60 @@ def test_in_doubt_is_resolved_by_two_readings(shop, there, end):
     an_hour_passes(shop)
     if there == "ours at first":
         lose(shop, one.identifier)
+    if there == "ours at last":
+        shop.sandbox.api("POST", EVENTS, {"event_name": "api_calls", "timestamp": one.at, "payload": {
+            "stripe_customer_id": shop.tenants["acme"], "value": "8"}})
     done = reconcile(shop, **settings)
     assert states(shop) == {end: 1} and one.identifier in done.stderr
     if end == "failed":
         assert "Stripe holds" in shop.value("SELECT last_error FROM usage_submissions")
+        is_not_retried(shop)
     if end == "void":
         once(shop)
         assert states(shop) == {"void": 1, "sent": 1} and total(shop, "acme", "api_calls") == 8
     else:
         once(shop)
         assert states(shop) == {end: 1}
+
+
+def forget_claims(line):
+    """A standby took over that lacks the last claims: these are made once more, in another minute."""
+    line.sql("DELETE FROM usage_submissions")
+    line.sql("UPDATE usage_claims SET claims = 0, claimed = 0, version = 0")
+
+
+def test_what_a_lost_life_sent_in_another_minute_is_not_billed_again(shop):
+    add_tenants(shop, "acme")
+    send(shop, "acme", "api_calls", "8")
+    forget_claims(shop)
+    once(shop)
+    assert states(shop) == {"in_doubt": 1} and total(shop, "acme", "api_calls") == 8
+    doubt(shop, 3)
+    reconcile(shop)
+    an_hour_passes(shop)
+    reconcile(shop)
+    assert "knew it before" in shop.value("SELECT last_error FROM usage_submissions")
+    is_not_retried(shop)
+    once(shop)
+    assert states(shop) == {"failed": 1} and total(shop, "acme", "api_calls") == 8
+
+
+def test_what_a_lost_life_sent_is_adopted_and_what_was_in_doubt_for_it_claimed_anew(shop):
+    add_tenants(shop, "acme")
+    send(shop, "acme", "api_calls", "8")
+    forget_claims(shop)
+    once(shop)
+    hold(shop)
+    assert "adopted" in accept(shop)
+    once(shop)
+    doubt(shop, 3)
+    shop.sql("UPDATE usage_submissions SET state = 'sent', sent_at = now() WHERE NOT identifier IN "
+             "(SELECT identifier FROM usage_submissions WHERE last_error LIKE 'HTTP 400%')")
+    reconcile(shop)
+    an_hour_passes(shop)
+    reconcile(shop)
+    once(shop)
+    assert states(shop) == {"sent": 3, "void": 1} and total(shop, "acme", "api_calls") == 8
 
 
 def test_a_reading_from_before_another_try_does_not_count(shop):
@@ -472,6 +523,7 @@ def test_usage_records_in_doubt_are_resolved_by_the_items_total(legacy, doubtful
     an_hour_passes(legacy)
     reconcile(legacy, exit_code=exit_code)
     assert states(legacy) == end
+    is_not_retried(legacy)
 
 
 # After a restore.

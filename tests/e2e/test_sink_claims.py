@@ -1,5 +1,8 @@
 """What is claimed, when, for which period and in which minute: edges, corrections, decisions, changes."""
 
+import subprocess
+import threading
+
 import pytest
 
 from line import logfmt
@@ -77,6 +80,37 @@ def test_a_claim_inside_the_edges_minute_counts_for_the_period_before(shop):
     assert [(int(row.quantity), row.state) for row in claims(shop)] == [(50, "sent"), (50, "sent")]
     assert shop.sql("SELECT reason, quantity::integer AS n FROM usage_unbilled") == [("before_subscription", -50)]
     assert billing(shop, "api_calls")["sent"] == "100"
+
+
+def test_what_is_claimed_while_a_period_moves_is_taken_back(shop):
+    """A claim that is not committed yet is waited for: nobody else would look at where it lies then."""
+    add_tenants(shop, "acme")
+    count(shop, "acme", "api_calls", "10")
+    shop.sql("""INSERT INTO usage_aggregates (tenant, metric, minute_at, events, quantity_sum, quantity_min,
+                    quantity_max, quantity_last, last_ms, last_entry)
+                VALUES ('acme', 'api_calls', minute_of(now()) - interval '9 minutes', 1, 10, 10, 10, 10, 0, '')""")
+    shop.sql("""INSERT INTO subscriptions (stripe_subscription_id, tenant, stripe_customer_id, status,
+                    current_period_start, current_period_end, billing_cycle_anchor, started_at)
+                SELECT 'sub_1', 'acme', %s, 'active', s, s + interval '1 month', s, s
+                  FROM (SELECT now() - interval '5 minutes') x (s)""", shop.tenants["acme"])
+    with shop.postgres.connect() as claimer, claimer.cursor() as claims_of:
+        claims_of.execute("BEGIN; SELECT pg_advisory_xact_lock(hashtext('meterline claims'))")
+        claims_of.execute("""INSERT INTO usage_submissions (identifier, tenant, metric, transport, stripe_customer_id,
+                                 event_name, period_start, claim, usage_at, quantity, body, state)
+                             SELECT 'ml-1', 'acme', 'api_calls', 'meter_events', %s, 'api_calls', period_start, 1,
+                                    minute_of(now()), 10, '', 'sent' FROM usage_totals""", [shop.tenants["acme"]])
+        webhookd = threading.Thread(target=shop.sql, args=["SELECT refresh_billing_periods('acme')"])
+        webhookd.start()
+        with shop.postgres.connect() as other, other.cursor() as watch:
+            def waits_or_is_done():
+                watch.execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+                return watch.rowcount > 0 or not webhookd.is_alive()
+            shop.wait_for(waits_or_is_done)
+        claims_of.execute("COMMIT")
+    webhookd.join()
+    once(shop)
+    assert shop.value("SELECT sum(quantity) FROM usage_submissions") == 0
+    assert unbilled(shop) == {"before_subscription": "1E+1"}
 
 
 # Corrections, parts, minutes.
@@ -232,6 +266,23 @@ def test_a_catalog_that_changes_between_claim_and_send(shop):
         "api_calls": 10, "calls_v2": 5, "user_seats": 7, "seats_v2": 7}
     assert set(body) <= set(shop.sql("SELECT identifier, body FROM usage_submissions"))
     assert billing(shop, "api_calls")["sent"] == "15"
+
+
+def test_another_metric_or_tenant_in_the_place_of_one_is_billed_too(shop):
+    """The first claim of each, at the same customer, meter and period: no two have one identifier."""
+    add_tenants(shop, "acme", "other")
+    count(shop, "acme", "api_calls", "10")
+    count(shop, "other", "llm_tokens", "4")
+    once(shop)
+    shop.sql("UPDATE usage_submissions SET usage_at = usage_at - interval '5 minutes'")  # Time passes.
+    shop.sql("UPDATE metrics SET stripe_event_name = 'calls_v2' WHERE metric = 'api_calls'")
+    shop.sql("UPDATE metrics SET stripe_event_name = 'api_calls' WHERE metric = 'agent_executions'")
+    shop.sql("UPDATE billing_customers SET tenant = 'heir' WHERE tenant = 'other'")
+    count(shop, "acme", "agent_executions", "3")
+    count(shop, "heir", "llm_tokens", "2")
+    done = once(shop)
+    assert "claim_refused" not in done.stderr and states(shop) == {"sent": 4}
+    assert total(shop, "acme", "api_calls") == 13 and total(shop, "other", "llm_tokens") == 6
 
 
 def test_a_metric_that_is_billed_no_more_is_claimed_no_more(shop):
@@ -392,3 +443,21 @@ def test_a_dry_run_waits_for_another_claim(shop):
     assert stage.wait_exit() == 0
     rows, _ = dry_run(shop)
     assert rows[0]["tenant"] == "a tenant" and states(shop) == {}
+
+
+def test_a_dry_run_that_nobody_reads_keeps_no_claim_waiting(shop):
+    """Piped into a pager: more than a pipe holds is printed, and not taken yet."""
+    shop.sql("""INSERT INTO billing_customers (tenant, stripe_customer_id)
+                SELECT 'tenant ' || n, 'cus_' || n FROM generate_series(1, 2000) n""")
+    shop.sql("""INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms,
+                    last_entry)
+                SELECT b.tenant, 'api_calls', p.period_start, p.period_end, 5, nextval('usage_version'), 0, ''
+                  FROM billing_customers b, billing_period(b.tenant, now()) p""")
+    stage = shop.start("sink", args=["--dry-run"], label="dry", popen={"stdout": subprocess.PIPE})
+    assert stage.process.stdout.readline().startswith(b"would_send tenant=")
+    with shop.postgres.connect() as other, other.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '10s'; SELECT pg_advisory_lock(hashtext('meterline claims'))")
+    assert stage.process.poll() is None
+    told = stage.process.stdout.read().splitlines()
+    assert stage.wait_exit() == 0 and len(told) == 2000
+    assert logfmt.pairs(told[-1].decode())["claimed"] == "2000"

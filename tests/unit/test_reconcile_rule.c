@@ -120,6 +120,32 @@ static void two_readings_decide(void **state)
         assert_int_equal(reconcile_rule_found(&d), settled);
         d.read_before = false;
         assert_int_equal(reconcile_rule_doubt(&d), DOUBT_NOTE);
+        /* What Stripe knew before is never claimed anew. */
+        d.read_before = d.known = true;
+        assert_int_equal(reconcile_rule_doubt(&d), settled == DOUBT_VOID ? DOUBT_FAIL : settled);
+    }
+}
+
+static void one_that_fails_tells_what_stripe_may_hold(void **state)
+{
+    /* The newer reading, unless that is nothing; where it is unclear, all of it. */
+    (void)state;
+    static const struct {
+        bool unclear;
+        bool known;
+        int64_t first; /* -99: nothing */
+        int64_t now;
+        int64_t may_hold;
+    } CASES[] = {{false, false, 8, 8, 8},   {false, false, 5, -99, 5}, {false, false, -99, 5, 5},
+                 {false, false, 8, 3, 3},   {false, false, 4, 0, 4},   {true, false, -99, -99, 5},
+                 {false, true, -99, -99, 5}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct doubt d = {.quantity = dec_from_i64(5),
+                          .unclear = CASES[i].unclear,
+                          .known = CASES[i].known,
+                          .first = CASES[i].first == -99 ? NOTHING : holds(CASES[i].first),
+                          .now = CASES[i].now == -99 ? NOTHING : holds(CASES[i].now)};
+        assert_int_equal(dec_cmp(reconcile_rule_may_hold(&d), dec_from_i64(CASES[i].may_hold)), 0);
     }
 }
 
@@ -151,6 +177,7 @@ int main(void)
         cmocka_unit_test(of_sums_nothing_is_nought_of_newest_values_it_is_not),
         cmocka_unit_test(a_range_is_cut_at_a_whole_minute_within),
         cmocka_unit_test(two_readings_decide),
+        cmocka_unit_test(one_that_fails_tells_what_stripe_may_hold),
         cmocka_unit_test(usage_records_are_told_by_the_total_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

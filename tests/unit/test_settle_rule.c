@@ -85,7 +85,7 @@ static void already_exists_is_ours_only_if_we_had_sent_it(void **state)
         {400, EXISTS, NULL, true, SETTLE_SENT, SETTLE_PEER_WORKS, false},
         {400, EXISTS, NULL, false, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, false},
         {400, EXISTS, "false", true, SETTLE_SENT, SETTLE_PEER_WORKS, false},
-        {404, EXISTS, NULL, true, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
+        {404, EXISTS, NULL, false, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
         {400, KEY_REUSED, NULL, false, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, false},
         {400, KEY_REUSED, NULL, true, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, false},
     };
@@ -100,7 +100,7 @@ static void refusals_of_stripes_own_are_final(void **state)
     static const struct answer_case CASES[] = {
         {400, REFUSAL, NULL, false, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
         {402, REFUSAL, NULL, false, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
-        {404, REFUSAL, "false", true, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
+        {404, REFUSAL, "false", false, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
         {400, REFUSAL, "true", false, SETTLE_RETRY, SETTLE_PEER_WORKS, true},
         {400, ERROR_OF("invalid_request_error", "timestamp_in_future", "x"), NULL, false,
          SETTLE_RETRY, SETTLE_PEER_WORKS, true},
@@ -111,6 +111,31 @@ static void refusals_of_stripes_own_are_final(void **state)
         {302, REFUSAL, NULL, false, SETTLE_RETRY, SETTLE_PEER_UNSURE, false},
     };
     check(CASES, sizeof CASES / sizeof *CASES);
+}
+
+static void a_refusal_tells_nothing_of_an_earlier_try(void **state)
+{
+    /* What may have been taken before is neither failed nor late: that would be billed again. */
+    (void)state;
+    static const struct answer_case CASES[] = {
+        {400, REFUSAL, NULL, true, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, true},
+        {404, REFUSAL, "false", true, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, true},
+        {400, ERROR_OF("invalid_request_error", "timestamp_too_far_in_past", "x"), NULL, true,
+         SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, true},
+        {400, REFUSAL, "true", true, SETTLE_RETRY, SETTLE_PEER_WORKS, true},
+    };
+    check(CASES, sizeof CASES / sizeof *CASES);
+}
+
+static void what_stripe_knew_before_is_told(void **state)
+{
+    /* It holds that under another body: its minute may be empty, and it is not claimed anew. */
+    (void)state;
+    assert_true(judge(400, EXISTS, NULL, false).known);
+    assert_true(judge(400, KEY_REUSED, NULL, false).known);
+    assert_true(judge(400, KEY_REUSED, NULL, true).known);
+    assert_false(judge(400, EXISTS, NULL, true).known);
+    assert_false(judge(500, SERVER, "false", true).known);
 }
 
 static struct settle_outcome judge_by(const struct transport *transport, int status,
@@ -383,6 +408,8 @@ int main(void)
         cmocka_unit_test(only_a_receipt_is_sent),
         cmocka_unit_test(already_exists_is_ours_only_if_we_had_sent_it),
         cmocka_unit_test(refusals_of_stripes_own_are_final),
+        cmocka_unit_test(a_refusal_tells_nothing_of_an_earlier_try),
+        cmocka_unit_test(what_stripe_knew_before_is_told),
         cmocka_unit_test(what_comes_too_late_for_its_period_waits_for_a_person),
         cmocka_unit_test(a_minute_ahead_of_stripes_clock_mends_itself),
         cmocka_unit_test(a_wrong_address_is_not_the_submissions_fault),
