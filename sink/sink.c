@@ -137,6 +137,7 @@ static void take_claims(void *owner, const struct err *error, const struct claim
 {
     struct sink *s = owner;
     s->cycle.claims = *report;
+    s->cycle.claim_ms = cycle_age_ms(&s->cycle);
     report_claims(report->made);
     sink_go(s, SENDING);
     if (error)
