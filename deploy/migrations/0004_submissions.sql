@@ -34,15 +34,15 @@ CREATE TABLE usage_submissions (
     doubt_read_at      timestamptz,
     UNIQUE (tenant, metric, period_start, claim)
 ) WITH (fillfactor = 80);
--- What is open is few rows among many, as far as statistics know: they may have been gathered while nothing was open,
--- and then each of these indexes seems to hold one row. So no two of them serve one question: of a lane's submissions.
--- A lane has one call in flight; a crashed sink's call keeps the lane until its lease has passed.
-CREATE UNIQUE INDEX usage_submissions_lane ON usage_submissions (stripe_customer_id, event_name)
-    WHERE state = 'sending';
+-- A lane (customer and event_name) has one call in flight; a crashed sink's call keeps the lane until its lease has
+-- passed. What is open of a lane stands in the order of its turn, the call in flight first, so that the first entry
+-- tells all. What is open is few rows among many, as far as statistics know: they may have been gathered while nothing
+-- was open, and then each index seems to hold one row. So no two of them serve the question of a lane's next one.
+CREATE UNIQUE INDEX usage_submissions_open ON usage_submissions
+    (stripe_customer_id, event_name, (CASE state WHEN 'sending' THEN timestamptz '-infinity' ELSE usage_at END))
+    WHERE state IN ('pending', 'sending');
 CREATE UNIQUE INDEX usage_submissions_minute ON usage_submissions (stripe_customer_id, event_name, usage_at)
     WHERE state <> 'void';
-CREATE INDEX usage_submissions_open ON usage_submissions (stripe_customer_id, event_name, usage_at)
-    WHERE state IN ('pending', 'sending');
 -- What waits for something else than its turn: few, so that claims and counts find them at once.
 CREATE INDEX usage_submissions_stuck ON usage_submissions (state, tenant, metric)
     WHERE state IN ('held', 'failed', 'in_doubt', 'late');
