@@ -8,7 +8,8 @@ CREATE TABLE usage_submissions (
     stripe_customer_id text NOT NULL,
     event_name         text NOT NULL,
     period_start       timestamptz NOT NULL,
-    claim              integer NOT NULL,      -- numbers the claims of a (tenant, metric, period) from 1
+    claim              integer NOT NULL,      -- numbers the claims of a (tenant, metric, period) from 1; the
+                                              -- identifier is made of it, and keeps it unique
     usage_at           timestamptz NOT NULL,
     quantity           numeric(38,9) NOT NULL,
     body               text NOT NULL,         -- the exact bytes of every try
@@ -31,9 +32,10 @@ CREATE TABLE usage_submissions (
     decided_at         timestamptz,
     -- Of one in doubt: what Stripe held of its minute, and when that was read first. The second reading decides.
     doubt_quantity     numeric(38,9),
-    doubt_read_at      timestamptz,
-    UNIQUE (tenant, metric, period_start, claim)
+    doubt_read_at      timestamptz
 ) WITH (fillfactor = 80);
+-- Each submission is written three times (claimed, picked, settled), with an entry in nearly every index each time:
+-- so there are few, and what asks for a period goes by usage_at, which never lies before it.
 -- A lane (customer and event_name) has one call in flight; a crashed sink's call keeps the lane until its lease has
 -- passed. What is open of a lane stands in the order of its turn, the call in flight first, so that the first entry
 -- tells all. What is open is few rows among many, as far as statistics know: they may have been gathered while nothing

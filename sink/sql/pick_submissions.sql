@@ -1,11 +1,11 @@
 -- Take the next submission of lanes that have no call in flight: one whose sink died (its lease has passed),
 -- else the oldest that waits, if it is due. A later one never overtakes it. Lanes are visited in their order,
--- beginning after the lane given, a few probes of indexes each, until what was taken fills the calls. What was
--- first sent 23 h ago is never sent again (Stripe forgets keys and identifiers after 24 h); what was never
--- sent and comes too late for its invoice is late. The conditions on attempts and state are for a settlement
--- that commits meanwhile.
--- Thousands of rows may be open while statistics know of none: each part leaves the planner one good way only
--- (a limit of one row, and no constant state where a row is found by its identifier).
+-- beginning after the lane given, one probe of an index each, which finds the call in flight first, until what
+-- was taken fills the calls. What was first sent 23 h ago is never sent again (Stripe forgets keys and
+-- identifiers after 24 h); what was never sent and comes too late for its invoice is late.
+-- A row is taken where it was seen: the snapshot keeps its place from being used again. The conditions on
+-- attempts and state are for a settlement that commits meanwhile.
+-- Thousands of rows may be open while statistics know of none: each part leaves the planner one good way only.
 -- $1 text: owner
 -- $2 int8: lease, ms
 -- $3 int8: calls, in hundredths; the last row may go beyond them
