@@ -43,6 +43,8 @@ CREATE TABLE usage_submissions (
 CREATE UNIQUE INDEX usage_submissions_open ON usage_submissions
     (stripe_customer_id, event_name, (CASE state WHEN 'sending' THEN timestamptz '-infinity' ELSE usage_at END))
     WHERE state IN ('pending', 'sending');
+-- Calls whose sink died, without a look at all that waits.
+CREATE INDEX usage_submissions_leases ON usage_submissions (lease_until) WHERE state = 'sending';
 CREATE UNIQUE INDEX usage_submissions_minute ON usage_submissions (stripe_customer_id, event_name, usage_at)
     WHERE state <> 'void';
 -- What waits for something else than its turn: few, so that claims and counts find them at once.
