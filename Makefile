@@ -39,14 +39,14 @@ PROGRAMS := $(foreach s,$(STAGES),$(if $(wildcard $(call folder,$(s))/main.c),$(
 ARCHIVES := $(foreach f,$(FOLDERS),$(if $(wildcard $(f)/*.c),$(B)/lib$(f).a))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 WITH_SQL := $(patsubst %/sql,%,$(wildcard $(addsuffix /sql,$(FOLDERS))))
-BENCH_SHARED := $(addprefix $(B)/obj/tests/bench/,events.o wire.o probes.o)
+BENCH_SHARED := $(addprefix $(B)/obj/tests/bench/,events.o wire.o probes.o received.o)
 GENERATED := $(WITH_SQL:%=$(B)/gen/%/sql.h) $(B)/gen/ctl/migrations.h
 
 .PHONY: all help deps run test units benches check bench valgrind fuzz fmt lint install clean FORCE
 .DELETE_ON_ERROR .SECONDARY:
 all: $(PROGRAMS)
 units: $(UNITS)
-benches: $(addprefix $(B)/bench/,fill floor lag)
+benches: $(addprefix $(B)/bench/,fill floor lag stripe ceiling)
 help:
 	@sed -n 's/^# make/make/p' Makefile
 # make deps       install the Debian packages that are missing
@@ -76,7 +76,7 @@ $(foreach s,$(STAGES),$(eval $(call program,$(s)): \
 $(B)/bin/%: ; $(link)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(ARCHIVES) ; $(link) -lcmocka
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(ARCHIVES) ; $(link) -fsanitize=fuzzer
-$(B)/bench/%: $(B)/obj/tests/bench/%.o $(BENCH_SHARED) ; $(link)
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(BENCH_SHARED) $(B)/libcommon.a ; $(link)
 
 build    = $(MAKE) --no-print-directory -s $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 run: deps
@@ -87,7 +87,7 @@ test: deps
 	@tests/run_all build/san
 # make check      lint and test
 check: lint test
-# make bench      the aggregator's speed, size and lag; EVENTS= TENANTS= PARTS= …: tests/bench/settings.py
+# make bench      the aggregator's speed, size and lag, the sink's speed; EVENTS= TENANTS= PARTS= …: tests/bench/settings.py
 bench: deps
 	@deploy/install_packages gnuplot-nox || echo "no plots without gnuplot"
 	@$(build) SAN= FLAVOUR= all benches

@@ -143,6 +143,8 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
         return;
     }
     count_page(c);
+    if (c->order.on_page && c->batch.counts[CLAIM_MAKE] > 0)
+        c->order.on_page(c->owner);
     next_page(c);
 }
 

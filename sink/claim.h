@@ -17,11 +17,12 @@ struct claimer;
 #define CLAIM_RUN_URGENT "meterline claim urgent"
 
 struct claim_order {
-    const char *run;          /* NULL: wait for any other */
-    struct pg_array *tenants; /* PG_TEXT, borrowed until done; NULL: all */
-    bool rehearsal;           /* all pages in one transaction, which is open when done is called
-                                 without an error, and the caller's to roll back; also while sinks
-                                 are held */
+    const char *run;              /* NULL: wait for any other */
+    struct pg_array *tenants;     /* PG_TEXT, borrowed until done; NULL: all */
+    void (*on_page)(void *owner); /* a page with submissions was committed; NULL: nobody asks */
+    bool rehearsal;               /* all pages in one transaction, which is open when done is called
+                                     without an error, and the caller's to roll back; also while sinks
+                                     are held */
 };
 
 /* What one run did; rows are totals. */

@@ -27,5 +27,5 @@ void cycle_log(const struct cycle *c, const struct sender *sender)
              LOG_I64("held", r->held), LOG_I64("carried", r->carried),
              LOG_I64("refused", r->refused), LOG_I64("sent", now.sent - c->sent_before),
              LOG_I64("delayed", now.delayed - c->delayed_before), LOG_I64("open", report_open()),
-             LOG_I64("elapsed_ms", cycle_age_ms(c)));
+             LOG_I64("claim_ms", c->claim_ms), LOG_I64("elapsed_ms", cycle_age_ms(c)));
 }

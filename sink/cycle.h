@@ -10,6 +10,7 @@
 struct cycle {
     struct claim_report claims;
     int64_t started_ms; /* monotonic */
+    int64_t claim_ms;   /* how long the claims took */
     int64_t sent_before;
     int64_t delayed_before;
 };

@@ -1,6 +1,7 @@
-/* The happy path: a turn with the database picks as many submissions as may go out, their calls run
- * side by side, and what has ended meanwhile is settled by the next turn, which picks again. So
- * batches grow by themselves with the database's latency.
+/* The happy path: a turn with the database picks as many submissions as may go out and some more,
+ * their calls run side by side, and what has ended meanwhile is settled by the next turn, which
+ * picks again. So batches grow by themselves with the database's latency, and no place is empty
+ * meanwhile.
  *
  *      REST --- something ended, or something may be due ---> TURNING --- answer ---> REST
  *        +--- timer: the rate, the gate's next probe, or a second has passed ---> (look again)
@@ -21,7 +22,7 @@
 #include <stdlib.h>
 
 /* A lease outlives the call by LEASE_SPARE_MS. */
-enum { LEASE_SPARE_MS = 20000, POLL_MS = 1000 };
+enum { LEASE_SPARE_MS = 20000, POLL_MS = 1000, READY_CALLS_MAX = 64 };
 
 static void on_timer(uv_timer_t *timer)
 {
@@ -61,6 +62,7 @@ void sender_take_call(void *owner, struct submission_queue *ended,
         s->in_flight--;
     else
         flow_more(&s->flow);
+    sender_begin_calls(s);
     sender_pump(s);
 }
 
@@ -73,7 +75,8 @@ void sender_wake(struct sender *s)
 struct sender_status sender_status(const struct sender *s)
 {
     struct sender_status status = s->status;
-    status.in_hand = s->in_flight + s->ended.count + s->settling.count + (s->state == TURNING);
+    status.in_hand = s->in_flight + sender_ready_count(s) + s->ended.count + s->settling.count +
+                     (s->state == TURNING);
     status.blocked = flow_is_blocked(&s->flow);
     status.refused = status.blocked && s->flow.refused;
     return status;
@@ -124,6 +127,7 @@ struct sender *sender_open(struct stage *stage, const struct config *config,
     s->on_change = on_change;
     s->owner = owner;
     s->max_in_flight = (int)config->max_in_flight;
+    s->max_ready = s->max_in_flight < READY_CALLS_MAX ? s->max_in_flight : READY_CALLS_MAX;
     s->lease_ms = config->timeout_ms + LEASE_SPARE_MS;
     s->settle_max = INT_MAX;
     s->status.progress_ms = clock_monotonic_ms();
@@ -141,6 +145,7 @@ void sender_stop(struct sender *s, uint64_t patience_ms)
     s->stopping = true;
     uv_timer_stop(&s->timer);
     uv_timer_start(&s->patience, on_patience, patience_ms, 0);
+    sender_begin_calls(s);
     sender_pump(s);
 }
 
@@ -163,6 +168,8 @@ void sender_free(struct sender *s)
 {
     submission_queue_done(&s->ended);
     submission_queue_done(&s->settling);
+    for (int i = 0; i < TRANSPORT_COUNT; i++)
+        submission_queue_done(&s->ready[i]);
     free(s->customer);
     free(s->event_name);
     free(s);

@@ -20,9 +20,12 @@ struct sender {
     uv_timer_t patience; /* until calls in flight are given up */
     enum sender_state state;
     struct flow flow;
-    struct submission_queue ended;    /* with an outcome, not yet in the database */
-    struct submission_queue settling; /* in the turn that is under way */
+    struct submission_queue ready[TRANSPORT_COUNT]; /* picked, and without a place yet */
+    struct submission_queue ended;                  /* with an outcome, not yet in the database */
+    struct submission_queue settling;               /* in the turn that is under way */
     int max_in_flight;
+    int max_ready;  /* calls */
+    int next_ready; /* the transport whose turn was last */
     int in_flight;  /* batches, each of which has one call in flight */
     int settle_max; /* of one turn; less while one is looked for that the database refuses */
     int64_t lease_ms;
@@ -47,6 +50,11 @@ struct sender {
 void sender_pump(struct sender *s);
 /* A submission's try has ended, or was not made. */
 void sender_keep_outcome(struct sender *s, struct submission *x);
+/* Calls of what is ready, as many as have a place; all of it is given up where none may begin. */
+void sender_begin_calls(struct sender *s);
+int sender_ready_count(const struct sender *s);
+/* How many calls the submissions take, by transport. */
+int sender_calls_of(const struct submission_queue queues[TRANSPORT_COUNT]);
 /* A batch's call has ended. */
 void sender_take_call(void *owner, struct submission_queue *ended,
                       const struct settle_outcome *outcome, bool over);

@@ -20,63 +20,6 @@ static void sender_go(struct sender *s, enum sender_state next)
     s->state = next;
 }
 
-static bool may_go_on(void *owner)
-{
-    const struct sender *s = owner;
-    return s->caller && !s->stopping;
-}
-
-/* Stopped for long between COMMIT and here (a frozen machine): the lease may have gone to another
- * sink, and 23 h may have become 25. */
-static bool is_stale(const struct sender *s)
-{
-    return clock_monotonic_ms() - s->turn_started_ms > BEGIN_WITHIN_MS;
-}
-
-static void hand_back(struct sender *s, struct submission_queue *picked)
-{
-    struct submission *x;
-    while ((x = submission_queue_pop(picked))) {
-        caller_hand_back(x);
-        submission_queue_add_take(&s->ended, x);
-    }
-}
-
-/* Takes the first ones of picked that can be sent, as many as a call takes. */
-static void fill_batch(struct sender *s, struct submission_queue *batch,
-                       struct submission_queue *picked)
-{
-    struct submission *x;
-    int room = 1;
-    while (room > batch->count && (x = submission_queue_pop(picked))) {
-        room = x->transport->batch_max;
-        if (caller_takes(x))
-            submission_queue_add_take(batch, x);
-        else
-            sender_keep_outcome(s, x);
-    }
-}
-
-/* picked: of one transport. Returns how many calls have begun. */
-static int send_picked(struct sender *s, struct submission_queue *picked)
-{
-    const struct batch_terms terms = {.begin_until_ms = s->turn_started_ms + BEGIN_WITHIN_MS,
-                                      .may_go_on = may_go_on,
-                                      .done = sender_take_call,
-                                      .owner = s};
-    int calls = 0;
-    while (picked->count > 0) {
-        struct submission_queue batch = {0};
-        fill_batch(s, &batch, picked);
-        if (batch.count == 0)
-            break;
-        batch_send(s->caller, &batch, &terms);
-        calls++;
-    }
-    s->in_flight += calls;
-    return calls;
-}
-
 static void count_settled(struct sender *s)
 {
     struct submission *x;
@@ -122,18 +65,17 @@ static void take_lane(struct sender *s, struct turn_answer *answer)
 
 static void take_picks(struct sender *s, struct turn_answer *answer)
 {
-    int calls = 0;
     take_hold(s, answer->held);
     take_lane(s, answer);
     if (answer->any)
         stage_crash_point("after_pick");
-    bool sends = !s->stopping && !is_stale(s);
-    for (int i = 0; i < TRANSPORT_COUNT; i++)
-        if (sends)
-            calls += send_picked(s, &answer->picked[i]);
-        else
-            hand_back(s, &answer->picked[i]);
-    flow_picked(&s->flow, calls);
+    flow_picked(&s->flow, sender_calls_of(answer->picked));
+    for (int i = 0; i < TRANSPORT_COUNT; i++) {
+        for (struct submission *x = answer->picked[i].first; x; x = x->next)
+            x->begin_until_ms = s->turn_started_ms + BEGIN_WITHIN_MS;
+        submission_queue_move(&s->ready[i], &answer->picked[i]);
+    }
+    sender_begin_calls(s);
 }
 
 static void drop_refused(struct sender *s, const struct err *error)
@@ -192,7 +134,7 @@ static int calls_wanted(struct sender *s)
 {
     if (s->stopping || s->closing || s->status.looked || s->settle_max < INT_MAX)
         return 0;
-    int free_places = s->max_in_flight - s->in_flight;
+    int free_places = s->max_in_flight + s->max_ready - s->in_flight - sender_calls_of(s->ready);
     int allowed = flow_allows(&s->flow);
     if (allowed > TURN_CALLS_MAX)
         allowed = TURN_CALLS_MAX;

@@ -137,6 +137,7 @@ static void take_claims(void *owner, const struct err *error, const struct claim
 {
     struct sink *s = owner;
     s->cycle.claims = *report;
+    s->cycle.claim_ms = cycle_age_ms(&s->cycle);
     report_claims(report->made);
     sink_go(s, SENDING);
     if (error)
@@ -148,6 +149,13 @@ static void take_claims(void *owner, const struct err *error, const struct claim
     consider(s);
 }
 
+/* There may be something to send, or again a way to ask for it. */
+static void wake_sender(void *owner)
+{
+    struct sink *s = owner;
+    sender_wake(s->sender);
+}
+
 static void run_claim(struct sink *s)
 {
     s->claim_wanted = false;
@@ -155,7 +163,7 @@ static void run_claim(struct sink *s)
         cycle_log(&s->cycle, s->sender);
     cycle_begin(&s->cycle, s->sender);
     sink_go(s, CLAIMING);
-    const struct claim_order order = {.run = CLAIM_RUN_CYCLE};
+    const struct claim_order order = {.run = CLAIM_RUN_CYCLE, .on_page = wake_sender};
     claimer_start(s->claimer, &order, take_claims, s);
 }
 
@@ -235,12 +243,6 @@ static void on_change(void *owner)
     consider(owner);
 }
 
-static void on_sends_usable(void *owner)
-{
-    struct sink *s = owner;
-    sender_wake(s->sender);
-}
-
 static void on_urgent_rest(void *owner, bool claimed)
 {
     struct sink *s = owner;
@@ -260,7 +262,7 @@ struct sink *sink_open(struct stage *stage, const struct config *config, bool on
     s->claims = session_open(stage, url, "claim",
                              (struct session_events){.on_usable = on_change, .owner = s});
     s->sends = session_open(stage, url, "send",
-                            (struct session_events){.on_usable = on_sends_usable, .owner = s});
+                            (struct session_events){.on_usable = wake_sender, .owner = s});
     s->claimer = claimer_new(s->claims);
     s->sender = sender_open(stage, config, s->sends, on_change, s);
     if (!once)

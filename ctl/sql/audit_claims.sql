@@ -11,7 +11,7 @@ with compared as (
                coalesce((array_agg(quantity order by claim desc))[1], 0) as newest
           from usage_submissions s
          where s.tenant = c.tenant and s.metric = c.metric and s.state <> 'void'
-           and s.period_start = c.period_start) s
+           and s.period_start = c.period_start and s.usage_at >= c.period_start) s
 )
 select c.tenant, c.metric, c.period_start, trim_scale(c.claimed) as claimed,
        trim_scale(case when c.additive then c.total else c.newest end) as submissions

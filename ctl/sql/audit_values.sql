@@ -6,7 +6,7 @@ with waiting as materialized (
     select t.tenant, t.metric, t.period_start, t.period_end, floor(t.quantity) as value,
            coalesce((select s.quantity from usage_submissions s
                       where s.tenant = t.tenant and s.metric = t.metric and s.state <> 'void'
-                        and s.period_start = t.period_start
+                        and s.period_start = t.period_start and s.usage_at >= t.period_start
                       order by s.claim desc limit 1), 0) as newest
       from usage_totals t
       join metrics m using (metric)

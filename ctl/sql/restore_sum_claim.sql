@@ -6,7 +6,8 @@ select $1, $2, $3::timestamptz, -1,
        coalesce(case when m.aggregation in ('sum', 'count') then sum(s.quantity)
                      else (array_agg(s.quantity order by s.usage_at desc))[1] end, 0),
        (select coalesce(max(n.claim), 0) from usage_submissions n
-         where n.tenant = $1 and n.metric = $2 and n.period_start = $3::timestamptz),
+         where n.tenant = $1 and n.metric = $2 and n.period_start = $3::timestamptz
+           and n.usage_at >= $3::timestamptz),
        min(s.usage_at), max(s.usage_at), -1
   from metrics m
   left join usage_submissions s on s.tenant = $1 and s.metric = $2 and s.state <> 'void'

@@ -8,7 +8,8 @@ CREATE TABLE usage_submissions (
     stripe_customer_id text NOT NULL,
     event_name         text NOT NULL,
     period_start       timestamptz NOT NULL,
-    claim              integer NOT NULL,      -- numbers the claims of a (tenant, metric, period) from 1
+    claim              integer NOT NULL,      -- numbers the claims of a (tenant, metric, period) from 1; the
+                                              -- identifier is made of it, and keeps it unique
     usage_at           timestamptz NOT NULL,
     quantity           numeric(38,9) NOT NULL,
     body               text NOT NULL,         -- the exact bytes of every try
@@ -34,18 +35,21 @@ CREATE TABLE usage_submissions (
     doubt_quantity     numeric(38,9),
     doubt_read_at      timestamptz,
     -- Stripe knew its identifier or key before our first try of these bytes: from a life of this database that was lost.
-    known_before       boolean NOT NULL DEFAULT false,
-    UNIQUE (tenant, metric, period_start, claim)
+    known_before       boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 80);
--- What is open is few rows among many, as far as statistics know: they may have been gathered while nothing was open,
--- and then each of these indexes seems to hold one row. So no two of them serve one question: of a lane's submissions.
--- A lane has one call in flight; a crashed sink's call keeps the lane until its lease has passed.
-CREATE UNIQUE INDEX usage_submissions_lane ON usage_submissions (stripe_customer_id, event_name)
-    WHERE state = 'sending';
+-- Each submission is written three times (claimed, picked, settled), with an entry in nearly every index each time:
+-- so there are few, and what asks for a period goes by usage_at, which never lies before it.
+-- A lane (customer and event_name) has one call in flight; a crashed sink's call keeps the lane until its lease has
+-- passed. What is open of a lane stands in the order of its turn, the call in flight first, so that the first entry
+-- tells all. What is open is few rows among many, as far as statistics know: they may have been gathered while nothing
+-- was open, and then each index seems to hold one row. So no two of them serve the question of a lane's next one.
+CREATE UNIQUE INDEX usage_submissions_open ON usage_submissions
+    (stripe_customer_id, event_name, (CASE state WHEN 'sending' THEN timestamptz '-infinity' ELSE usage_at END))
+    WHERE state IN ('pending', 'sending');
+-- Calls whose sink died, without a look at all that waits.
+CREATE INDEX usage_submissions_leases ON usage_submissions (lease_until) WHERE state = 'sending';
 CREATE UNIQUE INDEX usage_submissions_minute ON usage_submissions (stripe_customer_id, event_name, usage_at)
     WHERE state <> 'void';
-CREATE INDEX usage_submissions_open ON usage_submissions (stripe_customer_id, event_name, usage_at)
-    WHERE state IN ('pending', 'sending');
 -- What waits for something else than its turn: few, so that claims and counts find them at once.
 CREATE INDEX usage_submissions_stuck ON usage_submissions (state, tenant, metric)
     WHERE state IN ('held', 'failed', 'in_doubt', 'late');

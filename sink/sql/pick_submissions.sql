@@ -1,11 +1,11 @@
 -- Take the next submission of lanes that have no call in flight: one whose sink died (its lease has passed),
 -- else the oldest that waits, if it is due. A later one never overtakes it. Lanes are visited in their order,
--- beginning after the lane given, a few probes of indexes each, until what was taken fills the calls. What was
--- first sent 23 h ago is never sent again (Stripe forgets keys and identifiers after 24 h); what was never
--- sent and comes too late for its invoice is late. The conditions on attempts and state are for a settlement
--- that commits meanwhile.
--- Thousands of rows may be open while statistics know of none: each part leaves the planner one good way only
--- (a limit of one row, and no constant state where a row is found by its identifier).
+-- beginning after the lane given, one probe of an index each, which finds the call in flight first, until what
+-- was taken fills the calls. What was first sent 23 h ago is never sent again (Stripe forgets keys and
+-- identifiers after 24 h); what was never sent and comes too late for its invoice is late.
+-- A row is taken where it was seen: the snapshot keeps its place from being used again. The conditions on
+-- attempts and state are for a settlement that commits meanwhile.
+-- Thousands of rows may be open while statistics know of none: each part leaves the planner one good way only.
 -- $1 text: owner
 -- $2 int8: lease, ms
 -- $3 int8: calls, in hundredths; the last row may go beyond them
@@ -14,51 +14,41 @@
 -- in hundredths, $8 bool[] takes nothing for a period that is over
 with recursive transports as (
     select * from unnest($6::text[], $7::int8[], $8::bool[]) as t (transport, cost, ends_with_period)
-), due as (
-    select $4::text as customer, $5::text as event_name, null::text as identifier, 0::int8 as used
+), seen as (
+    select $4::text as customer, $5::text as event_name, null::tid as place, null::text as tenant,
+           null::timestamptz as usage_at, null::text as state, null::int4 as attempts,
+           null::timestamptz as first_sent_at, null::bool as ends_with_period, 0::int8 as used
     union all
-    select n.stripe_customer_id, n.event_name, h.identifier, d.used + coalesce(h.cost, 0)
-      from due d
+    select n.stripe_customer_id, n.event_name, case when h.due then n.ctid end, n.tenant, n.usage_at, n.state,
+           n.attempts, n.first_sent_at, h.ends_with_period, d.used + case when h.due then h.cost else 0 end
+      from seen d
      cross join lateral (
-           select o.stripe_customer_id, o.event_name
+           select o.ctid, o.*
              from usage_submissions o
             where o.state in ('pending', 'sending')
               and (o.stripe_customer_id, o.event_name) > (d.customer, d.event_name)
-            order by o.stripe_customer_id, o.event_name
+            order by o.stripe_customer_id, o.event_name,
+                     case o.state when 'sending' then timestamptz '-infinity' else o.usage_at end
             limit 1) as n
       left join lateral (
-           select u.identifier, u.lease_until, u.transport
-             from usage_submissions u
-            where u.stripe_customer_id = n.stripe_customer_id and u.event_name = n.event_name
-              and u.state = 'sending'
-            limit 1) as busy on true
-      left join lateral (
-           select u.identifier, u.next_attempt_at, u.transport
-             from usage_submissions u
-            where busy.identifier is null and u.stripe_customer_id = n.stripe_customer_id
-              and u.event_name = n.event_name and u.state = 'pending'
-            order by u.usage_at
-            limit 1) as next on true
-      left join lateral (
-           select x.identifier, t.cost
-             from (select busy.identifier, busy.transport where busy.lease_until < now()
-                   union all
-                   select next.identifier, next.transport where next.next_attempt_at <= now()) as x
-             join transports t on t.transport = x.transport) as h on true
+           select t.cost, t.ends_with_period,
+                  case n.state when 'sending' then n.lease_until < now()
+                       else n.next_attempt_at <= now() end as due
+             from transports t
+            where t.transport = n.transport) as h on true
      where d.used < $3
        and not exists (select from ledger_state g where g.name = 'sink_hold' and g.value <> 0)
 ), judged as (
-    select u.identifier, u.attempts, u.state, u.first_sent_at is not null as sent_before, l.why,
-           case when u.first_sent_at < now() - interval '23 hours' then 'in_doubt'
+    select d.place, d.attempts, d.state, d.first_sent_at is not null as sent_before, l.why,
+           case when d.first_sent_at < now() - interval '23 hours' then 'in_doubt'
                 when l.why is not null then 'late'
                 else 'sending' end as verdict
-      from due d
-      join usage_submissions u on u.identifier = d.identifier
-      join transports t on t.transport = u.transport
+      from seen d
      cross join lateral (
-           select case when u.first_sent_at is null
-                       then why_late(u.tenant, u.usage_at, t.ends_with_period) end as why
+           select case when d.first_sent_at is null
+                       then why_late(d.tenant, d.usage_at, d.ends_with_period) end as why
            offset 0) as l   -- so that it is asked once
+     where d.place is not null
 ), picked as (
     update usage_submissions s
        set state = j.verdict,
@@ -70,7 +60,7 @@ with recursive transports as (
            last_sent_at = case when j.verdict = 'sending' then now() else s.last_sent_at end,
            last_error = coalesce(j.why, s.last_error)
       from judged j
-     where s.identifier = j.identifier and s.attempts = j.attempts and s.state = j.state
+     where s.ctid = j.place and s.attempts = j.attempts and s.state = j.state
     returning s.identifier, s.stripe_customer_id, s.event_name, s.transport, s.stripe_subscription_item_id,
               s.quantity, s.body, s.state, s.attempts, j.sent_before, s.last_error)
 select *

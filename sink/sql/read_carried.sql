@@ -11,7 +11,8 @@ select u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 as 
        false as outside, false as unmapped, billed_from(p.period_start, s.billing_cycle_anchor, s.started_at) as billed_from,
        false as invoice_final, 0::numeric as claimed, null::numeric as held,
        (select max(n.claim) from usage_submissions n
-         where n.tenant = u.tenant and n.metric = u.metric and n.period_start = u.period_start)::int8 as claims,
+         where n.tenant = u.tenant and n.metric = u.metric and n.period_start = u.period_start
+           and n.usage_at >= u.period_start)::int8 as claims,
        h.first_at, h.last_at, null::timestamptz as free_at, 0::int8 as periods_version, false as resummed,
        array[u.identifier] as replaced, u.period_start as carried_from
   from usage_submissions u

@@ -1,13 +1,17 @@
 #!/usr/bin/python3
-"""make bench: how fast, how small and how fresh the aggregator is, on private, durable servers.
+"""make bench: how fast, how small and how fresh the aggregator is, and how fast the sink, on private,
+durable servers.
 
     scenarios   with few and many tenants, without and with repeats, on one filled stream each: the
                 floor (a bare XREAD loop), a peer as one would write it in an afternoon, the aggregator
     batches     throughput against the size of a batch
     lag         from XADD to the quota cache at a steady rate
+    sink        a million totals claimed; events sent one a call, and by the stream, to a stand-in
+                for Stripe, beside what that answers a bare client
 
 Settings by environment, see settings.py; PARTS=scenarios,lag chooses. Results as JSON and plots go to
-build/bench/. No speed passes or fails; exit code 1: the ledger does not hold what was emitted."""
+build/bench/. No speed passes or fails; exit code 1: the ledger does not hold what was
+emitted, or the stand-in not what was claimed."""
 
 import itertools
 import json
@@ -19,7 +23,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from bench import batches, lag, plots, scenario, settings, verdict  # noqa: E402
+from bench import batches, lag, plots, scenario, settings, sink, verdict  # noqa: E402
 
 
 def main():
@@ -32,7 +36,7 @@ def main():
         report["scenarios"].append(scenario.run_scenario(tenants, repeats_percent))
         scenario.tell(report["scenarios"][-1])
         save(report)
-    for part, run in ("batches", batches), ("lag", lag):
+    for part, run in ("batches", batches), ("lag", lag), ("sink", sink):
         if part in settings.PARTS:
             report[part] = run.run()
             run.tell(report[part])
@@ -58,7 +62,7 @@ def save(report):
 
 def faults_in(report):
     measured = [*report["scenarios"], *report.get("batches", {}).get("points", []),
-                report.get("lag", {})]
+                report.get("lag", {}), *report.get("sink", {}).values()]
     return [fault for result in measured for fault in result.get("faults", [])]
 
 

@@ -14,7 +14,7 @@ def number(name, default):
     return numbers(name, str(default))[0]
 
 
-PARTS = os.environ.get("PARTS", "scenarios,batches,lag").split(",")
+PARTS = os.environ.get("PARTS", "scenarios,batches,lag,sink").split(",")
 EVENTS = number("EVENTS", 5_000_000)         # of each scenario
 TENANTS = numbers("TENANTS", "100,10000,100000")
 REPEATS = numbers("REPEATS", "0,5")          # percent of the entries
@@ -30,6 +30,13 @@ LAG_RATE = number("LAG_RATE", 20_000)        # events/s
 LAG_SECONDS = number("LAG_SECONDS", 30)
 LAG_TENANTS = number("LAG_TENANTS", 1_000)
 PROBES_PER_S = number("PROBES_PER_S", 20)
+SINK_TOTALS = number("SINK_TOTALS", 1_000_000)  # to be claimed …
+SINK_METRICS = number("SINK_METRICS", 5)     # … of so many metrics each tenant
+SINK_CUSTOMERS = number("SINK_CUSTOMERS", 10_000)  # of meter_events, with two meters each
+SINK_STREAM_TOTALS = number("SINK_STREAM_TOTALS", 300_000)
+SINK_IN_FLIGHT = number("SINK_IN_FLIGHT", 64)
+SINK_DELAY_MS = number("SINK_DELAY_MS", 50)  # until the stand-in for Stripe answers
+SINK_CEILING_S = number("SINK_CEILING_S", 5)  # how long the bare client calls it
 
 # Targets. Missing one never fails a run: speed depends on the machine and on who else uses it.
 RATIO_MIN = {100: 1.0, 10_000: 0.9, 100_000: 0.4}  # of the floor, by tenants
@@ -38,6 +45,10 @@ BYTES_PER_EVENT_MAX = 50
 MIB_BESIDE_TABLE_MAX = 256
 BYTES_PER_KEY_MAX = 12
 LAG_P99_MS_MAX = 1500
+CLAIM_S_MAX = 20  # of a million totals
+METER_EVENTS_PER_S_MIN = 1_000
+STREAM_PER_S_MIN = 100_000
+SINK_MIB_MAX = 64
 
 TOOLS = programs().parent / "bench"  # The C programs of this folder.
 OUT = pathlib.Path(os.environ.get("OUT", BUILD / "bench")).resolve()  # Logs, results, plots.

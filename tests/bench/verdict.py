@@ -8,6 +8,7 @@ def tell(report):
     if "lag" in report:
         rows.append(("XADD to quota cache, p99, ms", report["lag"]["p99_ms"], "<",
                      settings.LAG_P99_MS_MAX))
+    rows += sink_rows(report["sink"]) if "sink" in report else []
     print(f"\n{'':<50}{'measured':>10}{'target':>11}")
     for what, measured, relation, target in rows:
         print(f"{what:<50}{measured:>10,.10g}{relation:>4}{target:>7,}  "
@@ -26,6 +27,15 @@ def scenario_rows(result):
     yield who + "MiB beside the table", aggregator["beside_table_mib"], "<", \
         settings.MIB_BESIDE_TABLE_MAX
     yield who + "bytes a key", aggregator["dedupe_bytes_per_key"], "<=", settings.BYTES_PER_KEY_MAX
+
+
+def sink_rows(result):
+    claim, events, stream = (result[part] for part in ("claim", "meter_events", "stream"))
+    return [
+        ("a million totals claimed, s", claim["seconds"] * 1e6 / claim["totals"], "<", settings.CLAIM_S_MAX),
+        ("meter events/s sent", events["per_s"], ">=", settings.METER_EVENTS_PER_S_MIN),
+        ("stream: events/s claimed and sent", stream["whole_per_s"], ">=", settings.STREAM_PER_S_MIN),
+        ("sink's peak, MiB", max(part["peak_mib"] for part in result.values()), "<", settings.SINK_MIB_MAX)]
 
 
 def is_met(measured, relation, target):

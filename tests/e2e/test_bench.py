@@ -8,13 +8,15 @@ import sys
 
 import pytest
 
-from bench import lag, proof, settings, verdict
+from bench import lag, proof, settings, shop, verdict
 from bench.ground import Emitted, fill
+from bench.stripe import open_stand_in
 from line.paths import ROOT
 
 SMALL = {"EVENTS": 4000, "TENANTS": "20", "REPEATS": "5", "PEER_EVENTS": 1000, "FLOOR_READS": 1,
          "BATCHES": "500,5000", "BATCHES_TENANTS": 20, "LAG_RATE": 500, "LAG_SECONDS": 2,
-         "LAG_TENANTS": 20}
+         "LAG_TENANTS": 20, "SINK_TOTALS": 1000, "SINK_CUSTOMERS": 50, "SINK_STREAM_TOTALS": 1000,
+         "SINK_IN_FLIGHT": 8, "SINK_DELAY_MS": 5, "SINK_CEILING_S": 1}
 
 
 def test_small_run_measures_all_parts_and_finds_the_ledger_right(folder):
@@ -31,6 +33,11 @@ def test_small_run_measures_all_parts_and_finds_the_ledger_right(folder):
     assert all(result[who]["peak_mib"] > 1 for who in ("floor", "peer", "aggregator"))
     assert [point["batch_max"] for point in report["batches"]["points"]] == [500, 5000]
     assert 10 < report["lag"]["probes"] < 100 and 0 < report["lag"]["p50_ms"]
+    sink = report["sink"]
+    assert sink["claim"]["totals"] == sink["claim"]["claimed"] == sink["stream"]["events"] == 1000
+    assert sink["meter_events"]["calls"] == 100 and 10 <= sink["stream"]["calls"] < 100
+    assert all(sink[part]["ceiling_per_s"] > sink[part]["per_s"] > 0 for part in ("meter_events", "stream"))
+    assert all(part["faults"] == [] and 1 < part["peak_mib"] < 64 for part in sink.values())
     assert "WRONG" not in done.stdout and "bytes a key" in done.stdout
     if shutil.which("gnuplot"):
         assert {path.name for path in folder.glob("*.png")} == {"tenants.png", "batches.png",
@@ -64,6 +71,33 @@ def test_event_that_is_missing_or_counted_twice_is_a_fault(counted):
     assert [fault.split()[0] for fault in faults] == ["counted", "duplicates"]
 
 
+@pytest.mark.parametrize("damage, fault", [
+    ("UPDATE usage_submissions SET quantity = quantity + 1 WHERE tenant = 'tenant-0000003' "
+     "AND metric = 'api_calls'", "1 totals are not claimed to the unit"),
+    ("UPDATE usage_submissions SET state = 'pending' WHERE tenant = 'tenant-0000003' "
+     "AND metric = 'api_calls'", "1 submissions are not sent"),
+])
+def test_claim_that_is_wrong_or_not_sent_is_a_fault(line, damage, fault):
+    with open_stand_in() as stand_in:
+        shop.fill(line, 20, 2, "meter_event_stream")
+        line.must("sink", "--once", STRIPE_API_BASE=stand_in.url)
+        received = stand_in.received()
+    assert shop.find_wrong_claims(line) + shop.find_wrong_receipts(line, received) == []
+    assert received["distinct"] == 20
+    line.sql(damage)
+    assert fault in shop.find_wrong_claims(line) + shop.find_wrong_receipts(line, received)
+
+
+def test_event_that_never_came_or_came_twice_is_a_fault(line):
+    with open_stand_in() as stand_in:
+        shop.fill(line, 20, 2, "meter_events")
+        line.must("sink", "--once", STRIPE_API_BASE=stand_in.url)
+        received = stand_in.received()
+    once_more = {**received, "events": 21, "distinct": 19}
+    assert shop.find_wrong_receipts(line, once_more) == [
+        "the stand-in's events are 21, not 20", "the stand-in's distinct are 19, not 20"]
+
+
 def test_percentiles_are_nearest_ranks():
     assert lag.summary([5000]) == {"probes": 1, "p50_ms": 5, "p99_ms": 5, "max_ms": 5}
     hundred = [us * 1000 for us in range(200, 0, -1)]
@@ -78,6 +112,15 @@ def test_targets_are_told_as_met_or_missed(capsys):
                                      "aggregator": aggregator}], "lag": {"p99_ms": p99_ms}})
         return capsys.readouterr().out
 
+    def sink(seconds, per_s, whole_per_s, peak_mib):
+        parts = {"claim": {"seconds": seconds, "totals": 500_000}, "meter_events": {"per_s": per_s},
+                 "stream": {"whole_per_s": whole_per_s}}
+        verdict.tell({"scenarios": [], "sink": {name: {**part, "peak_mib": peak_mib}
+                                                for name, part in parts.items()}})
+        return capsys.readouterr().out
+
     assert settings.RATIO_MIN[10_000] == 0.9
     assert "MISSED" not in one(0.9, 1499)
     assert one(0.899, 1500).count("MISSED") == 2
+    assert "MISSED" not in sink(9.9, 1000, 100_000, 63.9)
+    assert sink(10, 999, 99_999, 64).count("MISSED") == 4
