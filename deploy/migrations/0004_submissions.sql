@@ -91,9 +91,7 @@ BEGIN
     FOR i IN 1..2 LOOP
         IF EXISTS (SELECT FROM usage_submissions s
                     WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at = edges[i]) THEN
-            edges[i] := (SELECT billed_from(edges[i], s.billing_cycle_anchor, s.started_at)
-                           FROM billing_period(p_tenant, edges[i])
-                           LEFT JOIN subscriptions s USING (stripe_subscription_id));
+            edges[i] := billed_since(p_tenant, edges[i]);
         END IF;
     END LOOP;
     SELECT CASE WHEN additive THEN sum(u.quantity) FILTER (WHERE u.state <> 'held')
