@@ -153,18 +153,28 @@ RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN greatest(p_period_start, p_started_at, p_period_start + (p_anchor - minute_of(p_anchor)));
 
+-- The same, of the period that holds that minute; and what a subscription bills until its end is not billed to the
+-- calendar month that begins with the minute of that end.
+CREATE FUNCTION billed_since(p_tenant text, p_at timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN b.stripe_subscription_id IS NULL
+                THEN coalesce((SELECT max(x.ended_at) FROM subscriptions x
+                                WHERE x.tenant = p_tenant AND minute_of(x.ended_at) = b.period_start
+                                  AND x.status NOT IN ('incomplete', 'incomplete_expired')), b.period_start)
+                ELSE billed_from(b.period_start, s.billing_cycle_anchor, s.started_at) END
+      FROM billing_period(p_tenant, p_at) b
+      LEFT JOIN subscriptions s USING (stripe_subscription_id)
+$$;
+
 -- The period that a submission counts for: where its usage_at is billed, or its own if it was carried over.
 CREATE FUNCTION submission_period(p_tenant text, p_usage_at timestamptz, p_period_start timestamptz,
                                   p_carried boolean, OUT period_start timestamptz, OUT period_end timestamptz)
 LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    low timestamptz;
 BEGIN
-    SELECT b.period_start, b.period_end, billed_from(b.period_start, s.billing_cycle_anchor, s.started_at)
-      INTO period_start, period_end, low
-      FROM billing_period(p_tenant, CASE WHEN p_carried THEN p_period_start ELSE p_usage_at END) b
-      LEFT JOIN subscriptions s USING (stripe_subscription_id);
-    IF NOT p_carried AND p_usage_at < low THEN
+    SELECT b.period_start, b.period_end INTO period_start, period_end
+      FROM billing_period(p_tenant, CASE WHEN p_carried THEN p_period_start ELSE p_usage_at END) b;
+    -- Only in the minute of its edge may Stripe's own edge lie behind it.
+    IF NOT p_carried AND p_usage_at = period_start AND p_usage_at < billed_since(p_tenant, p_usage_at) THEN
         SELECT b.period_start, b.period_end INTO period_start, period_end
           FROM billing_period(p_tenant, period_start - interval '1 minute') b;
     END IF;

@@ -98,9 +98,7 @@ BEGIN
     FOR i IN 1..2 LOOP
         IF EXISTS (SELECT FROM usage_submissions s
                     WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at = edges[i]) THEN
-            edges[i] := (SELECT billed_from(edges[i], s.billing_cycle_anchor, s.started_at)
-                           FROM billing_period(p_tenant, edges[i])
-                           LEFT JOIN subscriptions s USING (stripe_subscription_id));
+            edges[i] := billed_since(p_tenant, edges[i]);
         END IF;
     END LOOP;
     SELECT CASE WHEN additive THEN sum(u.quantity) FILTER (WHERE u.state <> 'held')
@@ -230,14 +228,17 @@ CREATE TRIGGER meter_changed AFTER UPDATE ON metrics FOR EACH ROW
 CREATE TABLE sink_requests (
     tenant       text NOT NULL,
     kind         text NOT NULL CHECK (kind IN ('settle', 'reconcile')),
-    requested_at timestamptz NOT NULL DEFAULT now(),
+    requested_at timestamptz NOT NULL,       -- from when on it may be done
     taken_at     timestamptz,                -- when a sink began to do it
+    since        timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, kind)
 );
-CREATE FUNCTION request_sink(p_tenant text, p_kind text) RETURNS void
+-- p_wait: not before that time has passed. Who asks again and again does not put it off for more than an hour.
+CREATE FUNCTION request_sink(p_tenant text, p_kind text, p_wait interval DEFAULT '0') RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    INSERT INTO sink_requests (tenant, kind) VALUES (p_tenant, p_kind)
-    ON CONFLICT (tenant, kind) DO UPDATE SET requested_at = now()
+    INSERT INTO sink_requests AS r (tenant, kind, requested_at) VALUES (p_tenant, p_kind, now() + p_wait)
+    ON CONFLICT (tenant, kind) DO UPDATE
+       SET requested_at = greatest(now(), least(now() + p_wait, r.since + interval '1 hour'))
 $$;
 
 -- What is counted and not in a submission, with why.

@@ -58,7 +58,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
            AND s.first_sent_at IS NOT NULL
         RETURNING s.tenant
     ), asked AS (
-        SELECT request_sink(tenant, 'reconcile') FROM (SELECT DISTINCT tenant FROM told) t
+        SELECT request_sink(tenant, 'reconcile', '11 minutes') FROM (SELECT DISTINCT tenant FROM told) t
     )
     SELECT (SELECT count(*) FROM told) + 0 * (SELECT count(*) FROM asked)
 $$;

@@ -73,7 +73,7 @@ select d.tenant, d.metric, d.period_start, d.period_end, d.quantity, d.version, 
        case when d.additive and d.period_end <= now() and (d.sums).last_at is not null
             then free_minute(d.tenant, d.metric, d.period_start, d.period_end, d.customer, d.event_name)
        end as free_at,
-       d.periods_version, d.claimed is not null and d.stale as resummed,
+       d.periods_version, d.stale and (d.claimed is not null or (d.sums).last_at is not null) as resummed,
        (d.sums).identifiers as replaced, null::timestamptz as carried_from
   from summed d
   left join subscriptions s on s.stripe_subscription_id = d.subscription

@@ -113,6 +113,31 @@ def test_what_is_claimed_while_a_period_moves_is_taken_back(shop):
     assert unbilled(shop) == {"before_subscription": "1E+1"}
 
 
+@pytest.mark.parametrize("seconds, before, quantities, unbilled_units", [
+    (40, 30, [50, -20], 20), (40, 0, [50, -50], 50), (0, 30, [50, 30], -30)])
+def test_a_subscription_that_ends_in_the_minute_of_a_claim(shop, seconds, before, quantities, unbilled_units):
+    """What was claimed in that minute is billed by the subscription if it ended later in it, and not twice."""
+    add_tenants(shop, "acme")
+    subscribe(shop, "acme", "now() - interval '2 days'")
+    count(shop, "acme", "api_calls", "50")
+    once(shop)
+    shop.sql("UPDATE usage_submissions SET usage_at = usage_at - interval '2 minutes'")
+    used = claims(shop)[0].usage_at
+    for minutes_ago, units in [(3, before), (0, 50 - before)]:
+        shop.sql("""INSERT INTO usage_aggregates (tenant, metric, minute_at, events, quantity_sum, quantity_min,
+                        quantity_max, quantity_last, last_ms, last_entry)
+                    SELECT 'acme', 'api_calls', %s - %s * interval '1 minute', 1, n, n, n, n, 0, ''
+                      FROM (SELECT %s) AS v (n) WHERE n > 0""", used, minutes_ago, units)
+    shop.sql("UPDATE subscriptions SET status = 'canceled', ended_at = %s + %s * interval '1 s'", used, seconds)
+    shop.sql("SELECT refresh_billing_periods('acme')")
+    once(shop)
+    assert [(int(row.quantity), row.state) for row in claims(shop)] == [(n, "sent") for n in quantities]
+    assert shop.sql("SELECT reason, quantity::integer AS n FROM usage_unbilled") == [
+        ("before_subscription", unbilled_units)]
+    assert total(shop, "acme", "api_calls") == sum(quantities)
+    billing(shop, "api_calls")
+
+
 # Corrections, parts, minutes.
 
 def test_once_sends_all_parts_of_a_long_value(shop):

@@ -1,7 +1,8 @@
 -- note_meter_errors
 -- Marks submissions that Stripe took and refused later, and asks the sink to compare their tenants. Only samples are
 -- named: where there are more, all tenants are compared of which usage was sent to the same meters not long before
--- Stripe checked. What is sent is checked within minutes; an hour is to spare.
+-- Stripe checked. What is sent is checked within minutes; an hour is to spare. What was sent in the last 10 minutes
+-- is not held against Stripe, so that they are compared after that.
 -- $1 jsonb: [{"identifier": text, "error": text}, …]
 -- $2 bigint, $3 bigint: between these Stripe checked, Unix seconds; NULL: there are no others, or it did not say
 with named as materialized (
@@ -15,6 +16,6 @@ with named as materialized (
        and s.last_sent_at >= 'epoch'::timestamptz + ($2::bigint - 3600) * interval '1 s'
        and s.first_sent_at < 'epoch'::timestamptz + ($3::bigint + 60) * interval '1 s'
 ), asked as materialized (
-    select request_sink(tenant, 'reconcile') from others
+    select request_sink(tenant, 'reconcile', '11 minutes') from others
 )
 select (select submissions from marked) as marked, (select count(*) from asked) as asked
