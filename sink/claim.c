@@ -14,20 +14,21 @@
  * nothing is claimed. The connection is lost, even in COMMIT: the run ends, and the next one sees
  * by the tables alone what was claimed. The database refuses a page (two customers that changed
  * places can meet in one minute): it was rolled back, and half of it is tried, down to the one
- * total that is refused; that one is logged and left for the next cycle, in which the minute is
- * another. */
+ * total that is refused; that one is logged, and SKIPPING leaves it for the next cycle, in which
+ * minute and identifier are others. */
 #include "sink/claim.h"
 
 #include "common/log.h"
 #include "sink/claim_batch.h"
 #include "sink/claim_read.h"
 #include "sink/claim_row.h"
+#include "sink/sql.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 enum { PAGE_ROWS = 5000, DEADLINE_MS = 60000 };
-enum claimer_state { RESTING, LOCKING, GIVING_UP, READING, WRITING, COMMITTING };
+enum claimer_state { RESTING, LOCKING, GIVING_UP, READING, WRITING, SKIPPING, COMMITTING };
 
 #define TO(state) (1u << (state))
 static const unsigned MOVES[] = {
@@ -35,7 +36,8 @@ static const unsigned MOVES[] = {
     [LOCKING] = TO(READING) | TO(GIVING_UP) | TO(RESTING),
     [GIVING_UP] = TO(RESTING),
     [READING] = TO(READING) | TO(WRITING) | TO(COMMITTING) | TO(RESTING),
-    [WRITING] = TO(COMMITTING) | TO(LOCKING) | TO(READING) | TO(RESTING),
+    [WRITING] = TO(COMMITTING) | TO(SKIPPING) | TO(LOCKING) | TO(READING) | TO(RESTING),
+    [SKIPPING] = TO(LOCKING) | TO(RESTING),
     [COMMITTING] = TO(LOCKING) | TO(RESTING),
 };
 
@@ -157,6 +159,34 @@ static void run_commit(struct claimer *c)
     run(c, &s, 1, take_commit);
 }
 
+static void take_skipped(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct claimer *c = owner;
+    (void)results;
+    (void)n;
+    if (error)
+        end_run(c, error);
+    else
+        next_page(c);
+}
+
+static void run_skip(struct claimer *c, const struct err *refusal)
+{
+    struct pg_statement s;
+    unsigned char start[8];
+    claimer_go(c, SKIPPING);
+    c->report.refused++;
+    log_error("claim_refused", LOG_STR("tenant", c->reached.tenant),
+              LOG_STR("metric", c->reached.metric), LOG_STR("sqlstate", refusal->sqlstate),
+              LOG_ERR(refusal));
+    pg_statement_init(&s, SQL_SKIP_CLAIM);
+    pg_add_text(&s, c->reached.tenant);
+    pg_add_text(&s, c->reached.metric);
+    pg_add_i64(&s, c->reached.period_start_us, start);
+    s.types[2] = PG_TIMESTAMPTZ; /* whose bytes are those of its microseconds */
+    run(c, &s, 1, take_skipped);
+}
+
 /* The page was rolled back. */
 static void take_refusal(struct claimer *c, const struct err *error)
 {
@@ -169,11 +199,7 @@ static void take_refusal(struct claimer *c, const struct err *error)
         run_lock(c);
         return;
     }
-    c->report.refused++;
-    log_error("claim_refused", LOG_STR("tenant", c->reached.tenant),
-              LOG_STR("metric", c->reached.metric), LOG_STR("sqlstate", error->sqlstate),
-              LOG_ERR(error));
-    next_page(c);
+    run_skip(c, error);
 }
 
 static void end_page(struct claimer *c)

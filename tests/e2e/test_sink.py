@@ -318,7 +318,7 @@ def test_every_statement_prepares_on_the_schema_for_the_role(line):
     for file in files:
         line.sql("PREPARE p AS " + file.read_text(encoding="utf-8"))
         line.sql("DEALLOCATE p")
-    assert len(files) == 21
+    assert len(files) == 22
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -458,12 +458,13 @@ def test_quantities_beyond_fifteen_digits_are_split(shop):
 
 
 def test_one_total_that_the_database_refuses_does_not_stop_the_others(shop):
-    """Another tenant had that customer before, and used the same minute and claim."""
+    """Another tenant had that customer before, and used the same claim."""
     add_tenants(shop, "t1", "t2", "t3")
     for tenant in ("t1", "t2", "t3"):
         count(shop, tenant, "api_calls", "4")
     once(shop)
-    shop.sql("UPDATE usage_submissions SET tenant = 'former' WHERE tenant = 't2'")
+    shop.sql("UPDATE usage_submissions SET tenant = 'former', usage_at = usage_at - interval '3 minutes' "
+             "WHERE tenant = 't2'")
     shop.sql("DELETE FROM usage_claims WHERE tenant = 't2'")
     for tenant in ("t1", "t2", "t3"):
         count(shop, tenant, "api_calls", "5")
@@ -471,6 +472,9 @@ def test_one_total_that_the_database_refuses_does_not_stop_the_others(shop):
     assert "event=claim_refused" in done.stderr and "tenant=t2" in done.stderr
     assert total(shop, "t1", "api_calls") == 5 and total(shop, "t3", "api_calls") == 5
     assert unbilled(shop) == {"waiting": "5"}
+    # Its next claim has another number, and so another identifier.
+    once(shop)
+    assert unbilled(shop) == {} and total(shop, "t2", "api_calls") == 9
 
 
 def test_sigterm_finishes_and_settles_what_is_in_flight(shop):

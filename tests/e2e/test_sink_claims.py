@@ -335,6 +335,62 @@ def test_an_accepted_restore_opens_an_era_of_identifiers(shop):
     assert states(shop) == {"sent": 1} and total(shop, "acme", "llm_tokens") == 10
 
 
+# Many at once.
+
+def count_many(line, tenants, quantity):
+    """Totals of so many tenants, some pages of them, whose customers nobody knows at Stripe."""
+    line.sql("""INSERT INTO billing_customers (tenant, stripe_customer_id)
+                SELECT 't' || i, 'cus_' || md5(i::text) FROM generate_series(1, %s) i ON CONFLICT DO NOTHING""", tenants)
+    line.sql("""INSERT INTO usage_totals AS t (tenant, metric, period_start, period_end, quantity, version, last_ms,
+                    last_entry)
+                SELECT 't' || i, m, p.period_start, p.period_end, i + %s, nextval('usage_version'), 0, ''
+                  FROM generate_series(1, %s) i, unnest('{api_calls,storage_gb}'::text[]) m,
+                       billing_period('none', now()) p
+                ON CONFLICT (tenant, metric, period_start) DO UPDATE
+                   SET quantity = excluded.quantity, version = excluded.version""", quantity, tenants)
+
+
+def unclaimed(line):
+    return line.value("""SELECT count(*) FROM usage_totals t LEFT JOIN usage_claims c USING (tenant, metric, period_start)
+                          WHERE t.version > coalesce(c.version, -1)""")
+
+
+def test_two_sinks_claim_many_pages_side_by_side_and_each_total_once(shop):
+    """Meanwhile one tenant after the other is asked for, and something becomes void."""
+    sinks = [shop.start_sink(SINK_INTERVAL_S=1, STRIPE_API_BASE=NOWHERE).wait_ready() for _ in range(2)]
+    for quantity in (1000, 2000, 1500):
+        count_many(shop, 12000, quantity)
+        for i in range(20):
+            shop.sql("SELECT request_sink('t' || %s, 'settle')", 600 * i + 1)
+            shop.sql("SELECT void_submission(identifier, '{pending}', 'a test') FROM usage_submissions "
+                     "WHERE tenant = 't' || %s AND state = 'pending' LIMIT 1", 500 * i + 7)
+        shop.wait_for(lambda: unclaimed(shop) == 0, 90)
+    wrong = shop.sql("""
+        SELECT tenant, metric FROM usage_totals t JOIN metrics m USING (metric)
+         CROSS JOIN LATERAL sum_submissions(tenant, metric, period_start, period_end) h
+         WHERE h.claimed <> t.quantity""")
+    assert wrong == [] and not any(sink.logs("claim_refused") for sink in sinks)
+    for sink in sinks:
+        sink.term()
+    assert shop.value("SELECT count(*) FROM usage_unbilled") == 0
+
+
+def test_one_refused_total_among_many_pages(shop):
+    count_many(shop, 12000, 0)
+    sink = shop.start_sink(SINK_INTERVAL_S=1, STRIPE_API_BASE=NOWHERE)
+    shop.wait_for(lambda: unclaimed(shop) == 0, 60)
+    sink.term()
+    shop.sql("UPDATE usage_submissions SET tenant = 'former' WHERE tenant = 't6000'")
+    shop.sql("DELETE FROM usage_claims WHERE tenant = 't6000'")
+    count_many(shop, 12000, 5)
+    sink = shop.start_sink(SINK_INTERVAL_S=1, STRIPE_API_BASE=NOWHERE)
+    refused = sink.wait_log("claim_refused", timeout=60)
+    assert refused["tenant"] == "t6000" and refused["sqlstate"] == "23505"
+    shop.wait_for(lambda: unclaimed(shop) == 0, 60)
+    assert {record["tenant"] for record in sink.logs("claim_refused")} == {"t6000"}
+    sink.term()
+
+
 # Near a period's end.
 
 def test_a_tenant_whose_invoice_was_begun_is_claimed_at_once(shop):
