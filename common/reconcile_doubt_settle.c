@@ -59,11 +59,12 @@ static void run_settle(struct doubts *d, const char *state, const char *held)
     doubts_run(d, d->restored ? s : s + 1, d->restored ? 2 : 1, take_settled);
 }
 
+/* After a restore all that Stripe holds of its minute is adopted beside it. */
 static void run_fail(struct doubts *d, struct dec held)
 {
     char quantity[DEC_TEXT_SIZE];
     dec_format(held, quantity);
-    run_settle(d, "failed", quantity);
+    run_settle(d, "failed", d->restored ? NULL : quantity);
 }
 
 static void run_void(struct doubts *d)

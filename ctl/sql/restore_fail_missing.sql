@@ -1,8 +1,8 @@
--- Submissions that the ledger takes for sent, and of which Stripe holds nothing: they wait for a person, since
--- Stripe's figures may be late, or it refused them after its receipt.
+-- Submissions that the ledger takes for sent, and of which Stripe holds nothing: it refused them after its receipt, and
+-- they wait for a person; or, of those that are young, its figures are late, and they are in doubt.
 -- $1 int8: run_id of the comparison
 update usage_submissions s
-   set state = 'failed', last_error = 'Stripe does not hold it', sent_at = null
+   set state = case when s.sent_at > now() - interval '2 hours' then 'in_doubt' else 'failed' end, last_error = 'Stripe does not hold it', sent_at = null
   from usage_drift d
   join metrics m using (metric)
  cross join lateral jsonb_to_recordset(d.explanation) as e (minute timestamptz, stripe numeric)
