@@ -105,8 +105,11 @@ static bool read_field(const char *form, const char *name, struct buf *out)
     for (at += length + 1; *at && *at != '&'; at++) {
         bool escaped = *at == '%' && hex_digit(at[1]) >= 0 && hex_digit(at[2]) >= 0;
 
-        char plain = *at == '+' ? ' ' : *at;
-        buf_add_char(out, escaped ? (char)(hex_digit(at[1]) << 4 | hex_digit(at[2])) : plain);
+        int byte = *at == '+' ? ' ' : *at;
+
+        if (escaped)
+            byte = hex_digit(at[1]) * 16 + hex_digit(at[2]);
+        buf_add_char(out, (char)byte);
         at += escaped ? 2 : 0;
     }
     return out->length > 0;
