@@ -1,6 +1,6 @@
 """What is metered: sums with corrections, and a value of which the newest counts."""
 
-SUMS = ["calls", "tokens", "runs", "bytes"]
+SUMS = ["calls", "tokens", "runs", "bytes", "minutes", "pages", "images", "queries"]
 LAST = "seats"
 FORMULAS = {**dict.fromkeys(SUMS, "sum"), LAST: "last"}
 

@@ -186,6 +186,7 @@ class EdgeRound(Round):
             self.tell(f"ended={ended}: {sum(theirs.values())} units at Stripe, {sum(waiting.values())}"
                       " wait for a person")
         self.assert_late()
+        assert "in_doubt" not in self.states() or self.transport.ends_with_period
         assert_balanced(line)
 
     def is_of(self, tenant, at_s, ended):
@@ -211,7 +212,7 @@ class EdgeRound(Round):
         for row in self.line.sql(
                 "SELECT tenant, metric, quantity::bigint AS quantity,"
                 "       extract(epoch FROM usage_at)::bigint AS at_s"
-                "  FROM usage_submissions WHERE state IN ('failed', 'late', 'held')"):
+                "  FROM usage_submissions WHERE state IN ('failed', 'late', 'held', 'in_doubt')"):
             edge = self.edges[row.tenant]
             if bool(edge and row.at_s < edge) == ended:
                 waiting[row.tenant, row.metric] += row.quantity

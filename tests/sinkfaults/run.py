@@ -18,7 +18,7 @@ from .usage import Usage
 STEP_S = 0.05
 LEAVE_AT = 4            # The step before which some customers are deleted at Stripe.
 LEAVING = 3
-PREPARE_S, DRAIN_S = 60, 120    # On a machine that does much else.
+PREPARE_S, DRAIN_S = 120, 180    # On a machine that does much else.
 # Totals that are newer than what was claimed of them. Rising values wait for a minute of their own.
 UNCLAIMED = """
     SELECT count(*) FROM usage_totals t LEFT JOIN usage_claims c USING (tenant, metric, period_start)
