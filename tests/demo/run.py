@@ -10,6 +10,7 @@ import os
 import pathlib
 import signal
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -18,7 +19,6 @@ from line import Line, NotInTime, Postgres, Redis  # noqa: E402
 from line.claim import claim_folder  # noqa: E402
 from line.line import OUTAGES  # noqa: E402
 from line.paths import BUILD, ROOT  # noqa: E402
-from line.wait import pause  # noqa: E402
 
 from external import Refused, given_servers, refuse_live_key  # noqa: E402
 from screen import Screen  # noqa: E402
@@ -151,13 +151,14 @@ def stay(story, screen):
     screen.line()
     story.how_to_look()
     parent = os.getppid()
-    try:
-        while os.getppid() == parent:
-            state = story.reader.read()
-            screen.live(state.rows(), state.short())
-            pause(REFRESH_S)
-    except KeyboardInterrupt:
-        print("\n  Stopped.")
+    # An exception could be raised inside of a library that swallows it.
+    stopped = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    while not stopped.is_set() and os.getppid() == parent:
+        state = story.reader.read()
+        screen.live(state.rows(), state.short())
+        stopped.wait(REFRESH_S)
+    print("\n  Stopped.")
 
 
 if __name__ == "__main__":
