@@ -162,9 +162,10 @@ static void judge_refusal(const struct settle_try *t, const struct stripe_error 
         settle(out, SETTLE_LATE, "too_late");
     else
         settle(out, SETTLE_FAILED, "refused");
-    /* This try changed nothing, but an earlier one may have been taken: who gave its quantity back,
-     * or carried it over, would bill it twice. */
-    if (t->sent_before)
+    /* A try with the key of an earlier one is refused only if that one was not taken. A batch may
+     * have had others beside it then, and so another key: who gave its quantity back, or carried it
+     * over, might bill it twice. */
+    if (t->sent_before && t->transport->batch_max > 1)
         out->state = SETTLE_IN_DOUBT;
 }
 

@@ -85,7 +85,7 @@ static void already_exists_is_ours_only_if_we_had_sent_it(void **state)
         {400, EXISTS, NULL, true, SETTLE_SENT, SETTLE_PEER_WORKS, false},
         {400, EXISTS, NULL, false, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, false},
         {400, EXISTS, "false", true, SETTLE_SENT, SETTLE_PEER_WORKS, false},
-        {404, EXISTS, NULL, false, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
+        {404, EXISTS, NULL, true, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
         {400, KEY_REUSED, NULL, false, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, false},
         {400, KEY_REUSED, NULL, true, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, false},
     };
@@ -100,7 +100,7 @@ static void refusals_of_stripes_own_are_final(void **state)
     static const struct answer_case CASES[] = {
         {400, REFUSAL, NULL, false, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
         {402, REFUSAL, NULL, false, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
-        {404, REFUSAL, "false", false, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
+        {404, REFUSAL, "false", true, SETTLE_FAILED, SETTLE_PEER_WORKS, true},
         {400, REFUSAL, "true", false, SETTLE_RETRY, SETTLE_PEER_WORKS, true},
         {400, ERROR_OF("invalid_request_error", "timestamp_in_future", "x"), NULL, false,
          SETTLE_RETRY, SETTLE_PEER_WORKS, true},
@@ -113,18 +113,37 @@ static void refusals_of_stripes_own_are_final(void **state)
     check(CASES, sizeof CASES / sizeof *CASES);
 }
 
-static void a_refusal_tells_nothing_of_an_earlier_try(void **state)
+static void a_refused_batch_tells_nothing_of_an_earlier_one(void **state)
 {
-    /* What may have been taken before is neither failed nor late: that would be billed again. */
+    /* What may have been taken before is neither failed nor late: that would be billed again. A
+     * call of one has its key, so that its refusal is certain. */
     (void)state;
-    static const struct answer_case CASES[] = {
-        {400, REFUSAL, NULL, true, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, true},
-        {404, REFUSAL, "false", true, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, true},
-        {400, ERROR_OF("invalid_request_error", "timestamp_too_far_in_past", "x"), NULL, true,
-         SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, true},
-        {400, REFUSAL, "true", true, SETTLE_RETRY, SETTLE_PEER_WORKS, true},
+    static const char OLD[] = ERROR_OF("invalid_request_error", "timestamp_too_far_in_past", "x");
+    static const struct {
+        const struct transport *transport;
+        const char *body;
+        bool sent_before;
+        enum settle_state state;
+    } CASES[] = {
+        {&TRANSPORT_METER_EVENT_STREAM, REFUSAL, true, SETTLE_IN_DOUBT},
+        {&TRANSPORT_METER_EVENT_STREAM, OLD, true, SETTLE_IN_DOUBT},
+        {&TRANSPORT_METER_EVENT_STREAM, REFUSAL, false, SETTLE_FAILED},
+        {&TRANSPORT_METER_EVENT_STREAM, OLD, false, SETTLE_LATE},
+        {&TRANSPORT_METER_EVENTS, REFUSAL, true, SETTLE_FAILED},
+        {&TRANSPORT_METER_EVENTS, OLD, true, SETTLE_LATE},
     };
-    check(CASES, sizeof CASES / sizeof *CASES);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct settle_outcome o;
+        const struct settle_try t = {.transport = CASES[i].transport,
+                                     .usage = &USAGE,
+                                     .sent_before = CASES[i].sent_before,
+                                     .status = 400,
+                                     .body = CASES[i].body,
+                                     .body_length = strlen(CASES[i].body)};
+        settle_rule_judge(&t, &o);
+        assert_int_equal(o.state, CASES[i].state);
+        assert_true(o.unsent && o.of_one);
+    }
 }
 
 static void what_stripe_knew_before_is_told(void **state)
@@ -408,7 +427,7 @@ int main(void)
         cmocka_unit_test(only_a_receipt_is_sent),
         cmocka_unit_test(already_exists_is_ours_only_if_we_had_sent_it),
         cmocka_unit_test(refusals_of_stripes_own_are_final),
-        cmocka_unit_test(a_refusal_tells_nothing_of_an_earlier_try),
+        cmocka_unit_test(a_refused_batch_tells_nothing_of_an_earlier_one),
         cmocka_unit_test(what_stripe_knew_before_is_told),
         cmocka_unit_test(what_comes_too_late_for_its_period_waits_for_a_person),
         cmocka_unit_test(a_minute_ahead_of_stripes_clock_mends_itself),
