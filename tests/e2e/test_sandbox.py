@@ -518,6 +518,24 @@ def test_what_is_found_wrong_later(sandbox, acme):
         assert report["related_object"]["id"] in meters.values()
 
 
+def test_a_report_names_samples(sandbox):
+    def named():
+        data = sandbox.control("GET", "/deliveries")["deliveries"][-1]
+        report = sandbox.api("GET", "/v2/core/events/" + data["event"]).json["data"]["reason"]
+        return report["error_count"], len(report["error_types"][0]["sample_errors"])
+
+    sandbox.bootstrap(meters=[{"event_name": "sum", "formula": "sum"}])
+    with Receiver() as receiver:
+        sandbox.webhook(receiver.url, enabled_events=["v1.billing.meter.error_report_triggered"])
+        for samples, reports in ((None, 1), (100, 2)):
+            if samples:
+                sandbox.set(samples=samples)
+            for _ in range(7):
+                post_usage(sandbox, "cus_nobody", "5")
+            receiver.wait(reports)
+            assert named() == (7, samples and 7 or 5)
+
+
 def test_stream_checks_later(sandbox, acme):
     """A stream session's token is its key; a batch is answered before it is checked."""
     session = sandbox.api("POST", "/v2/billing/meter_event_session").json

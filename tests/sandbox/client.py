@@ -195,7 +195,7 @@ class Sandbox:
         return self.control("POST", "/clock", {"offset_s": offset_s})
 
     def set(self, **options):
-        """rate_per_s and delay_ms of a running sandbox."""
+        """rate_per_s, delay_ms and samples of a running sandbox."""
         return self.control("POST", "/options", options)
 
     def reset(self):

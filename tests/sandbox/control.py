@@ -157,13 +157,15 @@ def show_clock(world, query, given):
 
 
 def set_options(world, query, given):
-    """Rate and delay may change while it runs."""
+    """Rate and delay may change while it runs, and how many refused events a report names."""
     if "rate_per_s" in given:
         world.limiter.rate_per_s = int(given["rate_per_s"])
         world.limiter.tokens = float(given["rate_per_s"])
     if "delay_ms" in given:
         world.options.delay_ms = int(given["delay_ms"])
-    return {"rate_per_s": world.limiter.rate_per_s, "delay_ms": world.options.delay_ms}
+    world.meter_errors.samples = int(given.get("samples", world.meter_errors.samples))
+    return {"rate_per_s": world.limiter.rate_per_s, "delay_ms": world.options.delay_ms,
+            "samples": world.meter_errors.samples}
 
 
 def reset(world, query, given):

@@ -11,7 +11,8 @@ class Lanes:
         """Is another call in progress, be it of the same key? A client that gave up on that one cannot
         know that we still work on it: refused as Stripe would, but not held against it."""
         holder = self.busy.get(call.lane)
-        self.violations += holder is not None and not holder.gone
+        if holder is not None and not holder.gone and not holder.connection.has_left():
+            self.violations += 1
 
     def enter(self, call):
         if call.lane not in self.busy:

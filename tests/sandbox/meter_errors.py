@@ -9,6 +9,7 @@ SAMPLES = 5
 class MeterErrors:
     def __init__(self, world):
         self.world = world
+        self.samples = SAMPLES
         self.waiting = {}       # meter id or None -> {code: [(message, identifier, request id)]}
         self.since = None
 
@@ -35,7 +36,7 @@ class MeterErrors:
                     "is" if count == 1 else "are", count, "" if count == 1 else "s"),
                 "reason": {"error_count": count, "error_types": [
                     {"code": code, "error_count": len(errors),
-                     "sample_errors": [sample(error) for error in errors[:SAMPLES]]}
+                     "sample_errors": [sample(error) for error in errors[:self.samples]]}
                     for code, errors in codes.items()]},
                 "validation_start": rfc3339(since),
                 "validation_end": rfc3339(self.world.clock.now())}

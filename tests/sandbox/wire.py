@@ -5,6 +5,8 @@ close it after a request was applied, to never answer, to notice that a client l
 a connection is worked on at a time; pipelined bytes wait in the buffer.
 """
 import asyncio
+import os
+import socket
 from http import HTTPStatus
 
 from .call import Answer, Call
@@ -77,6 +79,16 @@ class Connection(asyncio.Protocol):
         self.call.gone = True
         self.call.left()
         return True
+
+    def has_left(self):
+        """Is the client gone, though the loop has not come to tell us?"""
+        try:
+            with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as s:
+                return s.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def connection_lost(self, exc):
         if self.call is not None:

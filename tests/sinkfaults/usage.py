@@ -11,8 +11,8 @@ REPEATS = 0.03
 
 
 class Usage:
-    """step(n) for n from 0: the events of that step. totals: {(tenant, metric): quantity} so far. Every event changes its whole total, so that each
-    step makes one submission of each lane."""
+    """step(n) for n from 0: the events of that step. totals: {(tenant, metric): quantity} so far. Every
+    event changes its whole total, so that each step makes one submission of each lane."""
 
     def __init__(self, seed, tenants, leaving, transport):
         """leaving: tenants whose customers are deleted meanwhile."""
