@@ -34,6 +34,8 @@ def main():
     # our children.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
+    # A shell has what it starts in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     forget_environment()
     folder, _claim = claim_folder(BUILD, "run")
     line = None
