@@ -141,14 +141,16 @@ static struct submission *read_picked(const PGresult *r, int row, const struct t
 /* What may not be sent any more was given its state instead of being picked. */
 static void log_retired(const PGresult *r, int row)
 {
-    bool late = !strcmp(PQgetvalue(r, row, STATE), "late");
-    log_error(late ? "send_expired" : "send_doubted",
+    const char *state = PQgetvalue(r, row, STATE);
+    bool doubted = !strcmp(state, "in_doubt");
+    const char *event = doubted ? "send_doubted" : "send_refused";
+    log_error(!strcmp(state, "late") ? "send_expired" : event,
               LOG_STR("identifier", PQgetvalue(r, row, IDENTIFIER)),
               LOG_STR("customer", PQgetvalue(r, row, CUSTOMER)),
               LOG_I64("attempt", pg_get_i64(r, row, ATTEMPTS)),
-              LOG_STR("last_error", late ? NULL : PQgetvalue(r, row, LAST_ERROR)),
-              LOG_MSG(late ? PQgetvalue(r, row, LAST_ERROR)
-                           : "no certain answer for 23 hours; it is not sent again"));
+              LOG_STR("last_error", doubted ? PQgetvalue(r, row, LAST_ERROR) : NULL),
+              LOG_MSG(doubted ? "no certain answer for 23 hours; it is not sent again"
+                              : PQgetvalue(r, row, LAST_ERROR)));
 }
 
 static void read_pick(const PGresult *r, int row, struct turn_answer *answer)

@@ -35,7 +35,10 @@ CREATE TABLE usage_submissions (
     doubt_quantity     numeric(38,9),
     doubt_read_at      timestamptz,
     -- Stripe knew its identifier or key before our first try of these bytes: from a life of this database that was lost.
-    known_before       boolean NOT NULL DEFAULT false
+    known_before       boolean NOT NULL DEFAULT false,
+    -- Stripe took it, and told of its refusal while a call of it was in flight: it fails when that call has ended, so
+    -- that its lane stays taken until then.
+    refused_later      text
 ) WITH (fillfactor = 80);
 -- Each submission is written three times (claimed, picked, settled), with an entry in nearly every index each time:
 -- so there are few, and what asks for a period goes by usage_at, which never lies before it.

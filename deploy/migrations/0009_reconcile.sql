@@ -52,7 +52,8 @@ CREATE FUNCTION note_meter_errors(p_identifiers text[], p_errors text[]) RETURNS
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH told AS (
         UPDATE usage_submissions s
-           SET state = 'failed', last_error = e.error, owner = NULL, lease_until = NULL, sent_at = NULL
+           SET state = CASE s.state WHEN 'sending' THEN 'sending' ELSE 'failed' END, refused_later = e.error,
+               last_error = e.error, sent_at = NULL
           FROM unnest(p_identifiers, p_errors) AS e (identifier, error)
          WHERE s.identifier = e.identifier AND s.state IN ('pending', 'sending', 'sent', 'in_doubt')
            AND s.first_sent_at IS NOT NULL

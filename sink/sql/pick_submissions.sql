@@ -2,7 +2,8 @@
 -- else the oldest that waits, if it is due. A later one never overtakes it. Lanes are visited in their order,
 -- beginning after the lane given, one probe of an index each, which finds the call in flight first, until what
 -- was taken fills the calls. What was first sent 23 h ago is never sent again (Stripe forgets keys and
--- identifiers after 24 h); what was never sent and comes too late for its invoice is late.
+-- identifiers after 24 h); what was never sent and comes too late for its invoice is late; what Stripe refused
+-- later, while a sink that died had it in flight, is failed.
 -- A row is taken where it was seen: the snapshot keeps its place from being used again. The conditions on
 -- attempts and state are for a settlement that commits meanwhile.
 -- Thousands of rows may be open while statistics know of none: each part leaves the planner one good way only.
@@ -17,10 +18,11 @@ with recursive transports as (
 ), seen as (
     select $4::text as customer, $5::text as event_name, null::tid as place, null::text as tenant,
            null::timestamptz as usage_at, null::text as state, null::int4 as attempts,
-           null::timestamptz as first_sent_at, null::bool as ends_with_period, 0::int8 as used
+           null::timestamptz as first_sent_at, null::text as refused_later, null::bool as ends_with_period,
+           0::int8 as used
     union all
     select n.stripe_customer_id, n.event_name, case when h.due then n.ctid end, n.tenant, n.usage_at, n.state,
-           n.attempts, n.first_sent_at, h.ends_with_period, d.used + case when h.due then h.cost else 0 end
+           n.attempts, n.first_sent_at, n.refused_later, h.ends_with_period, d.used + case when h.due then h.cost else 0 end
       from seen d
      cross join lateral (
            select o.ctid, o.*
@@ -40,7 +42,8 @@ with recursive transports as (
        and not exists (select from ledger_state g where g.name = 'sink_hold' and g.value <> 0)
 ), judged as (
     select d.place, d.attempts, d.state, d.first_sent_at is not null as sent_before, l.why,
-           case when d.first_sent_at < now() - interval '23 hours' then 'in_doubt'
+           case when d.refused_later is not null then 'failed'
+                when d.first_sent_at < now() - interval '23 hours' then 'in_doubt'
                 when l.why is not null then 'late'
                 else 'sending' end as verdict
       from seen d
