@@ -50,6 +50,7 @@ struct work {
     uint32_t size_max;             /* halved when PostgreSQL refuses a batch */
     char refusal[160];             /* why the one entry of this batch is rejected unseen, or "" */
     bool batch_open;               /* the dedupe table has it pending */
+    bool spills;                   /* it writes the sums in memory, and does not fold them */
     int64_t write_started_us;
 };
 

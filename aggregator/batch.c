@@ -15,7 +15,6 @@ void batch_init(struct batch *b, const char *stream, int shard, int shards,
     *b = (struct batch){.from = 0};
     tenants_init(&b->tenants, key);
     tally_init(&b->tally, key);
-    minute_columns_init(&b->minutes);
     recount_columns_init(&b->recounts);
     for (int i = 0; i < SLICES; i++)
         slice_columns_init(&b->slices[i]);
@@ -30,7 +29,6 @@ void batch_done(struct batch *b)
 {
     for (int i = 0; i < SLICES; i++)
         slice_columns_done(&b->slices[i]);
-    minute_columns_done(&b->minutes);
     recount_columns_done(&b->recounts);
     tally_done(&b->tally);
     event_parser_done(&b->parser);

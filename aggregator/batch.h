@@ -3,7 +3,7 @@
  *     batch_parse -> events with their hashes, and what is rejected
  *     batch_probe -> keys in the table; then ask the ledger about candidates and old items
  *     batch_confirm for each stored row that the ledger found
- *     batch_settle -> fates, columns slice by slice, minute rows
+ *     batch_settle -> fates, columns slice by slice, the tally
  *     batch_commit after COMMIT, or batch_abort
  *
  * A repeated id is judged against the stored event first, then against the first one of this batch.
@@ -125,7 +125,6 @@ struct batch {
     uint32_t order_capacity;
     struct slice_columns slices[SLICES];
     struct tally tally;
-    struct minute_columns minutes;
     struct recount_columns recounts;
 };
 
@@ -150,7 +149,7 @@ void batch_probe(struct batch *b, int64_t now_ms);
 /* The ledger's answer for an item: it may be the same key or not, which is compared here. */
 void batch_confirm(struct batch *b, uint32_t item, const struct stored_row *row);
 /* Decide every fate and fill columns, slice by slice (what one holds depends on no other, since a
- * tenant has one), and minute rows (sorted). on_slice is told of each that is done. */
+ * tenant has one), and the tally. on_slice is told of each that is done. */
 typedef void (*batch_slice_fn)(void *owner, int slice);
 void batch_settle(struct batch *b, batch_slice_fn on_slice, void *owner);
 /* COMMIT came back. stored: batch_id, committed_ms, day and epoch are set by the caller. */

@@ -204,6 +204,4 @@ void batch_settle(struct batch *b, batch_slice_fn on_slice, void *owner)
         rows += b->slice_counts[i];
         on_slice(owner, i);
     }
-    tally_sort(&b->tally);
-    minute_columns_fill(&b->minutes, b->catalog, &b->tally);
 }

@@ -191,11 +191,11 @@ static void add_minute(struct pg_array *a, const struct catalog *catalog,
 }
 
 void minute_columns_fill(struct minute_columns *c, const struct catalog *catalog,
-                         const struct tally *tally)
+                         const struct tally *tally, uint32_t from, uint32_t to)
 {
     for (int i = 0; i < MINUTE_COLUMNS; i++)
         pg_array_clear(&c->columns[i]);
-    for (uint32_t i = 0; i < tally->count; i++)
+    for (uint32_t i = from; i < to; i++)
         add_minute(c->columns, catalog, &tally->rows[i]);
 }
 

@@ -9,12 +9,14 @@ void ledger_init(struct ledger *l, struct pg *pg, const char *stream, const char
     *l = (struct ledger){.pg = pg, .stream = stream, .owner = owner, .catalog_version = -1};
     for (size_t i = 0; i < sizeof l->arrays / sizeof *l->arrays; i++)
         pg_array_init(&l->arrays[i], PG_TEXT);
+    minute_columns_init(&l->minutes);
 }
 
 void ledger_done(struct ledger *l)
 {
     for (size_t i = 0; i < sizeof l->arrays / sizeof *l->arrays; i++)
         pg_array_done(&l->arrays[i]);
+    minute_columns_done(&l->minutes);
     catalog_free(l->catalog);
     buf_done(&l->scratch);
     buf_done(&l->ended_tokens);

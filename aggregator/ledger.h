@@ -76,6 +76,7 @@ struct ledger {
     void *work;                /* what the call in flight is about */
     bool giving;               /* not all statements of a transaction were given yet */
     struct pg_array arrays[8]; /* parameters of the call in flight */
+    struct minute_columns minutes; /* likewise */
     struct buf scratch;
 };
 
@@ -115,9 +116,12 @@ void ledger_confirm(struct ledger *l, struct batch *b, ledger_done_fn done, void
  * still comes, is for nobody. A transaction that was not sent whole is cut off: the connection is
  * dropped. */
 void ledger_forget_batch(struct ledger *l);
-struct ledger_fold {
-    struct minute_columns *all; /* NULL, or the sums of this batch and all pending ones, … */
-    int64_t batches;            /* … which are so many */
+
+/* What a transaction does about minute sums. */
+struct ledger_sums {
+    const struct tally *tally; /* NULL: this batch's follow, or are counted from the raw events */
+    int64_t batches;           /* before this one, whose sums are there and not in the ledger yet */
+    bool fold;                 /* take all that is pending over into minute rows and totals */
 };
 
 /* One transaction adds a batch and moves the position: ledger_begin; ledger_add_slice for each
@@ -125,14 +129,13 @@ struct ledger_fold {
  * else of the batch, which stays as it is until done. Afterwards `stored` names it. */
 void ledger_begin(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
 void ledger_add_slice(struct ledger *l);
-/* last_id: the position's new one. entries_added: as last seen in Redis. fold: take the minute
- * sums, and those of batches before that are pending, over into minute rows and totals; NULL: they
- * stay pending. */
+/* last_id: the position's new one. entries_added: as last seen in Redis. sums: copied; its tally
+ * is sorted, and stays as it is until done. */
 void ledger_commit(struct ledger *l, const char *last_id, uint64_t entries_added,
-                   const struct ledger_fold *fold);
-/* What is pending alone: of this stream, or of all. */
+                   struct ledger_sums sums);
+/* Fold alone: what is pending of this stream, with these sums; or of all streams. */
+void ledger_fold(struct ledger *l, struct ledger_sums sums, ledger_done_fn done, void *owner);
 void ledger_fold_left(struct ledger *l, ledger_done_fn done, void *owner);
-void ledger_fold(struct ledger *l, ledger_done_fn done, void *owner);
 
 /* Fill a dedupe table from the stored batches within its window, with the keys of the tenants that
  * belong to this shard by now. */

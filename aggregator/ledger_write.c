@@ -1,5 +1,5 @@
-/* The one transaction: raw events, rejects, pending minute sums, their fold into minute rows and
- * totals, and the position last of all.
+/* The one transaction: raw events, rejects, minute sums, their fold into minute rows and totals, and
+ * the position last of all.
  *
  * It is one pipeline up to one Sync: nothing in it waits for an answer to come here and back.
  * Statements are given as the socket takes them: PostgreSQL stores the first slices while the batch
@@ -22,22 +22,28 @@ enum step {
     STEP_REJECTS,
     STEP_PENDING,
     STEP_RECOUNTS,
-    STEP_FORGET,
+    STEP_COVER,
     STEP_FOLD,
     STEP_ADVANCE,
     STEP_END
 };
-enum { STATEMENTS_MAX = SLICES + STEP_END, COMMIT_DEADLINE_MS = 120000 };
+enum {
+    PARTS_MAX = 64, /* minute sums go in parts, which needs less memory, on either side */
+    PART_ROWS_MIN = 16384,
+    STATEMENTS_MAX = SLICES + PARTS_MAX + STEP_END,
+    COMMIT_DEADLINE_MS = 120000
+};
 
 struct write {
     struct ledger *ledger;
-    struct batch *batch;
-    enum step step; /* the next statement's, … */
-    int slice;      /* … which of them, … */
-    int settled;    /* … and so many are there */
-    bool complete;  /* the batch is settled: all else may follow */
-    bool folds;
-    struct ledger_fold fold;
+    struct batch *batch;  /* NULL: a fold alone */
+    enum step step;       /* the next statement's, … */
+    enum step end;        /* … before this one, … */
+    int slice;            /* … which of them, … */
+    int settled;          /* … and so many are there */
+    bool complete;        /* the batch is settled: all else may follow */
+    uint32_t sums_written; /* rows of sums.tally */
+    struct ledger_sums sums;
     char last_id[ENTRY_ID_SIZE];
     uint64_t entries_added;
     int sent;       /* statements */
@@ -106,19 +112,52 @@ static void make_rejects(struct write *w, struct pg_statement *s)
         pg_add_array(s, &l->arrays[i]);
 }
 
-/* One of retractions alone too: until it is folded its minutes still hold what it takes back, and
- * whoever counts them from the raw events must know. */
+static bool has_recounts(const struct write *w)
+{
+    return w->batch != NULL && w->batch->recounts.count > 0;
+}
+
+/* A batch of retractions alone too: until it is folded its minutes still hold what it takes back,
+ * and whoever counts them from the raw events must know. */
 static bool has_pending(const struct write *w)
 {
-    return w->fold.all != NULL || w->batch->tally.count > 0 || w->batch->recounts.count > 0;
+    return w->sums.batches > 0 || has_recounts(w) ||
+           (w->batch != NULL && w->batch->tally.count > 0);
+}
+
+static uint32_t part_rows(uint32_t rows)
+{
+    uint32_t part = rows / (PARTS_MAX - 1);
+
+    return part > PART_ROWS_MIN ? part : PART_ROWS_MIN;
+}
+
+/* The first part is the batch's own row, which tells that it waits. */
+static void make_sums(struct write *w, struct pg_statement *s)
+{
+    struct ledger *l = w->ledger;
+    const struct tally *tally = w->sums.tally;
+    bool own = w->batch != NULL && w->sums_written == 0;
+    uint32_t from = w->sums_written;
+    uint32_t part = part_rows(tally->count);
+
+    w->sums_written = tally->count - from < part ? tally->count : from + part;
+    minute_columns_fill(&l->minutes, l->catalog, tally, from, w->sums_written);
+    pg_statement_init(s, SQL_INSERT_PENDING);
+    pg_add_text(s, own ? w->number : NULL);
+    pg_add_text(s, l->stream);
+    minute_columns_bind(&l->minutes, s);
 }
 
 static void make_pending(struct write *w, struct pg_statement *s)
 {
-    pg_statement_init(s, SQL_INSERT_PENDING);
+    if (w->sums.tally != NULL) {
+        make_sums(w, s);
+        return;
+    }
+    pg_statement_init(s, SQL_INSERT_UNSUMMED);
     pg_add_text(s, w->number);
     pg_add_text(s, w->ledger->stream);
-    minute_columns_bind(w->fold.all != NULL ? w->fold.all : &w->batch->minutes, s);
 }
 
 static void make_recounts(struct write *w, struct pg_statement *s)
@@ -129,12 +168,15 @@ static void make_recounts(struct write *w, struct pg_statement *s)
 }
 
 /* Rows that others may wait for are touched from here on only. */
-static void make_forget(struct write *w, struct pg_statement *s)
+static void make_cover(struct write *w, struct pg_statement *s)
 {
-    pg_statement_init(s, SQL_FORGET_PENDING);
-    pg_add_text(s, w->ledger->stream);
-    pg_add_text(s, w->number);
-    pg_add_text(s, put_i64(w->numbers[0], w->fold.batches));
+    const struct ledger *l = w->ledger;
+    int64_t last = w->batch != NULL ? l->next_batch - 1 : l->stored.batch_id;
+
+    pg_statement_init(s, SQL_COVER_PENDING);
+    pg_add_text(s, l->stream);
+    pg_add_text(s, put_i64(w->numbers[0], last));
+    pg_add_text(s, put_i64(w->numbers[1], w->sums.batches));
 }
 
 static void make_fold(struct write *w, struct pg_statement *s)
@@ -170,16 +212,16 @@ static bool make_step(struct write *w, enum step step, struct pg_statement *s)
     static void (*const MAKE[])(struct write *, struct pg_statement *) = {
         [STEP_SLICES] = make_slice,    [STEP_REJECTS] = make_rejects,
         [STEP_PENDING] = make_pending, [STEP_RECOUNTS] = make_recounts,
-        [STEP_FORGET] = make_forget,   [STEP_FOLD] = make_fold,
+        [STEP_COVER] = make_cover,     [STEP_FOLD] = make_fold,
         [STEP_ADVANCE] = make_advance,
     };
     const bool says[] = {
         [STEP_SLICES] = true,
-        [STEP_REJECTS] = w->batch->rejections_count > 0,
+        [STEP_REJECTS] = w->batch != NULL && w->batch->rejections_count > 0,
         [STEP_PENDING] = has_pending(w),
-        [STEP_RECOUNTS] = w->batch->recounts.count > 0,
-        [STEP_FORGET] = w->fold.all != NULL,
-        [STEP_FOLD] = w->folds,
+        [STEP_RECOUNTS] = has_recounts(w),
+        [STEP_COVER] = w->sums.batches > 0,
+        [STEP_FOLD] = w->sums.fold,
         [STEP_ADVANCE] = true,
     };
 
@@ -204,6 +246,13 @@ static bool next_slice(struct write *w, struct pg_statement *s)
     return false;
 }
 
+static bool has_more_parts(const struct write *w)
+{
+    const struct tally *tally = w->sums.tally;
+
+    return w->step == STEP_PENDING && tally != NULL && w->sums_written < tally->count;
+}
+
 static enum pg_more next_statement(void *owner, struct pg_statement *s)
 {
     struct write *w = owner;
@@ -215,9 +264,14 @@ static enum pg_more next_statement(void *owner, struct pg_statement *s)
             return PG_LATER;
         w->step++;
     }
-    while (w->step < STEP_END)
-        if (make_step(w, w->step++, s))
+    while (w->step < w->end) {
+        bool made = make_step(w, w->step, s);
+
+        if (!made || !has_more_parts(w))
+            w->step++;
+        if (made)
             return PG_STATEMENT;
+    }
     w->ledger->giving = false;
     return PG_END;
 }
@@ -238,7 +292,7 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
     if (error == NULL) {
         const PGresult *r = results[n - 1];
 
-        if (w->folds)
+        if (w->sums.fold)
             give_totals(l, results, w->fold_at);
 
         p->batches = pg_get_i64(r, 0, 0);
@@ -260,7 +314,7 @@ void ledger_begin(struct ledger *l, struct batch *b, ledger_done_fn done, void *
     struct write *w = xcalloc(1, sizeof *w);
 
     ledger_start(l, done, owner, w);
-    *w = (struct write){.ledger = l, .batch = b};
+    *w = (struct write){.ledger = l, .batch = b, .end = STEP_END};
     put_i64(w->epoch, l->position.epoch);
     put_i64(w->number, l->next_batch);
     put_i64(w->catalog_version, l->catalog_version);
@@ -277,20 +331,18 @@ void ledger_add_slice(struct ledger *l)
 }
 
 void ledger_commit(struct ledger *l, const char *last_id, uint64_t entries_added,
-                   const struct ledger_fold *fold)
+                   struct ledger_sums sums)
 {
     struct write *w = l->work;
 
     w->entries_added = entries_added;
     snprintf(w->last_id, sizeof w->last_id, "%s", last_id);
-    w->folds = fold != NULL;
-    if (fold != NULL)
-        w->fold = *fold;
+    w->sums = sums;
     w->complete = true;
     pg_push(l->pg);
 }
 
-static void take_fold(void *owner, const struct err *error, PGresult **results, int n)
+static void take_fold_left(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct ledger *l = owner;
 
@@ -306,15 +358,28 @@ void ledger_fold_left(struct ledger *l, ledger_done_fn done, void *owner)
 
     ledger_start(l, done, owner, NULL);
     pg_statement_init(&s, SQL_FOLD_LEFT);
-    pg_run(l->pg, &s, 1, COMMIT_DEADLINE_MS, take_fold, l);
+    pg_run(l->pg, &s, 1, COMMIT_DEADLINE_MS, take_fold_left, l);
 }
 
-void ledger_fold(struct ledger *l, ledger_done_fn done, void *owner)
+static void take_fold(void *owner, const struct err *error, PGresult **results, int n)
 {
-    struct pg_statement s;
+    struct write *w = owner;
+    struct ledger *l = w->ledger;
 
-    ledger_start(l, done, owner, NULL);
-    pg_statement_init(&s, SQL_FOLD);
-    pg_add_text(&s, l->stream);
-    pg_run(l->pg, &s, 1, COMMIT_DEADLINE_MS, take_fold, l);
+    (void)n;
+    if (error == NULL)
+        give_totals(l, results, w->fold_at);
+    free(w);
+    ledger_finish(l, error);
+}
+
+/* The position does not move: what fences it is that the batches are there, as they were. */
+void ledger_fold(struct ledger *l, struct ledger_sums sums, ledger_done_fn done, void *owner)
+{
+    struct write *w = xcalloc(1, sizeof *w);
+
+    ledger_start(l, done, owner, w);
+    *w = (struct write){.ledger = l, .step = STEP_PENDING, .end = STEP_ADVANCE, .sums = sums};
+    l->giving = true;
+    pg_pull(l->pg, STATEMENTS_MAX, COMMIT_DEADLINE_MS, next_statement, take_fold, w);
 }

@@ -312,7 +312,7 @@ void shard_drain(struct shard *s)
     if (s->schema_ok && pg_is_ready(s->pg)) {
         shard_go(s, SHARD_RELEASING);
         if (s->sums_left)
-            ledger_fold(&s->ledger, take_rest, s);
+            ledger_fold(&s->ledger, (struct ledger_sums){.fold = true}, take_rest, s);
         else
             ledger_release(&s->ledger, take_released, s);
         return;

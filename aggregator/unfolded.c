@@ -3,20 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Memory for so many keys; more are left to PostgreSQL. */
-enum { KEYS_MAX = 30000, TENANTS_KEPT_MAX = 0 };
+/* Memory for so many keys, and those of a batch. */
+enum { KEYS_MAX = 128 * 1024, TENANTS_KEPT_MAX = 0 };
 
 void unfolded_init(struct unfolded *u, const unsigned char key[16])
 {
     *u = (struct unfolded){.events = 0};
     tenants_init(&u->tenants, key);
     tally_init(&u->tally, key);
-    minute_columns_init(&u->columns);
 }
 
 void unfolded_done(struct unfolded *u)
 {
-    minute_columns_done(&u->columns);
     tally_done(&u->tally);
     arena_done(&u->dims);
     tenants_done(&u->tenants);
@@ -24,6 +22,7 @@ void unfolded_done(struct unfolded *u)
 
 static void forget_rows(struct unfolded *u)
 {
+    u->batches = 0;
     if (u->tally.count == 0)
         return;
     tally_clear(&u->tally);
@@ -34,14 +33,21 @@ static void forget_rows(struct unfolded *u)
 void unfolded_clear(struct unfolded *u)
 {
     forget_rows(u);
-    u->events = u->batches = u->rows = u->from_ms = 0;
-    u->partial = false;
+    u->events = u->rows = u->from_ms = 0;
+    u->lost = false;
 }
 
-void unfolded_spoil(struct unfolded *u)
+void unfolded_lose(struct unfolded *u)
 {
     forget_rows(u);
-    u->partial = true;
+    u->lost = true;
+}
+
+/* Metrics have other numbers there. */
+static void lose_other_version(struct unfolded *u, int64_t catalog_version)
+{
+    if (u->tally.count > 0 && u->catalog_version != catalog_version)
+        unfolded_lose(u);
 }
 
 static void add_row(struct unfolded *u, const struct tally_row *row)
@@ -60,21 +66,28 @@ static void add_row(struct unfolded *u, const struct tally_row *row)
 void unfolded_add(struct unfolded *u, const struct tally *tally, int64_t catalog_version,
                   int64_t events)
 {
-    if (u->events == 0)
-        u->catalog_version = catalog_version;
+    lose_other_version(u, catalog_version);
+    u->catalog_version = catalog_version;
     u->events += events;
-    u->rows += tally->count;
-    if (u->catalog_version != catalog_version || u->tally.count + tally->count > KEYS_MAX)
-        unfolded_spoil(u);
-    for (uint32_t i = 0; !u->partial && i < tally->count; i++)
+    for (uint32_t i = 0; i < tally->count; i++)
         add_row(u, &tally->rows[i]);
 }
 
-struct minute_columns *unfolded_columns(struct unfolded *u, const struct catalog *catalog)
+bool unfolded_is_full(const struct unfolded *u)
 {
-    if (u->partial)
-        return NULL;
-    tally_sort(&u->tally);
-    minute_columns_fill(&u->columns, catalog, &u->tally);
-    return &u->columns;
+    return u->tally.count > KEYS_MAX;
+}
+
+const struct tally *unfolded_sort(struct unfolded *u, int64_t catalog_version)
+{
+    lose_other_version(u, catalog_version);
+    if (u->tally.count > 0)
+        tally_sort(&u->tally);
+    return &u->tally;
+}
+
+void unfolded_note_written(struct unfolded *u)
+{
+    u->rows += u->tally.count;
+    forget_rows(u);
 }

@@ -1,11 +1,9 @@
-/* The minute sums that a backlog leaves pending, added up in memory as well: a fold then writes
- * each key once, and PostgreSQL need not read back what was pending. What is here is a copy; the
- * ledger has it all. */
+/* The minute sums that a backlog with many keys leaves pending: added up here, and written once for
+ * many batches. The ledger has the raw events of them all: what is lost here, it counts. */
 #ifndef METERLINE_UNFOLDED_H
 #define METERLINE_UNFOLDED_H
 
 #include "aggregator/arena.h"
-#include "aggregator/columns.h"
 #include "aggregator/tally.h"
 #include "aggregator/tenants.h"
 
@@ -16,13 +14,12 @@ struct unfolded {
     struct tenants tenants;
     struct arena dims; /* owns the rows' dimensions */
     struct tally tally;
-    struct minute_columns columns;
     int64_t catalog_version; /* that metrics are numbered by */
-    int64_t events;          /* pending in the ledger; … */
-    int64_t batches;         /* … in so many rows of usage_pending */
-    int64_t rows;            /* likewise, each batch's */
-    int64_t from_ms;         /* entry time of the first of them; the owner's to set */
-    bool partial;            /* not all that is pending is here */
+    int64_t events;          /* counted, and not folded yet */
+    int64_t batches;         /* whose sums are here alone; the owner's to count */
+    int64_t rows;            /* minute sums that the ledger has to fold */
+    int64_t from_ms;         /* entry time of the first of the events; the owner's to set */
+    bool lost;               /* sums of some batches are neither here nor there */
 };
 
 /* key: 16 random bytes of this process, the same as of every batch's tally. */
@@ -31,13 +28,17 @@ void unfolded_done(struct unfolded *u);
 /* Nothing is pending any more. */
 void unfolded_clear(struct unfolded *u);
 
-/* A batch of that many events and its sums, which is (or is being) written as pending. */
+/* A batch of that many events and its sums. */
 void unfolded_add(struct unfolded *u, const struct tally *tally, int64_t catalog_version,
                   int64_t events);
 /* The batch that was added last was not written. */
-void unfolded_spoil(struct unfolded *u);
-/* The sum of it all as columns, or NULL if that is not known. Add nothing more before it is
- * cleared. */
-struct minute_columns *unfolded_columns(struct unfolded *u, const struct catalog *catalog);
+void unfolded_lose(struct unfolded *u);
+/* So many sums that they should be written. */
+bool unfolded_is_full(const struct unfolded *u);
+/* The sums in order, to be written; by that version of the catalog, or they are lost. Add nothing
+ * before unfolded_note_written, unfolded_lose or unfolded_clear. */
+const struct tally *unfolded_sort(struct unfolded *u, int64_t catalog_version);
+/* The ledger has the sums, but has not folded them. */
+void unfolded_note_written(struct unfolded *u);
 
 #endif

@@ -7,8 +7,8 @@
  * FOLDING: nothing waits any more, and what the last batches left is taken over.
  *
  * A batch's minute sums are folded into minute rows and totals in its own transaction. In a backlog
- * with many keys that would touch each row once a batch: there, they are left pending until enough
- * have come together.
+ * with many keys that would touch each row once a batch: there, they are added up in memory until
+ * enough have come together.
  *
  * Failure modes: a batch that PostgreSQL refuses is halved until the culprit is alone; that entry
  * is rejected with PostgreSQL's words. Anything else, also a COMMIT whose answer is lost: forget
@@ -99,6 +99,8 @@ static void take_committed(struct shard *s)
     stage_crash_point("after_commit");
     batch_commit(s->batch, &s->ledger.stored);
     w->batch_open = false;
+    if (w->spills)
+        unfolded_note_written(&s->unfolded);
     s->table_batches = s->ledger.position.batches;
     dedupe_expire(s->dedupe, s->ledger.stored.committed_ms);
     if (dedupe_shrunk(s->dedupe) > 0)
@@ -143,7 +145,7 @@ static void isolate_poison(struct shard *s, const struct err *error)
              LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     abort_batch(s);
     if (s->unfolded.events > 0)
-        unfolded_spoil(&s->unfolded);
+        unfolded_lose(&s->unfolded);
     if (n == 1)
         note_refusal(w, error);
     w->size_max = n > 1 ? n / 2 : 1;
@@ -190,38 +192,50 @@ static bool must_fold(const struct shard *s)
     return events > 0 &&
            (b->tally.has_large || b->tally.count < FOLD_FEW_ROWS || !feed_has_more(&s->feed) ||
             events >= (int64_t)b->tally.count * FOLD_EVENTS_A_KEY || events >= FOLD_EVENTS_MAX ||
-            u->rows >= FOLD_ROWS_MAX);
+            u->rows >= FOLD_ROWS_MAX || u->lost);
 }
 
-/* Without a fold its sums are one pending row more. With one they go alone, or with all those. */
-static void note_unfolded(struct shard *s, bool folds, struct ledger_fold *fold)
+static void add_sums(struct shard *s)
 {
     struct unfolded *u = &s->unfolded;
-    const struct batch *b = s->batch;
 
-    *fold = (struct ledger_fold){.batches = u->batches};
     if (u->events == 0)
         u->from_ms = (int64_t)s->work.entries->list[s->work.from].ms;
-    if (u->events == 0 && folds)
-        return;
-    unfolded_add(u, &b->tally, s->ledger.catalog_version, b->counted);
-    u->batches += b->tally.count > 0 || b->recounts.count > 0;
-    if (folds)
-        fold->all = unfolded_columns(u, s->ledger.catalog);
+    unfolded_add(u, &s->batch->tally, s->ledger.catalog_version, s->batch->counted);
+}
+
+/* All sums that are here. */
+static struct ledger_sums take_sums(struct shard *s, bool fold)
+{
+    struct ledger_sums sums = {.fold = fold};
+
+    sums.tally = unfolded_sort(&s->unfolded, s->ledger.catalog_version);
+    sums.batches = s->unfolded.batches;
+    return sums;
 }
 
 static void run_commit(struct shard *s)
 {
     struct work *w = &s->work;
+    const struct batch *b = s->batch;
     const struct entry *last = &w->entries->list[w->to - 1];
     char id[ENTRY_ID_TEXT_SIZE];
     bool folds = must_fold(s);
-    struct ledger_fold fold;
+    bool keeps = !folds && !unfolded_is_full(&s->unfolded);
+    struct ledger_sums sums = {.tally = NULL};
 
-    note_unfolded(s, folds, &fold);
     entry_id_format((struct entry_id){.ms = last->ms, .seq = last->seq}, id);
-    ledger_commit(&s->ledger, id, s->ledger.position.added_seen, folds ? &fold : NULL);
+    w->spills = !keeps && !folds;
+    if (!keeps) {
+        add_sums(s);
+        sums = take_sums(s, folds);
+    }
+    ledger_commit(&s->ledger, id, s->ledger.position.added_seen, sums);
     stage_crash_point("in_transaction");
+    if (keeps) {
+        add_sums(s);
+        s->unfolded.batches += b->tally.count > 0 || b->recounts.count > 0;
+    }
     work_parse_ahead(s);
 }
 
@@ -336,6 +350,6 @@ bool work_fold_rest(struct shard *s)
         !pg_is_ready(s->pg))
         return false;
     work_go(w, WORK_FOLDING);
-    ledger_fold(&s->ledger, take_fold, s);
+    ledger_fold(&s->ledger, take_sums(s, true), take_fold, s);
     return true;
 }

@@ -48,7 +48,12 @@ select to_char(p.low at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"') as period_st
           from usage_batches_dropped d having max(d.occurred_max) >= p.first) as dropped_before,
        (select coalesce(sum(u.events), 0)
           from usage_pending w
-         cross join lateral unnest(w.tenants, w.metrics, w.minutes, w.events) u (tenant, metric, minute_at, events)
+         cross join lateral (
+               select * from unnest(w.tenants, w.metrics, w.minutes, w.events)
+                union all
+               select tenant, metric, minute_at, events
+                 from count_raw_events(null, '-infinity', 'infinity', null, w.batch) where w.from_raw
+               ) u (tenant, metric, minute_at, events)
          where u.tenant = $1::text and u.metric = $2::text and u.minute_at >= p.low and u.minute_at < p.high) as unfolded
   from place p
   left join billing_customers b on b.tenant = $1::text and b.deleted_at is null

@@ -194,21 +194,23 @@ CREATE TABLE rejected_events_dropped (
     PRIMARY KEY (stream, epoch, conflict, day)
 );
 
--- Minute sums of batches that are not yet in usage_aggregates and usage_totals, one row a batch, in parallel
--- arrays. fold_usage takes them over: in the transaction that added them, or, in a backlog with many
--- keys, for several batches at once.
+-- Batches that are not yet in usage_aggregates and usage_totals, with their minute sums in parallel arrays. fold_usage
+-- takes them over: in the transaction that added them, or, in a backlog with many keys, many batches at once. There,
+-- the aggregator keeps the sums in memory, and one row in the end has those of all; if it cannot write that any more,
+-- the raw events tell.
 CREATE TABLE usage_pending (
     batch      bigint PRIMARY KEY,
     stream     text NOT NULL,
-    tenants    text[] NOT NULL,
-    metrics    text[] NOT NULL,
-    dimensions text[] NOT NULL,             -- canonical JSON
-    minutes    timestamptz[] NOT NULL,
-    events     bigint[] NOT NULL,
-    sums       numeric[] NOT NULL,
-    mins       numeric[] NOT NULL,
-    maxs       numeric[] NOT NULL,
-    lasts      text[] COLLATE "C" NOT NULL  -- the last value, with its place: see last_value
+    from_raw   boolean NOT NULL DEFAULT false, -- the sums are in no row of this table
+    tenants    text[] NOT NULL DEFAULT '{}',
+    metrics    text[] NOT NULL DEFAULT '{}',
+    dimensions text[] NOT NULL DEFAULT '{}', -- canonical JSON
+    minutes    timestamptz[] NOT NULL DEFAULT '{}',
+    events     bigint[] NOT NULL DEFAULT '{}',
+    sums       numeric[] NOT NULL DEFAULT '{}',
+    mins       numeric[] NOT NULL DEFAULT '{}',
+    maxs       numeric[] NOT NULL DEFAULT '{}',
+    lasts      text[] COLLATE "C" NOT NULL DEFAULT '{}' -- the last value, with its place: see last_value
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 ALTER TABLE usage_pending
     ALTER tenants SET COMPRESSION lz4, ALTER metrics SET COMPRESSION lz4, ALTER dimensions SET COMPRESSION lz4,

@@ -32,9 +32,10 @@ RETURN tstzrange(date_trunc('month', p_at, 'UTC'),
 -- Minute rows, counted from the raw events by the definitions that each was counted by at its time. Events that
 -- were taken back are left out, and batches that still wait to be folded. p_minutes NULL: of all that was used
 -- from p_low until before p_high, by p_tenants (NULL: by all). Else p_tenants and p_minutes are parallel arrays: of
--- each of these minutes of that tenant; p_low and p_high enclose them.
+-- each of these minutes of that tenant; p_low and p_high enclose them. With p_batch, of that batch alone, whether it
+-- waits or not, and with what was taken back: its minutes are counted anew by whoever takes it back.
 CREATE FUNCTION count_raw_events(p_tenants text[], p_low timestamptz, p_high timestamptz,
-                                 p_minutes timestamptz[] DEFAULT NULL)
+                                 p_minutes timestamptz[] DEFAULT NULL, p_batch bigint DEFAULT NULL)
 RETURNS TABLE (tenant text, metric text, dimensions jsonb, minute_at timestamptz, events bigint,
                quantity_sum numeric, quantity_min numeric, quantity_max numeric, last text)
 LANGUAGE sql STABLE SET work_mem = '64MB' SET jit = off
@@ -50,7 +51,7 @@ SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = on AS $$
          UNION ALL
         SELECT DISTINCT slice, p_low, p_high FROM wanted WHERE p_minutes IS NULL
          UNION ALL
-        SELECT slice, p_low, p_high FROM generate_series(0, 15) AS slice WHERE p_tenants IS NULL
+        SELECT slice, p_low, p_high FROM generate_series(0, 15) AS slice WHERE p_tenants IS NULL AND p_batch IS NULL
     ), places AS MATERIALIZED (
         -- Nothing is used more than minutes after the day of its commit.
         SELECT DISTINCT b.day, b.batch, b.slice
@@ -61,6 +62,8 @@ SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = on AS $$
                 OR EXISTS (SELECT FROM wanted w WHERE w.slice = b.slice AND b.occurred_max >= w.minute_at
                                                   AND b.occurred_min < w.minute_at + interval '1 minute'))
            AND NOT EXISTS (SELECT FROM usage_pending p WHERE p.batch = b.batch)
+         UNION ALL
+        SELECT b.day, b.batch, b.slice FROM usage_batches b WHERE b.batch = p_batch
     ), found AS (
         -- Which rows of a slice: most are of others, and just two columns are unpacked to tell.
         SELECT e.day, e.batch, e.slice, array_agg(e.row) AS rows
@@ -99,7 +102,7 @@ SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = on AS $$
          WHERE e.occurred >= extract(epoch FROM p_low) * 1000 AND e.occurred < extract(epoch FROM p_high) * 1000
            AND (p_tenants IS NULL OR e.tenant IN (SELECT w.tenant FROM wanted w))
     ), retractions AS MATERIALIZED (
-        SELECT * FROM raw WHERE retracts > 0
+        SELECT * FROM raw WHERE retracts > 0 AND p_batch IS NULL
     ), kept AS (
         -- An id may have counted again, with another time, once it had left the window: the time tells which one
         -- was taken back.
@@ -283,19 +286,40 @@ BEGIN
      WHERE t.period_start <= now() AND now() < t.period_end;
 END $$;
 
--- For a caller that has added up the pending sums itself, and wrote one row for them all in the same transaction, as
--- p_batch. ML001 unless the others are as many batches as it thinks.
-CREATE FUNCTION forget_pending(p_stream text, p_batch bigint, p_batches bigint) RETURNS void
+-- For a caller that has added up sums itself, and wrote one row for them all in the same transaction: those of so many
+-- batches, up to p_last. ML001 if they are not there any more: somebody else has folded them.
+CREATE FUNCTION cover_pending(p_stream text, p_last bigint, p_batches bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     n bigint;
 BEGIN
-    DELETE FROM usage_pending WHERE stream = p_stream AND batch <> p_batch;
+    UPDATE usage_pending SET from_raw = false WHERE stream = p_stream AND from_raw AND batch <= p_last;
     GET DIAGNOSTICS n = ROW_COUNT;
     IF n <> p_batches THEN
         RAISE EXCEPTION 'stream % was folded by somebody else', p_stream USING ERRCODE = 'ML001';
     END IF;
 END $$;
+
+-- Puts the sums of a stream's batches into their rows that no row has, from the raw events. Part of fold_usage. These
+-- come with dimensions as jsonb writes them, so all are brought into that form: keys are compared as texts.
+CREATE FUNCTION count_pending(p_stream text) RETURNS void
+LANGUAGE sql SET jit = off SET enable_nestloop = on AS $$
+    UPDATE usage_pending p
+       SET from_raw = false, tenants = c.tenants, metrics = c.metrics, dimensions = c.dimensions, minutes = c.minutes,
+           events = c.events, sums = c.sums, mins = c.mins, maxs = c.maxs, lasts = c.lasts
+      FROM usage_pending w
+     CROSS JOIN LATERAL (
+           SELECT coalesce(array_agg(tenant), '{}') AS tenants, coalesce(array_agg(metric), '{}') AS metrics,
+                  coalesce(array_agg(dimensions::text), '{}') AS dimensions,
+                  coalesce(array_agg(minute_at), '{}') AS minutes, coalesce(array_agg(events), '{}') AS events,
+                  coalesce(array_agg(quantity_sum), '{}') AS sums, coalesce(array_agg(quantity_min), '{}') AS mins,
+                  coalesce(array_agg(quantity_max), '{}') AS maxs, coalesce(array_agg(last), '{}') AS lasts
+             FROM count_raw_events(NULL, '-infinity', 'infinity', NULL, w.batch)) c
+     WHERE w.stream = p_stream AND w.from_raw AND p.batch = w.batch;
+    UPDATE usage_pending p
+       SET dimensions = ARRAY(SELECT d::jsonb::text FROM unnest(p.dimensions) WITH ORDINALITY u (d, n) ORDER BY n)
+     WHERE p.stream = p_stream;
+$$;
 
 -- Takes a stream's pending minute sums over into minute rows and period totals. Part of the transaction that added
 -- them, or of a later one. Returns the totals of current periods that changed.
@@ -317,13 +341,17 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('meterline fold'), hashtext(p_stream));
     PERFORM pg_advisory_xact_lock_shared(hashtext('meterline periods'));
+    IF EXISTS (SELECT FROM usage_pending WHERE stream = p_stream AND from_raw) THEN
+        PERFORM count_pending(p_stream);
+    END IF;
     v := nextval('usage_version');
     RETURN QUERY
     WITH taken AS (
         DELETE FROM usage_pending WHERE stream = p_stream RETURNING *
     ), sums AS (
         SELECT tenant, metric, minute_at, dimensions, sum(events)::bigint AS events, sum(quantity) AS quantity,
-               min(least) AS least, max(greatest) AS greatest, max(last) AS last          FROM (SELECT unnest(tenants) AS tenant, unnest(metrics) AS metric, unnest(minutes) AS minute_at,
+               min(least) AS least, max(greatest) AS greatest, max(last) AS last
+          FROM (SELECT unnest(tenants) AS tenant, unnest(metrics) AS metric, unnest(minutes) AS minute_at,
                        unnest(dimensions) AS dimensions, unnest(events) AS events, unnest(sums) AS quantity,
                        unnest(mins) AS least, unnest(maxs) AS greatest, unnest(lasts) AS last
                   FROM taken) p
@@ -428,12 +456,12 @@ BEGIN
     END IF;
 END $$;
 
-REVOKE ALL ON FUNCTION fold_usage(text), forget_pending(text, bigint, bigint), recount_usage(text),
-    count_raw_events(text[], timestamptz, timestamptz, timestamptz[]),
+REVOKE ALL ON FUNCTION fold_usage(text), count_pending(text), cover_pending(text, bigint, bigint), recount_usage(text),
+    count_raw_events(text[], timestamptz, timestamptz, timestamptz[], bigint),
     correct_totals(text[], text[], timestamptz[], boolean[], bigint[]),
     correct_carried_totals(text[], text[], timestamptz[], bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION fold_usage(text) TO meterline_aggregator, meterline_ctl;
-GRANT EXECUTE ON FUNCTION forget_pending(text, bigint, bigint) TO meterline_aggregator;
-GRANT EXECUTE ON FUNCTION recount_usage(text), count_raw_events(text[], timestamptz, timestamptz, timestamptz[]),
+GRANT EXECUTE ON FUNCTION cover_pending(text, bigint, bigint) TO meterline_aggregator;
+GRANT EXECUTE ON FUNCTION recount_usage(text), count_raw_events(text[], timestamptz, timestamptz, timestamptz[], bigint),
     correct_totals(text[], text[], timestamptz[], boolean[], bigint[]),
     correct_carried_totals(text[], text[], timestamptz[], bigint) TO meterline_ctl;
