@@ -24,9 +24,10 @@ CREATE FUNCTION usage_period(p_tenant text, p_at timestamptz) RETURNS tstzrange
 LANGUAGE sql STABLE AS $$
     SELECT tstzrange(period_start, period_end) FROM billing_period(p_tenant, p_at)
 $$;
+-- Not STRICT, and of immutable functions alone: so that it is inlined, which a call for each key is not worth.
 CREATE FUNCTION usage_month(p_at timestamptz) RETURNS tstzrange
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN tstzrange(date_trunc('month', p_at, 'UTC'),
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN tstzrange(date_trunc('month', p_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC',
                  (date_trunc('month', p_at AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC');
 
 -- Minute rows, counted from the raw events by the definitions that each was counted by at its time. Events that

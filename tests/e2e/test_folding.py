@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
+from ledger_proof import Emitter, prove, settle
 from line.line import STREAM
-from test_aggregator import start
+from test_aggregator import CATALOG, apply, now_ms, start
 
 BATCH = 3000
 
@@ -32,8 +33,8 @@ def prove_folded(line, tenants, events):
     assert line.audit().ok
 
 
-# Up to 30,000 keys are added up in memory, more are left to PostgreSQL.
-@pytest.mark.parametrize("tenants,events", [(10_000, 40_000), (60_000, 120_000)])
+# Of more than 131,072 keys the sums are written in between.
+@pytest.mark.parametrize("tenants,events", [(10_000, 40_000), (140_000, 140_000)])
 def test_what_a_backlog_leaves_pending_is_folded_at_its_end(line, tenants, events):
     fill(line, tenants, events)
     line.must("aggregator", "--once", timeout=120, AGGREGATOR_BATCH_MAX=BATCH)
@@ -48,6 +49,43 @@ def test_killed_with_sums_pending_the_next_one_folds_them(line, point):
     assert line.value("SELECT count(*) FROM usage_pending") > 0
     line.must("aggregator", "--once", timeout=120, AGGREGATOR_BATCH_MAX=BATCH)
     prove_folded(line, tenants, events)
+
+
+def add_of_every_kind(emitter, events=20_000, tenants=2500):
+    """Of every aggregation, with dimensions and derived metrics, and some of it taken back."""
+    metrics = [name for name, metric in emitter.oracle.metrics.items() if "from" not in metric]
+    base = now_ms()
+    emitter.add_all([
+        {"tenant": f"t{n % tenants}", "metric": metrics[n % len(metrics)], "id": f"e{n}",
+         "quantity": f"{n * 37 % 50 - 20}.5", "ts": base - n * 7919 % 90_000,
+         "model": ["large", "small"][n % 3 == 0], "region": ["eu", "us"][n % 7 % 2], "user": f"u{n % 3}"}
+        if n % 9 else {"tenant": f"t{n // 2 % tenants}", "op": "retract", "id": f"e{n // 2}"}
+        for n in range(events)])
+
+
+@pytest.mark.parametrize("point", ["after_commit:2", "in_transaction:3"])
+def test_sums_that_were_lost_with_their_process_are_counted_from_the_raw_events(line, point):
+    emitter = Emitter(line, apply(line, CATALOG))
+    add_of_every_kind(emitter)
+    start(line, AGGREGATOR_BATCH_MAX=BATCH, METERLINE_TEST_CRASH=point).wait_exit(60)
+    assert line.value("SELECT count(*) FROM usage_pending WHERE from_raw") >= 2
+    start(line)
+    settle(line)
+    prove(line, emitter.oracle)
+
+
+def test_sums_by_a_catalog_that_changes_meanwhile_are_counted_from_the_raw_events(line):
+    emitter = Emitter(line, apply(line, CATALOG))
+    add_of_every_kind(emitter)
+    line.sql("CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN "
+             "UPDATE ledger_state SET value = value + 1 WHERE name = 'catalog_version'; RETURN NULL; END $$")
+    line.sql("CREATE TRIGGER change AFTER INSERT ON usage_pending FOR EACH ROW "
+             "WHEN (NEW.from_raw AND NEW.batch % 2 = 0) EXECUTE FUNCTION change()")
+    before = line.value("SELECT value FROM ledger_state WHERE name = 'catalog_version'")
+    start(line, AGGREGATOR_BATCH_MAX=2000)
+    settle(line)
+    assert line.value("SELECT value FROM ledger_state WHERE name = 'catalog_version'") > before
+    prove(line, emitter.oracle)
 
 
 def test_a_fold_by_somebody_else_in_between_is_noticed(line):
