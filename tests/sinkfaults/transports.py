@@ -93,5 +93,5 @@ METER_EVENTS = Transport("meter_events", "/v1/billing/meter_events", rejections(
 STREAM = Transport("meter_event_stream", "/v2/billing/meter_event_s",
                    rejections(3) + faults(2) + [status(2, 401, body=EXPIRED)], METERS)
 USAGE_RECORDS = UsageRecords("usage_records", "/v1/subscription_items/", faults(), {"legacy": SUMS},
-                             tenants=50, metrics=tuple(SUMS))
+                             metrics=tuple(SUMS))
 TRANSPORTS = [METER_EVENTS, STREAM, USAGE_RECORDS]
