@@ -45,6 +45,7 @@ struct claimer {
     struct session *session;
     enum claimer_state state;
     struct claim_order order;
+    struct claim_lock lock;
     enum claim_pass pass;
     struct claim_place after;   /* the next page begins behind it */
     struct claim_place reached; /* the last total of this page */
@@ -263,8 +264,11 @@ static void take_page(void *owner, const struct err *error, PGresult **results, 
 static void run_read(struct claimer *c)
 {
     struct pg_statement s[READ_STATEMENTS];
-    struct claim_read read = {
-        .pass = c->pass, .after = &c->after, .rows = c->page_rows, .tenants = c->order.tenants};
+    struct claim_read read = {.pass = c->pass,
+                              .after = &c->after,
+                              .rows = c->page_rows,
+                              .tenants = c->order.tenants,
+                              .lane = c->order.lane};
     claimer_go(c, READING);
     int n = claim_read_page(&read, s);
     run(c, s, n, take_page);
@@ -292,8 +296,24 @@ static void run_lock(struct claimer *c)
 {
     struct pg_statement s[LOCK_STATEMENTS];
     claimer_go(c, LOCKING);
-    int n = claim_read_lock(s, c->order.run, !c->order.tenants);
+    int n = claim_read_lock(s, &c->lock);
     run(c, s, n, take_lock);
+}
+
+void claim_report_add(struct claim_report *to, const struct claim_report *more)
+{
+    to->made += more->made;
+    to->late += more->late;
+    to->held += more->held;
+    to->carried += more->carried;
+    to->split += more->split;
+    to->marked += more->marked;
+    to->waiting += more->waiting;
+    to->outside += more->outside;
+    to->unmapped += more->unmapped;
+    to->refused += more->refused;
+    to->busy |= more->busy;
+    to->on_hold |= more->on_hold;
 }
 
 struct claimer *claimer_new(struct session *session)
@@ -316,6 +336,7 @@ void claimer_start(struct claimer *c, const struct claim_order *order, claim_don
                    void *owner)
 {
     c->order = *order;
+    c->lock = (struct claim_lock){.run = order->run, .lane = order->lane, .all = !order->tenants};
     c->report = (struct claim_report){0};
     c->page_rows = PAGE_ROWS;
     c->done = done;

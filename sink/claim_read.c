@@ -4,12 +4,13 @@
 #include "sink/sql.h"
 #include "sink/transport.h"
 
-int claim_read_lock(struct pg_statement out[LOCK_STATEMENTS], const char *run, bool all)
+int claim_read_lock(struct pg_statement out[LOCK_STATEMENTS], struct claim_lock *lock)
 {
     pg_statement_init(&out[0], "begin");
     pg_statement_init(&out[1], SQL_LOCK_CLAIMS);
-    pg_add_text(&out[1], run);
-    pg_add_text(&out[1], all ? "off" : "on");
+    pg_add_text(&out[1], lock->run);
+    pg_add_text(&out[1], lock->all ? "off" : "on");
+    pg_add_i64(&out[1], lock->lane, lock->number);
     out[1].binary_result = true;
     return LOCK_STATEMENTS;
 }
@@ -34,6 +35,7 @@ static void add_parameters(struct claim_read *r, struct pg_statement *s)
         pg_add_array(s, r->tenants);
     else
         pg_add_text(s, NULL);
+    pg_add_i64(s, r->lane, r->number);
     s->binary_result = true;
 }
 
@@ -41,8 +43,10 @@ int claim_read_page(struct claim_read *r, struct pg_statement out[READ_STATEMENT
 {
     int n = 0;
     bool dirty = r->pass == CLAIM_DIRTY;
-    if (!dirty)
-        pg_statement_init(&out[n++], SQL_PART_HELD);
+    if (!dirty) {
+        pg_statement_init(&out[n], SQL_PART_HELD);
+        pg_add_i64(&out[n++], r->lane, r->number);
+    }
     pg_statement_init(&out[n], dirty ? SQL_READ_DIRTY : SQL_READ_CARRIED);
     add_parameters(r, &out[n++]);
     return n;

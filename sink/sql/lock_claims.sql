@@ -1,16 +1,19 @@
--- One claimer at a time, until COMMIT; and whether sinks are held, the clock that all sinks share, and the era that
--- identifiers are made in. Runs of one name wait for nobody: where another sink makes one, it does the work, and
--- locked is false. Else a page of another run is waited for. Until COMMIT the planner is told to go along indexes, from
+-- One claimer at a time of a tenant, until COMMIT; and whether sinks are held, the clock that all sinks share, and the
+-- era that identifiers are made in. A lane shares the lock with other lanes, whose tenants are not its own; whoever has
+-- it alone may touch any. Runs of one name and lane wait for nobody: where another sink makes one, it does the work, and
+-- locked is false. Else pages of other runs are waited for. Until COMMIT the planner is told to go along indexes, from
 -- row to row, whatever it believes of tables that grow faster than their statistics; and not to compile just in time,
 -- which takes longer than a page.
 -- $1 text: name of the run; NULL: wait for any
 -- $2 text: off: never sort, as reading along a key needs it; on
-select r.locked and (case when r.locked then pg_advisory_xact_lock(hashtext('meterline claims'))::text end) is not null
-           as locked,
+-- $3 int8: lane from 1; 0: alone
+select r.locked and (case when r.locked and $3::int8 = 0 then pg_advisory_xact_lock(hashtext('meterline claims'))::text
+                          when r.locked then pg_advisory_xact_lock_shared(hashtext('meterline claims'))::text
+                     end) is not null as locked,
        coalesce((select value from ledger_state where name = 'sink_hold'), 0) as hold,
        now() as read_at,
        coalesce((select value from ledger_state where name = 'claim_era'), 0) as era,
        set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
        set_config('enable_material', 'off', true), set_config('enable_sort', $2, true)
-  from (select $1::text is null or pg_try_advisory_xact_lock(hashtext($1)) as locked offset 0) as r
+  from (select $1::text is null or pg_try_advisory_xact_lock(hashtext($1), $3::int8::int4) as locked offset 0) as r

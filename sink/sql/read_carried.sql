@@ -6,6 +6,7 @@
 -- $4 int8: rows at most
 -- $5 text[]: transports of this build
 -- $6 text[]: tenants; NULL: all
+-- $7 int8: those of that lane, 1 or 2; 0: all
 select u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 as version, true as additive,
        m.transport, m.stripe_event_name as event_name, b.stripe_customer_id as customer, i.item,
        false as outside, false as unmapped, billed_from(p.period_start, s.billing_cycle_anchor, s.started_at) as billed_from,
@@ -35,6 +36,7 @@ select u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 as 
           and n.usage_at >= p.period_start and n.usage_at < p.period_end) as h
  where u.state = 'late' and u.decision = 'carry'
    and (u.tenant, u.metric, p.period_start) > ($1, $2, $3::timestamptz) and ($6::text[] is null or u.tenant = any ($6))
+   and ($7::int8 = 0 or (hashtext(u.tenant) & 1) + 1 = $7)
    and (m.transport <> 'usage_records' or i.item is not null)
    and not exists (select from usage_submissions o
                     where o.state = 'late' and o.decision = 'carry' and o.tenant = u.tenant

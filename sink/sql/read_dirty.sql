@@ -8,6 +8,7 @@
 -- $4 int8: rows at most
 -- $5 text[]: transports of this build
 -- $6 text[]: tenants; NULL: all
+-- $7 int8: those of that lane, 1 or 2; 0: all
 with dirty as materialized (
     select o.tenant, o.metric, o.period_start, o.period_end, o.quantity, o.version,
            b.stripe_customer_id as customer, c.claimed, coalesce(c.claims, 0) as claims, c.first_at, c.last_at,
@@ -18,6 +19,7 @@ with dirty as materialized (
                               and (c.tenant, c.metric, c.period_start) > ($1, $2, $3::timestamptz)
      where (o.tenant, o.metric, o.period_start) > ($1, $2, $3::timestamptz)
        and ($6::text[] is null or o.tenant = any ($6))
+       and ($7::int8 = 0 or (hashtext(o.tenant) & 1) + 1 = $7)
        and o.period_end > now() - interval '400 days'
        and o.version > coalesce(c.version, -1)
        and o.metric = any (array(select m.metric from metrics m where m.transport = any ($5::text[])))
