@@ -129,7 +129,8 @@ const struct ctl_command CTL_COMMANDS[] = {
      .detail =
          "By --tenant or --all: what has no decision yet, and it wants --yes. One that is named\n"
          "may have been dropped before. The sink acts at its next claim; each decision is noted\n"
-         "in billing_history. Exit 1 if one that was named was not decided.\n",
+         "in billing_history. Skipped are values (max, last, unique): an old one would replace\n"
+         "the current one. Exit 1 if one that was named was not decided.\n",
      .run = late_carry_run},
     {.words = {"late", "drop"},
      .arguments = "IDENTIFIER... | --tenant T | --all [--yes]",

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IDENTIFIER, TENANT, STATE, QUANTITY, DECISION, DONE, SUBSCRIBED };
+enum { IDENTIFIER, TENANT, STATE, QUANTITY, DECISION, DONE, SUBSCRIBED, REPLACES, METRIC };
 
 static const char *const COLUMNS[] = {
     "identifier",   "tenant",   "metric",     "quantity",   "usage_at",
@@ -57,17 +57,28 @@ int late_list_run(const struct ctl_config *config, int argc, char **argv)
     return code;
 }
 
-static void tell_row(const PGresult *rows, int row, bool carry)
+static void tell_skipped(const PGresult *rows, int row, bool carry)
 {
     const char *identifier = db_text(rows, row, IDENTIFIER);
     const char *state = db_text(rows, row, STATE);
-    bool done = *db_text(rows, row, DONE) == 't';
 
-    if (!done && strcmp(state, "late") == 0)
-        printf("skipped %s msg=\"it was decided so before\"\n", identifier);
-    else if (!done)
+    if (strcmp(state, "late") != 0)
         printf("skipped %s state=%s msg=\"it is not late: %s\"\n", identifier, state,
                submission_meaning(state));
+    else if (carry && *db_text(rows, row, REPLACES) == 't')
+        printf("skipped %s msg=\"a value of %s replaces the one before, so that another period "
+               "cannot take it: only `meterctl late drop` is left\"\n",
+               identifier, db_text(rows, row, METRIC));
+    else
+        printf("skipped %s msg=\"it was decided so before\"\n", identifier);
+}
+
+static void tell_row(const PGresult *rows, int row, bool carry)
+{
+    const char *identifier = db_text(rows, row, IDENTIFIER);
+
+    if (*db_text(rows, row, DONE) != 't')
+        tell_skipped(rows, row, carry);
     else if (carry && *db_text(rows, row, SUBSCRIBED) == 'f')
         printf("warning: tenant %s has no subscription now, to whose invoice %s could be added\n",
                db_text(rows, row, TENANT), identifier);

@@ -40,7 +40,7 @@ struct claim_report {
     int64_t waiting;  /* no minute is free now */
     int64_t outside;  /* before the subscription */
     int64_t unmapped; /* no item of the subscription */
-    int64_t refused;  /* the database would not take them; logged one by one */
+    int64_t refused;  /* unreadable, too large, or not taken by the database; logged one by one */
     bool busy;        /* another sink makes this run: its work is ours */
     bool on_hold;     /* ledger_state.sink_hold: nothing may be claimed */
 };

@@ -199,12 +199,23 @@ static enum claim_decision decide_part(struct claim_batch *b, const struct claim
     return decision;
 }
 
+static void refuse_value(struct claim_batch *b, const struct claim_row *row)
+{
+    char value[DEC_TEXT_SIZE];
+    dec_format(row->total.quantity, value);
+    b->refused++;
+    log_error("claim_refused", LOG_STR("tenant", row->tenant), LOG_STR("metric", row->metric),
+              LOG_STR("value", value), LOG_MSG("Stripe takes no value of more than 15 digits"));
+}
+
 /* What is too long for one submission becomes several, each in a minute of its own. */
 static void decide(struct claim_batch *b, struct claim_row *row, struct claim_time at)
 {
     struct claim claim;
     enum claim_decision decision = decide_part(b, row, at, &claim);
-    bool looked = decision == CLAIM_MAKE || decision == CLAIM_MARK;
+    bool looked = decision == CLAIM_MAKE || decision == CLAIM_MARK || decision == CLAIM_TOO_LARGE;
+    if (decision == CLAIM_TOO_LARGE)
+        refuse_value(b, row);
     for (int parts = 1; claim.split && parts < MOST_PARTS; parts++) {
         claim_rule_apply(&row->total, &claim);
         decide_part(b, row, at, &claim);

@@ -20,12 +20,12 @@ struct claim_batch {
     struct pg_array submissions[SUBMISSION_COLUMNS]; /* as insert_submissions.sql … */
     struct pg_array claims[CLAIM_COLUMNS];           /* as upsert_claims.sql … */
     struct pg_array carries[CARRY_COLUMNS];          /* as note_carried.sql … */
-    int64_t counts[CLAIM_UNMAPPED + 1];              /* rows, by decision */
+    int64_t counts[CLAIM_TOO_LARGE + 1];             /* rows, by decision */
     int64_t late;                                    /* of those made */
     int64_t held;                                    /* … */
     int64_t carried;                                 /* … */
     int64_t split;                                   /* totals of which parts are left */
-    int64_t refused;                                 /* unreadable; logged */
+    int64_t refused;                                 /* unreadable, or too large; logged */
 };
 
 void claim_batch_init(struct claim_batch *b);

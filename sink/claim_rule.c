@@ -117,13 +117,20 @@ static struct dec sum(struct dec a, struct dec b)
     return out;
 }
 
+/* A part of a value, or the nearest one, would be another value. */
+static bool is_too_large(const struct claim_total *t)
+{
+    struct dec whole = dec_floor(t->quantity);
+    return !t->additive && dec_cmp(clamp(whole), whole) != 0;
+}
+
 /* Returns false if there is nothing to claim. */
 static bool fill_quantity(const struct claim_total *t, struct claim *c)
 {
     struct dec whole = dec_floor(t->quantity);
     struct dec rest = t->additive ? difference(whole, t->claimed) : whole;
     c->quantity = clamp(rest);
-    c->split = t->additive && dec_cmp(c->quantity, rest) != 0;
+    c->split = dec_cmp(c->quantity, rest) != 0;
     /* What a clamp left over keeps the total dirty: versions are whole, so one less is older. */
     c->version = t->version - c->split;
     if (t->has_held && dec_cmp(c->quantity, t->held) == 0)
@@ -172,6 +179,10 @@ enum claim_decision claim_rule_decide(const struct claim_total *t, int64_t now_m
         return CLAIM_OUTSIDE;
     if (t->unmapped)
         return CLAIM_UNMAPPED;
+    if (is_too_large(t)) {
+        out->version = t->version;
+        return CLAIM_TOO_LARGE;
+    }
     bool due = fill_quantity(t, &c);
     if (due && !claim_rule_minute(t, now_ms, &c.usage_at_ms))
         return CLAIM_WAIT;

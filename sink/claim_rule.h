@@ -20,7 +20,8 @@
  * (docs.stripe.com/api/billing/meter-event/create); a day and a minute are ours to spare. */
 #define CLAIM_OLDEST_MS (34 * DAY_MS)
 #define CLAIM_AHEAD_MS  (4 * MINUTE_MS)
-/* Stripe takes 15 digits (changelog 2026-04-22.dahlia). */
+/* Stripe takes 15 digits (changelog 2026-04-22.dahlia). Sums are claimed in parts, other values are
+ * not claimed if they have more; usage_unbilled knows the same limit. */
 #define CLAIM_LIMIT 999999999999999LL
 
 /* One total whose version is newer than what was claimed of it. Times are Unix ms; 0 stands for
@@ -48,11 +49,12 @@ struct claim_total {
 };
 
 enum claim_decision {
-    CLAIM_MAKE,    /* write the submission, and the claim */
-    CLAIM_MARK,    /* nothing to claim: write the claim, so that the total is not looked at again */
-    CLAIM_WAIT,    /* no minute is free now: claim nothing, the next cycle looks again */
-    CLAIM_OUTSIDE, /* before_subscription: claim nothing */
-    CLAIM_UNMAPPED /* nothing to bill it to: claim nothing */
+    CLAIM_MAKE,     /* write the submission, and the claim */
+    CLAIM_MARK,     /* nothing to claim: write the claim, so that it is not looked at again */
+    CLAIM_WAIT,     /* no minute is free now: claim nothing, the next cycle looks again */
+    CLAIM_OUTSIDE,  /* before_subscription: claim nothing */
+    CLAIM_UNMAPPED, /* nothing to bill it to: claim nothing */
+    CLAIM_TOO_LARGE /* a value that Stripe cannot hold: claim nothing */
 };
 
 enum claim_state {
@@ -76,7 +78,8 @@ struct claim {
 
 /* now_ms: by the database's clock, the same for every sink. After WAIT, OUTSIDE and UNMAPPED out is
  * the claim as it was, with a version that keeps the total dirty: to be written only where it was
- * summed up anew. */
+ * summed up anew. After TOO_LARGE it is that, with the total's version: to be written, so that the
+ * total is not looked at again before it changes. */
 enum claim_decision claim_rule_decide(const struct claim_total *t, int64_t now_ms,
                                       struct claim *out);
 

@@ -68,6 +68,7 @@ void sender_take_call(void *owner, struct submission_queue *ended,
 
 void sender_wake(struct sender *s)
 {
+    s->woken = true;
     s->status.looked = false;
     sender_pump(s);
 }

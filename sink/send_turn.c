@@ -60,7 +60,7 @@ static void take_lane(struct sender *s, struct turn_answer *answer)
         free(answer->customer);
         free(answer->event_name);
     }
-    s->status.looked = from_first && !full;
+    s->status.looked = from_first && !full && !s->woken;
 }
 
 static void take_picks(struct sender *s, struct turn_answer *answer)
@@ -154,6 +154,7 @@ static void run_turn(struct sender *s, int calls)
     if (calls > 0)
         flow_picking(&s->flow);
     take_to_settle(s);
+    s->woken = false;
     s->asked = calls;
     s->turn_started_ms = clock_monotonic_ms();
     const struct turn_terms terms = {.owner = s->owner_id,

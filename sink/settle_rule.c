@@ -134,13 +134,15 @@ static void judge_server(const struct settle_try *t, struct settle_outcome *out)
     settle(out, stop ? SETTLE_IN_DOUBT : SETTLE_RETRY, "server_error");
 }
 
-/* 409: an earlier call with this key is still being worked on. */
-static void judge_conflict(const struct settle_try *t, struct settle_outcome *out)
+/* 409: another call with this key is still being worked on. If Stripe says that trying again is no
+ * use, that call may yet be done. On our first try it is one of an earlier life of this database,
+ * or something in between sent ours twice. */
+static void judge_conflict(const struct settle_try *t, const struct stripe_error *e,
+                           struct settle_outcome *out)
 {
-    settle(out, SETTLE_RETRY, "conflict");
-    out->of_one = header_is(t->should_retry, "false");
-    if (out->of_one)
-        out->state = t->sent_before ? SETTLE_IN_DOUBT : SETTLE_FAILED;
+    bool stop = header_is(t->should_retry, "false");
+    settle(out, stop ? SETTLE_IN_DOUBT : SETTLE_RETRY, "conflict");
+    out->known = stop && !t->sent_before && is_code(e, "idempotency_key_in_use");
 }
 
 /* Stripe did nothing, and says why. A wrong address is not the submission's fault: all of them
@@ -200,7 +202,7 @@ static void judge_error(const struct settle_try *t, const struct stripe_error *e
         settle(out, SETTLE_RETRY, "strange_answer");
         out->peer = SETTLE_PEER_UNSURE;
     } else if (t->status == 409) {
-        judge_conflict(t, out);
+        judge_conflict(t, e, out);
     } else {
         judge_client(t, e, out);
     }

@@ -124,7 +124,7 @@ static void fail(struct stream_token *t, struct settle_outcome *o)
 {
     o->state = SETTLE_RETRY;
     o->unsent = true;
-    o->of_one = false;
+    o->of_one = o->known = false;
     o->label = "no_session";
     err_wrap(&o->error, "open a meter event session");
     t->done(t->owner, o);

@@ -244,7 +244,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
        SET requested_at = greatest(now(), least(now() + p_wait, r.since + interval '1 hour'))
 $$;
 
--- What is counted and not in a submission, with why.
+-- What is counted and not in a submission, with why. too_large: Stripe takes 15 digits; sums are claimed in parts, but a
+-- part of a value that replaces others would be another value.
 CREATE VIEW usage_unbilled WITH (security_invoker = true) AS
 WITH open AS (
     SELECT t.tenant, t.metric, t.period_start, t.period_end, t.quantity,
@@ -259,6 +260,8 @@ WITH open AS (
                      SELECT FROM subscription_items i
                       WHERE i.stripe_subscription_id = p.stripe_subscription_id AND i.metric = t.metric)
                      THEN 'unmapped'
+                WHEN m.aggregation NOT IN ('sum', 'count') AND abs(floor(t.quantity)) > 999999999999999
+                     THEN 'too_large'
            END AS obstacle
       FROM usage_totals t
       JOIN metrics m USING (metric)

@@ -40,7 +40,7 @@ BEGIN
                AND s.decision IS DISTINCT FROM 'drop'
              UNION ALL
             SELECT DISTINCT 'unclaimed', u.tenant, tstzrange(u.period_start, u.period_end)
-              FROM usage_unbilled u WHERE u.reason = 'waiting'
+              FROM usage_unbilled u WHERE u.reason IN ('waiting', 'too_large')
         ), needed AS (
             SELECT min(o.reason) AS reason
               FROM open_periods o

@@ -125,6 +125,10 @@ def test_a_total_that_waits_to_be_claimed_keeps_its_days(line):
     age(line, days=100)
     line.sql("INSERT INTO billing_customers (tenant, stripe_customer_id) VALUES ('acme', 'cus_1')")
     assert outcomes(apply(line)) == [("kept", "unclaimed")]
+    line.sql("UPDATE metrics SET aggregation = 'max' WHERE metric = 'api_calls'")
+    line.sql("UPDATE usage_totals SET quantity = 1000000000000000")
+    assert line.value("SELECT reason FROM usage_unbilled") == "too_large"
+    assert outcomes(apply(line)) == [("kept", "unclaimed")]
     line.sql("INSERT INTO usage_claims (tenant, metric, period_start, version, claimed, claims) "
              "SELECT tenant, metric, period_start, version, quantity, 1 FROM usage_totals")
     assert outcomes(apply(line)) == [("dropped", None)]

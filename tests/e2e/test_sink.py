@@ -305,6 +305,27 @@ def test_what_was_picked_too_long_ago_is_handed_back_unsent(shop):
     sink.term()
 
 
+def test_what_is_claimed_while_a_turn_ends_is_sent_without_another_cycle(shop):
+    """The turn's own look came before that claim: what it says of nothing being left is old."""
+    shop.sql("""CREATE FUNCTION wait_at_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NULL; END $$""")
+    shop.sql("""CREATE CONSTRAINT TRIGGER wait_at_commit AFTER UPDATE ON usage_submissions DEFERRABLE INITIALLY DEFERRED
+                FOR EACH ROW WHEN (NEW.state = 'sent') EXECUTE FUNCTION wait_at_commit()""")
+    add_tenants(shop, "acme", "other")
+    sink = shop.start_sink(SINK_INTERVAL_S=86400).wait_ready()
+    with shop.postgres.connect() as test, test.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(4711)")
+        count(shop, "acme", "api_calls", "5")
+        shop.sql("SELECT request_sink('acme', 'settle')")
+        shop.wait_for(lambda: shop.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+        count(shop, "other", "api_calls", "6")
+        shop.sql("SELECT request_sink('other', 'settle')")
+        shop.wait_for(lambda: len(sink.logs("settled_at_once")) == 2 and not shop.sql("SELECT FROM sink_requests"))
+        cursor.execute("SELECT pg_advisory_unlock(4711)")
+    shop.wait_for(is_sent(shop, 2))
+    sink.term()
+
+
 def test_cycles_are_aligned_to_the_clock(shop):
     sink = shop.start_sink(SINK_INTERVAL_S=3).wait_ready()
     shop.wait_for(lambda: len(sink.logs("cycle_settled")) >= 3)

@@ -1,5 +1,6 @@
 """What is claimed, when, for which period and in which minute: edges, corrections, decisions, changes."""
 
+import json
 import subprocess
 import threading
 
@@ -174,6 +175,36 @@ def test_a_value_that_became_void_is_claimed_anew(shop):
     assert unbilled(shop) == {"waiting": "6"}
     once(shop)
     assert total(shop, "acme", "user_seats") == 6 and unbilled(shop) == {}
+
+
+def test_a_value_that_stripe_could_not_hold_is_not_claimed_and_waits_visibly(shop):
+    """It takes 15 digits. What it holds stays, until a value comes that it takes."""
+    add_tenants(shop, "acme", "zen")
+
+    def emit(quantity, *tenants):
+        for tenant in tenants:
+            shop.xadd(tenant=tenant, metric="user_seats", quantity=quantity)
+        shop.must("meterline-aggregator", "--once")
+        return [logfmt.pairs(row) for row in once(shop).stderr.splitlines() if "claim_refused" in row]
+
+    assert emit("7", "acme") == [] and total(shop, "acme", "user_seats") == 7
+    for value in ("1000000000000000", "123456789012345678.5", "-999999999999999.5"):
+        told = emit(value, "acme", "zen")
+        assert [(row["tenant"], row["metric"], row["value"]) for row in told] == [
+            (tenant, "user_seats", value) for tenant in ("acme", "zen")]
+        assert "claim_refused" not in once(shop).stderr     # Told once, unless it changes.
+        assert shop.sql("SELECT tenant, reason, trim_scale(quantity)::text AS n FROM usage_unbilled ORDER BY 1") == [
+            ("acme", "too_large", value), ("zen", "too_large", value)]
+        assert states(shop) == {"sent": 1} and total(shop, "acme", "user_seats") == 7
+        audit = shop.audit()
+        assert audit.ok, audit.text
+        proof = json.loads(shop.must("meterctl", "explain", "--tenant", "acme", "--metric", "user_seats", "--period",
+                                     "current", "--format", "json").stdout)["proof"]
+        assert (proof["too_large"], proof["sent"], proof["difference"]) == (value, "0", "0")
+    assert "too_large" in shop.must("meterctl", "status").stdout
+    assert emit("999999999999999.5", "acme") == [] and total(shop, "acme", "user_seats") == 999999999999999
+    assert emit("7", "acme", "zen") == [] and total(shop, "zen", "user_seats") == 7
+    assert unbilled(shop) == {} and shop.audit().ok
 
 
 def test_the_audit_finds_a_value_that_is_not_what_was_submitted(shop):

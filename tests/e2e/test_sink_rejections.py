@@ -5,7 +5,7 @@ import pytest
 from line import Line
 from line.line import TEST_WEBHOOK_SECRET
 from moved_clock import MovedPostgres, move_clock
-from test_sink import add_tenants, count, states
+from test_sink import EVENTS, add_tenants, count, forget_leases, states
 
 TENANTS = [f"t{n}" for n in range(12)]
 NAMED = 5       # Stripe's report has so many samples of a reason.
@@ -51,3 +51,52 @@ def test_what_a_report_does_not_name_is_found_once_stripes_summaries_tell(shop):
         "SELECT tenant, drift_units FROM usage_drift WHERE drift_units <> 0")} == missing, 90,
         "the drift of each that was not named is found")
     shop.wait_for(lambda: sink.metric("meterline_stripe_drift_units") == -sum(missing.values()), 20)
+
+
+# The report comes while the call is in flight.
+
+LONG = "1000000000000004"   # One claim makes two submissions of it, in one lane.
+DELAY_MS = 6000
+
+
+def start_refused_call(shop, **settings):
+    """A sink whose call of the first of two is in flight, and that one's identifier: its refusal is told."""
+    add_tenants(shop, "acme")
+    count(shop, "acme", "api_calls", LONG)
+    shop.sandbox.fault("reject", path=EVENTS, times=1)
+    shop.sandbox.fault("delay", path=EVENTS, times=1, delay_ms=DELAY_MS)
+    sink = shop.start_sink(SINK_INTERVAL_S=1, **settings)
+    shop.wait_for(lambda: shop.value("SELECT count(refused_later) FROM usage_submissions"))
+    assert states(shop) == {"sending": 1, "pending": 1}
+    return sink, shop.value("SELECT identifier FROM usage_submissions WHERE refused_later IS NOT NULL")
+
+
+def wait_failed(shop, identifier):
+    """It was tried once, and failed with Stripe's reason; then the one behind it in its lane went out."""
+    shop.wait_for(lambda: states(shop) == {"failed": 1, "sent": 1})
+    row, = shop.sql("SELECT * FROM usage_submissions WHERE identifier = %s", identifier)
+    assert row.state == "failed" and row.last_error == row.refused_later
+    assert row.last_error.startswith("refused later: meter_event_customer_not_found: ")
+    assert row.first_sent_at and row.sent_at is None and row.owner is None and row.lease_until is None
+    assert row.attempts == 1 and len(shop.sandbox.identifiers(identifier)) == 1
+
+
+@pytest.mark.parametrize("timeout_ms", [30000, DELAY_MS - 1000], ids=["answered", "unanswered"])
+def test_what_is_refused_while_its_call_is_in_flight_fails_once_that_has_ended(shop, timeout_ms):
+    """However that ends; its lane is taken until then."""
+    sink, identifier = start_refused_call(shop, SINK_TIMEOUT_MS=timeout_ms)
+    wait_failed(shop, identifier)
+    assert shop.sandbox.violations() == 0
+    sink.term()
+
+
+def test_what_is_refused_while_its_sink_dies_is_never_sent_again(shop):
+    """Its lane is taken until the lease has passed; then the next sink takes it for failed."""
+    sink, identifier = start_refused_call(shop)
+    sink.kill9()
+    other = shop.start_sink(SINK_INTERVAL_S=1)
+    other.wait_log("cycle_settled")
+    assert states(shop) == {"sending": 1, "pending": 1}
+    forget_leases(shop)
+    wait_failed(shop, identifier)
+    other.term()

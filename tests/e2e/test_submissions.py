@@ -221,6 +221,25 @@ def test_carrying_over_warns_where_no_invoice_would_take_it(line):
     ctl(line, "late", "drop", "ml-0")
 
 
+@pytest.mark.parametrize("aggregation", ["max", "last", "unique"])
+def test_a_value_that_replaces_another_is_not_carried_over(line, aggregation):
+    """It would replace the current one. It may be dropped, also after an older build had it carried over."""
+    line.sql("UPDATE metrics SET aggregation = %s, carry = false WHERE metric = 'user_seats'", aggregation)
+    for n, metric in enumerate(["user_seats", "user_seats", "api_calls"]):
+        add(line, f"ml-{n}", "late", metric=metric, minutes=n)
+    done = ctl(line, "late", "carry", "ml-0", code=1)
+    assert "skipped ml-0" in done.stdout and "user_seats" in done.stdout and "carried 0" in done.stdout
+    assert "warning" not in done.stdout and not requests(line) and not history(line)
+    assert "--yes for these 1 of 3" in ctl(line, "late", "carry", "--all", code=1).stderr
+    done = ctl(line, "late", "carry", "--all", "--yes")
+    assert "skipped ml-0" in done.stdout and "skipped ml-1" in done.stdout and "carried 1" in done.stdout
+    assert decisions(line) == {"ml-0": None, "ml-1": None, "ml-2": "carry"}
+    line.sql("UPDATE usage_submissions SET decision = 'carry' WHERE identifier = 'ml-1'")
+    assert "ml-1" in ctl(line, "late", "carry", "ml-1", code=1).stdout
+    ctl(line, "late", "drop", "ml-0", "ml-1")
+    assert decisions(line) == {"ml-0": "drop", "ml-1": "drop", "ml-2": "carry"}
+
+
 @pytest.mark.parametrize("args", [["carry"], ["drop", "ml-1", "--all"], ["carry", "--all", "--tenant", "acme"],
                                   ["drop", "--yes"], ["list", "ml-1"], ["list", "--state", "late"]])
 def test_wrong_usage_of_late(line, args):

@@ -275,10 +275,34 @@ static void other_aggregations_claim_the_value_itself(void **state)
         {"0", "10", "0", "0", false},
         {"0", "0", NULL, "0", false},
         {"-2", "3", "-2", "-2", false},
-        {"1000000000000007", "5", "999999999999999", "999999999999999", false},
-        {"1000000000000007", "999999999999999", NULL, "999999999999999", false},
+        {"999999999999999.9", "5", "999999999999999", "999999999999999", false},
+        {"-999999999999999", "5", "-999999999999999", "-999999999999999", false},
     };
     check_quantities(CASES, sizeof CASES / sizeof *CASES, false);
+}
+
+static void a_value_that_is_too_long_is_not_claimed(void **state)
+{
+    /* Stripe would hold another one. The claim stays as it was, what is held too, and the total is
+     * clean until it changes. */
+    (void)state;
+    static const char *const VALUES[] = {"1000000000000000", "-1000000000000000",
+                                         "-999999999999999.5", "99999999999999999999999999999"};
+    for (size_t i = 0; i < sizeof VALUES / sizeof *VALUES; i++) {
+        struct claim_total t = total_of(VALUES[i], "5", false);
+        struct claim claim;
+        assert_int_equal(claim_rule_decide(&t, AT(100), &claim), CLAIM_TOO_LARGE);
+        assert_dec(claim.claimed, "5");
+        assert_int_equal(claim.version, 77);
+        assert_int_equal(claim.claims, 3);
+        t.has_held = true;
+        t.held = dec_of("-2");
+        assert_int_equal(claim_rule_decide(&t, AT(100), &claim), CLAIM_TOO_LARGE);
+        assert_dec(claim.claimed, "-2");
+        assert_false(claim.voids_held);
+        t.unmapped = true;
+        assert_int_equal(claim_rule_decide(&t, AT(100), &claim), CLAIM_UNMAPPED);
+    }
 }
 
 static void a_claim_remembers_the_minutes_used(void **state)
@@ -457,6 +481,7 @@ int main(void)
         cmocka_unit_test(usage_lies_inside_the_subscription),
         cmocka_unit_test(sums_claim_the_whole_difference),
         cmocka_unit_test(other_aggregations_claim_the_value_itself),
+        cmocka_unit_test(a_value_that_is_too_long_is_not_claimed),
         cmocka_unit_test(a_claim_remembers_the_minutes_used),
         cmocka_unit_test(what_stripe_would_not_bill_is_late),
         cmocka_unit_test(a_renewed_period_begins_at_the_anchors_second),

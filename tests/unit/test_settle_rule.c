@@ -19,6 +19,7 @@
 #define KEY_REUSED                                                                                 \
     ERROR_OF("idempotency_error", "", "Keys for idempotent requests can only be used with the same")
 #define KEY_IN_USE ERROR_OF("idempotency_error", "idempotency_key_in_use", "in progress")
+#define LOCKED     ERROR_OF("invalid_request_error", "lock_timeout", "in use")
 #define SERVER     ERROR_OF("api_error", "", "oops")
 #define PAGE       "<html>Bad gateway</html>"
 
@@ -153,6 +154,9 @@ static void what_stripe_knew_before_is_told(void **state)
     assert_true(judge(400, EXISTS, NULL, false).known);
     assert_true(judge(400, KEY_REUSED, NULL, false).known);
     assert_true(judge(400, KEY_REUSED, NULL, true).known);
+    assert_true(judge(409, KEY_IN_USE, "false", false).known);
+    assert_false(judge(409, KEY_IN_USE, "false", true).known);
+    assert_false(judge(409, LOCKED, "false", false).known);
     assert_false(judge(400, EXISTS, NULL, true).known);
     assert_false(judge(500, SERVER, "false", true).known);
 }
@@ -256,8 +260,10 @@ static void a_session_that_passed_is_no_refusal_of_the_account(void **state)
 
 static void only_a_refusal_of_one_makes_halves(void **state)
 {
-    /* What concerns all of a call alike would not be mended by them. */
+    /* What concerns all of a call alike would not be mended by them, and of a conflict they would
+     * be sent again while Stripe may be taking them. */
     (void)state;
+    assert_false(judge(409, KEY_IN_USE, "false", false).of_one);
     static const struct {
         int status;
         const char *body;
@@ -291,12 +297,13 @@ static void the_limits_reason_is_told(void **state)
 
 static void what_may_pass_is_tried_again(void **state)
 {
-    /* 409, 429 and 5xx, with any body; Stripe-Should-Retry: false leaves 5xx in doubt. */
+    /* 409, 429 and 5xx, with any body; Stripe-Should-Retry: false leaves 409 and 5xx in doubt. */
     (void)state;
     static const struct answer_case CASES[] = {
         {409, KEY_IN_USE, NULL, true, SETTLE_RETRY, SETTLE_PEER_WORKS, false},
         {409, KEY_IN_USE, "false", true, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, false},
-        {409, KEY_IN_USE, "false", false, SETTLE_FAILED, SETTLE_PEER_WORKS, false},
+        {409, KEY_IN_USE, "false", false, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, false},
+        {409, LOCKED, "false", false, SETTLE_IN_DOUBT, SETTLE_PEER_WORKS, false},
         {429, REFUSAL, NULL, false, SETTLE_RETRY, SETTLE_PEER_WORKS, true},
         {429, REFUSAL, "false", false, SETTLE_RETRY, SETTLE_PEER_WORKS, true},
         {429, PAGE, NULL, false, SETTLE_RETRY, SETTLE_PEER_WORKS, true},
