@@ -268,7 +268,7 @@ static void run_read(struct claimer *c)
                               .after = &c->after,
                               .rows = c->page_rows,
                               .tenants = c->order.tenants,
-                              .lane = c->order.lane};
+                              .half = c->order.half};
     claimer_go(c, READING);
     int n = claim_read_page(&read, s);
     run(c, s, n, take_page);
@@ -336,7 +336,7 @@ void claimer_start(struct claimer *c, const struct claim_order *order, claim_don
                    void *owner)
 {
     c->order = *order;
-    c->lock = (struct claim_lock){.run = order->run, .lane = order->lane, .all = !order->tenants};
+    c->lock = (struct claim_lock){.run = order->run, .half = order->half, .all = !order->tenants};
     c->report = (struct claim_report){0};
     c->page_rows = PAGE_ROWS;
     c->done = done;

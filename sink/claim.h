@@ -16,12 +16,13 @@ struct claimer;
 #define CLAIM_RUN_CYCLE  "meterline claim cycle"
 #define CLAIM_RUN_URGENT "meterline claim urgent"
 
-/* Lanes claim side by side, each for tenants of its own; 0: all tenants, and no lane beside. */
-enum { CLAIM_LANES = 2 };
+/* Halves are claimed side by side, each has tenants of its own; 0: all tenants, and nobody claims
+ * beside. */
+enum { CLAIM_HALVES = 2 };
 
 struct claim_order {
     const char *run;              /* NULL: wait for any other */
-    int lane;                     /* from 1; 0: all */
+    int half;                     /* from 1; 0: all */
     struct pg_array *tenants;     /* PG_TEXT, borrowed until done; NULL: all */
     void (*on_page)(void *owner); /* a page with submissions was committed; NULL: nobody asks */
     bool rehearsal;               /* all pages in one transaction, which is open when done is called
@@ -52,7 +53,7 @@ typedef void (*claim_done_fn)(void *owner, const struct err *error,
 struct claimer *claimer_new(struct session *session);
 void claimer_free(struct claimer *c);
 
-/* What two lanes did, together. */
+/* What both halves did, together. */
 void claim_report_add(struct claim_report *to, const struct claim_report *more);
 
 /* Claim all that is dirty. The session must be idle, and is the claimer's until done; no run may be

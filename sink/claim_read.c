@@ -10,7 +10,7 @@ int claim_read_lock(struct pg_statement out[LOCK_STATEMENTS], struct claim_lock 
     pg_statement_init(&out[1], SQL_LOCK_CLAIMS);
     pg_add_text(&out[1], lock->run);
     pg_add_text(&out[1], lock->all ? "off" : "on");
-    pg_add_i64(&out[1], lock->lane, lock->number);
+    pg_add_i64(&out[1], lock->half, lock->number);
     out[1].binary_result = true;
     return LOCK_STATEMENTS;
 }
@@ -35,7 +35,7 @@ static void add_parameters(struct claim_read *r, struct pg_statement *s)
         pg_add_array(s, r->tenants);
     else
         pg_add_text(s, NULL);
-    pg_add_i64(s, r->lane, r->number);
+    pg_add_i64(s, r->half, r->number);
     s->binary_result = true;
 }
 
@@ -45,7 +45,7 @@ int claim_read_page(struct claim_read *r, struct pg_statement out[READ_STATEMENT
     bool dirty = r->pass == CLAIM_DIRTY;
     if (!dirty) {
         pg_statement_init(&out[n], SQL_PART_HELD);
-        pg_add_i64(&out[n++], r->lane, r->number);
+        pg_add_i64(&out[n++], r->half, r->number);
     }
     pg_statement_init(&out[n], dirty ? SQL_READ_DIRTY : SQL_READ_CARRIED);
     add_parameters(r, &out[n++]);

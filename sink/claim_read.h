@@ -16,11 +16,12 @@ enum { LOCK_STATEMENTS = 2, READ_STATEMENTS = 2 };
 
 struct claim_lock {
     const char *run; /* the name of its lock, or NULL */
-    int lane;        /* see claim_order */
+    int half;        /* see claim_order */
     bool all;        /* not just some tenants are read */
     unsigned char number[8];
 };
-/* BEGIN and lock_claims.sql, whose row is the last result. A parameter lives in lock until pg_run. */
+/* BEGIN and lock_claims.sql, whose row is the last result. A parameter lives in lock until pg_run.
+ */
 int claim_read_lock(struct pg_statement out[LOCK_STATEMENTS], struct claim_lock *lock);
 
 /* One page. Its parameters live in here until pg_run. */
@@ -29,7 +30,7 @@ struct claim_read {
     const struct claim_place *after; /* where the page before ended */
     int64_t rows;                    /* at most */
     struct pg_array *tenants;        /* PG_TEXT; NULL: all */
-    int lane;                        /* see claim_order */
+    int half;                        /* see claim_order */
     struct pg_array transports;
     unsigned char start[8];
     unsigned char limit[8];

@@ -6,9 +6,9 @@
  *        ^                                     ^  |                        counted
  *        +-- start (a sink that starts sends what an earlier one left) ----+
  *
- * The happy path: a tick of the aligned clock claims, page by page in lanes; what was claimed is
- * sent and settled by the sender; once nothing waits any more the states are counted, one line is
- * logged, and the sink rests until the next tick.
+ * The happy path: a tick of the aligned clock claims, page by page in two halves; what was claimed
+ * is sent and settled by the sender; once nothing waits any more the states are counted, one line
+ * is logged, and the sink rests until the next tick.
  *
  * The failure modes: PostgreSQL is away when a tick comes: the claim is made once it is back.
  * Another sink claims: its submissions are anybody's to send. Sinks are held: nothing is claimed or
@@ -17,7 +17,7 @@
 
 #include "common/clock.h"
 #include "sink/cycle.h"
-#include "sink/lanes.h"
+#include "sink/halves.h"
 #include "sink/reconciler.h"
 #include "sink/report.h"
 #include "sink/send.h"
@@ -59,7 +59,7 @@ struct sink {
     bool counting;      /* the statement is under way */
     bool count_again;   /* … and comes too early to close the cycle */
     struct tick tick;
-    struct lanes *lanes; /* claim, and count between claims */
+    struct halves *halves; /* claim, and count between claims */
     struct session *sends;
     struct urgent *urgent; /* NULL with --once, which claims all in any case */
     struct sender *sender;
@@ -110,13 +110,13 @@ static void take_counts(void *owner, const struct err *error, PGresult **results
 static void run_count(struct sink *s)
 {
     struct pg_statement st;
-    bool rests = !s->counting && !s->draining && lanes_are_resting(s->lanes);
-    if (!rests || !session_is_idle(lanes_session(s->lanes)))
+    bool rests = !s->counting && !s->draining && halves_are_resting(s->halves);
+    if (!rests || !session_is_idle(halves_session(s->halves)))
         return;
     s->counting = true;
     pg_statement_init(&st, SQL_COUNT_SUBMISSIONS);
     st.binary_result = true;
-    session_run(lanes_session(s->lanes), &st, 1, COUNT_DEADLINE_MS, take_counts, s);
+    session_run(halves_session(s->halves), &st, 1, COUNT_DEADLINE_MS, take_counts, s);
 }
 
 /* Claiming. */
@@ -162,7 +162,7 @@ static void run_claim(struct sink *s)
         cycle_log(&s->cycle, s->sender);
     cycle_begin(&s->cycle, s->sender);
     sink_go(s, CLAIMING);
-    lanes_start(s->lanes);
+    halves_start(s->halves);
 }
 
 /* Is the sending of this cycle over? */
@@ -205,7 +205,7 @@ static void check_drained(struct sink *s)
 {
     if (s->urgent && !urgent_is_resting(s->urgent))
         return;
-    if (lanes_are_resting(s->lanes) && sender_status(s->sender).in_hand == 0)
+    if (halves_are_resting(s->halves) && sender_status(s->sender).in_hand == 0)
         stage_drained(s->stage);
 }
 
@@ -223,7 +223,7 @@ static void consider(struct sink *s)
     if (s->state == SETTLED)
         run_count(s);
     bool may_claim = s->state == IDLE || s->state == SENDING;
-    if (s->claim_wanted && may_claim && !s->counting && lanes_are_idle(s->lanes) &&
+    if (s->claim_wanted && may_claim && !s->counting && halves_are_idle(s->halves) &&
         !(s->once && s->cycle.claims.busy && cycle_age_ms(&s->cycle) < BUSY_PAUSE_MS))
         run_claim(s);
 }
@@ -257,9 +257,9 @@ struct sink *sink_open(struct stage *stage, const struct config *config, bool on
     s->once = s->claim_wanted = once;
     report_init();
     const char *url = config->base.database_url;
-    s->lanes = lanes_open(
+    s->halves = halves_open(
         stage, url,
-        (struct lanes_events){
+        (struct halves_events){
             .on_usable = on_change, .on_page = wake_sender, .on_done = take_claims, .owner = s});
     s->sends = session_open(stage, url, "send",
                             (struct session_events){.on_usable = wake_sender, .owner = s});
@@ -267,9 +267,8 @@ struct sink *sink_open(struct stage *stage, const struct config *config, bool on
     if (!once)
         s->urgent = urgent_open(stage, url, config->interval_s, on_urgent_rest, s);
     s->reconciler = once ? NULL : reconciler_open(stage, config);
-    s->handles =
-        once ? 4
-             : 6; /* the tick, lanes, the sender and its session, what is urgent, the reconciler */
+    s->handles = once ? 4 : 6; /* the tick, the halves, the sender and its session, what is urgent,
+                                  the reconciler */
     cycle_begin(&s->cycle, s->sender);
     sink_go(s, SENDING);
     tick_start(&s->tick, stage_loop(stage), once ? BUSY_PAUSE_MS : config->interval_s * 1000,
@@ -280,7 +279,7 @@ struct sink *sink_open(struct stage *stage, const struct config *config, bool on
 bool sink_is_ready(const struct sink *s, struct buf *why)
 {
     struct sender_status sender = sender_status(s->sender);
-    if (!lanes_are_usable(s->lanes, why) || !session_is_usable(s->sends, why))
+    if (!halves_are_usable(s->halves, why) || !session_is_usable(s->sends, why))
         return false;
     if (sender.held || s->cycle.claims.on_hold) {
         buf_add_str(why, "held: the ledger was found behind the stream\n");
@@ -296,7 +295,7 @@ void sink_drain(struct sink *s)
     s->draining = true;
     if (s->reconciler)
         reconciler_stop(s->reconciler);
-    lanes_stop(s->lanes);
+    halves_stop(s->halves);
     if (s->urgent)
         urgent_stop(s->urgent);
     sender_stop(s->sender, DRAIN_PATIENCE_MS);
@@ -325,7 +324,7 @@ void sink_close(struct sink *s)
         reconciler_close(s->reconciler, release, s);
     tick_close(&s->tick, on_tick_closed);
     sender_close(s->sender, release, s);
-    lanes_close(s->lanes, release, s);
+    halves_close(s->halves, release, s);
     session_close(s->sends, release, s);
     if (s->urgent)
         urgent_close(s->urgent, release, s);

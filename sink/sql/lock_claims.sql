@@ -1,12 +1,12 @@
 -- One claimer at a time of a tenant, until COMMIT; and whether sinks are held, the clock that all sinks share, and the
--- era that identifiers are made in. A lane shares the lock with other lanes, whose tenants are not its own; whoever has
--- it alone may touch any. Runs of one name and lane wait for nobody: where another sink makes one, it does the work, and
+-- era that identifiers are made in. A half shares the lock with the other one, whose tenants are others; whoever has it
+-- alone may touch any. Runs of one name and half wait for nobody: where another sink makes one, it does the work, and
 -- locked is false. Else pages of other runs are waited for. Until COMMIT the planner is told to go along indexes, from
 -- row to row, whatever it believes of tables that grow faster than their statistics; and not to compile just in time,
 -- which takes longer than a page.
 -- $1 text: name of the run; NULL: wait for any
 -- $2 text: off: never sort, as reading along a key needs it; on
--- $3 int8: lane from 1; 0: alone
+-- $3 int8: half, 1 or 2; 0: alone
 select r.locked and (case when r.locked and $3::int8 = 0 then pg_advisory_xact_lock(hashtext('meterline claims'))::text
                           when r.locked then pg_advisory_xact_lock_shared(hashtext('meterline claims'))::text
                      end) is not null as locked,

@@ -1,5 +1,5 @@
 -- What is held when its period is over finds no positive difference any more: a person decides.
--- $1 int8: of tenants of that lane, 1 or 2; 0: of all
+-- $1 int8: of tenants of that half, 1 or 2; 0: of all
 update usage_submissions u
    set state = 'late', last_error = 'negative, and its period is over'
  where u.state = 'held'

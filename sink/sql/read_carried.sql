@@ -6,7 +6,7 @@
 -- $4 int8: rows at most
 -- $5 text[]: transports of this build
 -- $6 text[]: tenants; NULL: all
--- $7 int8: those of that lane, 1 or 2; 0: all
+-- $7 int8: those of that half, 1 or 2; 0: all
 select u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 as version, true as additive,
        m.transport, m.stripe_event_name as event_name, b.stripe_customer_id as customer, i.item,
        false as outside, false as unmapped, billed_from(p.period_start, s.billing_cycle_anchor, s.started_at) as billed_from,

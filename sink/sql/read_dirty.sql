@@ -8,7 +8,7 @@
 -- $4 int8: rows at most
 -- $5 text[]: transports of this build
 -- $6 text[]: tenants; NULL: all
--- $7 int8: those of that lane, 1 or 2; 0: all
+-- $7 int8: those of that half, 1 or 2; 0: all
 with dirty as materialized (
     select o.tenant, o.metric, o.period_start, o.period_end, o.quantity, o.version,
            b.stripe_customer_id as customer, c.claimed, coalesce(c.claims, 0) as claims, c.first_at, c.last_at,
