@@ -73,9 +73,9 @@ struct ledger {
 
     ledger_done_fn done;
     void *done_owner;
-    void *work;                /* what the call in flight is about */
-    bool giving;               /* not all statements of a transaction were given yet */
-    struct pg_array arrays[8]; /* parameters of the call in flight */
+    void *work;                    /* what the call in flight is about */
+    bool giving;                   /* not all statements of a transaction were given yet */
+    struct pg_array arrays[8];     /* parameters of the call in flight */
     struct minute_columns minutes; /* likewise */
     struct buf scratch;
 };

@@ -1,5 +1,5 @@
-/* The one transaction: raw events, rejects, minute sums, their fold into minute rows and totals, and
- * the position last of all.
+/* The one transaction: raw events, rejects, minute sums, their fold into minute rows and totals,
+ * and the position last of all.
  *
  * It is one pipeline up to one Sync: nothing in it waits for an answer to come here and back.
  * Statements are given as the socket takes them: PostgreSQL stores the first slices while the batch
@@ -36,12 +36,12 @@ enum {
 
 struct write {
     struct ledger *ledger;
-    struct batch *batch;  /* NULL: a fold alone */
-    enum step step;       /* the next statement's, … */
-    enum step end;        /* … before this one, … */
-    int slice;            /* … which of them, … */
-    int settled;          /* … and so many are there */
-    bool complete;        /* the batch is settled: all else may follow */
+    struct batch *batch;   /* NULL: a fold alone */
+    enum step step;        /* the next statement's, … */
+    enum step end;         /* … before this one, … */
+    int slice;             /* … which of them, … */
+    int settled;           /* … and so many are there */
+    bool complete;         /* the batch is settled: all else may follow */
     uint32_t sums_written; /* rows of sums.tally */
     struct ledger_sums sums;
     char last_id[ENTRY_ID_SIZE];
