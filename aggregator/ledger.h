@@ -120,8 +120,9 @@ void ledger_forget_batch(struct ledger *l);
 /* What a transaction does about minute sums. */
 struct ledger_sums {
     const struct tally *tally; /* NULL: this batch's follow, or are counted from the raw events */
-    int64_t batches;           /* before this one, whose sums are there and not in the ledger yet */
-    bool fold;                 /* take all that is pending over into minute rows and totals */
+    int64_t batches;     /* before this one, whose sums are there and not in the ledger yet … */
+    int64_t first_batch; /* … from this one on */
+    bool fold;           /* take all that is pending over into minute rows and totals */
 };
 
 /* One transaction adds a batch and moves the position: ledger_begin; ledger_add_slice for each
@@ -133,9 +134,10 @@ void ledger_add_slice(struct ledger *l);
  * is sorted, and stays as it is until done. */
 void ledger_commit(struct ledger *l, const char *last_id, uint64_t entries_added,
                    struct ledger_sums sums);
-/* Fold alone: what is pending of this stream, with these sums; or of all streams. */
+/* Fold alone: what is pending of this stream, with these sums. */
 void ledger_fold(struct ledger *l, struct ledger_sums sums, ledger_done_fn done, void *owner);
-void ledger_fold_left(struct ledger *l, ledger_done_fn done, void *owner);
+/* What others left pending, of this stream and of those that are not current (PG_TEXT, taken). */
+void ledger_fold_left(struct ledger *l, struct pg_array *current, ledger_done_fn done, void *owner);
 
 /* Fill a dedupe table from the stored batches within its window, with the keys of the tenants that
  * belong to this shard by now. */

@@ -165,6 +165,7 @@ static void make_recounts(struct write *w, struct pg_statement *s)
     pg_statement_init(s, SQL_INSERT_RECOUNTS);
     pg_add_text(s, w->ledger->stream);
     recount_columns_bind(&w->batch->recounts, s);
+    pg_add_text(s, w->number);
 }
 
 /* Rows that others may wait for are touched from here on only. */
@@ -175,8 +176,9 @@ static void make_cover(struct write *w, struct pg_statement *s)
 
     pg_statement_init(s, SQL_COVER_PENDING);
     pg_add_text(s, l->stream);
-    pg_add_text(s, put_i64(w->numbers[0], last));
-    pg_add_text(s, put_i64(w->numbers[1], w->sums.batches));
+    pg_add_text(s, put_i64(w->numbers[0], w->sums.first_batch));
+    pg_add_text(s, put_i64(w->numbers[1], last));
+    pg_add_text(s, put_i64(w->numbers[2], w->sums.batches));
 }
 
 static void make_fold(struct write *w, struct pg_statement *s)
@@ -340,25 +342,6 @@ void ledger_commit(struct ledger *l, const char *last_id, uint64_t entries_added
     w->sums = sums;
     w->complete = true;
     pg_push(l->pg);
-}
-
-static void take_fold_left(void *owner, const struct err *error, PGresult **results, int n)
-{
-    struct ledger *l = owner;
-
-    (void)n;
-    if (error == NULL)
-        give_totals(l, results, 0);
-    ledger_finish(l, error);
-}
-
-void ledger_fold_left(struct ledger *l, ledger_done_fn done, void *owner)
-{
-    struct pg_statement s;
-
-    ledger_start(l, done, owner, NULL);
-    pg_statement_init(&s, SQL_FOLD_LEFT);
-    pg_run(l->pg, &s, 1, COMMIT_DEADLINE_MS, take_fold_left, l);
 }
 
 static void take_fold(void *owner, const struct err *error, PGresult **results, int n)

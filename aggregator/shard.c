@@ -167,6 +167,15 @@ static void take_folded(void *owner, const struct err *error)
 
 /* Whoever had the stream before may have left sums pending. So may those of another number of
  * shards: a retraction here may take back what is pending there. */
+static void run_fold(struct shard *s)
+{
+    struct pg_array current;
+
+    pg_array_init(&current, PG_TEXT);
+    spread_list_current(s->process, &current);
+    ledger_fold_left(&s->ledger, &current, take_folded, s);
+}
+
 static void take_catalog(void *owner, const struct err *error)
 {
     struct shard *s = owner;
@@ -176,7 +185,7 @@ static void take_catalog(void *owner, const struct err *error)
     if (error != NULL)
         shard_fail(s, "read catalog", error);
     else
-        ledger_fold_left(&s->ledger, take_folded, s);
+        run_fold(s);
 }
 
 static void take_state(void *owner, const struct err *error)

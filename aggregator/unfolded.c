@@ -73,6 +73,12 @@ void unfolded_add(struct unfolded *u, const struct tally *tally, int64_t catalog
         add_row(u, &tally->rows[i]);
 }
 
+void unfolded_note_waiting(struct unfolded *u, int64_t batch)
+{
+    if (u->batches++ == 0)
+        u->first_batch = batch;
+}
+
 bool unfolded_is_full(const struct unfolded *u)
 {
     return u->tally.count > KEYS_MAX;

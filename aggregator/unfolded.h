@@ -16,7 +16,8 @@ struct unfolded {
     struct tally tally;
     int64_t catalog_version; /* that metrics are numbered by */
     int64_t events;          /* counted, and not folded yet */
-    int64_t batches;         /* whose sums are here alone; the owner's to count */
+    int64_t batches;         /* whose sums are here alone, … */
+    int64_t first_batch;     /* … from this one on */
     int64_t rows;            /* minute sums that the ledger has to fold */
     int64_t from_ms;         /* entry time of the first of the events; the owner's to set */
     bool lost;               /* sums of some batches are neither here nor there */
@@ -31,6 +32,8 @@ void unfolded_clear(struct unfolded *u);
 /* A batch of that many events and its sums. */
 void unfolded_add(struct unfolded *u, const struct tally *tally, int64_t catalog_version,
                   int64_t events);
+/* The batch that was added last waits in the ledger without its sums. */
+void unfolded_note_waiting(struct unfolded *u, int64_t batch);
 /* The batch that was added last was not written. */
 void unfolded_lose(struct unfolded *u);
 /* So many sums that they should be written. */

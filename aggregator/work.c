@@ -27,7 +27,7 @@ enum {
     FOLD_FEW_ROWS = 2000,
     FOLD_EVENTS_A_KEY = 128,
     FOLD_EVENTS_MAX = 4000000,
-    FOLD_ROWS_MAX = 4000000
+    FOLD_ROWS_MAX = 2000000
 };
 
 static void run_state(struct shard *s);
@@ -211,6 +211,7 @@ static struct ledger_sums take_sums(struct shard *s, bool fold)
 
     sums.tally = unfolded_sort(&s->unfolded, s->ledger.catalog_version);
     sums.batches = s->unfolded.batches;
+    sums.first_batch = s->unfolded.first_batch;
     return sums;
 }
 
@@ -234,7 +235,8 @@ static void run_commit(struct shard *s)
     stage_crash_point("in_transaction");
     if (keeps) {
         add_sums(s);
-        s->unfolded.batches += b->tally.count > 0 || b->recounts.count > 0;
+        if (b->tally.count > 0 || b->recounts.count > 0)
+            unfolded_note_waiting(&s->unfolded, s->ledger.next_batch);
     }
     work_parse_ahead(s);
 }

@@ -201,7 +201,6 @@ CREATE TABLE rejected_events_dropped (
 CREATE TABLE usage_pending (
     batch      bigint PRIMARY KEY,
     stream     text NOT NULL,
-    from_raw   boolean NOT NULL DEFAULT false, -- the sums are in no row of this table
     tenants    text[] NOT NULL DEFAULT '{}',
     metrics    text[] NOT NULL DEFAULT '{}',
     dimensions text[] NOT NULL DEFAULT '{}', -- canonical JSON
@@ -210,7 +209,8 @@ CREATE TABLE usage_pending (
     sums       numeric[] NOT NULL DEFAULT '{}',
     mins       numeric[] NOT NULL DEFAULT '{}',
     maxs       numeric[] NOT NULL DEFAULT '{}',
-    lasts      text[] COLLATE "C" NOT NULL DEFAULT '{}' -- the last value, with its place: see last_value
+    lasts      text[] COLLATE "C" NOT NULL DEFAULT '{}', -- the last value, with its place: see last_value
+    from_raw   boolean NOT NULL DEFAULT false -- the batch's sums are in no row of this table
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 ALTER TABLE usage_pending
     ALTER tenants SET COMPRESSION lz4, ALTER metrics SET COMPRESSION lz4, ALTER dimensions SET COMPRESSION lz4,
@@ -264,7 +264,8 @@ CREATE TABLE usage_recounts (
     tenant     text NOT NULL,
     metric     text NOT NULL,               -- of the event; those derived from it are counted anew too
     minute_at  timestamptz NOT NULL,
-    stream     text NOT NULL
+    stream     text NOT NULL,
+    batch      bigint NOT NULL              -- of the retraction
 );
 CREATE INDEX usage_recounts_stream ON usage_recounts (stream);
 

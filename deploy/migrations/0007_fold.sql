@@ -200,7 +200,10 @@ DECLARE
     gone bigint[];
 BEGIN
     WITH wanted AS (
-        DELETE FROM usage_recounts WHERE stream = p_stream RETURNING tenant, metric, minute_at
+        -- What a batch takes back that waits to be folded, waits with it.
+        DELETE FROM usage_recounts r
+         WHERE r.stream = p_stream AND NOT EXISTS (SELECT FROM usage_pending p WHERE p.batch = r.batch)
+        RETURNING tenant, metric, minute_at
     ), family AS MATERIALIZED (
         SELECT DISTINCT w.tenant, d.metric, w.minute_at
           FROM wanted w JOIN metric_versions d ON coalesce(d.from_metric, d.metric) = w.metric
@@ -288,39 +291,45 @@ BEGIN
 END $$;
 
 -- For a caller that has added up sums itself, and wrote one row for them all in the same transaction: those of so many
--- batches, up to p_last. ML001 if they are not there any more: somebody else has folded them.
-CREATE FUNCTION cover_pending(p_stream text, p_last bigint, p_batches bigint) RETURNS void
+-- batches, from p_first to p_last. ML001 if they are not there any more: somebody else has folded them.
+CREATE FUNCTION cover_pending(p_stream text, p_first bigint, p_last bigint, p_batches bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     n bigint;
 BEGIN
-    UPDATE usage_pending SET from_raw = false WHERE stream = p_stream AND from_raw AND batch <= p_last;
+    -- The lock that fold_usage takes, and in the same order.
+    PERFORM pg_advisory_xact_lock(hashtext('meterline fold'), hashtext(p_stream));
+    UPDATE usage_pending SET from_raw = false
+     WHERE stream = p_stream AND from_raw AND batch BETWEEN p_first AND p_last;
     GET DIAGNOSTICS n = ROW_COUNT;
     IF n <> p_batches THEN
         RAISE EXCEPTION 'stream % was folded by somebody else', p_stream USING ERRCODE = 'ML001';
     END IF;
 END $$;
 
--- Puts the sums of a stream's batches into their rows that no row has, from the raw events. Part of fold_usage. These
--- come with dimensions as jsonb writes them, so all are brought into that form: keys are compared as texts.
-CREATE FUNCTION count_pending(p_stream text) RETURNS void
-LANGUAGE sql SET jit = off SET enable_nestloop = on AS $$
-    UPDATE usage_pending p
-       SET from_raw = false, tenants = c.tenants, metrics = c.metrics, dimensions = c.dimensions, minutes = c.minutes,
-           events = c.events, sums = c.sums, mins = c.mins, maxs = c.maxs, lasts = c.lasts
-      FROM usage_pending w
-     CROSS JOIN LATERAL (
-           SELECT coalesce(array_agg(tenant), '{}') AS tenants, coalesce(array_agg(metric), '{}') AS metrics,
-                  coalesce(array_agg(dimensions::text), '{}') AS dimensions,
-                  coalesce(array_agg(minute_at), '{}') AS minutes, coalesce(array_agg(events), '{}') AS events,
-                  coalesce(array_agg(quantity_sum), '{}') AS sums, coalesce(array_agg(quantity_min), '{}') AS mins,
-                  coalesce(array_agg(quantity_max), '{}') AS maxs, coalesce(array_agg(last), '{}') AS lasts
-             FROM count_raw_events(NULL, '-infinity', 'infinity', NULL, w.batch)) c
-     WHERE w.stream = p_stream AND w.from_raw AND p.batch = w.batch;
-    UPDATE usage_pending p
-       SET dimensions = ARRAY(SELECT d::jsonb::text FROM unnest(p.dimensions) WITH ORDINALITY u (d, n) ORDER BY n)
-     WHERE p.stream = p_stream;
-$$;
+-- Puts the sums of a stream's batches, p_most at most, into their rows where no row has them, from the raw events.
+-- Returns how many are left. So that each transaction is short, whoever finds many calls it before fold_usage.
+CREATE FUNCTION count_pending(p_stream text, p_most integer DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET jit = off SET enable_nestloop = on AS $$
+BEGIN
+    IF EXISTS (SELECT FROM usage_pending WHERE stream = p_stream AND from_raw) THEN
+        PERFORM pg_advisory_xact_lock(hashtext('meterline fold'), hashtext(p_stream));
+        -- A row that was covered meanwhile is left alone.
+        UPDATE usage_pending p
+           SET from_raw = false, tenants = c.tenants, metrics = c.metrics, dimensions = c.dimensions,
+               minutes = c.minutes, events = c.events, sums = c.sums, mins = c.mins, maxs = c.maxs, lasts = c.lasts
+          FROM (SELECT batch FROM usage_pending WHERE stream = p_stream AND from_raw ORDER BY batch LIMIT p_most) w
+         CROSS JOIN LATERAL (
+               SELECT coalesce(array_agg(tenant), '{}') AS tenants, coalesce(array_agg(metric), '{}') AS metrics,
+                      coalesce(array_agg(dimensions::text), '{}') AS dimensions,
+                      coalesce(array_agg(minute_at), '{}') AS minutes, coalesce(array_agg(events), '{}') AS events,
+                      coalesce(array_agg(quantity_sum), '{}') AS sums, coalesce(array_agg(quantity_min), '{}') AS mins,
+                      coalesce(array_agg(quantity_max), '{}') AS maxs, coalesce(array_agg(last), '{}') AS lasts
+                 FROM count_raw_events(NULL, '-infinity', 'infinity', NULL, w.batch)) c
+         WHERE p.batch = w.batch AND p.from_raw;
+    END IF;
+    RETURN (SELECT count(*) FROM usage_pending WHERE stream = p_stream AND from_raw);
+END $$;
 
 -- Takes a stream's pending minute sums over into minute rows and period totals. Part of the transaction that added
 -- them, or of a later one. Returns the totals of current periods that changed.
@@ -341,22 +350,23 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('meterline fold'), hashtext(p_stream));
+    PERFORM count_pending(p_stream);
     PERFORM pg_advisory_xact_lock_shared(hashtext('meterline periods'));
-    IF EXISTS (SELECT FROM usage_pending WHERE stream = p_stream AND from_raw) THEN
-        PERFORM count_pending(p_stream);
-    END IF;
     v := nextval('usage_version');
     RETURN QUERY
     WITH taken AS (
-        DELETE FROM usage_pending WHERE stream = p_stream RETURNING *
+        -- A batch that came since they were counted waits for the next fold.
+        DELETE FROM usage_pending WHERE stream = p_stream AND NOT from_raw RETURNING *
     ), sums AS (
-        SELECT tenant, metric, minute_at, dimensions, sum(events)::bigint AS events, sum(quantity) AS quantity,
+        -- The aggregator and jsonb write a key's text each in its own way.
+        SELECT tenant, metric, minute_at, CASE dimensions WHEN '{}' THEN '{}' ELSE dimensions::jsonb::text END AS dimensions,
+               sum(events)::bigint AS events, sum(quantity) AS quantity,
                min(least) AS least, max(greatest) AS greatest, max(last) AS last
           FROM (SELECT unnest(tenants) AS tenant, unnest(metrics) AS metric, unnest(minutes) AS minute_at,
                        unnest(dimensions) AS dimensions, unnest(events) AS events, unnest(sums) AS quantity,
                        unnest(mins) AS least, unnest(maxs) AS greatest, unnest(lasts) AS last
                   FROM taken) p
-         GROUP BY tenant, metric, minute_at, dimensions
+         GROUP BY 1, 2, 3, 4
     ), minutes AS MATERIALIZED (
         -- In the order of the key, so that neighbours are written together.
         SELECT s.tenant, s.metric, s.minute_at, s.dimensions::jsonb AS dimensions, s.events, s.quantity, s.least,
@@ -457,12 +467,14 @@ BEGIN
     END IF;
 END $$;
 
-REVOKE ALL ON FUNCTION fold_usage(text), count_pending(text), cover_pending(text, bigint, bigint), recount_usage(text),
+REVOKE ALL ON FUNCTION fold_usage(text), count_pending(text, integer), cover_pending(text, bigint, bigint, bigint),
+    recount_usage(text),
     count_raw_events(text[], timestamptz, timestamptz, timestamptz[], bigint),
     correct_totals(text[], text[], timestamptz[], boolean[], bigint[]),
     correct_carried_totals(text[], text[], timestamptz[], bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION fold_usage(text) TO meterline_aggregator, meterline_ctl;
-GRANT EXECUTE ON FUNCTION cover_pending(text, bigint, bigint) TO meterline_aggregator;
+GRANT EXECUTE ON FUNCTION count_pending(text, integer), cover_pending(text, bigint, bigint, bigint)
+    TO meterline_aggregator;
 GRANT EXECUTE ON FUNCTION recount_usage(text), count_raw_events(text[], timestamptz, timestamptz, timestamptz[], bigint),
     correct_totals(text[], text[], timestamptz[], boolean[], bigint[]),
     correct_carried_totals(text[], text[], timestamptz[], bigint) TO meterline_ctl;

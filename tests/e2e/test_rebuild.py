@@ -57,7 +57,7 @@ def retract_by_hand(line, event_id):
                    ARRAY[(extract(epoch FROM now()) * 1000)::bigint], '{0}', ARRAY[tenant], ARRAY[metric], ARRAY[event_id],
                    ARRAY[-quantity], ARRAY[ms], ARRAY[dimensions::text], ARRAY[CASE WHEN id_given THEN 1 ELSE 2 END]
               FROM event)
-        INSERT INTO usage_recounts SELECT tenant, metric, minute_of(occurred_at), stream FROM event""", event_id)
+        INSERT INTO usage_recounts SELECT tenant, metric, minute_of(occurred_at), stream, 0 FROM event""", event_id)
     line.sql("UPDATE stream_positions SET counted = counted + 1, base = base - 1 WHERE stream = %s", STREAM)
     line.sql("SELECT fold_usage(%s)", STREAM)
 
