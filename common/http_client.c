@@ -10,7 +10,7 @@
  *
  * libcurl by itself repeats a request, once, on a new connection if a kept one turns out to be dead
  * before a single byte of an answer came. The peer may have read the first one nevertheless. That
- * is safe here: what we send is a GET, or carries an Idempotency-Key. */
+ * is safe here: what we send is a GET, or carries an Idempotency-Key; and the answer tells it. */
 #include "common/http_client.h"
 
 #include "common/clock.h"
@@ -43,6 +43,7 @@ struct http_request {
     struct http_request *previous;
     struct buf answer;
     int64_t started_ms;
+    int sends; /* how often libcurl wrote it */
     http_done_fn done;
     void *owner;
     char why[CURL_ERROR_SIZE];
@@ -166,6 +167,15 @@ static size_t on_body(char *data, size_t size, size_t count, void *owner)
     return length;
 }
 
+/* Before each writing of the request. */
+static int on_sending(void *owner, char *peer, char *own, int peer_port, int own_port)
+{
+    struct http_request *r = owner;
+    (void)peer, (void)own, (void)peer_port, (void)own_port;
+    r->sends++;
+    return CURL_PREREQFUNC_OK;
+}
+
 static void fill_error(const struct http_request *r, CURLcode code, struct err *e)
 {
     long sent_bytes = 0;
@@ -182,6 +192,7 @@ static void fill_answer(struct http_request *r, struct http_answer *a)
     a->body = r->answer.data ? r->answer.data : "";
     a->body_length = r->answer.length;
     a->elapsed_ms = clock_monotonic_ms() - r->started_ms;
+    a->repeated = r->sends > 1;
     a->internal = r->easy;
     const char *date = http_answer_header(a, "Date");
     time_t seconds = date ? curl_getdate(date, NULL) : -1;
@@ -259,6 +270,8 @@ struct http_request *http_send(struct http_client *c, const struct http_call *ca
     r->headers = http_setup(r->easy, call, c->user_agent);
     curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(r->easy, CURLOPT_WRITEDATA, r);
+    curl_easy_setopt(r->easy, CURLOPT_PREREQFUNCTION, on_sending);
+    curl_easy_setopt(r->easy, CURLOPT_PREREQDATA, r);
     curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, r->why);
     curl_easy_setopt(r->easy, CURLOPT_PRIVATE, r);
     r->next = c->requests;

@@ -5,6 +5,7 @@
 
 #include "common/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -33,6 +34,8 @@ struct http_answer {
     size_t body_length;
     int64_t server_date_ms; /* the Date header, Unix ms; 0 if absent */
     int64_t elapsed_ms;
+    bool repeated; /* a first request was lost on a kept connection, and the peer may have read it;
+                      this is the answer to the same bytes on a new one */
     void *internal;
 };
 

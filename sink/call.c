@@ -44,6 +44,7 @@ struct call {
     struct call_terms terms;
     char *token;       /* the header that it was sent with, of the stream alone */
     bool renewed;      /* its token was refused once */
+    bool repeated;     /* Stripe may have read a request before the one that it answered */
     struct call *next; /* in the list of those that wait */
 };
 
@@ -83,8 +84,16 @@ static void keep_request_id(struct submission *s, const char *id)
     memcpy(s->request_id, id, length + 1);
 }
 
+/* That the answered request changed nothing tells nothing of one before it. */
+static void doubt_repeated(struct call *call)
+{
+    for (struct submission *s = call->batch.first; s; s = s->next)
+        s->outcome.unsent &= !call->repeated;
+}
+
 static void end_call(struct call *call)
 {
+    doubt_repeated(call);
     struct submission_queue batch = call->batch;
     assert(batch.first);
     const struct settle_outcome outcome = batch.first->outcome;
@@ -158,6 +167,7 @@ static void on_answer(void *owner, const struct err *error, const struct http_an
 {
     struct call *call = owner;
     struct settle_try t = {.transport = call->transport, .error = error};
+    call->repeated |= answer && answer->repeated;
     if (renew_token(call, answer))
         return;
     if (answer) {

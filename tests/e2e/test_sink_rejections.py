@@ -100,3 +100,20 @@ def test_what_is_refused_while_its_sink_dies_is_never_sent_again(shop):
     forget_leases(shop)
     wait_failed(shop, identifier)
     other.term()
+
+
+def test_what_is_refused_later_is_known_of_a_call_that_the_client_repeated(shop):
+    """A kept connection broke off after Stripe had taken the request; the one sent once more met the rate limit. That
+    one surely changed nothing, the call did."""
+    add_tenants(shop, "acme")
+    count(shop, "acme", "api_calls", "5")
+    sink = shop.start_sink(SINK_INTERVAL_S=1, SINK_MAX_IN_FLIGHT=1)
+    shop.wait_for(lambda: states(shop) == {"sent": 1})
+    for fault, more in (("reject", {}), ("drop_after_apply", {}), ("status", {"status": 429})):
+        shop.sandbox.fault(fault, path=EVENTS, times=1, **more)
+    count(shop, "acme", "api_calls", "7")
+    shop.wait_for(lambda: states(shop) == {"failed": 1, "sent": 1})
+    row, = shop.sql("SELECT * FROM usage_submissions WHERE state = 'failed'")
+    assert row.refused_later and row.first_sent_at and len(shop.sandbox.identifiers(row.identifier)) >= 2
+    assert [fault["fired"] for fault in shop.sandbox.faults()] == [1, 1, 1]
+    sink.term()
