@@ -48,6 +48,11 @@ void *batch_grow(void *list, uint32_t count, uint32_t *capacity, size_t size)
     return xrealloc(list, *capacity * size);
 }
 
+bool batch_waits(const struct batch *b)
+{
+    return b->tally.count > 0 || b->recounts.count > 0;
+}
+
 struct rejection *batch_add_rejection(struct batch *b, uint32_t entry, const char *reason)
 {
     struct rejection *r;

@@ -152,6 +152,9 @@ void batch_confirm(struct batch *b, uint32_t item, const struct stored_row *row)
  * tenant has one), and the tally. on_slice is told of each that is done. */
 typedef void (*batch_slice_fn)(void *owner, int slice);
 void batch_settle(struct batch *b, batch_slice_fn on_slice, void *owner);
+/* It has something to fold: it waits in the ledger until that is done. One of retractions alone
+ * too: until then its minutes still hold what it takes back, and whoever counts them must know. */
+bool batch_waits(const struct batch *b);
 /* COMMIT came back. stored: batch_id, committed_ms, day and epoch are set by the caller. */
 void batch_commit(struct batch *b, struct dedupe_batch *stored);
 /* Nothing was written, or nobody knows. */

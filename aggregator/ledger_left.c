@@ -1,5 +1,5 @@
 /* What others left pending. Sums that were lost with their process are counted from the raw events,
- * some batches a transaction, and then all is folded in one. */
+ * a batch a transaction; then each stream is folded in one. So no deadline is met by much. */
 #include "aggregator/ledger.h"
 
 #include "aggregator/sql.h"
@@ -23,8 +23,10 @@ static void take_fold(void *owner, const struct err *error, PGresult **results, 
     if (error == NULL) {
         l->on_totals(l->totals_owner, results[0]);
         results[0] = NULL; /* the rows are the taker's: see pg_done_fn */
+        run_count(l);
+    } else {
+        ledger_finish(l, error);
     }
-    ledger_finish(l, error);
 }
 
 static void run_fold(struct ledger *l)
@@ -40,7 +42,7 @@ static void take_count(void *owner, const struct err *error, PGresult **results,
     struct ledger *l = owner;
 
     (void)n;
-    if (error != NULL)
+    if (error != NULL || strcmp(PQgetvalue(results[0], 0, 1), "0") == 0)
         ledger_finish(l, error);
     else if (strcmp(PQgetvalue(results[0], 0, 0), "0") != 0)
         run_count(l);

@@ -117,12 +117,9 @@ static bool has_recounts(const struct write *w)
     return w->batch != NULL && w->batch->recounts.count > 0;
 }
 
-/* A batch of retractions alone too: until it is folded its minutes still hold what it takes back,
- * and whoever counts them from the raw events must know. */
 static bool has_pending(const struct write *w)
 {
-    return w->sums.batches > 0 || has_recounts(w) ||
-           (w->batch != NULL && w->batch->tally.count > 0);
+    return w->sums.batches > 0 || (w->batch != NULL && batch_waits(w->batch));
 }
 
 static uint32_t part_rows(uint32_t rows)

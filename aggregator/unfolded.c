@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Memory for so many keys, and those of a batch. */
-enum { KEYS_MAX = 128 * 1024, TENANTS_KEPT_MAX = 0 };
+/* Memory for so many keys and such dimensions, and those of a batch. */
+enum { KEYS_MAX = 128 * 1024, DIMS_BYTES_MAX = 16 << 20, TENANTS_KEPT_MAX = 0 };
 
 void unfolded_init(struct unfolded *u, const unsigned char key[16])
 {
@@ -81,7 +81,7 @@ void unfolded_note_waiting(struct unfolded *u, int64_t batch)
 
 bool unfolded_is_full(const struct unfolded *u)
 {
-    return u->tally.count > KEYS_MAX;
+    return u->tally.count > KEYS_MAX || u->dims.held_bytes > DIMS_BYTES_MAX;
 }
 
 const struct tally *unfolded_sort(struct unfolded *u, int64_t catalog_version)

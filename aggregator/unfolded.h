@@ -34,9 +34,9 @@ void unfolded_add(struct unfolded *u, const struct tally *tally, int64_t catalog
                   int64_t events);
 /* The batch that was added last waits in the ledger without its sums. */
 void unfolded_note_waiting(struct unfolded *u, int64_t batch);
-/* The batch that was added last was not written. */
+/* Forget the sums: they are counted from the raw events. */
 void unfolded_lose(struct unfolded *u);
-/* So many sums that they should be written. */
+/* So much that it should be written. */
 bool unfolded_is_full(const struct unfolded *u);
 /* The sums in order, to be written; by that version of the catalog, or they are lost. Add nothing
  * before unfolded_note_written, unfolded_lose or unfolded_clear. */

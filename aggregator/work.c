@@ -22,12 +22,12 @@
 #include <stdio.h>
 
 /* With few keys a fold costs little. With many it is worth while once each has come this often, or
- * when it becomes large: then it takes some seconds. */
+ * when it becomes large: a million rows take half a minute at worst, and its deadline is two. */
 enum {
     FOLD_FEW_ROWS = 2000,
     FOLD_EVENTS_A_KEY = 128,
     FOLD_EVENTS_MAX = 4000000,
-    FOLD_ROWS_MAX = 2000000
+    FOLD_ROWS_MAX = 1000000
 };
 
 static void run_state(struct shard *s);
@@ -235,7 +235,7 @@ static void run_commit(struct shard *s)
     stage_crash_point("in_transaction");
     if (keeps) {
         add_sums(s);
-        if (b->tally.count > 0 || b->recounts.count > 0)
+        if (batch_waits(b))
             unfolded_note_waiting(&s->unfolded, s->ledger.next_batch);
     }
     work_parse_ahead(s);

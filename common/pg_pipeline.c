@@ -21,6 +21,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { TOGETHER_BYTES = 8192 };
+
 static int send_failed(struct pg *pg, struct err *e)
 {
     if (PQstatus(pg->conn) == CONNECTION_BAD) {
@@ -111,19 +113,42 @@ static bool holds_back(struct pg *pg)
     return PQflush(pg->conn) == 1;
 }
 
+static size_t bytes_of(const struct pg_statement *s)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < s->params; i++)
+        if (s->values[i])
+            bytes += s->formats[i] ? (size_t)s->lengths[i] : strlen(s->values[i]);
+    return bytes;
+}
+
+/* Small statements leave together with what follows: a process that is frozen between two writes
+ * would hold the locks of the first. */
+static enum pg_more give_some(struct pg *pg)
+{
+    struct pg_pipeline *p = &pg->pipeline;
+    struct pg_statement s;
+    enum pg_more more;
+    do {
+        more = p->next(p->owner, &s);
+        if (more == PG_STATEMENT)
+            pg_pipeline_add(pg, &s);
+    } while (more == PG_STATEMENT && !p->send_failed && bytes_of(&s) < TOGETHER_BYTES);
+    return more;
+}
+
 /* Writes, and gives more statements of a pipeline that is pulled, as long as the socket takes all.
  * *held: what the last write told. Where it is false nothing is left to give now: asking once more
  * could find the socket drained, and nobody would give the rest. */
 static int pull(struct pg *pg, bool *held, struct err *e)
 {
     struct pg_pipeline *p = &pg->pipeline;
-    struct pg_statement s;
     while (!(*held = holds_back(pg)) && p->next) {
-        enum pg_more more = p->next(p->owner, &s);
-        if (more == PG_LATER)
+        enum pg_more more = give_some(pg);
+        if (more == PG_LATER) {
+            *held = holds_back(pg);
             return 0;
-        if (more == PG_STATEMENT)
-            pg_pipeline_add(pg, &s);
+        }
         if ((more == PG_END || p->send_failed) && end_statements(pg, e) != 0)
             return -1;
     }

@@ -52,7 +52,7 @@ select to_char(p.low at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"') as period_st
                select * from unnest(w.tenants, w.metrics, w.minutes, w.events)
                 union all
                select tenant, metric, minute_at, events
-                 from count_raw_events(null, '-infinity', 'infinity', null, w.batch) where w.from_raw
+                 from count_raw_events(array[$1::text], '-infinity', 'infinity', null, w.batch) where w.from_raw
                ) u (tenant, metric, minute_at, events)
          where u.tenant = $1::text and u.metric = $2::text and u.minute_at >= p.low and u.minute_at < p.high) as unfolded
   from place p

@@ -50,7 +50,7 @@ SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = on AS $$
         SELECT slice, min(minute_at) AS low, max(minute_at) + interval '1 minute' AS high
           FROM wanted WHERE p_minutes IS NOT NULL GROUP BY slice, date_trunc('hour', minute_at)
          UNION ALL
-        SELECT DISTINCT slice, p_low, p_high FROM wanted WHERE p_minutes IS NULL
+        SELECT DISTINCT slice, p_low, p_high FROM wanted WHERE p_minutes IS NULL AND p_batch IS NULL
          UNION ALL
         SELECT slice, p_low, p_high FROM generate_series(0, 15) AS slice WHERE p_tenants IS NULL AND p_batch IS NULL
     ), places AS MATERIALIZED (
@@ -64,7 +64,8 @@ SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = on AS $$
                                                   AND b.occurred_min < w.minute_at + interval '1 minute'))
            AND NOT EXISTS (SELECT FROM usage_pending p WHERE p.batch = b.batch)
          UNION ALL
-        SELECT b.day, b.batch, b.slice FROM usage_batches b WHERE b.batch = p_batch
+        SELECT b.day, b.batch, b.slice FROM usage_batches b
+         WHERE b.batch = p_batch AND (p_tenants IS NULL OR b.slice IN (SELECT slice FROM wanted))
     ), found AS (
         -- Which rows of a slice: most are of others, and just two columns are unpacked to tell.
         SELECT e.day, e.batch, e.slice, array_agg(e.row) AS rows
@@ -307,8 +308,8 @@ BEGIN
     END IF;
 END $$;
 
--- Puts the sums of a stream's batches, p_most at most, into their rows where no row has them, from the raw events.
--- Returns how many are left. So that each transaction is short, whoever finds many calls it before fold_usage.
+-- For batches whose sums are nowhere: counts them from the raw events into their rows, p_most at most. Returns how many
+-- are left. So that each transaction is short, whoever finds many calls it before fold_usage.
 CREATE FUNCTION count_pending(p_stream text, p_most integer DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET jit = off SET enable_nestloop = on AS $$
 BEGIN
@@ -472,7 +473,7 @@ REVOKE ALL ON FUNCTION fold_usage(text), count_pending(text, integer), cover_pen
     count_raw_events(text[], timestamptz, timestamptz, timestamptz[], bigint),
     correct_totals(text[], text[], timestamptz[], boolean[], bigint[]),
     correct_carried_totals(text[], text[], timestamptz[], bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION fold_usage(text) TO meterline_aggregator, meterline_ctl;
+GRANT EXECUTE ON FUNCTION fold_usage(text) TO meterline_aggregator;
 GRANT EXECUTE ON FUNCTION count_pending(text, integer), cover_pending(text, bigint, bigint, bigint)
     TO meterline_aggregator;
 GRANT EXECUTE ON FUNCTION recount_usage(text), count_raw_events(text[], timestamptz, timestamptz, timestamptz[], bigint),
