@@ -50,7 +50,8 @@ struct work {
     uint32_t size_max;             /* halved when PostgreSQL refuses a batch */
     char refusal[160];             /* why the one entry of this batch is rejected unseen, or "" */
     bool batch_open;               /* the dedupe table has it pending */
-    bool spills;                   /* it writes the sums in memory, and does not fold them */
+    bool kept;                     /* its sums are in memory alone */
+    bool spills;                   /* it writes those in memory and its own, and folds none */
     int64_t write_started_us;
 };
 

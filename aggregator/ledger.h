@@ -119,10 +119,11 @@ void ledger_forget_batch(struct ledger *l);
 
 /* What a transaction does about minute sums. */
 struct ledger_sums {
-    const struct tally *tally; /* NULL: this batch's follow, or are counted from the raw events */
-    int64_t batches;     /* before this one, whose sums are there and not in the ledger yet … */
-    int64_t first_batch; /* … from this one on */
-    bool fold;           /* take all that is pending over into minute rows and totals */
+    const struct tally *own;  /* the batch's; NULL: they follow, or are counted from raw events */
+    const struct tally *kept; /* of those before: NULL, or … */
+    int64_t batches;          /* … of so many, which are not in the ledger yet, … */
+    int64_t first_batch;      /* … from this one on */
+    bool fold;                /* take all that is pending over into minute rows and totals */
 };
 
 /* One transaction adds a batch and moves the position: ledger_begin; ledger_add_slice for each
@@ -130,11 +131,11 @@ struct ledger_sums {
  * else of the batch, which stays as it is until done. Afterwards `stored` names it. */
 void ledger_begin(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
 void ledger_add_slice(struct ledger *l);
-/* last_id: the position's new one. entries_added: as last seen in Redis. sums: copied; its tally
- * is sorted, and stays as it is until done. */
+/* last_id: the position's new one. entries_added: as last seen in Redis. sums: copied; tallies
+ * are sorted, and stay as they are until done. */
 void ledger_commit(struct ledger *l, const char *last_id, uint64_t entries_added,
                    struct ledger_sums sums);
-/* Fold alone: what is pending of this stream, with these sums. */
+/* Fold alone: what is pending of this stream, with the sums that were kept. */
 void ledger_fold(struct ledger *l, struct ledger_sums sums, ledger_done_fn done, void *owner);
 /* What others left pending, of this stream and of those that are not current (PG_TEXT, taken). */
 void ledger_fold_left(struct ledger *l, struct pg_array *current, ledger_done_fn done, void *owner);

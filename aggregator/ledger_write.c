@@ -42,7 +42,9 @@ struct write {
     int slice;             /* … which of them, … */
     int settled;           /* … and so many are there */
     bool complete;         /* the batch is settled: all else may follow */
-    uint32_t sums_written; /* rows of sums.tally */
+    bool told;             /* the batch waits */
+    uint32_t own_written;  /* rows of sums.own */
+    uint32_t kept_written; /* and of sums.kept */
     struct ledger_sums sums;
     char last_id[ENTRY_ID_SIZE];
     uint64_t entries_added;
@@ -124,37 +126,51 @@ static bool has_pending(const struct write *w)
 
 static uint32_t part_rows(uint32_t rows)
 {
-    uint32_t part = rows / (PARTS_MAX - 1);
+    uint32_t part = rows / (PARTS_MAX / 2 - 1);
 
     return part > PART_ROWS_MIN ? part : PART_ROWS_MIN;
 }
 
-/* The first part is the batch's own row, which tells that it waits. */
-static void make_sums(struct write *w, struct pg_statement *s)
+static void make_part(struct write *w, struct pg_statement *s, const struct tally *tally,
+                      uint32_t *written, const char *number)
 {
     struct ledger *l = w->ledger;
-    const struct tally *tally = w->sums.tally;
-    bool own = w->batch != NULL && w->sums_written == 0;
-    uint32_t from = w->sums_written;
+    uint32_t from = *written;
     uint32_t part = part_rows(tally->count);
 
-    w->sums_written = tally->count - from < part ? tally->count : from + part;
-    minute_columns_fill(&l->minutes, l->catalog, tally, from, w->sums_written);
+    *written = tally->count - from < part ? tally->count : from + part;
+    minute_columns_fill(&l->minutes, l->catalog, tally, from, *written);
     pg_statement_init(s, SQL_INSERT_PENDING);
-    pg_add_text(s, own ? w->number : NULL);
+    pg_add_text(s, number);
     pg_add_text(s, l->stream);
     minute_columns_bind(&l->minutes, s);
 }
 
+static bool has_more_own(const struct write *w)
+{
+    return w->sums.own != NULL && w->own_written < w->sums.own->count;
+}
+
+static bool has_more_kept(const struct write *w)
+{
+    return w->sums.batches > 0 && w->kept_written < w->sums.kept->count;
+}
+
+/* The first one is the batch's own row, which tells that it waits. */
 static void make_pending(struct write *w, struct pg_statement *s)
 {
-    if (w->sums.tally != NULL) {
-        make_sums(w, s);
-        return;
+    bool first = w->batch != NULL && !w->told;
+
+    w->told = true;
+    if (first && w->sums.own == NULL) {
+        pg_statement_init(s, SQL_INSERT_UNSUMMED);
+        pg_add_text(s, w->number);
+        pg_add_text(s, w->ledger->stream);
+    } else if (first || has_more_own(w)) {
+        make_part(w, s, w->sums.own, &w->own_written, first ? w->number : NULL);
+    } else {
+        make_part(w, s, w->sums.kept, &w->kept_written, NULL);
     }
-    pg_statement_init(s, SQL_INSERT_UNSUMMED);
-    pg_add_text(s, w->number);
-    pg_add_text(s, w->ledger->stream);
 }
 
 static void make_recounts(struct write *w, struct pg_statement *s)
@@ -247,9 +263,7 @@ static bool next_slice(struct write *w, struct pg_statement *s)
 
 static bool has_more_parts(const struct write *w)
 {
-    const struct tally *tally = w->sums.tally;
-
-    return w->step == STEP_PENDING && tally != NULL && w->sums_written < tally->count;
+    return w->step == STEP_PENDING && (has_more_own(w) || has_more_kept(w));
 }
 
 static enum pg_more next_statement(void *owner, struct pg_statement *s)

@@ -92,8 +92,9 @@ const struct tally *unfolded_sort(struct unfolded *u, int64_t catalog_version)
     return &u->tally;
 }
 
-void unfolded_note_written(struct unfolded *u)
+void unfolded_note_written(struct unfolded *u, int64_t rows, int64_t events)
 {
-    u->rows += u->tally.count;
+    u->rows += u->tally.count + rows;
+    u->events += events;
     forget_rows(u);
 }

@@ -41,7 +41,7 @@ bool unfolded_is_full(const struct unfolded *u);
 /* The sums in order, to be written; by that version of the catalog, or they are lost. Add nothing
  * before unfolded_note_written, unfolded_lose or unfolded_clear. */
 const struct tally *unfolded_sort(struct unfolded *u, int64_t catalog_version);
-/* The ledger has the sums, but has not folded them. */
-void unfolded_note_written(struct unfolded *u);
+/* The ledger has the sums, and so many of a batch of so many events, but has not folded them. */
+void unfolded_note_written(struct unfolded *u, int64_t rows, int64_t events);
 
 #endif

@@ -1,10 +1,13 @@
 /* One batch after the other, from the feed into the ledger.
  *
  *      IDLE -> JUDGING -> WRITING -> IDLE -> FOLDING -> IDLE
+ *                 ^         |                  ^  |
+ *                 |         +---- (refused) ---+  |
+ *                 +-------------------------------+
  *
  * JUDGING: read versions, parse, look for repeats, ask the ledger about them.
  * WRITING: the transaction is under way, and only its answer tells.
- * FOLDING: nothing waits any more, and what the last batches left is taken over.
+ * FOLDING: nothing waits any more, or a batch was refused: what the last ones left is taken over.
  *
  * A batch's minute sums are folded into minute rows and totals in its own transaction. In a backlog
  * with many keys that would touch each row once a batch: there, they are added up in memory until
@@ -31,12 +34,13 @@ enum {
 };
 
 static void run_state(struct shard *s);
+static void run_fold(struct shard *s, ledger_done_fn done);
 
 static const bool MAY_GO[4][4] = {
     [WORK_IDLE] = {[WORK_JUDGING] = true, [WORK_FOLDING] = true},
     [WORK_JUDGING] = {[WORK_WRITING] = true, [WORK_IDLE] = true},
-    [WORK_WRITING] = {[WORK_JUDGING] = true, [WORK_IDLE] = true},
-    [WORK_FOLDING] = {[WORK_IDLE] = true},
+    [WORK_WRITING] = {[WORK_JUDGING] = true, [WORK_IDLE] = true, [WORK_FOLDING] = true},
+    [WORK_FOLDING] = {[WORK_IDLE] = true, [WORK_JUDGING] = true},
 };
 
 static void work_go(struct work *w, enum work_state next)
@@ -100,7 +104,7 @@ static void take_committed(struct shard *s)
     batch_commit(s->batch, &s->ledger.stored);
     w->batch_open = false;
     if (w->spills)
-        unfolded_note_written(&s->unfolded);
+        unfolded_note_written(&s->unfolded, s->batch->tally.count, s->batch->counted);
     s->table_batches = s->ledger.position.batches;
     dedupe_expire(s->dedupe, s->ledger.stored.committed_ms);
     if (dedupe_shrunk(s->dedupe) > 0)
@@ -136,6 +140,21 @@ static void note_refusal(struct work *w, const struct err *error)
             *c = '?';
 }
 
+static void judge_again(struct shard *s)
+{
+    work_go(&s->work, WORK_JUDGING);
+    run_state(s);
+}
+
+static void take_fold_before(void *owner, const struct err *error)
+{
+    struct shard *s = owner;
+
+    if (!is_over(s, "fold", error))
+        judge_again(s);
+}
+
+/* What was pending before is none of the culprit's, and would be written again with each half. */
 static void isolate_poison(struct shard *s, const struct err *error)
 {
     struct work *w = &s->work;
@@ -144,13 +163,15 @@ static void isolate_poison(struct shard *s, const struct err *error)
     log_warn("batch_refused", LOG_STR("stream", s->stream), LOG_U64("entries", n),
              LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     abort_batch(s);
-    if (s->unfolded.events > 0)
-        unfolded_lose(&s->unfolded);
     if (n == 1)
         note_refusal(w, error);
     w->size_max = n > 1 ? n / 2 : 1;
-    work_go(w, WORK_JUDGING);
-    run_state(s);
+    if (w->kept)
+        unfolded_lose(&s->unfolded); /* its sums are among them */
+    if (s->unfolded.events > 0)
+        run_fold(s, take_fold_before);
+    else
+        judge_again(s);
 }
 
 static void take_commit(void *owner, const struct err *error)
@@ -195,49 +216,51 @@ static bool must_fold(const struct shard *s)
             u->rows >= FOLD_ROWS_MAX || u->lost);
 }
 
-static void add_sums(struct shard *s)
+static void keep_sums(struct shard *s)
 {
     struct unfolded *u = &s->unfolded;
+    const struct batch *b = s->batch;
 
-    if (u->events == 0)
-        u->from_ms = (int64_t)s->work.entries->list[s->work.from].ms;
-    unfolded_add(u, &s->batch->tally, s->ledger.catalog_version, s->batch->counted);
+    unfolded_add(u, &b->tally, s->ledger.catalog_version, b->counted);
+    if (batch_waits(b))
+        unfolded_note_waiting(u, s->ledger.next_batch);
 }
 
 /* All sums that are here. */
-static struct ledger_sums take_sums(struct shard *s, bool fold)
+static struct ledger_sums take_sums(struct shard *s, const struct tally *own, bool fold)
 {
-    struct ledger_sums sums = {.fold = fold};
+    struct unfolded *u = &s->unfolded;
+    struct ledger_sums sums = {.own = own, .fold = fold};
 
-    sums.tally = unfolded_sort(&s->unfolded, s->ledger.catalog_version);
-    sums.batches = s->unfolded.batches;
-    sums.first_batch = s->unfolded.first_batch;
+    sums.kept = unfolded_sort(u, s->ledger.catalog_version);
+    sums.batches = u->batches;
+    sums.first_batch = u->first_batch;
     return sums;
 }
 
+/* What is kept may follow the commit's last statement, on which PostgreSQL works meanwhile. */
 static void run_commit(struct shard *s)
 {
     struct work *w = &s->work;
-    const struct batch *b = s->batch;
+    struct tally *own = &s->batch->tally;
     const struct entry *last = &w->entries->list[w->to - 1];
     char id[ENTRY_ID_TEXT_SIZE];
     bool folds = must_fold(s);
-    bool keeps = !folds && !unfolded_is_full(&s->unfolded);
-    struct ledger_sums sums = {.tally = NULL};
+    struct ledger_sums sums = {.own = NULL};
 
     entry_id_format((struct entry_id){.ms = last->ms, .seq = last->seq}, id);
-    w->spills = !keeps && !folds;
-    if (!keeps) {
-        add_sums(s);
-        sums = take_sums(s, folds);
+    if (s->unfolded.events == 0)
+        s->unfolded.from_ms = (int64_t)w->entries->list[w->from].ms;
+    w->kept = !folds && !unfolded_is_full(&s->unfolded);
+    w->spills = !folds && !w->kept;
+    if (!w->kept) {
+        tally_sort(own);
+        sums = take_sums(s, own, folds);
     }
     ledger_commit(&s->ledger, id, s->ledger.position.added_seen, sums);
     stage_crash_point("in_transaction");
-    if (keeps) {
-        add_sums(s);
-        if (batch_waits(b))
-            unfolded_note_waiting(&s->unfolded, s->ledger.next_batch);
-    }
+    if (w->kept)
+        keep_sums(s);
     work_parse_ahead(s);
 }
 
@@ -344,6 +367,12 @@ static void take_fold(void *owner, const struct err *error)
     feed_resume(&s->feed);
 }
 
+static void run_fold(struct shard *s, ledger_done_fn done)
+{
+    work_go(&s->work, WORK_FOLDING);
+    ledger_fold(&s->ledger, take_sums(s, NULL, true), done, s);
+}
+
 bool work_fold_rest(struct shard *s)
 {
     struct work *w = &s->work;
@@ -351,7 +380,6 @@ bool work_fold_rest(struct shard *s)
     if (w->state != WORK_IDLE || s->unfolded.events == 0 || s->ledger.done != NULL ||
         !pg_is_ready(s->pg))
         return false;
-    work_go(w, WORK_FOLDING);
-    ledger_fold(&s->ledger, take_sums(s, true), take_fold, s);
+    run_fold(s, take_fold);
     return true;
 }

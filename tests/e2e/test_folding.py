@@ -1,5 +1,6 @@
 """In a backlog with many keys several batches are folded into minute rows and totals at once."""
 
+import random
 import threading
 
 import pytest
@@ -86,6 +87,42 @@ def test_sums_by_a_catalog_that_changes_meanwhile_are_counted_from_the_raw_event
     settle(line)
     assert line.value("SELECT value FROM ledger_state WHERE name = 'catalog_version'") > before
     prove(line, emitter.oracle)
+
+
+WIDE = {"plans": [], "metrics": [
+    {"metric": "api_calls", "name": "Calls", "unit": "call", "aggregation": "sum", "transport": "none"},
+    {"metric": "wide", "name": "Wide", "unit": "call", "aggregation": "sum", "transport": "none",
+     "dimensions": [f"d{n}" for n in range(14)]}]}
+
+
+def refuse_by_trigger(line):
+    """With its batch's raw events."""
+    line.sql("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+             "IF 'culprit' = ANY (NEW.tenants) THEN RAISE 'no' USING ERRCODE = '22023'; END IF; RETURN NEW; END $$")
+    line.sql("CREATE TRIGGER refuse BEFORE INSERT ON usage_batches FOR EACH ROW EXECUTE FUNCTION refuse()")
+    return {}
+
+
+def refuse_by_index(line):
+    """With the fold: its dimensions are longer than an index takes, and nothing makes them shorter."""
+    choose = random.Random(1)
+    return {f"d{n}": "".join(chr(choose.randrange(33, 127)) for _ in range(250)) for n in range(14)}
+
+
+@pytest.mark.parametrize("refuse", [refuse_by_trigger, refuse_by_index])
+def test_an_entry_that_postgres_refuses_in_a_backlog_is_found_among_many(line, refuse):
+    apply(line, WIDE)
+    tenants = 20_000
+    fill(line, tenants, tenants)
+    line.xadd(tenant="culprit", metric="wide", **refuse(line))
+    fill(line, tenants, tenants)   # Once more: duplicates.
+    line.emit([{"tenant": f"u{n}", "metric": "api_calls", "quantity": "1.5"} for n in range(tenants)])
+    aggregator = start(line, AGGREGATOR_BATCH_MAX=BATCH)
+    settle(line, 120)
+    assert line.sql("SELECT tenant, reason FROM rejected_events") == [("culprit", "refused")]
+    line.wait_for(lambda: line.value("SELECT count(*) FROM usage_pending") == 0, 60)
+    prove_folded(line, 2 * tenants, 2 * tenants)
+    assert not aggregator.logs("step_failed") and not aggregator.logs("batch_fenced")
 
 
 def test_a_fold_by_somebody_else_in_between_is_noticed(line):
