@@ -51,9 +51,9 @@ def test_a_meter_event(shop):
 
 
 def test_a_batch_of_the_stream_and_its_session(shop):
-    add_tenants(shop, "acme", "other")
+    add_tenants(shop, "acme", "globex")  # Claimed in one page: of the same half.
     use_transport(shop, "meter_event_stream", "llm_tokens", "storage_gb")
-    count(shop, "llm_tokens", "42", "acme", "other")
+    count(shop, "llm_tokens", "42", "acme", "globex")
     count(shop, "storage_gb", "7", "acme")
     once(shop)
     ours = sent_by_us(shop, SESSION) + sent_by_us(shop, STREAM)
