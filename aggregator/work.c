@@ -28,7 +28,7 @@
  * when it becomes large: a million rows take half a minute at worst, and its deadline is two. */
 enum {
     FOLD_FEW_ROWS = 2000,
-    FOLD_EVENTS_A_KEY = 128,
+    FOLD_EVENTS_A_KEY = 512,
     FOLD_EVENTS_MAX = 4000000,
     FOLD_ROWS_MAX = 1000000
 };

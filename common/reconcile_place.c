@@ -101,12 +101,20 @@ static struct dec our_number(const struct place_check *p, int column)
     return value;
 }
 
-static void add_place(const struct place_check *p, struct pg_statement *s)
+/* Stripe knows no tenants: what it holds of a customer's meter may come from several. */
+static void add_meter(const struct place_check *p, struct pg_statement *s)
 {
-    for (int column = TARGET_TENANT; column <= TARGET_ITEM; column++)
+    for (int column = TARGET_CUSTOMER; column <= TARGET_ITEM; column++)
         pg_add_text(s, target_text(&p->target, column));
     pg_add_text(s, target_text(&p->target, TARGET_PERIOD_START));
     pg_add_text(s, target_text(&p->target, TARGET_PERIOD_END));
+}
+
+static void add_place(const struct place_check *p, struct pg_statement *s)
+{
+    pg_add_text(s, target_text(&p->target, TARGET_TENANT));
+    pg_add_text(s, target_text(&p->target, TARGET_METRIC));
+    add_meter(p, s);
 }
 
 /* Writing what was found. */
@@ -199,7 +207,7 @@ static void run_minutes(struct place_check *p)
 {
     struct pg_statement s;
     pg_statement_init(&s, SQL_RECONCILE_MINUTES);
-    add_place(p, &s);
+    add_meter(p, &s);
     s.binary_result = true;
     run(p, &s, take_minutes);
 }
@@ -284,7 +292,7 @@ static void run_ours(struct place_check *p)
 {
     struct pg_statement s;
     pg_statement_init(&s, SQL_RECONCILE_OURS);
-    add_place(p, &s);
+    add_meter(p, &s);
     pg_add_text(&s, p->place.newest ? "true" : "false");
     pg_add_text(&s, p->ask->sent_alone ? "true" : "false");
     run(p, &s, take_ours);

@@ -97,6 +97,18 @@ static void parse_where(struct check *c, const struct path *at, json_t *item, js
     }
 }
 
+/* A legacy price adds its usage records up. */
+static void check_increments(struct check *c, const struct path *at, const json_t *row)
+{
+    struct path p = path_key(at, "transport");
+    const char *transport = json_string_value(json_object_get(row, "transport"));
+    const char *aggregation = json_string_value(json_object_get(row, "aggregation"));
+
+    if (transport && strcmp(transport, "usage_records") == 0 && aggregation &&
+        strcmp(aggregation, "sum") != 0 && strcmp(aggregation, "count") != 0)
+        check_fault(c, &p, "usage_records goes only with aggregation sum or count");
+}
+
 static void parse_from(struct check *c, const struct path *at, json_t *item, json_t *metrics,
                        json_t *row)
 {
@@ -170,6 +182,7 @@ static void parse_metric(struct check *c, const struct path *at, json_t *metrics
     parse_from(c, at, item, metrics, row);
     parse_where(c, at, item, row);
     parse_billing(c, at, item, row);
+    check_increments(c, at, row);
     check_twice(c, at, metrics, index, "metric");
     check_twice(c, at, metrics, index, "stripe_event_name");
     json_array_append_new(rows, row);

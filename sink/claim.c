@@ -282,10 +282,10 @@ static void take_lock(void *owner, const struct err *error, PGresult **results, 
         end_run(c, error);
         return;
     }
-    const PGresult *lock = results[n - 1];
-    c->report.busy = !pg_get_i64(lock, 0, 0);
-    c->report.on_hold = pg_get_i64(lock, 0, 1) != 0;
-    c->at = (struct claim_time){pg_get_time_ms(lock, 0, 2), pg_get_i64(lock, 0, 3)};
+    const PGresult *terms = results[n - 1];
+    c->report.busy = !pg_get_i64(results[n - 2], 0, 0);
+    c->report.on_hold = pg_get_i64(terms, 0, 0) != 0;
+    c->at = (struct claim_time){pg_get_time_ms(terms, 0, 1), pg_get_i64(terms, 0, 2)};
     if (c->report.busy || (c->report.on_hold && !c->order.rehearsal))
         run_give_up(c);
     else

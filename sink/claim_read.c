@@ -12,6 +12,8 @@ int claim_read_lock(struct pg_statement out[LOCK_STATEMENTS], struct claim_lock 
     pg_add_text(&out[1], lock->all ? "off" : "on");
     pg_add_i64(&out[1], lock->half, lock->number);
     out[1].binary_result = true;
+    pg_statement_init(&out[2], SQL_READ_TERMS);
+    out[2].binary_result = true;
     return LOCK_STATEMENTS;
 }
 

@@ -12,7 +12,7 @@ enum claim_pass {
     CLAIM_DIRTY    /* totals that are newer than their claims */
 };
 
-enum { LOCK_STATEMENTS = 2, READ_STATEMENTS = 2 };
+enum { LOCK_STATEMENTS = 3, READ_STATEMENTS = 2 };
 
 struct claim_lock {
     const char *run; /* the name of its lock, or NULL */
@@ -20,7 +20,8 @@ struct claim_lock {
     bool all;        /* not just some tenants are read */
     unsigned char number[8];
 };
-/* BEGIN and lock_claims.sql, whose row is the last result. A parameter lives in lock until pg_run.
+/* BEGIN, lock_claims.sql and read_terms.sql, whose rows are the last two results. A parameter lives
+ * in lock until pg_run.
  */
 int claim_read_lock(struct pg_statement out[LOCK_STATEMENTS], struct claim_lock *lock);
 

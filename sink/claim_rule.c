@@ -3,9 +3,11 @@
 
 #include <string.h>
 
-/* Once a period is over, rising values go into its last hour: the first at its beginning, so that
- * 59 corrections find a later minute. */
+/* In a period's last hour, and once it is over, rising values go into the minutes of that hour: the
+ * first at its beginning, and then one for every two minutes that pass. So some are left for what
+ * changes after the period, until its invoice is final about an hour later. */
 #define RISING_ROOM_MS (59 * MINUTE_MS)
+#define RISING_PACE    2
 
 static int64_t max_of(int64_t a, int64_t b)
 {
@@ -72,23 +74,32 @@ static bool running_minute(const struct claim_total *t, struct window w, int64_t
 
 static bool ended_sum_minute(const struct claim_total *t, struct window w, int64_t *out)
 {
-    if (is_after_all(t, w.high_ms))
-        return take(w.high_ms, w, out);
-    return take(t->free_ms, w, out) || take(t->first_ms - MINUTE_MS, w, out);
+    if (take(t->free_ms, w, out))
+        return true;
+    return take(is_after_all(t, w.high_ms) ? w.high_ms : t->first_ms - MINUTE_MS, w, out);
 }
 
-static bool ended_rising_minute(const struct claim_total *t, struct window w, int64_t *out)
+static bool rising_minute(const struct claim_total *t, struct window w, int64_t now_ms,
+                          int64_t *out)
 {
-    int64_t low_ms = max_of(w.low_ms, w.high_ms - RISING_ROOM_MS);
-    return take(t->last_ms == 0 ? low_ms : max_of(low_ms, t->last_ms + MINUTE_MS), w, out);
+    int64_t room_ms = max_of(w.low_ms, w.high_ms - RISING_ROOM_MS);
+    int64_t passed_ms = clock_minute_of(now_ms) - room_ms;
+    if (passed_ms < 0) {
+        w.high_ms = max_of(w.low_ms, room_ms - MINUTE_MS);
+        return running_minute(t, w, now_ms, out);
+    }
+    w.high_ms = min_of(w.high_ms, room_ms + clock_minute_of(passed_ms / RISING_PACE));
+    return take(t->last_ms == 0 ? room_ms : max_of(room_ms, t->last_ms + MINUTE_MS), w, out);
 }
 
 bool claim_rule_minute(const struct claim_total *t, int64_t now_ms, int64_t *minute_ms)
 {
     struct window w = window_of(t);
+    if (!t->additive)
+        return rising_minute(t, w, now_ms, minute_ms);
     if (t->period_end_ms > now_ms)
         return running_minute(t, w, now_ms, minute_ms);
-    return t->additive ? ended_sum_minute(t, w, minute_ms) : ended_rising_minute(t, w, minute_ms);
+    return ended_sum_minute(t, w, minute_ms);
 }
 
 static struct dec clamp(struct dec value)

@@ -45,7 +45,8 @@ struct claim_total {
     int64_t claims;   /* number of the last claim */
     int64_t first_ms; /* least minute used in the period */
     int64_t last_ms;  /* greatest minute used */
-    int64_t free_ms;  /* of a period that is over: a free minute before a used one */
+    int64_t free_ms;  /* of a period that is over: its last minute, or the latest before one that is
+                         used, of which the customer's meter has nothing */
 };
 
 enum claim_decision {

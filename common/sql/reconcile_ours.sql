@@ -1,17 +1,17 @@
--- What we sent of one customer's metric in a period: of sums the sum, else the newest value; and the bounds within
+-- What we sent of one customer's meter in a period, for whatever tenant: of sums the sum, else the newest value; and the bounds within
 -- which Stripe's figure may lie, since nobody knows whether it holds what is under way, in doubt, or, Stripe's
 -- summaries being late by minutes, what it has just taken. mark changes with every change of these.
--- $1 text tenant, $2 text metric, $3 text customer, $4 text event_name, $5 text subscription item or null
--- $6 timestamptz, $7 timestamptz: from, until before
--- $8 bool: the newest value counts
--- $9 bool: count what is `sent` alone
+-- $1 text customer, $2 text event_name, $3 text subscription item or null
+-- $4 timestamptz, $5 timestamptz: from, until before
+-- $6 bool: the newest value counts
+-- $7 bool: count what is `sent` alone
 with ours as (
     select s.quantity, s.usage_at, s.state = 'sent' as sent,
-           not $9::bool and (s.state <> 'sent' or s.sent_at > now() - interval '10 minutes') as open
+           not $7::bool and (s.state <> 'sent' or s.sent_at > now() - interval '10 minutes') as open
       from usage_submissions s
-     where s.tenant = $1 and s.metric = $2 and s.stripe_customer_id = $3 and s.event_name = $4
-       and s.stripe_subscription_item_id is not distinct from $5
-       and s.usage_at >= $6::timestamptz and s.usage_at < $7::timestamptz
+     where s.stripe_customer_id = $1 and s.event_name = $2 and s.state <> 'void'
+       and s.stripe_subscription_item_id is not distinct from $3
+       and s.usage_at >= $4::timestamptz and s.usage_at < $5::timestamptz
        and (s.state in ('sent', 'sending', 'in_doubt')
             or s.state = 'pending' and s.first_sent_at is not null
             or s.state = 'failed' and s.doubt_read_at is not null)
@@ -32,8 +32,8 @@ with ours as (
             union all
             select 0 from sums where certain_at is null) as o (quantity)
 )
-select case when $8::bool then coalesce(newest_sent, 0) else sent end as sent, open,
-       case when $8::bool then low else certain + less end as low,
-       case when $8::bool then high else certain + more end as high,
+select case when $6::bool then coalesce(newest_sent, 0) else sent end as sent, open,
+       case when $6::bool then low else certain + less end as low,
+       case when $6::bool then high else certain + more end as high,
        case when n = 0 then '0' else n || '/' || n_sent end as mark
   from sums, newest

@@ -95,6 +95,7 @@ CREATE FUNCTION sum_submissions(p_tenant text, p_metric text, p_start timestampt
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     additive boolean := (SELECT m.aggregation IN ('sum', 'count') FROM metrics m WHERE m.metric = p_metric);
+    replaced_at timestamptz;
     edges timestamptz[] := ARRAY[p_start, p_end];
     sums submission_sums;
 BEGIN
@@ -125,24 +126,41 @@ BEGIN
     SELECT min(s.usage_at), max(s.usage_at) INTO sums.first_at, sums.last_at
       FROM usage_submissions s
      WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at >= edges[1] AND s.usage_at < edges[2];
+    IF NOT additive AND p_customer IS NOT NULL THEN
+        -- Another tenant that had the customer meanwhile may have set its meter: then nothing of ours is there any more.
+        SELECT max(s.usage_at) INTO replaced_at
+          FROM usage_submissions s
+         WHERE s.stripe_customer_id = p_customer AND s.event_name = p_event_name AND s.state <> 'void'
+           AND (s.tenant, s.metric) <> (p_tenant, p_metric) AND s.usage_at >= edges[1] AND s.usage_at < edges[2];
+        IF replaced_at > coalesce((SELECT max(s.usage_at) FROM usage_submissions s
+                                    WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.state NOT IN ('void', 'held')
+                                      AND s.stripe_customer_id = p_customer AND s.event_name = p_event_name
+                                      AND s.usage_at < edges[2]), '-infinity') THEN
+            sums.claimed := 0;
+        END IF;
+        sums.last_at := greatest(sums.last_at, replaced_at);
+    END IF;
     RETURN sums;
 END $$;
 
--- The minute before one that a customer's meter has used in a period, the latest that is free itself; NULL: none.
+-- A period's last minute if a customer's meter has not used it, else the latest free one before one that it has; NULL:
+-- none.
 CREATE FUNCTION free_minute(p_tenant text, p_metric text, p_start timestamptz, p_end timestamptz, p_customer text,
                             p_event_name text) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
-    SELECT u.usage_at - interval '1 minute'
-      FROM usage_submissions u
-     WHERE u.stripe_customer_id = p_customer AND u.event_name = p_event_name AND u.state <> 'void'
-       AND u.usage_at > p_start AND u.usage_at < p_end
-       AND NOT EXISTS (SELECT FROM usage_submissions o
+    SELECT u.before - interval '1 minute'
+      FROM (SELECT p_end AS before
+             UNION ALL
+            SELECT usage_at FROM usage_submissions
+             WHERE stripe_customer_id = p_customer AND event_name = p_event_name AND state <> 'void'
+               AND usage_at > p_start AND usage_at < p_end) u
+     WHERE NOT EXISTS (SELECT FROM usage_submissions o
                         WHERE o.stripe_customer_id = p_customer AND o.event_name = p_event_name
-                          AND o.usage_at = u.usage_at - interval '1 minute' AND o.state <> 'void')
+                          AND o.usage_at = u.before - interval '1 minute' AND o.state <> 'void')
        AND NOT EXISTS (SELECT FROM usage_submissions o
                         WHERE o.tenant = p_tenant AND o.metric = p_metric
-                          AND o.usage_at = u.usage_at - interval '1 minute')
-     ORDER BY u.usage_at DESC LIMIT 1
+                          AND o.usage_at = u.before - interval '1 minute')
+     ORDER BY u.before DESC LIMIT 1
 $$;
 
 -- A submission that Stripe surely does not hold becomes void, and its quantity is claimed anew: its claim is summed up

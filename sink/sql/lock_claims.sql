@@ -1,5 +1,4 @@
--- One claimer at a time of a tenant, until COMMIT; and whether sinks are held, the clock that all sinks share, and the
--- era that identifiers are made in. A half shares the lock with the other one, whose tenants are others; whoever has it
+-- One claimer at a time of a tenant, until COMMIT. A half shares the lock with the other one, whose tenants are others; whoever has it
 -- alone may touch any. Runs of one name and half wait for nobody: where another sink makes one, it does the work, and
 -- locked is false. Else pages of other runs are waited for. Until COMMIT the planner is told to go along indexes, from
 -- row to row, whatever it believes of tables that grow faster than their statistics; and not to compile just in time,
@@ -10,9 +9,6 @@
 select r.locked and (case when r.locked and $3::int8 = 0 then pg_advisory_xact_lock(hashtext('meterline claims'))::text
                           when r.locked then pg_advisory_xact_lock_shared(hashtext('meterline claims'))::text
                      end) is not null as locked,
-       coalesce((select value from ledger_state where name = 'sink_hold'), 0) as hold,
-       now() as read_at,
-       coalesce((select value from ledger_state where name = 'claim_era'), 0) as era,
        set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
        set_config('enable_material', 'off', true), set_config('enable_sort', $2, true)

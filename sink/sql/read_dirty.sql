@@ -72,7 +72,7 @@ select d.tenant, d.metric, d.period_start, d.period_end, d.quantity, d.version, 
               and i.finalized_at is not null and i.status <> 'void'
               and i.period_start < i.period_end and minute_of(i.period_end) = d.period_end) as invoice_final,
        (d.sums).claimed, (d.sums).held, d.claims, (d.sums).first_at, (d.sums).last_at,
-       case when d.additive and d.period_end <= now() and (d.sums).last_at is not null
+       case when d.additive and d.period_end <= now()
             then free_minute(d.tenant, d.metric, d.period_start, d.period_end, d.customer, d.event_name)
        end as free_at,
        d.periods_version, d.stale and (d.claimed is not null or (d.sums).last_at is not null) as resummed,

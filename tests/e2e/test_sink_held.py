@@ -10,7 +10,7 @@ from test_sink_claims import billing
 def legacy(line):
     """A tenant whose subscription has a metered price without a meter."""
     open_shop(line)
-    use_transport(line, "usage_records", "api_calls", "user_seats")
+    use_transport(line, "usage_records", "api_calls")
     line.sub, line.item = subscribe_legacy(line, "acme")["acme"]
     return line
 

@@ -146,6 +146,9 @@ static void test_one_fault(void **state)
                  "'stripe_event_name': 'c'}"),
          "metrics[0].dimensions: must name at least one: unique counts their different values\n"},
         {METRICS(METRIC(", 'carry': true")), "metrics[0].carry: goes only with aggregation last\n"},
+        {METRICS("{'metric': 'm', 'name': 'M', 'unit': 'u', 'aggregation': 'max', 'transport': "
+                 "'usage_records', 'stripe_event_name': 'm'}"),
+         "metrics[0].transport: usage_records goes only with aggregation sum or count\n"},
         {METRICS(METRIC(", 'carry': 1")), "metrics[0].carry: must be true or false\n"},
         {METRICS(METRIC(", 'transport': 'fax'")),
          "metrics[0].transport: must be one of: meter_events, meter_event_stream, usage_records, "
