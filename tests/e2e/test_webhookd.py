@@ -671,7 +671,7 @@ def test_only_samples_are_named_so_all_that_was_sent_to_the_meter_then_is_compar
         "SELECT tenant, last_error FROM usage_submissions WHERE state = 'failed'")} == {
             "named": "refused later: archived_meter: No.", "keyed": "refused later: no_meter: Older."}
     assert requests(line) == {(tenant, "reconcile") for tenant in ("named", "keyed", "beside")}
-    record = webhookd.logs("meter_errors_reported")[0]
+    record = webhookd.wait_log("meter_errors_reported")
     assert (record["errors"], record["named"], record["marked"], record["meter"]) == ("9", "4", "2", "mtr_1")
 
 
