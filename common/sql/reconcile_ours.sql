@@ -1,5 +1,5 @@
--- What we sent of one customer's meter in a period, for whatever tenant: of sums the sum, else the newest value; and the bounds within
--- which Stripe's figure may lie, since nobody knows whether it holds what is under way, in doubt, or, Stripe's
+-- What we sent of one customer's meter in a period, for whatever tenant: of sums the sum, else the newest value; and the
+-- bounds within which Stripe's figure may lie, since nobody knows whether it holds what is under way, in doubt, or, Stripe's
 -- summaries being late by minutes, what it has just taken. mark changes with every change of these.
 -- $1 text customer, $2 text event_name, $3 text subscription item or null
 -- $4 timestamptz, $5 timestamptz: from, until before
