@@ -119,6 +119,8 @@ static int start(struct stage *stage, void *owner, struct err *e)
     a->upkeep.on_idle = on_upkeep_idle;
     strays_init(&a->strays, a, a->upkeep.pg);
     a->open_handles = 3;
+    if (!config->once)
+        stage_announce(stage, a->owner);
     return 0;
 }
 

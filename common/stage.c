@@ -1,11 +1,12 @@
 /* The skeleton that every daemon shares.
  *
- *      STARTING -> RUNNING -> DRAINING -> CLOSING -> CLOSED
- *          |                                           ^
- *          +------------- start failed ----------------+
+ *      STARTING -> RUNNING -> DRAINING -> LEAVING -> CLOSING -> CLOSED
+ *          |                                                      ^
+ *          +------------------- start failed ---------------------+
  *
  * The happy path: start opens the peers, SIGTERM makes /readyz answer 503 and calls drain, the
- * stage says stage_drained, close releases every handle, the loop runs empty, exit 0.
+ * stage says stage_drained, its row leaves stage_instances, close releases every handle, the loop
+ * runs empty, exit 0.
  *
  * Failure modes: start fails (exit 1; nothing of the stage's is closed, since a start function that
  * fails has started nothing). Draining takes longer than DRAIN_MAX_MS: closed all the same, and
@@ -15,6 +16,7 @@
 #include "common/stage.h"
 
 #include "common/contract.h"
+#include "common/heartbeat.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/ops.h"
@@ -26,15 +28,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Together below the 10 s that design promises for SIGTERM. */
-enum { DRAIN_MAX_MS = 8000, CLOSE_MAX_MS = 1500 };
+/* Together the 10 s that design promises for SIGTERM. */
+enum { DRAIN_MAX_MS = 8000, LEAVE_MAX_MS = 500, CLOSE_MAX_MS = 1500 };
 
-enum phase { STARTING, RUNNING, DRAINING, CLOSING, CLOSED };
+enum phase { STARTING, RUNNING, DRAINING, LEAVING, CLOSING, CLOSED };
 
-static const bool MAY_GO[5][5] = {
+static const bool MAY_GO[6][6] = {
     [STARTING] = {[RUNNING] = true, [CLOSED] = true},
     [RUNNING] = {[DRAINING] = true},
-    [DRAINING] = {[CLOSING] = true},
+    [DRAINING] = {[LEAVING] = true},
+    [LEAVING] = {[CLOSING] = true},
     [CLOSING] = {[CLOSED] = true},
 };
 
@@ -47,6 +50,7 @@ struct stage {
     uv_timer_t
         timer; /* the next step that must not run inside the stage's own call, or a deadline */
     struct ops *ops;
+    struct heartbeat *heartbeat; /* NULL: not announced */
     enum phase phase;
     int exit_code;
     bool finish_early; /* stage_finish was called while starting */
@@ -76,6 +80,9 @@ static void close_own_handles(struct stage *s)
     if (s->ops)
         ops_close(s->ops);
     s->ops = NULL;
+    if (s->heartbeat)
+        heartbeat_close(s->heartbeat);
+    s->heartbeat = NULL;
 }
 
 static void begin_closing(struct stage *s)
@@ -88,16 +95,37 @@ static void begin_closing(struct stage *s)
     uv_unref((uv_handle_t *)&s->timer);
 }
 
-static void on_drained(uv_timer_t *timer)
+static void on_leave_ended(uv_timer_t *timer)
 {
     begin_closing(timer->data);
+}
+
+/* In a turn of its own: closing frees who calls this. */
+static void on_left(void *owner)
+{
+    struct stage *s = owner;
+    uv_timer_start(&s->timer, on_leave_ended, 0, 0);
+}
+
+static void begin_leaving(struct stage *s)
+{
+    stage_go(s, LEAVING);
+    if (s->heartbeat && heartbeat_leave(s->heartbeat, on_left, s))
+        uv_timer_start(&s->timer, on_leave_ended, LEAVE_MAX_MS, 0);
+    else
+        begin_closing(s);
+}
+
+static void on_drained(uv_timer_t *timer)
+{
+    begin_leaving(timer->data);
 }
 
 static void on_drain_overdue(uv_timer_t *timer)
 {
     log_warn("drain_cut", LOG_I64("waited_ms", DRAIN_MAX_MS),
              LOG_MSG("work was still in flight; it is repeated safely at the next start"));
-    begin_closing(timer->data);
+    begin_leaving(timer->data);
 }
 
 static void on_drain(uv_timer_t *timer)
@@ -159,6 +187,16 @@ static bool is_ready(void *owner, struct buf *why)
         return false;
     }
     return !s->spec->ready || s->spec->ready(s->owner, why);
+}
+
+void stage_announce(struct stage *s, const char *instance)
+{
+    const struct conf_base *base = s->owner;
+    s->heartbeat = heartbeat_open(&s->loop, &(struct heartbeat_terms){.url = base->database_url,
+                                                                      .stage = s->spec->name,
+                                                                      .instance = instance,
+                                                                      .ready = is_ready,
+                                                                      .owner = s});
 }
 
 static void scrape(void *owner)

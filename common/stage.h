@@ -66,6 +66,10 @@ uv_loop_t *stage_loop(struct stage *s);
 bool stage_is_draining(const struct stage *s);
 /* End by itself with that exit code (as --once does): drains as SIGTERM does. */
 void stage_finish(struct stage *s, int exit_code);
+/* Tell of this process in stage_instances, from now until it has drained. For those that stay:
+ * once, by a start that does not fail any more. instance: its name there, copied; NULL: a new one.
+ */
+void stage_announce(struct stage *s, const char *instance);
 /* The stage holds nothing in flight any more. */
 void stage_drained(struct stage *s);
 

@@ -23,6 +23,8 @@ static int start(struct stage *stage, void *owner, struct err *e)
         app->dry_run = dry_run_open(stage, app->config.base.database_url);
     else
         app->sink = sink_open(stage, &app->config, app->once);
+    if (!app->dry && !app->once)
+        stage_announce(stage, NULL);
     return 0;
 }
 

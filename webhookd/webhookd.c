@@ -42,6 +42,7 @@ int webhookd_start(struct stage *stage, void *owner, struct err *e)
         return -1;
     }
     open_parts(d);
+    stage_announce(stage, NULL);
     return 0;
 }
 

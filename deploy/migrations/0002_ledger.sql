@@ -28,6 +28,21 @@ CREATE TABLE aggregator_members (
     seen_until timestamptz NOT NULL            -- by this database's clock
 );
 
+-- The daemons that run, as they tell it every 5 s; who ends in peace takes its row along, so that an old heartbeat is
+-- somebody who died. It is for people: streams are shared by aggregator_members, whose rows end after 3 s, and are
+-- only those that can work.
+CREATE TABLE stage_instances (
+    instance   text COLLATE "C" PRIMARY KEY,
+    stage      text NOT NULL,                  -- aggregator, sink, webhookd, …
+    version    text NOT NULL,
+    host       text NOT NULL,
+    pid        bigint NOT NULL,
+    started_at timestamptz NOT NULL,           -- by this database's clock, as seen_at
+    seen_at    timestamptz NOT NULL,
+    ready      boolean NOT NULL,
+    reason     text                            -- what is missing while it is not ready
+);
+
 -- Epochs that ended, with their final balance.
 CREATE TABLE stream_epochs (
     stream     text NOT NULL,

@@ -57,6 +57,9 @@ GRANT USAGE ON SCHEMA public TO meterline_aggregator, meterline_sink, meterline_
 GRANT SELECT ON schema_migrations, ledger_state, metrics, metric_versions, plans, plan_limits, tenant_limits,
     subscriptions, billing_periods TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_api;
 
+GRANT SELECT, INSERT, UPDATE, DELETE ON stage_instances
+    TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_api;
+
 GRANT SELECT, INSERT, UPDATE ON stream_positions, usage_aggregates, usage_totals TO meterline_aggregator;
 GRANT SELECT, INSERT ON stream_epochs, usage_batches, rejected_events, usage_pending, usage_recounts
     TO meterline_aggregator;

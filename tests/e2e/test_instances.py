@@ -1,0 +1,68 @@
+"""Every daemon tells that it runs: a row in stage_instances, that goes in peace and stays in death."""
+
+import pytest
+
+from line.line import TEST_KEY
+
+STAGES = ("aggregator", "sink", "webhookd")
+
+
+def instances(line, stage=None):
+    return line.sql("SELECT stage, pid, version, ready, reason, seen_at > now() - interval '15 s' AS fresh "
+                    "FROM stage_instances WHERE %s::text IS NULL OR stage = %s ORDER BY stage, started_at",
+                    stage, stage)
+
+
+@pytest.fixture
+def running(line):
+    line.catalog()
+    line.start_sandbox()
+    stages = {name: line.start(name, STRIPE_SECRET_KEY=TEST_KEY) for name in STAGES}
+    line.wait_for(lambda: [(row.stage, row.ready) for row in instances(line)] == [
+        (name, True) for name in STAGES])
+    return line, stages
+
+
+def test_a_row_each_that_goes_with_a_clean_end(running):
+    line, stages = running
+    assert {row.stage: row.pid for row in instances(line)} == {
+        name: stage.pid for name, stage in stages.items()}
+    assert all(row.fresh and row.version and row.reason is None for row in instances(line))
+    for name, stage in stages.items():
+        stage.term()
+        assert instances(line, name) == []
+
+
+def test_who_is_killed_leaves_a_row_that_grows_old_until_another_has_run_for_an_hour(running):
+    line, stages = running
+    stages["sink"].kill9()
+    line.sql("UPDATE stage_instances SET seen_at = now() - interval '59 minutes' WHERE stage = 'sink'")
+    other = line.start_sink()
+    line.wait_for(lambda: {row.pid: row.fresh for row in instances(line, "sink")} == {
+        stages["sink"].pid: False, other.pid: True})
+    line.sql("UPDATE stage_instances SET seen_at = now() - interval '61 minutes' WHERE pid = %s",
+             stages["sink"].pid)
+    line.wait_for(lambda: [row.pid for row in instances(line, "sink")] == [other.pid])
+    # Of a stage in which nobody runs the row stays.
+    stages["webhookd"].kill9()
+    line.sql("UPDATE stage_instances SET seen_at = now() - interval '2 hours' WHERE stage = 'webhookd'")
+    third = line.start_sink()
+    line.wait_for(lambda: third.pid in [row.pid for row in instances(line, "sink")])
+    assert [row.pid for row in instances(line, "webhookd")] == [stages["webhookd"].pid]
+
+
+def test_who_is_not_ready_says_why(running):
+    line, stages = running
+    line.redis.stop()
+    for name in ("aggregator", "webhookd"):
+        line.wait_for(lambda: [(row.ready, "redis: not connected" in (row.reason or ""))
+                               for row in instances(line, name)] == [(False, True)])
+    line.redis.start()
+    line.wait_for(lambda: [(row.stage, row.ready, row.reason) for row in instances(line)] == [
+        (name, True, None) for name in STAGES])
+    line.postgres.stop()
+    line.postgres.start()
+    line.wait_for(lambda: all(row.fresh and row.ready for row in instances(line)))
+    for stage in stages.values():
+        stage.term()
+    assert instances(line) == []
