@@ -166,8 +166,9 @@ static bool renew_token(struct call *call, const struct http_answer *answer)
 static void on_answer(void *owner, const struct err *error, const struct http_answer *answer)
 {
     struct call *call = owner;
-    struct settle_try t = {.transport = call->transport, .error = error};
     call->repeated |= answer && answer->repeated;
+    struct settle_try t = {
+        .transport = call->transport, .error = error, .repeated = call->repeated};
     if (renew_token(call, answer))
         return;
     if (answer) {

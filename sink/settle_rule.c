@@ -127,11 +127,15 @@ static void judge_account(const struct settle_try *t, const struct stripe_error 
 }
 
 /* A server's error may have come after the work was done. If Stripe says that trying again is no
- * use, only its summaries can tell. */
+ * use, or has stored it for this key and would give it again until the key is forgotten, only its
+ * summaries can tell (docs.stripe.com/api/idempotent_requests: "including 500 errors"). A stored
+ * answer to our first try was made for an earlier life of this database. */
 static void judge_server(const struct settle_try *t, struct settle_outcome *out)
 {
-    bool stop = header_is(t->should_retry, "false");
-    settle(out, stop ? SETTLE_IN_DOUBT : SETTLE_RETRY, "server_error");
+    bool stored = header_is(t->replayed, "true");
+    bool stop = stored || header_is(t->should_retry, "false");
+    settle(out, stop ? SETTLE_IN_DOUBT : SETTLE_RETRY, stored ? "stored_error" : "server_error");
+    out->known = stored && !t->sent_before && !t->repeated;
 }
 
 /* 409: another call with this key is still being worked on. If Stripe says that trying again is no
@@ -226,6 +230,7 @@ void settle_try_read(struct settle_try *t, const struct http_answer *answer)
     t->should_retry = http_answer_header(answer, "Stripe-Should-Retry");
     t->retry_after = http_answer_header(answer, "Retry-After");
     t->limited_reason = http_answer_header(answer, "Stripe-Rate-Limited-Reason");
+    t->replayed = http_answer_header(answer, "Idempotent-Replayed");
 }
 
 void settle_rule_judge(const struct settle_try *t, struct settle_outcome *out)

@@ -2,7 +2,7 @@
  *
  * What is certain decides: only an answer that is surely Stripe's own, and final, settles a
  * submission. After anything else the same bytes are sent again under the same key, until 23 h have
- * passed. */
+ * passed, or until Stripe can give nothing but a stored failure for that key. */
 #ifndef METERLINE_SINK_SETTLE_RULE_H
 #define METERLINE_SINK_SETTLE_RULE_H
 
@@ -18,6 +18,7 @@ struct settle_try {
     const struct transport *transport;
     const struct usage *usage; /* what a receipt is compared with: see transport.h */
     bool sent_before;          /* an earlier try may have reached Stripe */
+    bool repeated;             /* so may an earlier writing of this one */
     const struct err *error;   /* no answer, and why; else NULL and … */
     int status;                /* … the answer */
     const char *body;          /* length bytes; may be anything */
@@ -25,6 +26,7 @@ struct settle_try {
     const char *should_retry;   /* Stripe-Should-Retry, or NULL */
     const char *retry_after;    /* Retry-After, or NULL */
     const char *limited_reason; /* Stripe-Rate-Limited-Reason, or NULL */
+    const char *replayed;       /* Idempotent-Replayed, or NULL */
 };
 
 enum settle_state {

@@ -8,10 +8,11 @@ from moved_clock import MovedPostgres, move_clock
 from test_sink import EVENTS, add_tenants, count, is_sent, states, total
 
 HOUR = 60  # Minutes.
-# What becomes of the first try. Stripe keeps an answer that it gave, a 500 too, and gives it again.
+# What becomes of the first try.
 FATES = {"counted": [{"fault": "drop_after_apply", "times": 1}],
          "not counted": [{"fault": "drop_before_apply", "times": 1}],
-         "counted, and a 500 each time": [{"fault": "status", "status": 500, "applied": True, "times": 1}]}
+         "counted, and a 502 on the way": [{"fault": "status", "status": 502, "applied": True,
+                                            "stored": False, "times": 1}]}
 
 
 @pytest.fixture(name="shop")
@@ -106,5 +107,32 @@ def test_after_23_hours_it_is_never_sent_again_and_stripes_summaries_decide(shop
     shop.wait_for(lambda: total(shop, "acme", "api_calls") == 5)
     shop.wait_for(lambda: states(shop) == ({"sent": 4} if counted else {"sent": 4, "void": 1}))
     assert shop.sandbox.all_identifiers()["differing"] == {}
+    audit = shop.audit()
+    assert audit.ok, audit.text
+
+
+@pytest.mark.parametrize("applied", [True, False], ids=["counted", "not counted"])
+def test_a_stored_500_is_in_doubt_at_once_and_keeps_no_lane(shop, applied):
+    """Stripe would give it again for that key until it forgets it. What comes after it in the lane goes out, and
+    the summaries tell what became of it."""
+    add_tenants(shop, "acme", "other")
+    use(shop, "acme", 5)
+    shop.sandbox.fault("status", path=EVENTS, status=500, applied=applied, stored=True, times=1)
+    sink = shop.start_sink(SINK_INTERVAL_S=1)
+    sink.wait_log("send_delayed")
+    doubted = sink.wait_log("send_doubted", level="error")
+    identifier = doubted["identifier"]
+    assert tries(shop, identifier) == 2 and state_of(shop, identifier) == "in_doubt"
+    assert total(shop, "acme", "api_calls") == (5 if applied else 0)
+    use(shop, "acme", 8)
+    shop.wait_for(lambda: total(shop, "acme", "api_calls") == (8 if applied else 3), what="the lane goes on")
+    for minutes in (2 * HOUR + 5, 3 * HOUR + 10):
+        go_on(shop, minutes)
+        shop.wait_for(lambda: shop.value(
+            "SELECT doubt_read_at > now() - interval '5 minutes' OR state <> 'in_doubt'"
+            " FROM usage_submissions WHERE identifier = %s", identifier), 60, "its minute is read")
+    assert state_of(shop, identifier) == ("sent" if applied else "void")
+    shop.wait_for(lambda: total(shop, "acme", "api_calls") == 8)
+    assert tries(shop, identifier) == 2 and shop.sandbox.all_identifiers()["differing"] == {}
     audit = shop.audit()
     assert audit.ok, audit.text

@@ -317,6 +317,43 @@ static void what_may_pass_is_tried_again(void **state)
     check(CASES, sizeof CASES / sizeof *CASES);
 }
 
+static void a_stored_failure_is_in_doubt_at_once(void **state)
+{
+    /* Stripe gives it again for this key until it forgets it: trying again only keeps the lane. To
+     * our first writing it answers so if an earlier life of the database had sent it. */
+    (void)state;
+    static const struct {
+        int status;
+        const char *replayed;
+        bool sent_before;
+        bool repeated;
+        enum settle_state state;
+        bool known;
+    } CASES[] = {{500, "true", true, false, SETTLE_IN_DOUBT, false},
+                 {503, "True", true, false, SETTLE_IN_DOUBT, false},
+                 {500, "true", false, true, SETTLE_IN_DOUBT, false},
+                 {500, "true", false, false, SETTLE_IN_DOUBT, true},
+                 {500, "false", true, false, SETTLE_RETRY, false},
+                 {500, NULL, true, false, SETTLE_RETRY, false},
+                 {429, "true", true, false, SETTLE_RETRY, false}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct settle_outcome o;
+        const struct settle_try t = {.transport = &TRANSPORT_METER_EVENTS,
+                                     .usage = &USAGE,
+                                     .sent_before = CASES[i].sent_before,
+                                     .repeated = CASES[i].repeated,
+                                     .status = CASES[i].status,
+                                     .body = SERVER,
+                                     .body_length = strlen(SERVER),
+                                     .should_retry = "true",
+                                     .replayed = CASES[i].replayed};
+        settle_rule_judge(&t, &o);
+        assert_int_equal(o.state, CASES[i].state);
+        assert_int_equal(o.known, CASES[i].known);
+        assert_int_equal(o.peer, SETTLE_PEER_WORKS);
+    }
+}
+
 static void a_refused_key_is_not_the_submissions_fault(void **state)
 {
     /* 401 and 403 stop everything; if Stripe itself said it, nothing was applied. */
@@ -443,6 +480,7 @@ int main(void)
         cmocka_unit_test(only_a_refusal_of_one_makes_halves),
         cmocka_unit_test(the_limits_reason_is_told),
         cmocka_unit_test(what_may_pass_is_tried_again),
+        cmocka_unit_test(a_stored_failure_is_in_doubt_at_once),
         cmocka_unit_test(a_refused_key_is_not_the_submissions_fault),
         cmocka_unit_test(without_an_answer_it_counts_whether_it_was_sent),
         cmocka_unit_test(only_the_accounts_rate_slows_the_sink),
