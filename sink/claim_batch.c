@@ -114,9 +114,10 @@ static int64_t period_of(const struct claim_row *row)
 static void make_identifier(const struct claim_row *row, const struct claim *c, int64_t era,
                             char out[IDENTIFIER_SIZE])
 {
+    const struct claim_target *target = claim_row_target(row, c);
     const struct identifier_parts parts = {
-        .customer = row->customer,
-        .event_name = row->event_name,
+        .customer = target->customer,
+        .event_name = target->event_name,
         .tenant = row->tenant,
         .metric = row->metric,
         .period_start_s = period_of(row) / 1000,
@@ -126,35 +127,36 @@ static void make_identifier(const struct claim_row *row, const struct claim *c, 
     identifier_make(&parts, out);
 }
 
-static void make_body(const struct claim_row *row, const struct claim *c, const char *identifier,
-                      struct buf *body)
+static void make_body(const struct claim_target *target, const struct claim *c,
+                      const char *identifier, struct buf *body)
 {
     const struct usage usage = {
-        .event_name = row->event_name,
-        .customer = row->customer,
-        .subscription_item = row->item,
+        .event_name = target->event_name,
+        .customer = target->customer,
+        .subscription_item = target->item,
         .quantity = c->quantity,
         .identifier = identifier,
         .usage_at_s = c->usage_at_ms / 1000,
     };
-    row->transport->make_body(body, &usage);
+    target->transport->make_body(body, &usage);
 }
 
 static void add_submission(struct claim_batch *b, const struct claim_row *row,
                            const struct claim *c, int64_t era)
 {
+    const struct claim_target *target = claim_row_target(row, c);
     struct pg_array *to = b->submissions;
     char identifier[IDENTIFIER_SIZE];
     struct buf body = {0};
     make_identifier(row, c, era, identifier);
-    make_body(row, c, identifier, &body);
+    make_body(target, c, identifier, &body);
     pg_array_add_text(to++, identifier);
     pg_array_add_text(to++, row->tenant);
     pg_array_add_text(to++, row->metric);
-    pg_array_add_text(to++, row->transport->name);
-    pg_array_add_text(to++, row->customer);
-    pg_array_add_text(to++, row->event_name);
-    add_text(to++, row->item);
+    pg_array_add_text(to++, target->transport->name);
+    pg_array_add_text(to++, target->customer);
+    pg_array_add_text(to++, target->event_name);
+    add_text(to++, target->item);
     pg_array_add_time_ms(to++, period_of(row));
     pg_array_add_i64(to++, c->claims);
     pg_array_add_time_ms(to++, c->usage_at_ms);
@@ -220,7 +222,7 @@ static void decide(struct claim_batch *b, struct claim_row *row, struct claim_ti
         claim_rule_apply(&row->total, &claim);
         decide_part(b, row, at, &claim);
     }
-    b->split += claim.split;
+    b->split += claim.split || claim.elsewhere;
     /* Usage that lies in another period now must not be held against this one any more. */
     if ((looked || row->resummed) && !row->carried)
         add_claim(b, row, &claim);

@@ -29,7 +29,10 @@ enum {
     PERIODS_VERSION,
     RESUMMED,
     REPLACED,
-    CARRIED_FROM
+    CARRIED_FROM,
+    PLACE_CUSTOMER,
+    PLACE_EVENT_NAME,
+    PLACE_UNITS
 };
 
 static int64_t get_time(const PGresult *r, int row, int column)
@@ -69,8 +72,31 @@ static int read_total(const PGresult *r, int row, struct claim_total *t)
         .free_ms = get_time(r, row, FREE_AT),
     };
     bool read = !get_dec(r, row, QUANTITY, &t->quantity) &&
-                !get_dec(r, row, CLAIMED, &t->claimed) && !get_dec(r, row, HELD, &t->held);
+                !get_dec(r, row, CLAIMED, &t->claimed) && !get_dec(r, row, HELD, &t->held) &&
+                !get_dec(r, row, PLACE_UNITS, &t->place_units);
     return read ? 0 : -1;
+}
+
+static struct claim_target read_target(const PGresult *r, int row)
+{
+    return (struct claim_target){
+        .transport = transport_find(PQgetvalue(r, row, TRANSPORT)),
+        .event_name = PQgetvalue(r, row, EVENT_NAME),
+        .customer = PQgetvalue(r, row, CUSTOMER),
+        .item = get_text(r, row, ITEM),
+    };
+}
+
+/* A meter, whatever the tenant's usage goes to now: nothing else takes what is negative. */
+static struct claim_target read_place(const PGresult *r, int row, const struct claim_target *now)
+{
+    if (PQgetisnull(r, row, PLACE_CUSTOMER))
+        return *now;
+    return (struct claim_target){
+        .transport = now->transport->takes_negative ? now->transport : &TRANSPORT_METER_EVENTS,
+        .event_name = PQgetvalue(r, row, PLACE_EVENT_NAME),
+        .customer = PQgetvalue(r, row, PLACE_CUSTOMER),
+    };
 }
 
 int claim_row_read(const PGresult *r, int row, struct claim_row *out)
@@ -78,10 +104,7 @@ int claim_row_read(const PGresult *r, int row, struct claim_row *out)
     *out = (struct claim_row){
         .tenant = PQgetvalue(r, row, TENANT),
         .metric = PQgetvalue(r, row, METRIC),
-        .transport = transport_find(PQgetvalue(r, row, TRANSPORT)),
-        .event_name = PQgetvalue(r, row, EVENT_NAME),
-        .customer = PQgetvalue(r, row, CUSTOMER),
-        .item = get_text(r, row, ITEM),
+        .target = read_target(r, row),
         .periods_version = pg_get_i64(r, row, PERIODS_VERSION),
         .resummed = pg_get_i64(r, row, RESUMMED),
         .replaced = get_text(r, row, REPLACED),
@@ -89,11 +112,18 @@ int claim_row_read(const PGresult *r, int row, struct claim_row *out)
         .carried = !PQgetisnull(r, row, CARRIED_FROM),
         .carried_from_ms = get_time(r, row, CARRIED_FROM),
     };
-    assert(out->transport); /* the statement was asked for ours alone */
+    assert(out->target.transport); /* the statement was asked for ours alone */
+    out->place = read_place(r, row, &out->target);
     int failed = read_total(r, row, &out->total);
-    out->total.takes_negative = out->transport->takes_negative;
-    out->total.ends_with_period = out->transport->ends_with_period;
+    out->total.takes_negative = out->target.transport->takes_negative;
+    out->total.ends_with_period = out->target.transport->ends_with_period;
     return failed;
+}
+
+const struct claim_target *claim_row_target(const struct claim_row *row, const struct claim *claim)
+{
+    bool subtracts = row->total.additive && dec_cmp(claim->quantity, DEC_ZERO) < 0;
+    return subtracts ? &row->place : &row->target;
 }
 
 struct claim_key claim_row_key(const PGresult *r, int row)

@@ -102,13 +102,24 @@ bool claim_rule_minute(const struct claim_total *t, int64_t now_ms, int64_t *min
     return ended_sum_minute(t, w, minute_ms);
 }
 
+static struct dec min_dec(struct dec a, struct dec b)
+{
+    return dec_cmp(a, b) < 0 ? a : b;
+}
+
+static struct dec max_dec(struct dec a, struct dec b)
+{
+    return dec_cmp(a, b) > 0 ? a : b;
+}
+
+static bool is_negative(struct dec value)
+{
+    return dec_cmp(value, DEC_ZERO) < 0;
+}
+
 static struct dec clamp(struct dec value)
 {
-    struct dec most = dec_from_i64(CLAIM_LIMIT);
-    struct dec least = dec_from_i64(-CLAIM_LIMIT);
-    if (dec_cmp(value, most) > 0)
-        return most;
-    return dec_cmp(value, least) < 0 ? least : value;
+    return max_dec(min_dec(value, dec_from_i64(CLAIM_LIMIT)), dec_from_i64(-CLAIM_LIMIT));
 }
 
 /* floor(total) - claimed. A difference beyond dec's range is clamped by the caller in any case. */
@@ -135,16 +146,45 @@ static bool is_too_large(const struct claim_total *t)
     return !t->additive && dec_cmp(clamp(whole), whole) != 0;
 }
 
+static bool is_over(const struct claim_total *t, int64_t now_ms)
+{
+    return t->period_end_ms <= now_ms;
+}
+
+/* Nothing of that period is taken any more, whatever the minute. */
+static bool is_closed(const struct claim_total *t, int64_t now_ms)
+{
+    return t->invoice_final || (is_over(t, now_ms) && t->ends_with_period);
+}
+
+static bool has_place(const struct claim_total *t)
+{
+    return t->additive ? dec_cmp(t->place_units, DEC_ZERO) > 0 : t->takes_negative;
+}
+
+/* A negative difference, as far as its place holds it. */
+static struct dec subtractable(const struct claim_total *t, struct dec rest)
+{
+    return max_dec(rest, difference(DEC_ZERO, t->place_units));
+}
+
 /* Returns false if there is nothing to claim. */
-static bool fill_quantity(const struct claim_total *t, struct claim *c)
+static bool fill_quantity(const struct claim_total *t, int64_t now_ms, struct claim *c)
 {
     struct dec whole = dec_floor(t->quantity);
     struct dec rest = t->additive ? difference(whole, t->claimed) : whole;
     c->quantity = clamp(rest);
     c->split = dec_cmp(c->quantity, rest) != 0;
-    /* What a clamp left over keeps the total dirty: versions are whole, so one less is older. */
-    c->version = t->version - c->split;
-    if (t->has_held && dec_cmp(c->quantity, t->held) == 0)
+    if (t->additive && is_negative(rest) && has_place(t) && !is_closed(t, now_ms)) {
+        struct dec part = subtractable(t, c->quantity);
+        c->elsewhere = dec_cmp(part, c->quantity) != 0;
+        c->split &= !c->elsewhere;
+        c->quantity = part;
+    }
+    /* What is left over keeps the total dirty: versions are whole, so one less is older. */
+    c->version = t->version - (c->split || c->elsewhere);
+    bool stays = !is_negative(c->quantity) || !has_place(t);
+    if (t->has_held && stays && dec_cmp(c->quantity, t->held) == 0)
         return false; /* it stays held as it is */
     c->voids_held = t->has_held;
     c->claimed = t->additive ? sum(t->claimed, c->quantity) : c->quantity;
@@ -153,12 +193,9 @@ static bool fill_quantity(const struct claim_total *t, struct claim *c)
 
 static enum claim_state state_of(const struct claim_total *t, int64_t now_ms, const struct claim *c)
 {
-    bool over = t->period_end_ms <= now_ms;
-    if (t->invoice_final || c->usage_at_ms < now_ms - CLAIM_OLDEST_MS ||
-        (over && t->ends_with_period))
+    if (is_closed(t, now_ms) || c->usage_at_ms < now_ms - CLAIM_OLDEST_MS)
         return CLAIM_LATE;
-    bool negative = dec_cmp(c->quantity, DEC_ZERO) < 0;
-    return negative && !t->takes_negative ? CLAIM_HELD : CLAIM_PENDING;
+    return is_negative(c->quantity) && !has_place(t) ? CLAIM_HELD : CLAIM_PENDING;
 }
 
 static void use_minute(const struct claim_total *t, int64_t now_ms, struct claim *c)
@@ -194,7 +231,7 @@ enum claim_decision claim_rule_decide(const struct claim_total *t, int64_t now_m
         out->version = t->version;
         return CLAIM_TOO_LARGE;
     }
-    bool due = fill_quantity(t, &c);
+    bool due = fill_quantity(t, now_ms, &c);
     if (due && !claim_rule_minute(t, now_ms, &c.usage_at_ms))
         return CLAIM_WAIT;
     if (due)
@@ -211,6 +248,8 @@ void claim_rule_apply(struct claim_total *t, const struct claim *made)
     t->last_ms = made->last_ms;
     t->has_held = false;
     t->held = DEC_ZERO;
+    if (is_negative(made->quantity))
+        t->place_units = sum(t->place_units, made->quantity);
     if (t->free_ms == made->usage_at_ms)
         t->free_ms = 0;
 }

@@ -5,8 +5,10 @@
  *          Stripe is asked by customer, meter and minute what it holds
  * rising   of a meter that takes the newest value (max, last, unique): a later claim needs a later
  *          minute; sums do not care
- * held     a negative difference that the transport does not take: it is not sent, and judged anew
- *          with the next claim of its total */
+ * place    what a negative difference is subtracted from: a customer's meter that holds units of
+ * the total. Stripe bills no meter below zero, so that it goes nowhere else held     a negative
+ * difference without such a place, or a negative value that the transport does not take: it is not
+ * sent, and judged anew with the next claim of its total */
 #ifndef METERLINE_SINK_CLAIM_RULE_H
 #define METERLINE_SINK_CLAIM_RULE_H
 
@@ -34,7 +36,8 @@ struct claim_total {
     bool additive;           /* sum, count: differences are claimed; else the value itself */
     bool outside;            /* the tenant has or had a subscription, the period is none of it */
     bool unmapped;          /* the transport needs an item of the subscription, and there is none */
-    bool takes_negative;    /* of the transport, as in struct transport */
+    bool takes_negative;    /* of the transport, as in struct transport; asked of values alone */
+    struct dec place_units; /* of a sum: what the place of a negative difference holds; 0: none */
     bool ends_with_period;  /* … */
     int64_t billed_from_ms; /* when the period begins for Stripe, to the millisecond, which may be
                                later in its first minute; 0 for a calendar month */
@@ -60,7 +63,7 @@ enum claim_decision {
 
 enum claim_state {
     CLAIM_PENDING,
-    CLAIM_HELD, /* negative, and the transport takes no such */
+    CLAIM_HELD, /* negative, and there is nothing to subtract from */
     CLAIM_LATE  /* Stripe would not bill it any more: a person decides */
 };
 
@@ -70,6 +73,7 @@ struct claim {
     enum claim_state state;
     bool voids_held; /* what is held becomes void: it is in quantity, or was made up for */
     bool split;      /* a part of the difference is left: apply this one, and decide again */
+    bool elsewhere;  /* so is what its place does not hold: to be read anew, with another place */
     int64_t version; /* from here on: the claim as it is after this */
     struct dec claimed;
     int64_t claims;

@@ -31,7 +31,7 @@ struct transport {
     const char *opens;     /* what stands before and behind the bodies of a batch, which are */
     const char *closes;    /* separated by commas; NULL: a request is one body */
     bool by_token;         /* goes to STRIPE_METER_EVENTS_BASE with a session's token for a key */
-    bool takes_negative;   /* else a negative difference is held against the next positive one */
+    bool takes_negative;   /* else nothing is subtracted from what it sent: see claim_rule.h */
     bool ends_with_period; /* takes nothing for a period that is over, even before its invoice is
                               final */
     /* The exact bytes of every try. Pure. */

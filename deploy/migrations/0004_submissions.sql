@@ -163,6 +163,40 @@ LANGUAGE sql STABLE AS $$
      ORDER BY u.before DESC LIMIT 1
 $$;
 
+-- A customer's meter that holds units of a period.
+CREATE TYPE meter_place AS (
+    customer   text,
+    event_name text,
+    units      numeric
+);
+
+-- Where so many units of a period are to be subtracted: Stripe bills no meter below zero, so that it is one that holds
+-- units of them. Those of today if they hold enough, else what held them before the tenant got another customer, or the
+-- metric another meter or transport; of several that hold too little, the fullest. NULL: none. What may yet be sent
+-- counts, what Stripe refused or may not have taken does not. Records on a subscription's item take nothing back, and
+-- neither does a customer that was deleted.
+CREATE FUNCTION subtract_place(p_tenant text, p_metric text, p_start timestamptz, p_end timestamptz, p_customer text,
+                               p_event_name text, p_units numeric) RETURNS meter_place
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT row(u.customer, u.event_name, u.units)::meter_place
+      FROM (SELECT s.stripe_customer_id AS customer, s.event_name,
+                   coalesce(sum(s.quantity) FILTER (WHERE s.state IN ('pending', 'sending', 'sent')), 0)
+                   + coalesce(sum(s.quantity) FILTER (WHERE s.state = 'in_doubt' AND s.quantity < 0), 0) AS units
+              FROM usage_submissions s
+             WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.stripe_subscription_item_id IS NULL
+               AND s.usage_at >= billed_since(p_tenant, p_start) AND s.usage_at < billed_since(p_tenant, p_end)
+             GROUP BY s.stripe_customer_id, s.event_name) u
+     WHERE u.units > 0
+       AND NOT EXISTS (SELECT FROM billing_customers b
+                        WHERE b.stripe_customer_id = u.customer AND b.deleted_at IS NOT NULL)
+       AND NOT EXISTS (SELECT FROM billing_history h
+                        WHERE h.tenant = p_tenant AND h.detail ->> 'customer' = u.customer
+                          AND h.detail -> 'deleted' = 'true')
+     ORDER BY u.units >= p_units DESC, (u.customer, u.event_name) = (p_customer, p_event_name) DESC, u.units DESC,
+              u.customer, u.event_name
+     LIMIT 1
+$$;
+
 -- A submission that Stripe surely does not hold becomes void, and its quantity is claimed anew: its claim is summed up
 -- once more by the next claimer, under a new number and in another minute. Claimers wait meanwhile, or one that has
 -- read the claim already would write back what it was. Returns whether it was in one of the states given.
@@ -190,6 +224,22 @@ BEGIN
     RETURN true;
 END $$;
 
+-- Has or had the tenant a subscription?
+CREATE FUNCTION is_subscriber(p_tenant text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM subscriptions x
+                    WHERE x.tenant = p_tenant AND x.status NOT IN ('incomplete', 'incomplete_expired'))
+$$;
+
+-- Is the invoice of a period, of which that is the end, one that changes no more?
+CREATE FUNCTION has_final_invoice(p_tenant text, p_subscription text, p_period_end timestamptz) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM invoices i
+                    WHERE i.tenant = p_tenant AND i.stripe_subscription_id = p_subscription
+                      AND i.finalized_at IS NOT NULL AND i.status <> 'void'
+                      AND i.period_start < i.period_end AND minute_of(i.period_end) = p_period_end)
+$$;
+
 -- Why usage of that minute comes too late for its invoice, or NULL. Stripe refuses meter events older than 35 days, and
 -- bills none for a period whose invoice is final; where a transport ends with the period it takes none from then on. An
 -- invoice becomes final about an hour after its period, so that younger usage is not looked at further.
@@ -211,11 +261,10 @@ BEGIN
     IF p_ends_with_period THEN
         RETURN 'its billing period is over';
     END IF;
-    RETURN (SELECT 'the invoice of its billing period is final' FROM invoices i
-             WHERE i.tenant = p_tenant AND i.stripe_subscription_id = p.stripe_subscription_id
-               AND i.finalized_at IS NOT NULL AND i.status <> 'void'
-               AND i.period_start < i.period_end AND minute_of(i.period_end) = p.period_end
-             LIMIT 1);
+    IF has_final_invoice(p_tenant, p.stripe_subscription_id, p.period_end) THEN
+        RETURN 'the invoice of its billing period is final';
+    END IF;
+    RETURN NULL;
 END $$;
 
 -- Values that replace each other are claimed again where they are billed from now on: a customer or a meter that took

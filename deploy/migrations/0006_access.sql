@@ -48,7 +48,8 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
 REVOKE ALL ON FUNCTION ensure_usage_partitions(integer), refresh_billing_periods(text),
     advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric),
     open_epoch(text, text, integer, text, text, bigint, text, numeric, bigint, text, uuid), hold_sinks(),
-    void_submission(text, text[], text), request_sink(text, text, interval)
+    void_submission(text, text[], text), request_sink(text, text, interval),
+    subtract_place(text, text, timestamptz, timestamptz, text, text, numeric)
     FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO meterline_aggregator, meterline_sink, meterline_webhookd,
     meterline_api, meterline_ctl, meterline_tenant;
@@ -78,6 +79,7 @@ GRANT SELECT, INSERT, UPDATE ON usage_submissions, usage_claims TO meterline_sin
 GRANT SELECT ON webhook_events, billing_period_changes TO meterline_sink;
 GRANT SELECT, UPDATE (taken_at), DELETE ON sink_requests TO meterline_sink;
 GRANT EXECUTE ON FUNCTION void_submission(text, text[], text) TO meterline_sink, meterline_ctl;
+GRANT EXECUTE ON FUNCTION subtract_place(text, text, timestamptz, timestamptz, text, text, numeric) TO meterline_sink;
 GRANT EXECUTE ON FUNCTION request_sink(text, text, interval) TO meterline_webhookd, meterline_ctl;
 GRANT SELECT (identifier, tenant, event_name, first_sent_at, last_sent_at) ON usage_submissions TO meterline_webhookd;
 

@@ -1,7 +1,8 @@
 -- Late submissions that a person had carried over, the first one of each tenant and metric, in the shape of
 -- read_dirty.sql: the period is the tenant's current one, the quantity and the number of the last claim are those of
 -- the late one. What has no customer, no current period of a subscription or no way to be billed there stays late, and
--- so do values that replace each other: an old one would replace the current one.
+-- so do values that replace each other: an old one would replace the current one. What is negative stays late too until
+-- there is enough to subtract it from in the current period.
 -- $1 text, $2 text, $3 timestamptz: tenant, metric and period_start after which to go on
 -- $4 int8: rows at most
 -- $5 text[]: transports of this build
@@ -15,7 +16,8 @@ select u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 as 
          where n.tenant = u.tenant and n.metric = u.metric and n.period_start = u.period_start
            and n.usage_at >= u.period_start)::int8 as claims,
        h.first_at, h.last_at, null::timestamptz as free_at, 0::int8 as periods_version, false as resummed,
-       array[u.identifier] as replaced, u.period_start as carried_from
+       array[u.identifier] as replaced, u.period_start as carried_from,
+       (l.place).*
   from usage_submissions u
   join metrics m on m.metric = u.metric and m.aggregation in ('sum', 'count')
                 and m.transport = any ($5::text[])
@@ -34,10 +36,15 @@ select u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 as 
          from usage_submissions n
         where n.tenant = u.tenant and n.metric = u.metric
           and n.usage_at >= p.period_start and n.usage_at < p.period_end) as h
+ cross join lateral (
+       select case when u.quantity < 0
+                   then subtract_place(u.tenant, u.metric, p.period_start, p.period_end, b.stripe_customer_id,
+                                       m.stripe_event_name, -u.quantity) end as place) as l
  where u.state = 'late' and u.decision = 'carry'
    and (u.tenant, u.metric, p.period_start) > ($1, $2, $3::timestamptz) and ($6::text[] is null or u.tenant = any ($6))
    and ($7::int8 = 0 or (hashtext(u.tenant) & 1) + 1 = $7)
    and (m.transport <> 'usage_records' or i.item is not null)
+   and (u.quantity > 0 or m.transport = 'usage_records' or (l.place).units >= -u.quantity)
    and not exists (select from usage_submissions o
                     where o.state = 'late' and o.decision = 'carry' and o.tenant = u.tenant
                       and o.metric = u.metric and (o.period_start, o.claim) < (u.period_start, u.claim))

@@ -1,7 +1,8 @@
 -- Totals that are newer than their claims, in the order of their key, with all that the rule asks. What has
 -- no customer is not read: usage_unbilled shows it. What was claimed is summed up anew where a period's edges may have
 -- moved since, or something is held: what is held does not count as claimed, so that it is judged anew. Values that
--- replace each other (not additive) count as claimed where they would be sent today.
+-- replace each other (not additive) count as claimed where they would be sent today. A sum that fell below what was
+-- claimed has the place to subtract from, if there is one.
 -- Each step is materialized, so that nothing is asked twice of a row. The first one goes along the key and stops at the
 -- limit (see lock_claims.sql); each table in it begins at the place given.
 -- $1 text, $2 text, $3 timestamptz: tenant, metric and period_start after which to go on
@@ -58,25 +59,27 @@ with dirty as materialized (
                         from subscription_items x
                        where x.stripe_subscription_id = k.subscription and x.metric = k.metric) end as item
       from known k
+), placed as materialized (
+    select u.*, case when u.additive and floor(u.quantity) < (u.sums).claimed
+                     then subtract_place(u.tenant, u.metric, u.period_start, u.period_end, u.customer, u.event_name,
+                                         (u.sums).claimed - floor(u.quantity)) end as place
+      from summed u
 )
 select d.tenant, d.metric, d.period_start, d.period_end, d.quantity, d.version, d.additive,
        d.transport, d.event_name, d.customer, d.item,
-       d.subscription is null and exists (
-           select from subscriptions x
-            where x.tenant = d.tenant and x.status not in ('incomplete', 'incomplete_expired')) as outside,
+       d.subscription is null and is_subscriber(d.tenant) as outside,
        d.transport = 'usage_records' and d.item is null as unmapped,
        billed_from(d.period_start, s.billing_cycle_anchor, s.started_at) as billed_from,
-       d.subscription is not null and d.period_end <= now() and exists (
-           select from invoices i
-            where i.tenant = d.tenant and i.stripe_subscription_id = d.subscription
-              and i.finalized_at is not null and i.status <> 'void'
-              and i.period_start < i.period_end and minute_of(i.period_end) = d.period_end) as invoice_final,
+       d.subscription is not null and d.period_end <= now()
+           and has_final_invoice(d.tenant, d.subscription, d.period_end) as invoice_final,
        (d.sums).claimed, (d.sums).held, d.claims, (d.sums).first_at, (d.sums).last_at,
        case when d.additive and d.period_end <= now()
-            then free_minute(d.tenant, d.metric, d.period_start, d.period_end, d.customer, d.event_name)
+            then free_minute(d.tenant, d.metric, d.period_start, d.period_end,
+                             coalesce((d.place).customer, d.customer), coalesce((d.place).event_name, d.event_name))
        end as free_at,
        d.periods_version, d.stale and (d.claimed is not null or (d.sums).last_at is not null) as resummed,
-       (d.sums).identifiers as replaced, null::timestamptz as carried_from
-  from summed d
+       (d.sums).identifiers as replaced, null::timestamptz as carried_from,
+       (d.place).*
+  from placed d
   left join subscriptions s on s.stripe_subscription_id = d.subscription
  order by d.tenant, d.metric, d.period_start

@@ -1,6 +1,7 @@
 """What the sandbox promises: Stripe's semantics where we rely on them, and faults on demand."""
 import http.client
 import json
+import signal
 import threading
 import time
 
@@ -271,6 +272,31 @@ def test_calls_that_arrive_together_meet(sandbox, acme):
             c.getresponse().read()
         return sandbox.violations() > 0
     wait_for(burst, what="a violation")
+
+
+@pytest.mark.parametrize("left", [True, False], ids=["its client has left", "its client waits"])
+def test_a_call_that_is_read_late_is_held_only_against_a_client_that_waits(sandbox, acme, left):
+    """A client gives up on a call that has not been read yet, and sends it again: the later one may be read
+    first, by a server that was busy. Who left cannot call that back, and waits for no answer."""
+    body = ("event_name=sum&payload[stripe_customer_id]=%s&payload[value]=1" % acme).encode()
+    headers = {"Authorization": "Bearer " + KEY}
+    sandbox.fault("delay", path=EVENTS, delay_ms=500, times=1)
+    kept, late = (http.client.HTTPConnection(sandbox.host, sandbox.port) for _ in range(2))
+    kept.request("GET", "/v1/customers", headers=headers)
+    kept.getresponse().read()
+    sandbox.process.send_signal(signal.SIGSTOP)
+    try:
+        late.request("POST", EVENTS, body, headers)     # To be accepted before it can be read.
+        if left:
+            late.close()
+        kept.request("POST", EVENTS, body, headers)
+    finally:
+        sandbox.process.send_signal(signal.SIGCONT)
+    assert kept.getresponse().status == 200
+    wait_for(lambda: len(sandbox.requests(EVENTS)) == 2)
+    assert (sandbox.violations(), sandbox.excused()) == ((0, 1) if left else (1, 0))
+    late.close()
+    kept.close()
 
 
 # Faults

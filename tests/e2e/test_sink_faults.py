@@ -12,6 +12,7 @@ from line import Line
 from moved_clock import MovedPostgres
 from sinkfaults.edge import EdgeRound
 from sinkfaults.run import Round
+from sinkfaults.stored import StoredRound
 from sinkfaults.transports import TRANSPORTS
 
 SECONDS = int(os.environ.get("FAULTS_S") or 30)
@@ -41,3 +42,7 @@ def test_each_unit_is_billed_once_whatever_fails(line, transport):
 @each_transport
 def test_across_a_months_end_and_changes_of_plans(moved, transport):
     EdgeRound(moved, SEED, transport).run()
+
+
+def test_failures_that_stripe_stores_and_three_sinks_that_are_killed(moved):
+    StoredRound(moved, SEED, SECONDS).run()

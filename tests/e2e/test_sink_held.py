@@ -85,8 +85,9 @@ def test_a_negative_difference_is_held_and_never_sent_as_such(legacy):
     assert len(set(minutes)) == len(minutes)
 
 
-def test_what_is_held_goes_out_once_the_transport_takes_it(legacy):
-    """The catalog turns to a meter: it takes the negative difference, of what was billed on the item."""
+def test_what_is_held_stays_so_on_a_meter_that_holds_nothing(legacy):
+    """The catalog turns to a meter: what was billed on the item is not subtracted there, since Stripe would bill the
+    meter as 0. What comes makes up for it."""
     count(legacy, "10")
     once(legacy)
     count(legacy, "7")
@@ -95,8 +96,27 @@ def test_what_is_held_goes_out_once_the_transport_takes_it(legacy):
     use_transport(legacy, "meter_events", "api_calls")
     count(legacy, "6")
     once(legacy)
-    assert states(legacy) == {"sent": 2, "void": 1}
-    assert legacy.sandbox.total(legacy.tenants["acme"], "api_calls") == -4 and billed(legacy) == 10
+    assert open_claims(legacy) == [("held", -4)] and billed(legacy) == 10
+    assert legacy.sandbox.total(legacy.tenants["acme"], "api_calls") == 0
+    count(legacy, "16")
+    once(legacy)
+    assert open_claims(legacy) == [] and billed(legacy) == 10
+    assert legacy.sandbox.total(legacy.tenants["acme"], "api_calls") == 6
+
+
+def test_what_a_meter_holds_is_subtracted_there_though_records_are_sent_now(legacy):
+    legacy.sandbox.bootstrap(meters=[{"event_name": "api_calls", "formula": "sum"}])
+    use_transport(legacy, "meter_events", "api_calls")
+    count(legacy, "100")
+    once(legacy)
+    use_transport(legacy, "usage_records", "api_calls")
+    count(legacy, "70")
+    once(legacy)
+    assert states(legacy) == {"sent": 2} and billed(legacy) == 0
+    assert legacy.sandbox.total(legacy.tenants["acme"], "api_calls") == 70
+    count(legacy, "75")
+    once(legacy)
+    assert billed(legacy) == 5 and legacy.sandbox.total(legacy.tenants["acme"], "api_calls") == 70
 
 
 def test_no_record_lies_in_the_future(legacy):

@@ -144,6 +144,10 @@ class Sandbox:
     def violations(self):
         return self.control("GET", "/totals")["violations"]
 
+    def excused(self):
+        """How often a call was read late, in the middle of another one of its lane: see lanes.py."""
+        return self.control("GET", "/totals")["excused"]
+
     def fault(self, fault, **fields):
         """fault("status", path="/v1/billing/meter_events", status=500, times=1) -> its id."""
         return self.control("POST", "/faults", {"fault": fault, **fields})["id"]

@@ -59,7 +59,8 @@ def totals(world, query, given):
             found.append({"customer": customer, "tenant": tenant_of(world, customer),
                           "event_name": event_name, "value": str(value), "events": count})
     return {"totals": found, "usage_records": record_totals(world, start, end),
-            "violations": world.lanes.violations, "rate_limited": world.limiter.refused}
+            "violations": world.lanes.violations, "excused": world.lanes.excused,
+            "rate_limited": world.limiter.refused}
 
 
 def record_totals(world, start, end):

@@ -7,5 +7,6 @@
     places.py      the sinks, killed and started again
     run.py         one round: all of it together, then the healing
     proof.py       Stripe's books beside ours, to the unit
+    stored.py      a round with failures that Stripe stores, and what is in doubt resolved hours later
     edge.py        a round across the end of a month, with changes of plans
 """

@@ -3,6 +3,7 @@
 import collections
 import heapq
 import json
+import signal
 import time
 
 from line.line import TEST_WEBHOOK_SECRET
@@ -10,14 +11,13 @@ from line.wait import pause
 
 from .catalog import LAST, catalog
 from .places import Place
-from .plan import MOMENTS, SINKS, make_plan
+from .plan import MOMENTS, make_plan
 from .proof import Proof
 from .transports import TIMEOUT_MS
 from .usage import Usage
 
 STEP_S = 0.05
 LEAVE_AT = 4            # The step before which some customers are deleted at Stripe.
-LEAVING = 3
 PREPARE_S, DRAIN_S = 120, 180    # On a machine that does much else.
 # Totals that are newer than what was claimed of them. Rising values wait for a minute of their own.
 UNCLAIMED = """
@@ -28,10 +28,13 @@ UNCLAIMED = """
 class Round:
     """Round(line, seed, seconds, transport).run(). line: a Line with the schema in place."""
 
+    sinks = 2
+    leaving = 3     # Customers that are deleted meanwhile.
+
     def __init__(self, line, seed, seconds, transport):
         self.line, self.seed, self.seconds, self.transport = line, seed, seconds, transport
         self.usage = Usage(seed, [f"t{n:04}" for n in range(transport.tenants)],
-                           [f"leaver-{n}" for n in range(LEAVING)], transport)
+                           [f"leaver-{n}" for n in range(self.leaving)], transport)
         self.step, self.emitted = 0, 0
         self.rest_s = seconds * 0.7 / transport.steps   # Between two steps, so that usage never rests long.
         self.struck, self.fired = collections.Counter(), collections.Counter()
@@ -45,6 +48,9 @@ class Round:
         self.strike()
         self.heal()
         self.drain()
+        self.prove()
+
+    def prove(self):
         Proof(self.line, self.transport, self.usage).prove(self.tell)
 
     # Before.
@@ -71,7 +77,7 @@ class Round:
 
     def open_places(self):
         self.transport.trouble(self.line.sandbox)
-        self.places = [Place(self.line, self.settings()) for _ in range(SINKS)]
+        self.places = [Place(self.line, self.settings()) for _ in range(self.sinks)]
         for place in self.places:
             place.start()
 
@@ -80,7 +86,7 @@ class Round:
     def strike(self):
         """Usage grows while the plan is done."""
         due = [(strike.at_s, n, strike, None)
-               for n, strike in enumerate(make_plan(self.seed, self.seconds))]
+               for n, strike in enumerate(make_plan(self.seed, self.seconds, self.sinks))]
         began, grown = time.monotonic(), False
         while due or not grown or time.monotonic() - began < self.seconds:
             if due and due[0][0] <= time.monotonic() - began:
@@ -104,6 +110,9 @@ class Round:
             heapq.heappush(due, (strike.at_s + strike.for_s, n, strike, undo))
 
     def do_moment(self, strike):
+        if strike.kind == "stalls":
+            self.stall(strike.for_s)
+            return None
         moment = MOMENTS[strike.kind]
         fault = self.line.sandbox.fault(method="POST", path=self.transport.path, **moment)
 
@@ -111,6 +120,15 @@ class Round:
             self.fired[name_of(moment)] += self.line.sandbox.end_fault(fault)
 
         return undo
+
+    def stall(self, for_s):
+        """We wait for it, since nobody can be told anything meanwhile."""
+        process = self.line.sandbox.process
+        process.send_signal(signal.SIGSTOP)
+        try:
+            pause(for_s)
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def advance(self, elapsed_s):
         """The next step, if it is its time and the one before is claimed. Returns whether all are done."""

@@ -224,6 +224,7 @@ static struct claim_total total_of(const char *quantity, const char *claimed, bo
                                 .claims = 3,
                                 .additive = additive,
                                 .takes_negative = true,
+                                .place_units = dec_of("99999999999999999999999999999"),
                                 .first_ms = AT(10),
                                 .last_ms = AT(20)};
 }
@@ -361,7 +362,7 @@ static void what_ends_with_its_period_is_late_as_soon_as_that_is_over(void **sta
     assert_int_equal(claim.state, CLAIM_PENDING);
     assert_int_equal(claim_rule_decide(&t, AT(NOV), &claim), CLAIM_MAKE);
     assert_int_equal(claim.state, CLAIM_LATE);
-    t.takes_negative = false;
+    t.place_units = dec_of("0");
     t.quantity = dec_of("-3");
     assert_int_equal(claim_rule_decide(&t, AT(NOV), &claim), CLAIM_MAKE);
     assert_int_equal(claim.state, CLAIM_LATE);
@@ -370,7 +371,7 @@ static void what_ends_with_its_period_is_late_as_soon_as_that_is_over(void **sta
     assert_int_equal(claim.state, CLAIM_HELD);
 }
 
-/* A transport that takes no negative quantity. claimed is without what is held. */
+/* No place to subtract from. claimed is without what is held. */
 struct held_case {
     bool additive;
     const char *total;
@@ -406,6 +407,7 @@ static void a_negative_difference_is_held_and_judged_anew(void **state)
         struct claim_total t = total_of(c->total, c->claimed, c->additive);
         struct claim claim;
         t.takes_negative = false;
+        t.place_units = dec_of("0");
         t.has_held = c->held != NULL;
         t.held = dec_of(c->held ? c->held : "0");
         enum claim_decision decision = claim_rule_decide(&t, AT(100), &claim);
@@ -417,6 +419,53 @@ static void a_negative_difference_is_held_and_judged_anew(void **state)
             assert_dec(claim.quantity, c->quantity);
             assert_int_equal(claim.state, c->state);
         }
+    }
+}
+
+static void what_is_negative_is_subtracted_as_far_as_its_place_holds_it(void **state)
+{
+    /* The rest keeps the total dirty, for another place; without one, all of it is held. What is
+     * held goes out as soon as there is a place. A closed period is for a person, in one piece. */
+    (void)state;
+    static const struct {
+        const char *total;
+        const char *place;
+        const char *held; /* NULL: nothing is */
+        bool final;
+        const char *quantity;
+        enum claim_state state;
+        bool elsewhere;
+        const char *after;
+    } CASES[] = {
+        {"70", "100", NULL, false, "-30", CLAIM_PENDING, false, "70"},
+        {"70", "30", NULL, false, "-30", CLAIM_PENDING, false, "70"},
+        {"70", "20", NULL, false, "-20", CLAIM_PENDING, true, "80"},
+        {"70.5", "20", NULL, false, "-20", CLAIM_PENDING, true, "80"},
+        {"70", "0", NULL, false, "-30", CLAIM_HELD, false, "70"},
+        {"70", "-5", NULL, false, "-30", CLAIM_HELD, false, "70"},
+        {"70", "100", "-30", false, "-30", CLAIM_PENDING, false, "70"},
+        {"70", "20", "-30", false, "-20", CLAIM_PENDING, true, "80"},
+        {"60", "0", "-30", false, "-40", CLAIM_HELD, false, "60"},
+        {"70", "20", NULL, true, "-30", CLAIM_LATE, false, "70"},
+        {"110", "0", NULL, false, "10", CLAIM_PENDING, false, "110"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct claim_total t = total_of(CASES[i].total, "100", true);
+        struct claim claim;
+        t.place_units = dec_of(CASES[i].place);
+        t.has_held = CASES[i].held != NULL;
+        t.held = dec_of(CASES[i].held ? CASES[i].held : "0");
+        t.invoice_final = CASES[i].final;
+        assert_int_equal(claim_rule_decide(&t, AT(100), &claim), CLAIM_MAKE);
+        assert_dec(claim.quantity, CASES[i].quantity);
+        assert_int_equal(claim.state, CASES[i].state);
+        assert_int_equal(claim.elsewhere, CASES[i].elsewhere);
+        assert_int_equal(claim.version, CASES[i].elsewhere ? 76 : 77);
+        assert_int_equal(claim.voids_held, t.has_held);
+        assert_dec(claim.claimed, CASES[i].after);
+        claim_rule_apply(&t, &claim);
+        if (CASES[i].elsewhere)
+            assert_dec(t.place_units, "0");
     }
 }
 
@@ -499,6 +548,7 @@ int main(void)
         cmocka_unit_test(what_ends_with_its_period_takes_no_minute_to_come),
         cmocka_unit_test(what_ends_with_its_period_is_late_as_soon_as_that_is_over),
         cmocka_unit_test(a_negative_difference_is_held_and_judged_anew),
+        cmocka_unit_test(what_is_negative_is_subtracted_as_far_as_its_place_holds_it),
         cmocka_unit_test(what_is_held_stays_claimed_while_nothing_can_be_claimed),
         cmocka_unit_test(a_long_difference_is_claimed_part_by_part),
         cmocka_unit_test(nothing_is_claimed_before_a_subscription_or_without_a_minute),
