@@ -7,12 +7,28 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { POLL_MS = 2000 };
+enum { POLL_MS = 1000 };
 
+/* Nothing is written into a Redis before it is known whose it is. */
 static void on_cache_node(void *owner, struct redis *node)
 {
-    (void)owner;
-    quota_load_function(node);
+    const struct aggregator *a = owner;
+
+    if (a->entered)
+        quota_load_function(node);
+}
+
+void aggregator_entered(struct shard *s)
+{
+    struct aggregator *a = s->process;
+    const struct epoch_mark *mark = &s->ledger.position.mark;
+
+    log_repeat_recovered(&s->foreign);
+    quota_set_ledger(&a->upkeep.quota, mark->ledger, mark->takeovers);
+    if (a->entered)
+        return;
+    a->entered = true;
+    redis_router_each_node(a->cache);
 }
 
 static void on_poll(uv_timer_t *timer)
@@ -81,6 +97,17 @@ static bool owns_a_stream(void *owner)
     return false;
 }
 
+/* Of a stream that was not entered it is not known whose it is. */
+static bool counts_a_stream(void *owner)
+{
+    const struct aggregator *a = owner;
+
+    for (int i = 0; i < a->shards_count; i++)
+        if (a->shards[i]->ledger.owned && a->shards[i]->state >= SHARD_LOADING)
+            return true;
+    return false;
+}
+
 static void on_upkeep_idle(void *owner)
 {
     struct aggregator *a = owner;
@@ -112,7 +139,7 @@ static int start(struct stage *stage, void *owner, struct err *e)
     a->poll.data = a;
     uv_timer_start(&a->poll, on_poll, POLL_MS, POLL_MS);
     members_open(&a->members, a);
-    upkeep_open(&a->upkeep, loop, config->base.database_url, a->key, owns_a_stream, a);
+    upkeep_open(&a->upkeep, loop, config->base.database_url, a->key, counts_a_stream, a);
     a->upkeep.redis = a->cache;
     a->upkeep.retains = !config->once;
     retention_init(&a->upkeep.retention, config->raw_keep_days, config->reject_keep_days);
@@ -226,6 +253,10 @@ static bool ready(void *owner, struct buf *why)
     }
     if (!redis_up)
         buf_add_str(why, "redis: not connected\n");
+    for (int i = 0; i < a->shards_count; i++)
+        if (a->shards[i]->foreign_ledger[0] != '\0')
+            buf_printf(why, "redis: %s belongs to ledger %s\n", a->shards[i]->stream,
+                       a->shards[i]->foreign_ledger);
     if (!pg_up)
         buf_add_str(why, "postgres: not connected\n");
     else if (!a->members.schema_ok)

@@ -80,9 +80,11 @@ struct shard {
     uint64_t generation; /* rises with every way to OFFLINE: answers of before are for nobody */
     uv_timer_t retry;
     struct backoff backoff;
-    struct log_repeat in_future; /* a stream whose newest id is */
-    struct judgement found;      /* of the history, when last opened */
-    struct log_repeat refused;   /* a Redis that is not fit, a replica, a failing step */
+    struct log_repeat in_future;           /* a stream whose newest id is */
+    struct judgement found;                /* of the history, when last opened */
+    struct log_repeat refused;             /* a Redis that is not fit, a replica, a failing step */
+    struct log_repeat foreign;             /* the stream is another ledger's … */
+    char foreign_ledger[EPOCH_TOKEN_SIZE]; /* … which has this id; or "" */
     bool ending;                 /* a retired stream: nothing is read, its key is being deleted */
     bool sums_left;              /* of batches of a life before: they may be pending */
     bool leaving;                /* it is to end, and another process may have the stream */
@@ -113,6 +115,7 @@ struct aggregator {
     bool settling;          /* --once: all streams are drained; are there strays? */
     bool waiting_logged;
     bool volatile_warned;
+    bool entered;     /* some stream was found to be this ledger's, or nobody's */
     uv_timer_t poll;  /* of the gauges */
     int exit_code;    /* --once: of the shards so far */
     int open_handles; /* shards and what they share, until all is closed */
@@ -131,6 +134,8 @@ void aggregator_shard_finished(struct shard *s, int exit_code);
 /* Strays were added to their own streams; none are left. */
 void aggregator_strays_moved(struct aggregator *a);
 void aggregator_no_strays(struct aggregator *a);
+/* The stream is this ledger's, and so is what this process writes into Redis from now on. */
+void aggregator_entered(struct shard *s);
 /* Something that draining waits for has happened. */
 void aggregator_may_end(struct aggregator *a);
 

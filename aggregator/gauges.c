@@ -130,15 +130,36 @@ struct poll {
     uint64_t added; /* when XINFO was sent: Redis had added at least that */
 };
 
-/* Redis has fewer entries than are in the ledger, or no stream any more: flushed while we read. */
-static void lose_stream(struct shard *s, const struct poll *p)
+/* Redis has fewer entries than are in the ledger, or no stream any more: flushed while we read. Or
+ * our mark is not there: made anew, set back, or taken over by another ledger. */
+static void lose_stream(struct shard *s, const struct poll *p, const char *why)
 {
     struct err e;
 
     if (s->state != SHARD_RUNNING || p->generation != s->generation)
         return;
-    err_set(&e, ERR_REFUSED, "the stream in Redis begins anew");
+    err_set(&e, ERR_REFUSED, "%s", why);
     shard_fail(s, "look at stream", &e);
+}
+
+static bool has_mark(const struct shard *s, const redisReply *consumers)
+{
+    char mark[EPOCH_MARK_SIZE];
+
+    epoch_mark_format(&s->ledger.position.mark, mark);
+    return history_has_consumer(consumers, mark);
+}
+
+static void take_consumers(void *owner, const struct err *error, void *reply)
+{
+    struct poll p = *(struct poll *)owner;
+    struct shard *s = p.shard;
+
+    free(owner);
+    if (error == NULL ? !has_mark(s, reply)
+                      : history_is_no_stream(error) || history_is_no_group(error))
+        lose_stream(s, &p, "the stream in Redis is not the one that was counted");
+    shard_unref(s);
 }
 
 static void take_poll(void *owner, const struct err *error, void *reply)
@@ -152,23 +173,30 @@ static void take_poll(void *owner, const struct err *error, void *reply)
     if (!s->closing && error == NULL && history_take_stream(&h, reply) == 0)
         set_lag(s, &h, p.accounted);
     if (gone || (h.stream_exists && h.added < p.added))
-        lose_stream(s, &p);
+        lose_stream(s, &p, "the stream in Redis begins anew");
     else if (h.stream_exists && s->state == SHARD_RUNNING && p.generation == s->generation)
         see_stream(s, &h);
     shard_unref(s);
 }
 
-void gauges_poll(struct shard *s)
+static struct poll *poll_new(struct shard *s)
 {
     const struct position *position = &s->ledger.position;
-    struct poll *p;
+    struct poll *p = xcalloc(1, sizeof *p);
 
-    if (!redis_is_up(s->commands))
-        return;
-    p = xcalloc(1, sizeof *p);
     *p = (struct poll){.shard = shard_ref(s),
                        .generation = s->generation,
                        .accounted = position_accounted(position)};
     p->added = p->accounted > position->added_seen ? p->accounted : position->added_seen;
-    redis_commandf(s->commands, POLL_DEADLINE_MS, take_poll, p, "XINFO STREAM %s", s->stream);
+    return p;
+}
+
+void gauges_poll(struct shard *s)
+{
+    if (!redis_is_up(s->commands))
+        return;
+    redis_commandf(s->commands, POLL_DEADLINE_MS, take_poll, poll_new(s), "XINFO STREAM %s",
+                   s->stream);
+    redis_commandf(s->commands, POLL_DEADLINE_MS, take_consumers, poll_new(s),
+                   "XINFO CONSUMERS %s %s", s->stream, STREAM_GROUP);
 }

@@ -75,6 +75,22 @@ bool history_is_no_stream(const struct err *error)
     return is_refused(error) && strstr(error->text, "no such key") != NULL;
 }
 
+bool history_is_no_group(const struct err *error)
+{
+    return is_refused(error) && strncmp(error->text, "NOGROUP", 7) == 0;
+}
+
+bool history_has_consumer(const redisReply *consumers, const char *name)
+{
+    for (size_t i = 0; consumers->type == REDIS_REPLY_ARRAY && i < consumers->elements; i++) {
+        const redisReply *known = find_value(consumers->element[i], "name");
+
+        if (known != NULL && is_text(known, name))
+            return true;
+    }
+    return false;
+}
+
 static void take_role(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
@@ -138,11 +154,6 @@ static void read_mark(struct history *h, const redisReply *name)
     h->mark = mark;
 }
 
-static bool is_no_group(const struct err *error)
-{
-    return is_refused(error) && strncmp(error->text, "NOGROUP", 7) == 0;
-}
-
 static void take_consumers(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
@@ -150,7 +161,7 @@ static void take_consumers(void *owner, const struct err *error, void *reply)
 
     for (size_t i = 0; error == NULL && r->type == REDIS_REPLY_ARRAY && i < r->elements; i++)
         read_mark(&a->history, find_value(r->element[i], "name"));
-    finish_one(a, history_is_no_stream(error) || is_no_group(error) ? NULL : error);
+    finish_one(a, history_is_no_stream(error) || history_is_no_group(error) ? NULL : error);
 }
 
 static void take_last(void *owner, const struct err *error, void *reply)

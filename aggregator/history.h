@@ -12,6 +12,8 @@
  *   an earlier    any                      Redis went back to before this epoch: REDIS_LOST
  *   a later       any                      PostgreSQL to before that one: LEDGER_LOST_EPOCH
  *   a reset's     any                      it was cut short: RESET_CUT
+ *   another       any                      the stream of another ledger, which is not touched:
+ *   ledger                                 FOREIGN
  *   none          any                      a stream that is new, or made anew */
 #ifndef METERLINE_HISTORY_H
 #define METERLINE_HISTORY_H
@@ -46,7 +48,14 @@ struct history {
 };
 
 /* Which epoch the stream's mark names. */
-enum lineage { LINEAGE_NONE, LINEAGE_OURS, LINEAGE_EARLIER, LINEAGE_LATER, LINEAGE_RESET };
+enum lineage {
+    LINEAGE_NONE,
+    LINEAGE_OURS,
+    LINEAGE_EARLIER,
+    LINEAGE_LATER,
+    LINEAGE_RESET,
+    LINEAGE_FOREIGN
+};
 
 /* What the ledger says. */
 struct standing {
@@ -69,7 +78,8 @@ enum verdict {
     HISTORY_REDIS_LOST,        /* open a new epoch */
     HISTORY_LEDGER_BEHIND,     /* PostgreSQL lost commits of this epoch */
     HISTORY_LEDGER_LOST_EPOCH, /* PostgreSQL lost them, and that a new epoch had begun */
-    HISTORY_RESET_CUT,         /* finish what `meterctl stream reset` began */
+    HISTORY_RESET_CUT,         /* finish what `meterctl stream reset` or `adopt` began */
+    HISTORY_FOREIGN,           /* leave it to the ledger that its mark names */
 };
 
 struct judgement {
@@ -89,8 +99,11 @@ typedef void (*history_done_fn)(void *owner, const struct err *error, const stru
 void history_read(struct redis *r, const char *stream, const char *last_id, history_done_fn done,
                   void *owner);
 
-/* The error of XINFO on a key that is not there. */
+/* The error of XINFO on a key that is not there, or has no such group. */
 bool history_is_no_stream(const struct err *error);
+bool history_is_no_group(const struct err *error);
+/* XINFO CONSUMERS' reply has one of that name. */
+bool history_has_consumer(const redisReply *consumers, const char *name);
 /* XINFO STREAM's reply: length, entries-added, first and newest. Returns 0, or -1 for another
  * shape. */
 int history_take_stream(struct history *h, const redisReply *reply);

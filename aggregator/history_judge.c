@@ -149,9 +149,15 @@ struct judgement history_judge(const struct history *h, const struct standing *s
         return judge_lost(h, s);
     case LINEAGE_LATER:
         return judge_lost_epoch(h, s);
+    case LINEAGE_FOREIGN:
+        return (struct judgement){.verdict = HISTORY_FOREIGN};
     case LINEAGE_RESET:
         break;
     }
-    return (struct judgement){
-        .verdict = HISTORY_RESET_CUT, .base = h->mark.base, .start = START, .repeats_until = START};
+    /* A stream that was made anew begins with its group at the start; one that was adopted goes on
+     * from where the other ledger had come to. */
+    return (struct judgement){.verdict = HISTORY_RESET_CUT,
+                              .base = h->mark.base,
+                              .start = h->group,
+                              .repeats_until = START};
 }

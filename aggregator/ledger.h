@@ -56,6 +56,7 @@ struct ledger {
     struct position position; /* as of the last acquire or commit */
     struct buf ended_tokens;  /* of the stream's epochs that ended, as of the last acquire */
     bool owned;               /* the last acquire got the lease */
+    int32_t takeovers_seen;   /* in marks of this ledger, by this process */
 
     struct catalog *catalog;    /* owned; replaced when its version moved and no batch uses it */
     int64_t catalog_version;    /* of catalog; -1: none yet */

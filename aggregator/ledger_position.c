@@ -43,6 +43,11 @@ static void take_epochs(struct ledger *l, const PGresult *r)
     mark->ended_added = (int64_t)get_u64_text(r, 11);
     mark->epoch = l->position.epoch;
     mark->base = l->position.base;
+    copy_text(mark->ledger, sizeof mark->ledger, r, 13);
+    mark->takeovers = atoi(PQgetvalue(r, 0, 14));
+    /* A restored ledger may have forgotten its last one, which the stream remembers. */
+    if (l->takeovers_seen > mark->takeovers)
+        mark->takeovers = l->takeovers_seen;
     copy_text(l->position.reset_token, sizeof l->position.reset_token, r, 8);
     copy_text(l->position.repeats_until, sizeof l->position.repeats_until, r, 9);
     buf_clear(&l->ended_tokens);

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/contract.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,8 +37,18 @@ static struct shard *opening_take(struct opening *o)
     return is_over ? NULL : s;
 }
 
-/* Group and mark stand where the ledger does, in one step. Marks of other epochs go. */
+/* Group and mark stand where the ledger does, in one step. Marks of other epochs go, but not those
+ * of another ledger, which may have come meanwhile. XGROUP CREATE takes memory, and must be allowed
+ * when Redis has none left: else nothing could ever leave a stream that filled it. */
 static const char ENTER[] =
+    "#!lua flags=allow-oom\n"
+    "local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])\n"
+    "for _, consumer in ipairs(consumers) do\n"
+    "  local ledger = string.match(consumer[2], '^epoch:.*:([%x-]+):%d+$')\n"
+    "  if ledger and ledger ~= ARGV[5] then\n"
+    "    return redis.error_reply('FOREIGN the stream belongs to ledger ' .. ledger)\n"
+    "  end\n"
+    "end\n"
     "local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], ARGV[2], 'MKSTREAM')\n"
     "if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return made end\n"
     "redis.call('XGROUP', 'SETID', KEYS[1], ARGV[1], ARGV[2], 'ENTRIESREAD', ARGV[3])\n"
@@ -73,6 +84,7 @@ static void take_entered(void *owner, const struct err *error, void *reply)
     if (entry_id_parse(p->last_id, &last) != 0)
         abort();
     position_note_marked(p, last, position_accounted(p));
+    aggregator_entered(s);
     opening_done(s);
 }
 
@@ -86,8 +98,8 @@ static void enter(struct shard *s)
     s->ahead->repeats_until = s->batch->repeats_until;
     epoch_mark_format(&p->mark, mark);
     redis_commandf(s->commands, DEADLINE_MS, take_entered, opening_new(s),
-                   "EVAL %s 1 %s %s %s %llu %s", ENTER, s->stream, STREAM_GROUP, p->last_id,
-                   (unsigned long long)position_accounted(p), mark);
+                   "EVAL %s 1 %s %s %s %llu %s %s", ENTER, s->stream, STREAM_GROUP, p->last_id,
+                   (unsigned long long)position_accounted(p), mark, p->mark.ledger);
 }
 
 static void take_acquired(void *owner, const struct err *error)
@@ -164,11 +176,35 @@ static void open_epoch(struct shard *s, const char *reason, const char *token)
     ledger_open_epoch(&s->ledger, &change, change.hold ? take_booked : take_opened, s);
 }
 
+/* Another ledger's stream. A process that was started with wrong settings ends, and one that has
+ * counted before waits: the other ledger may have been the mistake. */
+static void refuse_stream(struct shard *s, const struct history *h)
+{
+    uint64_t held;
+
+    snprintf(s->foreign_ledger, sizeof s->foreign_ledger, "%s", h->mark.ledger);
+    if (log_repeat_failed(&s->foreign, clock_monotonic_ms(), &held))
+        log_error("stream_refused", LOG_STR("stream", s->stream), LOG_STR("ledger", h->mark.ledger),
+                  LOG_STR("own_ledger", s->ledger.position.mark.ledger), LOG_U64("held_back", held),
+                  LOG_MSG("the stream belongs to another ledger (its table ledger_identity has "
+                          "that id): set DATABASE_URL or REDIS_URL right; or take the stream "
+                          "over: meterctl stream adopt"));
+    if (s->process->entered)
+        shard_restart(s, true);
+    else
+        stage_finish(s->process->stage, EXIT_SETTINGS);
+}
+
 static void act_on(struct shard *s, const struct history *h)
 {
     const struct judgement *j = &s->found;
 
+    if (j->verdict != HISTORY_FOREIGN)
+        s->foreign_ledger[0] = '\0';
     switch (j->verdict) {
+    case HISTORY_FOREIGN:
+        refuse_stream(s, h);
+        break;
     case HISTORY_INTACT:
         enter(s);
         break;
@@ -244,11 +280,23 @@ static enum lineage find_lineage(const struct ledger *l, const struct history *h
 
     if (!h->mark_exists)
         return LINEAGE_NONE;
+    if (strcmp(h->mark.ledger, p->mark.ledger) != 0)
+        return LINEAGE_FOREIGN;
     if (strcmp(h->mark.token, p->mark.token) == 0)
         return LINEAGE_OURS;
     if (strcmp(h->mark.token, p->reset_token) == 0)
         return LINEAGE_RESET;
     return ledger_knows_epoch(l, h->mark.token) ? LINEAGE_EARLIER : LINEAGE_LATER;
+}
+
+static void note_takeovers(struct ledger *l, const struct history *h)
+{
+    struct epoch_mark *ours = &l->position.mark;
+
+    if (!h->mark_exists || strcmp(h->mark.ledger, ours->ledger) != 0 ||
+        h->mark.takeovers <= ours->takeovers)
+        return;
+    l->takeovers_seen = ours->takeovers = h->mark.takeovers;
 }
 
 static struct judgement judge(const struct ledger *l, const struct history *h)
@@ -287,6 +335,7 @@ static void take_history(void *owner, const struct err *error, const struct hist
         return;
     }
     warn_of_weakness(s, h);
+    note_takeovers(&s->ledger, h);
     s->found = judge(&s->ledger, h);
     act_on(s, h);
 }

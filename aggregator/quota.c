@@ -7,6 +7,7 @@
 #include "common/pg_array.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,11 +28,33 @@ static void drop_first(struct quota *q)
     q->next = 0;
 }
 
+static void drop_last(struct quota *q)
+{
+    struct quota_rows *last = &q->line[--q->line_count];
+
+    q->line_rows -= PQntuples(last->result);
+    PQclear(last->result);
+}
+
 void quota_done(struct quota *q)
 {
     while (q->line_count > 0)
         drop_first(q);
     tenants_done(&q->noted);
+}
+
+/* What waits was read from the ledger that was here before. */
+void quota_set_ledger(struct quota *q, const char *id, int32_t takeovers)
+{
+    char name[LEDGER_NAME_SIZE];
+
+    snprintf(name, sizeof name, "%" PRId32 ":%s", takeovers, id);
+    if (strcmp(name, q->ledger) == 0)
+        return;
+    while (q->line_count > (q->busy ? 1 : 0))
+        drop_last(q);
+    snprintf(q->ledger, sizeof q->ledger, "%s", name);
+    quota_heal(q);
 }
 
 void quota_take(struct quota *q, PGresult *rows, int64_t oldest_ms)
@@ -63,7 +86,7 @@ void quota_heal(struct quota *q)
 
 bool quota_has_work(const struct quota *q)
 {
-    return !q->busy && clock_monotonic_ms() >= q->retry_ms &&
+    return !q->busy && clock_monotonic_ms() >= q->retry_ms && q->ledger[0] != '\0' &&
            (q->line_count > 0 || q->noted.count > 0 || q->healing);
 }
 

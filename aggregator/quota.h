@@ -2,7 +2,8 @@
  * changed it, and all of it once a minute, so that a lost cache heals.
  *
  * Rows wait in line and are written in their order. Written by a Redis Function that keeps the
- * newer version, so that a process that was paused cannot set usage back. Failures are a state:
+ * newer version, so that a process that was paused cannot set usage back, and leaves the hashes of
+ * another ledger alone (common/quota_owner.h). Failures are a state:
  * rows stay until they are written; more than there is room for are forgotten, and all is healed
  * instead. */
 #ifndef METERLINE_QUOTA_H
@@ -10,7 +11,9 @@
 
 #include "aggregator/tenants.h"
 #include "common/contract.h"
+#include "common/log.h"
 #include "common/pg.h"
+#include "common/quota_owner.h"
 #include "common/redis_router.h"
 
 #include <stdbool.h>
@@ -40,6 +43,9 @@ struct quota {
     bool busy;
     void (*done)(void *owner); /* of quota_run */
     void *owner;
+    char ledger[LEDGER_NAME_SIZE];         /* whose hashes are written; "": not known yet */
+    struct log_repeat foreign;             /* hashes of another ledger, which are left alone */
+    struct log_repeat refused;             /* writes that Redis refuses, such as while it is full */
     char heal_after[TENANT_MAX_BYTES + 1]; /* the last tenant of the healing page before */
     bool healing;
 };
@@ -47,6 +53,8 @@ struct quota {
 void quota_init(struct quota *q, const unsigned char key[16]);
 void quota_done(struct quota *q);
 
+/* Whose the hashes are: needed before the first write. */
+void quota_set_ledger(struct quota *q, const char *id, int32_t takeovers);
 /* Totals that a fold changed; takes rows. oldest_ms: the entry time of the first event in them. */
 void quota_take(struct quota *q, PGresult *rows, int64_t oldest_ms);
 /* A tenant whose totals changed in another way: read and write them. */

@@ -1,6 +1,7 @@
 /* Rows into Redis: one call of our function a tenant, a page of them pipelined. */
 #include "aggregator/quota.h"
 
+#include "common/clock.h"
 #include "common/dec.h"
 #include "common/log.h"
 #include "common/str.h"
@@ -11,15 +12,15 @@
 
 enum { PAGE_ROWS = 8192, DEADLINE_MS = 10000, ARGUMENTS_MAX = 4096 };
 
-/* Five arguments a metric. An older version never replaces a newer one; the same one may be
- * repeated. What is no hash or no number was put there by somebody else (one XADD is enough): it
- * goes, or it would hold up the usage of all tenants of its page. */
+/* Our ledger, then five arguments a metric. An older version never replaces a newer one; the same
+ * one may be repeated. Returns the name of another ledger if the hash is its: then nothing was
+ * written. */
 static const char FUNCTION[] =
-    "#!lua name=meterline\n"
+    "#!lua name=meterline\n" QUOTA_OWNER_LUA
     "redis.register_function('meterline_used', function(keys, args)\n"
-    "  local kind = redis.call('TYPE', keys[1]).ok\n"
-    "  if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', keys[1]) end\n"
-    "  for i = 1, #args, 5 do\n"
+    "  local theirs = claim(keys[1], args[1])\n"
+    "  if theirs then return theirs end\n"
+    "  for i = 2, #args, 5 do\n"
     "    local m = args[i]\n"
     "    local known = tonumber(redis.call('HGET', keys[1], m .. '.version')) or -1\n"
     "    if known <= tonumber(args[i + 2]) then\n"
@@ -42,28 +43,48 @@ void quota_load_function(struct redis *redis)
     redis_commandf(redis, DEADLINE_MS, on_loaded, NULL, "FUNCTION LOAD REPLACE %s", FUNCTION);
 }
 
+/* Not tried again and again: what is written next of that tenant is. */
+static void tell_foreign(struct quota *q, const char *theirs)
+{
+    uint64_t held;
+
+    if (log_repeat_failed(&q->foreign, clock_monotonic_ms(), &held))
+        log_error("quota_foreign", LOG_STR("ledger", theirs), LOG_STR("own_ledger", q->ledger),
+                  LOG_U64("held_back", held),
+                  LOG_MSG("hashes of the quota cache belong to another ledger, and are left as "
+                          "they are: only one ledger may use this Redis; meterctl stream adopt "
+                          "takes them over"));
+}
+
 static void on_written(void *owner, const struct err *error, void *reply)
 {
     struct quota *q = owner;
+    const redisReply *theirs = reply;
+    uint64_t held;
 
-    (void)reply;
+    if (error == NULL && theirs->type == REDIS_REPLY_STRING)
+        tell_foreign(q, theirs->str);
     if (error != NULL && !q->failed) {
         q->failed = true;
-        if (error->kind == ERR_REFUSED)
-            log_warn("quota_write_refused", LOG_ERR(error));
+        if (error->kind == ERR_REFUSED &&
+            log_repeat_failed(&q->refused, clock_monotonic_ms(), &held))
+            log_warn("quota_write_refused", LOG_U64("held_back", held), LOG_ERR(error));
         if (error->kind == ERR_REFUSED && strstr(error->text, "unction not found") != NULL)
             redis_router_each_node(q->redis);
     }
-    if (--q->replies_left == 0)
-        quota_end_page(q);
+    if (--q->replies_left > 0)
+        return;
+    if (!q->failed)
+        log_repeat_recovered(&q->refused);
+    quota_end_page(q);
 }
 
-/* FCALL meterline_used 1 quota:{tenant} metric used version period_end used_at … for one tenant's
- * rows. */
+/* FCALL meterline_used 1 quota:{tenant} ledger metric used version period_end used_at … for one
+ * tenant's rows. */
 static void send_tenant(struct quota *q, const PGresult *r, int from, int to)
 {
-    static const char *argv[ARGUMENTS_MAX + 4];
-    static size_t length[ARGUMENTS_MAX + 4];
+    static const char *argv[ARGUMENTS_MAX + 5];
+    static size_t length[ARGUMENTS_MAX + 5];
     struct buf numbers = {.data = NULL};
     int argc = 3;
 
@@ -74,7 +95,8 @@ static void send_tenant(struct quota *q, const PGresult *r, int from, int to)
     length[3] = (size_t)snprintf(numbers.data, TENANT_MAX_BYTES + 16, QUOTA_KEY_PREFIX "%s}",
                                  PQgetvalue(r, from, 0));
     numbers.length = length[3];
-    argc = 4;
+    argv[4] = q->ledger, length[4] = strlen(q->ledger);
+    argc = 5;
     for (int row = from; row < to; row++) {
         struct dec used = DEC_ZERO;
         char *at = numbers.data + numbers.length;

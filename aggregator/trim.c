@@ -19,6 +19,7 @@ struct trim {
  * rewritten, entries below the position may wait. Where the group is past our position, another one
  * has gone on from there. */
 static const char TRIM[] =
+    "#!lua flags=allow-oom\n"
     "local function number(id)\n"
     "  local ms, seq = string.match(id, '^(%d+)-(%d+)$')\n"
     "  return string.rep('0', 20 - #ms) .. ms .. string.rep('0', 20 - #seq) .. seq\n"

@@ -57,6 +57,18 @@ const struct ctl_command CTL_COMMANDS[] = {
          "Consumer groups other than ours are dropped. Redis is busy for about 1 s for each\n"
          "200,000 entries that wait: let aggregators count what they can before.\n",
      .run = stream_reset_run},
+    {.words = {"stream", "adopt"},
+     .arguments = "[--yes]",
+     .what = "Let this ledger take over streams that another ledger counted.",
+     .detail =
+         "Shows each stream that belongs to another ledger, and does nothing without --yes. With "
+         "it\n"
+         "this ledger counts them from where the other one had come to: what was counted before\n"
+         "stays in the other ledger alone. If this ledger had counted the stream before, what the\n"
+         "other one counted since is booked as lost. The other's hashes go from the quota cache, "
+         "and\n"
+         "sinks hold until `restore accept`. Stop the other ledger's stages first.\n",
+     .run = stream_adopt_run},
     {.words = {"rejected", "list"},
      .arguments = "[--tenant T] [--reason R] [--since T] [--limit N] [--json]",
      .what = "List entries that were not counted, the newest first, with why.",

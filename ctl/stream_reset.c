@@ -38,6 +38,8 @@ struct reset {
     char token[EPOCH_TOKEN_SIZE];
     char reset_token[EPOCH_TOKEN_SIZE];
     int64_t outcomes;
+    char ledger[EPOCH_TOKEN_SIZE];
+    int32_t takeovers;
 };
 
 static void copy(char *out, size_t size, const PGresult *r, int column)
@@ -57,6 +59,8 @@ static int take_lease(struct reset *s, struct err *e)
     copy(s->token, sizeof s->token, r, 2);
     copy(s->reset_token, sizeof s->reset_token, r, 3);
     s->outcomes = db_i64(r, 0, 4);
+    copy(s->ledger, sizeof s->ledger, r, 5);
+    s->takeovers = (int32_t)db_i64(r, 0, 6);
     PQclear(r);
     return 0;
 }
@@ -71,7 +75,8 @@ static int release(struct reset *s, bool untouched, struct err *e)
 static int rewrite(struct reset *s, int64_t now_ms, struct stream_rewritten *out, struct err *e)
 {
     struct epoch_mark mark = {.epoch = atoi(s->epoch) + (s->outcomes > 0),
-                              .ended_added = s->outcomes};
+                              .ended_added = s->outcomes,
+                              .takeovers = s->takeovers};
     struct stream_rewrite what = {.stream = s->stream,
                                   .last_id = s->last_id,
                                   .token = s->outcomes > 0 ? s->token : "",
@@ -80,6 +85,7 @@ static int rewrite(struct reset *s, int64_t now_ms, struct stream_rewritten *out
     struct err ignored;
 
     snprintf(mark.token, sizeof mark.token, "%s", s->reset_token);
+    snprintf(mark.ledger, sizeof mark.ledger, "%s", s->ledger);
     if (s->outcomes > 0)
         snprintf(mark.ended, sizeof mark.ended, "%s", s->token);
     if (stream_rewrite(s->redis, &what, out, e) == 0)

@@ -11,6 +11,7 @@
 #include "common/contract.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/quota_owner.h"
 #include "webhookd/script.h"
 #include "webhookd/webhookd.h"
 
@@ -21,26 +22,28 @@
 enum { WRITE_DEADLINE_MS = 3000 };
 enum { KEY_AT = 3 }; /* of the words of EVAL */
 
-/* KEYS[1] the hash; ARGV: when it was read (Unix ms), number of pairs, the pairs, fields to delete.
- * A stored time that is far in the future comes from a clock that was wrong, and does not count.
- * What is no hash was put there by somebody else: it goes, or later tenants would wait for it. */
-static const char WRITE_LIMITS[] =
-    "local kind = redis.call('TYPE', KEYS[1]).ok\n"
-    "if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', KEYS[1]) end\n"
+/* KEYS[1] the hash; ARGV: when it was read (Unix ms), number of pairs, the pairs, our ledger,
+ * fields to delete. A stored time that is far in the future comes from a clock that was wrong, and
+ * does not count. Returns the name of another ledger if the hash is its: then nothing was written.
+ */
+static const char WRITE_LIMITS[] = QUOTA_OWNER_LUA
+    "local last = 2 + 2 * tonumber(ARGV[2])\n"
+    "local theirs = claim(KEYS[1], ARGV[last + 1])\n"
+    "if theirs then return theirs end\n"
     "local at, seen = tonumber(ARGV[1]), tonumber(redis.call('HGET', KEYS[1], 'refreshed_at'))\n"
     "if seen and seen > at and seen < at + 60000 then return 0 end\n"
-    "local last = 2 + 2 * tonumber(ARGV[2])\n"
     "redis.call('HSET', KEYS[1], 'refreshed_at', ARGV[1])\n"
     "for i = 3, last, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end\n"
-    "for i = last + 1, #ARGV do redis.call('HDEL', KEYS[1], ARGV[i]) end\n"
+    "for i = last + 2, #ARGV do redis.call('HDEL', KEYS[1], ARGV[i]) end\n"
     "return 1";
 
-enum columns { TENANT, STATUS, READ_AT_MS, METRIC, CAP, LIMIT_TEXT, GRACE_UNTIL_MS };
+enum columns { TENANT, STATUS, READ_AT_MS, METRIC, CAP, LIMIT_TEXT, GRACE_UNTIL_MS, LEDGER };
 
 struct limits {
     struct webhookd *d;
     int in_flight;
     struct log_repeat failed;
+    struct log_repeat foreign;
 };
 
 /* Of one limits_write; freed with its last answer. */
@@ -144,6 +147,7 @@ static void make_command(struct words *w, const PGresult *rows, int first, int e
     add_word(w, NULL);
     int pairs = add_pairs(w, rows, first, end);
     w->list[count_at] = xasprintf("%d", pairs);
+    add_word(w, xstrdup(result_text(rows, first, LEDGER)));
     add_gone(w, rows, first, end);
 }
 
@@ -175,10 +179,22 @@ static void end_round(struct round *r)
     webhookd_check_drained(end.limits->d);
 }
 
+static void tell_foreign(struct limits *l, const char *theirs)
+{
+    uint64_t held;
+    if (log_repeat_failed(&l->foreign, clock_monotonic_ms(), &held))
+        log_error("quota_foreign", LOG_STR("ledger", theirs), LOG_U64("held_back", held),
+                  LOG_MSG("hashes of the quota cache belong to another ledger, and are left as "
+                          "they are: set DATABASE_URL or REDIS_URL right, or take them over: "
+                          "meterctl stream adopt"));
+}
+
 static void on_written(void *owner, const struct err *error, void *reply)
 {
     struct round *r = owner;
-    (void)reply;
+    const redisReply *theirs = reply;
+    if (!error && theirs->type == REDIS_REPLY_STRING)
+        tell_foreign(r->limits, theirs->str);
     r->left--;
     r->limits->in_flight--;
     if (error)

@@ -1,5 +1,15 @@
 -- The ledger: positions in the streams, raw events in columns, minute rows and period totals.
 
+-- Who this ledger is: one row. Each stream in Redis and each hash of the quota cache name it, so that the stages of
+-- another ledger leave them alone. takeovers rises with each `meterctl stream adopt`: of two ledgers, the one that
+-- took over last has the hashes.
+CREATE TABLE ledger_identity (
+    one       boolean PRIMARY KEY DEFAULT true CHECK (one),
+    ledger_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    takeovers integer NOT NULL DEFAULT 0
+);
+INSERT INTO ledger_identity DEFAULT VALUES;
+
 -- One row a stream: how far its current epoch is counted. A stream's epoch ends when Redis loses data.
 CREATE TABLE stream_positions (
     stream      text PRIMARY KEY,
@@ -17,7 +27,7 @@ CREATE TABLE stream_positions (
     added_seen  numeric(20) NOT NULL DEFAULT 0, -- entries-added when last looked at
     batches     bigint NOT NULL DEFAULT 0,     -- batches committed, all epochs
     repeats_until text NOT NULL DEFAULT '0-0', -- entries up to here may be ones that an earlier epoch counted
-    reset_token uuid,                          -- of the epoch that `meterctl stream reset` is about to open
+    reset_token uuid,                          -- of the epoch that `meterctl stream reset` or `adopt` is about to open
     updated_at  timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
