@@ -1,5 +1,6 @@
 /* The ledger against itself, in one snapshot: epochs that ended, raw events, rejected entries,
- * totals, minutes, claims, values, and what was aggregated against what is billed or visibly waits.
+ * totals, what was carried over, minutes, claims, values, and what was aggregated against what is
+ * billed or visibly waits.
  */
 #include "common/sql.h"
 #include "ctl/audit.h"
@@ -26,6 +27,7 @@ static const struct check_step {
     {"raw_events", "audit", SQL_AUDIT_RAW, IS_FAULT},
     {"rejected_rows", "audit", SQL_AUDIT_REJECTED, IS_FAULT},
     {"totals", "audit total", SQL_AUDIT_TOTALS, IS_FAULT},
+    {"carried", "audit total", SQL_AUDIT_CARRIED, IS_FAULT},
     {"minutes", "audit minute", SQL_AUDIT_MINUTES, IS_FAULT},
     {"claims", "audit claim", SQL_AUDIT_CLAIMS, IS_FAULT},
     {"values", "audit value", SQL_AUDIT_VALUES, IS_FAULT},

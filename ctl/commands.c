@@ -163,7 +163,8 @@ const struct ctl_command CTL_COMMANDS[] = {
          "the difference is not 0.\n",
      .run = explain_run},
     {.words = {"rebuild"},
-     .arguments = "--check [--tenant T] [--from T] [--to T] [--json]",
+     .arguments = "--check [--tenant T] [--from T] [--to T] [--json] | --repair [--tenant T] "
+                  "[--metric M] [--yes] [--json]",
      .what = "Count minutes and totals once more from the raw events, and compare bit for bit.",
      .detail =
          "One snapshot, day by day; aggregators may run. Prints at most 100 differences, and how\n"
@@ -172,7 +173,12 @@ const struct ctl_command CTL_COMMANDS[] = {
          "are those of use: 2026-11-21T10:00Z (UTC where no zone is given), or an age (36h, 7d).\n"
          "Ends with `rebuild ok` (exit 0) or `rebuild differs` (exit 1); exit 3 if it could not "
          "be\n"
-         "checked. It only reads.\n",
+         "checked. It only reads.\n"
+         "\n"
+         "--repair sets right what metrics that carry their last value over (seats, storage) have\n"
+         "in each period: totals that are wrong, and those that are missing, by the minutes.\n"
+         "Aggregators and sinks may run; the sink claims the difference. Without --yes it only\n"
+         "tells (exit 1 if there is something to do).\n",
      .run = rebuild_run},
     {.words = {"retention", "apply"},
      .arguments = "[--dry-run] [--json]",

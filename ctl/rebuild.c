@@ -122,10 +122,10 @@ static int check_days(struct rebuild *r, struct err *e)
 
 static int check_periods(struct rebuild *r, struct err *e)
 {
-    const char *values[] = {r->tenant, r->low, r->high};
+    const char *values[] = {r->tenant, r->low, r->high, db_text(r->range, 0, 4)};
 
     if (db_script(r->conn, "analyze rebuild_parts", e) ||
-        compare(r, SQL_REBUILD_COMPARE_TOTALS, 3, values, e))
+        compare(r, SQL_REBUILD_COMPARE_TOTALS, 4, values, e))
         return -1;
     return compare(r, SQL_REBUILD_COMPARE_UNIQUES, 3, values, e);
 }

@@ -28,4 +28,19 @@ struct rebuild {
 /* Fills the results. Returns 0, or -1 with e: it could not be checked. */
 int rebuild_check(struct rebuild *r, struct err *e);
 
+/* Totals of metrics that carry their last value over. */
+struct rebuild_repair {
+    PGconn *conn;
+    const char *tenant; /* NULL: all */
+    const char *metric; /* NULL: all */
+    bool yes;           /* else it only tells */
+    json_t *changed;    /* an array to fill: totals, as they were and are */
+};
+
+/* Returns 0, or -1 with e: what is in changed was done all the same. */
+int rebuild_repair(const struct rebuild_repair *r, struct err *e);
+
+/* The same, and tells it: the exit code. */
+int rebuild_repair_run(struct rebuild_repair *r, bool json);
+
 #endif

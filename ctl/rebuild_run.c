@@ -1,4 +1,4 @@
-/* meterctl rebuild --check: the command, and how it tells what was found. */
+/* meterctl rebuild --check and --repair: the command, and how it tells what was found. */
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/rebuild.h"
@@ -11,7 +11,10 @@ struct options {
     const char *tenant;
     const char *from;
     const char *to;
+    const char *metric;
     bool check;
+    bool repair;
+    bool yes;
     bool json;
 };
 
@@ -80,22 +83,47 @@ static int check(PGconn *conn, const struct options *o)
     return code;
 }
 
+static int repair(PGconn *conn, const struct options *o)
+{
+    struct rebuild_repair r = {
+        .conn = conn, .tenant = o->tenant, .metric = o->metric, .yes = o->yes};
+
+    return rebuild_repair_run(&r, o->json);
+}
+
+static int check_options(const struct options *o)
+{
+    if (o->check == o->repair)
+        return ctl_fail(-1, "say `meterctl rebuild --check`, which only compares, or `--repair`");
+    if (o->check && (o->metric || o->yes))
+        return ctl_fail(-1, "--metric and --yes go with --repair");
+    if (o->repair && (o->from || o->to))
+        return ctl_fail(-1, "--from and --to go with --check: what is carried over is set right "
+                            "from the first usage until now");
+    return 0;
+}
+
+static int fail_to_connect(const struct options *o, const struct err *e)
+{
+    if (o->check)
+        return ctl_fail(CTL_UNCHECKED, "could not be checked: postgres: %s", e->text);
+    return ctl_fail(CTL_FAILED, "%s", e->text);
+}
+
 int rebuild_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct options o = {0};
     const struct args_option options[] = {
-        {"--tenant", &o.tenant, NULL}, {"--from", &o.from, NULL}, {"--to", &o.to, NULL},
-        {"--check", NULL, &o.check},   {"--json", NULL, &o.json}, {NULL, NULL, NULL}};
+        {"--tenant", &o.tenant, NULL}, {"--from", &o.from, NULL},     {"--to", &o.to, NULL},
+        {"--check", NULL, &o.check},   {"--json", NULL, &o.json},     {"--repair", NULL, &o.repair},
+        {"--yes", NULL, &o.yes},       {"--metric", &o.metric, NULL}, {NULL, NULL, NULL}};
     struct err e;
     int plain = args_take(argc, argv, options);
 
-    if (plain < 0 || args_expect_none(plain, argv))
+    if (plain < 0 || args_expect_none(plain, argv) || check_options(&o))
         return CTL_USAGE;
-    if (!o.check)
-        return ctl_fail(CTL_USAGE, "say `meterctl rebuild --check`: it only compares");
     PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    int code = conn ? check(conn, &o)
-                    : ctl_fail(CTL_UNCHECKED, "could not be checked: postgres: %s", e.text);
+    int code = conn ? (o.check ? check : repair)(conn, &o) : fail_to_connect(&o, &e);
     PQfinish(conn);
     return code;
 }

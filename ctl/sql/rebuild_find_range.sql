@@ -1,11 +1,11 @@
 -- What can be checked: from low until before high; nothing before unchecked, if that is not NULL. Retention dropped
--- raw events up to there. Times are whole minutes.
+-- raw events up to there. What is carried over goes on until now. Times are whole minutes.
 -- $1 text: one tenant, NULL: all; $2 timestamptz: from; $3 timestamptz: to; both may be NULL
 with dropped as (
     select minute_of(max(occurred_max)) + interval '1 minute' as until from usage_batches_dropped
 ), known as (
     select least((select min(occurred_min) from usage_batches), (select min(minute_at) from usage_aggregates)) as low,
-           greatest((select max(occurred_max) from usage_batches), (select max(minute_at) from usage_aggregates))
+           greatest((select max(occurred_max) from usage_batches), (select max(minute_at) from usage_aggregates), now())
                + interval '1 minute' as high
 ), wanted as (
     select minute_of(coalesce($2::timestamptz, k.low)) as low,

@@ -181,7 +181,7 @@ BEGIN
 END $$;
 
 -- Takes over what a tenant's subscriptions say of their current periods, and makes the totals exact
--- again where an edge moved. Call it in the transaction that changed a subscription. fold_usage holds
+-- again where an edge moved, what is carried into later periods with them. Call it in the transaction that changed a subscription. fold_usage holds
 -- the lock shared, so that nothing is added by old edges meanwhile; what is pending is added by the new ones. Claimers
 -- end their page first, since what is claimed must be seen where it lies now: it is waited for before edges are held, so
 -- that nobody who counts waits with us.
@@ -190,6 +190,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     sub record;
     v bigint;
+    stale_metrics text[];
+    stale_starts timestamptz[];
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('meterline claims'));
     PERFORM pg_advisory_xact_lock(hashtext('meterline periods'));
@@ -216,12 +218,16 @@ BEGIN
     INSERT INTO billing_period_changes (tenant, version) VALUES (p_tenant, v)
         ON CONFLICT (tenant) DO UPDATE SET version = excluded.version;
 
+    SELECT array_agg(o.metric), array_agg(o.period_start) INTO stale_metrics, stale_starts
+      FROM usage_totals o, billing_period(p_tenant, o.period_start) b
+     WHERE o.tenant = p_tenant
+       AND (b.period_start, b.period_end) IS DISTINCT FROM (o.period_start, o.period_end);
+    -- Above all that there were: what is made anew may have been claimed by another version.
+    v := greatest(nextval('usage_version'), 1 + (SELECT max(t.version) FROM usage_totals t WHERE t.tenant = p_tenant));
+
     WITH stale AS (
         DELETE FROM usage_totals t
-         USING (SELECT o.metric, o.period_start
-                  FROM usage_totals o, billing_period(p_tenant, o.period_start) b
-                 WHERE o.tenant = p_tenant
-                   AND (b.period_start, b.period_end) IS DISTINCT FROM (o.period_start, o.period_end)) x
+         USING unnest(stale_metrics, stale_starts) x (metric, period_start)
          WHERE t.tenant = p_tenant AND t.metric = x.metric AND t.period_start = x.period_start
         RETURNING t.metric, t.period_start, t.period_end
     ), forgotten AS (
@@ -253,18 +259,21 @@ BEGIN
                WHEN 'unique' THEN count(DISTINCT n.dimensions)
                ELSE (array_agg(n.quantity_last ORDER BY n.last_ms DESC, n.last_entry DESC))[1]
            END,
-           nextval('usage_version'), max(n.last_ms),
+           v, max(n.last_ms),
            (array_agg(n.last_entry ORDER BY n.last_ms DESC, n.last_entry DESC))[1]
       FROM minutes n JOIN metrics m USING (metric)
      GROUP BY m.metric, m.aggregation, n.period_start, n.period_end;
 
+    IF stale_metrics IS NOT NULL THEN
+        PERFORM carry_totals(array_fill(p_tenant, ARRAY[cardinality(stale_metrics)]), stale_metrics, stale_starts, v);
+    END IF;
+
     -- What was claimed where now nothing is left to bill must be taken back: the sink reads totals. What lies
     -- behind the first minute of a total is surely of it, and not looked at any closer.
     INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
-    SELECT p_tenant, u.metric, b.period_start, b.period_end, 0, nextval('usage_version'), (-9223372036854775808), ''
+    SELECT p_tenant, u.metric, b.period_start, b.period_end, 0, v, (-9223372036854775808), ''
       FROM (SELECT DISTINCT s.metric, s.usage_at, s.period_start, s.carried
               FROM usage_submissions s
-              JOIN metrics m ON m.metric = s.metric AND m.aggregation IN ('sum', 'count')
              WHERE s.tenant = p_tenant AND s.state <> 'void'
                AND NOT EXISTS (SELECT FROM usage_totals t
                                 WHERE t.tenant = p_tenant AND t.metric = s.metric AND NOT s.carried

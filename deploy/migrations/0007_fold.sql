@@ -162,29 +162,126 @@ LANGUAGE sql SET jit = off SET enable_nestloop = on AS $$
        AND NOT m.carry
 $$;
 
--- The same for metrics that carry their last value over: a period without usage of its own has the last value of
--- those before it, so later periods may follow. Returns the totals that changed.
-CREATE FUNCTION correct_carried_totals(p_tenants text[], p_metrics text[], p_starts timestamptz[], p_version bigint)
-RETURNS TABLE (tenant text, metric text, period_start timestamptz)
+-- The one place that knows what a total of a metric is that carries its last value over: the last value of its own
+-- period, else the last one of before, however long ago; 0 if there is none. And which periods have a total: each one
+-- from the first usage until now whose value is not 0, and each one that has one already. So whatever moves a value
+-- or an edge asks for the chain that follows: fold_usage, recount_usage, refresh_billing_periods, open_carried_totals.
+--
+-- Parallel arrays: of each tenant and metric all periods that end after a time; '-infinity': all. Metrics that do not
+-- carry are left out. Call it while nobody else adds to these totals or moves billing periods. Returns the totals that
+-- changed, and how they were: NULL where there was none.
+CREATE FUNCTION carry_totals(p_tenants text[], p_metrics text[], p_since timestamptz[], p_version bigint)
+RETURNS TABLE (tenant text, metric text, period_start timestamptz, period_end timestamptz, quantity numeric,
+               version bigint, quantity_before numeric)
 LANGUAGE sql SET jit = off SET enable_nestloop = on AS $$
-    UPDATE usage_totals t
-       SET quantity = coalesce(n.quantity_last, 0), version = greatest(p_version, t.version + 1), updated_at = now(),
-           last_ms = coalesce(n.last_ms, (-9223372036854775808)), last_entry = coalesce(n.last_entry, '')
-      FROM (SELECT k.tenant, k.metric, min(k.period_start) AS first
-              FROM unnest(p_tenants, p_metrics, p_starts) k (tenant, metric, period_start)
-              JOIN metrics m ON m.metric = k.metric AND m.carry
-             GROUP BY k.tenant, k.metric) c
-      JOIN usage_totals x ON x.tenant = c.tenant AND x.metric = c.metric AND x.period_start >= c.first
-      LEFT JOIN LATERAL (
-           SELECT a.quantity_last, a.last_ms, a.last_entry FROM usage_aggregates a
-            WHERE a.tenant = c.tenant AND a.metric = c.metric AND a.minute_at < x.period_end
-            ORDER BY a.minute_at DESC, a.last_ms DESC, a.last_entry DESC LIMIT 1) n ON true
-     WHERE (t.tenant, t.metric, t.period_start) = (x.tenant, x.metric, x.period_start)
-       AND (t.quantity, t.last_ms, t.last_entry)
-           IS DISTINCT FROM (coalesce(n.quantity_last, 0), coalesce(n.last_ms, (-9223372036854775808)),
-                             coalesce(n.last_entry, ''))
-    RETURNING t.tenant, t.metric, t.period_start
+    WITH RECURSIVE asked AS MATERIALIZED (
+        SELECT k.*, f.minute_at AS first
+          FROM (SELECT k.tenant, k.metric, min(k.since) AS since, least(now(), m.retired_at) AS until
+                  FROM unnest(p_tenants, p_metrics, p_since) k (tenant, metric, since)
+                  JOIN metrics m ON m.metric = k.metric AND m.carry
+                 GROUP BY k.tenant, k.metric, m.retired_at) k
+          LEFT JOIN LATERAL (
+               SELECT a.minute_at FROM usage_aggregates a
+                WHERE a.tenant = k.tenant AND a.metric = k.metric ORDER BY a.minute_at LIMIT 1) f ON true
+    ), known AS MATERIALIZED (
+        SELECT t.tenant, t.metric, t.period_start, t.period_end, t.quantity
+          FROM asked a
+          JOIN usage_totals t ON t.tenant = a.tenant AND t.metric = a.metric AND t.period_end > a.since
+    ), chain AS (
+        SELECT a.tenant, a.metric, a.until, b.period_start, b.period_end
+          FROM asked a CROSS JOIN LATERAL billing_period(a.tenant, greatest(a.since, a.first)) b
+         WHERE a.first IS NOT NULL
+         UNION ALL
+        SELECT c.tenant, c.metric, c.until, b.period_start, b.period_end
+          FROM chain c CROSS JOIN LATERAL billing_period(c.tenant, c.period_end) b
+         WHERE c.period_end <= c.until
+    ), periods AS (
+        SELECT k.*, true AS known FROM known k
+         UNION ALL
+        SELECT c.tenant, c.metric, c.period_start, c.period_end, NULL, false
+          FROM chain c
+         WHERE c.period_start <= c.until
+           AND NOT EXISTS (SELECT FROM known k WHERE k.tenant = c.tenant AND k.metric = c.metric
+                                                 AND k.period_start < c.period_end AND k.period_end > c.period_start)
+    ), valued AS MATERIALIZED (
+        SELECT p.*, coalesce(n.quantity_last, 0) AS value, coalesce(n.last_ms, (-9223372036854775808)) AS last_ms,
+               coalesce(n.last_entry, '') AS last_entry, coalesce(n.minute_at >= p.period_start, false) AS own
+          FROM periods p
+          LEFT JOIN LATERAL (
+               SELECT a.quantity_last, a.last_ms, a.last_entry, a.minute_at FROM usage_aggregates a
+                WHERE a.tenant = p.tenant AND a.metric = p.metric AND a.minute_at < p.period_end
+                ORDER BY a.minute_at DESC, a.last_ms DESC, a.last_entry DESC LIMIT 1) n ON true
+    ), written AS (
+        INSERT INTO usage_totals AS t (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
+        SELECT v.tenant, v.metric, v.period_start, v.period_end, v.value,
+               -- One that was there once may have been claimed.
+               greatest(p_version, 1 + (SELECT c.version FROM usage_claims c
+                                         WHERE c.tenant = v.tenant AND c.metric = v.metric
+                                           AND c.period_start = v.period_start)),
+               v.last_ms, v.last_entry
+          FROM valued v
+         WHERE v.known OR v.own OR v.value <> 0
+         ORDER BY v.tenant, v.metric, v.period_start
+        ON CONFLICT (tenant, metric, period_start) DO UPDATE
+           SET quantity = excluded.quantity, version = greatest(excluded.version, t.version + 1),
+               last_ms = excluded.last_ms, last_entry = excluded.last_entry, updated_at = now()
+         WHERE (t.quantity, t.last_ms, t.last_entry)
+               IS DISTINCT FROM (excluded.quantity, excluded.last_ms, excluded.last_entry)
+        RETURNING t.tenant, t.metric, t.period_start, t.period_end, t.quantity, t.version
+    )
+    SELECT w.tenant, w.metric, w.period_start, w.period_end, w.quantity, w.version, k.quantity
+      FROM written w LEFT JOIN known k USING (tenant, metric, period_start)
 $$;
+
+-- The totals of current periods that follow what fold_usage added at these times. Nearly always it was to the newest
+-- period, which is not over: then nothing follows.
+CREATE FUNCTION carry_added(p_tenants text[], p_metrics text[], p_since timestamptz[], p_version bigint)
+RETURNS TABLE (tenant text, metric text, quantity numeric, version bigint, period_end timestamptz)
+LANGUAGE plpgsql SET jit = off SET enable_nestloop = on AS $$
+#variable_conflict use_column
+DECLARE
+    tenants text[];
+    metrics text[];
+    since timestamptz[];
+BEGIN
+    SELECT array_agg(k.tenant), array_agg(k.metric), array_agg(k.since) INTO tenants, metrics, since
+      FROM unnest(p_tenants, p_metrics, p_since) k (tenant, metric, since)
+     CROSS JOIN LATERAL (
+           SELECT o.period_start, o.period_end FROM usage_totals o
+            WHERE o.tenant = k.tenant AND o.metric = k.metric ORDER BY o.period_start DESC LIMIT 1) n
+     WHERE k.since < n.period_start OR n.period_end <= now();
+    IF tenants IS NOT NULL THEN
+        RETURN QUERY
+        SELECT c.tenant, c.metric, c.quantity, c.version, c.period_end
+          FROM carry_totals(tenants, metrics, since, p_version) c
+         WHERE c.period_start <= now() AND now() < c.period_end;
+    END IF;
+END $$;
+
+-- Opens the periods that have begun since, of p_most metrics of tenants at most. Returns the tenants. While nothing is to
+-- be opened nobody waits for it; else nobody adds to totals or moves billing periods until this transaction ends, which
+-- is not waited for long: there is another time.
+CREATE FUNCTION open_carried_totals(p_most integer) RETURNS SETOF text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET jit = off SET lock_timeout = '1s' AS $$
+DECLARE
+    tenants text[];
+    metrics text[];
+    since timestamptz[];
+BEGIN
+    SELECT array_agg(x.tenant), array_agg(x.metric), array_agg(x.period_end) INTO tenants, metrics, since
+      FROM (SELECT n.tenant, n.metric, n.period_end
+              FROM (SELECT DISTINCT ON (t.tenant, t.metric) t.tenant, t.metric, t.period_end, t.quantity, m.retired_at
+                      FROM usage_totals t JOIN metrics m ON m.metric = t.metric AND m.carry
+                     ORDER BY t.tenant, t.metric, t.period_start DESC) n
+             WHERE n.period_end <= least(now(), n.retired_at) AND n.quantity <> 0
+             LIMIT p_most) x;
+    IF tenants IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('meterline periods'));
+    RETURN QUERY
+    SELECT DISTINCT c.tenant FROM carry_totals(tenants, metrics, since, nextval('usage_version')) c;
+END $$;
 
 -- Counts the minutes anew of which a stream's retractions took something back, and sets their totals right.
 -- Part of fold_usage. Returns the totals of current periods that changed.
@@ -282,7 +379,7 @@ BEGIN
     SELECT tenants || coalesce(array_agg(c.tenant), '{}'), metrics || coalesce(array_agg(c.metric), '{}'),
            starts || coalesce(array_agg(c.period_start), '{}')
       INTO tenants, metrics, starts
-      FROM correct_carried_totals(tenants, metrics, starts, v) c;
+      FROM carry_totals(tenants, metrics, starts, v) c;
 
     RETURN QUERY
     SELECT t.tenant, t.metric, t.quantity, t.version, t.period_end
@@ -345,6 +442,11 @@ SET enable_nestloop = off SET enable_mergejoin = off SET enable_seqscan = off AS
 #variable_conflict use_column
 DECLARE
     v bigint;
+    batches bigint[];
+    carried text[];
+    k_tenants text[];
+    k_metrics text[];
+    k_since timestamptz[];
 BEGIN
     IF NOT EXISTS (SELECT FROM usage_pending WHERE stream = p_stream)
        AND NOT EXISTS (SELECT FROM usage_recounts WHERE stream = p_stream) THEN
@@ -354,10 +456,20 @@ BEGIN
     PERFORM count_pending(p_stream);
     PERFORM pg_advisory_xact_lock_shared(hashtext('meterline periods'));
     v := nextval('usage_version');
+    -- A batch that came since they were counted waits for the next fold.
+    batches := ARRAY(SELECT batch FROM usage_pending WHERE stream = p_stream AND NOT from_raw);
+    carried := ARRAY(SELECT metric FROM metrics WHERE carry);
+    IF carried <> '{}' THEN
+        SELECT array_agg(k.tenant), array_agg(k.metric), array_agg(k.since) INTO k_tenants, k_metrics, k_since
+          FROM (SELECT u.tenant, u.metric, min(u.minute_at) AS since
+                  FROM usage_pending p
+                 CROSS JOIN LATERAL unnest(p.tenants, p.metrics, p.minutes) AS u (tenant, metric, minute_at)
+                 WHERE p.batch = ANY (batches) AND p.metrics && carried AND u.metric = ANY (carried)
+                 GROUP BY u.tenant, u.metric) k;
+    END IF;
     RETURN QUERY
     WITH taken AS (
-        -- A batch that came since they were counted waits for the next fold.
-        DELETE FROM usage_pending WHERE stream = p_stream AND NOT from_raw RETURNING *
+        DELETE FROM usage_pending WHERE batch = ANY (batches) RETURNING *
     ), sums AS (
         -- The aggregator and jsonb write a key's text each in its own way.
         SELECT tenant, metric, minute_at, CASE dimensions WHEN '{}' THEN '{}' ELSE dimensions::jsonb::text END AS dimensions,
@@ -463,19 +575,22 @@ BEGIN
       FROM added r
      WHERE r.period_start <= now() AND now() < r.period_end;
 
+    IF k_tenants IS NOT NULL THEN
+        RETURN QUERY SELECT * FROM carry_added(k_tenants, k_metrics, k_since, v);
+    END IF;
     IF EXISTS (SELECT FROM usage_recounts WHERE stream = p_stream) THEN
         RETURN QUERY SELECT * FROM recount_usage(p_stream);
     END IF;
 END $$;
 
 REVOKE ALL ON FUNCTION fold_usage(text), count_pending(text, integer), cover_pending(text, bigint, bigint, bigint),
-    recount_usage(text),
+    recount_usage(text), open_carried_totals(integer),
     count_raw_events(text[], timestamptz, timestamptz, timestamptz[], bigint),
     correct_totals(text[], text[], timestamptz[], boolean[], bigint[]),
-    correct_carried_totals(text[], text[], timestamptz[], bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION fold_usage(text) TO meterline_aggregator;
+    carry_totals(text[], text[], timestamptz[], bigint), carry_added(text[], text[], timestamptz[], bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION fold_usage(text), open_carried_totals(integer) TO meterline_aggregator;
 GRANT EXECUTE ON FUNCTION count_pending(text, integer), cover_pending(text, bigint, bigint, bigint)
     TO meterline_aggregator;
 GRANT EXECUTE ON FUNCTION recount_usage(text), count_raw_events(text[], timestamptz, timestamptz, timestamptz[], bigint),
     correct_totals(text[], text[], timestamptz[], boolean[], bigint[]),
-    correct_carried_totals(text[], text[], timestamptz[], bigint) TO meterline_ctl;
+    carry_totals(text[], text[], timestamptz[], bigint) TO meterline_ctl;

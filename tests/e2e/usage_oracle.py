@@ -1,6 +1,7 @@
 """What a stream of entries must come to, worked out from the stream's rules alone: each entry's
 outcome, and the minute rows and period totals of what is counted."""
 
+import bisect
 import collections
 import datetime
 import decimal
@@ -170,6 +171,33 @@ class Oracle:
         return {key: value_of(self.metrics[key[1]]["aggregation"], events,
                               self.metrics[key[1]].get("dimensions", ()))
                 for key, events in groups.items()}
+
+    def carried(self, now_ms):
+        """What periods without usage of their own have of metrics that carry, until now: the last
+        value of before. Those that would have 0 need not be there, and are left out."""
+        owns, found = collections.defaultdict(dict), {}
+        for (tenant, metric, start), quantity in self.totals().items():
+            if self.metrics[metric].get("carry"):
+                owns[tenant, metric][start] = quantity
+        for (tenant, metric), own in owns.items():
+            value = decimal.Decimal(0)
+            for start in self.starts(tenant, min(own), max(now_ms, *own)):
+                value = own.get(start, value)
+                if start not in own and value and start <= now_ms:
+                    found[tenant, metric, start] = value
+        return found
+
+    def starts(self, tenant, first_ms, last_ms):
+        """Those of all periods that hold a minute from the first to the last."""
+        at_ms, last_ms = first_ms, last_ms // MINUTE_MS * MINUTE_MS
+        while True:
+            start = self.period_of(tenant, at_ms)
+            yield start
+            later = lambda n: self.period_of(tenant, at_ms + n * MINUTE_MS) > start  # noqa: E731
+            left = (last_ms - at_ms) // MINUTE_MS
+            if left <= 0 or not later(left):
+                return
+            at_ms += bisect.bisect_left(range(left + 1), True, key=later) * MINUTE_MS
 
     def total(self, tenant, metric):
         return sum(quantity for key, quantity in self.totals().items()
