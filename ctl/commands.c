@@ -159,6 +159,8 @@ const struct ctl_command CTL_COMMANDS[] = {
          "do all minutes; so do all events. Of max, last and unique just the rows that decide add\n"
          "anything. csv and json list the events, a table does with --events. Events that were\n"
          "taken back are listed and add nothing; those that retention dropped are told as a sum.\n"
+         "What `late carry` moved counts for the period of its usage, as moved_out, and is named\n"
+         "as moved_in where it is billed: that invoice holds its own submissions and moved_in.\n"
          "One snapshot; memory does not grow with the events. The last line proves it: exit 1 if\n"
          "the difference is not 0.\n",
      .run = explain_run},

@@ -62,6 +62,7 @@ static void prove(struct explain *x)
     set_dec(x->proof, "events", x->found);
     if (!dec_is_zero(x->dropped))
         set_dec(x->proof, "events_dropped", x->dropped);
+    json_object_update(x->proof, x->moved);
     set_dec(x->proof, "difference", x->difference);
 }
 
@@ -91,6 +92,8 @@ int explain(struct explain *x, const char *at)
         return ctl_fail(CTL_FAILED, "%s", e.text);
     x->submissions = json_array();
     x->unbilled = json_array();
+    x->moved_in = json_array();
+    x->moved = json_object();
     x->notes = json_array();
     x->terms = json_object();
     x->proof = json_object();
@@ -103,6 +106,8 @@ int explain(struct explain *x, const char *at)
     json_decref(x->head);
     json_decref(x->submissions);
     json_decref(x->unbilled);
+    json_decref(x->moved_in);
+    json_decref(x->moved);
     json_decref(x->notes);
     json_decref(x->terms);
     json_decref(x->proof);

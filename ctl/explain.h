@@ -70,6 +70,8 @@ struct explain {
     json_t *head;        /* a finding: period, total, unit, … */
     json_t *submissions; /* findings */
     json_t *unbilled;    /* findings: reason, quantity */
+    json_t *moved_in;    /* findings: what the period's invoice holds for others */
+    json_t *moved;       /* moved_in, moved_out -> decimal text, where there is any */
     json_t *notes;       /* texts */
     json_t *terms;       /* what makes the total: state or reason -> decimal text */
     json_t *proof;       /* a finding; adds up, or not */
@@ -96,6 +98,9 @@ int explain(struct explain *x, const char *at);
 /* Head, submissions, what is unbilled, notes and terms. Returns CTL_DONE or the exit code after
  * telling. */
 int explain_read(struct explain *x, const char *at);
+
+/* What was moved into the period's invoice, or out of it. Returns 0, or -1 with e. */
+int explain_moved(struct explain *x, struct err *e);
 
 /* Minutes and events, told as they come. Returns 0, or -1 with e. */
 int explain_minutes(struct explain *x, struct err *e);

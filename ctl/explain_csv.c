@@ -76,6 +76,16 @@ static void begin(const struct explain *x)
                                            [QUANTITY] = quantity,
                                            [ADDS] = quantity});
     }
+    for (size_t i = 0; i < json_array_size(x->moved_in); i++) {
+        const json_t *m = json_array_get(x->moved_in, i);
+        write_line((const char *[COLUMNS]){[RECORD] = "moved_in",
+                                           [STATE] = text_of(m, "state"),
+                                           [IDENTIFIER] = text_of(m, "identifier"),
+                                           [AT] = text_of(m, "usage_at"),
+                                           [QUANTITY] = text_of(m, "quantity"),
+                                           [REQUEST_ID] = text_of(m, "request_id"),
+                                           [NOTE] = text_of(m, "period")});
+    }
 }
 
 static void minute(const struct explain *x, const struct explain_minute *m)

@@ -36,6 +36,7 @@ static void begin(const struct explain *x)
     print_member("notes", x->notes);
     print_member("submissions", x->submissions);
     print_member("unbilled", x->unbilled);
+    print_member("moved_in", x->moved_in);
     fputs(",\n\"minutes\":[", stdout);
 }
 

@@ -190,7 +190,7 @@ static int read_parts(struct explain *x, struct err *e)
     if (!x->is_summed)
         add_waiting(x);
     add_terms(x, x->unbilled, "reason", "quantity");
-    return 0;
+    return explain_moved(x, e);
 }
 
 int explain_read(struct explain *x, const char *at)

@@ -15,6 +15,7 @@ static void begin(const struct explain *x)
     putchar('\n');
     table_print("submissions", x->submissions);
     table_print("in no submission", x->unbilled);
+    table_print("billed with this period, usage of others", x->moved_in);
     printf("minutes\n  %-17s  %10s  %20s  dimensions\n", "minute_at", "events", "adds");
 }
 

@@ -13,6 +13,7 @@ import pytest
 from line.stages import DEFAULTS, program
 from test_rebuild import METRICS, MINUTE, catalog_with, count_all, now_ms, random_events
 from test_retention import age, apply as apply_retention
+from sink_shop import subscribe
 from test_sink import add_tenants, count, once, shop  # noqa: F401
 from test_submissions import add
 
@@ -161,7 +162,8 @@ def test_every_state_is_a_term_of_its_own(line):
     assert_adds_up(report, 511)
     assert report["proof"] == {
         "total": "511", "sent": "1", "dropped": "128", "late": "64", "in_doubt": "32", "failed": "16", "held": "8",
-        "sending": "4", "pending": "2", "unmapped": "256", "minutes": "511", "events": "511", "difference": "0"}
+        "sending": "4", "pending": "2", "unmapped": "256", "minutes": "511", "events": "511", "moved_in": "1000",
+        "difference": "0"}
     line.sql("UPDATE usage_submissions SET period_start = (SELECT period_start FROM usage_totals) "
              "WHERE identifier = 'ml-over'")
     line.sql("UPDATE usage_claims SET claimed = claimed + 1000")
@@ -217,6 +219,48 @@ def test_a_value_that_was_carried_into_a_period_without_usage(line):
     assert_adds_up(report, 6)
     assert "carried over" in report["notes"][0]
     assert report["minutes"][0]["minute_at"] < report["period_start"]
+
+
+def test_what_was_moved_by_late_carry_is_named_in_both_periods(shop):
+    """It counts where it was used, and is billed where it was moved to: each adds up."""
+    line = shop
+    add_tenants(line, "acme")
+    subscribe(line, "acme", "now() - interval '1 month' - interval '3 days'")
+    line.sql("UPDATE subscriptions SET current_period_start = current_period_end, current_period_end = current_period_end"
+             " + interval '1 month'")
+    line.sql("SELECT refresh_billing_periods('acme')")
+    line.sql("""INSERT INTO invoices (stripe_invoice_id, tenant, stripe_customer_id, stripe_subscription_id, status, currency,
+                    amount_due_minor, amount_paid_minor, period_start, period_end, finalized_at)
+                SELECT 'in_1', tenant, stripe_customer_id, stripe_subscription_id, 'paid', 'usd', 0, 0, started_at,
+                       current_period_start, now() FROM subscriptions""")
+    line.xadd(tenant="acme", metric="api_calls", quantity=9, ts=now_ms() - 5 * 24 * 60 * MINUTE)
+    count_all(line)
+    once(line)
+    old = line.value("SELECT period_start::text FROM usage_totals")
+    assert explain(line, "api_calls", period=old)["proof"]["late"] == "9"
+    line.must("meterctl", "late", "carry", "--tenant", "acme", "--yes")
+    once(line)
+    for own in (0, 4):  # The period that it was moved to has no usage; then it has some of its own.
+        report = explain(line, "api_calls")
+        assert_adds_up(report, own)
+        assert [(row["quantity"], row["state"]) for row in report["moved_in"]] == [("9", "sent")]
+        assert report["proof"]["moved_in"] == "9" and report["proof"]["sent"] == str(own)
+        source = explain(line, "api_calls", period=old)
+        assert_adds_up(source, 9)
+        assert source["proof"]["moved_out"] == source["proof"]["sent"] == "9" and source["moved_in"] == []
+        assert len(report["notes"]) == len(source["notes"]) == 1
+        assert source["period_start"] in report["notes"][0] and report["period_start"] in source["notes"][0]
+        assert source["submissions"][0]["period"] == report["period_start"]
+        table = line.must("meterctl", "explain", "--tenant", "acme", "--metric", "api_calls", "--period", "current").stdout
+        assert "usage of others" in table and f"the period from {source['period_start']} on" in table
+        text = line.must("meterctl", "explain", "--tenant", "acme", "--metric", "api_calls", "--period", "current",
+                         "--format", "csv").stdout
+        rows = [row for row in csv.DictReader(io.StringIO(text)) if row["record"] == "moved_in"]
+        assert [(row["quantity"], row["adds"], row["note"]) for row in rows] == [("9", "", source["period_start"])]
+        line.xadd(tenant="acme", metric="api_calls", quantity=4)
+        count_all(line)
+        once(line)
+    assert line.audit().ok, line.audit().text
 
 
 def test_what_waits_to_be_folded_is_told(line):
