@@ -18,6 +18,7 @@ static void on_checked(void *owner, const struct err *error)
 
     /* The shard's own check reports what is wrong. */
     u->working = error == NULL && !u->stopped;
+    u->carry_due_ms = 0; /* a period may have begun while PostgreSQL was away */
 }
 
 static void on_up(void *owner)

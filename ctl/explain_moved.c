@@ -61,10 +61,10 @@ static void note_out(struct explain *x, const char *quantity, const char *period
 static void note_all(struct explain *x, const json_t *findings, const char *name,
                      void (*note)(struct explain *x, const char *quantity, const char *period))
 {
-    const char *period;
-    json_t *sums = sum_up(x, findings, name), *sum;
+    json_t *sums = sum_up(x, findings, name);
 
-    json_object_foreach(sums, period, sum) note(x, json_string_value(sum), period);
+    for (void *i = json_object_iter(sums); i; i = json_object_iter_next(sums, i))
+        note(x, json_string_value(json_object_iter_value(i)), json_object_iter_key(i));
     json_decref(sums);
 }
 
