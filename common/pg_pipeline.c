@@ -285,6 +285,9 @@ static void take_result(struct pg *pg, PGresult *r)
 {
     switch (PQresultStatus(r)) {
     case PGRES_SINGLE_TUPLE:
+#ifdef LIBPQ_HAS_CHUNK_MODE /* libpq 17; only for those who ask for chunks */
+    case PGRES_TUPLES_CHUNK:
+#endif
         take_row(pg, r);
         break;
     case PGRES_EMPTY_QUERY:
