@@ -1,5 +1,6 @@
 /* The stage: what its shards share, opened and closed, ready or not. */
 #include "aggregator/aggregator.h"
+#include "common/peer.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -252,13 +253,13 @@ static bool ready(void *owner, struct buf *why)
         pg_up = pg_up && pg_is_up(a->shards[i]->pg);
     }
     if (!redis_up)
-        buf_add_str(why, "redis: not connected\n");
+        peer_add_why(PEER_REDIS, why);
     for (int i = 0; i < a->shards_count; i++)
         if (a->shards[i]->foreign_ledger[0] != '\0')
             buf_printf(why, "redis: %s belongs to ledger %s\n", a->shards[i]->stream,
                        a->shards[i]->foreign_ledger);
     if (!pg_up)
-        buf_add_str(why, "postgres: not connected\n");
+        peer_add_why(PEER_POSTGRES, why);
     else if (!a->members.schema_ok)
         buf_add_str(why, "postgres: the schema is not current\n");
     return why->length == before;

@@ -122,15 +122,6 @@ static void take_committed(struct shard *s)
     run_rest(s);
 }
 
-/* Data that PostgreSQL will not take (classes 22 and 23) or that pass one of its limits (54). A
- * failed check is none: the one that data can meet is a day without a partition. */
-static bool is_poison(const struct err *e)
-{
-    return e->kind == ERR_REFUSED && !e->retry && strcmp(e->sqlstate, "23514") != 0 &&
-           (strncmp(e->sqlstate, "22", 2) == 0 || strncmp(e->sqlstate, "23", 2) == 0 ||
-            strncmp(e->sqlstate, "54", 2) == 0);
-}
-
 /* PostgreSQL's words may be in any language and are cut: what is kept of them is ASCII. */
 static void note_refusal(struct work *w, const struct err *error)
 {
@@ -185,7 +176,7 @@ static void take_commit(void *owner, const struct err *error)
     } else if (error->kind == ERR_FENCED) {
         log_warn("batch_fenced", LOG_STR("stream", s->stream), LOG_MSG(error->text));
         shard_restart(s, false);
-    } else if (is_poison(error) && s->work.refusal[0] == '\0') {
+    } else if (pg_is_data_fault(error) && s->work.refusal[0] == '\0') {
         isolate_poison(s, error);
     } else {
         shard_fail(s, "commit", error);

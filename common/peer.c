@@ -16,6 +16,7 @@ struct peer {
     const char *name;
     int links_up; /* connections that work */
     struct log_repeat losses;
+    struct err loss; /* the last one since a connection was made */
 };
 
 static struct peer PEERS[] = {{.name = PEER_REDIS}, {.name = PEER_POSTGRES}};
@@ -55,6 +56,7 @@ void peer_link_init(struct peer_link *l, const char *peer)
 void peer_link_up(struct peer_link *l)
 {
     count_link(l, true);
+    find_peer(l->peer)->loss = (struct err){0};
     if (log_repeat_recovered(&find_peer(l->peer)->losses))
         log_info("peer_back", LOG_STR("peer", l->peer));
 }
@@ -62,6 +64,7 @@ void peer_link_up(struct peer_link *l)
 void peer_link_lost(struct peer_link *l, const struct err *error, uint64_t wait_ms)
 {
     count_link(l, false);
+    find_peer(l->peer)->loss = *error;
     uint64_t held = 0;
     if (!log_repeat_failed(&find_peer(l->peer)->losses, clock_monotonic_ms(), &held))
         return;
@@ -76,6 +79,12 @@ void peer_link_lost(struct peer_link *l, const struct err *error, uint64_t wait_
 void peer_link_closed(struct peer_link *l)
 {
     count_link(l, false);
+}
+
+void peer_add_why(const char *peer, struct buf *why)
+{
+    const struct err *loss = &find_peer(peer)->loss;
+    buf_printf(why, "%s: not connected%s%s\n", peer, *loss->text ? ": " : "", loss->text);
 }
 
 void peer_measured_clock(const char *peer, int64_t offset_ms)

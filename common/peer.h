@@ -4,6 +4,7 @@
 #define METERLINE_PEER_H
 
 #include "common/err.h"
+#include "common/str.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +27,9 @@ void peer_link_up(struct peer_link *l);
 void peer_link_lost(struct peer_link *l, const struct err *error, uint64_t wait_ms);
 /* We closed it: nothing is logged. */
 void peer_link_closed(struct peer_link *l);
+
+/* For /readyz: "postgres: not connected: the last loss, if any", and a newline. */
+void peer_add_why(const char *peer, struct buf *why);
 
 /* The peer's clock minus ours: exported, and warned of above 2 s. */
 void peer_measured_clock(const char *peer, int64_t offset_ms);

@@ -11,23 +11,26 @@
  *      every state ---> CLOSING (pg_close), and then pg is freed
  *
  * The failure modes: no host is known, connecting takes more than 10 s or is refused, the session's
- * settings are refused, the socket dies, a pipeline's deadline passes. All of them are pg_lost: the
- * connection is dropped, the pipeline in flight gets the error, on_down is called, and after a wait
- * the next try begins. Both calls are made by the timer `soon`, never from inside a public
- * function. */
+ * settings are refused, the server is read-only, the socket dies, a pipeline's deadline passes. All
+ * of them are pg_lost: the connection is dropped, the pipeline in flight gets the error, on_down is
+ * called, and after a wait the next try begins. Both calls are made by the timer `soon`, never from
+ * inside a public function. While connecting, the next of several hosts is tried first, from
+ * WAITING for no time. */
 #include "common/pg_internal.h"
 
 #include "common/str.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { SOON_MS = 1, LAST_LOOK_MS = 1 };
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000 };
 
 #define TO(state) (1u << (state))
 static const unsigned MOVES[] = {
-    [PG_IS_WAITING] = TO(PG_IS_RESOLVING) | TO(PG_IS_CLOSING),
+    [PG_IS_WAITING] = TO(PG_IS_RESOLVING) | TO(PG_IS_CONNECTING) | TO(PG_IS_CLOSING),
     [PG_IS_RESOLVING] = TO(PG_IS_WAITING) | TO(PG_IS_CONNECTING) | TO(PG_IS_CLOSING),
     [PG_IS_CONNECTING] = TO(PG_IS_WAITING) | TO(PG_IS_SETUP) | TO(PG_IS_CLOSING),
     [PG_IS_SETUP] = TO(PG_IS_WAITING) | TO(PG_IS_READY) | TO(PG_IS_CLOSING),
@@ -109,7 +112,6 @@ static void drop_connection(struct pg *pg)
 {
     uv_timer_stop(&pg->timer);
     pg_unwatch(pg);
-    pg_resolve_done(pg);
     PQfinish(pg->conn);
     pg->conn = NULL;
     if (pg->state == PG_IS_BUSY)
@@ -167,7 +169,10 @@ static void on_timer(uv_timer_t *timer)
     struct pg *pg = timer->data;
     switch (pg->state) {
     case PG_IS_WAITING:
-        pg_connect_prepare(pg);
+        if (pg_has_next_host(pg))
+            pg_connect_start(pg);
+        else
+            pg_connect_prepare(pg);
         break;
     case PG_IS_CONNECTING:
     case PG_IS_SETUP:
@@ -196,6 +201,7 @@ static uint64_t begin_anew(struct pg *pg, const struct err *error)
     pg->down = *error; /* it may live in what is dropped here */
     pg_pipeline_fail(pg, &pg->down);
     drop_connection(pg);
+    pg_resolve_done(pg);
     pg_go(pg, PG_IS_WAITING);
     uint64_t wait_ms = backoff_next_ms(&pg->backoff, backoff_random());
     pg_start_timer(pg, wait_ms);
@@ -204,10 +210,38 @@ static uint64_t begin_anew(struct pg *pg, const struct err *error)
     return wait_ms;
 }
 
+/* Nobody is told yet: the URL has another host. */
+static void try_next_host(struct pg *pg, const struct err *error)
+{
+    pg_pipeline_fail(pg, error);
+    drop_connection(pg);
+    pg_go(pg, PG_IS_WAITING);
+    pg_start_timer(pg, 0);
+}
+
+/* The server's own choice, by idle_session_timeout: nothing is wrong with it. */
+static bool is_idle_end(const struct err *error)
+{
+    return strcmp(error->sqlstate, "57P05") == 0;
+}
+
 void pg_lost(struct pg *pg, const struct err *error)
 {
-    uint64_t wait_ms = begin_anew(pg, error);
-    peer_link_lost(&pg->peer, &pg->down, wait_ms);
+    struct err said = *error;
+    pg_say_host(pg, &said);
+    if (pg_has_next_host(pg)) {
+        try_next_host(pg, &said);
+        return;
+    }
+    if (pg->hosts.n > 1)
+        (void)snprintf(said.text, sizeof said.text, "%s", pg->hosts.said.data);
+    if (pg->hosts.options)
+        pg->takes_reader = !pg->takes_reader;
+    uint64_t wait_ms = begin_anew(pg, &said);
+    if (is_idle_end(&said))
+        peer_link_closed(&pg->peer);
+    else
+        peer_link_lost(&pg->peer, &pg->down, wait_ms);
 }
 
 static void init_timer(struct pg *pg, uv_timer_t *timer)
@@ -262,6 +296,7 @@ void pg_close(struct pg *pg, void (*closed)(void *owner), void *owner)
     err_set(&e, ERR_CANCELED, "the connection was closed");
     pg_pipeline_fail(pg, &e);
     drop_connection(pg);
+    pg_resolve_done(pg);
     peer_link_closed(&pg->peer);
     pg_go(pg, PG_IS_CLOSING);
     pg->closed = closed;

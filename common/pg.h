@@ -5,16 +5,16 @@
  *         ^           |            |           |        |        |
  *         +-----------+------------+-----------+--------+--------+  (100 ms to 5 s, with jitter)
  *
- * A pipeline outside BEGIN is one implicit transaction: libpq sends everything up to one Sync, the
- * server commits at the Sync, and after a failing statement it skips the rest and rolls back. A
- * pipeline may also hold BEGIN without COMMIT; then the caller must finish (COMMIT or ROLLBACK)
- * with a later pipeline. Should a pipeline fail inside such a transaction, the adapter sends
- * ROLLBACK before it calls done. One pipeline at a time a connection; stages open as many as they
- * need side by side.
+ * A pipeline outside BEGIN is one transaction, which the adapter begins and commits: libpq sends
+ * everything up to one Sync, and after a failing statement the server skips the rest. A pipeline
+ * may also hold BEGIN without COMMIT; then the caller must finish (COMMIT or ROLLBACK) with a later
+ * pipeline. Should a pipeline fail inside a transaction, the adapter sends ROLLBACK before it calls
+ * done. One pipeline at a time a connection; stages open as many as they need side by side.
  *
  * Failure modes: a lost connection or a passed deadline while a pipeline is in flight gives
  * ERR_CLOSED or ERR_TIMEOUT: the outcome is unknown (the connection is dropped and made anew). A
- * statement that the server refused gives ERR_REFUSED with its sqlstate; nothing was written. */
+ * statement that the server refused gives ERR_REFUSED with its sqlstate; nothing was written. With
+ * retry, it was for a cause that passes, such as a full disk; else see pg_is_data_fault. */
 #ifndef METERLINE_PG_H
 #define METERLINE_PG_H
 
@@ -89,10 +89,17 @@ struct pg_events {
     void *owner;
 };
 
+/* How a transaction of ours begins, whatever the role's, the database's or the server's defaults.
+ */
+#define PG_BEGIN "begin isolation level read committed read write"
+
 /* Start connecting; never fails at once. url and role are copied; role NULL sets none. Each
- * transaction begins with the role, synchronous_commit=on, timezone UTC and search_path public, set
- * for it alone (sql/set_transaction.sql); nothing is kept in the session, so that a pooler may
- * change it between two transactions. */
+ * transaction begins as PG_BEGIN says ("begin" of a caller's stands for it), and with the role,
+ * synchronous_commit=on, timezone UTC, search_path public and what else matters, set for it alone
+ * (sql/set_transaction.sql); nothing is kept in the session, so that a pooler may change it between
+ * two transactions. Of several hosts or addresses the first one is taken that can be written to. A
+ * session that turns out read-only (a standby, 25006) is lost like a broken one: the names are
+ * looked up anew, and all hosts are tried. */
 struct pg *pg_open(uv_loop_t *loop, const char *url, const char *role, const char *application_name,
                    struct pg_events events);
 
@@ -136,6 +143,10 @@ int64_t pg_clock_offset_ms(const struct pg *pg);
 /* Fields of binary results; the field must not be NULL (asserted by length). */
 int64_t pg_get_i64(const PGresult *r, int row, int column);     /* int2, int4, int8, bool */
 int64_t pg_get_time_ms(const PGresult *r, int row, int column); /* timestamptz, Unix ms */
+
+/* The data are at fault: their form (class 22) or size (54000), or a check of a value. No other
+ * error is an entry's, a webhook's or a submission's: the same would happen to any of them. */
+bool pg_is_data_fault(const struct err *e);
 
 /* The error of a synchronous result or connection, for meterctl and tests. Returns -1. */
 int pg_result_err(struct err *e, const PGconn *conn, const PGresult *result);

@@ -4,8 +4,12 @@
  * first pipeline asks for the server's clock, which also tells whether we may take our role; with
  * the answer pg is READY.
  *
+ * Of several hosts or addresses each is tried by itself, so that one that does not answer or cannot
+ * be written to keeps none of the others from being tried. One that is read-only by default, as an
+ * operator makes the old primary of two, is taken only when no other will do.
+ *
  * The failure modes: a URL that libpq cannot parse, a server that cannot be reached or refuses us,
- * a role that is missing. Each is told to on_down, and tried again after the wait. */
+ * is a standby, a role that is missing. Each is told to on_down, and tried again after the wait. */
 #include "common/pg_internal.h"
 
 #include "common/clock.h"
@@ -23,11 +27,14 @@ static const struct {
     const char *keyword;
     const char *value;
 } DEFAULTS[] = {
-    {"keepalives_idle", "10"},     {"keepalives_interval", "5"}, {"keepalives_count", "3"},
-    {"tcp_user_timeout", "10000"}, {"client_encoding", "UTF8"},
+    {"keepalives_idle", "10"},
+    {"keepalives_interval", "5"},
+    {"keepalives_count", "3"},
+    {"tcp_user_timeout", "10000"},
 };
 enum { CLOCK_ANSWER_MAX_MS = 1000 };
-enum { CONNECT_DEADLINE_MS = 10000, N_DEFAULTS = sizeof DEFAULTS / sizeof *DEFAULTS };
+enum { CONNECT_DEADLINE_MS = 10000, EACH_DEADLINE_MS = 3000 }; /* of one host, of each of several */
+enum { N_DEFAULTS = sizeof DEFAULTS / sizeof *DEFAULTS };
 
 struct options {
     const char **keywords; /* ends in NULL */
@@ -62,15 +69,17 @@ static void url_err(struct err *e, const char *message)
 /* The first of two with one keyword counts: what was looked up goes before what the URL says. */
 static PGconn *start_conn(const struct pg *pg)
 {
-    size_t most = N_DEFAULTS + 5; /* hosts, application_name and the NULL at the end */
+    size_t most = N_DEFAULTS + 6; /* hosts, encoding, application_name and the NULL at the end */
     for (const PQconninfoOption *p = pg->hosts.options; p->keyword; p++)
         most++;
     struct options o = {xcalloc(most, sizeof *o.keywords), xcalloc(most, sizeof *o.values), 0};
     if (pg->hosts.n > 0) {
-        add_option(&o, "host", pg->hosts.names.data);
-        add_option(&o, "hostaddr", pg->hosts.addresses.data);
-        add_option(&o, "port", pg->hosts.ports.data);
+        const struct pg_host *host = &pg->hosts.entries[pg->hosts.next];
+        add_option(&o, "host", host->name);
+        add_option(&o, "hostaddr", host->address);
+        add_option(&o, "port", host->port);
     }
+    add_option(&o, "client_encoding", "UTF8");
     for (const PQconninfoOption *p = pg->hosts.options; p->keyword; p++)
         if (p->val && *p->val)
             add_option(&o, p->keyword, p->val);
@@ -110,11 +119,11 @@ static void connect_failed(struct pg *pg)
 void pg_connect_start(struct pg *pg)
 {
     pg_go(pg, PG_IS_CONNECTING);
-    pg_start_timer(pg, CONNECT_DEADLINE_MS);
+    pg_start_timer(pg, pg->hosts.n > 1 ? EACH_DEADLINE_MS : CONNECT_DEADLINE_MS);
     pg->fatal = (struct err){0};
     pg->conn = start_conn(pg);
     assert(pg->conn); /* NULL only without memory */
-    pg_resolve_done(pg);
+    pg->hosts.next++;
     PQsetNoticeReceiver(pg->conn, pg_on_notice, pg);
     if (PQstatus(pg->conn) == CONNECTION_BAD)
         connect_failed(pg);
@@ -133,6 +142,11 @@ static void take_clock(struct pg *pg, const PGresult *r)
     peer_measured_clock(PEER_POSTGRES, pg->clock_offset_ms);
 }
 
+static bool is_unwanted_reader(const struct pg *pg, const PGresult *r)
+{
+    return pg->hosts.n > 1 && !pg->takes_reader && pg_get_i64(r, 0, 1);
+}
+
 static void take_setup(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct pg *pg = owner;
@@ -145,7 +159,16 @@ static void take_setup(void *owner, const struct err *error, PGresult **results,
         pg_lost(pg, &e);
         return;
     }
+    if (is_unwanted_reader(pg, results[n - 1])) {
+        struct err e;
+        err_set(&e, ERR_REFUSED, "%s:%s is read-only by default", PQhost(pg->conn),
+                PQport(pg->conn));
+        pg_lost(pg, &e);
+        return;
+    }
     take_clock(pg, results[n - 1]);
+    pg_resolve_done(pg);
+    pg->takes_reader = false;
     backoff_reset(&pg->backoff);
     peer_link_up(&pg->peer);
     if (pg->events.on_up)

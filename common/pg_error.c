@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SQLSTATE_READ_ONLY     "25006"
+#define SQLSTATE_LACKS_FEATURE "0A000"
+#define SQLSTATE_CHECK         "23514"
+#define SQLSTATE_TOO_LARGE     "54000" /* such as a key that is longer than an index takes */
+
 void pg_first_line(const char *text, char *out, size_t size)
 {
     size_t length = strcspn(text ? text : "", "\r\n");
@@ -17,20 +22,52 @@ static bool has_class(const char *sqlstate, const char *class)
     return strncmp(sqlstate, class, strlen(class)) == 0;
 }
 
-/* https://www.postgresql.org/docs/15/errcodes-appendix.html: 08 connection exceptions, 57P01 to
- * 57P03 shutdown and start-up, 53300 too many connections. */
-static bool is_loss(const char *sqlstate)
+static bool has_any(const char *sqlstate, const char *const *classes)
 {
-    return has_class(sqlstate, "08") || has_class(sqlstate, "57P01") ||
-           has_class(sqlstate, "57P02") || has_class(sqlstate, "57P03") ||
-           has_class(sqlstate, "53300");
+    while (*classes && !has_class(sqlstate, *classes))
+        classes++;
+    return *classes != NULL;
 }
 
-/* Serialization failure, deadlock, lock not available: the same pipeline may succeed later. */
+/* https://www.postgresql.org/docs/17/errcodes-appendix.html: connection exceptions; shutdown,
+ * start-up, a database dropped, a session ended for idleness; too many connections; a transaction
+ * that was idle or ran too long, which ends its session; and a session that cannot write. */
+static bool is_loss(const char *sqlstate)
+{
+    static const char *const LOSSES[] = {"08", "57P", "53300", "25P03", "25P04", SQLSTATE_READ_ONLY,
+                                         NULL};
+    return has_any(sqlstate, LOSSES);
+}
+
+/* The same pipeline may succeed later: serialization failure and deadlock; disk, memory or another
+ * resource exhausted; a lock not available, an object in use; a statement that somebody or a
+ * timeout canceled; an error of the system, such as one of its disk. */
 static bool passes_by_itself(const char *sqlstate)
 {
-    return has_class(sqlstate, "40001") || has_class(sqlstate, "40P01") ||
-           has_class(sqlstate, "55P03");
+    static const char *const PASSING[] = {"40", "53", "55P03", "55006", "57014", "58", NULL};
+    return has_any(sqlstate, PASSING);
+}
+
+/* Such a check carries no constraint's name where it says that a row belongs to no partition. */
+static bool lacks_partition(const char *sqlstate, const PGresult *r)
+{
+    return has_class(sqlstate, SQLSTATE_CHECK) &&
+           PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME) == NULL;
+}
+
+bool pg_is_data_fault(const struct err *e)
+{
+    return e->kind == ERR_REFUSED && !e->retry &&
+           (has_class(e->sqlstate, "22") || has_class(e->sqlstate, SQLSTATE_CHECK) ||
+            has_class(e->sqlstate, SQLSTATE_TOO_LARGE));
+}
+
+/* A standby does not even begin a transaction that is to write, and calls it a feature that it
+ * lacks. */
+bool pg_is_read_only(const struct err *e, bool is_ours)
+{
+    return has_class(e->sqlstate, SQLSTATE_READ_ONLY) ||
+           (is_ours && has_class(e->sqlstate, SQLSTATE_LACKS_FEATURE));
 }
 
 static void set_result_text(struct err *e, enum err_kind kind, const PGresult *r)
@@ -57,7 +94,7 @@ int pg_result_err(struct err *e, const PGconn *conn, const PGresult *result)
         set_result_text(e, !sqlstate || is_loss(sqlstate) ? ERR_CLOSED : ERR_REFUSED, result);
     else
         set_conn_text(e, conn);
-    if (sqlstate && passes_by_itself(sqlstate))
+    if (sqlstate && (passes_by_itself(sqlstate) || lacks_partition(sqlstate, result)))
         e->retry = true;
     (void)snprintf(e->sqlstate, sizeof e->sqlstate, "%s", sqlstate ? sqlstate : "");
     return -1;

@@ -10,7 +10,7 @@
 #include "common/str.h"
 
 enum pg_state {
-    PG_IS_WAITING,    /* no connection; the timer starts the next try */
+    PG_IS_WAITING,    /* no connection; the timer starts the next try, or tries the next host */
     PG_IS_RESOLVING,  /* the hosts' names are looked up */
     PG_IS_CONNECTING, /* PQconnectPoll */
     PG_IS_SETUP,      /* the session's settings are on their way */
@@ -24,11 +24,12 @@ struct pg_pipeline {
     bool active;        /* sent, and the answer to its Sync has not come */
     bool rolling_back;  /* it failed inside BEGIN; ROLLBACK was sent after it */
     bool send_failed;   /* a statement could not be given to libpq */
+    bool wrapped;       /* the transaction that is open was begun by us, who must commit it */
     int most;           /* room for so many statements of the caller's, … */
     int n;              /* … who has given so many */
     const char *before; /* the SQL of the last one, or NULL */
-    int sent;           /* statements sent: those, and the settings of each transaction */
-    bool *is_ours;      /* owned; of each one sent: the settings, whose result is nobody's */
+    int sent;           /* statements sent: those, and what surrounds each transaction */
+    bool *is_ours;      /* owned; of each one sent: of the latter, whose result is nobody's */
     int at;             /* of those sent, the one whose result comes next */
     int kept;           /* results that have come */
     PGresult **results; /* owned; room for most of them, NULL until they come */
@@ -39,16 +40,21 @@ struct pg_pipeline {
     void *owner;
 };
 
-/* The URL taken apart, and its hosts as lists for libpq, an entry an address. */
+struct pg_host {
+    char *name;    /* what certificates and passwords are looked up by */
+    char *address; /* "": a socket */
+    char *port;    /* "": libpq's default */
+};
+
+/* The URL taken apart, and its hosts, an entry an address, which are tried one by one. */
 struct pg_hosts {
-    PQconninfoOption *options; /* owned; NULL but while resolving */
+    PQconninfoOption *options; /* owned; NULL but from resolving until it is up or all were tried */
     size_t at;                 /* of the hosts in the URL, the one looked up */
     uv_getaddrinfo_t lookup;
-    int n; /* entries of the lists */
-    struct buf names;
-    struct buf addresses;
-    struct buf ports;
-    struct err error; /* of the last host that was not found */
+    int n; /* entries; 0 with options: libpq is given the URL as it is */
+    struct pg_host *entries;
+    int next;        /* entry that is tried next; n: all were */
+    struct buf said; /* why those before were not taken */
 };
 
 struct pg {
@@ -63,6 +69,7 @@ struct pg {
     PGconn *conn;      /* NULL while waiting */
     uv_poll_t *poll;   /* on the socket of conn; NULL while there is none */
     uv_timer_t timer;  /* by state: the connect deadline, the wait, the pipeline's deadline */
+    bool takes_reader; /* a primary that is read-only by default is taken, too */
     uv_timer_t soon;   /* calls what must not be called from inside a public function */
     int handles;       /* open handles and requests; at 0 pg is freed */
     bool looked_again; /* the deadline passed, and the socket got its last look */
@@ -97,7 +104,10 @@ void pg_release_handle(struct pg *pg);
 /* pg_resolve.c */
 /* Looks up the host at hosts.at and those behind it, then connects. */
 void pg_resolve(struct pg *pg);
-void pg_resolve_done(struct pg *pg); /* frees what was found */
+/* There is another address to try before the URL is given up for now. */
+bool pg_has_next_host(const struct pg *pg);
+void pg_say_host(struct pg *pg, const struct err *error); /* why this one is not taken */
+void pg_resolve_done(struct pg *pg);                      /* frees what was found */
 
 /* pg_connect.c */
 void pg_connect_prepare(struct pg *pg); /* takes the URL apart, then resolves */
@@ -116,6 +126,9 @@ void pg_pipeline_finish(struct pg *pg);
 
 /* pg_error.c */
 void pg_first_line(const char *text, char *out, size_t size);
+/* The server or the session cannot write, which no statement of ours is served by. is_ours: it was
+ * said of what we surround a transaction with. */
+bool pg_is_read_only(const struct err *e, bool is_ours);
 /* Why the connection is gone: the server's last words, else libpq's. */
 void pg_loss_err(const struct pg *pg, struct err *e);
 /* Keep an error result in pg->fatal if it is the server's last word. */

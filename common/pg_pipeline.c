@@ -1,8 +1,9 @@
 /* Running one pipeline: statements and one Sync go out, results come back in order.
  *
  * A pooler may give each transaction another session of the server, so nothing is kept in the
- * session: each transaction begins with its role and settings, which are sent along unasked. Their
- * results are left out of what the caller gets.
+ * session: each transaction begins with its role and settings, which are sent along unasked. A
+ * pipeline without BEGIN is wrapped into BEGIN and COMMIT, since nothing else sets its isolation in
+ * time. The results of all that are left out of what the caller gets.
  *
  * The happy path: each statement gives a result and then a NULL, and the Sync ends the pipeline.
  * libpq holds what the socket does not take; it is flushed when the socket is writable, while
@@ -46,16 +47,32 @@ static bool is_word(const char *sql, const char *word)
     return strncasecmp(sql, word, length) == 0 && (sql[length] == '\0' || sql[length] == ' ');
 }
 
-/* Before this statement the settings are due: it is the first one of a transaction, which begins by
- * BEGIN, by itself, or behind the end of another one. */
-static bool starts_transaction(const struct pg *pg, const char *sql)
+/* This statement is outside of any transaction: it is the first of a pipeline, or stands behind the
+ * end of a transaction. */
+static bool is_outside(const struct pg *pg)
 {
     const char *before = pg->pipeline.before;
-    if (is_word(sql, "begin"))
-        return false;
     if (before == NULL)
         return !pg->in_transaction;
-    return is_word(before, "begin") || is_word(before, "commit") || is_word(before, "rollback");
+    return is_word(before, "commit") || is_word(before, "rollback");
+}
+
+static bool is_begun(const struct pg *pg)
+{
+    return pg->pipeline.before && is_word(pg->pipeline.before, "begin");
+}
+
+static bool send_ours(struct pg *pg, const struct pg_statement *s)
+{
+    pg->pipeline.is_ours[pg->pipeline.sent++] = true;
+    return send_statement(pg, s);
+}
+
+static bool send_our_text(struct pg *pg, const char *sql)
+{
+    struct pg_statement s;
+    pg_statement_init(&s, sql);
+    return send_ours(pg, &s);
 }
 
 static bool send_settings(struct pg *pg)
@@ -64,8 +81,33 @@ static bool send_settings(struct pg *pg)
     pg_statement_init(&s, SQL_SET_TRANSACTION);
     pg_add_text(&s, pg->role);
     pg_add_text(&s, "0");
-    pg->pipeline.is_ours[pg->pipeline.sent++] = true;
-    return send_statement(pg, &s);
+    return send_ours(pg, &s);
+}
+
+/* What comes before a caller's statement. */
+static bool send_before(struct pg *pg, const char *sql)
+{
+    struct pg_pipeline *p = &pg->pipeline;
+    if (is_word(sql, "begin")) {
+        assert(!p->wrapped);
+        return true;
+    }
+    if (is_begun(pg))
+        return send_settings(pg);
+    if (p->wrapped || !is_outside(pg) || is_word(sql, "rollback"))
+        return true;
+    p->wrapped = true;
+    return send_our_text(pg, PG_BEGIN) && send_settings(pg);
+}
+
+static bool send_given(struct pg *pg, const struct pg_statement *s)
+{
+    struct pg_statement begin;
+    pg->pipeline.sent++;
+    if (strcasecmp(s->sql, "begin") != 0)
+        return send_statement(pg, s);
+    pg_statement_init(&begin, PG_BEGIN);
+    return send_statement(pg, &begin);
 }
 
 /* It concerns only the statement whose result is the next to be taken. */
@@ -82,7 +124,7 @@ void pg_pipeline_begin(struct pg *pg, int most)
     p->active = true;
     p->most = most;
     p->results = xcalloc((size_t)most, sizeof(PGresult *));
-    p->is_ours = xcalloc(2 * (size_t)most, sizeof(bool));
+    p->is_ours = xcalloc(3 * (size_t)most + 1, sizeof(bool)); /* COMMIT comes once, at the end */
 }
 
 void pg_pipeline_add(struct pg *pg, const struct pg_statement *s)
@@ -92,16 +134,17 @@ void pg_pipeline_add(struct pg *pg, const struct pg_statement *s)
     p->n++;
     if (p->send_failed)
         return;
-    p->send_failed = starts_transaction(pg, s->sql) && !send_settings(pg);
-    p->sent++;
-    p->send_failed = p->send_failed || !send_statement(pg, s);
+    p->send_failed = !send_before(pg, s->sql) || !send_given(pg, s);
     p->before = s->sql;
 }
 
 static int end_statements(struct pg *pg, struct err *e)
 {
-    pg->pipeline.next = NULL;
-    if (pg->pipeline.send_failed || !start_rows(pg) || !PQpipelineSync(pg->conn))
+    struct pg_pipeline *p = &pg->pipeline;
+    p->next = NULL;
+    if (p->wrapped && !p->send_failed)
+        p->send_failed = !send_our_text(pg, "commit");
+    if (p->send_failed || !start_rows(pg) || !PQpipelineSync(pg->conn))
         return send_failed(pg, e);
     return 0;
 }
@@ -247,12 +290,21 @@ static void take_sync(struct pg *pg)
 
 static void take_error(struct pg *pg, PGresult *r)
 {
+    struct pg_pipeline *p = &pg->pipeline;
     struct err e;
     pg_result_err(&e, pg->conn, r);
     pg_note_fatal(pg, r, &e);
-    if (pg->pipeline.error.kind == ERR_NONE)
-        pg->pipeline.error = e;
     PQclear(r);
+    bool is_ours = p->at < p->sent && p->is_ours[p->at];
+    if (pg_is_read_only(&e, is_ours)) {
+        err_set(&e, ERR_CLOSED, "PostgreSQL at %s:%s is read-only (a standby, or failed over)",
+                PQhost(pg->conn), PQport(pg->conn));
+        pg_lost(pg, &e);
+    } else if (is_ours && pg->state == PG_IS_BUSY && pg_is_data_fault(&e)) {
+        pg_lost(pg, &e); /* the role is gone, or a setting: nothing of the caller's is at fault */
+    } else if (p->error.kind == ERR_NONE) {
+        p->error = e;
+    }
 }
 
 static void take_row(struct pg *pg, PGresult *r)

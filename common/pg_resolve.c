@@ -3,7 +3,7 @@
  *
  * The happy path: `host` may list several; each name becomes as many entries as it has addresses,
  * with `hostaddr` telling libpq the address, while `host` stays what certificates and passwords are
- * looked up by. Sockets and given addresses go through as they are.
+ * looked up by. Sockets go through as they are, and so does a URL that has addresses itself.
  *
  * The failure modes: a name that is not known is left out; if nothing is left, pg_lost. */
 #include "common/pg_internal.h"
@@ -52,13 +52,19 @@ static char *copy_port(const struct pg *pg, size_t k)
 static void add_entry(struct pg *pg, const char *host, const char *address)
 {
     struct pg_hosts *h = &pg->hosts;
-    char *port = copy_port(pg, h->at);
-    const char *comma = h->n > 0 ? "," : "";
-    buf_printf(&h->names, "%s%s", comma, host);
-    buf_printf(&h->addresses, "%s%s", comma, address);
-    buf_printf(&h->ports, "%s%s", comma, port);
-    h->n++;
-    free(port);
+    h->entries = xrealloc(h->entries, (size_t)(h->n + 1) * sizeof *h->entries);
+    h->entries[h->n++] = (struct pg_host){xstrdup(host), xstrdup(address), copy_port(pg, h->at)};
+}
+
+bool pg_has_next_host(const struct pg *pg)
+{
+    return pg->hosts.next < pg->hosts.n;
+}
+
+void pg_say_host(struct pg *pg, const struct err *error)
+{
+    if (pg->hosts.options)
+        buf_printf(&pg->hosts.said, "%s%s", pg->hosts.said.length > 0 ? "; " : "", error->text);
 }
 
 static void add_addresses(struct pg *pg, const char *host, const struct addrinfo *found)
@@ -72,7 +78,9 @@ static void add_addresses(struct pg *pg, const char *host, const struct addrinfo
 
 static void note_unknown(struct pg *pg, const char *host, int status)
 {
-    err_set(&pg->hosts.error, ERR_CONNECT, "look up %s: %s", host, uv_strerror(status));
+    struct err e;
+    err_set(&e, ERR_CONNECT, "look up %s: %s", host, uv_strerror(status));
+    pg_say_host(pg, &e);
 }
 
 static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
@@ -142,19 +150,29 @@ void pg_resolve(struct pg *pg)
     for (; h->at < count_items(find_option(pg, "host")); h->at++)
         if (take_host(pg))
             return;
-    if (h->n > 0)
+    if (h->n > 0) {
         pg_connect_start(pg);
-    else
-        pg_lost(pg, &h->error);
+        return;
+    }
+    struct err e;
+    err_set(&e, ERR_CONNECT, "%s", h->said.data);
+    buf_clear(&h->said);
+    pg_lost(pg, &e);
 }
 
 void pg_resolve_done(struct pg *pg)
 {
-    PQconninfoFree(pg->hosts.options);
-    buf_done(&pg->hosts.names);
-    buf_done(&pg->hosts.addresses);
-    buf_done(&pg->hosts.ports);
-    pg->hosts.options = NULL;
-    pg->hosts.n = 0;
-    pg->hosts.at = 0;
+    struct pg_hosts *h = &pg->hosts;
+    PQconninfoFree(h->options);
+    for (int i = 0; i < h->n; i++) {
+        free(h->entries[i].name);
+        free(h->entries[i].address);
+        free(h->entries[i].port);
+    }
+    free(h->entries);
+    buf_done(&h->said);
+    h->options = NULL;
+    h->entries = NULL;
+    h->n = h->next = 0;
+    h->at = 0;
 }

@@ -10,6 +10,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 /* Notices, such as "relation exists already", are not for the operator's terminal. */
 static void drop_notice(void *owner, const PGresult *result)
@@ -18,11 +20,24 @@ static void drop_notice(void *owner, const PGresult *result)
     (void)result;
 }
 
+static bool has_several_hosts(const char *url)
+{
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    bool several = false;
+    for (const PQconninfoOption *o = options; o && o->keyword; o++)
+        several = several || (strcmp(o->keyword, "host") == 0 && o->val && strchr(o->val, ','));
+    PQconninfoFree(options);
+    return several;
+}
+
 static PGconn *connect_to(const char *url)
 {
-    /* A later keyword wins, so the URL may set its own timeout but not our name. */
-    const char *keys[] = {"connect_timeout", "dbname", "application_name", "client_encoding", NULL};
-    const char *values[] = {"5", url, "meterctl", "UTF8", NULL};
+    /* A later keyword wins, so the URL may set its own timeout but not our name. Of several hosts a
+     * standby serves nothing; one host that is a standby says so itself. */
+    const char *wanted = has_several_hosts(url) ? "primary" : "any";
+    const char *keys[] = {"connect_timeout",  "target_session_attrs", "dbname",
+                          "application_name", "client_encoding",      NULL};
+    const char *values[] = {"5", wanted, url, "meterctl", "UTF8", NULL};
 
     return PQconnectdbParams(keys, values, 1);
 }
@@ -116,7 +131,8 @@ int db_run(PGconn *conn, const char *sql, int n, const char *const *values, int6
 int db_script(PGconn *conn, const char *text, struct err *e)
 {
     bool was_idle = PQtransactionStatus(conn) == PQTRANS_IDLE;
-    PGresult *result = checked(conn, PQexec(conn, text), e);
+    bool is_begin = strcasecmp(text, "begin") == 0;
+    PGresult *result = checked(conn, PQexec(conn, is_begin ? PG_BEGIN : text), e);
     PQclear(result);
     if (!result)
         return -1;
@@ -126,7 +142,8 @@ int db_script(PGconn *conn, const char *text, struct err *e)
 int db_begin_snapshot(PGconn *conn, struct err *e)
 {
     return db_script(conn,
-                     "begin isolation level repeatable read; set local role " CTL_ROLE ";"
+                     "begin isolation level repeatable read read write; set local role " CTL_ROLE
+                     ";"
                      "lock table public.usage_batches in access share mode",
                      e);
 }

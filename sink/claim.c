@@ -220,7 +220,7 @@ static void take_written(void *owner, const struct err *error, PGresult **result
     (void)n;
     if (!error)
         end_page(c);
-    else if (error->kind == ERR_REFUSED)
+    else if (error->kind == ERR_REFUSED && !error->retry)
         take_refusal(c, error);
     else
         end_run(c, error);

@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/peer.h"
 #include "common/schema.h"
 
 #include <assert.h>
@@ -139,7 +140,7 @@ bool session_is_usable(const struct session *s, struct buf *why)
     if (s->state == WAITING)
         buf_printf(why, "postgres: %s\n", s->problem.text);
     else
-        buf_add_str(why, "postgres: not connected\n");
+        peer_add_why(PEER_POSTGRES, why);
     return false;
 }
 

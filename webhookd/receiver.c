@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/metrics.h"
+#include "common/peer.h"
 #include "common/schema.h"
 #include "webhookd/signature.h"
 
@@ -174,7 +175,7 @@ bool receiver_is_idle(const struct receiver *r)
 bool receiver_is_ready(const struct receiver *r, struct buf *why)
 {
     if (!pg_is_up(r->pg))
-        buf_add_str(why, "postgres: not connected\n");
+        peer_add_why(PEER_POSTGRES, why);
     else if (!r->d->schema_ready)
         buf_add_str(why, "postgres: the schema is missing, older, or being asked for\n");
     return pg_is_up(r->pg) && r->d->schema_ready;

@@ -64,7 +64,7 @@ static void put_back(struct receiver *r)
 static void store_failed(struct receiver *r, const struct err *error)
 {
     log_store_failed(r, error);
-    bool refused = error->kind == ERR_REFUSED;
+    bool refused = error->kind == ERR_REFUSED && !error->retry;
     if (refused && r->storing_n > 1) {
         r->one_by_one = true;
         put_back(r);

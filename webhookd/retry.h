@@ -7,10 +7,10 @@
 
 /* Why a try did not succeed. */
 enum retry_cause {
-    RETRY_REFUSED, /* PostgreSQL refused the effect, or something else that may be a bug of ours */
-    RETRY_UNCLEAR, /* an event of the same second may still come */
+    RETRY_REFUSED,   /* PostgreSQL does not take the event's own data */
+    RETRY_UNCLEAR,   /* an event of the same second may still come */
     RETRY_NO_TENANT, /* the customer's own event may still come */
-    RETRY_PEER       /* Stripe is away: waits for as long as it takes */
+    RETRY_PEER       /* Stripe is away, or PostgreSQL at fault: waits for as long as it takes */
 };
 
 enum retry { RETRY_LATER, RETRY_IGNORE, RETRY_FAIL };

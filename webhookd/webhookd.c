@@ -2,6 +2,7 @@
 #include "webhookd/webhookd.h"
 
 #include "common/contract.h"
+#include "common/peer.h"
 #include "webhookd/healer.h"
 #include "webhookd/limits.h"
 #include "webhookd/receiver.h"
@@ -106,6 +107,6 @@ bool webhookd_ready(void *owner, struct buf *why)
     if (missing > 0)
         buf_printf(why, "postgres: %d workers are not connected\n", missing);
     if (!redis_router_is_up(d->redis))
-        buf_add_str(why, "redis: not connected\n");
+        peer_add_why(PEER_REDIS, why);
     return ready && missing == 0 && redis_router_is_up(d->redis);
 }

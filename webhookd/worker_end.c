@@ -60,10 +60,13 @@ static void take_delay(void *owner, const struct err *error, PGresult **results,
 {
     struct worker *w = owner;
     (void)results, (void)n;
-    if (error)
-        worker_rest(w, POLL_MS);
-    else
+    if (error) {
+        /* A full disk refuses this as well. */
+        worker_rest(w, error->kind == ERR_REFUSED ? backoff_next_ms(&w->backoff, backoff_random())
+                                                  : POLL_MS);
+    } else {
         worker_next(w);
+    }
 }
 
 static void add_delay(struct worker *w, struct script *s, int64_t wait_ms)
@@ -114,7 +117,7 @@ bool worker_is_lost(struct worker *w, const struct err *error)
         return true;
     }
     job_say(&w->job, "%.150s", error->text);
-    worker_run_delay(w, RETRY_REFUSED, false);
+    worker_run_delay(w, pg_is_data_fault(error) ? RETRY_REFUSED : RETRY_PEER, false);
     return true;
 }
 

@@ -1,2 +1,2 @@
--- The server's clock, to compare it with ours.
-select clock_timestamp()
+-- The server's clock, to compare it with ours; is it read-only by default?
+select clock_timestamp(), current_setting('default_transaction_read_only') = 'on'

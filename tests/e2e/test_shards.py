@@ -182,8 +182,8 @@ def test_once_counts_what_is_in_the_wrong_streams(line):
 
 
 def test_one_that_freezes_while_it_sends_a_batch_holds_nobody_up(line):
-    # Of the last statements, which fold and move the position, nothing is sent yet: 4 messages
-    # each, and the Sync. All rows of the batch are.
+    # Of the last statements, which fold, move the position and commit, nothing is sent yet: 4
+    # messages each, and the Sync. All rows of the batch are.
     use_shards(line, 1)
     port = int(line.postgres.url.rsplit(":", 1)[1].split("/")[0])
     with StallingForwarder(port) as forwarder:
@@ -193,7 +193,7 @@ def test_one_that_freezes_while_it_sends_a_batch_holds_nobody_up(line):
         other = start(line)
         with ShardFlow(line, 1, tenants=500, rest_s=0) as flow:
             frozen.wait_log("batch_committed")
-            forwarder.arm(least_bytes=10_000, held_back=9)
+            forwarder.arm(least_bytes=10_000, held_back=13)
             assert forwarder.stalled.wait(60)
             frozen.pause()
             began = time.monotonic()

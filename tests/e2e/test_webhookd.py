@@ -477,7 +477,7 @@ def test_workers_and_replicas_share_the_work(line, events):
 
 REFUSE = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+$$ BEGIN RAISE EXCEPTION 'not this one' USING ERRCODE = '22023'; END $$;
 CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW WHEN ({condition})
 EXECUTE FUNCTION refuse();"""
 
@@ -495,7 +495,7 @@ def test_an_event_that_postgres_refuses_does_not_hold_up_those_kept_with_it(line
     assert webhookd.logs("store_failed")
 
 
-def test_an_effect_that_postgres_refuses_ten_times_fails_visibly(line, webhookd, events):
+def test_an_effect_whose_data_postgres_refuses_ten_times_fails_visibly(line, webhookd, events):
     line.sql(REFUSE.format(table="billing_customers", condition="new.tenant = 'acme'"))
     event = deliver(webhookd, events.make("customer.created", customer()))
     webhookd.wait_log("webhook_delayed", id=event, attempt=1)

@@ -146,7 +146,8 @@ static void must_fail(struct session *s, const char *sqlstate, enum err_kind kin
 
 static void sqlstates_tell_what_may_be_retried(void **state)
 {
-    /* Losing the server, and losing a race, pass by themselves. Nothing else does. */
+    /* Losing the server, losing a race, and what the server runs out of, pass by themselves; so
+     * does a row without a partition, which is a check without a name. Nothing else does. */
     (void)state;
     struct session s;
     start_up(&s);
@@ -157,9 +158,59 @@ static void sqlstates_tell_what_may_be_retried(void **state)
     must_fail(&s, "40001", ERR_REFUSED, true);
     must_fail(&s, "40P01", ERR_REFUSED, true);
     must_fail(&s, "55P03", ERR_REFUSED, true);
-    must_fail(&s, "57014", ERR_REFUSED, false);
+    must_fail(&s, "57014", ERR_REFUSED, true);
+    must_fail(&s, "53100", ERR_REFUSED, true);
+    must_fail(&s, "58030", ERR_REFUSED, true);
+    must_fail(&s, "23514", ERR_REFUSED, true);
     must_fail(&s, "23505", ERR_REFUSED, false);
+    must_fail(&s, "42501", ERR_REFUSED, false);
     must_fail(&s, SQLSTATE_FENCED, ERR_REFUSED, false);
+    end(&s);
+}
+
+static void a_read_only_session_is_lost(void **state)
+{
+    /* 25006: the pipeline's outcome counts as unknown, and the connection is made anew. */
+    (void)state;
+    struct session s;
+    start_up(&s);
+    RUN(&s, "begin", "set transaction read only", "create table never (k int)");
+    assert_int_equal(s.error.kind, ERR_CLOSED);
+    assert_true(s.error.retry);
+    run_until(&s.loop, &s.downs, 1);
+    run_until(&s.loop, &s.ups, 2);
+    RUN(&s, "create temp table t (k int)");
+    assert_int_equal(s.error.kind, ERR_NONE);
+    end(&s);
+}
+
+static void data_are_at_fault_for_what_only_they_can_cause(void **state)
+{
+    /* A value's form or size, and a check of it; not a key that is there, nor a missing right. */
+    (void)state;
+    static const struct {
+        const char *sql;
+        bool is_data;
+    } CASES[] = {
+        {"select 'x'::int", true},
+        {"select 10::numeric(1)", true},
+        {"do $$ begin create temp table c (k int check (k > 0)); insert into c values (0); end $$",
+         true},
+        {"do $$ begin create temp table p (k int) partition by list (k);"
+         " insert into p values (0); end $$",
+         false},
+        {"do $$ begin create temp table u (k int unique); insert into u values (0), (0); end $$",
+         false},
+        {"select nothing", false},
+        {"do $$ begin raise sqlstate '53100'; end $$", false},
+    };
+    struct session s;
+    start_up(&s);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        RUN(&s, CASES[i].sql);
+        assert_int_not_equal(s.error.kind, ERR_NONE);
+        assert_int_equal(pg_is_data_fault(&s.error), CASES[i].is_data);
+    }
     end(&s);
 }
 
@@ -369,6 +420,8 @@ int main(void)
         cmocka_unit_test(a_refused_statement_undoes_its_pipeline),
         cmocka_unit_test(an_open_transaction_is_rolled_back_after_an_error),
         cmocka_unit_test(sqlstates_tell_what_may_be_retried),
+        cmocka_unit_test(a_read_only_session_is_lost),
+        cmocka_unit_test(data_are_at_fault_for_what_only_they_can_cause),
         cmocka_unit_test(done_may_run_the_next_pipeline),
         cmocka_unit_test(both_sides_may_send_megabytes_at_once),
         cmocka_unit_test(statements_are_pulled_as_the_socket_takes_them),
