@@ -1,5 +1,6 @@
 /* The stage: what its shards share, opened and closed, ready or not. */
 #include "aggregator/aggregator.h"
+#include "common/clock.h"
 #include "common/peer.h"
 
 #include <sodium.h>
@@ -109,6 +110,24 @@ static bool counts_a_stream(void *owner)
     return false;
 }
 
+/* One of its streams has not been read up to an hour ago, or it is not known whether it was. The
+ * database sees what waits with the first batch only. */
+static bool is_behind(void *owner)
+{
+    const struct aggregator *a = owner;
+    int64_t hour_ago_ms = clock_unix_ms() - HOUR_MS;
+
+    for (int i = 0; i < a->shards_count; i++) {
+        const struct position *p = &a->shards[i]->ledger.position;
+        struct entry_id last;
+
+        if (a->shards[i]->state != SHARD_RUNNING || entry_id_parse(p->last_id, &last) != 0 ||
+            (p->added_seen > position_accounted(p) && last.ms < (uint64_t)hour_ago_ms))
+            return true;
+    }
+    return false;
+}
+
 static void on_upkeep_idle(void *owner)
 {
     struct aggregator *a = owner;
@@ -144,6 +163,7 @@ static int start(struct stage *stage, void *owner, struct err *e)
     a->upkeep.redis = a->cache;
     a->upkeep.retains = !config->once;
     retention_init(&a->upkeep.retention, config->raw_keep_days, config->reject_keep_days);
+    a->upkeep.is_behind = is_behind;
     a->upkeep.on_idle = on_upkeep_idle;
     strays_init(&a->strays, a, a->upkeep.pg);
     a->open_handles = 3;

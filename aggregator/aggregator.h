@@ -69,6 +69,7 @@ struct shard {
     struct feed feed;
     struct dedupe *dedupe;
     int64_t table_batches;      /* position.batches that the dedupe table reflects; -1: none */
+    int64_t table_reading_ms;   /* the latest entry that its window was measured from */
     int64_t table_resharded_ms; /* likewise, when the number of shards had last changed */
     struct batch batches[2];
     struct batch *batch; /* of batches: the one on its way */
@@ -198,6 +199,10 @@ void work_forget(struct shard *s);
 /* Fold what a backlog left, if something is: true, and shard_drain or work_start follows. */
 bool work_fold_rest(struct shard *s);
 void work_take_totals(void *owner, PGresult *rows);
+
+/* work_window.c */
+/* A batch was committed: keys leave, and it is told if memory made some leave before. */
+void work_move_window(struct shard *s);
 
 /* work_ahead.c */
 /* Parse what has come in since, while PostgreSQL is busy with the batch before. */

@@ -16,6 +16,7 @@ void batch_init(struct batch *b, const char *stream, int shard, int shards,
     tenants_init(&b->tenants, key);
     tally_init(&b->tally, key);
     recount_columns_init(&b->recounts);
+    repeat_columns_init(&b->repeats);
     for (int i = 0; i < SLICES; i++)
         slice_columns_init(&b->slices[i]);
     b->parser.tenants = &b->tenants;
@@ -30,10 +31,12 @@ void batch_done(struct batch *b)
     for (int i = 0; i < SLICES; i++)
         slice_columns_done(&b->slices[i]);
     recount_columns_done(&b->recounts);
+    repeat_columns_done(&b->repeats);
     tally_done(&b->tally);
     event_parser_done(&b->parser);
     tenants_done(&b->tenants);
     free(b->items);
+    free(b->again);
     free(b->order);
     free(b->retractions);
     free(b->candidates);
@@ -95,7 +98,7 @@ static void parse_entry(struct batch *b, uint32_t entry)
     }
     item->fate = FATE_NEW;
     item->first = -1;
-    item->old = false;
+    item->old = item->again = false;
     item->hash =
         dedupe_hash(b->dedupe, item->event.domain, item->event.tenant->name, item->event.id);
     if (item->event.retract)
@@ -106,10 +109,11 @@ static void parse_entry(struct batch *b, uint32_t entry)
 static void clear_batch(struct batch *b)
 {
     b->items_count = b->retractions_count = 0;
-    b->candidates_count = b->rejections_count = b->old_count = 0;
+    b->candidates_count = b->rejections_count = b->old_count = b->again_count = 0;
     b->counted = b->duplicates = b->rejected = b->conflicts = 0;
     memset(b->slice_counts, 0, sizeof b->slice_counts);
     recount_columns_clear(&b->recounts);
+    repeat_columns_clear(&b->repeats);
     tally_clear(&b->tally);
     arena_clear(&b->parser.arena);
     tenants_trim(&b->tenants, TENANTS_MAX);

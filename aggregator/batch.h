@@ -1,6 +1,8 @@
 /* One batch in memory, from entries to what the ledger writes. No I/O:
  *
  *     batch_parse -> events with their hashes, and what is rejected
+ *     batch_again_count above 0: ask the ledger what became of those entries, batch_note_again for
+ *                    each that it knows, then batch_settle_again
  *     batch_probe -> keys in the table; then ask the ledger about candidates and old items
  *     batch_confirm for each stored row that the ledger found
  *     batch_settle -> fates, columns slice by slice, the tally
@@ -8,7 +10,9 @@
  *
  * A repeated id is judged against the stored event first, then against the first one of this batch.
  * A retraction has a key of its own, by which a repeated one is known, and looks for its target by
- * the target's key, likewise. Files: batch.c, batch_probe.c, batch_retract.c, batch_settle.c. */
+ * the target's key, likewise. What an entry became stays so: one that is read again, since Redis
+ * lost what came after it, is a duplicate of itself, whatever it would be judged to be by now.
+ * Files: batch.c, batch_again.c, batch_probe.c, batch_retract.c, batch_settle.c. */
 #ifndef METERLINE_BATCH_H
 #define METERLINE_BATCH_H
 
@@ -33,6 +37,7 @@ struct item {
                           * one itself, should it not count: the one that does */
     uint32_t retraction; /* index in retractions, of one */
     bool old;            /* its time of use lies before the deduplication window */
+    bool again;          /* its entry was read before: the ledger has what became of it */
 };
 
 /* A counted event that a retraction takes back. */
@@ -48,14 +53,10 @@ struct target {
 };
 
 struct retraction {
-    struct dedupe_hash given;      /* key of the event with this id … */
-    struct dedupe_hash by_default; /* … or of the entry that it reads as, if names_entry */
-    bool names_entry;
-    uint64_t entry_ms;
-    uint64_t entry_seq;
-    int64_t first_given;   /* number of an earlier item of this batch with that key, or -1 */
-    int64_t first_default; /* likewise */
-    struct target stored;  /* as the ledger found it */
+    enum id_domain domain;     /* of its target's key */
+    struct dedupe_hash target; /* that key */
+    int64_t first;             /* number of an earlier item of this batch with that key, or -1 */
+    struct target stored;      /* as the ledger found it */
 };
 
 /* A stored row that may hold an item's key. */
@@ -79,7 +80,8 @@ struct rejection {
 struct stored_row {
     struct text tenant;
     struct text metric;
-    struct text id; /* NULL data: it had none of its own */
+    struct text id;  /* spelt out if by default */
+    bool by_default; /* it had none of its own */
     uint64_t ms;
     uint64_t seq;
     struct dec quantity;
@@ -94,7 +96,8 @@ struct batch {
     uint32_t clears;               /* of entries, when they were parsed */
     struct dedupe *dedupe;
     struct event_parser parser;
-    struct entry_id repeats_until; /* set by the owner: see batch_probe */
+    struct entry_id
+        repeats_until; /* set by the owner: entries up to it may have been read before */
     struct tenants tenants;
     uint32_t from; /* entries[from … to - 1] are this batch */
     uint32_t to;
@@ -108,8 +111,12 @@ struct batch {
     struct candidate *candidates;
     uint32_t candidates_count;
     uint32_t candidates_capacity;
-    int64_t now_ms;               /* as given to batch_probe */
-    int64_t window_start_ms;      /* all that was counted from then on is in the dedupe table */
+    int64_t now_ms;          /* as given to batch_probe */
+    int64_t known_since_ms;  /* batches whose last entry came later are in the dedupe table … */
+    int64_t window_start_ms; /* … with all whose time of use is this or later */
+    bool *again;             /* of entries[from + i]: read before; see batch_note_again */
+    uint32_t again_capacity;
+    uint32_t again_count;
     int64_t dropped_until_ms;     /* set by the owner: minutes up to then cannot be counted anew */
     uint32_t old_count;           /* items that are old */
     struct rejection *rejections; /* conflicts too */
@@ -124,6 +131,7 @@ struct batch {
     uint32_t *order; /* numbers of items by slice, in the order of arrival within one */
     uint32_t order_capacity;
     struct slice_columns slices[SLICES];
+    struct repeat_columns repeats;
     struct tally tally;
     struct recount_columns recounts;
 };
@@ -140,11 +148,23 @@ void batch_parse(struct batch *b, const struct catalog *catalog, struct dedupe *
                  const struct entries *entries, uint32_t from, uint32_t to, const char *refuse);
 /* The same for the entries from there until before to. */
 void batch_parse_more(struct batch *b, uint32_t to);
+/* Its first entries lie at or before repeats_until: up to before which one. 0: none does. */
+uint32_t batch_again_count(const struct batch *b);
+/* The stored row, of the entry that it names, is what that entry became, if it is alike: Redis may
+ * give the id of an entry that it lost to another one. Returns whether it was. */
+bool batch_is_row(struct batch *b, uint32_t entry, const struct stored_row *row);
+/* The number of the entry with that id; -1: there is none in this batch. */
+int64_t batch_find_entry(const struct batch *b, struct entry_id id);
+/* The ledger has what became of this entry. */
+void batch_note_again(struct batch *b, uint32_t entry);
+bool batch_is_again(const struct batch *b, uint32_t entry);
+/* All was noted: those are duplicates, also where they are rejected by now. */
+void batch_settle_again(struct batch *b);
 /* Look for repeated keys; from here on until batch_commit or batch_abort the table is this batch's.
  * Events that may have been counted before the dedupe window are old: the ledger must be asked for
- * them too. now_ms: Unix, by the ledger's clock, which the table's batches have their times from.
- * Entries without an id of their own are repeats only up to repeats_until, and only if they are
- * the same: in a stream that began anew, Redis may give an id again to another entry. */
+ * them too. now_ms: Unix, by the ledger's clock. Entries without an id of their own are repeats
+ * only up to repeats_until, and only if they are the same: in a stream that began anew, Redis may
+ * give an id again to another entry. */
 void batch_probe(struct batch *b, int64_t now_ms);
 /* The ledger's answer for an item: it may be the same key or not, which is compared here. */
 void batch_confirm(struct batch *b, uint32_t item, const struct stored_row *row);
@@ -155,7 +175,7 @@ void batch_settle(struct batch *b, batch_slice_fn on_slice, void *owner);
 /* It has something to fold: it waits in the ledger until that is done. One of retractions alone
  * too: until then its minutes still hold what it takes back, and whoever counts them must know. */
 bool batch_waits(const struct batch *b);
-/* COMMIT came back. stored: batch_id, committed_ms, day and epoch are set by the caller. */
+/* COMMIT came back. stored: all but slice_counts is set by the caller. */
 void batch_commit(struct batch *b, struct dedupe_batch *stored);
 /* Nothing was written, or nobody knows. */
 void batch_abort(struct batch *b);

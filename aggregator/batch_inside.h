@@ -13,6 +13,7 @@ struct rejection *batch_add_rejection(struct batch *b, uint32_t entry, const cha
 /* The item with the same key that was counted before in this batch, or NULL. first: see struct
  * item, or -1. */
 const struct item *batch_counted_first(const struct batch *b, int64_t first);
+void batch_note_duplicate(struct batch *b, const struct item *item);
 /* The item is counted. Later ones with its key are judged by it. */
 void batch_take_key(struct batch *b, uint32_t number);
 

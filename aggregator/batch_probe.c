@@ -31,7 +31,7 @@ static bool may_repeat(const struct batch *b, const struct event *event)
 {
     struct entry_id id = {.ms = event->ms, .seq = event->seq};
 
-    return event->domain != ID_DEFAULT || entry_id_compare(id, b->repeats_until) <= 0;
+    return event->has_id || entry_id_compare(id, b->repeats_until) <= 0;
 }
 
 /* Stored rows with that hash are candidates. Returns the first item of this batch with the key. */
@@ -71,14 +71,14 @@ static void probe_item(struct batch *b, uint32_t number)
 {
     struct item *item = &b->items[number];
 
+    if (item->again)
+        return;
     if (may_repeat(b, &item->event))
         item->first = probe_key(b, number, item->event.domain, &item->hash);
     if (item->event.retract) {
         struct retraction *r = &b->retractions[item->retraction];
 
-        r->first_given = probe_key(b, number, ID_GIVEN, &r->given);
-        if (r->names_entry)
-            r->first_default = probe_key(b, number, ID_DEFAULT, &r->by_default);
+        r->first = probe_key(b, number, r->domain, &r->target);
     }
     if (item->first < 0)
         dedupe_insert(b->dedupe, &item->hash, number);
@@ -92,25 +92,30 @@ static bool is_old(const struct batch *b, const struct event *event)
 }
 
 /* Making room may shrink the window, so it is asked for when all keys are in. An event may be used
- * up to 5 minutes after it was counted, and clocks differ a little. */
-static void find_old(struct batch *b)
+ * up to 5 minutes after its entry was added. */
+static void find_old(struct batch *b, int64_t reading_ms)
 {
-    b->window_start_ms =
-        b->now_ms - dedupe_window_ms(b->dedupe, b->now_ms) + EVENT_FUTURE_MAX_MS + MINUTE_MS;
+    b->known_since_ms = reading_ms - dedupe_window_ms(b->dedupe);
+    b->window_start_ms = b->known_since_ms + EVENT_FUTURE_MAX_MS;
     for (uint32_t i = 0; i < b->items_count; i++) {
-        b->items[i].old = is_old(b, &b->items[i].event);
+        b->items[i].old = !b->items[i].again && is_old(b, &b->items[i].event);
         b->old_count += b->items[i].old;
     }
 }
 
 void batch_probe(struct batch *b, int64_t now_ms)
 {
+    const struct entry *first = &b->entries->list[b->from];
+    struct entry_id id = {.ms = first->ms, .seq = first->seq};
+    int64_t reading_ms = entry_id_time_ms(id, now_ms);
+
     b->now_ms = now_ms;
+    dedupe_read_from(b->dedupe, reading_ms);
     dedupe_begin(b->dedupe, b->to - b->from);
     for (uint32_t i = 0; i < b->items_count; i++) {
         if (i + PREFETCH_AHEAD < b->items_count)
             dedupe_prefetch(b->dedupe, &b->items[i + PREFETCH_AHEAD].hash);
         probe_item(b, i);
     }
-    find_old(b);
+    find_old(b, reading_ms);
 }

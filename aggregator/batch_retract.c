@@ -6,7 +6,7 @@
  * counted anew: nothing of it is in the batch's minute sums. */
 #include "aggregator/batch_inside.h"
 
-#include "aggregator/entry_id.h"
+#include "aggregator/event_id.h"
 #include "common/clock.h"
 #include "common/contract.h"
 
@@ -14,42 +14,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Does the id read "<stream>/<ms>-<seq>", just as it would have been made? */
-static bool reads_as_entry(const struct text stream, struct text id, struct entry_id *entry)
-{
-    char text[ENTRY_ID_TEXT_SIZE];
-    char again[ENTRY_ID_TEXT_SIZE];
-    uint32_t length = id.length - stream.length - 1;
-
-    if (id.length <= stream.length + 1 || length >= sizeof text ||
-        memcmp(id.data, stream.data, stream.length) != 0 || id.data[stream.length] != '/')
-        return false;
-    memcpy(text, id.data + stream.length + 1, length);
-    text[length] = '\0';
-    if (entry_id_parse(text, entry) != 0)
-        return false;
-    entry_id_format(*entry, again);
-    return strcmp(text, again) == 0;
-}
-
 void retraction_open(struct batch *b, struct item *item)
 {
     const struct event *event = &item->event;
     struct retraction *r;
-    struct entry_id entry;
 
     b->retractions = batch_grow(b->retractions, b->retractions_count, &b->retractions_capacity,
                                 sizeof *b->retractions);
     item->retraction = b->retractions_count++;
     r = &b->retractions[item->retraction];
-    *r = (struct retraction){.first_given = -1, .first_default = -1};
-    r->given = dedupe_hash(b->dedupe, ID_GIVEN, event->tenant->name, event->id);
-    r->names_entry = reads_as_entry(b->parser.stream, event->id, &entry);
-    if (r->names_entry) {
-        r->entry_ms = entry.ms;
-        r->entry_seq = entry.seq;
-        r->by_default = dedupe_hash(b->dedupe, ID_DEFAULT, event->tenant->name, event->id);
-    }
+    *r = (struct retraction){.first = -1, .domain = event_id_domain(event->id)};
+    r->target = dedupe_hash(b->dedupe, r->domain, event->tenant->name, event->id);
 }
 
 /* A ts before the window tells which event of that id is meant; any other says nothing. */
@@ -69,7 +44,7 @@ static bool is_better(const struct target *a, const struct target *b)
 static void note_target(struct batch *b, struct retraction *r, const struct stored_row *row)
 {
     struct target t = {.found = true,
-                       .by_default = row->id.data == NULL,
+                       .by_default = row->by_default,
                        .quantity = row->quantity,
                        .occurred_ms = row->occurred_ms,
                        .ms = row->ms,
@@ -85,17 +60,13 @@ static void note_target(struct batch *b, struct retraction *r, const struct stor
 void retraction_confirm(struct batch *b, uint32_t number, const struct stored_row *row)
 {
     struct item *item = &b->items[number];
-    struct retraction *r = &b->retractions[item->retraction];
-    bool same_id = row->id.data != NULL && text_equal(row->id, item->event.id);
-    bool same_entry = row->id.data == NULL && r->names_entry && row->ms == r->entry_ms &&
-                      row->seq == r->entry_seq;
 
-    if (row->retracts != 0) {
-        if (same_id)
-            item->fate = FATE_DUPLICATE;
-    } else if ((same_id || same_entry) && is_meant(item, row->occurred_ms)) {
-        note_target(b, r, row);
-    }
+    if (!text_equal(row->id, item->event.id))
+        return;
+    if (row->retracts != 0)
+        item->fate = FATE_DUPLICATE;
+    else if (is_meant(item, row->occurred_ms))
+        note_target(b, &b->retractions[item->retraction], row);
 }
 
 static struct target target_of(const struct batch *b, const struct event *event)
@@ -103,7 +74,7 @@ static struct target target_of(const struct batch *b, const struct event *event)
     const char *metric = b->catalog->metrics[event->metric].name;
 
     return (struct target){.found = true,
-                           .by_default = event->domain == ID_DEFAULT,
+                           .by_default = !event->has_id,
                            .metric = {.data = metric, .length = (uint32_t)strlen(metric)},
                            .fields = event->fields_json,
                            .quantity = event->quantity,
@@ -115,20 +86,13 @@ static struct target target_of(const struct batch *b, const struct event *event)
 static struct target find_target(const struct batch *b, const struct item *item)
 {
     const struct retraction *r = &b->retractions[item->retraction];
-    const int64_t firsts[] = {r->first_given, r->first_default};
-    struct target best = r->stored;
+    const struct item *first = batch_counted_first(b, r->first);
+    struct target t;
 
-    for (int i = 0; i < 2; i++) {
-        const struct item *first = batch_counted_first(b, firsts[i]);
-        struct target t;
-
-        if (first == NULL || !is_meant(item, first->event.occurred_ms))
-            continue;
-        t = target_of(b, &first->event);
-        if (is_better(&t, &best))
-            best = t;
-    }
-    return best;
+    if (first == NULL || !is_meant(item, first->event.occurred_ms))
+        return r->stored;
+    t = target_of(b, &first->event);
+    return is_better(&t, &r->stored) ? t : r->stored;
 }
 
 static bool can_recount(const struct batch *b, const struct target *target)
@@ -140,7 +104,6 @@ static void reject(struct batch *b, struct item *item, const struct target *targ
 {
     const struct event *event = &item->event;
     struct rejection *r = batch_add_rejection(b, event->index, REASON_UNKNOWN_RETRACTION);
-    int64_t window_ms = b->now_ms - (b->window_start_ms - EVENT_FUTURE_MAX_MS - MINUTE_MS);
 
     r->tenant = event->tenant->name;
     item->fate = FATE_REJECTED;
@@ -157,7 +120,7 @@ static void reject(struct batch *b, struct item *item, const struct target *targ
         snprintf(r->detail, sizeof r->detail,
                  "id: no event that counted in the last %" PRId64
                  " s has this tenant and id; for an older one give its ts",
-                 window_ms / 1000);
+                 dedupe_window_ms(b->dedupe) / 1000);
 }
 
 static void count(struct batch *b, uint32_t number, const struct target *target)
@@ -186,7 +149,7 @@ void retraction_settle(struct batch *b, uint32_t number)
     if (item->fate == FATE_NEW && batch_counted_first(b, item->first) != NULL)
         item->fate = FATE_DUPLICATE;
     if (item->fate == FATE_DUPLICATE) {
-        b->duplicates++;
+        batch_note_duplicate(b, item);
         return;
     }
     target = find_target(b, item);

@@ -1,6 +1,7 @@
 /* What becomes of each item of a batch, once the ledger has told what it holds. */
 #include "aggregator/batch_inside.h"
 
+#include "aggregator/entry_content.h"
 #include "common/contract.h"
 
 #include <stdio.h>
@@ -29,11 +30,7 @@ static bool is_same_content(const struct batch *b, const struct event *event,
 
 static bool is_same_key(const struct event *event, const struct stored_row *row)
 {
-    if (row->retracts != 0)
-        return false;
-    if (event->domain == ID_GIVEN)
-        return row->id.data != NULL && text_equal(event->id, row->id);
-    return row->id.data == NULL && row->ms == event->ms && row->seq == event->seq;
+    return row->retracts == 0 && text_equal(event->id, row->id);
 }
 
 void batch_confirm(struct batch *b, uint32_t number, const struct stored_row *row)
@@ -48,7 +45,7 @@ void batch_confirm(struct batch *b, uint32_t number, const struct stored_row *ro
         return;
     else if (is_same_content(b, &item->event, row))
         item->fate = FATE_DUPLICATE;
-    else if (item->fate == FATE_NEW && item->event.domain != ID_DEFAULT)
+    else if (item->fate == FATE_NEW && item->event.has_id)
         item->fate = FATE_CONFLICT; /* by default, Redis gave the id again, to another entry */
 }
 
@@ -125,6 +122,14 @@ static void count_item(struct batch *b, uint32_t number)
             tally(b, &derived);
 }
 
+/* The ledger keeps which entries were repeats: it has no other trace of them. */
+void batch_note_duplicate(struct batch *b, const struct item *item)
+{
+    b->duplicates++;
+    if (!item->again)
+        repeat_columns_add(&b->repeats, &item->event, entry_content(b->entries, item->event.index));
+}
+
 static void settle_item(struct batch *b, uint32_t number)
 {
     struct item *item = &b->items[number];
@@ -135,7 +140,7 @@ static void settle_item(struct batch *b, uint32_t number)
     if (item->fate == FATE_NEW)
         count_item(b, number);
     else if (item->fate == FATE_DUPLICATE)
-        b->duplicates++;
+        batch_note_duplicate(b, item);
     else
         keep_conflict(b, &item->event);
 }

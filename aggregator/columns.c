@@ -60,7 +60,7 @@ static void add_id(struct slice_columns *c, const struct event *event)
 {
     unsigned char uuid[16];
 
-    if (event->domain == ID_DEFAULT) {
+    if (!event->has_id) {
         pg_array_add_null(&c->ids_uuid);
         pg_array_add_null(&c->ids_text);
     } else if (uuid_parse(event->id.data, event->id.length, uuid) == 0) {
@@ -144,6 +144,40 @@ void slice_columns_bind(struct slice_columns *c, struct pg_statement *s, unsigne
     pg_add_array(s, &c->occurred_ms);
     bind_optional(s, &c->fields, c->has_fields);
     bind_optional(s, &c->retracts, c->has_retracts);
+}
+
+void repeat_columns_init(struct repeat_columns *c)
+{
+    for (int i = 0; i < REPEAT_COLUMNS; i++)
+        pg_array_init(&c->columns[i], PG_INT8);
+    c->count = 0;
+}
+
+void repeat_columns_done(struct repeat_columns *c)
+{
+    for (int i = 0; i < REPEAT_COLUMNS; i++)
+        pg_array_done(&c->columns[i]);
+}
+
+void repeat_columns_clear(struct repeat_columns *c)
+{
+    for (int i = 0; i < REPEAT_COLUMNS; i++)
+        pg_array_clear(&c->columns[i]);
+    c->count = 0;
+}
+
+void repeat_columns_add(struct repeat_columns *c, const struct event *event, int64_t content)
+{
+    pg_array_add_i64(&c->columns[0], (int64_t)event->ms);
+    pg_array_add_i64(&c->columns[1], (int64_t)event->seq);
+    pg_array_add_i64(&c->columns[2], content);
+    c->count++;
+}
+
+void repeat_columns_bind(struct repeat_columns *c, struct pg_statement *s)
+{
+    for (int i = 0; i < REPEAT_COLUMNS; i++)
+        pg_add_array(s, &c->columns[i]);
 }
 
 void minute_columns_init(struct minute_columns *c)

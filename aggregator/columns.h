@@ -51,6 +51,19 @@ void slice_columns_add(struct slice_columns *c, const struct raw_row *row);
  * until pg_run. */
 void slice_columns_bind(struct slice_columns *c, struct pg_statement *s, unsigned char times[16]);
 
+/* Entries that were duplicates, $5 to $7 of INSERT_REPEATS. */
+enum { REPEAT_COLUMNS = 3 };
+struct repeat_columns {
+    struct pg_array columns[REPEAT_COLUMNS];
+    uint32_t count;
+};
+void repeat_columns_init(struct repeat_columns *c);
+void repeat_columns_done(struct repeat_columns *c);
+void repeat_columns_clear(struct repeat_columns *c);
+/* content: entry_content of its entry. */
+void repeat_columns_add(struct repeat_columns *c, const struct event *event, int64_t content);
+void repeat_columns_bind(struct repeat_columns *c, struct pg_statement *s);
+
 /* Minute sums, $3 to $11 of INSERT_PENDING. */
 enum { MINUTE_COLUMNS = 9 };
 struct minute_columns {

@@ -213,10 +213,21 @@ void dedupe_abort(struct dedupe *d)
     d->next = d->pending.first + 2 * d->pending.n;
 }
 
+void dedupe_read_from(struct dedupe *d, int64_t reading_ms)
+{
+    d->reading_ms = reading_ms;
+}
+
+static bool has_left(const struct dedupe *d, const struct dedupe_batch *batch, int64_t now_ms)
+{
+    return batch->entry_ms < d->reading_ms - d->window_ms - DEDUPE_SLACK_MS &&
+           batch->committed_ms < now_ms - d->window_ms;
+}
+
 void dedupe_expire(struct dedupe *d, int64_t now_ms)
 {
-    while (d->ring.count > 0 && ring_oldest(&d->ring)->id.committed_ms < now_ms - d->window_ms)
-        ring_drop_oldest(&d->ring);
+    while (d->ring.count > 0 && has_left(d, &ring_oldest(&d->ring)->id, now_ms))
+        room_drop_oldest(d);
 }
 
 void dedupe_set_since(struct dedupe *d, int64_t since_ms)
@@ -225,11 +236,11 @@ void dedupe_set_since(struct dedupe *d, int64_t since_ms)
         d->since_ms = since_ms;
 }
 
-int64_t dedupe_window_ms(const struct dedupe *d, int64_t now_ms)
+int64_t dedupe_window_ms(const struct dedupe *d)
 {
-    if (d->since_ms < now_ms - d->window_ms)
+    if (d->since_ms < d->reading_ms - d->window_ms)
         return d->window_ms;
-    return now_ms > d->since_ms ? now_ms - d->since_ms : 0;
+    return d->reading_ms > d->since_ms ? d->reading_ms - d->since_ms : 0;
 }
 
 uint64_t dedupe_shrunk(struct dedupe *d)

@@ -1,6 +1,10 @@
 /* Which idempotency keys were counted within the window, in 8 bytes a slot (at most 12 bytes a
  * key). Pure: the clock and the random key come in. One table a stream.
  *
+ * The window is measured back from what is being read: a key leaves when its own entry was added
+ * so long before that, however late both are read. A batch that was committed within the window
+ * stays, too: a stream whose entries tell no time would else forget it at once.
+ *
  * A slot holds 32 bits of the key's hash and an ordinal, a running number that leads to the batch
  * and to the row in it. A hit is a candidate only: the caller compares tenant and id, in memory for
  * the pending batch, else with the stored batch. A false one comes about once in 400,000 keys.
@@ -31,6 +35,9 @@
 
 #define DEDUPE_KEY_BYTES        16
 #define DEDUPE_MEMORY_MIN_BYTES (1U << 20)
+/* Keys are kept so much longer than the window: a stream that lost its last moments is read again
+ * from a little before, and the table still serves. */
+#define DEDUPE_SLACK_MS 300000LL
 
 struct dedupe; /* opaque */
 
@@ -42,7 +49,8 @@ struct dedupe_hash {
 /* What the stored batch is found by, and where its slices begin. */
 struct dedupe_batch {
     int64_t batch_id;
-    int64_t committed_ms;          /* Unix ms; batches are begun in this order */
+    int64_t committed_ms;          /* Unix ms */
+    int64_t entry_ms;              /* Unix ms; the time of its last entry: entry_id_time_ms */
     int32_t day;                   /* days since 1970-01-01 UTC: the partition */
     int32_t epoch;                 /* of the stream */
     uint32_t slice_counts[SLICES]; /* rows in each; their sum is what was placed */
@@ -60,7 +68,7 @@ struct dedupe_hit {
 };
 
 /* memory_bytes: for slots and batches together, at least DEDUPE_MEMORY_MIN_BYTES (asserted); taken
- * as needed. window_ms: how long a committed key is kept. key: random, of this process. */
+ * as needed. window_ms: how long a key is kept. key: random, of this process. */
 struct dedupe *dedupe_new(size_t memory_bytes, int64_t window_ms,
                           const unsigned char key[DEDUPE_KEY_BYTES]);
 void dedupe_free(struct dedupe *d);
@@ -96,19 +104,22 @@ void dedupe_load(struct dedupe *d, const struct dedupe_hash *hash, uint32_t row)
 /* Instead of dedupe_load: this row is another table's, and only counts where rows are numbered. */
 void dedupe_skip(struct dedupe *d);
 
-/* The pending batch is stored. Its keys are found until committed_ms + window_ms. */
+/* The pending batch is stored. */
 void dedupe_commit(struct dedupe *d, const struct dedupe_batch *batch);
 void dedupe_abort(struct dedupe *d);
 
+/* What is read next was added at reading_ms or later. It may go back, if a stream is read again. */
+void dedupe_read_from(struct dedupe *d, int64_t reading_ms);
 /* Forget batches that have left the window. Cheap; call it once a batch. */
 void dedupe_expire(struct dedupe *d, int64_t now_ms);
 
-/* The table knows only of commits at or after since_ms: where a rebuild began to read. What it
- * knows to be less, since it dropped batches while they were loaded, stays so. */
+/* The table knows only of batches whose last entry came after since_ms: where a rebuild began to
+ * read. What it knows to be less, since it dropped batches while they were loaded, stays so. */
 void dedupe_set_since(struct dedupe *d, int64_t since_ms);
-/* How far back keys are known, in ms: window_ms, or less after shrinking or a short rebuild. */
-int64_t dedupe_window_ms(const struct dedupe *d, int64_t now_ms);
-/* Batches dropped for want of memory since the last call. */
+/* How far back from what is read next keys are known, in ms: window_ms, or less after shrinking or
+ * a short rebuild. */
+int64_t dedupe_window_ms(const struct dedupe *d);
+/* Batches within the window dropped for want of memory since the last call. */
 uint64_t dedupe_shrunk(struct dedupe *d);
 
 struct dedupe_stats {

@@ -38,14 +38,16 @@ static void sweep(struct dedupe *d, struct dedupe_segment *s)
     table_sweep(&d->table, s, wasteful ? is_alive : is_recent, d);
 }
 
+void room_drop_oldest(struct dedupe *d)
+{
+    dedupe_set_since(d, ring_oldest(&d->ring)->id.entry_ms);
+    ring_drop_oldest(&d->ring);
+}
+
 static void drop_for_room(struct dedupe *d)
 {
-    int64_t committed_ms = ring_oldest(&d->ring)->id.committed_ms;
-
-    if (committed_ms > d->since_ms)
-        d->since_ms = committed_ms;
-    d->shrunk++;
-    ring_drop_oldest(&d->ring);
+    d->shrunk += ring_oldest(&d->ring)->id.entry_ms >= d->reading_ms - d->window_ms;
+    room_drop_oldest(d);
 }
 
 static bool has_room(const struct dedupe *d, uint32_t n)

@@ -36,12 +36,15 @@ struct dedupe {
     uint32_t sweep_next; /* segment */
     uint64_t sweep_due;  /* segments * ordinals, above SWEEP_SPAN one is due */
     int64_t window_ms;
-    int64_t since_ms; /* commits before it are not known */
-    uint64_t shrunk;  /* batches dropped for want of memory, not yet told */
+    int64_t since_ms;   /* batches whose last entry is no younger may be missing */
+    int64_t reading_ms; /* the time of the entry that is read next, or earlier */
+    uint64_t shrunk;    /* batches dropped for want of memory, not yet told */
 };
 
 /* The oldest ordinal that is alive, or the next one if none is. */
 uint32_t room_oldest_ordinal(const struct dedupe *d);
+/* Drop the oldest batch: what it held is not known any more. */
+void room_drop_oldest(struct dedupe *d);
 /* Drop the oldest batches until n more keys and one more batch fit. */
 void room_for_batch(struct dedupe *d, uint32_t n);
 /* So many ordinals were given out or skipped: sweep the segments that are due for it. */

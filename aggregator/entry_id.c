@@ -1,5 +1,7 @@
 #include "aggregator/entry_id.h"
 
+#include "common/contract.h"
+
 #include <endian.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,6 +69,18 @@ int entry_id_compare(struct entry_id a, struct entry_id b)
     if (a.ms != b.ms)
         return a.ms < b.ms ? -1 : 1;
     return (a.seq > b.seq) - (a.seq < b.seq);
+}
+
+int64_t entry_id_bits(uint64_t half)
+{
+    return half < INT64_MAX ? (int64_t)half : INT64_MAX;
+}
+
+int64_t entry_id_time_ms(struct entry_id id, int64_t now_ms)
+{
+    int64_t most = now_ms + EVENT_ENTRY_FUTURE_MAX_MS;
+
+    return id.ms < (uint64_t)most ? (int64_t)id.ms : most;
 }
 
 struct entry_id entry_id_next(struct entry_id id)

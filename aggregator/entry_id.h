@@ -18,6 +18,11 @@ int entry_id_parse(const char *text, struct entry_id *out);
 int entry_id_parse_bytes(const char *data, size_t length, struct entry_id *out);
 void entry_id_format(struct entry_id id, char out[ENTRY_ID_TEXT_SIZE]);
 int entry_id_compare(struct entry_id a, struct entry_id b); /* -1, 0, 1 */
+/* Half an id as the ledger orders by it: cut to 63 bits. No real time needs more. */
+int64_t entry_id_bits(uint64_t half);
+/* The time that an entry was added at, Unix ms, as far as its id is to be believed: at most a day
+ * ahead of now_ms. */
+int64_t entry_id_time_ms(struct entry_id id, int64_t now_ms);
 /* The least id above this one; of the greatest there is, itself. */
 struct entry_id entry_id_next(struct entry_id id);
 

@@ -1,6 +1,7 @@
 #include "aggregator/event.h"
 
 #include "aggregator/event_fields.h"
+#include "aggregator/event_id.h"
 #include "common/str.h"
 
 #include <inttypes.h>
@@ -99,34 +100,6 @@ static int take_quantity(const struct event_fields *f, struct event *out, struct
     return 0;
 }
 
-/* Decimal digits of the value, without a NUL. Returns where they end. */
-static char *write_u64(char *at, uint64_t value)
-{
-    char digits[20];
-    int count = 0;
-
-    do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    while (count > 0)
-        *at++ = digits[--count];
-    return at;
-}
-
-uint32_t event_default_id(char *out, struct text stream, uint64_t ms, uint64_t seq)
-{
-    char *at = out;
-
-    memcpy(at, stream.data, stream.length);
-    at += stream.length;
-    *at++ = '/';
-    at = write_u64(at, ms);
-    *at++ = '-';
-    at = write_u64(at, seq);
-    return (uint32_t)(at - out);
-}
-
 static struct text default_id(struct event_parser *p, const struct entry *entry)
 {
     char *start = arena_reserve(&p->arena, p->stream.length + DEFAULT_ID_MORE_BYTES);
@@ -143,7 +116,8 @@ static int take_id(struct event_parser *p, const struct event_fields *f, const s
 
     if (!f->given[KNOWN_ID] && out->retract)
         return reject_set(why, REASON_MISSING_FIELD, "id: is missing, of the event to retract");
-    if (!f->given[KNOWN_ID]) {
+    out->has_id = f->given[KNOWN_ID];
+    if (!out->has_id) {
         out->domain = ID_DEFAULT;
         out->id = default_id(p, entry);
         return 0;
@@ -153,7 +127,7 @@ static int take_id(struct event_parser *p, const struct event_fields *f, const s
     if (id.length > EVENT_ID_MAX_BYTES)
         return reject_set(why, REASON_TOO_LARGE, "id: %u bytes, at most %d", id.length,
                           EVENT_ID_MAX_BYTES);
-    out->domain = out->retract ? ID_RETRACT : ID_GIVEN;
+    out->domain = out->retract ? ID_RETRACT : event_id_domain(id);
     out->id = id;
     return 0;
 }

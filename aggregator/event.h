@@ -18,7 +18,7 @@
 /* Three separate domains of idempotency keys: equal texts in two of them never meet. */
 enum id_domain {
     ID_GIVEN,   /* the service's own */
-    ID_DEFAULT, /* "<stream>/<ms>-<seq>", since none was given */
+    ID_DEFAULT, /* "<stream>/<ms>-<seq>": none was given, or it names the entry that it was of */
     ID_RETRACT, /* of a retraction: the id that it takes back */
 };
 
@@ -35,6 +35,7 @@ struct event {
     int metric; /* in the catalog; of a retraction it means nothing, and may be -1 */
     enum id_domain domain;
     bool retract; /* op: retract */
+    bool has_id;  /* id was given */
     bool has_ts;  /* ts was given */
 };
 
@@ -65,11 +66,6 @@ int event_parse(struct event_parser *p, const struct entries *entries, uint32_t 
  * event as that metric sees it: its own metric and dims_json, all else the same. */
 bool event_derive(struct event_parser *p, const struct entries *entries, const struct event *event,
                   int metric, struct event *out);
-
-/* "<stream>/<ms>-<seq>": the only copy of an entry has it, whoever reads it again. out: room for
- * the stream's length and so many bytes more. Returns the id's length; it is not terminated. */
-enum { DEFAULT_ID_MORE_BYTES = 42 };
-uint32_t event_default_id(char *out, struct text stream, uint64_t ms, uint64_t seq);
 
 void event_parser_done(struct event_parser *p);
 

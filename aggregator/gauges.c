@@ -115,7 +115,7 @@ void gauges_scrape(struct shard *s)
     metric_set(gauge(s, "meterline_dedupe_window_seconds",
                      "How far back a repeated id is recognised whatever its timestamp",
                      METRIC_MS_AS_SECONDS),
-               dedupe_window_ms(s->dedupe, clock_unix_ms()));
+               dedupe_window_ms(s->dedupe));
     metric_set(gauge(s, "meterline_dedupe_keys", "Ids in the deduplication table", METRIC_PLAIN),
                (int64_t)dedupe_stats(s->dedupe).keys);
     metric_set(

@@ -35,6 +35,12 @@ struct position {
     char repeats_until[ENTRY_ID_SIZE];  /* entries up to here may have been counted before */
 };
 
+/* Of the deduplication table. */
+struct window_span {
+    int64_t reading_ms; /* time of the entry that is read first, or earlier; Unix ms */
+    int64_t window_ms;
+};
+
 /* How an epoch ends and the next one begins. */
 struct epoch_change {
     const char *reason;
@@ -62,6 +68,7 @@ struct ledger {
     int64_t catalog_version;    /* of catalog; -1: none yet */
     int64_t catalog_newest;     /* as last read */
     int64_t next_batch;         /* number for the next batch */
+    uint64_t reading_ms;        /* of the entry that is read first, or of one before; 0: none yet */
     int64_t now_ms;             /* Unix, the database's clock as last read; never goes back */
     int64_t shards;             /* as the database has it */
     int64_t dropped_until_ms;   /* raw events used up to then may be gone; INT64_MIN: none is */
@@ -110,6 +117,9 @@ void ledger_ensure_days(struct ledger *l, ledger_done_fn done, void *owner);
 void ledger_read_state(struct ledger *l, ledger_done_fn done, void *owner);
 void ledger_read_catalog(struct ledger *l, ledger_done_fn done, void *owner);
 
+/* What became of entries that may have been read before: batch_note_again those that are known. */
+void ledger_find_again(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
+
 /* Look up a batch's candidates and old events, and batch_confirm what is found. */
 bool ledger_must_confirm(const struct batch *b);
 void ledger_confirm(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
@@ -143,12 +153,14 @@ void ledger_fold_left(struct ledger *l, struct pg_array *current, ledger_done_fn
 
 /* Fill a dedupe table from the stored batches within its window, with the keys of the tenants that
  * belong to this shard by now. */
-void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int shard, int64_t window_ms,
+void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int shard, struct window_span span,
                         ledger_done_fn done, void *owner);
 
 /* For the calls' own files. */
 enum { LEDGER_DEADLINE_MS = 30000 };
 void ledger_start(struct ledger *l, ledger_done_fn done, void *owner, void *work);
 void ledger_finish(struct ledger *l, const struct err *error);
+/* $3 to $8 of INSERT_REJECTS; they live until the next call that binds arrays. */
+void ledger_add_rejects(struct ledger *l, const struct batch *b, struct pg_statement *s);
 
 #endif

@@ -32,7 +32,8 @@ static void take_row(struct batch *b, const PGresult *r, int row)
                                 .seq = (uint64_t)strtoll(PQgetvalue(r, row, 6), NULL, 10),
                                 .fields = column(r, row, 8),
                                 .occurred_ms = strtoll(PQgetvalue(r, row, 9), NULL, 10),
-                                .retracts = atoi(PQgetvalue(r, row, 10))};
+                                .retracts = atoi(PQgetvalue(r, row, 10)),
+                                .by_default = *PQgetvalue(r, row, 11) == 't'};
 
     if (dec_parse(quantity.data, quantity.length, &stored.quantity) != 0)
         abort();
@@ -75,7 +76,6 @@ static void bind_candidates(struct ledger *l, const struct batch *b, struct pg_s
     pg_statement_init(s, SQL_READ_CANDIDATES);
     for (int i = 0; i < 5; i++)
         pg_add_array(s, &l->arrays[i]);
-    pg_add_text(s, l->stream);
 }
 
 static void bind_old(struct ledger *l, const struct batch *b, struct pg_statement *s,
@@ -96,8 +96,7 @@ static void bind_old(struct ledger *l, const struct batch *b, struct pg_statemen
     pg_statement_init(s, SQL_READ_OLD_EVENTS);
     for (int i = 0; i < 5; i++)
         pg_add_array(s, &l->arrays[i]);
-    pg_add_text(s, l->stream);
-    pg_add_i64(s, b->window_start_ms, before);
+    pg_add_i64(s, b->known_since_ms, before);
 }
 
 static void run_old(struct ledger *l)

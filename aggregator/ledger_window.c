@@ -1,13 +1,13 @@
 /* Rebuilding the deduplication table from the stored batches, a slice a row, as they arrive. */
 #include "aggregator/ledger.h"
 
+#include "aggregator/event_id.h"
 #include "aggregator/sql.h"
 #include "common/clock.h"
 #include "common/log.h"
 
 #include <assert.h>
 #include <endian.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { WINDOW_DEADLINE_MS = 600000, ID_TEXT_MAX = 512, HASHES_AHEAD = 16 };
@@ -21,7 +21,7 @@ struct load {
     int shard;                 /* whose tenants are loaded, … */
     int shards;                /* … of so many */
     uint64_t keys;
-    int64_t since_ms; /* all batches from then on are in the table */
+    int64_t since_ms; /* all batches whose last entry came later are in the table */
     int64_t started_ms;
 };
 
@@ -37,18 +37,23 @@ static void close_batch(struct load *load)
 static void skip_batch(struct load *load)
 {
     load->skipped = true;
-    load->since_ms = load->batch.committed_ms + 1;
+    if (load->batch.entry_ms > load->since_ms)
+        load->since_ms = load->batch.entry_ms;
 }
 
 static void open_batch(struct load *load, const PGresult *r)
 {
     int64_t events = pg_get_i64(r, 0, 0);
 
+    struct entry_id last = {.ms = (uint64_t)pg_get_i64(r, 0, 13)};
+    int64_t committed_ms = pg_get_time_ms(r, 0, 5);
+
     close_batch(load);
     load->batch = (struct dedupe_batch){.batch_id = pg_get_i64(r, 0, 3),
                                         .day = (int32_t)pg_get_i64(r, 0, 1),
                                         .epoch = (int32_t)pg_get_i64(r, 0, 2),
-                                        .committed_ms = pg_get_time_ms(r, 0, 5)};
+                                        .committed_ms = committed_ms,
+                                        .entry_ms = entry_id_time_ms(last, committed_ms)};
     load->rows = 0;
     load->skipped = false;
     if (events > dedupe_batch_max(load->dedupe))
@@ -122,7 +127,7 @@ static enum id_domain read_id(struct slice_reader *s, struct text *id)
     if (read_optional(&s->retracts).data != NULL)
         return ID_RETRACT;
     if (id->data != NULL)
-        return ID_GIVEN;
+        return event_id_domain(*id);
     if (!has_entries)
         abort();
     *id = (struct text){.data = s->id, .length = event_default_id(s->id, s->stream, ms, seq)};
@@ -199,27 +204,32 @@ static void on_loaded(void *owner, const struct err *error, PGresult **results, 
     ledger_finish(l, error);
 }
 
-void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int shard, int64_t window_ms,
+static int64_t no_less(int64_t ms, int64_t least_ms)
+{
+    return ms > least_ms ? ms : least_ms;
+}
+
+void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int shard, struct window_span span,
                         ledger_done_fn done, void *owner)
 {
     struct load *load = xcalloc(1, sizeof *load);
     struct pg_statement s;
-    char window[24];
-    char resharded[24];
+    int64_t from_ms = no_less(span.reading_ms - span.window_ms - DEDUPE_SLACK_MS, 0);
+    unsigned char numbers[3][8];
 
     ledger_start(l, done, owner, load);
     *load = (struct load){.ledger = l,
                           .dedupe = dedupe,
                           .shard = shard,
                           .batch.batch_id = -1,
-                          .since_ms = l->now_ms - window_ms,
+                          .since_ms = from_ms - 1,
                           .started_ms = clock_monotonic_ms()};
-    snprintf(window, sizeof window, "%lld", (long long)window_ms);
+    dedupe_read_from(dedupe, span.reading_ms);
     pg_statement_init(&s, SQL_READ_WINDOW);
     pg_add_text(&s, l->stream);
-    pg_add_text(&s, window);
-    snprintf(resharded, sizeof resharded, "%lld", (long long)l->resharded_ms);
-    pg_add_text(&s, resharded);
+    pg_add_i64(&s, l->now_ms - span.window_ms, numbers[0]);
+    pg_add_i64(&s, l->resharded_ms, numbers[1]);
+    pg_add_i64(&s, from_ms, numbers[2]);
     s.binary_result = true;
     pg_stream(l->pg, &s, WINDOW_DEADLINE_MS, on_slice, on_loaded, load);
 }

@@ -9,7 +9,6 @@
  */
 #include "aggregator/ledger.h"
 
-#include "aggregator/reject.h"
 #include "aggregator/sql.h"
 #include "common/clock.h"
 
@@ -19,6 +18,7 @@
 /* In this order; each may have nothing to say. A fold may have many batches' sums to take over. */
 enum step {
     STEP_SLICES,
+    STEP_REPEATS,
     STEP_REJECTS,
     STEP_PENDING,
     STEP_RECOUNTS,
@@ -53,6 +53,8 @@ struct write {
     char epoch[24]; /* numbers as texts */
     char number[24];
     char catalog_version[24];
+    char first_ms[24]; /* of the batch's first and last entry */
+    char last_ms[24];
     char numbers[5][24]; /* of one statement */
     unsigned char times[16];
 };
@@ -75,43 +77,26 @@ static void make_slice(struct write *w, struct pg_statement *s)
     pg_add_text(s, put_i64(w->numbers[0], w->slice));
     pg_add_text(s, put_i64(w->numbers[1], columns->events));
     slice_columns_bind(columns, s, w->times);
+    pg_add_text(s, w->first_ms);
+    pg_add_text(s, w->last_ms);
 }
 
-static void put_rejection(struct ledger *l, const struct batch *b, const struct rejection *r)
+static void make_repeats(struct write *w, struct pg_statement *s)
 {
-    const struct entry *entry = &b->entries->list[r->entry];
-    struct pg_array *a = l->arrays;
-
-    buf_clear(&l->scratch);
-    buf_printf(&l->scratch, "%llu-%llu", (unsigned long long)entry->ms,
-               (unsigned long long)entry->seq);
-    pg_array_add(&a[0], l->scratch.data, l->scratch.length);
-    if (r->tenant.length > 0)
-        pg_array_add(&a[1], r->tenant.data, r->tenant.length);
-    else
-        pg_array_add_null(&a[1]);
-    pg_array_add_text(&a[2], r->reason);
-    pg_array_add_text(&a[3], r->detail);
-    buf_clear(&l->scratch);
-    reject_fields_json(b->entries, r->entry, &l->scratch);
-    pg_array_add(&a[4], l->scratch.data, l->scratch.length);
+    pg_statement_init(s, SQL_INSERT_REPEATS);
+    pg_add_text(s, w->ledger->stream);
+    pg_add_text(s, w->epoch);
+    pg_add_text(s, w->number);
+    pg_add_text(s, w->last_ms);
+    repeat_columns_bind(&w->batch->repeats, s);
 }
 
 static void make_rejects(struct write *w, struct pg_statement *s)
 {
-    struct ledger *l = w->ledger;
-
-    for (int i = 0; i < 5; i++) {
-        pg_array_done(&l->arrays[i]);
-        pg_array_init(&l->arrays[i], PG_TEXT);
-    }
-    for (uint32_t i = 0; i < w->batch->rejections_count; i++)
-        put_rejection(l, w->batch, &w->batch->rejections[i]);
     pg_statement_init(s, SQL_INSERT_REJECTS);
-    pg_add_text(s, l->stream);
+    pg_add_text(s, w->ledger->stream);
     pg_add_text(s, w->epoch);
-    for (int i = 0; i < 5; i++)
-        pg_add_array(s, &l->arrays[i]);
+    ledger_add_rejects(w->ledger, w->batch, s);
 }
 
 static bool has_recounts(const struct write *w)
@@ -225,13 +210,14 @@ static void make_advance(struct write *w, struct pg_statement *s)
 static bool make_step(struct write *w, enum step step, struct pg_statement *s)
 {
     static void (*const MAKE[])(struct write *, struct pg_statement *) = {
-        [STEP_SLICES] = make_slice,    [STEP_REJECTS] = make_rejects,
-        [STEP_PENDING] = make_pending, [STEP_RECOUNTS] = make_recounts,
-        [STEP_COVER] = make_cover,     [STEP_FOLD] = make_fold,
-        [STEP_ADVANCE] = make_advance,
+        [STEP_SLICES] = make_slice,      [STEP_REPEATS] = make_repeats,
+        [STEP_REJECTS] = make_rejects,   [STEP_PENDING] = make_pending,
+        [STEP_RECOUNTS] = make_recounts, [STEP_COVER] = make_cover,
+        [STEP_FOLD] = make_fold,         [STEP_ADVANCE] = make_advance,
     };
     const bool says[] = {
         [STEP_SLICES] = true,
+        [STEP_REPEATS] = w->batch != NULL && w->batch->repeats.count > 0,
         [STEP_REJECTS] = w->batch != NULL && w->batch->rejections_count > 0,
         [STEP_PENDING] = has_pending(w),
         [STEP_RECOUNTS] = has_recounts(w),
@@ -296,6 +282,13 @@ static void give_totals(struct ledger *l, PGresult **results, int i)
     results[i] = NULL;
 }
 
+static struct entry_id last_entry(const struct batch *b)
+{
+    const struct entry *last = &b->entries->list[b->to - 1];
+
+    return (struct entry_id){.ms = last->ms, .seq = last->seq};
+}
+
 static void take_commit(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct write *w = owner;
@@ -304,6 +297,8 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
 
     if (error == NULL) {
         const PGresult *r = results[n - 1];
+        int64_t committed_ms = pg_get_time_ms(r, 0, 1);
+        struct entry_id last = last_entry(w->batch);
 
         if (w->sums.fold)
             give_totals(l, results, w->fold_at);
@@ -314,7 +309,8 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
         if (w->entries_added > p->added_seen)
             p->added_seen = w->entries_added;
         l->stored = (struct dedupe_batch){.batch_id = l->next_batch,
-                                          .committed_ms = pg_get_time_ms(r, 0, 1),
+                                          .committed_ms = committed_ms,
+                                          .entry_ms = entry_id_time_ms(last, committed_ms),
                                           .day = (int32_t)pg_get_i64(r, 0, 2),
                                           .epoch = p->epoch};
     }
@@ -331,6 +327,8 @@ void ledger_begin(struct ledger *l, struct batch *b, ledger_done_fn done, void *
     put_i64(w->epoch, l->position.epoch);
     put_i64(w->number, l->next_batch);
     put_i64(w->catalog_version, l->catalog_version);
+    put_i64(w->first_ms, entry_id_bits(b->entries->list[b->from].ms));
+    put_i64(w->last_ms, entry_id_bits(last_entry(b).ms));
     l->giving = true;
     pg_pull(l->pg, STATEMENTS_MAX, COMMIT_DEADLINE_MS, next_statement, take_commit, w);
 }

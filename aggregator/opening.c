@@ -60,6 +60,14 @@ static const char ENTER[] =
     "redis.call('XGROUP', 'CREATECONSUMER', KEYS[1], ARGV[1], ARGV[4])\n"
     "return redis.call('XINFO', 'STREAM', KEYS[1])";
 
+/* The entry that is read first, or one before it: the newest that there was, if none waits. */
+static struct entry_id first_unread(const struct history *h, struct entry_id last)
+{
+    struct entry_id first = h->length > 0 ? h->first : h->newest;
+
+    return entry_id_compare(first, last) > 0 ? first : last;
+}
+
 /* Entries that are kept: how far the stream is trimmed is where its first entry begins. */
 static void take_entered(void *owner, const struct err *error, void *reply)
 {
@@ -84,6 +92,9 @@ static void take_entered(void *owner, const struct err *error, void *reply)
     if (entry_id_parse(p->last_id, &last) != 0)
         abort();
     position_note_marked(p, last, position_accounted(p));
+    s->ledger.reading_ms = first_unread(&h, last).ms;
+    if (h.added > p->added_seen)
+        p->added_seen = h.added;
     aggregator_entered(s);
     opening_done(s);
 }

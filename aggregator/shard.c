@@ -132,23 +132,40 @@ static size_t table_bytes(const struct config *config)
     return part > DEDUPE_MEMORY_MIN_BYTES ? part : DEDUPE_MEMORY_MIN_BYTES;
 }
 
+/* A stream that is read again from long before needs a table that goes back as far. */
+static bool is_table_good(const struct shard *s, int64_t reading_ms)
+{
+    return s->dedupe != NULL && s->table_batches == s->ledger.position.batches &&
+           s->table_resharded_ms == s->ledger.resharded_ms &&
+           reading_ms >= s->table_reading_ms - DEDUPE_SLACK_MS;
+}
+
+/* In a stream that is new or was made anew, entries come from now on. */
+static int64_t reading_ms_of(const struct ledger *l)
+{
+    struct entry_id next = {.ms = l->reading_ms};
+
+    return l->reading_ms == 0 ? l->now_ms : entry_id_time_ms(next, l->now_ms);
+}
+
 static void load_window(struct shard *s)
 {
-    int64_t window_ms = s->process->config->dedupe_window_h * HOUR_MS;
+    struct window_span span = {.reading_ms = reading_ms_of(&s->ledger),
+                               .window_ms = s->process->config->dedupe_window_h * HOUR_MS};
 
-    if (s->dedupe != NULL && s->table_batches == s->ledger.position.batches &&
-        s->table_resharded_ms == s->ledger.resharded_ms) {
+    if (is_table_good(s, span.reading_ms)) {
         start_running(s);
         return;
     }
     dedupe_free(s->dedupe);
     s->table_batches = -1;
-    s->dedupe = dedupe_new(table_bytes(s->process->config), window_ms, s->process->key);
+    s->dedupe = dedupe_new(table_bytes(s->process->config), span.window_ms, s->process->key);
+    s->table_reading_ms = span.reading_ms;
     s->table_resharded_ms = s->ledger.resharded_ms;
     if (s->number < 0)
         take_window(s, NULL); /* nothing of this stream is counted any more */
     else
-        ledger_load_window(&s->ledger, s->dedupe, s->number, window_ms, take_window, s);
+        ledger_load_window(&s->ledger, s->dedupe, s->number, span, take_window, s);
 }
 
 static void take_folded(void *owner, const struct err *error)

@@ -117,7 +117,7 @@ void upkeep_poke(struct upkeep *u)
         carry(u);
     else if (quota_has_work(&u->quota) && redis_router_is_up(u->redis))
         quota_run(&u->quota, u->pg, u->redis, on_job_done, u);
-    else if (u->retains && retention_is_due(&u->retention, now_ms))
+    else if (u->retains && retention_is_due(&u->retention, now_ms) && !u->is_behind(u->owner))
         retention_run(&u->retention, u->pg, on_job_done, u);
     else if (u->on_idle != NULL)
         u->on_idle(u->owner);

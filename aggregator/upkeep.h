@@ -26,6 +26,7 @@ struct upkeep {
     int64_t carry_due_ms;
     int64_t heal_due_ms;
     bool (*has_stream)(void *owner); /* this process counts: jobs are its own to do */
+    bool (*is_behind)(void *owner);  /* what waits may need what retention would drop */
     void (*on_idle)(void *owner);    /* nothing is to be done, and pg is free; or NULL */
     void *owner;
 };

@@ -5,7 +5,8 @@
  *                 |         +---- (refused) ---+  |
  *                 +-------------------------------+
  *
- * JUDGING: read versions, parse, look for repeats, ask the ledger about them.
+ * JUDGING: read versions, parse, look for repeats, ask the ledger about them; of entries that are
+ * read again, what became of them.
  * WRITING: the transaction is under way, and only its answer tells.
  * FOLDING: nothing waits any more, or a batch was refused: what the last ones left is taken over.
  *
@@ -106,12 +107,7 @@ static void take_committed(struct shard *s)
     if (w->spills)
         unfolded_note_written(&s->unfolded, s->batch->tally.count, s->batch->counted);
     s->table_batches = s->ledger.position.batches;
-    dedupe_expire(s->dedupe, s->ledger.stored.committed_ms);
-    if (dedupe_shrunk(s->dedupe) > 0)
-        log_warn(
-            "window_shrunk", LOG_STR("stream", s->stream),
-            LOG_I64("window_s", dedupe_window_ms(s->dedupe, s->ledger.stored.committed_ms) / 1000),
-            LOG_MSG("DEDUPE_MEMORY_MB is full: older ids are no longer recognised"));
+    work_move_window(s);
     gauges_count_batch(s, commit_us);
     trim_run(s);
     upkeep_poke(&s->process->upkeep);
@@ -283,6 +279,27 @@ static void take_confirmed(void *owner, const struct err *error)
     run_write(s);
 }
 
+static void judge(struct shard *s)
+{
+    s->work.batch_open = true;
+    batch_probe(s->batch, s->ledger.now_ms);
+    feed_poll(&s->feed);
+    if (ledger_must_confirm(s->batch))
+        ledger_confirm(&s->ledger, s->batch, take_confirmed, s);
+    else
+        take_confirmed(s, NULL);
+}
+
+static void take_again(void *owner, const struct err *error)
+{
+    struct shard *s = owner;
+
+    if (is_over(s, "look up entries read again", error))
+        return;
+    batch_settle_again(s->batch);
+    judge(s);
+}
+
 static void run_batch(struct shard *s)
 {
     struct work *w = &s->work;
@@ -291,15 +308,12 @@ static void run_batch(struct shard *s)
     uint32_t size = left < w->size_max ? left : w->size_max;
 
     w->to = w->from + (size < room ? size : room);
-    w->batch_open = true;
     work_parse(s);
     s->batch->dropped_until_ms = s->ledger.dropped_until_ms;
-    batch_probe(s->batch, s->ledger.now_ms);
-    feed_poll(&s->feed);
-    if (ledger_must_confirm(s->batch))
-        ledger_confirm(&s->ledger, s->batch, take_confirmed, s);
+    if (batch_again_count(s->batch) > 0)
+        ledger_find_again(&s->ledger, s->batch, take_again, s);
     else
-        take_confirmed(s, NULL);
+        judge(s);
 }
 
 static void take_catalog(void *owner, const struct err *error)

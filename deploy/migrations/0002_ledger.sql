@@ -137,6 +137,8 @@ CREATE TABLE usage_batches (
     occurred_min timestamptz NOT NULL,
     occurred_max timestamptz NOT NULL,
     committed_at timestamptz NOT NULL DEFAULT now(),
+    entry_first_ms bigint NOT NULL,         -- of the whole batch's first entry, counted or not, Unix ms …
+    entry_last_ms bigint NOT NULL,          -- … and of its last; cut to 63 bits
     entry_ms     bigint[] NOT NULL,
     entry_seq    bigint[] NOT NULL,
     tenants      text[] NOT NULL,
@@ -157,6 +159,29 @@ ALTER TABLE usage_batches
     ALTER fields SET COMPRESSION lz4, ALTER retracts SET COMPRESSION lz4;
 CREATE INDEX usage_batches_committed ON usage_batches (stream, committed_at);
 CREATE INDEX usage_batches_occurred ON usage_batches (slice, occurred_min, occurred_max);
+CREATE INDEX usage_batches_entries ON usage_batches (stream, epoch, entry_last_ms);
+
+-- Entries that were repeats of others. What became of an entry is looked up here, in usage_batches and in
+-- rejected_events, should its stream be read again since Redis lost what came after it. Goes with usage_batches.
+CREATE TABLE usage_repeats (
+    day           date NOT NULL,            -- UTC day of the commit
+    stream        text NOT NULL,
+    epoch         integer NOT NULL,
+    batch         bigint PRIMARY KEY,
+    entry_last_ms bigint NOT NULL,          -- as in usage_batches
+    entry_ms      bigint[] NOT NULL,
+    entry_seq     bigint[] NOT NULL,
+    contents      bigint[] NOT NULL         -- what each said: a hash that needs no key, see entry_content.h
+);
+ALTER TABLE usage_repeats
+    ALTER entry_ms SET COMPRESSION lz4, ALTER entry_seq SET COMPRESSION lz4, ALTER contents SET COMPRESSION lz4;
+CREATE INDEX usage_repeats_entries ON usage_repeats (stream, epoch, entry_last_ms);
+CREATE INDEX usage_repeats_day ON usage_repeats (day);
+
+-- The time of a batch's last entry, Unix ms, as far as its id is to be believed: at most a day ahead of the commit.
+CREATE FUNCTION entry_time(entry_last_ms bigint, committed_at timestamptz) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN least(entry_last_ms, floor(extract(epoch FROM committed_at) * 1000)::bigint + 86400000);
 
 -- One half of a Redis entry id from its bits.
 CREATE FUNCTION entry_half(bits bigint) RETURNS text
@@ -202,10 +227,12 @@ CREATE TABLE rejected_events (
     reason      text NOT NULL,
     detail      text NOT NULL,              -- which field, and why
     fields      jsonb NOT NULL,             -- [[name, value], …]
+    content     bigint,                     -- a hash of all that it said, see entry_content.h
     rejected_at timestamptz NOT NULL DEFAULT now(),
     replayed_at timestamptz
 );
 CREATE INDEX rejected_events_time ON rejected_events (rejected_at);
+CREATE INDEX rejected_events_entry ON rejected_events (stream, stream_id);
 CREATE INDEX rejected_events_tenant ON rejected_events (tenant, rejected_at);
 CREATE INDEX rejected_events_to_move ON rejected_events (rejected_id) WHERE reason = 'wrong_shard' AND replayed_at IS NULL;
 

@@ -62,7 +62,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON stage_instances
     TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_api;
 
 GRANT SELECT, INSERT, UPDATE ON stream_positions, usage_aggregates, usage_totals TO meterline_aggregator;
-GRANT SELECT, INSERT ON stream_epochs, usage_batches, rejected_events, usage_pending, usage_recounts
+GRANT SELECT, INSERT ON stream_epochs, usage_batches, usage_repeats, rejected_events, usage_pending, usage_recounts
     TO meterline_aggregator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON aggregator_members TO meterline_aggregator;
 GRANT SELECT ON billing_period_changes, usage_batches_dropped TO meterline_aggregator;

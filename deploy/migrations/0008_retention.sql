@@ -1,6 +1,15 @@
 -- Retention: whole days of raw events, and rejected entries, once they are past their keep. What is dropped is tallied
 -- in the same transaction, so that the audit still adds up.
 
+-- The time of the oldest entry that waits in any stream, as last seen, or earlier; now if none does. Halves of entry
+-- ids have 64 bits: what no clock shows is not believed.
+CREATE FUNCTION oldest_unread() RETURNS timestamptz
+LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+    SELECT least(now(), to_timestamp(min(least(split_part(last_id, '-', 1)::numeric, 253402300799999)) / 1000))
+      FROM stream_positions
+     WHERE added_seen > base + counted + duplicates + rejected + conflicts + lost
+$$;
+
 -- The days of commits that are past their keep, the oldest first, and why one is kept all the same (NULL: it may go):
 --   usage         an event of it was used later than the keep
 --   not_folded    a batch of it is not yet in the minute rows
@@ -8,13 +17,15 @@
 --                 billing period holds usage of that tenant in it
 --   unclaimed     a total waits to be claimed whose period holds usage of that tenant in it. Tenants that are not
 --                 billed (no customer, or before their subscription) and metrics that are not do not wait.
--- p_day: only that one; NULL: all. The deduplication window, and events that come up to 35 days late, lie within any keep that is allowed.
+-- p_day: only that one; NULL: all. The deduplication window, and events that come up to 35 days late, lie within any keep that is allowed,
+-- measured back from the oldest entry that was seen to wait: what is read after a long outage may repeat what was
+-- counted before it.
 CREATE FUNCTION list_usage_days(p_keep interval, p_day date DEFAULT NULL)
 RETURNS TABLE (day date, events bigint, bytes bigint, kept text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    past timestamptz := now() - p_keep;
+    past timestamptz := oldest_unread() - p_keep;
     partition record;
 BEGIN
     IF p_keep < interval '36 days' THEN
@@ -72,6 +83,7 @@ BEGIN
         RETURN NULL;
     END IF;
     EXECUTE format('LOCK TABLE %I IN SHARE MODE', name);
+    DELETE FROM usage_repeats r WHERE r.day = p_day;
     WITH tally AS (
         INSERT INTO usage_batches_dropped AS o (stream, epoch, day, events, occurred_max)
         SELECT b.stream, b.epoch, b.day, sum(b.events), max(b.occurred_max)

@@ -188,7 +188,7 @@ class Story:
         redis_url = line.redis.url if line.redis.process else '"$REDIS_URL"'
         postgres_url = line.postgres.url if line.postgres.process else '"$DATABASE_URL"'
         self.screen.line(f"redis-cli -u {redis_url} XADD {STREAM} '*' tenant {self.tenants[0]} "
-                         "metric api_calls quantity 5")
+                         "metric api_calls quantity 5 id mine-1 ts $(date +%s%3N)")
         self.screen.line(f"psql {postgres_url}")
         for stage in line.stages:
             if stage.running:

@@ -220,9 +220,9 @@ def add_minute(line, tenant, metric, quantity, minute="2026-11-02T10:00:00Z", la
 def add_batch(line, events, batch, epoch=1, stream=STREAM):
     ones = list(range(events))
     line.sql("INSERT INTO usage_batches (day, stream, epoch, batch, slice, catalog_version, events, occurred_min, "
-             "occurred_max, entry_ms, entry_seq, tenants, metrics, quantities, occurred_ms) "
+             "occurred_max, entry_first_ms, entry_last_ms, entry_ms, entry_seq, tenants, metrics, quantities, occurred_ms) "
              "VALUES ((now() AT TIME ZONE 'UTC')::date, %s, %s, %s, tenant_slice('acme'), 1, %s, "
-             "now(), now(), %s, %s, %s, %s, %s::numeric[], %s)", stream, epoch, batch, events, ones, ones,
+             "now(), now(), 0, 0, %s, %s, %s, %s, %s::numeric[], %s)", stream, epoch, batch, events, ones, ones,
              ["acme"] * events, ["api_calls"] * events, ones, ones)
 
 

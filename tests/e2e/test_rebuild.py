@@ -51,11 +51,13 @@ def retract_by_hand(line, event_id):
              WHERE event_id = %s AND NOT retraction
         ), written AS (
             INSERT INTO usage_batches (day, stream, epoch, batch, slice, catalog_version, events, occurred_min, occurred_max,
-                   entry_ms, entry_seq, tenants, metrics, ids_text, quantities, occurred_ms, fields, retracts)
+                   entry_ms, entry_seq, tenants, metrics, ids_text, quantities, occurred_ms, fields, retracts,
+                   entry_first_ms, entry_last_ms)
             SELECT (now() AT TIME ZONE 'UTC')::date, stream, epoch, nextval('usage_batch'), tenant_slice(tenant),
                    (SELECT value FROM ledger_state WHERE name = 'catalog_version'), 1, occurred_at, occurred_at,
                    ARRAY[(extract(epoch FROM now()) * 1000)::bigint], '{0}', ARRAY[tenant], ARRAY[metric], ARRAY[event_id],
-                   ARRAY[-quantity], ARRAY[ms], ARRAY[dimensions::text], ARRAY[CASE WHEN id_given THEN 1 ELSE 2 END]
+                   ARRAY[-quantity], ARRAY[ms], ARRAY[dimensions::text], ARRAY[CASE WHEN id_given THEN 1 ELSE 2 END],
+                   ms, ms
               FROM event)
         INSERT INTO usage_recounts SELECT tenant, metric, minute_of(occurred_at), stream, 0 FROM event""", event_id)
     line.sql("UPDATE stream_positions SET counted = counted + 1, base = base - 1 WHERE stream = %s", STREAM)
@@ -290,7 +292,7 @@ def test_a_batch_that_waits_to_be_folded_is_named(line):
     line.xadd(tenant="acme", metric="api_calls")
     count_all(line)
     line.sql("INSERT INTO usage_batches SELECT day, stream, epoch, nextval('usage_batch'), slice, catalog_version, events, "
-             "occurred_min, occurred_max, committed_at, entry_ms, entry_seq, tenants, metrics, ids_uuid, ids_text, "
+             "occurred_min, occurred_max, committed_at, entry_first_ms, entry_last_ms, entry_ms, entry_seq, tenants, metrics, ids_uuid, ids_text, "
              "quantities, occurred_ms, fields, retracts FROM usage_batches")
     line.sql("INSERT INTO usage_pending SELECT max(batch), %s, '{acme}', '{api_calls}', '{\"{}\"}', '{2026-11-21T10:00Z}', "
              "'{1}', '{1}', '{1}', '{1}', '{}' FROM usage_batches", STREAM)

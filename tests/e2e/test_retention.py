@@ -192,3 +192,16 @@ def test_a_long_reader_does_not_make_aggregators_wait(line):
     waiting.wait_exit()
     assert waiting.returncode == 0
     assert line.audit().ok, line.audit().text
+
+
+def test_what_waits_since_an_outage_keeps_the_raw_events_that_it_may_repeat(line):
+    """Counted 100 days ago, and sent again the same day: nobody read that before today."""
+    age(line, days=100)
+    long_ago = "(extract(epoch FROM now() - interval '100 days') * 1000)::bigint"
+    seen = "added_seen = base + counted + duplicates + rejected + conflicts + lost"
+    line.sql(f"UPDATE stream_positions SET {seen} + 1, last_id = {long_ago} || '-0'")
+    assert outcomes(apply(line)) == []
+    line.sql("UPDATE stream_positions SET last_id = '18446744073709551615-0'")  # No clock shows that.
+    assert outcomes(apply(line, "--dry-run")) == [("would_drop", None)]
+    line.sql(f"UPDATE stream_positions SET {seen}, last_id = {long_ago} || '-0'")
+    assert outcomes(apply(line)) == [("dropped", None)]

@@ -48,7 +48,7 @@ class Oracle:
         self.metrics = {metric["metric"]: metric for metric in metrics}
         self.stream = stream
         self.period_of = period_of
-        self.first = {}     # (tenant, id) given -> content
+        self.first = {}     # (tenant, id), given or by default -> content
         self.events = []    # counted: (metric, event), derived ones too
         self.raw = {}       # entry id -> event, or what a retraction took back
         self.by_id = {}     # (tenant, id), given or by default -> counted event; given ones go first
@@ -112,10 +112,10 @@ class Oracle:
             "dims": {name: value.decode() for name, value in given.items() if name not in KNOWN},
         }
         content = event["metric"], event["quantity"], event["dims"]
-        if event["id"] is not None:
-            first = self.first.setdefault((event["tenant"], event["id"]), content)
-            if first is not content:
-                return DUPLICATE if first == content else CONFLICT
+        own_id = f"{self.stream}/{entry_id}" if event["id"] is None else event["id"]
+        first = self.first.setdefault((event["tenant"], own_id), content)
+        if event["id"] is not None and first is not content:
+            return DUPLICATE if first == content else CONFLICT
         self.raw[entry_id] = event
         self.by_id[event["tenant"], event["id"], True] = event
         self.by_id[event["tenant"], f"{self.stream}/{entry_id}", False] = (

@@ -89,7 +89,8 @@ static inline void begin(void)
 /* All is stored; the next batch has no entries yet. */
 static inline void commit(void)
 {
-    struct dedupe_batch stored = {.batch_id = ++batches, .committed_ms = NOW, .day = 7, .epoch = 1};
+    struct dedupe_batch stored = {
+        .batch_id = ++batches, .committed_ms = NOW, .entry_ms = NOW, .day = 7, .epoch = 1};
 
     batch_commit(&batch, &stored);
     entries_clear(&entries);
@@ -134,6 +135,22 @@ static inline struct stored_row row_of(const char *tenant, const char *id, const
     if (id != NULL)
         row.id = text_of(id);
     assert_int_equal(dec_parse(quantity, strlen(quantity), &row.quantity), 0);
+    return row;
+}
+
+/* Of the entry NOW-seq, which had no id of its own. */
+static inline struct stored_row by_default_row_of(const char *tenant, uint64_t seq,
+                                                  const char *quantity, const char *fields)
+{
+    static char ids[10][64];
+    char *id = ids[seq % 10];
+    struct stored_row row;
+
+    snprintf(id, sizeof ids[0], STREAM_KEY "/%lld-%llu", NOW, (unsigned long long)seq);
+    row = row_of(tenant, id, quantity, fields);
+    row.by_default = true;
+    row.ms = NOW;
+    row.seq = seq;
     return row;
 }
 

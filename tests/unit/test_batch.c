@@ -12,7 +12,7 @@
 static void repeats_within_a_batch_are_judged_by_the_first(void **state)
 {
     /* The same content is a duplicate, whatever its ts; other content is a conflict, and does not
-     * become the first. Other tenants and ids by default are apart. */
+     * become the first. Other tenants are apart; an id that names an entry is that entry's. */
     (void)state;
     add("tenant=a metric=tokens id=x quantity=1.0 model=m");
     add("tenant=a metric=tokens id=x quantity=1 model=m ts=1795000000001");
@@ -27,7 +27,7 @@ static void repeats_within_a_batch_are_judged_by_the_first(void **state)
     begin();
     assert_int_equal(batch.candidates_count, 0);
     settle();
-    assert_fates("CDXXXDCCCC");
+    assert_fates("CDXXXDCCCD");
     assert_string_equal(batch.rejections[0].reason, REASON_CONFLICT);
     commit();
 }
@@ -100,7 +100,7 @@ static void what_the_ledger_holds_decides(void **state)
         row_of("a", "x", "1.5", "{}"),
         row_of("b", "x", "1.5", "{\"model\":\"m\"}"),
         row_of("a", "y", "1.5", "{\"model\":\"m\"}"),
-        row_of("a", NULL, "1.5", "{\"model\":\"m\"}"),
+        by_default_row_of("a", 5, "1.5", "{\"model\":\"m\"}"),
     };
     for (uint32_t i = 0; i < 6; i++)
         batch_confirm(&batch, i, &rows[i]);
@@ -119,9 +119,7 @@ static void a_default_id_is_found_by_its_entry(void **state)
     add("tenant=a metric=tokens");
     add("tenant=a metric=tokens");
     begin();
-    struct stored_row row = row_of("a", NULL, "1", "{}");
-    row.ms = NOW;
-    row.seq = 1;
+    struct stored_row row = by_default_row_of("a", 1, "1", "{}");
     batch_confirm(&batch, 0, &row);
     batch_confirm(&batch, 1, &row);
     settle();
@@ -131,13 +129,14 @@ static void a_default_id_is_found_by_its_entry(void **state)
 
 static void only_given_ids_before_the_window_are_old(void **state)
 {
-    /* With 6 minutes to spare, since an event may be used 5 minutes after it was counted. */
+    /* With 5 minutes to spare, since an event may be used 5 minutes after its entry was added. */
     char text[128];
 
     (void)state;
+    dedupe_set_since(dedupe, NOW - WINDOW);
     for (int i = 0; i < 2; i++) {
         snprintf(text, sizeof text, "tenant=a metric=tokens id=%d ts=%lld", i,
-                 NOW - WINDOW + 6 * MINUTE_MS - i);
+                 NOW - WINDOW + 5 * MINUTE_MS - i);
         add(text);
     }
     snprintf(text, sizeof text, "tenant=a metric=tokens ts=%lld", NOW - 2 * WINDOW);
@@ -147,6 +146,113 @@ static void only_given_ids_before_the_window_are_old(void **state)
     assert_false(batch.items[0].old);
     assert_true(batch.items[1].old);
     settle();
+    batch_abort(&batch);
+}
+
+static void an_id_that_names_an_entry_is_that_entrys(void **state)
+{
+    /* A replay gives an entry the id that it had by default: in this batch and among stored ones.
+     * Its repeat is known by the same text. Who says something else with it is a conflict. */
+    (void)state;
+    add("tenant=a metric=tokens");
+    add("tenant=a metric=tokens id=usage:events/1795000000000-0");
+    add("tenant=a metric=tokens id=usage:events/1795000000000-0 quantity=2");
+    add("tenant=b metric=tokens id=usage:events/1795000000000-0");
+    add("tenant=a metric=tokens id=usage:events:{3}/7-0");
+    add("tenant=a metric=tokens id=usage:events:{3}/7-0");
+    begin();
+    settle();
+    assert_fates("CDXCCD");
+    commit();
+    add("tenant=a metric=tokens id=usage:events/1795000000000-0");
+    add("tenant=a metric=tokens id=usage:events/1795000000000-0 quantity=2");
+    begin();
+    assert_int_equal(batch.candidates_count, 2);
+    struct stored_row row = by_default_row_of("a", 0, "1", "{}");
+    batch_confirm(&batch, 0, &row);
+    batch_confirm(&batch, 1, &row);
+    settle();
+    assert_fates("DX");
+    batch_abort(&batch);
+}
+
+/* What the ledger has of the entry NOW-seq, if that is of tenant a. */
+static bool note_row(struct stored_row row, uint64_t seq)
+{
+    int64_t entry = batch_find_entry(&batch, (struct entry_id){.ms = NOW, .seq = seq});
+
+    assert_true(entry >= 0);
+    row.occurred_ms = NOW;
+    if (!batch_is_row(&batch, (uint32_t)entry, &row))
+        return false;
+    batch_note_again(&batch, (uint32_t)entry);
+    return true;
+}
+
+static void what_an_entry_became_stays_so(void **state)
+{
+    /* Counted, rejected or a repeat: read again it is a duplicate, whatever it would be by now. */
+    (void)state;
+    add("tenant=a metric=tokens id=x");
+    add("tenant=a op=retract id=x");     /* came before its event, and was rejected */
+    add("tenant=a metric=gone");         /* counted, when the catalog had it */
+    add("tenant=a metric=tokens id=x");  /* a repeat */
+    add("tenant=a metric=tokens");       /* never read */
+    add("tenant=a metric=gone id=late"); /* never read: beyond */
+    batch.repeats_until = (struct entry_id){.ms = NOW, .seq = 4};
+    batch_parse(&batch, catalog, dedupe, &entries, 0, entries.count, NULL);
+    assert_int_equal(batch_again_count(&batch), 5);
+    struct stored_row gone = by_default_row_of("a", 2, "1.0", "{}");
+    gone.metric = TEXT("gone");
+    assert_true(note_row(row_of("a", "x", "1", "{}"), 0));
+    batch_note_again(&batch, 1);
+    assert_true(note_row(gone, 2));
+    batch_note_again(&batch, 3);
+    batch_note_again(&batch, 3);
+    batch_settle_again(&batch);
+    batch_probe(&batch, NOW);
+    settle();
+    assert_int_equal(batch.duplicates, 4);
+    assert_int_equal(batch.counted, 1);
+    assert_int_equal(batch.rejected, 1);
+    assert_int_equal(batch.rejections[0].entry, 5);
+    assert_int_equal(batch.repeats.count, 0); /* the ledger has them */
+    batch_abort(&batch);
+}
+
+static void another_entry_with_the_id_of_a_lost_one_is_told(void **state)
+{
+    (void)state;
+    struct stored_row rows[] = {
+        row_of("b", "x", "1", "{}"),          row_of("a", "y", "1", "{}"),
+        row_of("a", "x", "2", "{}"),          row_of("a", "x", "1", "{\"model\":\"m\"}"),
+        by_default_row_of("a", 0, "1", "{}"), row_of("a", "x", "1", "{}"),
+        row_of("a", "x", "1", "{}"),
+    };
+
+    add("tenant=a metric=tokens id=x");
+    rows[5].metric = TEXT("calls");
+    rows[6].retracts = 1;
+    begin();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_false(note_row(rows[i], 0));
+    struct stored_row earlier = row_of("a", "x", "1", "{}");
+    earlier.occurred_ms = NOW - 1;
+    assert_false(batch_is_row(&batch, 0, &earlier));
+    assert_true(note_row(row_of("a", "x", "1.000", "{}"), 0));
+    batch_abort(&batch);
+}
+
+static void repeats_are_noted_for_the_ledger(void **state)
+{
+    (void)state;
+    add("tenant=a metric=tokens id=x");
+    add("tenant=a metric=tokens id=x");
+    add("tenant=a metric=tokens id=x quantity=2");
+    begin();
+    settle();
+    assert_fates("CDX");
+    assert_int_equal(batch.repeats.count, 1);
     batch_abort(&batch);
 }
 
@@ -231,6 +337,10 @@ int main(void)
         TEST(what_the_ledger_holds_decides),
         TEST(a_default_id_is_found_by_its_entry),
         TEST(only_given_ids_before_the_window_are_old),
+        TEST(an_id_that_names_an_entry_is_that_entrys),
+        TEST(what_an_entry_became_stays_so),
+        TEST(another_entry_with_the_id_of_a_lost_one_is_told),
+        TEST(repeats_are_noted_for_the_ledger),
         TEST(an_old_repeat_does_not_speak_for_other_times),
         TEST(an_aborted_batch_leaves_no_keys),
         TEST(one_entry_can_be_refused_unseen),

@@ -124,16 +124,13 @@ static void other_rows_with_its_hashes_are_not_its_own(void **state)
     add("tenant=a op=retract id=" DEFAULT_ID "7");
     begin();
     struct stored_row rows[] = {
-        row_of("b", "x", "1", "{}"),  row_of("a", "y", "1", "{}"),
-        row_of("a", NULL, "1", "{}"), retraction_of("b", "x", 1),
-        retraction_of("a", "y", 1),   retraction_of("a", DEFAULT_ID "7", 2),
+        row_of("b", "x", "1", "{}"),          row_of("a", "y", "1", "{}"),
+        by_default_row_of("a", 7, "1", "{}"), retraction_of("b", "x", 1),
+        retraction_of("a", "y", 1),           retraction_of("a", DEFAULT_ID "7", 2),
     };
-    rows[2].ms = NOW;
-    rows[2].seq = 7;
     for (uint32_t i = 0; i < 6; i++)
         batch_confirm(&batch, i, &rows[i]);
-    struct stored_row other_entry = rows[2];
-    other_entry.seq = 8;
+    struct stored_row other_entry = by_default_row_of("a", 8, "1", "{}");
     batch_confirm(&batch, 6, &other_entry);
     batch_confirm(&batch, 6, &rows[4]);
     settle();
@@ -177,9 +174,7 @@ static void an_id_by_default_is_taken_back_by_its_text(void **state)
     commit();
     add("tenant=a op=retract id=" DEFAULT_ID "5");
     begin();
-    struct stored_row row = row_of("a", NULL, "1", "{}");
-    row.ms = NOW;
-    row.seq = 5;
+    struct stored_row row = by_default_row_of("a", 5, "1", "{}");
     batch_confirm(&batch, 0, &row);
     settle();
     assert_fates("C");
@@ -189,23 +184,18 @@ static void an_id_by_default_is_taken_back_by_its_text(void **state)
 
 static void a_given_id_goes_before_one_by_default(void **state)
 {
+    /* Both may have counted: Redis gave the id of an entry that it lost to another one. */
     (void)state;
-    add("tenant=a metric=calls");
-    add("tenant=a metric=tokens id=" DEFAULT_ID "0");
-    add("tenant=a op=retract id=" DEFAULT_ID "0");
     add("tenant=a op=retract id=" DEFAULT_ID "9");
     begin();
-    struct stored_row by_default = row_of("a", NULL, "1", "{}");
+    struct stored_row by_default = by_default_row_of("a", 9, "1", "{}");
     struct stored_row given = row_of("a", DEFAULT_ID "9", "1", "{}");
-    by_default.ms = NOW;
-    by_default.seq = 9;
     by_default.metric = TEXT("calls");
-    batch_confirm(&batch, 3, &given);
-    batch_confirm(&batch, 3, &by_default);
+    batch_confirm(&batch, 0, &given);
+    batch_confirm(&batch, 0, &by_default);
     settle();
-    assert_fates("CCCC");
+    assert_fates("C");
     assert_recount(1, 0, "tokens");
-    assert_recount(1, 1, "tokens");
     batch_abort(&batch);
 }
 

@@ -64,8 +64,10 @@ static void place(uint32_t n, uint32_t number, uint32_t row)
 
 static struct dedupe_batch batch_of(int64_t batch_id, int64_t committed_ms, uint32_t rows)
 {
-    return (struct dedupe_batch){
-        .batch_id = batch_id, .committed_ms = committed_ms, .slice_counts = {[3] = rows}};
+    return (struct dedupe_batch){.batch_id = batch_id,
+                                 .committed_ms = committed_ms,
+                                 .entry_ms = committed_ms,
+                                 .slice_counts = {[3] = rows}};
 }
 
 /* Keys first … first + count - 1 as one batch whose rows are in the reverse order of arrival. */
@@ -217,23 +219,53 @@ static void an_aborted_batch_is_gone_at_once(void **state)
 
 static void keys_leave_with_the_window(void **state)
 {
-    /* A key is known until window_ms after its commit, and the window says how far back. */
+    /* A key is known while entries are read that were added within window_ms of its own, and a
+     * little longer. */
     (void)state;
+    int64_t end = 5000 + WINDOW_MS + DEDUPE_SLACK_MS;
+
     commit_keys(1, 10, 5000);
     commit_keys(11, 10, 5500);
-    dedupe_expire(dedupe, 6000);
+    dedupe_read_from(dedupe, end);
+    dedupe_expire(dedupe, end);
     assert_true(is_known(1));
-    dedupe_expire(dedupe, 6001);
+    dedupe_read_from(dedupe, end + 1);
+    dedupe_expire(dedupe, end + 1);
     assert_false(is_known(1));
     assert_true(is_known(11));
-    assert_int_equal(dedupe_window_ms(dedupe, 6001), WINDOW_MS);
-    dedupe_set_since(dedupe, 5700);
-    assert_int_equal(dedupe_window_ms(dedupe, 6001), 301);
-    assert_int_equal(dedupe_window_ms(dedupe, 5600), 0);
-    assert_int_equal(dedupe_window_ms(dedupe, 9000), WINDOW_MS);
+    assert_int_equal(dedupe_window_ms(dedupe), WINDOW_MS);
+    dedupe_set_since(dedupe, end - 300);
+    assert_int_equal(dedupe_window_ms(dedupe), 301);
+    dedupe_read_from(dedupe, 5600); /* read again from before what is known */
+    assert_int_equal(dedupe_window_ms(dedupe), 0);
+    dedupe_read_from(dedupe, end + WINDOW_MS);
+    assert_int_equal(dedupe_window_ms(dedupe), WINDOW_MS);
     dedupe_set_since(dedupe, 5600); /* nothing is known again by saying so */
-    assert_int_equal(dedupe_window_ms(dedupe, 6001), 301);
+    dedupe_read_from(dedupe, end + 1);
+    assert_int_equal(dedupe_window_ms(dedupe), 301);
     assert_int_equal(dedupe_shrunk(dedupe), 0);
+}
+
+static void keys_leave_by_what_is_read_and_not_by_the_clock(void **state)
+{
+    /* Read long after it was added, a repeat is still known. A stream whose entries are far ahead
+     * of the clock, or that jumped, forgets nothing that was committed within the window. */
+    (void)state;
+    struct dedupe_batch late = batch_of(1, 1000 * WINDOW_MS, 1);
+
+    late.entry_ms = 5000;
+    dedupe_begin(dedupe, 1);
+    insert(1, 0);
+    place(1, 0, 0);
+    dedupe_commit(dedupe, &late);
+    dedupe_read_from(dedupe, 5000 + WINDOW_MS);
+    dedupe_expire(dedupe, 2000 * WINDOW_MS);
+    assert_true(is_known(1));
+    dedupe_read_from(dedupe, 5000 + 2 * WINDOW_MS + DEDUPE_SLACK_MS);
+    dedupe_expire(dedupe, 1001 * WINDOW_MS);
+    assert_true(is_known(1));
+    dedupe_expire(dedupe, 1001 * WINDOW_MS + 1);
+    assert_false(is_known(1));
 }
 
 static void a_rebuilt_table_knows_stored_keys(void **state)
@@ -299,7 +331,8 @@ static void a_full_table_shrinks_its_window(void **state)
     assert_in_range(batches, 75, 90);
     assert_int_equal(dedupe_shrunk(dedupe), 1000 - batches);
     assert_int_equal(dedupe_shrunk(dedupe), 0);
-    assert_int_equal(dedupe_window_ms(dedupe, 999), batches);
+    dedupe_read_from(dedupe, 999);
+    assert_int_equal(dedupe_window_ms(dedupe), batches);
     assert_true(dedupe_stats(dedupe).used_bytes <= DEDUPE_MEMORY_MIN_BYTES);
     for (uint32_t n = first - (uint32_t)batches * 1000; n < first; n++)
         assert_stored(n, n / 1000 * 1000, 1000);
@@ -368,6 +401,7 @@ static void ordinals_may_wrap_around(void **state)
         assert_false(is_known(900000 + first));
     }
     assert_true(dedupe->next < UINT32_MAX / 2);
+    dedupe_read_from(dedupe, WINDOW_MS + DEDUPE_SLACK_MS + 20);
     dedupe_expire(dedupe, WINDOW_MS + 20);
     assert_false(is_known(19999));
     assert_stored(20000, 20000, 1000);
@@ -381,6 +415,7 @@ static void expired_slots_never_come_back(void **state)
     uint64_t passed = 0;
 
     commit_keys(0, 1000, 0);
+    dedupe_read_from(dedupe, 2 * WINDOW_MS + DEDUPE_SLACK_MS);
     dedupe_expire(dedupe, 2 * WINDOW_MS);
     for (uint32_t round = 0; passed < 5ULL << 30; round++, passed += 2 * n) {
         dedupe_begin(dedupe, n);
@@ -424,6 +459,7 @@ int main(void)
         TEST(what_is_not_placed_is_gone_after_commit),
         TEST(an_aborted_batch_is_gone_at_once),
         TEST(keys_leave_with_the_window),
+        TEST(keys_leave_by_what_is_read_and_not_by_the_clock),
         TEST(a_rebuilt_table_knows_stored_keys),
         TEST(growth_loses_nothing),
         TEST(a_key_takes_12_bytes_at_any_time),
