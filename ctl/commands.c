@@ -37,15 +37,22 @@ const struct ctl_command CTL_COMMANDS[] = {
      .arguments = "[--json]",
      .what = "Show each stage, what waits for it and since when, and what is not billed yet.",
      .detail =
-         "A peer that is down is shown as such; exit 1 only if nothing could be read.\n"
+         "Ends within 5 s, whatever hangs: what could be read is shown, and exit 1 if Redis or\n"
+         "PostgreSQL is down, or not all could be read in time.\n"
+         "instances: the daemons, by a heartbeat every 5 s. `silent`: none for 20 s, it died or\n"
+         "cannot reach PostgreSQL. `missing`: of that stage nobody runs (`--once` is not shown).\n"
          "depth: entries in the stream. lag: by the group `aggregator`. waiting: not counted yet.\n"
-         "table_age_s: since a tenant's limits were brought up to date, at worst.\n"
-         "used_age_s, limits_age_s: since the quota cache was written, at worst (of a sample).\n",
+         "rejected: `pending` were not replayed. table_age_s: since a tenant's limits were "
+         "brought\n"
+         "up to date, at worst. used_age_s, limits_age_s: since the quota cache was written, at\n"
+         "worst, of the hashes that were looked at (`cached`); `sample`: there are more of them.\n",
      .run = status_run},
     {.words = {"watch"},
      .arguments = "",
      .what = "Keep showing the status, every 2 s.",
-     .detail = "",
+     .detail =
+         "On one screen; the last line tells what has no room there (how many lines of which\n"
+         "part). q ends it. Elsewhere than on a terminal it prints one report after the other.\n",
      .run = watch_run},
     {.words = {"stream", "reset"},
      .arguments = "",
@@ -70,7 +77,9 @@ const struct ctl_command CTL_COMMANDS[] = {
          "sinks hold until `restore accept`. Stop the other ledger's stages first.\n",
      .run = stream_adopt_run},
     {.words = {"rejected", "list"},
-     .arguments = "[--tenant T] [--reason R] [--since T] [--limit N] [--json]",
+     .arguments =
+         "[--tenant T] [--reason R] [--since T] [--pending] [--summary] [--limit N] [--json] "
+         "[--wide]",
      .what = "List entries that were not counted, the newest first, with why.",
      .detail = "At most 50, or --limit. --json has their fields too. --since is a time\n"
                "(2026-11-21T10:00Z) or an age (36h, 7d).\n",
@@ -109,7 +118,8 @@ const struct ctl_command CTL_COMMANDS[] = {
      .run = events_run},
     {.words = {"submissions", "list"},
      .arguments =
-         "[--state S] [--tenant T] [--metric M] [--period P] [--since T] [--limit N] [--json]",
+         "[--state S] [--tenant T] [--metric M] [--period P] [--since T] [--limit N] [--json] "
+         "[--wide]",
      .what = "List what was handed to Stripe, or waits for it, the newest first.",
      .detail =
          "At most 50, or --limit. --period is `current` or a time in the billing period that\n"
@@ -131,7 +141,7 @@ const struct ctl_command CTL_COMMANDS[] = {
          "1 if one that was named was not retried.\n",
      .run = submissions_retry_run},
     {.words = {"late", "list"},
-     .arguments = "[--tenant T] [--json]",
+     .arguments = "[--tenant T] [--json] [--wide]",
      .what = "List usage that came too late for its invoice, and what was decided.",
      .detail = "",
      .run = late_list_run},
@@ -151,7 +161,7 @@ const struct ctl_command CTL_COMMANDS[] = {
          "As `late carry`; one that is named may be carried, if the sink has not acted yet.\n",
      .run = late_drop_run},
     {.words = {"explain"},
-     .arguments = "--tenant T --metric M --period P [--format table|csv|json] [--events]",
+     .arguments = "--tenant T --metric M --period P [--format table|csv|json] [--events] [--wide]",
      .what = "From the number on an invoice down to submissions, minutes and events, adding up.",
      .detail =
          "--period is `current` or a time in the billing period (2026-11-21). Each row tells what\n"
@@ -213,7 +223,7 @@ const struct ctl_command CTL_COMMANDS[] = {
          "right one by the aggregators, with its id and time; old keys go when they are empty.\n",
      .run = reshard_run},
     {.words = {"reconcile"},
-     .arguments = "[--tenant T] [--period P] [--json]",
+     .arguments = "[--tenant T] [--period P] [--json] [--wide]",
      .what = "Compare what Stripe holds of each customer, metric and period with what was sent.",
      .detail =
          "Periods that are open or ended up to 35 days ago; --period is a time within one\n"

@@ -17,6 +17,7 @@ struct options {
     const char *period;
     const char *format;
     bool events;
+    bool wide;
 };
 
 void explain_add(struct dec *sum, struct dec value)
@@ -141,7 +142,8 @@ static int run(PGconn *conn, const struct options *o)
                         .tenant = o->tenant,
                         .metric = o->metric,
                         .format = find_format(o->format),
-                        .events = o->events};
+                        .events = o->events,
+                        .wide = o->wide};
     int code = args_period(conn, o->period, at);
 
     return code == CTL_DONE ? explain(&x, at) : code;
@@ -150,9 +152,13 @@ static int run(PGconn *conn, const struct options *o)
 int explain_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct options o = {0};
-    const struct args_option options[] = {
-        {"--tenant", &o.tenant, NULL}, {"--metric", &o.metric, NULL}, {"--period", &o.period, NULL},
-        {"--format", &o.format, NULL}, {"--events", NULL, &o.events}, {NULL, NULL, NULL}};
+    const struct args_option options[] = {{"--tenant", &o.tenant, NULL},
+                                          {"--metric", &o.metric, NULL},
+                                          {"--period", &o.period, NULL},
+                                          {"--format", &o.format, NULL},
+                                          {"--events", NULL, &o.events},
+                                          {"--wide", NULL, &o.wide},
+                                          {NULL, NULL, NULL}};
     struct err e;
     int plain = args_take(argc, argv, options);
 

@@ -66,6 +66,7 @@ struct explain {
     const char *metric;
     const struct explain_format *format;
     bool events; /* in a table too */
+    bool wide;   /* nothing of a table is cut */
 
     json_t *head;        /* a finding: period, total, unit, … */
     json_t *submissions; /* findings */

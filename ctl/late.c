@@ -16,11 +16,12 @@
 
 enum { IDENTIFIER, TENANT, STATE, QUANTITY, DECISION, DONE, SUBSCRIBED, REPLACES, METRIC };
 
-static const char *const COLUMNS[] = {
-    "identifier",   "tenant",   "metric",     "quantity",   "usage_at",
-    "period_start", "decision", "decided_at", "last_error", NULL};
+static const struct table_column COLUMNS[] = {
+    {"identifier", TABLE_NAME}, {"tenant", TABLE_NAME},     {"metric", TABLE_NAME},
+    {"quantity", TABLE_NUMBER}, {"usage_at", TABLE_TEXT},   {"period_start", TABLE_TEXT},
+    {"decision", TABLE_TEXT},   {"last_error", TABLE_NOTE}, {NULL, TABLE_TEXT}};
 
-static int list_rows(PGconn *conn, const char *tenant, bool json)
+static int list_rows(PGconn *conn, const char *tenant, bool json, bool wide)
 {
     const char *values[] = {"late", tenant, NULL, NULL, NULL, NULL, NULL};
     struct err e;
@@ -33,9 +34,8 @@ static int list_rows(PGconn *conn, const char *tenant, bool json)
     else if (json_array_size(rows) == 0)
         puts("nothing is late");
     else
-        table_print_columns("late, the newest first; without a decision: `meterctl late carry` or "
-                            "`drop`",
-                            rows, COLUMNS);
+        table_print("late, the newest first; without a decision: `meterctl late carry` or `drop`",
+                    rows, COLUMNS, wide);
     json_decref(rows);
     return CTL_DONE;
 }
@@ -43,16 +43,18 @@ static int list_rows(PGconn *conn, const char *tenant, bool json)
 int late_list_run(const struct ctl_config *config, int argc, char **argv)
 {
     const char *tenant = NULL;
-    bool json = false;
-    const struct args_option options[] = {
-        {"--tenant", &tenant, NULL}, {"--json", NULL, &json}, {NULL, NULL, NULL}};
+    bool json = false, wide = false;
+    const struct args_option options[] = {{"--tenant", &tenant, NULL},
+                                          {"--json", NULL, &json},
+                                          {"--wide", NULL, &wide},
+                                          {NULL, NULL, NULL}};
     struct err e;
     int plain = args_take(argc, argv, options);
 
     if (plain < 0 || args_expect_none(plain, argv))
         return CTL_USAGE;
     PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    int code = conn ? list_rows(conn, tenant, json) : ctl_fail(CTL_FAILED, "%s", e.text);
+    int code = conn ? list_rows(conn, tenant, json, wide) : ctl_fail(CTL_FAILED, "%s", e.text);
     PQfinish(conn);
     return code;
 }

@@ -18,6 +18,7 @@ struct reconcile_args {
     const char *tenant;
     const char *period;
     bool json;
+    bool wide;
     char at[TIME_TEXT_SIZE];
 };
 
@@ -26,6 +27,7 @@ static int read_args(int argc, char **argv, struct reconcile_args *args)
     const struct args_option options[] = {{"--tenant", &args->tenant, NULL},
                                           {"--period", &args->period, NULL},
                                           {"--json", NULL, &args->json},
+                                          {"--wide", NULL, &args->wide},
                                           {NULL, NULL, NULL}};
     int plain = args_take(argc, argv, options);
     return plain < 0 || args_expect_none(plain, argv) ? CTL_USAGE : CTL_DONE;
@@ -64,15 +66,27 @@ static json_t *gather(PGconn *conn, const struct reconcile_report *r, struct err
     return NULL;
 }
 
-static void print_report(json_t *report, bool json)
+static const struct table_column DRIFT[] = {
+    {"tenant", TABLE_NAME},     {"metric", TABLE_NAME},
+    {"customer", TABLE_NAME},   {"period_start", TABLE_TEXT},
+    {"period_end", TABLE_TEXT}, {"sent", TABLE_NUMBER},
+    {"open", TABLE_NUMBER},     {"stripe", TABLE_NUMBER},
+    {"drift", TABLE_NUMBER},    {NULL, TABLE_TEXT}};
+static const struct table_column MINUTES[] = {
+    {"tenant", TABLE_NAME},     {"metric", TABLE_NAME},     {"customer", TABLE_NAME},
+    {"minute", TABLE_TEXT},     {"stripe", TABLE_NUMBER},   {"sent", TABLE_NUMBER},
+    {"identifier", TABLE_NAME}, {"quantity", TABLE_NUMBER}, {"state", TABLE_TEXT},
+    {"request_id", TABLE_NAME}, {NULL, TABLE_TEXT}};
+
+static void print_report(json_t *report, const struct reconcile_args *args)
 {
-    if (json) {
+    if (args->json) {
         json_dumpf(report, stdout, JSON_INDENT(2));
         putchar('\n');
         return;
     }
-    table_print("drift", json_object_get(report, "drift"));
-    table_print("minutes that differ", json_object_get(report, "minutes"));
+    table_print("drift", json_object_get(report, "drift"), DRIFT, args->wide);
+    table_print("minutes that differ", json_object_get(report, "minutes"), MINUTES, args->wide);
     json_object_del(report, "drift");
     json_object_del(report, "minutes");
     report_print_line("reconcile", report);
@@ -100,7 +114,7 @@ static int compare(const struct ctl_config *config, PGconn *conn, const struct r
     json_t *report = gather(conn, &found, &e);
     if (!report)
         return ctl_fail(CTL_UNCHECKED, "could not be checked: %s", e.text);
-    print_report(report, args->json);
+    print_report(report, args);
     json_decref(report);
     return exit_code_of(&found);
 }

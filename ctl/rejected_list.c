@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LIST_DEFAULT = 50, LIST_MAX = 100000 };
+#define LIST_DEFAULT "50"
+
+enum { LIST_MAX = 100000 };
 
 static const char *const REASONS[] = {
     REASON_MISSING_FIELD,      REASON_BAD_FIELD,     REASON_UNKNOWN_METRIC,
@@ -20,6 +22,27 @@ static const char *const REASONS[] = {
     REASON_UNKNOWN_RETRACTION, REASON_REFUSED,       REASON_CONFLICT};
 
 enum { REASON_COUNT = sizeof REASONS / sizeof REASONS[0] };
+
+/* What a person looks for; `show`, --wide and --json have the rest. */
+static const struct table_column COLUMNS[] = {
+    {"rejected_id", TABLE_NUMBER}, {"rejected_at", TABLE_TEXT}, {"tenant", TABLE_NAME},
+    {"metric", TABLE_NAME},        {"quantity", TABLE_NAME},    {"reason", TABLE_TEXT},
+    {"replayed", TABLE_TEXT},      {"detail", TABLE_NOTE},      {NULL, TABLE_TEXT}};
+static const struct table_column WIDE[] = {
+    {"rejected_id", TABLE_NUMBER}, {"rejected_at", TABLE_TEXT}, {"stream", TABLE_TEXT},
+    {"epoch", TABLE_NUMBER},       {"stream_id", TABLE_TEXT},   {"tenant", TABLE_NAME},
+    {"metric", TABLE_NAME},        {"quantity", TABLE_NAME},    {"reason", TABLE_TEXT},
+    {"replayed_at", TABLE_TEXT},   {"detail", TABLE_NOTE},      {NULL, TABLE_TEXT}};
+static const struct table_column SUMMARY[] = {{"reason", TABLE_TEXT},    {"metric", TABLE_NAME},
+                                              {"entries", TABLE_NUMBER}, {"pending", TABLE_NUMBER},
+                                              {"tenants", TABLE_NUMBER}, {"first_at", TABLE_TEXT},
+                                              {"last_at", TABLE_TEXT},   {NULL, TABLE_TEXT}};
+
+struct options {
+    struct rejected_filter filter;
+    const char *limit;
+    bool pending, summary, json, wide;
+};
 
 int rejected_check_reason(const struct rejected_filter *f)
 {
@@ -60,9 +83,10 @@ static void unfold_fields(json_t *rows, bool json)
     }
 }
 
-static json_t *read_rows(PGconn *conn, const char *const values[5], struct err *e)
+static json_t *read_rows(PGconn *conn, const char *sql, int n, const char *const *values,
+                         struct err *e)
 {
-    PGresult *r = db_query(conn, SQL_LIST_REJECTED, 5, values, e);
+    PGresult *r = db_query(conn, sql, n, values, e);
     if (!r)
         return NULL;
     json_t *rows = json_array();
@@ -71,57 +95,81 @@ static json_t *read_rows(PGconn *conn, const char *const values[5], struct err *
     return rows;
 }
 
-static int list_rows(PGconn *conn, struct rejected_filter *f, const char *limit, bool json)
+static void mark_replayed(json_t *rows)
 {
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        json_t *row = json_array_get(rows, i);
+        json_object_set_new(row, "replayed",
+                            json_string(json_object_get(row, "replayed_at") ? "yes" : "no"));
+    }
+}
+
+static void print_rows(json_t *rows, const struct options *o)
+{
+    if (o->json) {
+        report_print_json(rows);
+        return;
+    }
+    mark_replayed(rows);
+    if (json_array_size(rows) == 0)
+        puts(o->pending ? "nothing waits to be replayed" : "nothing was rejected");
+    else if (o->summary)
+        table_print("rejected, by reason and metric; pending: not replayed", rows, SUMMARY,
+                    o->wide);
+    else
+        table_print("rejected, the newest first", rows, o->wide ? WIDE : COLUMNS, o->wide);
+}
+
+static int list_rows(PGconn *conn, struct options *o)
+{
+    struct rejected_filter *f = &o->filter;
     struct err e;
     int code = args_time(conn, "--since", f->since, f->since_at);
 
     if (code != CTL_DONE)
         return code;
-    const char *values[] = {f->tenant, f->reason, args_or_null(f->since_at), limit, NULL};
-    json_t *rows = read_rows(conn, values, &e);
+    const char *pending = o->pending ? "t" : "f";
+    const char *since = args_or_null(f->since_at);
+    const char *list[] = {f->tenant, f->reason, since, o->limit, NULL, pending};
+    const char *summary[] = {f->tenant, f->reason, since, pending};
+    json_t *rows = o->summary ? read_rows(conn, SQL_SUMMARIZE_REJECTED, 4, summary, &e)
+                              : read_rows(conn, SQL_LIST_REJECTED, 6, list, &e);
     if (!rows)
         return ctl_fail(CTL_FAILED, "%s", e.text);
-    unfold_fields(rows, json);
-    if (json)
-        report_print_json(rows);
-    else if (json_array_size(rows) == 0)
-        puts("nothing was rejected");
-    else
-        table_print("rejected, the newest first", rows);
+    unfold_fields(rows, o->json);
+    print_rows(rows, o);
     json_decref(rows);
     return CTL_DONE;
 }
 
 int rejected_list_run(const struct ctl_config *config, int argc, char **argv)
 {
-    struct rejected_filter f = {0};
-    const char *limit = NULL;
-    bool json = false;
-    const struct args_option options[] = {REJECTED_FILTER_OPTIONS(f),
-                                          {"--limit", &limit, NULL},
-                                          {"--json", NULL, &json},
+    struct options o = {.limit = LIST_DEFAULT};
+    const struct args_option options[] = {REJECTED_FILTER_OPTIONS(o.filter),
+                                          {"--limit", &o.limit, NULL},
+                                          {"--json", NULL, &o.json},
+                                          {"--pending", NULL, &o.pending},
+                                          {"--wide", NULL, &o.wide},
+                                          {"--summary", NULL, &o.summary},
                                           {NULL, NULL, NULL}};
-    int64_t rows = LIST_DEFAULT;
-    char number[24];
+    int64_t rows;
     struct err e;
     int plain = args_take(argc, argv, options);
 
-    if (plain < 0 || args_expect_none(plain, argv) || rejected_check_reason(&f) ||
-        args_whole("--limit", limit, 1, LIST_MAX, &rows))
+    if (plain < 0 || args_expect_none(plain, argv) || rejected_check_reason(&o.filter) ||
+        args_whole("--limit", o.limit, 1, LIST_MAX, &rows))
         return CTL_USAGE;
-    snprintf(number, sizeof number, "%lld", (long long)rows);
     PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    int code = conn ? list_rows(conn, &f, number, json) : ctl_fail(CTL_FAILED, "%s", e.text);
+    int code = conn ? list_rows(conn, &o) : ctl_fail(CTL_FAILED, "%s", e.text);
     PQfinish(conn);
     return code;
 }
 
 static int show_row(PGconn *conn, const char *id, bool json)
 {
-    const char *values[] = {NULL, NULL, NULL, "1", id};
+    const char *values[] = {NULL, NULL, NULL, "1", id, "f"};
     struct err e;
-    json_t *rows = read_rows(conn, values, &e);
+    json_t *rows = read_rows(conn, SQL_LIST_REJECTED, 6, values, &e);
 
     if (!rows)
         return ctl_fail(CTL_FAILED, "%s", e.text);

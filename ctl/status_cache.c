@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLE = 200, SCANS = 50, REDIS_TIMEOUT_MS = 5000 };
+enum { SAMPLE = 200, SCANS = 50, REDIS_TIMEOUT_MS = 4000 };
 
 struct ages {
     int64_t hashes;
+    bool all;             /* not just a sample of them */
     int64_t used_at_ms;   /* the least over hashes of the newest `used_at`; INT64_MAX: none */
     int64_t limits_at_ms; /* the least `refreshed_at` */
 };
@@ -83,20 +84,23 @@ static void set_age(json_t *finding, const char *name, int64_t at_ms)
 static int read_pages(redisContext *redis, struct ages *ages, struct err *e)
 {
     char cursor[32] = "0";
+    bool ended = false;
 
     for (int i = 0; i < SCANS && ages->hashes < SAMPLE; i++) {
         if (read_page(redis, ages, cursor, e))
             return -1;
-        if (strcmp(cursor, "0") == 0)
+        ended = strcmp(cursor, "0") == 0;
+        if (ended)
             break;
     }
+    ages->all = ages->all && ended && ages->hashes < SAMPLE;
     return 0;
 }
 
 /* In a cluster the hashes lie on all masters. */
 int status_add_cache(const char *redis_url, json_t *finding, struct err *e)
 {
-    struct ages ages = {0, INT64_MAX, INT64_MAX};
+    struct ages ages = {0, true, INT64_MAX, INT64_MAX};
     redisContext *redis;
 
     for (int i = 0; (redis = redis_connect_blocking_master(redis_url, i, REDIS_TIMEOUT_MS, e));
@@ -109,6 +113,7 @@ int status_add_cache(const char *redis_url, json_t *finding, struct err *e)
     if (e->kind != ERR_NONE)
         return -1;
     json_object_set_new(finding, "cached", json_integer(ages.hashes));
+    json_object_set_new(finding, "sample", json_boolean(!ages.all));
     set_age(finding, "used_age_s", ages.used_at_ms);
     set_age(finding, "limits_age_s", ages.limits_at_ms);
     return 0;

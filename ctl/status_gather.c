@@ -1,95 +1,154 @@
-/* How the line is doing, as far as it can be told. */
-#include "common/redis.h"
-#include "ctl/db.h"
-#include "ctl/report.h"
-#include "ctl/sql.h"
+/* How the line is doing, from both halves. */
+#include "common/clock.h"
+#include "ctl/child.h"
 #include "ctl/status.h"
 
-enum { PEER_TIMEOUT_MS = 5000 };
+#include <string.h>
 
-static const struct part {
-    const char *list; /* of the report */
-    const char *sql;
-} PARTS[] = {
-    {"stages", SQL_STATUS_SINK},
-    {"stages", SQL_STATUS_WEBHOOKD},
-    {"submissions", SQL_STATUS_SUBMISSIONS},
-    {"webhooks", SQL_STATUS_WEBHOOKS},
-    {"unbilled", SQL_STATUS_UNBILLED},
-    {"ledger", SQL_STATUS_LEDGER},
-    {"quotas", SQL_STATUS_QUOTAS},
+/* Together less than the 5 s that are promised: what stands in the ledger is to be known before the
+ * streams are read, but not waited for for long. */
+enum { POSITIONS_WITHIN_MS = 2000, ALL_WITHIN_MS = 4500 };
+
+static const char *const LISTS[] = {"peers",    "instances", "stages", "submissions", "webhooks",
+                                    "rejected", "unbilled",  "quotas", "ledger"};
+
+struct gathering {
+    json_t *report;
+    json_t *positions; /* NULL until they are known */
+    json_t *queues;    /* stream -> what Redis told of it */
+    json_t *cache;
+    json_t *later; /* rows of stages that stand behind the streams */
+    json_t *peers; /* peer -> its row */
 };
 
-static void add_peer(json_t *report, const char *peer, const char *state, const struct err *error)
+/* Borrowed; whatever a child tells is taken as it is. */
+static void take_finding(void *owner, const json_t *finding)
 {
-    json_t *row = json_pack("{s:s, s:s}", "peer", peer, "state", state);
+    struct gathering *g = owner;
+    const char *list = json_string_value(json_object_get(finding, "list"));
+    const char *queue = json_string_value(json_object_get(finding, "queue"));
+    const char *peer = json_string_value(json_object_get(finding, "peer"));
+    json_t *rows = json_object_get(finding, "rows");
 
-    /* A text that was cut within a character is no JSON. */
-    if (error && json_object_set_new(row, "error", json_string(error->text)))
-        json_object_set_new(row, "error", json_string(err_kind_text(error->kind)));
-    json_array_append_new(json_object_get(report, "peers"), row);
+    if (list && strcmp(list, "positions") == 0)
+        g->positions = json_incref(rows);
+    else if (list && strcmp(list, "stages") == 0)
+        json_array_extend(g->later, rows);
+    else if (list)
+        json_array_extend(json_object_get(g->report, list), rows);
+    else if (queue)
+        json_object_set(g->queues, queue, (json_t *)finding);
+    else if (peer)
+        json_object_set(g->peers, peer, (json_t *)finding);
+    else
+        json_object_update(g->cache, json_object_get(finding, "cache"));
 }
 
-static int add_parts(PGconn *conn, json_t *report, struct err *e)
+static int64_t shards_in_force(const struct gathering *g, const struct ctl_config *config)
 {
-    for (size_t i = 0; i < sizeof PARTS / sizeof PARTS[0]; i++) {
-        PGresult *rows = db_query(conn, PARTS[i].sql, 0, NULL, e);
-        if (!rows)
-            return -1;
-        report_add_rows(json_object_get(report, PARTS[i].list), rows);
-        PQclear(rows);
+    const json_t *ledger = json_array_get(json_object_get(g->report, "ledger"), 0);
+    int64_t shards = json_integer_value(json_object_get(ledger, "stream_shards"));
+
+    return shards > 0 ? shards : config->base.stream_shards;
+}
+
+static bool go_on(const volatile sig_atomic_t *stop, int64_t deadline_ms)
+{
+    return (!stop || !*stop) && clock_monotonic_ms() < deadline_ms;
+}
+
+static void read_halves(struct gathering *g, const struct ctl_config *config,
+                        const volatile sig_atomic_t *stop, struct status_streams *streams)
+{
+    struct child ledger, redis = {0};
+    struct child *children[] = {&ledger, &redis};
+    int64_t start_ms = clock_monotonic_ms();
+
+    child_start(&ledger, status_read_ledger, (void *)config);
+    while (child_runs(&ledger) && json_array_size(json_object_get(g->report, "ledger")) == 0 &&
+           go_on(stop, start_ms + POSITIONS_WITHIN_MS))
+        child_wait(children, 1, start_ms + POSITIONS_WITHIN_MS, take_finding, g);
+    *streams = (struct status_streams){config, g->positions, shards_in_force(g, config)};
+    child_start(&redis, status_read_streams, streams);
+    while ((child_runs(&ledger) || child_runs(&redis)) && go_on(stop, start_ms + ALL_WITHIN_MS))
+        child_wait(children, 2, start_ms + ALL_WITHIN_MS, take_finding, g);
+    child_end(&ledger);
+    child_end(&redis);
+}
+
+/* A half that did not come to its end was killed since its time was over. */
+static bool add_peer(struct gathering *g, const char *peer, bool told_something)
+{
+    json_t *row = json_object_get(g->peers, peer);
+
+    if (row)
+        json_incref(row);
+    else
+        row = json_pack(
+            "{s:s, s:s, s:s}", "peer", peer, "state", told_something ? "slow" : "down", "error",
+            told_something ? "not all of it could be read in time" : "no answer in time");
+    json_array_append_new(json_object_get(g->report, "peers"), row);
+    return strcmp(json_string_value(json_object_get(row, "state")), "up") == 0;
+}
+
+static void add_stream(struct gathering *g, const char *stream)
+{
+    json_t *row = json_pack("{s:s, s:s}", "stage", "aggregator", "queue", stream);
+
+    json_object_update(row, json_object_get(g->queues, stream));
+    for (size_t i = 0; i < json_array_size(g->positions); i++) {
+        const json_t *position = json_array_get(g->positions, i);
+        if (strcmp(json_string_value(json_object_get(position, "stream")), stream) == 0)
+            json_object_update_missing(row, (json_t *)position);
     }
-    return 0;
+    json_object_del(row, "stream");
+    json_object_del(row, "last_id");
+    json_object_del(row, "epoch");
+    json_array_append_new(json_object_get(g->report, "stages"), row);
 }
 
-static PGconn *open_postgres(const struct ctl_config *config, struct err *e)
+static void add_stages(struct gathering *g, const struct status_streams *streams)
 {
-    db_set_timeout(PEER_TIMEOUT_MS);
-    return db_open(config->base.database_url, CTL_ROLE, e);
+    json_t *names = status_stream_names(streams);
+
+    for (size_t i = 0; i < json_array_size(names); i++)
+        add_stream(g, json_string_value(json_array_get(names, i)));
+    json_array_extend(json_object_get(g->report, "stages"), g->later);
+    json_decref(names);
 }
 
 /* The row of quotas is made where PostgreSQL has not made it. */
-static int add_cache(const char *redis_url, json_t *report, struct err *e)
+static void add_cache(struct gathering *g)
 {
-    json_t *quotas = json_object_get(report, "quotas");
+    json_t *quotas = json_object_get(g->report, "quotas");
 
     if (json_array_size(quotas) == 0)
         json_array_append_new(quotas, json_object());
-    return status_add_cache(redis_url, json_array_get(quotas, 0), e);
+    json_object_update(json_array_get(quotas, 0), g->cache);
 }
 
-/* One peer may fail while the other is read: what was read before stays in the report. */
-/* redis_url: NULL if Redis is down. */
-static void gather(const struct ctl_config *config, PGconn *conn, const char *redis_url,
-                   json_t *report)
+json_t *status_gather(const struct ctl_config *config, const volatile sig_atomic_t *stop,
+                      bool *whole)
 {
-    json_t *stages = json_object_get(report, "stages");
-    struct err e;
+    struct gathering g = {.report = json_object(),
+                          .queues = json_object(),
+                          .cache = json_object(),
+                          .later = json_array(),
+                          .peers = json_object()};
+    struct status_streams streams;
 
-    if (status_add_streams(conn, redis_url, config->base.stream_shards, stages, &e))
-        add_peer(report, "streams", "failed", &e);
-    if (conn && add_parts(conn, report, &e))
-        add_peer(report, "postgres", "failed", &e);
-    if (redis_url && add_cache(redis_url, report, &e))
-        add_peer(report, "redis", "failed", &e);
-}
-
-json_t *status_gather(const struct ctl_config *config, bool *read)
-{
-    struct err pg_error;
-    struct err redis_error;
-    json_t *report = json_pack("{s:[], s:[], s:[], s:[], s:[], s:[], s:[]}", "peers", "stages",
-                               "submissions", "webhooks", "unbilled", "quotas", "ledger");
-    PGconn *conn = open_postgres(config, &pg_error);
-    redisContext *redis =
-        redis_connect_blocking(config->base.redis_url, PEER_TIMEOUT_MS, &redis_error);
-
-    add_peer(report, "redis", redis ? "up" : "down", redis ? NULL : &redis_error);
-    add_peer(report, "postgres", conn ? "up" : "down", conn ? NULL : &pg_error);
-    *read = conn || redis;
-    if (*read)
-        gather(config, conn, redis ? config->base.redis_url : NULL, report);
-    redisFree(redis);
-    PQfinish(conn);
-    return report;
+    for (size_t i = 0; i < sizeof LISTS / sizeof LISTS[0]; i++)
+        json_object_set_new(g.report, LISTS[i], json_array());
+    read_halves(&g, config, stop, &streams);
+    bool redis_is_up = add_peer(&g, "redis", json_object_size(g.queues) > 0);
+    bool postgres_is_up = add_peer(&g, "postgres", g.positions != NULL);
+    *whole = redis_is_up && postgres_is_up;
+    add_stages(&g, &streams);
+    add_cache(&g);
+    json_decref(g.positions);
+    json_decref(g.queues);
+    json_decref(g.cache);
+    json_decref(g.later);
+    json_decref(g.peers);
+    return g.report;
 }

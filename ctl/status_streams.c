@@ -1,15 +1,13 @@
-/* The streams: how much waits in each, since when, and who counts it. */
+/* The streams: how much waits in each, and since when. */
 #include "common/clock.h"
 #include "common/redis.h"
-#include "ctl/db.h"
-#include "ctl/report.h"
-#include "ctl/sql.h"
+#include "ctl/child.h"
 #include "ctl/status.h"
 #include "ctl/stream_info.h"
 
 #include <string.h>
 
-enum { REDIS_TIMEOUT_MS = 5000 };
+enum { REDIS_TIMEOUT_MS = 4000 };
 
 static void set_number(json_t *finding, const char *name, int64_t value)
 {
@@ -44,40 +42,16 @@ static int add_depth(redisContext *redis, const char *stream, const char *last_i
     if (stream_info_read(redis, stream, &info, e))
         return -1;
     set_number(row, "depth", info.length);
-    if (!info.exists)
+    if (!info.exists) {
+        if (last_id)
+            set_number(row, "waiting", 0);
         return 0;
+    }
     if (stream_group_lag(redis, stream, &lag, e))
         return -1;
     if (lag >= 0)
         set_number(row, "lag", lag);
     return add_waiting(redis, stream, &info, last_id, row, e);
-}
-
-/* In a cluster each stream has a server of its own. */
-static int add_redis_side(const char *redis_url, const char *stream, const char *last_id,
-                          json_t *row, struct err *e)
-{
-    redisContext *redis = redis_connect_blocking_at(redis_url, stream, REDIS_TIMEOUT_MS, NULL, e);
-    int result = redis ? add_depth(redis, stream, last_id, row, e) : -1;
-
-    redisFree(redis);
-    return result;
-}
-
-/* position: a row of status_positions, or NULL. */
-static int add_stream(const char *redis_url, const char *stream, const json_t *position,
-                      const char *last_id, json_t *stages, struct err *e)
-{
-    json_t *row = json_pack("{s:s, s:s}", "stage", "aggregator", "queue", stream);
-
-    json_array_append_new(stages, row);
-    if (redis_url && add_redis_side(redis_url, stream, last_id, row, e))
-        return -1;
-    if (!position)
-        return 0;
-    json_object_set(row, "owner", json_object_get(position, "owner"));
-    json_object_set(row, "lease_s", json_object_get(position, "lease_s"));
-    return 0;
 }
 
 static const json_t *find_position(const json_t *positions, const char *stream)
@@ -90,37 +64,58 @@ static const json_t *find_position(const json_t *positions, const char *stream)
     return NULL;
 }
 
-static int add_positions(const char *redis_url, const json_t *positions, json_t *stages,
-                         struct err *e)
+json_t *status_stream_names(const struct status_streams *s)
 {
-    for (size_t i = 0; i < json_array_size(positions); i++) {
-        const json_t *position = json_array_get(positions, i);
-        const char *stream = json_string_value(json_object_get(position, "stream"));
-        const char *last_id = json_string_value(json_object_get(position, "last_id"));
-        if (add_stream(redis_url, stream, position, last_id, stages, e))
-            return -1;
+    json_t *names = json_array();
+    char name[STREAM_NAME_SIZE];
+
+    for (size_t i = 0; i < json_array_size(s->positions); i++)
+        json_array_append(names, json_object_get(json_array_get(s->positions, i), "stream"));
+    for (int64_t i = 0; i < s->shards; i++) {
+        stream_name(s->shards, i, name);
+        if (!find_position(s->positions, name))
+            json_array_append_new(names, json_string(name));
     }
-    return 0;
+    return names;
 }
 
-int status_add_streams(PGconn *conn, const char *redis_url, int64_t shards, json_t *stages,
-                       struct err *e)
+/* In a cluster each stream has a server of its own. */
+static int tell_stream(const struct status_streams *s, const char *stream, int fd, struct err *e)
 {
-    char name[STREAM_NAME_SIZE];
-    json_t *positions = json_array();
-    PGresult *rows = conn ? db_query(conn, SQL_STATUS_POSITIONS, 0, NULL, e) : NULL;
-    int result = conn && !rows ? -1 : 0;
+    const json_t *position = find_position(s->positions, stream);
+    const char *last_id = json_string_value(json_object_get(position, "last_id"));
+    redisContext *redis =
+        redis_connect_blocking_at(s->config->base.redis_url, stream, REDIS_TIMEOUT_MS, NULL, e);
+    json_t *row = json_pack("{s:s}", "queue", stream);
 
-    if (rows)
-        report_add_rows(positions, rows);
-    PQclear(rows);
-    if (result == 0)
-        result = add_positions(redis_url, positions, stages, e);
-    for (int64_t i = 0; result == 0 && i < shards; i++) {
-        stream_name(shards, i, name);
-        if (!find_position(positions, name))
-            result = add_stream(redis_url, name, NULL, conn ? "0-0" : NULL, stages, e);
-    }
-    json_decref(positions);
-    return result;
+    if (!last_id && s->positions)
+        last_id = "0-0";
+    int failed = redis ? add_depth(redis, stream, last_id, row, e) : -1;
+    redisFree(redis);
+    child_tell(fd, row);
+    return failed;
+}
+
+static int tell_streams(const struct status_streams *s, int fd, struct err *e)
+{
+    json_t *names = status_stream_names(s);
+    int failed = 0;
+
+    for (size_t i = 0; !failed && i < json_array_size(names); i++)
+        failed = tell_stream(s, json_string_value(json_array_get(names, i)), fd, e);
+    json_decref(names);
+    return failed;
+}
+
+void status_read_streams(void *owner, int fd)
+{
+    const struct status_streams *s = owner;
+    struct err e = {0};
+    json_t *cache = json_object();
+    int failed = tell_streams(s, fd, &e);
+
+    if (!failed)
+        failed = status_add_cache(s->config->base.redis_url, cache, &e);
+    child_tell(fd, json_pack("{s:o}", "cache", cache));
+    child_tell(fd, status_peer("redis", failed ? &e : NULL));
 }

@@ -15,9 +15,11 @@
 
 enum { LIST_MAX = 1000000 };
 
-static const char *const COLUMNS[] = {"identifier", "state",      "tenant",   "metric",
-                                      "quantity",   "usage_at",   "attempts", "request_id",
-                                      "decision",   "last_error", NULL};
+static const struct table_column COLUMNS[] = {
+    {"identifier", TABLE_NAME}, {"state", TABLE_TEXT},      {"tenant", TABLE_NAME},
+    {"metric", TABLE_NAME},     {"quantity", TABLE_NUMBER}, {"usage_at", TABLE_TEXT},
+    {"attempts", TABLE_NUMBER}, {"request_id", TABLE_NAME}, {"decision", TABLE_TEXT},
+    {"last_error", TABLE_NOTE}, {NULL, TABLE_TEXT}};
 
 struct options {
     const char *state;
@@ -27,6 +29,7 @@ struct options {
     const char *since;
     const char *limit;
     bool json;
+    bool wide;
 };
 
 static int check_state(const char *state)
@@ -45,7 +48,7 @@ static int check_state(const char *state)
     return -1;
 }
 
-static void print_list(json_t *rows, bool json)
+static void print_list(json_t *rows, bool json, bool wide)
 {
     if (json)
         for (size_t i = 0; i < json_array_size(rows); i++)
@@ -55,7 +58,7 @@ static void print_list(json_t *rows, bool json)
     else if (json_array_size(rows) == 0)
         puts("no such submissions");
     else
-        table_print_columns("submissions, the newest first", rows, COLUMNS);
+        table_print("submissions, the newest first", rows, COLUMNS, wide);
 }
 
 static int list_rows(PGconn *conn, const struct options *o)
@@ -78,7 +81,7 @@ static int list_rows(PGconn *conn, const struct options *o)
     json_t *rows = submissions_read(conn, values, &e);
     if (!rows)
         return ctl_fail(CTL_FAILED, "%s", e.text);
-    print_list(rows, o->json);
+    print_list(rows, o->json, o->wide);
     json_decref(rows);
     return CTL_DONE;
 }
@@ -87,10 +90,9 @@ int submissions_list_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct options o = {0};
     const struct args_option options[] = {
-        {"--state", &o.state, NULL},   {"--tenant", &o.tenant, NULL},
-        {"--metric", &o.metric, NULL}, {"--period", &o.period, NULL},
-        {"--since", &o.since, NULL},   {"--limit", &o.limit, NULL},
-        {"--json", NULL, &o.json},     {NULL, NULL, NULL}};
+        {"--state", &o.state, NULL},   {"--tenant", &o.tenant, NULL}, {"--metric", &o.metric, NULL},
+        {"--period", &o.period, NULL}, {"--since", &o.since, NULL},   {"--limit", &o.limit, NULL},
+        {"--json", NULL, &o.json},     {"--wide", NULL, &o.wide},     {NULL, NULL, NULL}};
     int64_t limit;
     struct err e;
     int plain = args_take(argc, argv, options);

@@ -1,126 +1,142 @@
 /* Findings as a table for people. */
 #include "ctl/table.h"
 
-#include <stdbool.h>
+#include "ctl/cell.h"
+
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
-enum { NUMBER_SIZE = 24 };
+/* Cells of a name that are cut keep that much; GAP: between two columns. */
+enum { LEAST_CUT = 9, LEAST_WIDTH = 80, GAP = 2, COLUMNS_MAX = 24 };
 
-/* Every name, in the order in which they first come: name -> width. The caller's to json_decref. */
-static json_t *columns_of(json_t *findings)
+struct layout {
+    const struct table_column *columns;
+    const char *first; /* the first column's head */
+    int count;
+    int widths[COLUMNS_MAX];
+};
+
+int table_width(bool wide)
 {
-    json_t *columns = json_object();
-    const char *name;
-    json_t *value;
+    struct winsize size;
 
+    if (wide || !isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 ||
+        size.ws_col == 0)
+        return 0;
+    return size.ws_col < LEAST_WIDTH ? LEAST_WIDTH : size.ws_col;
+}
+
+static void widen(struct layout *l, int i, const json_t *value)
+{
+    struct buf text = {0};
+
+    cell_add_value(&text, value);
+    int width = cell_width(text.data);
+    buf_done(&text);
+    if (l->widths[i] < width)
+        l->widths[i] = width;
+}
+
+static void measure(struct layout *l, const json_t *findings)
+{
+    for (l->count = 0; l->columns[l->count].name && l->count < COLUMNS_MAX; l->count++) {
+        const char *name = l->columns[l->count].name;
+        l->widths[l->count] = cell_width(l->count == 0 ? l->first : name);
+        for (size_t i = 0; i < json_array_size(findings); i++)
+            widen(l, l->count, json_object_get(json_array_get(findings, i), name));
+    }
+}
+
+/* The widest that may be cut still, or -1. */
+static int widest(const struct layout *l)
+{
+    int found = -1;
+
+    for (int i = 0; i < l->count; i++) {
+        bool can_be_cut = l->columns[i].kind == TABLE_NAME || l->columns[i].kind == TABLE_NOTE;
+        if (can_be_cut && l->widths[i] > LEAST_CUT &&
+            (found < 0 || l->widths[i] > l->widths[found]))
+            found = i;
+    }
+    return found;
+}
+
+static void fit(struct layout *l, int width)
+{
+    int total = -GAP;
+    int i;
+
+    for (i = 0; i < l->count; i++)
+        total += l->widths[i] + GAP;
+    for (; total > width && (i = widest(l)) >= 0; total--)
+        l->widths[i]--;
+}
+
+static void pad(struct buf *out, int count)
+{
+    buf_printf(out, "%*s", count > 0 ? count : 0, "");
+}
+
+/* No line ends in spaces. */
+static void add_cell(struct buf *out, const struct layout *l, int i, const char *text)
+{
+    struct buf cut = {0};
+
+    cell_add_cut(&cut, text, l->widths[i],
+                 l->columns[i].kind == TABLE_NOTE ? CELL_END : CELL_MIDDLE);
+    int missing = l->widths[i] - cell_width(cut.data);
+    if (l->columns[i].kind == TABLE_NUMBER)
+        pad(out, missing);
+    buf_add_str(out, cut.data);
+    if (l->columns[i].kind != TABLE_NUMBER && i < l->count - 1)
+        pad(out, missing);
+    if (i < l->count - 1)
+        pad(out, GAP);
+    buf_done(&cut);
+}
+
+/* finding NULL: the names themselves. */
+static void add_row(struct buf *out, const struct layout *l, const json_t *finding)
+{
+    for (int i = 0; i < l->count; i++) {
+        struct buf text = {0};
+        if (finding)
+            cell_add_value(&text, json_object_get(finding, l->columns[i].name));
+        else
+            buf_add_str(&text, i == 0 ? l->first : l->columns[i].name);
+        add_cell(out, l, i, text.data);
+        buf_done(&text);
+    }
+    buf_add_char(out, '\n');
+}
+
+void table_add(struct buf *out, const json_t *findings, const struct table_column *columns,
+               struct table_look look)
+{
+    struct layout l = {.columns = columns, .first = look.first ? look.first : columns[0].name};
+
+    measure(&l, findings);
+    if (look.width > 0)
+        fit(&l, look.width - cell_width(look.indent));
+    buf_add_str(out, look.indent);
+    add_row(out, &l, NULL);
     for (size_t i = 0; i < json_array_size(findings); i++) {
-        json_t *finding = json_array_get(findings, i);
-        json_object_foreach(finding, name, value)
-        {
-            json_object_set_new(columns, name, json_integer((json_int_t)strlen(name)));
-        }
-    }
-    return columns;
-}
-
-static const char *cell_text(const json_t *value, char number[NUMBER_SIZE])
-{
-    if (json_is_string(value))
-        return *json_string_value(value) ? json_string_value(value) : "-";
-    if (json_is_boolean(value))
-        return json_is_true(value) ? "true" : "false";
-    if (!json_is_integer(value))
-        return "-";
-    snprintf(number, NUMBER_SIZE, "%lld", (long long)json_integer_value(value));
-    return number;
-}
-
-static void widen(json_t *columns, json_t *finding)
-{
-    char number[NUMBER_SIZE];
-    const char *name;
-    json_t *width;
-
-    json_object_foreach(columns, name, width)
-    {
-        size_t needed = strlen(cell_text(json_object_get(finding, name), number));
-        if (json_integer_value(width) < (json_int_t)needed)
-            json_integer_set(width, (json_int_t)needed);
+        buf_add_str(out, look.indent);
+        add_row(out, &l, json_array_get(findings, i));
     }
 }
 
-/* The last column is not padded: no line ends in spaces. */
-static void print_cell(const char *text, int width, bool to_the_right, bool is_last)
+void table_print(const char *title, const json_t *findings, const struct table_column *columns,
+                 bool wide)
 {
-    if (to_the_right)
-        printf("  %*s", width, text);
-    else if (is_last)
-        printf("  %s", text);
-    else
-        printf("  %-*s", width, text);
-}
+    struct buf out = {0};
 
-/* finding NULL: the names themselves. example tells which columns are numbers. */
-static void print_row(json_t *columns, const json_t *finding, const json_t *example)
-{
-    char number[NUMBER_SIZE];
-    const char *name;
-    json_t *width;
-    size_t left = json_object_size(columns);
-
-    json_object_foreach(columns, name, width)
-    {
-        const char *text = finding ? cell_text(json_object_get(finding, name), number) : name;
-        bool is_number = json_is_integer(json_object_get(example, name));
-        print_cell(text, (int)json_integer_value(width), is_number, --left == 0);
-    }
-    putchar('\n');
-}
-
-/* One object with some value for each name, to tell numbers from texts. */
-static json_t *example_of(json_t *findings)
-{
-    json_t *example = json_object();
-
-    for (size_t i = 0; i < json_array_size(findings); i++)
-        json_object_update(example, json_array_get(findings, i));
-    return example;
-}
-
-static json_t *pick(const json_t *finding, const char *const *names)
-{
-    json_t *picked = json_object();
-
-    for (; *names; names++)
-        if (json_object_get(finding, *names))
-            json_object_set(picked, *names, json_object_get(finding, *names));
-    return picked;
-}
-
-void table_print_columns(const char *title, const json_t *findings, const char *const *names)
-{
-    json_t *picked = json_array();
-
-    for (size_t i = 0; i < json_array_size(findings); i++)
-        json_array_append_new(picked, pick(json_array_get(findings, i), names));
-    table_print(title, picked);
-    json_decref(picked);
-}
-
-void table_print(const char *title, json_t *findings)
-{
     if (json_array_size(findings) == 0)
         return;
-    json_t *columns = columns_of(findings);
-    json_t *example = example_of(findings);
-    for (size_t i = 0; i < json_array_size(findings); i++)
-        widen(columns, json_array_get(findings, i));
-    printf("%s\n", title);
-    print_row(columns, NULL, example);
-    for (size_t i = 0; i < json_array_size(findings); i++)
-        print_row(columns, json_array_get(findings, i), example);
-    putchar('\n');
-    json_decref(columns);
-    json_decref(example);
+    table_add(&out, findings, columns,
+              (struct table_look){.indent = "  ", .width = table_width(wide)});
+    printf("%s\n%s\n", title, out.data);
+    buf_done(&out);
 }

@@ -236,6 +236,12 @@ CREATE INDEX rejected_events_entry ON rejected_events (stream, stream_id);
 CREATE INDEX rejected_events_tenant ON rejected_events (tenant, rejected_at);
 CREATE INDEX rejected_events_to_move ON rejected_events (rejected_id) WHERE reason = 'wrong_shard' AND replayed_at IS NULL;
 
+-- A field of a rejected entry as text; NULL where it has none of that name.
+CREATE FUNCTION rejected_field(p_fields jsonb, p_name text) RETURNS text IMMUTABLE LANGUAGE sql AS $$
+    SELECT f->>1 FROM jsonb_array_elements(p_fields) WITH ORDINALITY AS e (f, place)
+     WHERE f->>0 = p_name ORDER BY place LIMIT 1
+$$;
+
 CREATE TABLE rejected_events_dropped (
     stream     text NOT NULL,
     epoch      integer NOT NULL,
