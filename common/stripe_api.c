@@ -1,6 +1,7 @@
 /* The happy path of a page: wait for the rate, GET, take its items, then the next page behind the
  * last one's id while has_more (docs.stripe.com/api/pagination). The failure modes: what may pass
- * by itself is asked again after a wait, TRIES times a page; the rest ends the list.
+ * by itself is asked again after a wait, TRIES times a page (a rate limit's refusal slows us, and
+ * does not count as one until LIMITED_TRIES); the rest ends the list.
  *
  *      RESTING --list--> WAITING --timer--> ASKING --last page--> RESTING
  *                           ^                 |
@@ -15,6 +16,7 @@
 #include "common/json_exact.h"
 #include "common/metrics.h"
 #include "common/str.h"
+#include "common/stripe_answer.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -25,9 +27,10 @@ enum {
     TIMEOUT_MS = 30000,
     MAX_BODY_BYTES = 1 << 20,
     TRIES = 4,
+    LIMITED_TRIES = 20, /* a minute and more, while others use the account up */
     RETRY_FIRST_MS = 500,
     RETRY_MAX_MS = 5000,
-    LONGEST_RETRY_AFTER_S = 60
+    LONGEST_RETRY_AFTER_MS = 60000
 };
 enum api_state { RESTING, WAITING, ASKING };
 
@@ -37,12 +40,13 @@ struct stripe_api {
     uv_timer_t timer;
     enum api_state state;
     char *authorization;
-    int64_t next_ms; /* monotonic: the rate allows the next call from then on */
+    struct stripe_limits limits;
     char *path;
     char *query;
     const char *version;
     char *after; /* the last item's id; NULL: the first page */
-    int tries;   /* of this page that failed */
+    int tries;   /* of this page that failed … */
+    int limited; /* … and that the rate limit refused */
     struct backoff backoff;
     stripe_item_fn on_item;
     stripe_done_fn done;
@@ -58,6 +62,7 @@ struct stripe_api *stripe_api_open(uv_loop_t *loop, const struct stripe_access *
     a->client = http_client_open(loop, "meterline/" METERLINE_VERSION, 1, MAX_BODY_BYTES);
     a->authorization = xasprintf("Bearer %s", access->key);
     a->backoff = BACKOFF(RETRY_FIRST_MS, RETRY_MAX_MS);
+    stripe_limits_init(&a->limits, access->rate_per_s, clock_monotonic_ms());
     uv_timer_init(loop, &a->timer);
     a->timer.data = a;
     return a;
@@ -101,7 +106,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct stripe_api *a = timer->data;
     a->state = ASKING;
-    a->next_ms = clock_monotonic_ms() + 1000 / a->access->rate_per_s;
+    stripe_limits_take(&a->limits, 1);
     const struct http_header headers[] = {
         {"Authorization", a->authorization}, {"Stripe-Version", a->version}, {NULL, NULL}};
     char *url = make_url(a);
@@ -117,7 +122,7 @@ static void on_timer(uv_timer_t *timer)
 /* wait_ms: besides the rate's own. */
 static void ask_after(struct stripe_api *a, uint64_t wait_ms)
 {
-    int64_t rate_ms = a->next_ms - clock_monotonic_ms();
+    int64_t rate_ms = stripe_limits_wait_ms(&a->limits, clock_monotonic_ms());
     if (rate_ms > (int64_t)wait_ms)
         wait_ms = (uint64_t)rate_ms;
     a->state = WAITING;
@@ -125,49 +130,39 @@ static void ask_after(struct stripe_api *a, uint64_t wait_ms)
     uv_timer_start(&a->timer, on_timer, wait_ms, 0);
 }
 
-/* What Stripe says about it, if that can be shown. */
-static const char *message_of(const json_t *body)
-{
-    const char *text =
-        json_string_value(json_object_get(json_object_get(body, "error"), "message"));
-    return text && !str_has_control(text, strlen(text)) ? text : "no message";
-}
-
 /* Returns the list, the caller's, or NULL with e. */
 static json_t *read_page(const struct http_answer *answer, struct err *e)
 {
-    const char *id = http_answer_header(answer, "Request-Id");
-    if (!id || str_has_control(id, strlen(id)) || !str_is_utf8(id, strlen(id)))
-        id = "without an id";
+    if (answer->status != 200) {
+        stripe_answer_error(answer, e);
+        return NULL;
+    }
     json_t *body = json_exact_load(answer->body, answer->body_length);
-    if (answer->status == 200 && json_is_array(json_object_get(body, "data")))
+    if (json_is_array(json_object_get(body, "data")))
         return body;
-    int status = answer->status;
-    if (status == 200)
-        err_set(e, ERR_INPUT, "Stripe's answer (%.60s) is no list", id);
-    else
-        err_set(e, ERR_REFUSED, "Stripe answered %d (%.60s): %.90s", status, id, message_of(body));
-    e->code = status;
-    e->retry = status == 200 || status == 408 || status == 409 || status == 429 || status >= 500;
+    err_set(e, ERR_INPUT, "Stripe's answer is no list");
+    e->code = answer->status;
+    e->retry = true;
     json_decref(body);
     return NULL;
 }
 
 static uint64_t retry_wait_ms(struct stripe_api *a, const struct http_answer *answer)
 {
-    const char *wish = answer ? http_answer_header(answer, "Retry-After") : NULL;
+    int64_t wish_ms =
+        stripe_retry_after_ms(answer ? http_answer_header(answer, "Retry-After") : NULL);
     uint64_t wait_ms = backoff_next_ms(&a->backoff, backoff_random());
-    int64_t s = 0;
-    if (wish && str_to_i64(wish, strlen(wish), &s) == 0 && s > 0 && s <= LONGEST_RETRY_AFTER_S &&
-        (uint64_t)s * 1000 > wait_ms)
-        wait_ms = (uint64_t)s * 1000;
-    return wait_ms;
+    if (wish_ms > LONGEST_RETRY_AFTER_MS)
+        wish_ms = LONGEST_RETRY_AFTER_MS;
+    return (uint64_t)wish_ms > wait_ms ? (uint64_t)wish_ms : wait_ms;
 }
 
 static void take_failure(struct stripe_api *a, const struct err *e,
                          const struct http_answer *answer)
 {
-    if (e->retry && ++a->tries < TRIES)
+    bool limited = answer && stripe_answer_is_limited(answer, &a->limits, e);
+    int *tries = limited ? &a->limited : &a->tries;
+    if (e->retry && ++*tries < (limited ? LIMITED_TRIES : TRIES))
         ask_after(a, retry_wait_ms(a, answer));
     else
         end_list(a, e);
@@ -180,7 +175,7 @@ static void take_page(struct stripe_api *a, json_t *page)
     const char *last =
         json_string_value(json_object_get(n > 0 ? json_array_get(items, n - 1) : NULL, "id"));
     bool more = json_is_true(json_object_get(page, "has_more")) && last;
-    a->tries = 0;
+    a->tries = a->limited = 0;
     backoff_reset(&a->backoff);
     for (size_t i = 0; i < n; i++)
         a->on_item(a->owner, json_array_get(items, i));
@@ -214,7 +209,7 @@ void stripe_api_list(struct stripe_api *a, const char *path, const char *query, 
     a->path = xstrdup(path);
     a->query = xstrdup(query);
     a->version = version ? version : a->access->version;
-    a->tries = 0;
+    a->tries = a->limited = 0;
     backoff_reset(&a->backoff);
     a->on_item = on_item;
     a->done = done;

@@ -8,14 +8,14 @@
 void flow_init(struct flow *f, int64_t calls_per_s)
 {
     *f = (struct flow){0};
-    rate_init(&f->rate, calls_per_s, clock_monotonic_ms());
+    stripe_limits_init(&f->limits, calls_per_s, clock_monotonic_ms());
     gate_init(&f->gate);
 }
 
 int flow_allows(struct flow *f)
 {
     int64_t now_ms = clock_monotonic_ms();
-    int calls = rate_available(&f->rate, now_ms);
+    int calls = stripe_limits_available(&f->limits, now_ms);
     int most = gate_allows(&f->gate, now_ms);
     return calls < most ? calls : most;
 }
@@ -24,7 +24,7 @@ int64_t flow_wait_ms(struct flow *f)
 {
     int64_t now_ms = clock_monotonic_ms();
     int64_t gate_ms = gate_wait_ms(&f->gate, now_ms);
-    return gate_ms > 0 ? gate_ms : rate_wait_ms(&f->rate, now_ms);
+    return gate_ms > 0 ? gate_ms : stripe_limits_wait_ms(&f->limits, now_ms);
 }
 
 bool flow_is_blocked(const struct flow *f)
@@ -40,14 +40,14 @@ void flow_picking(struct flow *f)
 
 void flow_picked(struct flow *f, int calls)
 {
-    rate_take(&f->rate, calls);
+    stripe_limits_take(&f->limits, calls);
     if (calls == 0)
         flow_unsent(f);
 }
 
 void flow_more(struct flow *f)
 {
-    rate_take(&f->rate, 1);
+    stripe_limits_take(&f->limits, 1);
 }
 
 void flow_unsent(struct flow *f)
@@ -79,20 +79,10 @@ static void close_gate(struct flow *f, const struct settle_outcome *o)
               LOG_U64("wait_ms", wait_ms), LOG_U64("held_back", held), LOG_ERR(&o->error));
 }
 
-static void slow_down(struct flow *f, const struct settle_outcome *o)
-{
-    uint64_t held;
-    int64_t now_ms = clock_monotonic_ms();
-    int64_t milli = rate_slow(&f->rate, now_ms);
-    if (milli > 0 && log_repeat_failed(&f->limits, now_ms, &held))
-        log_warn("rate_lowered", LOG_I64("calls_per_s", milli / 1000), LOG_U64("held_back", held),
-                 LOG_ERR(&o->error));
-}
-
 void flow_judge(struct flow *f, const struct settle_outcome *o)
 {
     if (o->slow_down)
-        slow_down(f, o);
+        stripe_limits_refused(&f->limits, o->retry_after_ms, &o->error);
     switch (o->peer) {
     case SETTLE_PEER_WORKS:
         open_gate(f);

@@ -4,19 +4,18 @@
 #define METERLINE_SINK_FLOW_H
 
 #include "common/log.h"
+#include "common/stripe_limits.h"
 #include "sink/gate.h"
-#include "sink/rate.h"
 #include "sink/settle_rule.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct flow {
-    struct rate rate;
+    struct stripe_limits limits;
     struct gate gate;
     bool refused; /* the gate is closed because our key was refused */
     struct log_repeat blocks;
-    struct log_repeat limits;
 };
 
 void flow_init(struct flow *f, int64_t calls_per_s);

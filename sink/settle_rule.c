@@ -2,14 +2,12 @@
  * api/errors, api/idempotent_requests and rate-limits, and from its clients' retry rules. */
 #include "sink/settle_rule.h"
 
-#include "common/str.h"
+#include "common/stripe_limits.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-enum { RETRY_AFTER_MAX_S = 3600 };
 
 #define EXISTS_PREFIX      "An event already exists with identifier"
 #define UNKNOWN_URL_PREFIX "Unrecognized request URL"
@@ -64,15 +62,6 @@ static bool header_is(const char *header, const char *value)
     return header && !strcasecmp(header, value);
 }
 
-/* Seconds; the form with a date is not Stripe's, and is left aside. */
-static int64_t read_retry_after_ms(const char *header)
-{
-    int64_t seconds;
-    if (!header || str_to_i64(header, strlen(header), &seconds) || seconds < 0)
-        return 0;
-    return (seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S) * 1000;
-}
-
 static void settle(struct settle_outcome *out, enum settle_state state, const char *label)
 {
     out->state = state;
@@ -105,9 +94,7 @@ static void judge_limited(const struct settle_try *t, const struct stripe_error 
 {
     settle(out, SETTLE_RETRY, "rate_limited");
     out->unsent = true;
-    out->slow_down = !is_code(e, "lock_timeout") &&
-                     !header_is(t->limited_reason, "endpoint-concurrency") &&
-                     !header_is(t->limited_reason, "resource-specific");
+    out->slow_down = stripe_limit_is_the_accounts(t->limited_reason, e->code);
 }
 
 /* A page by something in between stops us as well, but it does not tell what Stripe saw. A session
@@ -240,7 +227,7 @@ void settle_rule_judge(const struct settle_try *t, struct settle_outcome *out)
         judge_no_answer(t->error, out);
         return;
     }
-    out->retry_after_ms = read_retry_after_ms(t->retry_after);
+    out->retry_after_ms = stripe_retry_after_ms(t->retry_after);
     if (t->status >= 200 && t->status < 300) {
         judge_success(t, out);
         return;

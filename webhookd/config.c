@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+/* Of what Stripe allows: 25 and 100 in all, and 25 for each endpoint of the API
+ * (docs.stripe.com/rate-limits). */
+enum { RATE_TEST_PER_S = 20, RATE_LIVE_PER_S = 40 };
+
 #define FIELD(name) offsetof(struct config, name)
 
 /* An empty secret would let anybody sign. */
@@ -34,6 +38,8 @@ const struct conf_setting WEBHOOKD_SETTINGS[] = {
      .check = conf_check_token, .help = "version that objects are fetched in"},
     {"STRIPE_LIVE", CONF_BOOL, FIELD(stripe_live), .fallback = "0",
      .help = "1 allows live keys and takes live events instead of test events"},
+    {"WEBHOOKD_RATE_PER_S", CONF_INT, FIELD(rate_per_s), .fallback = "0", .unit = "calls", .min = 0,
+     .max = 1000, .help = "calls to Stripe a second; 0: 20 for test keys, 40 for live keys"},
     {"WEBHOOKD_WORKERS", CONF_INT, FIELD(workers), .fallback = "2", .min = 1, .max = 16,
      .help = "events worked side by side"},
     {"WEBHOOKD_HEAL_S", CONF_INT, FIELD(heal_s), .fallback = "60", .unit = "s", .min = 1, .max = 3600,
@@ -52,4 +58,11 @@ int webhookd_config_check(const void *config)
     if (c->stripe_live && c->stripe_api_base && strncmp(c->stripe_api_base, "https://", 8) != 0)
         faults += conf_refuse("STRIPE_API_BASE", "STRIPE_LIVE=1 needs https://");
     return faults;
+}
+
+int64_t webhookd_rate_per_s(const struct config *c)
+{
+    if (c->rate_per_s > 0)
+        return c->rate_per_s;
+    return conf_is_live_key(c->stripe_secret_key) ? RATE_LIVE_PER_S : RATE_TEST_PER_S;
 }

@@ -3,12 +3,11 @@
 
 #include "common/contract.h"
 #include "common/peer.h"
+#include "webhookd/fetch.h"
 #include "webhookd/healer.h"
 #include "webhookd/limits.h"
 #include "webhookd/receiver.h"
 #include "webhookd/worker.h"
-
-enum { STRIPE_BODY_MAX_BYTES = 4 << 20 };
 
 static void on_redis_up(void *owner)
 {
@@ -22,8 +21,7 @@ static void open_parts(struct webhookd *d)
     int64_t workers = d->config.workers;
     d->limits = limits_new(d);
     if (d->config.stripe_secret_key)
-        d->http = http_client_open(stage_loop(d->stage), "meterline/" METERLINE_VERSION,
-                                   (int)workers, STRIPE_BODY_MAX_BYTES);
+        d->fetcher = fetcher_open(stage_loop(d->stage), &d->config);
     for (int i = 0; i < workers; i++)
         d->workers[i] = worker_open(d, i + 1);
     d->healer = healer_open(d);
@@ -92,8 +90,8 @@ void webhookd_close(void *owner)
     for (int i = 0; i < d->config.workers; i++)
         worker_close(d->workers[i]);
     healer_close(d->healer);
-    if (d->http)
-        http_client_close(d->http, NULL, NULL);
+    if (d->fetcher)
+        fetcher_close(d->fetcher);
     redis_router_close(d->redis, on_redis_closed, d->limits);
 }
 

@@ -2,7 +2,6 @@
 #ifndef METERLINE_WEBHOOKD_H
 #define METERLINE_WEBHOOKD_H
 
-#include "common/http_client.h"
 #include "common/redis_router.h"
 #include "common/stage.h"
 #include "webhookd/config.h"
@@ -13,7 +12,7 @@ struct webhookd {
     struct config config; /* first: the stage's owner is its config */
     struct stage *stage;
     struct redis_router *redis;
-    struct http_client *http; /* NULL without STRIPE_SECRET_KEY */
+    struct fetcher *fetcher; /* NULL without STRIPE_SECRET_KEY */
     struct receiver *receiver;
     struct worker *workers[WORKERS_MAX];
     struct limits *limits;

@@ -19,6 +19,7 @@
 #include "webhookd/worker_internal.h"
 
 #include "common/clock.h"
+#include "webhookd/fetch.h"
 #include "webhookd/sql.h"
 
 #include <assert.h>
@@ -62,7 +63,7 @@ void worker_rest(struct worker *w, uint64_t wait_ms)
 static bool may_pick(const struct worker *w)
 {
     return !w->closing && !stage_is_draining(w->d->stage) && w->d->schema_ready &&
-           pg_is_ready(w->pg);
+           pg_is_ready(w->pg) && !(w->d->fetcher && fetcher_is_paused(w->d->fetcher));
 }
 
 void worker_next(struct worker *w)

@@ -2,6 +2,7 @@
  */
 #include "webhookd/worker_internal.h"
 
+#include "common/clock.h"
 #include "common/metrics.h"
 #include "webhookd/limits.h"
 #include "webhookd/sql.h"
@@ -69,7 +70,18 @@ static void take_delay(void *owner, const struct err *error, PGresult **results,
     }
 }
 
-static void add_delay(struct worker *w, struct script *s, int64_t wait_ms)
+static void tell_delay(struct worker *w, enum retry_cause cause, int64_t wait_ms)
+{
+    const struct job *j = &w->job;
+    uint64_t held = 0;
+    if (cause == RETRY_PEER && !log_repeat_failed(&w->delayed, clock_monotonic_ms(), &held))
+        return;
+    log_warn("webhook_delayed", LOG_STR("type", j->event.type), LOG_STR("id", j->event.id),
+             LOG_I64("attempt", j->attempts + 1), LOG_I64("wait_ms", wait_ms),
+             LOG_U64("held_back", held), LOG_MSG(j->why));
+}
+
+static void add_delay(const struct worker *w, struct script *s, int64_t wait_ms)
 {
     const struct job *j = &w->job;
     script_add(s, SQL_DELAY_EVENT);
@@ -77,8 +89,6 @@ static void add_delay(struct worker *w, struct script *s, int64_t wait_ms)
     script_text(s, j->why);
     script_i64(s, wait_ms);
     count("delayed");
-    log_warn("webhook_delayed", LOG_STR("type", j->event.type), LOG_STR("id", j->event.id),
-             LOG_I64("attempt", j->attempts + 1), LOG_I64("wait_ms", wait_ms), LOG_MSG(j->why));
 }
 
 static void add_finish(const struct worker *w, struct script *s)
@@ -100,6 +110,7 @@ void worker_run_delay(struct worker *w, enum retry_cause cause, bool in_transact
         script_add(&s, "rollback");
     if (retry == RETRY_LATER) {
         add_delay(w, &s, wait_ms);
+        tell_delay(w, cause, wait_ms);
     } else {
         w->verdict = retry == RETRY_FAIL ? VERDICT_FAIL : VERDICT_IGNORE;
         add_finish(w, &s);

@@ -27,8 +27,9 @@ struct worker {
     enum verdict verdict;
     struct backoff backoff; /* between picks that PostgreSQL refuses */
     struct log_repeat refused;
-    bool woken; /* while it was at work: there may be more */
-    bool lost;  /* the connection, since the event was picked */
+    struct log_repeat delayed; /* since Stripe is away: by turns each event that waits */
+    bool woken;                /* while it was at work: there may be more */
+    bool lost;                 /* the connection, since the event was picked */
     bool closing;
     int open_parts; /* handles, connections and fetches that still point here */
 };

@@ -18,7 +18,7 @@ static void judge(struct worker *w)
         worker_run_delay(w, RETRY_UNCLEAR, true);
     } else if (verdict != VERDICT_CUSTOMER) {
         worker_run_write(w, verdict);
-    } else if (w->d->http) {
+    } else if (w->d->fetcher) {
         j->asking_customer = true;
         run_fetch(w, "v1/customers", j->customer_id);
     } else {
@@ -83,7 +83,7 @@ static void run_fetch(struct worker *w, const char *path, const char *id)
 {
     worker_go(w, FETCHING);
     w->open_parts++;
-    fetch_object(w->d, path, id, take_fetch, w);
+    fetch_object(w->d->fetcher, path, id, take_fetch, w);
 }
 
 static void take_lock(void *owner, const struct err *error, PGresult **results, int n)
@@ -92,7 +92,7 @@ static void take_lock(void *owner, const struct err *error, PGresult **results, 
     (void)results, (void)n;
     if (worker_is_lost(w, error))
         return;
-    if (w->d->http)
+    if (w->d->fetcher)
         run_fetch(w, w->job.family->path, w->job.event.object_id);
     else
         run_read(w);
@@ -112,7 +112,7 @@ static void start_report(struct worker *w)
     struct job *j = &w->job;
     if (j->family->read(j) == 0)
         judge(w);
-    else if (w->d->http)
+    else if (w->d->fetcher)
         run_fetch(w, j->family->path, j->event.id);
     else
         worker_run_write(w, VERDICT_FAIL);

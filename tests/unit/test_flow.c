@@ -1,6 +1,6 @@
-/* The token bucket and the gate of the sink. */
+/* The token bucket of all that call Stripe, and the gate of the sink. */
+#include "common/stripe_limits.h"
 #include "sink/gate.h"
-#include "sink/rate.h"
 
 #include <limits.h>
 #include <setjmp.h>
@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
-static int take_all(struct rate *r, int64_t now_ms)
+static int take_all(struct stripe_limits *r, int64_t now_ms)
 {
-    int n = rate_available(r, now_ms);
-    rate_take(r, n);
+    int n = stripe_limits_available(r, now_ms);
+    stripe_limits_take(r, n);
     return n;
 }
 
@@ -23,10 +23,10 @@ static void no_more_calls_than_the_rate_go_out(void **state)
     static const int RATES[] = {1, 3, 20, 900};
     static const int PACES_MS[] = {1, 7, 100, 1000};
     for (int i = 0; i < 16; i++) {
-        struct rate r;
+        struct stripe_limits r;
         int per_s = RATES[i / 4];
         int calls = 0;
-        rate_init(&r, per_s, 0);
+        stripe_limits_init(&r, per_s, 0);
         for (int64_t now_ms = 0; now_ms <= 10000; now_ms += PACES_MS[i % 4])
             calls += take_all(&r, now_ms);
         assert_in_range(calls, 10 * per_s / 4, 10 * per_s + per_s / 4 + 2);
@@ -39,33 +39,67 @@ static void the_wait_is_until_one_call_may_go(void **state)
 {
     /* After it, and not before, a call is available. */
     (void)state;
-    struct rate r;
-    rate_init(&r, 3, 1000);
-    assert_int_equal(rate_wait_ms(&r, 1000), 0);
+    struct stripe_limits r;
+    stripe_limits_init(&r, 3, 1000);
+    assert_int_equal(stripe_limits_wait_ms(&r, 1000), 0);
     assert_int_equal(take_all(&r, 1000), 2);
-    int64_t wait_ms = rate_wait_ms(&r, 1000);
+    int64_t wait_ms = stripe_limits_wait_ms(&r, 1000);
     assert_in_range(wait_ms, 333, 335);
-    assert_int_equal(rate_available(&r, 1000 + wait_ms - 2), 0);
-    assert_int_equal(rate_available(&r, 1000 + wait_ms), 1);
+    assert_int_equal(stripe_limits_available(&r, 1000 + wait_ms - 2), 0);
+    assert_int_equal(stripe_limits_available(&r, 1000 + wait_ms), 1);
 }
 
 static void a_refusal_halves_the_rate_once_a_second_and_it_comes_back(void **state)
 {
     /* Not below one call a second; back by a twentieth of the full rate a second. */
     (void)state;
-    struct rate r;
-    rate_init(&r, 100, 0);
-    assert_int_equal(rate_slow(&r, 0), 50000);
-    assert_int_equal(rate_slow(&r, 500), 0);
-    assert_in_range(rate_slow(&r, 1000), 25000, 27500);
+    struct stripe_limits r;
+    stripe_limits_init(&r, 100, 0);
+    assert_int_equal(stripe_limits_slow(&r, 0, 0), 50000);
+    assert_int_equal(stripe_limits_slow(&r, 0, 500), 0);
+    assert_in_range(stripe_limits_slow(&r, 0, 1000), 25000, 27500);
     for (int64_t now_ms = 2000; now_ms < 10000; now_ms += 1000)
-        rate_slow(&r, now_ms);
+        stripe_limits_slow(&r, 0, now_ms);
     assert_in_range(r.now_milli, 1000, 6000);
-    rate_available(&r, 11000);
-    rate_available(&r, 40000);
+    stripe_limits_available(&r, 11000);
+    stripe_limits_available(&r, 40000);
     assert_int_equal(r.now_milli, 100000);
-    rate_init(&r, 1, 0);
-    assert_int_equal(rate_slow(&r, 0), 1000);
+    stripe_limits_init(&r, 1, 0);
+    assert_int_equal(stripe_limits_slow(&r, 0, 0), 1000);
+}
+
+static void a_pause_that_stripe_asks_for_is_kept_and_a_minute_at_most(void **state)
+{
+    /* Also by a refusal that does not halve; a shorter wish does not end a longer one. */
+    (void)state;
+    struct stripe_limits r;
+    stripe_limits_init(&r, 100, 0);
+    stripe_limits_slow(&r, 3000, 0);
+    assert_int_equal(stripe_limits_available(&r, 2999), 0);
+    assert_int_equal(stripe_limits_wait_ms(&r, 1000), 2000);
+    assert_int_equal(stripe_limits_slow(&r, 5000, 500), 0);
+    stripe_limits_slow(&r, 1000, 600);
+    assert_int_equal(stripe_limits_available(&r, 5499), 0);
+    assert_int_not_equal(stripe_limits_available(&r, 5500), 0);
+    stripe_limits_slow(&r, 3600000, 10000);
+    assert_int_equal(stripe_limits_available(&r, 69999), 0);
+    assert_int_not_equal(stripe_limits_available(&r, 70000), 0);
+}
+
+static void a_429_is_the_accounts_or_an_objects(void **state)
+{
+    (void)state;
+    assert_true(stripe_limit_is_the_accounts(NULL, NULL));
+    assert_true(stripe_limit_is_the_accounts("global-rate", "rate_limit"));
+    assert_true(stripe_limit_is_the_accounts("endpoint-rate", "rate_limit"));
+    assert_false(stripe_limit_is_the_accounts("Endpoint-Concurrency", NULL));
+    assert_false(stripe_limit_is_the_accounts("resource-specific", "rate_limit"));
+    assert_false(stripe_limit_is_the_accounts(NULL, "lock_timeout"));
+    assert_int_equal(stripe_retry_after_ms("7"), 7000);
+    assert_int_equal(stripe_retry_after_ms("99999"), 3600000);
+    assert_int_equal(stripe_retry_after_ms("Sun, 29 Nov 2026 03:15:09 GMT"), 0);
+    assert_int_equal(stripe_retry_after_ms("-1"), 0);
+    assert_int_equal(stripe_retry_after_ms(NULL), 0);
 }
 
 static void a_blocked_gate_lets_one_probe_through_at_growing_intervals(void **state)
@@ -115,6 +149,8 @@ int main(void)
         cmocka_unit_test(no_more_calls_than_the_rate_go_out),
         cmocka_unit_test(the_wait_is_until_one_call_may_go),
         cmocka_unit_test(a_refusal_halves_the_rate_once_a_second_and_it_comes_back),
+        cmocka_unit_test(a_pause_that_stripe_asks_for_is_kept_and_a_minute_at_most),
+        cmocka_unit_test(a_429_is_the_accounts_or_an_objects),
         cmocka_unit_test(a_blocked_gate_lets_one_probe_through_at_growing_intervals),
         cmocka_unit_test(a_probe_without_work_is_asked_again_soon),
     };

@@ -1,0 +1,84 @@
+"""webhookd at Stripe's rate limit: little is refused, all is worked, and the log stays readable."""
+
+import datetime
+
+import pytest
+
+from line.line import TEST_WEBHOOK_SECRET
+from sandbox.client import Sandbox
+
+TENANTS = 150
+
+
+@pytest.fixture
+def stripe():
+    with Sandbox.start(rate_per_s=0) as sandbox:
+        yield sandbox
+
+
+def start(line, stripe, **settings):
+    stage = line.start_webhookd(STRIPE_API_BASE=stripe.url, **settings).wait_ready()
+    stripe.webhook(stage.webhook_url, secret=TEST_WEBHOOK_SECRET)
+    return stage
+
+
+def make_tenants(line, stripe, count=TENANTS):
+    stripe.bootstrap(tenants=[f"t{n}" for n in range(count)], price_lookup_key="standard")
+    line.wait_for(lambda: line.value("SELECT count(*) FROM subscriptions") == count, 120,
+                  "all subscriptions")
+    line.wait_for(lambda: line.value(
+        "SELECT count(*) FROM webhook_events WHERE state = 'received'") == 0, 120, "all worked")
+
+
+def refused(stripe):
+    return stripe.control("GET", "/totals")["rate_limited"]
+
+
+def seconds(record):
+    return datetime.datetime.fromisoformat(record["ts"].replace("Z", "+00:00")).timestamp()
+
+
+def test_little_is_refused_below_another_limit_than_its_own(line, stripe):
+    """As where others use the account up: Stripe lets 10 calls a second through, we would do 50."""
+    stripe.set(rate_per_s=10)
+    stage = start(line, stripe, WEBHOOKD_RATE_PER_S="50")
+    make_tenants(line, stripe)
+    print("refused", refused(stripe), "lines", len(stage.logs()))
+    assert refused(stripe) < TENANTS / 3
+    assert not stage.logs("peer_lost")
+    # A line for each of the two events of a tenant, a few of the start, one of the rate.
+    assert 1 <= len(stage.logs("rate_lowered")) <= 3
+    assert len(stage.logs()) < 2 * TENANTS + 30
+
+
+def test_a_429_is_no_lost_peer_and_its_wish_is_kept(line, stripe):
+    """Retry-After holds every call back; the event is worked after it, at its first try."""
+    stage = start(line, stripe)
+    stripe.fault("status", status=429, times=1, path="/v1/customers", method="GET",
+                 headers={"Retry-After": "2", "Stripe-Rate-Limited-Reason": "global-rate"})
+    stripe.bootstrap(tenants=["acme"], price_lookup_key="standard")
+    told = stage.wait_log("rate_lowered", peer="stripe")
+    assert told["calls_per_s"] == "10"
+    done = stage.wait_log("webhook_processed", type="customer.created")
+    assert seconds(done) - seconds(told) >= 1.9
+    assert line.value("SELECT max(attempts) FROM webhook_events") == 1
+    assert not stage.logs("peer_lost") and not stage.logs("webhook_delayed")
+
+
+def test_one_objects_429_slows_nobody_else(line, stripe):
+    stage = start(line, stripe)
+    stripe.fault("status", status=429, times=1, path="/v1/customers", method="GET",
+                 body={"error": {"code": "lock_timeout", "message": "locked"}})
+    stripe.bootstrap(tenants=["acme"], price_lookup_key="standard")
+    line.wait_for(lambda: line.value("SELECT count(*) FROM subscriptions") == 1)
+    stage.wait_log("webhook_delayed")
+    assert not stage.logs("rate_lowered") and not stage.logs("peer_lost")
+
+
+def test_a_stripe_that_comes_and_goes_is_told_of_once_a_minute(line, stripe):
+    stage = start(line, stripe)
+    stripe.fault("status", status=500, path="/v1/customers", method="GET")
+    stripe.bootstrap(tenants=[f"t{n}" for n in range(20)], price_lookup_key="standard")
+    line.wait_for(lambda: line.value("SELECT count(*) FROM subscriptions") >= 15, 60)
+    stage.wait_log("peer_lost", peer="stripe")
+    assert len(stage.logs("peer_lost")) <= 2 and len(stage.logs("webhook_delayed")) <= 4
