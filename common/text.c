@@ -76,10 +76,17 @@ bool str_is_utf8(const char *s, size_t length)
     return true;
 }
 
+/* U+0080 to U+009F are the bytes c2 80 to c2 9f. */
+static bool is_high_control(const char *s, size_t left)
+{
+    return (unsigned char)s[0] == 0xc2 && left > 1 && (unsigned char)s[1] >= 0x80 &&
+           (unsigned char)s[1] < 0xa0;
+}
+
 bool str_has_control(const char *s, size_t length)
 {
     for (size_t i = 0; i < length; i++)
-        if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+        if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f || is_high_control(s + i, length - i))
             return true;
     return false;
 }

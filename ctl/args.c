@@ -35,6 +35,8 @@ static int take_option(int left, char **words, const struct args_option *options
     if (!equals && left < 2)
         return ctl_fail(-1, "%s needs a value", o->name);
     *o->value = equals ? equals + 1 : words[1];
+    if (str_has_control(*o->value, strlen(*o->value)))
+        return ctl_fail(-1, "%s must not hold control characters", o->name);
     return equals ? 1 : 2;
 }
 

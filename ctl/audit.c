@@ -1,5 +1,6 @@
 /* meterctl audit: does everything add up? design: every event is accounted for, every counted unit
- * is billed or visibly waits. Exit 0 ok, 1 unbalanced, 3 could not be checked. */
+ * is billed or visibly waits. Exit 0 ok, 1 unbalanced, 3 could not be checked, 4 balanced but
+ * something waits for a person. */
 #include "ctl/audit.h"
 
 #include "common/redis.h"
@@ -107,12 +108,31 @@ static void print_lines(const struct audit *a)
     for (size_t i = 0; i < json_array_size(a->streams); i++)
         report_print_line("audit", json_array_get(a->streams, i));
     audit_ledger_print(a->report);
-    puts(a->balanced ? "audit ok" : "audit unbalanced");
+    const json_t *attention = json_object_get(a->report, "attention");
+    bool waits = json_object_size(attention) > 0;
+    if (waits)
+        report_print_line(a->balanced ? "audit balanced, attention:" : "audit attention",
+                          attention);
+    if (!a->balanced)
+        puts("audit unbalanced");
+    else if (!waits)
+        puts("audit ok");
+}
+
+static int exit_code(const struct audit *a)
+{
+    if (!a->balanced)
+        return CTL_FAILED;
+    bool waits = json_object_size(json_object_get(a->report, "attention")) > 0;
+    return waits ? CTL_ATTENTION : CTL_DONE;
 }
 
 static void print_json(const struct audit *a)
 {
-    json_object_set_new(a->report, "result", json_string(a->balanced ? "ok" : "unbalanced"));
+    static const char *const RESULTS[] = {
+        [CTL_DONE] = "ok", [CTL_FAILED] = "unbalanced", [CTL_ATTENTION] = "attention"};
+
+    json_object_set_new(a->report, "result", json_string(RESULTS[exit_code(a)]));
     json_dumpf(a->report, stdout, JSON_INDENT(2));
     putchar('\n');
 }
@@ -132,7 +152,7 @@ int audit_run(const struct ctl_config *config, int argc, char **argv)
         code = ctl_fail(CTL_UNCHECKED, "could not be checked: %s", e.text);
     if (code == CTL_DONE) {
         (json ? print_json : print_lines)(&a);
-        code = a.balanced ? CTL_DONE : CTL_FAILED;
+        code = exit_code(&a);
     }
     json_decref(a.report);
     PQfinish(a.conn);

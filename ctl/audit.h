@@ -13,8 +13,13 @@
  * position, stream, position, and again if it moved. Returns a new finding, or NULL with e. */
 json_t *audit_stream(PGconn *conn, redisContext *redis, const char *stream, struct err *e);
 
+/* Submissions whose identifier or body is not the one of their row, at most 10, added to findings.
+ * In the caller's snapshot. Returns 0 or -1 with e. */
+int audit_submissions(PGconn *conn, json_t *findings, struct err *e);
+
 /* The ledger against itself, in one snapshot: appends findings to the arrays of report (made here),
- * and clears *balanced if any of them is a fault. Returns 0 or -1 with e. */
+ * and clears *balanced if any of them is a fault. `attention` is an object: what waits for a
+ * person. Returns 0 or -1 with e. */
 int audit_ledger(PGconn *conn, json_t *report, bool *balanced, struct err *e);
 
 /* Prints all findings of audit_ledger as lines, but for `epochs`, which go with the streams. */

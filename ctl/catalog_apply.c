@@ -79,6 +79,8 @@ static int finish(struct apply *a, struct err *e)
     int64_t version = 0;
     int64_t tenants = 0;
 
+    if (db_run(a->conn, SQL_SEAL_METRICS, 0, NULL, NULL, e))
+        return -1;
     if (a->changes == 0) {
         if (read_number(a, SQL_READ_CATALOG_VERSION, &version, e) ||
             db_script(a->conn, "COMMIT", e))

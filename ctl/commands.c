@@ -30,8 +30,17 @@ const struct ctl_command CTL_COMMANDS[] = {
      .detail =
          "One line for each stream and epoch: added = counted + duplicates + rejected + conflicts\n"
          "+ lost + waiting. Then raw events, rejected entries, totals, minutes and claims against\n"
-         "each other. Ends with `audit ok` (exit 0) or `audit unbalanced` (exit 1); exit 3 if it\n"
-         "could not be checked. It only reads, and may run at any time.\n",
+         "each other. Ends with `audit ok` (exit 0), `audit unbalanced` (exit 1), or, where all\n"
+         "adds up and a person must act (exit 4), with what waits:\n"
+         "  audit balanced, attention: lost=100 failed=13280\n"
+         "  lost       entries that are gone (meterctl lost list, lost accept)\n"
+         "  failed     units that Stripe refused (meterctl submissions list --state failed)\n"
+         "  in_doubt   units of which nobody knows whether Stripe has them: reconciliation tells\n"
+         "  late       units too late for their invoice, not decided on (meterctl late list)\n"
+         "  too_large  values of more than 15 digits, which Stripe does not take\n"
+         "  drift      units that Stripe holds otherwise than they were sent (meterctl reconcile)\n"
+         "  sink_hold  sinks send nothing (meterctl restore accept)\n"
+         "Exit 3 if it could not be checked. It only reads, and may run at any time.\n",
      .run = audit_run},
     {.words = {"status"},
      .arguments = "[--json]",
@@ -140,6 +149,19 @@ const struct ctl_command CTL_COMMANDS[] = {
          "is, too, one of which Stripe holds, or may hold, something, but with --anyway. Exit\n"
          "1 if one that was named was not retried.\n",
      .run = submissions_retry_run},
+    {.words = {"lost", "list"},
+     .arguments = "[--json]",
+     .what = "List streams that lost entries, and which losses were accepted.",
+     .detail =
+         "Entries are lost where Redis or PostgreSQL lost data and nobody has them any more.\n",
+     .run = lost_list_run},
+    {.words = {"lost", "accept"},
+     .arguments = "[--yes]",
+     .what = "Note that you know of the entries that were lost, so that `audit` asks no more.",
+     .detail =
+         "They stay in the balance. What is lost later has to be accepted anew. Does nothing\n"
+         "without --yes; it is noted when, and by which login.\n",
+     .run = lost_accept_run},
     {.words = {"late", "list"},
      .arguments = "[--tenant T] [--json] [--wide]",
      .what = "List usage that came too late for its invoice, and what was decided.",

@@ -11,9 +11,10 @@
 
 enum ctl_exit {
     CTL_DONE = 0,
-    CTL_FAILED = 1,   /* could not go on; audit: unbalanced; rebuild: differences */
-    CTL_USAGE = 2,    /* wrong settings or usage */
-    CTL_UNCHECKED = 3 /* audit, rebuild, reconcile: a peer is away, or what is needed is gone */
+    CTL_FAILED = 1,    /* could not go on; audit: unbalanced; rebuild: differences */
+    CTL_USAGE = 2,     /* wrong settings or usage */
+    CTL_UNCHECKED = 3, /* audit, rebuild, reconcile: a peer is away, or what is needed is gone */
+    CTL_ATTENTION = 4  /* audit: the books balance, and something waits for a person */
 };
 
 struct ctl_config {
@@ -56,6 +57,8 @@ int rejected_replay_run(const struct ctl_config *config, int argc, char **argv);
 int submissions_list_run(const struct ctl_config *config, int argc, char **argv);
 int submissions_show_run(const struct ctl_config *config, int argc, char **argv);
 int submissions_retry_run(const struct ctl_config *config, int argc, char **argv);
+int lost_list_run(const struct ctl_config *config, int argc, char **argv);
+int lost_accept_run(const struct ctl_config *config, int argc, char **argv);
 int late_list_run(const struct ctl_config *config, int argc, char **argv);
 int late_carry_run(const struct ctl_config *config, int argc, char **argv);
 int late_drop_run(const struct ctl_config *config, int argc, char **argv);

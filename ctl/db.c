@@ -128,6 +128,30 @@ int db_run(PGconn *conn, const char *sql, int n, const char *const *values, int6
     return 0;
 }
 
+int db_each(PGconn *conn, const char *sql, enum db_format format, db_row_fn on_row, void *owner,
+            struct err *e)
+{
+    PGresult *result;
+    int failed = 0;
+
+    if (!PQsendQueryParams(conn, sql, 0, NULL, NULL, NULL, NULL, format == DB_BINARY) ||
+        !PQsetSingleRowMode(conn)) {
+        pg_result_err(e, conn, NULL);
+        return -1;
+    }
+    while ((result = PQgetResult(conn)) != NULL) {
+        ExecStatusType status = PQresultStatus(result);
+        if (status == PGRES_SINGLE_TUPLE)
+            on_row(owner, result);
+        else if (status != PGRES_TUPLES_OK && !failed) {
+            pg_result_err(e, conn, result);
+            failed = -1;
+        }
+        PQclear(result);
+    }
+    return failed;
+}
+
 int db_script(PGconn *conn, const char *text, struct err *e)
 {
     bool was_idle = PQtransactionStatus(conn) == PQTRANS_IDLE;

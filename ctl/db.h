@@ -31,6 +31,14 @@ int db_script(PGconn *conn, const char *text, struct err *e);
  * that what retention dropped and what it tallied are seen together. */
 int db_begin_snapshot(PGconn *conn, struct err *e);
 
+/* One statement, a row at a time, so that memory does not grow with them: on_row gets a result of
+ * one row, its own only during the call. In a transaction of the caller's. Returns 0, or -1 with e
+ * after any number of rows. */
+enum db_format { DB_TEXT, DB_BINARY };
+typedef void (*db_row_fn)(void *owner, const PGresult *row);
+int db_each(PGconn *conn, const char *sql, enum db_format format, db_row_fn on_row, void *owner,
+            struct err *e);
+
 /* One field. NULL (or 0) where it is SQL NULL. */
 const char *db_text(const PGresult *r, int row, int column);
 int64_t db_i64(const PGresult *r, int row, int column);

@@ -89,7 +89,7 @@ static int print_help(void)
          "  --print-config  the settings in force, secrets as ***\n"
          "\nExit codes: 0 done, 1 could not go on or unbalanced, 2 wrong settings or usage, 3 "
          "could not "
-         "be\nchecked.");
+         "be\nchecked, 4 balanced but something waits for a person (audit).");
     return CTL_DONE;
 }
 

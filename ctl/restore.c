@@ -17,7 +17,7 @@ static void print_lost(const PGresult *lost)
                    (long long)db_i64(lost, i, 2), (long long)db_i64(lost, i, 3));
 }
 
-/* In one transaction: new identifiers, and sinks go on. */
+/* In one transaction: new identifiers, losses that the audit asks for no more, and sinks go on. */
 static int lift(PGconn *conn, const char *hold, int64_t *lifted, struct err *e)
 {
     struct err ignored;
@@ -25,7 +25,8 @@ static int lift(PGconn *conn, const char *hold, int64_t *lifted, struct err *e)
     if (db_script(conn, "BEGIN", e))
         return -1;
     if (db_run(conn, SQL_CLEAR_SINK_HOLD, 1, &hold, lifted, e) == 0 &&
-        (*lifted == 0 || db_run(conn, SQL_RESTORE_NEW_ERA, 0, NULL, NULL, e) == 0))
+        (*lifted == 0 || (db_run(conn, SQL_RESTORE_NEW_ERA, 0, NULL, NULL, e) == 0 &&
+                          db_run(conn, SQL_ACCEPT_LOST, 0, NULL, NULL, e) == 0)))
         return db_script(conn, "COMMIT", e);
     db_script(conn, "ROLLBACK", &ignored);
     return -1;

@@ -3,7 +3,7 @@
 
 #include "common/log.h"
 #include "sink/claim_row.h"
-#include "sink/identifier.h"
+#include "common/identifier.h"
 #include "sink/sql.h"
 
 #include <string.h>

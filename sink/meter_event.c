@@ -5,26 +5,6 @@
 #include <jansson.h>
 #include <string.h>
 
-static void add_pair(struct buf *out, const char *name, const char *value)
-{
-    if (out->length > 0)
-        buf_add_char(out, '&');
-    buf_add_str(out, name); /* brackets stay as they are, as in Stripe's own clients */
-    buf_add_char(out, '=');
-    buf_add_urlencoded(out, value, strlen(value));
-}
-
-void meter_event_body(struct buf *out, const struct usage *usage)
-{
-    char value[DEC_TEXT_SIZE];
-    dec_format(usage->quantity, value);
-    add_pair(out, "event_name", usage->event_name);
-    add_pair(out, "payload[stripe_customer_id]", usage->customer);
-    add_pair(out, "payload[value]", value);
-    add_pair(out, "identifier", usage->identifier);
-    buf_printf(out, "&timestamp=%lld", (long long)usage->usage_at_s);
-}
-
 static bool text_is(const json_t *object, const char *name, const char *expected)
 {
     const char *text = json_string_value(json_object_get(object, name));

@@ -4,10 +4,6 @@
 
 #include "sink/transport.h"
 
-/* The form: event_name, payload[stripe_customer_id], payload[value], identifier, timestamp.
- * Appended. */
-void meter_event_body(struct buf *out, const struct usage *usage);
-
 /* {"object": "billing.meter_event", "identifier": usage's, …} */
 bool meter_event_is_receipt(const char *body, size_t length, const struct usage *usage);
 

@@ -5,35 +5,8 @@
  * within 24 h: what it refuses later is told by a webhook, and found by the reconciliation. */
 #include "sink/meter_event_stream.h"
 
-#include "common/clock.h"
-
 #include <jansson.h>
 #include <string.h>
-
-static void add_member(struct buf *out, const char *name, const char *value)
-{
-    buf_printf(out, "\"%s\":", name);
-    buf_add_json_str(out, value, strlen(value));
-}
-
-void meter_event_stream_body(struct buf *out, const struct usage *usage)
-{
-    char value[DEC_TEXT_SIZE];
-    char timestamp[CLOCK_TEXT_SIZE];
-    dec_format(usage->quantity, value);
-    clock_format_iso(usage->usage_at_s * 1000, timestamp);
-    buf_add_char(out, '{');
-    add_member(out, "event_name", usage->event_name);
-    buf_add_char(out, ',');
-    add_member(out, "identifier", usage->identifier);
-    buf_add_str(out, ",\"payload\":{");
-    add_member(out, "stripe_customer_id", usage->customer);
-    buf_add_char(out, ',');
-    add_member(out, "value", value);
-    buf_add_str(out, "},");
-    add_member(out, "timestamp", timestamp);
-    buf_add_char(out, '}');
-}
 
 bool meter_event_stream_is_receipt(const char *body, size_t length, const struct usage *usage)
 {

@@ -5,22 +5,11 @@
 #ifndef METERLINE_SINK_TRANSPORT_H
 #define METERLINE_SINK_TRANSPORT_H
 
-#include "common/dec.h"
 #include "common/http_client.h"
-#include "common/str.h"
+#include "common/usage_body.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* What a body is made of. */
-struct usage {
-    const char *event_name;
-    const char *customer;          /* Stripe's id */
-    const char *subscription_item; /* Stripe's id, of usage_records; else NULL */
-    struct dec quantity;           /* whole, below 10^15 */
-    const char *identifier;
-    int64_t usage_at_s; /* Unix seconds, a whole minute */
-};
 
 struct transport {
     const char *name; /* as in metrics.transport */

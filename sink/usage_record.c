@@ -11,14 +11,6 @@
 #include <jansson.h>
 #include <string.h>
 
-void usage_record_body(struct buf *out, const struct usage *usage)
-{
-    char quantity[DEC_TEXT_SIZE];
-    dec_format(usage->quantity, quantity);
-    buf_printf(out, "quantity=%s&timestamp=%lld&action=increment", quantity,
-               (long long)usage->usage_at_s);
-}
-
 static bool text_is(const json_t *object, const char *name, const char *expected)
 {
     const char *text = json_string_value(json_object_get(object, name));

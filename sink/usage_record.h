@@ -4,9 +4,6 @@
 
 #include "sink/transport.h"
 
-/* The form: quantity, timestamp, action=increment. Appended. */
-void usage_record_body(struct buf *out, const struct usage *usage);
-
 /* {"object": "usage_record", "quantity": usage's, "subscription_item": usage's, …}. A record has no
  * identifier. */
 bool usage_record_is_receipt(const char *body, size_t length, const struct usage *usage);

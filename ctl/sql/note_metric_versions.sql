@@ -13,8 +13,10 @@ with version as (
                               is not distinct from
                               (v.metric, v.aggregation, v.dimensions, v.from_metric, v.where_dimensions))
 )
-insert into metric_versions (metric, from_version, aggregation, dimensions, from_metric, where_dimensions)
-select m.metric, n.value, m.aggregation, m.dimensions, m.from_metric, m.where_dimensions
+insert into metric_versions (metric, from_version, aggregation, dimensions, from_metric, where_dimensions, checksum)
+select m.metric, n.value, m.aggregation, m.dimensions, m.from_metric, m.where_dimensions,
+       metric_version_checksum(row(m.metric, n.value, null, m.aggregation, m.dimensions, m.from_metric,
+                                   m.where_dimensions, null)::metric_versions)
   from version n, now m
  where not exists (select from metric_versions v
                     where v.until_version is null

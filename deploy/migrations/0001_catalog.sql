@@ -22,6 +22,7 @@ CREATE TABLE metrics (
         CHECK (transport IN ('meter_events', 'meter_event_stream', 'usage_records', 'none')),
     rounding          text NOT NULL DEFAULT 'floor' CHECK (rounding = 'floor'),
     retired_at        timestamptz,                         -- no longer in the catalog: events are refused
+    checksum          bytea,                               -- metric_checksum, when the catalog was applied
     CHECK (transport = 'none' OR stripe_event_name IS NOT NULL),
     CHECK (NOT carry OR aggregation = 'last')
 );
@@ -36,8 +37,22 @@ CREATE TABLE metric_versions (
     dimensions       text[] NOT NULL,
     from_metric      text,
     where_dimensions jsonb NOT NULL,
+    checksum         bytea NOT NULL,           -- metric_version_checksum
     PRIMARY KEY (metric, from_version)
 );
+
+-- What a metric's usage is counted and sent by, and what a definition says: `meterctl audit` finds what was altered by
+-- another hand than `catalog apply`.
+CREATE FUNCTION metric_checksum(m metrics) RETURNS bytea
+LANGUAGE sql STABLE AS $$
+    SELECT sha256(convert_to(jsonb_build_array(m.metric, m.aggregation, m.carry, m.dimensions, m.from_metric,
+               m.where_dimensions, m.stripe_event_name, m.transport, m.rounding, m.retired_at IS NULL)::text, 'UTF8'))
+$$;
+CREATE FUNCTION metric_version_checksum(v metric_versions) RETURNS bytea
+LANGUAGE sql STABLE AS $$
+    SELECT sha256(convert_to(jsonb_build_array(v.metric, v.from_version, v.aggregation, v.dimensions, v.from_metric,
+               v.where_dimensions)::text, 'UTF8'))
+$$;
 
 CREATE TABLE plans (
     plan              text PRIMARY KEY CHECK (plan ~ '^[a-z0-9_]{1,64}$'),
@@ -61,7 +76,9 @@ CREATE TABLE plan_limits (
 
 -- A tenant's own limits and prices: each column that is not NULL (or unlimited) replaces the plan's.
 CREATE TABLE tenant_limits (
-    tenant             text NOT NULL,
+    -- As the stream takes it: no control characters, nor U+0080 to U+009F.
+    tenant             text NOT NULL CHECK (octet_length(tenant) BETWEEN 1 AND 128
+                                            AND tenant !~ '[\x01-\x1f\x7f-\x9f]'),
     metric             text NOT NULL REFERENCES metrics,
     included           numeric(38,9),
     unlimited          boolean NOT NULL DEFAULT false,

@@ -70,6 +70,16 @@ CREATE TABLE stream_epochs (
     PRIMARY KEY (stream, epoch)
 );
 
+-- Entries that a person knows to be lost (`meterctl lost accept`, `restore accept`): the audit asks for nobody any more.
+CREATE TABLE lost_accepted (
+    stream      text NOT NULL,
+    epoch       integer NOT NULL,
+    lost        bigint NOT NULL CHECK (lost > 0), -- of the epoch, when it was accepted
+    accepted_at timestamptz NOT NULL DEFAULT now(),
+    accepted_by text NOT NULL DEFAULT session_user,
+    PRIMARY KEY (stream, epoch)
+);
+
 -- PostgreSQL lost commits: sinks hold, and versions of totals go on above those that were lost, which the
 -- quota cache has seen: they follow the clock then.
 CREATE FUNCTION hold_sinks() RETURNS void LANGUAGE plpgsql AS $$

@@ -113,7 +113,7 @@ def settle(line, timeout=40):
     line.wait_for(is_settled, timeout, "everything in the stream is in the ledger")
 
 
-def prove(line, oracle, entries=True, audit=True):
+def prove(line, oracle, entries=True, audit=True, attention=()):
     """All that the ledger holds is what the oracle says, and the audit balances. entries=False:
     which entry an event came with is not known, nor how often."""
     expected = oracle.outcomes()
@@ -125,7 +125,7 @@ def prove(line, oracle, entries=True, audit=True):
         assert_same(stored_events(line), expected_events(oracle))
         assert_rejects(line, oracle)
     if audit:
-        assert_balanced(line)
+        assert_balanced(line, attention)
 
 
 def assert_same(stored, expected):
@@ -134,9 +134,11 @@ def assert_same(stored, expected):
                                     for key in different[:10])
 
 
-def assert_balanced(line):
+def assert_balanced(line, attention=()):
+    """attention: what may wait for a person, such as lost."""
     audit = line.audit()
-    assert audit.ok, audit.text
+    assert audit.balanced, audit.text
+    assert audit.attention.keys() <= set(attention), audit.text
     assert all(stream["difference"] == 0 for stream in audit.streams), audit.text
     assert audit.total("waiting") == 0, audit.text
     return audit

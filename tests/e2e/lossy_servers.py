@@ -92,7 +92,8 @@ def accept(line):
 def epochs(line):
     """The audit's terms of each epoch of the stream; it balances."""
     audit = line.audit()
-    assert audit.ok and all(each["difference"] == 0 for each in audit.streams), audit.text
+    assert audit.balanced and all(each["difference"] == 0 for each in audit.streams), audit.text
+    assert audit.attention.keys() <= {"lost", "sink_hold"}, audit.text
     return {each["epoch"]: each for each in audit.streams}
 
 

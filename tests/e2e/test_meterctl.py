@@ -7,6 +7,7 @@ import json
 import psycopg2
 import pytest
 
+from by_hand import make_true
 from line import Line
 from line.paths import CATALOG, ROOT
 
@@ -346,7 +347,7 @@ def test_audit_of_epochs_that_ended(counted):
                 "VALUES (%s, 1, gen_random_uuid(), '5-0', 9, 3, 4, 0, 0, 2, 'lost')", STREAM)
     add_batch(counted, 3, batch=3, epoch=1)
     audit = counted.audit()
-    assert audit.ok, audit.text
+    assert audit.balanced and audit.attention == {"lost": "2"}, audit.text
     found = [(row["epoch"], row["added"], row["lost"]) for row in audit.streams]
     assert found == [(1, 9, 2), (2, 10, 0)]
     counted.sql("UPDATE stream_epochs SET lost = 1")
@@ -383,14 +384,15 @@ def test_audit_of_billing(counted):
     add_submission(counted, 2, 2, state="pending")
     add_submission(counted, 3, 9, state="void")
     counted.sql("INSERT INTO usage_claims (tenant, metric, period_start, version, claimed, claims) "
-                "VALUES ('acme', 'api_calls', %s, 1, 5, 3)", PERIOD[0])
+                "VALUES ('acme', 'api_calls', %s, 0, 5, 3)", PERIOD[0])
+    make_true(counted)
     done = counted.meterctl("audit")
     assert done.returncode == 0, done.stdout
     billing = next(text for text in done.stdout.splitlines() if text.startswith("audit billing "))
     for pair in ("metric=api_calls", "aggregated=6.5", "sent=3", "pending=2", "waiting=1",
                  "carried=0.5", "difference=0"):
         assert pair in billing.split(), billing
-    counted.sql("UPDATE usage_submissions SET state = 'void' WHERE identifier = 'ml-2'")
+    counted.sql("UPDATE usage_submissions SET state = 'void' WHERE claim = 2")
     done = counted.meterctl("audit")
     assert done.returncode == 1
     assert "audit claim tenant=acme metric=api_calls" in done.stdout

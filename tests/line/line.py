@@ -32,6 +32,18 @@ class Audit:
     def ok(self):
         return self.exit_code == 0 and "audit ok" in self.text.splitlines()
 
+    @property
+    def balanced(self):
+        """It adds up, whatever waits for a person."""
+        return self.ok or (self.exit_code == 4 and bool(self.attention))
+
+    @property
+    def attention(self):
+        """What waits for a person, such as {"lost": "100", "failed": "13280"}."""
+        last = self.text.splitlines()[-1:]
+        first = "audit balanced, attention: "
+        return logfmt.pairs(last[0].removeprefix(first)) if last and last[0].startswith(first) else {}
+
     def total(self, term):
         return sum(stream[term] for stream in self.streams)
 

@@ -187,7 +187,7 @@ class EdgeRound(Round):
                       " wait for a person")
         self.assert_late()
         assert "in_doubt" not in self.states() or self.transport.ends_with_period
-        assert_balanced(line)
+        assert_balanced(line, ("failed", "late", "in_doubt", "drift"))
 
     def is_of(self, tenant, at_s, ended):
         """Is usage of that second of the period that ended? To us its edge is a whole minute."""

@@ -230,6 +230,8 @@ static void bad_fields_are_named(void **state)
     REJECT(REASON_BAD_FIELD, "tenant: is empty", F("tenant", ""), F("metric", "calls"));
     REJECT(REASON_BAD_FIELD, "control", F("tenant", "a\nb"), F("metric", "calls"));
     REJECT(REASON_BAD_FIELD, "control", F("tenant", "a\x7f"), F("metric", "calls"));
+    REJECT(REASON_BAD_FIELD, "control", F("tenant", "a\xc2\x80"), F("metric", "calls"));
+    REJECT(REASON_BAD_FIELD, "control", F("tenant", "\xc2\x9f tenant"), F("metric", "calls"));
     REJECT(REASON_BAD_FIELD, "control", F("tenant", "a tenant\x7f"), F("metric", "calls"));
     REJECT(REASON_BAD_FIELD, "control", F("tenant", "\x7f tenant"), F("metric", "calls"));
     REJECT(REASON_BAD_FIELD, "field 1: value", F("tenant", "a\xff"), F("metric", "calls"));

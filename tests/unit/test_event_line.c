@@ -133,6 +133,8 @@ static void test_fields_refused(void **state)
         {"{\"tenant\":\"a" A128 "\",\"metric\":\"c\"}", "tenant: 129 bytes, at most 128"},
         {"{\"tenant\":\"a\\nb\",\"metric\":\"c\"}", "tenant: holds a control character"},
         {"{\"tenant\":\"a\x7f\",\"metric\":\"c\"}", "tenant: holds a control character"},
+        {"{\"tenant\":\"a\xc2\x85\",\"metric\":\"c\"}", "tenant: holds a control character"},
+        {"{\"tenant\":\"a\\u009b\",\"metric\":\"c\"}", "tenant: holds a control character"},
         {"{\"tenant\":\"a\",\"metric\":\"Calls\"}", "metric: is not [a-z0-9_]{1,64}"},
         {"{\"tenant\":\"a\",\"metric\":\"a" A64 "\"}", "metric: is not [a-z0-9_]{1,64}"},
         {WITH("\"id\":\"\""), "id: is empty"},

@@ -1,5 +1,5 @@
 /* The identifier of a submission. */
-#include "sink/identifier.h"
+#include "common/identifier.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -124,12 +124,20 @@ static void utf8_has_as_many_characters_as_unicode(void **state)
 
 static void control_characters_are_found(void **state)
 {
-    /* Bytes below 0x20 and 0x7f are control characters; no other byte is. */
+    /* Bytes below 0x20 and 0x7f are control characters, and so are U+0080 to U+009F; no other is.
+     */
     (void)state;
     for (int byte = 0; byte < 256; byte++) {
         const char text[] = {'a', (char)byte, 'b'};
         assert_int_equal(str_has_control(text, 3), byte < 0x20 || byte == 0x7f);
+        for (int first = 0x80; first < 256; first++) {
+            const char pair[] = {'a', (char)first, (char)byte};
+            assert_int_equal(str_has_control(pair, 3),
+                             byte < 0x20 || byte == 0x7f ||
+                                 (first == 0xc2 && byte >= 0x80 && byte < 0xa0));
+        }
     }
+    assert_false(str_has_control("\xc2", 1));
     assert_false(str_has_control("", 0));
     assert_false(str_has_control("a\n", 1));
 }

@@ -1,6 +1,6 @@
 /* BLAKE2b-256 (RFC 7693) over the parts, each text with its length before it, so that no two
  * different sets of parts give the same bytes. */
-#include "sink/identifier.h"
+#include "common/identifier.h"
 
 #include "common/str.h"
 

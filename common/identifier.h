@@ -3,8 +3,8 @@
  * It is a function of what is billed, so that a claim that is made again after the database was
  * restored gets the same one, and Stripe recognises it. Claims made once the restore was accepted
  * are of another era: they never meet those of the life that was lost. */
-#ifndef METERLINE_SINK_IDENTIFIER_H
-#define METERLINE_SINK_IDENTIFIER_H
+#ifndef METERLINE_IDENTIFIER_H
+#define METERLINE_IDENTIFIER_H
 
 #include <stdint.h>
 

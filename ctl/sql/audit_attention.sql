@@ -1,0 +1,32 @@
+-- What balances, and waits for a person all the same: one row, NULL where there is nothing. Units are of all metrics, and
+-- negative ones count like positive ones: what waits is never hidden by its opposite. lost: entries that nobody has
+-- accepted (`meterctl lost accept`). in_doubt: also resolved by the sink's own comparison, where that can tell. late: what
+-- is not decided on. too_large: values that Stripe does not take. drift: what Stripe holds otherwise than it was sent, as
+-- last compared. sink_hold: sinks send nothing.
+with books as (
+    select stream, epoch, lost from stream_positions
+    union all
+    select stream, epoch, lost from stream_epochs
+), lost as (
+    select sum(greatest(b.lost - coalesce(a.lost, 0), 0))::bigint as entries
+      from books b
+      left join lost_accepted a using (stream, epoch)
+), stuck as (
+    select trim_scale(sum(abs(quantity)) filter (where state = 'failed')) as failed,
+           trim_scale(sum(abs(quantity)) filter (where state = 'in_doubt')) as in_doubt,
+           trim_scale(sum(abs(quantity)) filter (where state = 'late' and decision is null)) as late
+      from usage_submissions
+     where state in ('failed', 'in_doubt', 'late')
+), too_large as (
+    select trim_scale(sum(abs(t.quantity))) as units
+      from metrics m
+      join usage_totals t using (metric)
+      join billing_customers b on b.tenant = t.tenant and b.deleted_at is null
+     where m.aggregation not in ('sum', 'count') and m.transport <> 'none'
+       and abs(floor(t.quantity)) > 999999999999999
+), drift as (
+    select trim_scale(sum(abs(drift_units))) as units from usage_drift where drift_units <> 0
+)
+select nullif(l.entries, 0) as lost, s.failed, s.in_doubt, s.late, t.units as too_large, d.units as drift,
+       (select nullif(value, 0) from ledger_state where name = 'sink_hold') as sink_hold
+  from lost l, stuck s, too_large t, drift d
