@@ -9,6 +9,11 @@
 
 #include <stdio.h>
 
+static const struct table_column COLUMNS[] = {
+    {"stream", TABLE_NAME},      {"epoch", TABLE_NUMBER},     {"reason", TABLE_NOTE},
+    {"until", TABLE_TEXT},       {"lost", TABLE_NUMBER},      {"accepted", TABLE_NUMBER},
+    {"accepted_at", TABLE_TEXT}, {"accepted_by", TABLE_NAME}, {NULL, TABLE_TEXT}};
+
 static json_t *read_list(PGconn *conn, struct err *e)
 {
     PGresult *rows = db_query(conn, SQL_LIST_LOST, 0, NULL, e);
@@ -32,7 +37,7 @@ static int list_lost(PGconn *conn, bool json)
     else if (json_array_size(list) == 0)
         puts("nothing was lost");
     else
-        table_print("lost entries", list);
+        table_print("lost entries", list, COLUMNS, false);
     json_decref(list);
     return CTL_DONE;
 }
