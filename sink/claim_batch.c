@@ -1,9 +1,9 @@
 /* One page of totals to claim. */
 #include "sink/claim_batch.h"
 
+#include "common/identifier.h"
 #include "common/log.h"
 #include "sink/claim_row.h"
-#include "common/identifier.h"
 #include "sink/sql.h"
 
 #include <string.h>
