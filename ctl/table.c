@@ -90,7 +90,7 @@ static void add_cell(struct buf *out, const struct layout *l, int i, const char 
     if (l->columns[i].kind == TABLE_NUMBER)
         pad(out, missing);
     buf_add_str(out, cut.data);
-            if (i < l->count - 1 && l->columns[i].kind != TABLE_NUMBER)
+    if (i < l->count - 1 && l->columns[i].kind != TABLE_NUMBER)
         pad(out, missing);
     if (i < l->count - 1)
         pad(out, GAP);
