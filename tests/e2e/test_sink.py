@@ -291,8 +291,8 @@ def test_what_was_picked_too_long_ago_is_handed_back_unsent(shop):
     with shop.postgres.connect() as other, other.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(hashtext('meterline picks'))")
         count(shop, "acme", "llm_tokens", "5")
-        shop.wait_for(lambda: shop.value("SELECT count(*) FROM pg_locks "
-                                         "WHERE locktype = 'advisory' AND NOT granted"))
+        shop.wait_for(lambda: states(shop) == {"pending": 1} and shop.value(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
         sink.pause()
         cursor.execute("SELECT pg_advisory_unlock(hashtext('meterline picks'))")
     shop.wait_for(lambda: states(shop) == {"sending": 1})
@@ -401,7 +401,7 @@ def test_held_sinks_neither_claim_nor_send(shop):
     assert shop.run("meterline-sink", "--once").returncode == 1
     sink = shop.start_sink(SINK_INTERVAL_S=1)
     sink.wait_log("held_back")
-    assert sink.get("/readyz") == (503, "held: the ledger was found behind the stream\n")
+    shop.wait_for(lambda: sink.get("/readyz") == (503, "held: the ledger was found behind the stream\n"))
     assert sink.metric("meterline_sink_held") == 1 and states(shop) == {}
     shop.sql("UPDATE ledger_state SET value = 0 WHERE name = 'sink_hold'")
     shop.wait_for(is_sent(shop, 1))
