@@ -4,6 +4,7 @@
 #include "common/contract.h"
 #include "common/json_exact.h"
 #include "common/str.h"
+#include "common/stripe_meter.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -52,7 +53,8 @@ static void take_meter(void *owner, json_t *meter)
     struct stripe_usage *u = owner;
     const char *name = json_string_value(json_object_get(meter, "event_name"));
     if (name)
-        json_object_set(u->meters, name, meter);
+        json_object_set(u->meters, name,
+                        stripe_meter_better(json_object_get(u->meters, name), meter));
 }
 
 void stripe_usage_load(struct stripe_usage *u, stripe_done_fn done, void *owner)
@@ -74,9 +76,15 @@ bool stripe_usage_has_meter(const struct stripe_usage *u, const char *event_name
     return json_object_get(u->meters, event_name) != NULL;
 }
 
+int stripe_usage_check_meter(const struct stripe_usage *u, const char *event_name, bool newest,
+                             struct err *e)
+{
+    return stripe_meter_check(json_object_get(u->meters, event_name), event_name, newest, e);
+}
+
 int stripe_usage_check(const struct stripe_usage *u, const struct usage_place *place, struct err *e)
 {
-    const char *wanted = place->newest ? "last" : "sum";
+    const char *wanted = stripe_meter_formula(place->newest);
     const json_t *meter = json_object_get(u->meters, place->event_name);
     const char *formula = json_string_value(
         json_object_get(json_object_get(meter, "default_aggregation"), "formula"));

@@ -29,6 +29,9 @@ void stripe_usage_load(struct stripe_usage *u, stripe_done_fn done, void *owner)
 
 /* Does Stripe have a meter of that event name? */
 bool stripe_usage_has_meter(const struct stripe_usage *u, const char *event_name);
+/* May usage be sent to it? As stripe_meter_check. */
+int stripe_usage_check_meter(const struct stripe_usage *u, const char *event_name, bool newest,
+                             struct err *e);
 /* May it be read? Returns 0, or -1 with e (ERR_INPUT): Stripe has no such meter, or its formula is
  * not what we bill by. */
 int stripe_usage_check(const struct stripe_usage *u, const struct usage_place *place,
