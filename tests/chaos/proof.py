@@ -4,6 +4,7 @@ Where Redis kept everything, the journal tells the streams' true contents: each 
 certain fate. Where Redis lost entries that may have been counted, each event that was sent must have
 counted once, whichever of its entries did."""
 
+import ast
 import collections
 import decimal
 import marshal
@@ -154,8 +155,24 @@ class Proof:
                     expected[key] = (outcome.reasons, fields)
         wrong = [key for key in {**stored, **expected} if not is_fitting(stored.get(key),
                                                                          expected.get(key))]
-        assert not wrong, "\n".join(f"{key}: stored {stored.get(key)}, expected {expected.get(key)}"
-                                    for key in wrong[:10])
+        assert not wrong, "\n".join(f"{key}: stored {stored.get(key)}, expected {expected.get(key)}\n"
+                                    f"    {self.traces_of(key)}" for key in wrong[:10])
+
+    def traces_of(self, key):
+        """Of a reject of a lossy round: what the ledger has of its tenant and id, in the order that it came."""
+        if not self.lossy:
+            return ""
+        tenant, id = (next((ast.literal_eval(value)[:128] for n, value in key if n == repr(name)), None)
+                      for name in ("tenant", "id"))
+        return self.line.sql("""
+            SELECT b.committed_at AS at, stream_id, 'counted' AS what, retraction::text AS more
+              FROM usage_events e
+              JOIN usage_batches b ON b.stream = e.stream AND b.slice = tenant_slice(e.tenant)
+               AND split_part(e.stream_id, '-', 1)::bigint = ANY (b.entry_ms) AND e.tenant = ANY (b.tenants)
+             WHERE e.tenant = %s AND e.event_id = %s
+             UNION ALL
+            SELECT rejected_at, stream_id, reason, detail FROM rejected_events WHERE fields @> to_jsonb(ARRAY[ARRAY['id', %s]])
+             ORDER BY 1""", tenant, id, id)
 
     # Totals, with what was carried.
 
