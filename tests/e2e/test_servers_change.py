@@ -52,7 +52,8 @@ def test_no_defaults_of_role_or_database_matter(line, whose):
     webhookd = line.start_webhookd(STRIPE_SECRET_KEY=None).wait_ready()
     line.start_sandbox(rate_per_s=0)
     line.start_sink(SINK_INTERVAL_S=1).wait_ready()
-    theirs = line.sandbox.bootstrap(tenants=["t1"])["tenants"]["t1"]["customer"]
+    theirs = line.sandbox.bootstrap(meters=[{"event_name": "api_calls", "formula": "sum"}],
+                                    tenants=["t1"])["tenants"]["t1"]["customer"]
     deliver(webhookd, Events().make("customer.created", customer(id=theirs, tenant="t1")))
     emitter.add_all(emitter.usage(300, repeats=0.2))
     # With a batch that takes longer than the timeouts of the role.
