@@ -115,14 +115,15 @@ static bool counts_a_stream(void *owner)
 static bool is_behind(void *owner)
 {
     const struct aggregator *a = owner;
-    int64_t hour_ago_ms = clock_unix_ms() - HOUR_MS;
+    int64_t now_ms = clock_unix_ms();
 
     for (int i = 0; i < a->shards_count; i++) {
         const struct position *p = &a->shards[i]->ledger.position;
         struct entry_id last;
 
         if (a->shards[i]->state != SHARD_RUNNING || entry_id_parse(p->last_id, &last) != 0 ||
-            (p->added_seen > position_accounted(p) && last.ms < (uint64_t)hour_ago_ms))
+            (p->added_seen > position_accounted(p) &&
+             entry_id_time_ms(last, now_ms) < now_ms - HOUR_MS))
             return true;
     }
     return false;
@@ -299,6 +300,7 @@ const struct stage_spec AGGREGATOR_STAGE = {
     .program = "meterline-aggregator",
     .what = "Counts usage events of Redis streams into PostgreSQL, each exactly once.",
     .settings = AGGREGATOR_SETTINGS,
+    .check = config_check,
     .start = start,
     .drain = drain,
     .close = close_all,

@@ -142,7 +142,7 @@ void aggregator_may_end(struct aggregator *a);
 
 /* spread.c */
 /* The streams whose leases a heartbeat is to keep; it is remembered which they were. */
-void spread_list_owned(struct aggregator *a, struct pg_array *streams);
+void spread_list_owned(struct aggregator *a, struct pg_array *streams, struct pg_array *windows_s);
 /* The streams that are to be counted. */
 void spread_list_current(struct aggregator *a, struct pg_array *streams);
 void spread_name_stream(int64_t number, int64_t shards, char out[STREAM_NAME_SIZE]);

@@ -37,7 +37,7 @@ struct item {
                           * one itself, should it not count: the one that does */
     uint32_t retraction; /* index in retractions, of one */
     bool old;            /* its time of use lies before the deduplication window */
-    bool again;          /* its entry was read before: the ledger has what became of it */
+    bool again;          /* its entry was read before: what became of it is settled */
 };
 
 /* A counted event that a retraction takes back. */
@@ -158,7 +158,8 @@ int64_t batch_find_entry(const struct batch *b, struct entry_id id);
 /* The ledger has what became of this entry. */
 void batch_note_again(struct batch *b, uint32_t entry);
 bool batch_is_again(const struct batch *b, uint32_t entry);
-/* All was noted: those are duplicates, also where they are rejected by now. */
+/* All was noted: those are duplicates, also where they are rejected by now. Of the others, those
+ * that retention may have forgotten (see dropped_until_ms) are rejected: who knows. */
 void batch_settle_again(struct batch *b);
 /* Look for repeated keys; from here on until batch_commit or batch_abort the table is this batch's.
  * Events that may have been counted before the dedupe window are old: the ledger must be asked for

@@ -6,6 +6,7 @@
 #include "common/contract.h"
 #include "common/str.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct entry_id id_of(const struct batch *b, uint32_t entry)
@@ -127,11 +128,8 @@ static void settle_rejections(struct batch *b)
     b->rejections_count = kept;
 }
 
-void batch_settle_again(struct batch *b)
+static void settle_items(struct batch *b)
 {
-    if (b->again_count == 0)
-        return;
-    settle_rejections(b);
     for (uint32_t i = 0; i < b->items_count; i++) {
         struct item *item = &b->items[i];
 
@@ -139,4 +137,40 @@ void batch_settle_again(struct batch *b)
         if (item->again)
             item->fate = FATE_DUPLICATE;
     }
+}
+
+/* Retention dropped what would tell whether it was counted, or taken back. */
+static bool is_forgotten(const struct batch *b, const struct item *item)
+{
+    struct entry_id id = {.ms = item->event.ms, .seq = item->event.seq};
+
+    return !item->again && (item->event.occurred_ms <= b->dropped_until_ms ||
+                            (entry_id_tells_time(id) && (int64_t)id.ms <= b->dropped_until_ms));
+}
+
+static void reject_forgotten(struct batch *b, struct item *item)
+{
+    struct rejection *r = batch_add_rejection(b, item->event.index, REASON_TOO_OLD);
+
+    r->tenant = item->event.tenant->name;
+    snprintf(
+        r->detail, sizeof r->detail,
+        "entry: read again, and retention dropped the raw events of its time: it may have been "
+        "counted");
+    item->again = true;
+    item->fate = FATE_REJECTED;
+    b->rejected++;
+}
+
+void batch_settle_again(struct batch *b)
+{
+    uint32_t end = b->from + batch_again_count(b);
+
+    if (b->again_count > 0) {
+        settle_rejections(b);
+        settle_items(b);
+    }
+    for (uint32_t i = 0; i < b->items_count && b->items[i].event.index < end; i++)
+        if (is_forgotten(b, &b->items[i]))
+            reject_forgotten(b, &b->items[i]);
 }

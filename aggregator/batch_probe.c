@@ -84,11 +84,12 @@ static void probe_item(struct batch *b, uint32_t number)
         dedupe_insert(b->dedupe, &item->hash, number);
 }
 
-/* A retraction tells with ts that its event is old; without, that it does not know. */
+/* A retraction tells with ts that its event is old; without, that it does not know. Nor does an
+ * event without ts whose entry tells no time. */
 static bool is_old(const struct batch *b, const struct event *event)
 {
     return event->occurred_ms < b->window_start_ms && may_repeat(b, event) &&
-           (!event->retract || event->has_ts);
+           (event->has_ts || (!event->retract && event->ms >= ENTRY_TIME_MIN_MS));
 }
 
 /* Making room may shrink the window, so it is asked for when all keys are in. An event may be used

@@ -169,6 +169,8 @@ static void sort_items(struct batch *b, uint32_t ends[SLICES])
 
 static void settle_one(struct batch *b, uint32_t number)
 {
+    if (b->items[number].fate == FATE_REJECTED)
+        return; /* before it was looked for: batch_settle_again */
     if (b->items[number].event.retract)
         retraction_settle(b, number);
     else

@@ -1,5 +1,7 @@
 #include "aggregator/config.h"
 
+#include "common/conf_check.h"
+
 /* clang-format off */
 const struct conf_setting AGGREGATOR_SETTINGS[] = {
     CONF_REDIS_URL(struct config, base),
@@ -24,3 +26,14 @@ const struct conf_setting AGGREGATOR_SETTINGS[] = {
     {.name = NULL},
 };
 /* clang-format on */
+
+int config_check(const void *config)
+{
+    const struct config *c = config;
+
+    if (c->stream_keep_s > c->reject_keep_days * 86400)
+        return conf_refuse("STREAM_KEEP_S",
+                           "is longer than REJECT_KEEP_DAYS: what was rejected must be "
+                           "known for as long as its entry may be read again");
+    return 0;
+}

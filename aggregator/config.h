@@ -22,4 +22,7 @@ struct config {
 
 extern const struct conf_setting AGGREGATOR_SETTINGS[];
 
+/* Faults that concern several settings; logs them. Returns their number. */
+int config_check(const void *config);
+
 #endif

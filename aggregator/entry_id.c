@@ -76,10 +76,17 @@ int64_t entry_id_bits(uint64_t half)
     return half < INT64_MAX ? (int64_t)half : INT64_MAX;
 }
 
+bool entry_id_tells_time(struct entry_id id)
+{
+    return id.ms >= ENTRY_TIME_MIN_MS;
+}
+
 int64_t entry_id_time_ms(struct entry_id id, int64_t now_ms)
 {
     int64_t most = now_ms + EVENT_ENTRY_FUTURE_MAX_MS;
 
+    if (!entry_id_tells_time(id))
+        return now_ms;
     return id.ms < (uint64_t)most ? (int64_t)id.ms : most;
 }
 

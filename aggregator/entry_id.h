@@ -20,8 +20,12 @@ void entry_id_format(struct entry_id id, char out[ENTRY_ID_TEXT_SIZE]);
 int entry_id_compare(struct entry_id a, struct entry_id b); /* -1, 0, 1 */
 /* Half an id as the ledger orders by it: cut to 63 bits. No real time needs more. */
 int64_t entry_id_bits(uint64_t half);
+/* Somebody numbers the entries himself if their ids are older than streams are: 2018 UTC, Unix ms.
+ * The ledger's entry_time has the same. */
+#define ENTRY_TIME_MIN_MS 1514764800000ULL
+bool entry_id_tells_time(struct entry_id id);
 /* The time that an entry was added at, Unix ms, as far as its id is to be believed: at most a day
- * ahead of now_ms. */
+ * ahead of now_ms; and now_ms if it tells none. */
 int64_t entry_id_time_ms(struct entry_id id, int64_t now_ms);
 /* The least id above this one; of the greatest there is, itself. */
 struct entry_id entry_id_next(struct entry_id id);

@@ -106,12 +106,13 @@ static bool can_work(const struct aggregator *a)
 static void run_beat(struct members *m)
 {
     struct pg_statement s[5];
-    struct pg_array streams, current;
+    struct pg_array streams, windows_s, current;
     int n = 0;
 
     pg_array_init(&streams, PG_TEXT);
+    pg_array_init(&windows_s, PG_INT8);
     pg_array_init(&current, PG_TEXT);
-    spread_list_owned(m->process, &streams);
+    spread_list_owned(m->process, &streams, &windows_s);
     spread_list_current(m->process, &current);
     m->may_work = can_work(m->process);
     if (m->may_work) {
@@ -120,7 +121,8 @@ static void run_beat(struct members *m)
     }
     pg_statement_init(&s[n], SQL_RENEW_LEASES);
     pg_add_text(&s[n], m->process->owner);
-    pg_add_array(&s[n++], &streams);
+    pg_add_array(&s[n], &streams);
+    pg_add_array(&s[n++], &windows_s);
     pg_statement_init(&s[n], SQL_FORGET_MEMBERS);
     pg_add_text(&s[n++], "");
     pg_statement_init(&s[n], SQL_READ_SPREAD);
@@ -131,6 +133,7 @@ static void run_beat(struct members *m)
     m->beating = true;
     pg_run(m->pg, s, n, DEADLINE_MS, take_beat, m);
     pg_array_done(&streams);
+    pg_array_done(&windows_s);
     pg_array_done(&current);
 }
 

@@ -88,9 +88,20 @@ static void take_epoch(void *owner, const struct err *error)
         shard_leave(s);
 }
 
+/* Redis may lose that the stream was deleted: up to there what comes back was read. */
+static struct entry_id read_until(const struct shard *s)
+{
+    const struct position *p = &s->ledger.position;
+    struct entry_id last, before;
+
+    if (entry_id_parse(p->last_id, &last) != 0 || entry_id_parse(p->repeats_until, &before) != 0)
+        abort();
+    return entry_id_compare(last, before) > 0 ? last : before;
+}
+
 static void take_deleted(struct shard *s, const struct err *error, const redisReply *r)
 {
-    struct epoch_change change = {.reason = "resharded"};
+    struct epoch_change change = {.reason = "resharded", .repeats_until = read_until(s)};
 
     if (error != NULL)
         shard_fail(s, "delete stream", error);

@@ -47,15 +47,25 @@ static int64_t count_held(const struct aggregator *a)
     return held;
 }
 
-void spread_list_owned(struct aggregator *a, struct pg_array *streams)
+static void add_window(struct pg_array *windows_s, const struct shard *s)
+{
+    if (s->state == SHARD_RUNNING)
+        pg_array_add_i64(windows_s, dedupe_window_ms(s->dedupe) / 1000);
+    else
+        pg_array_add_null(windows_s);
+}
+
+void spread_list_owned(struct aggregator *a, struct pg_array *streams, struct pg_array *windows_s)
 {
     for (int i = 0; i < a->shards_count; i++) {
         struct shard *s = a->shards[i];
 
         s->renewed = s->ledger.owned;
         s->renewed_generation = s->generation;
-        if (s->renewed)
-            pg_array_add_text(streams, s->stream);
+        if (!s->renewed)
+            continue;
+        pg_array_add_text(streams, s->stream);
+        add_window(windows_s, s);
     }
 }
 

@@ -12,10 +12,11 @@ static const struct table_column INSTANCES[] = {{"stage", TABLE_TEXT},   {"insta
                                                 {"state", TABLE_TEXT},   {"version", TABLE_NAME},
                                                 {"age_s", TABLE_NUMBER}, {"up_s", TABLE_NUMBER},
                                                 {"reason", TABLE_NOTE},  {NULL, TABLE_TEXT}};
-static const struct table_column STAGES[] = {
-    {"stage", TABLE_TEXT},     {"queue", TABLE_NAME}, {"depth", TABLE_NUMBER},
-    {"waiting", TABLE_NUMBER}, {"lag", TABLE_NUMBER}, {"oldest_s", TABLE_NUMBER},
-    {"lease_s", TABLE_NUMBER}, {"owner", TABLE_NAME}, {NULL, TABLE_TEXT}};
+static const struct table_column STAGES[] = {{"stage", TABLE_TEXT},     {"queue", TABLE_NAME},
+                                             {"depth", TABLE_NUMBER},   {"waiting", TABLE_NUMBER},
+                                             {"lag", TABLE_NUMBER},     {"oldest_s", TABLE_NUMBER},
+                                             {"lease_s", TABLE_NUMBER}, {"window_s", TABLE_NUMBER},
+                                             {"owner", TABLE_NAME},     {NULL, TABLE_TEXT}};
 static const struct table_column SUBMISSIONS[] = {
     {"state", TABLE_TEXT},  {"pending", TABLE_NUMBER},  {"sending", TABLE_NUMBER},
     {"held", TABLE_NUMBER}, {"in_doubt", TABLE_NUMBER}, {"failed", TABLE_NUMBER},

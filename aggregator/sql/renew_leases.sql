@@ -1,6 +1,10 @@
 -- Keep leases. A row that is locked is being moved by a batch of ours, which renews it, and must not be waited for.
--- $1 text owner; $2 text[] streams
+-- Tells how far back repeated ids are known.
+-- $1 text owner; $2 text[] streams; $3 int8[] each one's deduplication window in s, NULL: not known now
 WITH ours AS (
     SELECT stream FROM stream_positions WHERE owner = $1 AND stream = ANY ($2::text[]) FOR UPDATE SKIP LOCKED
 )
-UPDATE stream_positions p SET lease_until = clock_timestamp() + interval '3 s' FROM ours WHERE p.stream = ours.stream
+UPDATE stream_positions p
+   SET lease_until = clock_timestamp() + interval '3 s', dedupe_window_s = coalesce(w.window_s, p.dedupe_window_s)
+  FROM ours, unnest($2::text[], $3::int8[]) AS w (stream, window_s)
+ WHERE p.stream = ours.stream AND w.stream = ours.stream

@@ -27,6 +27,7 @@ CREATE TABLE stream_positions (
     added_seen  numeric(20) NOT NULL DEFAULT 0, -- entries-added when last looked at
     batches     bigint NOT NULL DEFAULT 0,     -- batches committed, all epochs
     repeats_until text NOT NULL DEFAULT '0-0', -- entries up to here may be ones that an earlier epoch counted
+    dedupe_window_s bigint,                    -- how far back repeated ids are known, as its owner last told
     reset_token uuid,                          -- of the epoch that `meterctl stream reset` or `adopt` is about to open
     updated_at  timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
@@ -188,10 +189,12 @@ ALTER TABLE usage_repeats
 CREATE INDEX usage_repeats_entries ON usage_repeats (stream, epoch, entry_last_ms);
 CREATE INDEX usage_repeats_day ON usage_repeats (day);
 
--- The time of a batch's last entry, Unix ms, as far as its id is to be believed: at most a day ahead of the commit.
+-- The time of a batch's last entry, Unix ms, as far as its id is to be believed: at most a day ahead of the commit; that
+-- of the commit if it is older than streams are (2018), since somebody numbers the entries himself then.
 CREATE FUNCTION entry_time(entry_last_ms bigint, committed_at timestamptz) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN least(entry_last_ms, floor(extract(epoch FROM committed_at) * 1000)::bigint + 86400000);
+RETURN CASE WHEN entry_last_ms < 1514764800000 THEN floor(extract(epoch FROM committed_at) * 1000)::bigint
+            ELSE least(entry_last_ms, floor(extract(epoch FROM committed_at) * 1000)::bigint + 86400000) END;
 
 -- One half of a Redis entry id from its bits.
 CREATE FUNCTION entry_half(bits bigint) RETURNS text

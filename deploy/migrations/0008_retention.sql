@@ -2,12 +2,15 @@
 -- in the same transaction, so that the audit still adds up.
 
 -- The time of the oldest entry that waits in any stream, as last seen, or earlier; now if none does. Halves of entry
--- ids have 64 bits: what no clock shows is not believed.
+-- ids have 64 bits: what no clock shows is not believed, nor is a time before there were streams (2018); of a stream
+-- that was not read yet nothing is known.
 CREATE FUNCTION oldest_unread() RETURNS timestamptz
 LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
-    SELECT least(now(), to_timestamp(min(least(split_part(last_id, '-', 1)::numeric, 253402300799999)) / 1000))
+    SELECT least(now(), to_timestamp(min(least(p.ms, 253402300799999)) / 1000))
       FROM stream_positions
-     WHERE added_seen > base + counted + duplicates + rejected + conflicts + lost
+     CROSS JOIN LATERAL (SELECT split_part(last_id, '-', 1)::numeric AS ms) p
+     WHERE (last_id = '0-0' OR p.ms >= 1514764800000)
+       AND added_seen > base + counted + duplicates + rejected + conflicts + lost
 $$;
 
 -- The days of commits that are past their keep, the oldest first, and why one is kept all the same (NULL: it may go):

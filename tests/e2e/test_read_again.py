@@ -14,6 +14,7 @@ from lossy_servers import base_backup, restore
 from moved_clock import MovedPostgres
 from test_aggregator import CATALOG, apply, now_ms, start
 from test_aggregator_random import Chaos
+from test_aggregator_repeats import add_many
 from test_rejected import add_metric
 
 SEED = None  # A number repeats the run that printed it.
@@ -179,16 +180,14 @@ def test_a_repeat_that_left_the_window_with_its_original_stays_one(line):
 
 def test_the_least_table_doubles_nothing_that_is_read_again(line):
     """It holds a part of what the stream keeps."""
-    events = [{"tenant": f"t{n % 50}", "metric": "api_calls", "id": f"{n}"} for n in range(150_000)]
-    line.emit(events[:1000])
-    line.emit(events[:500])
-    line.emit(events[1000:])
-    once(line, DEDUPE_MEMORY_MB=1, AGGREGATOR_BATCH_MAX=20_000, **KEEP)
-    assert total(line) == 150_000
+    add_many(line, 0, 300_000)
+    line.emit([{"tenant": f"t{n % 50}", "metric": "api_calls", "id": f"{n}"} for n in range(299_500, 300_000)])
+    once(line, DEDUPE_MEMORY_MB=1, **KEEP)
+    assert total(line) == 300_000
     destroy_group(line)
-    once(line, DEDUPE_MEMORY_MB=1, AGGREGATOR_BATCH_MAX=20_000, **KEEP)
-    assert total(line) == 150_000
-    assert position(line).duplicates == 150_500
+    once(line, DEDUPE_MEMORY_MB=1, **KEEP)
+    assert total(line) == 300_000
+    assert position(line).duplicates == 300_500
     assert_balanced(line)
 
 

@@ -220,6 +220,44 @@ static void what_an_entry_became_stays_so(void **state)
     batch_abort(&batch);
 }
 
+static void what_retention_may_have_forgotten_is_not_judged(void **state)
+{
+    /* Of what is read again and is not known: as old as raw events that are gone, by its entry or
+     * its time of use. What was never read is judged. */
+    (void)state;
+    char late[64], fresh[64];
+
+    snprintf(late, sizeof late, "tenant=a metric=tokens id=x ts=%lld", NOW - HOUR);
+    snprintf(fresh, sizeof fresh, "tenant=a metric=tokens id=y ts=%lld", NOW - HOUR / 2);
+    add(late);
+    add(fresh);
+    add("tenant=a op=retract id=y");
+    add("tenant=a metric=tokens id=z"); /* known */
+    add(late);                          /* never read: beyond */
+    batch.repeats_until = (struct entry_id){.ms = NOW, .seq = 3};
+    batch.dropped_until_ms = NOW - HOUR;
+    batch_parse(&batch, catalog, dedupe, &entries, 0, entries.count, NULL);
+    batch_note_again(&batch, 3);
+    batch_settle_again(&batch);
+    batch_probe(&batch, NOW);
+    settle();
+    assert_fates("RCCDC");
+    assert_string_equal(batch.rejections[0].reason, REASON_TOO_OLD);
+    batch_abort(&batch);
+
+    batch.dropped_until_ms = NOW;
+    batch_parse(&batch, catalog, dedupe, &entries, 0, entries.count, NULL);
+    batch_note_again(&batch, 3);
+    batch_settle_again(&batch);
+    batch_probe(&batch, NOW);
+    settle();
+    assert_fates("RRRDC");
+    assert_int_equal(batch.rejected, 3);
+    assert_int_equal(batch.rejections_count, 3);
+    batch_abort(&batch);
+    batch.dropped_until_ms = INT64_MIN;
+}
+
 static void another_entry_with_the_id_of_a_lost_one_is_told(void **state)
 {
     (void)state;
@@ -339,6 +377,7 @@ int main(void)
         TEST(only_given_ids_before_the_window_are_old),
         TEST(an_id_that_names_an_entry_is_that_entrys),
         TEST(what_an_entry_became_stays_so),
+        TEST(what_retention_may_have_forgotten_is_not_judged),
         TEST(another_entry_with_the_id_of_a_lost_one_is_told),
         TEST(repeats_are_noted_for_the_ledger),
         TEST(an_old_repeat_does_not_speak_for_other_times),

@@ -91,6 +91,19 @@ static void the_next_id_is_the_least_above(void **state)
         assert_int_equal(entry_id_compare(entry_id_next(TABLE[i][0]), TABLE[i][1]), 0);
 }
 
+static void a_time_is_believed_if_a_clock_can_have_shown_it(void **state)
+{
+    /* At most a day ahead; none before there were streams. */
+    static const int64_t NOW = 1795000000000, DAY = 86400000;
+
+    (void)state;
+    assert_int_equal(entry_id_time_ms((struct entry_id){.ms = 1795000000000}, NOW), NOW);
+    assert_int_equal(entry_id_time_ms((struct entry_id){.ms = 1514764800000}, NOW), 1514764800000);
+    assert_int_equal(entry_id_time_ms((struct entry_id){.ms = 1514764799999}, NOW), NOW);
+    assert_int_equal(entry_id_time_ms((struct entry_id){.ms = 0, .seq = 9}, NOW), NOW);
+    assert_int_equal(entry_id_time_ms((struct entry_id){.ms = MAX}, NOW), NOW + DAY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +111,7 @@ int main(void)
         cmocka_unit_test(other_texts_are_no_ids),
         cmocka_unit_test(order_is_by_time_then_sequence),
         cmocka_unit_test(the_next_id_is_the_least_above),
+        cmocka_unit_test(a_time_is_believed_if_a_clock_can_have_shown_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
