@@ -107,8 +107,22 @@ static int check_newest(PGconn *conn, struct err *e)
     return 0;
 }
 
+/* Texts of any language are stored as they come, and some of ours are compared by their bytes. */
+static int check_encoding(PGconn *conn, struct err *e)
+{
+    const char *encoding = PQparameterStatus(conn, "server_encoding");
+    if (encoding && strcmp(encoding, "UTF8") == 0)
+        return 0;
+    return err_set(e, ERR_SCHEMA,
+                   "the database %s has the encoding %s, and meterline needs UTF8: make another "
+                   "with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+                   PQdb(conn), encoding ? encoding : "unknown");
+}
+
 static int migrate_all(PGconn *conn, struct err *e)
 {
+    if (check_encoding(conn, e))
+        return -1;
     for (size_t i = 0; i < sizeof MIGRATIONS / sizeof MIGRATIONS[0]; i++)
         if (migrate_one(conn, &MIGRATIONS[i], e))
             return -1;

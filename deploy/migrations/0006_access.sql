@@ -15,9 +15,20 @@ BEGIN
             END;
         END IF;
     END LOOP;
-    -- The owner of the schema may act as the operator.
-    IF NOT pg_has_role(current_user, 'meterline_ctl', 'MEMBER') THEN
-        EXECUTE format('GRANT meterline_ctl TO %I', current_user);
+    -- Who migrates may act as every stage. From PostgreSQL 16 on, who makes a role may grant it but
+    -- not yet take it, and who did not make it may do neither.
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        FOREACH r IN ARRAY ARRAY['aggregator', 'sink', 'webhookd', 'api', 'ctl'] LOOP
+            r := 'meterline_' || r;
+            BEGIN
+                EXECUTE format('GRANT %I TO %I', r, current_user);
+            EXCEPTION WHEN insufficient_privilege THEN
+                RAISE insufficient_privilege USING MESSAGE = format(
+                    'the role %I is there, made by another login: as a superuser say GRANT '
+                    'meterline_aggregator, meterline_sink, meterline_webhookd, meterline_api, '
+                    'meterline_ctl TO %I WITH ADMIN OPTION, then migrate again', r, current_user);
+            END;
+        END LOOP;
     END IF;
 END $$;
 
