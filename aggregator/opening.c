@@ -268,7 +268,8 @@ static void warn_of_weakness(struct shard *s, const struct history *h)
         log_warn("redis_volatile", LOG_MSG("Redis may lose entries, as allowed by setting"));
     else if (!h->fsync_always)
         log_warn("redis_durability_weak",
-                 LOG_MSG("appendfsync is not always: a power loss may lose the last entries"));
+                 LOG_MSG("appendfsync is not always: a power loss may lose the last entries, and "
+                         "so may a crash of Redis while its disk is busy"));
 }
 
 /* A Redis that was never fit ends the start; one that became unfit is waited for. */

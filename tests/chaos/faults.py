@@ -20,8 +20,8 @@ DROP = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_b
 class Faults:
     """do(fault) strikes, and returns what undoes it."""
 
-    def __init__(self, field, periods):
-        self.field, self.periods = field, periods
+    def __init__(self, field, periods, lossy=False):
+        self.field, self.periods, self.lossy = field, periods, lossy
         self.redis, self.postgres = field.line.redis, field.line.postgres
         self.sizes = []  # Of Redis' file: (when, path, bytes), the newest last.
 
@@ -136,12 +136,18 @@ class Faults:
         server.kill()
 
     def undo_redis_kill(self, server, fault):
-        server.start()
+        """With appendfsync everysec a Redis acknowledges, for up to 2 s, what it does not even write while an
+        fsync takes its time: killed then, it lost that. With always it never does."""
+        if self.lossy:
+            self.start_with_losses(server)
+        else:
+            server.start()
 
     def do_redis_restart(self, server, fault):
         server.stop()
 
-    undo_redis_restart = undo_redis_kill
+    def undo_redis_restart(self, server, fault):
+        server.start()
 
     def do_redis_pause(self, server, fault):
         server.pause()
@@ -163,6 +169,9 @@ class Faults:
             os.truncate(path, min(size, kept[int(fault.roll * len(kept))]))
 
     def undo_redis_lose_the_last_second(self, server, fault):
+        self.start_with_losses(server)
+
+    def start_with_losses(self, server):
         """Services send again what is lost before anything new."""
         with contextlib.ExitStack() as held:
             for service in self.field.services:
@@ -179,10 +188,10 @@ class Faults:
         path = max((self.redis.data / "appendonlydir").glob("*.incr.aof"), default=None)
         return path, path.stat().st_size if path else 0
 
-    do_postgres_kill, undo_postgres_kill = do_redis_kill, undo_redis_kill
-    do_postgres_restart, undo_postgres_restart = do_redis_restart, undo_redis_kill
+    do_postgres_kill, undo_postgres_kill = do_redis_kill, undo_redis_restart
+    do_postgres_restart, undo_postgres_restart = do_redis_restart, undo_redis_restart
     do_postgres_pause, undo_postgres_pause = do_redis_pause, undo_redis_pause
-    undo_postgres_immediate_stop = undo_redis_kill
+    undo_postgres_immediate_stop = undo_redis_restart
 
     def do_postgres_immediate_stop(self, server, fault):
         server.process.send_signal(signal.SIGQUIT)

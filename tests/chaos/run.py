@@ -49,7 +49,7 @@ class Round:
             stack.enter_context(self.field)
             self.field.services += [stack.enter_context(self.service(n))
                                     for n in range(self.clients)]
-            self.strike(Faults(self.field, periods))
+            self.strike(Faults(self.field, periods, self.lossy))
             self.heal()
             periods.end()
         self.drain()

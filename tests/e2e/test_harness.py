@@ -8,11 +8,15 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
+import types
 
 import psycopg2
 import pytest
 import redis
 
+from chaos.faults import Faults
+from chaos.plan import Fault
 from line import Line, NotInTime, Postgres, Redis, Stage, wait_until
 from line import logfmt, process, prometheus
 from line.paths import ROOT, can_enter
@@ -37,6 +41,23 @@ def test_redis_with_appendfsync_always_survives_sigkill(folder):
     server.start()
     assert server.client().get("a") == "1"
     server.close()
+
+
+@pytest.mark.parametrize("kind", ["kill", "lose the last second", "restart"])
+@pytest.mark.parametrize("lossy", [True, False])
+def test_services_of_a_chaos_round_send_again_whatever_a_redis_may_have_lost(folder, kind, lossy):
+    """A Redis of everysec acknowledges for up to 2 s what it did not even write, while its disk is busy. Who was told
+    nothing would go on with what follows what is lost: a retraction, say, whose event is gone."""
+    services = [types.SimpleNamespace(sending=threading.Lock(), losses=0) for _ in range(3)]
+    began = []  # What each had been told, and whether it was kept from sending, when Redis was back.
+    server = types.SimpleNamespace(kill=lambda: None, stop=lambda: None, data=folder, start=lambda: began.extend(
+        (service.losses, service.sending.locked()) for service in services))
+    field = types.SimpleNamespace(services=services, target=lambda family, number: server,
+                                  line=types.SimpleNamespace(redis=server, postgres=None))
+    Faults(field, None, lossy).do(Fault(0, "redis", kind, 1, 0.5))()
+    told = kind == "lose the last second" or lossy and kind == "kill"
+    assert began == [(int(told), told)] * 3
+    assert not any(service.sending.locked() for service in services)
 
 
 def test_paused_redis_does_not_answer(redis_server):
