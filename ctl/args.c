@@ -19,6 +19,18 @@ static const struct args_option *find_option(const struct args_option *options, 
     return NULL;
 }
 
+bool args_wants_value(const char *usage, const char *option)
+{
+    size_t length = strlen(option);
+
+    if (strncmp(option, "--", 2) != 0)
+        return false;
+    for (const char *at = strstr(usage, option); at; at = strstr(at + length, option))
+        if (at[length] == ' ')
+            return !strchr("[|-", at[length + 1]);
+    return false;
+}
+
 /* Returns how many words it took, 1 or 2, or -1 after telling what is wrong. */
 static int take_option(int left, char **words, const struct args_option *options)
 {
@@ -26,8 +38,10 @@ static int take_option(int left, char **words, const struct args_option *options
     size_t length = equals ? (size_t)(equals - words[0]) : strlen(words[0]);
     const struct args_option *o = find_option(options, words[0], length);
 
-    if (!o || (o->flag && equals))
+    if (!o)
         return ctl_fail(-1, "unknown argument: %s (see meterctl --help)", words[0]);
+    if (o->flag && equals)
+        return ctl_fail(-1, "%s takes no value", o->name);
     if (o->flag) {
         *o->flag = true;
         return 1;

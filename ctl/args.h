@@ -11,9 +11,13 @@ enum { TIME_TEXT_SIZE = 40 };
 /* Either value or flag is set. */
 struct args_option {
     const char *name;   /* "--tenant"; NULL ends the table */
-    const char **value; /* "--tenant acme" or "--tenant=acme"; borrowed from argv */
+    const char **value; /* "--tenant acme" or "--tenant=acme", whatever the value looks like;
+                         * borrowed from argv */
     bool *flag;         /* "--all" */
 };
+
+/* Whether an option, such as "--tenant", is one with a value, by the usage line of its command. */
+bool args_wants_value(const char *usage, const char *option);
 
 /* Take the options, in any order; the plain words move to the front of argv. Returns how many there
  * are, or -1 after telling what is wrong. */

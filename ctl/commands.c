@@ -99,7 +99,8 @@ const struct ctl_command CTL_COMMANDS[] = {
      .detail = "",
      .run = rejected_show_run},
     {.words = {"rejected", "replay"},
-     .arguments = "ID... | --tenant T, --reason R, --since T | --all [--yes] [--again] [--dry-run]",
+     .arguments = "ID... | --tenant T, --reason R, --since T | --all [--round N] [--yes] "
+                  "[--again] [--dry-run]",
      .what = "Send rejected entries into their streams once more, such as when a metric was added.",
      .detail =
          "Tells first how many can be sent; by filter or --all it then wants --yes. They lie at "
@@ -111,6 +112,10 @@ const struct ctl_command CTL_COMMANDS[] = {
          "be refused again; and conflicts: the event with that id is counted with other content,\n"
          "and theirs would be a conflict again. What is refused once more is a new rejected "
          "entry.\n"
+         "--round N (0 to 9) sets quantities right that have too many decimals, such as\n"
+         "0.30000000000000004, or an exponent, such as 1e-7: to N decimals, half away from zero\n"
+         "(0.5 to 1, -0.5 to -1, where N is 0), by their digits, not by floats. Those that are\n"
+         "right stay as they are; what is no number at all is skipped, and told.\n"
          "Exit 1 if entries named by ID were not all sent.\n",
      .run = rejected_replay_run},
     {.words = {"events"},

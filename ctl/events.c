@@ -3,6 +3,7 @@
 #include "ctl/ctl.h"
 #include "ctl/db.h"
 #include "ctl/event_format.h"
+#include "ctl/known.h"
 #include "ctl/sql.h"
 
 #include "common/pg.h"
@@ -113,6 +114,8 @@ static int run(PGconn *conn, struct options *o)
 
     if (code == CTL_DONE)
         code = args_time(conn, "--to", o->to, o->to_at);
+    if (code == CTL_DONE)
+        code = known_check(conn, o->tenant, o->metric, CTL_FAILED);
     if (code == CTL_DONE && export(conn, o, &e))
         code = ctl_fail(CTL_FAILED, "%s", e.text);
     return code;

@@ -4,6 +4,7 @@
 
 #include "ctl/args.h"
 #include "ctl/ctl.h"
+#include "ctl/known.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -146,6 +147,8 @@ static int run(PGconn *conn, const struct options *o)
                         .wide = o->wide};
     int code = args_period(conn, o->period, at);
 
+    if (code == CTL_DONE)
+        code = known_check(conn, o->tenant, o->metric, CTL_FAILED);
     return code == CTL_DONE ? explain(&x, at) : code;
 }
 

@@ -4,6 +4,7 @@
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
+#include "ctl/known.h"
 #include "ctl/report.h"
 #include "ctl/selection.h"
 #include "ctl/sql.h"
@@ -25,6 +26,10 @@ static int list_rows(PGconn *conn, const char *tenant, bool json, bool wide)
 {
     const char *values[] = {"late", tenant, NULL, NULL, NULL, NULL, NULL};
     struct err e;
+    int unknown = known_check(conn, tenant, NULL, CTL_FAILED);
+
+    if (unknown)
+        return unknown;
     json_t *rows = submissions_read(conn, values, &e);
 
     if (!rows)
@@ -100,6 +105,10 @@ static int tell_rows(const PGresult *rows, bool carry)
 static int decide(PGconn *conn, const struct selection *s, bool carry)
 {
     struct err e;
+    int unknown = known_check(conn, s->tenant, NULL, CTL_FAILED);
+
+    if (unknown)
+        return unknown;
     char *named = s->named ? json_dumps(s->named, JSON_COMPACT) : NULL;
     const char *values[] = {carry ? "carry" : "drop", named, s->tenant};
     PGresult *rows = selection_run(s, conn, SQL_DECIDE_LATE, 3, values, &e);

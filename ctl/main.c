@@ -1,5 +1,6 @@
 /* meterctl: the operator's tool. Finds the command, reads the settings, runs it. */
 #include "common/contract.h"
+#include "ctl/args.h"
 #include "ctl/ctl.h"
 
 #include <sodium.h>
@@ -107,13 +108,24 @@ static int load_config(struct ctl_config *config)
     return conf_load(SETTINGS, config);
 }
 
+/* A tenant may be called --help. */
+static bool asks_for_help(const struct ctl_command *command, int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        if (is_help(argv[i]))
+            return true;
+        if (args_wants_value(command->arguments, argv[i]))
+            i++;
+    }
+    return false;
+}
+
 static int run_command(const struct ctl_command *command, int argc, char **argv)
 {
     struct ctl_config config = {0};
 
-    for (int i = 0; i < argc; i++)
-        if (is_help(argv[i]))
-            return print_command_help(command);
+    if (asks_for_help(command, argc, argv))
+        return print_command_help(command);
     int code = load_config(&config) ? CTL_USAGE : command->run(&config, argc, argv);
     conf_done(SETTINGS, &config);
     return code;

@@ -1,6 +1,7 @@
 /* meterctl rebuild --check and --repair: the command, and how it tells what was found. */
 #include "ctl/args.h"
 #include "ctl/ctl.h"
+#include "ctl/known.h"
 #include "ctl/rebuild.h"
 #include "ctl/report.h"
 
@@ -26,22 +27,31 @@ static void print_all(const json_t *list, const char *words)
 
 static void print_lines(const struct rebuild *r)
 {
+    char low[REPORT_TIME_SIZE], high[REPORT_TIME_SIZE], unchecked[REPORT_TIME_SIZE];
+
     print_all(r->pending, "rebuild pending");
     if (r->unchecked)
-        printf("rebuild unchecked before=\"%s\" msg=\"retention dropped raw events up to there\"\n",
-               r->unchecked);
+        printf("rebuild unchecked before=%s msg=\"retention dropped raw events up to there\"\n",
+               report_time(r->unchecked, unchecked));
     print_all(r->shown, "rebuild difference");
     if (r->any)
-        printf("rebuild from=\"%s\" to=\"%s\" minutes=%" PRId64 " differences=%" PRId64 "\n",
-               r->low, r->high, r->minutes, r->differences);
+        printf("rebuild from=%s to=%s minutes=%" PRId64 " differences=%" PRId64 "\n",
+               report_time(r->low, low), report_time(r->high, high), r->minutes, r->differences);
     puts(r->differences == 0 ? "rebuild ok" : "rebuild differs");
+}
+
+static const char *time_or_null(const char *text, char out[REPORT_TIME_SIZE])
+{
+    return text ? report_time(text, out) : NULL;
 }
 
 static void print_json(const struct rebuild *r)
 {
+    char low[REPORT_TIME_SIZE], high[REPORT_TIME_SIZE], unchecked[REPORT_TIME_SIZE];
     json_t *report =
-        json_pack("{s:s*, s:s*, s:s*, s:I, s:I, s:O, s:O, s:s}", "from", r->low, "to", r->high,
-                  "unchecked_before", r->unchecked, "minutes", (json_int_t)r->minutes,
+        json_pack("{s:s*, s:s*, s:s*, s:I, s:I, s:O, s:O, s:s}", "from", time_or_null(r->low, low),
+                  "to", time_or_null(r->high, high), "unchecked_before",
+                  time_or_null(r->unchecked, unchecked), "minutes", (json_int_t)r->minutes,
                   "difference_count", (json_int_t)r->differences, "pending", r->pending,
                   "differences", r->shown, "result", r->differences == 0 ? "ok" : "differs");
     report_print_json(report);
@@ -50,10 +60,12 @@ static void print_json(const struct rebuild *r)
 
 static int tell(const struct rebuild *r, const struct options *o)
 {
+    char unchecked[REPORT_TIME_SIZE];
+
     if (!r->any && r->unchecked)
         return ctl_fail(CTL_UNCHECKED,
                         "could not be checked: retention dropped the raw events before %s",
-                        r->unchecked);
+                        report_time(r->unchecked, unchecked));
     (o->json ? print_json : print_lines)(r);
     return r->differences == 0 ? CTL_DONE : CTL_FAILED;
 }
@@ -68,6 +80,9 @@ static int check(PGconn *conn, const struct options *o)
         code = args_time(conn, "--to", o->to, to);
     if (code != CTL_DONE)
         return code == CTL_USAGE ? code : CTL_UNCHECKED;
+    code = known_check(conn, o->tenant, NULL, CTL_UNCHECKED);
+    if (code != CTL_DONE)
+        return code;
     struct rebuild r = {.conn = conn,
                         .tenant = o->tenant,
                         .from = args_or_null(from),
@@ -88,7 +103,8 @@ static int repair(PGconn *conn, const struct options *o)
     struct rebuild_repair r = {
         .conn = conn, .tenant = o->tenant, .metric = o->metric, .yes = o->yes};
 
-    return rebuild_repair_run(&r, o->json);
+    int code = known_check(conn, o->tenant, o->metric, CTL_FAILED);
+    return code == CTL_DONE ? rebuild_repair_run(&r, o->json) : code;
 }
 
 static int check_options(const struct options *o)

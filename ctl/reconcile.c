@@ -3,6 +3,7 @@
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
+#include "ctl/known.h"
 #include "ctl/report.h"
 #include "ctl/sql.h"
 #include "ctl/stripe_run.h"
@@ -132,6 +133,8 @@ int reconcile_command_run(const struct ctl_config *config, int argc, char **argv
     if (!conn)
         return ctl_fail(CTL_UNCHECKED, "could not be checked: %s", e.text);
     code = read_period(conn, &args);
+    if (code == CTL_DONE)
+        code = known_check(conn, args.tenant, NULL, CTL_UNCHECKED);
     if (code == CTL_DONE)
         code = compare(config, conn, &args);
     PQfinish(conn);

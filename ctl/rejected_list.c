@@ -3,6 +3,7 @@
 #include "common/str.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
+#include "ctl/known.h"
 #include "ctl/rejected.h"
 #include "ctl/report.h"
 #include "ctl/sql.h"
@@ -126,6 +127,8 @@ static int list_rows(PGconn *conn, struct options *o)
     struct err e;
     int code = args_time(conn, "--since", f->since, f->since_at);
 
+    if (code == CTL_DONE)
+        code = known_check(conn, f->tenant, NULL, CTL_FAILED);
     if (code != CTL_DONE)
         return code;
     const char *pending = o->pending ? "t" : "f";

@@ -4,6 +4,8 @@
  * sends some twice: they count once, since each carries its id and its time (replay_entry.h). */
 #include "common/redis.h"
 #include "ctl/ctl.h"
+#include "ctl/known.h"
+#include "ctl/quantity_round.h"
 #include "ctl/replay.h"
 #include "ctl/sql.h"
 
@@ -21,6 +23,10 @@ static void print_plan(const struct replay *r)
             printf("skipped reason=%s entries=%" PRId64 " msg=\"%s\"\n",
                    replay_obstacle_name((enum replay_obstacle)i), r->skipped[i],
                    replay_obstacle_text((enum replay_obstacle)i));
+    if (r->rounded > 0)
+        printf("rounded entries=%" PRId64 " msg=\"quantities to %" PRId64
+               " decimals, half away from zero\"\n",
+               r->rounded, r->decimals);
     printf("%" PRId64 " of %" PRId64 " entries can be replayed\n", r->to_send, r->found);
 }
 
@@ -90,6 +96,8 @@ static int replay(struct replay *r, const struct ctl_config *config)
     if (open_peers(r, config, &e))
         return ctl_fail(CTL_FAILED, "%s", e.text);
     int code = args_time(r->conn, "--since", r->filter.since, r->filter.since_at);
+    if (code == CTL_DONE)
+        code = known_check(r->conn, r->filter.tenant, NULL, CTL_FAILED);
     if (code != CTL_DONE)
         return code;
     if (read_ledger(r, &e) || read_clock(r, &e) || replay_plan(r, &e))
@@ -136,15 +144,21 @@ static int check_selection(const struct replay *r)
 
 int rejected_replay_run(const struct ctl_config *config, int argc, char **argv)
 {
-    struct replay r = {0};
-    const struct args_option options[] = {
-        REJECTED_FILTER_OPTIONS(r.filter), {"--all", NULL, &r.all},         {"--yes", NULL, &r.yes},
-        {"--again", NULL, &r.again},       {"--dry-run", NULL, &r.dry_run}, {NULL, NULL, NULL}};
+    struct replay r = {.decimals = -1};
+    const char *decimals = NULL;
+    const struct args_option options[] = {REJECTED_FILTER_OPTIONS(r.filter),
+                                          {"--round", &decimals, NULL},
+                                          {"--all", NULL, &r.all},
+                                          {"--yes", NULL, &r.yes},
+                                          {"--again", NULL, &r.again},
+                                          {"--dry-run", NULL, &r.dry_run},
+                                          {NULL, NULL, NULL}};
     int plain = args_take(argc, argv, options);
     int code = CTL_USAGE;
 
     if (plain >= 0 && take_ids(&r, plain, argv) == 0 && check_selection(&r) == 0 &&
-        rejected_check_reason(&r.filter) == 0)
+        rejected_check_reason(&r.filter) == 0 &&
+        args_whole("--round", decimals, 0, QUANTITY_DECIMALS_MAX, &r.decimals) == 0)
         code = replay(&r, config);
     buf_done(&r.ids);
     redisFree(r.redis);

@@ -45,15 +45,19 @@ static int for_each_page(struct replay *r, page_fn work, struct err *e)
 }
 
 static enum replay_obstacle build(const struct replay *r, const PGresult *page, int row,
-                                  struct replay_entry *out)
+                                  struct replay_entry *out, bool *rounded)
 {
     *out = (struct replay_entry){0};
+    *rounded = false;
     if (strcmp(db_text(page, row, 5), "t") == 0)
         return REPLAY_DONE;
     if (strcmp(db_text(page, row, 3), REASON_CONFLICT) == 0)
         return REPLAY_CONFLICT;
-    return replay_entry_build(db_text(page, row, 4), db_text(page, row, 1), db_text(page, row, 2),
-                              r->now_ms, out);
+    enum replay_obstacle obstacle = replay_entry_build(db_text(page, row, 4), db_text(page, row, 1),
+                                                       db_text(page, row, 2), r->now_ms, out);
+    if (obstacle != REPLAY_NONE || r->decimals < 0)
+        return obstacle;
+    return replay_entry_round(out, (int)r->decimals, rounded);
 }
 
 static int plan_page(struct replay *r, const PGresult *page, struct err *e)
@@ -61,8 +65,10 @@ static int plan_page(struct replay *r, const PGresult *page, struct err *e)
     (void)e;
     for (int i = 0; i < PQntuples(page); i++) {
         struct replay_entry entry;
-        enum replay_obstacle obstacle = build(r, page, i, &entry);
+        bool rounded;
+        enum replay_obstacle obstacle = build(r, page, i, &entry, &rounded);
         r->found++;
+        r->rounded += rounded;
         if (obstacle == REPLAY_NONE)
             r->to_send++;
         else
@@ -151,7 +157,8 @@ static int send_page(struct replay *r, const PGresult *page, struct err *e)
 
     for (int i = 0; i < PQntuples(page); i++) {
         struct replay_entry entry;
-        appended[i] = build(r, page, i, &entry) == REPLAY_NONE;
+        bool rounded;
+        appended[i] = build(r, page, i, &entry, &rounded) == REPLAY_NONE;
         if (appended[i])
             append_entry(r, &entry);
         replay_entry_done(&entry);

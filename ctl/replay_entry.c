@@ -1,7 +1,9 @@
 #include "ctl/replay_entry.h"
 
 #include "common/contract.h"
+#include "common/dec.h"
 #include "common/str.h"
+#include "ctl/quantity_round.h"
 
 #include <jansson.h>
 #include <sodium.h>
@@ -20,6 +22,8 @@ static const struct {
     [REPLAY_IN_FUTURE] = {"in_future", "its ts is more than 5 minutes ahead: it would be refused "
                                        "again"},
     [REPLAY_EMPTY] = {"empty", "no field of it could be read"},
+    [REPLAY_QUANTITY] = {"bad_quantity", "its quantity is no decimal number, or has more than 18 "
+                                         "digits before the point: it would be refused again"},
     [REPLAY_DONE] = {"replayed", "was replayed before (--again sends it once more)"},
 };
 
@@ -145,6 +149,24 @@ enum replay_obstacle replay_entry_build(const char *fields, const char *stream,
         complete(out, stream, stream_id);
     find_tenant(out);
     return check_time(out, now_ms);
+}
+
+enum replay_obstacle replay_entry_round(struct replay_entry *entry, int decimals, bool *rounded)
+{
+    size_t at = find_value(entry, FIELD_QUANTITY);
+    char text[QUANTITY_TEXT_SIZE];
+    struct dec ignored;
+
+    *rounded = false;
+    if (at == 0 || dec_parse_quantity(entry->parts[at], entry->lengths[at], &ignored) == 0)
+        return REPLAY_NONE;
+    if (quantity_round(entry->parts[at], entry->lengths[at], decimals, text))
+        return REPLAY_QUANTITY;
+    free(entry->parts[at]);
+    entry->parts[at] = xstrdup(text);
+    entry->lengths[at] = strlen(text);
+    *rounded = true;
+    return REPLAY_NONE;
 }
 
 void replay_entry_done(struct replay_entry *entry)

@@ -2,6 +2,7 @@
 #ifndef METERLINE_CTL_REPLAY_ENTRY_H
 #define METERLINE_CTL_REPLAY_ENTRY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ enum replay_obstacle {
     REPLAY_TOO_OLD,   /* ts: more than 35 days before now */
     REPLAY_IN_FUTURE, /* ts: more than 5 minutes after now */
     REPLAY_EMPTY,     /* holds no field that could be read */
+    REPLAY_QUANTITY,  /* to be rounded, and cannot be */
     REPLAY_DONE,      /* was sent again already */
     REPLAY_OBSTACLES
 };
@@ -37,6 +39,11 @@ struct replay_entry {
 enum replay_obstacle replay_entry_build(const char *fields, const char *stream,
                                         const char *stream_id, int64_t now_ms,
                                         struct replay_entry *out);
+
+/* A quantity that would be refused is rounded, see quantity_round.h; any other stays as it is.
+ * Returns REPLAY_NONE, with *rounded whether it was changed, or REPLAY_QUANTITY. */
+enum replay_obstacle replay_entry_round(struct replay_entry *entry, int decimals, bool *rounded);
+
 void replay_entry_done(struct replay_entry *entry);
 
 #endif

@@ -17,10 +17,28 @@ static bool is_whole(const PGresult *result, int column)
     return type == PG_INT8 || type == PG_INT4 || type == PG_INT2;
 }
 
+const char *report_time(const char *text, char out[REPORT_TIME_SIZE])
+{
+    static const char UTC[] = "+00";
+    size_t length = strlen(text);
+    char *space;
+
+    snprintf(out, REPORT_TIME_SIZE, "%s", text);
+    if (length < sizeof UTC || length >= REPORT_TIME_SIZE ||
+        strcmp(text + length - strlen(UTC), UTC) != 0 || !(space = strchr(out, ' ')))
+        return out;
+    *space = 'T';
+    memcpy(out + length - strlen(UTC), "Z", sizeof "Z");
+    return out;
+}
+
 static json_t *value_of(const PGresult *result, int row, int column)
 {
     const char *text = db_text(result, row, column);
+    char time[REPORT_TIME_SIZE];
 
+    if (PQftype(result, column) == PG_TIMESTAMPTZ)
+        return json_string(report_time(text, time));
     if (is_whole(result, column))
         return json_integer(db_i64(result, row, column));
     return PQftype(result, column) == PG_BOOL ? json_boolean(*text == 't') : json_string(text);

@@ -2,6 +2,7 @@
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
+#include "ctl/known.h"
 #include "ctl/report.h"
 #include "ctl/submissions.h"
 #include "ctl/table.h"
@@ -69,6 +70,8 @@ static int list_rows(PGconn *conn, const struct options *o)
 
     if (code == CTL_DONE)
         code = args_time(conn, "--since", o->since, since);
+    if (code == CTL_DONE)
+        code = known_check(conn, o->tenant, o->metric, CTL_FAILED);
     if (code != CTL_DONE)
         return code;
     const char *values[] = {o->state,

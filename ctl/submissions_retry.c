@@ -4,6 +4,7 @@
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
+#include "ctl/known.h"
 #include "ctl/selection.h"
 #include "ctl/sql.h"
 #include "ctl/submissions.h"
@@ -50,6 +51,10 @@ static int retry(PGconn *conn, const struct options *o)
 {
     const struct selection *s = &o->selection;
     struct err e;
+    int unknown = known_check(conn, s->tenant, NULL, CTL_FAILED);
+
+    if (unknown)
+        return unknown;
     char *named = s->named ? json_dumps(s->named, JSON_COMPACT) : NULL;
     const char *values[] = {named, s->tenant, o->anyway ? "true" : "false"};
     PGresult *rows = selection_run(s, conn, SQL_RETRY_SUBMISSIONS, 3, values, &e);

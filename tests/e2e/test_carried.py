@@ -266,6 +266,7 @@ def test_a_carried_total_that_is_wrong_or_missing_is_told_and_repaired(days, fau
     rehearsed = days.line.meterctl("rebuild", "--repair", "--tenant", "acme", "--metric", "user_seats")
     assert rehearsed.returncode == 1 and f"repaired={wanted}" in rehearsed.stdout and "--yes" in rehearsed.stderr
     assert days.line.meterctl("rebuild", "--check").returncode == 1
+    days.line.sql("INSERT INTO billing_customers (tenant, stripe_customer_id) VALUES ('other', 'cus_other')")
     for other in (("--tenant", "other"), ("--metric", "storage_gb")):
         assert days.line.must("meterctl", "rebuild", "--repair", "--yes", *other).stdout.startswith("repaired 0 ")
     days.line.must("meterctl", "rebuild", "--repair", "--yes", "--tenant", "acme")

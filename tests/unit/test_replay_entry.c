@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -50,6 +51,44 @@ static void what_lacks_time_or_id_gets_the_originals(void **state)
                  "x|0x00a|ts|1795000000000|id|a");
     assert_built("[[\"id\",\"a\"],[\"id\",\"b\"],[\"ts\",\"1\xc2\xb2\"]]",
                  "id|a|id|b|ts|1\xc2\xb2");
+}
+
+static void a_quantity_that_would_be_refused_is_rounded(void **state)
+{
+    static const struct {
+        const char *quantity; /* and what stands behind it */
+        enum replay_obstacle wanted;
+        bool rounded;
+        const char *result;
+    } CASES[] = {
+        {"0.30000000000000004", REPLAY_NONE, true, "0.3"},
+        {"1e-7", REPLAY_NONE, true, "0.0000001"},
+        {"0.300000000", REPLAY_NONE, false, "0.300000000"},
+        {"many", REPLAY_QUANTITY, false, "many"},
+        {"1e30", REPLAY_QUANTITY, false, "1e30"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        struct replay_entry entry;
+        bool rounded = true;
+        char *fields =
+            xasprintf("[[\"ts\",\"1795000000000\"],[\"quantity\",\"%s\"]]", CASES[i].quantity);
+        assert_int_equal(replay_entry_build(fields, "usage:events", ID, NOW_MS, &entry),
+                         REPLAY_NONE);
+        assert_int_equal(replay_entry_round(&entry, 9, &rounded), CASES[i].wanted);
+        assert_int_equal(rounded, CASES[i].rounded);
+        assert_int_equal(entry.lengths[3], strlen(CASES[i].result));
+        assert_memory_equal(entry.parts[3], CASES[i].result, entry.lengths[3]);
+        replay_entry_done(&entry);
+        free(fields);
+    }
+    struct replay_entry none;
+    bool rounded = true;
+    replay_entry_build("[[\"tenant\",\"acme\"]]", "usage:events", ID, NOW_MS, &none);
+    assert_int_equal(replay_entry_round(&none, 9, &rounded), REPLAY_NONE);
+    assert_false(rounded);
+    replay_entry_done(&none);
 }
 
 static void what_cannot_be_sent_is_told(void **state)
@@ -122,6 +161,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_lacks_time_or_id_gets_the_originals),
+        cmocka_unit_test(a_quantity_that_would_be_refused_is_rounded),
         cmocka_unit_test(what_cannot_be_sent_is_told),
         cmocka_unit_test(the_tenant_names_the_shard),
         cmocka_unit_test(csv_quotes_what_needs_it),
