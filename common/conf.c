@@ -1,18 +1,15 @@
 #include "common/conf.h"
 
+#include "common/conf_file.h"
 #include "common/conf_value.h"
 #include "common/str.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 const char *const CONF_LOG_LEVELS[] = {"debug", "info", "warn", "error", NULL};
 const char *const CONF_LOG_FORMATS[] = {"logfmt", "json", NULL};
-
-#define FILE_MAX_BYTES 65536 /* far above any secret; a wrong path may name something endless */
 
 /* An empty variable counts as unset, as container files often can only empty one. */
 static const char *environment(const char *name)
@@ -27,35 +24,6 @@ static void report(const char *name, const char *value, const struct err *fault)
               LOG_STR("msg", fault->text));
 }
 
-/* The file's text in *text (malloc'd), without one trailing newline. */
-static int take_file_text(FILE *file, char **text, struct err *e)
-{
-    char bytes[FILE_MAX_BYTES + 1];
-    size_t length = fread(bytes, 1, sizeof bytes, file);
-    if (ferror(file))
-        return err_set(e, ERR_IO, "cannot read the file: %s", strerror(errno));
-    if (length > FILE_MAX_BYTES)
-        return err_set(e, ERR_CONFIG, "the file is larger than %d bytes", FILE_MAX_BYTES);
-    if (length > 0 && bytes[length - 1] == '\n')
-        length--;
-    if (length == 0)
-        return err_set(e, ERR_CONFIG, "the file is empty");
-    if (memchr(bytes, '\0', length))
-        return err_set(e, ERR_CONFIG, "the file holds a NUL byte");
-    *text = xstrndup(bytes, length);
-    return 0;
-}
-
-static int read_file(const char *path, char **text, struct err *e)
-{
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return err_set(e, ERR_IO, "cannot open the file: %s", strerror(errno));
-    int failed = take_file_text(file, text, e);
-    fclose(file);
-    return failed;
-}
-
 /* What X or X_FILE gives in *text (malloc'd; NULL if neither is set). Reports its faults. */
 static int find_text(const struct conf_setting *s, char **text)
 {
@@ -68,7 +36,7 @@ static int find_text(const struct conf_setting *s, char **text)
     if (value && path)
         failed = err_set(&e, ERR_CONFIG, "%s is set too; set only one of them", s->name);
     else if (path)
-        failed = read_file(path, text, &e);
+        failed = conf_file_read(path, text, &e);
     else if (value)
         *text = xstrdup(value);
     if (failed)

@@ -6,8 +6,9 @@
  *          .unit = "s", .min = 1, .max = 86400, .help = "time between two claims"},
  *         {.name = NULL}};
  *
- * For any secret or URL X, X_FILE names a file to read it from (one trailing newline is dropped);
- * setting both is a fault. An empty variable counts as unset. Texts may not hold control bytes. */
+ * For any secret or URL X, X_FILE names a file to read it from (conf_file.h), which stages read
+ * again when it changes (conf_watch.h); setting both is a fault. An empty variable counts as unset.
+ * Texts may not hold control bytes. */
 #ifndef METERLINE_CONF_H
 #define METERLINE_CONF_H
 
@@ -40,7 +41,9 @@ struct conf_setting {
     bool secret;                /* printed as ***; X_FILE is read */
     bool url;                   /* its password is printed as ***; X_FILE is read */
     int (*check)(const char *text, struct err *e); /* CONF_STR: see conf_check.h; or NULL */
-    const char *help;                              /* one line */
+    /* Whether a running stage may go on with another text of a file's: as check; or NULL. */
+    int (*check_change)(const char *before, const char *after, struct err *e);
+    const char *help; /* one line */
 };
 
 /* What every stage has. Put it first in the stage's config struct as `struct conf_base base`. */
@@ -56,8 +59,8 @@ extern const char *const CONF_LOG_LEVELS[];
 extern const char *const CONF_LOG_FORMATS[];
 
 /* clang-format off */
-#define CONF_REDIS_URL(T, m)    {"REDIS_URL", CONF_STR, offsetof(T, m.redis_url), .fallback = "redis://127.0.0.1:6379", .url = true, .check = conf_check_redis_url, .help = "Redis: redis://[user:password@]host:port[/db]; of a cluster one node, or several: host:port,host:port"}
-#define CONF_DATABASE_URL(T, m) {"DATABASE_URL", CONF_STR, offsetof(T, m.database_url), .required = true, .url = true, .check = conf_check_database_url, .help = "PostgreSQL: postgresql://user:password@host:port/database"}
+#define CONF_REDIS_URL(T, m)    {"REDIS_URL", CONF_STR, offsetof(T, m.redis_url), .fallback = "redis://127.0.0.1:6379", .url = true, .check = conf_check_redis_url, .check_change = conf_check_redis_change, .help = "Redis: redis://[user:password@]host:port[/db]; of a cluster one node, or several: host:port,host:port"}
+#define CONF_DATABASE_URL(T, m) {"DATABASE_URL", CONF_STR, offsetof(T, m.database_url), .required = true, .url = true, .check = conf_check_database_url, .check_change = conf_check_database_change, .help = "PostgreSQL: postgresql://user:password@host:port/database"}
 #define CONF_OPS_LISTEN(T, m, d) {"OPS_LISTEN", CONF_LISTEN, offsetof(T, m.ops_listen), .fallback = d, .help = "where /metrics, /healthz and /readyz are served; port 0 takes a free one"}
 #define CONF_LOG(T, m) \
     {"LOG_LEVEL", CONF_CHOICE, offsetof(T, m.log_level), .fallback = "info", .choices = CONF_LOG_LEVELS, .help = "least level that is logged"}, \

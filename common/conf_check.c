@@ -42,6 +42,125 @@ static const char *after(const char *text, const char *start)
     return strncmp(text, start, length) == 0 ? text + length : NULL;
 }
 
+/* What each kind of Stripe's secrets begins with, and is called there (docs.stripe.com/keys). */
+static const struct {
+    const char *prefix;
+    const char *what;
+} STRIPE_KINDS[] = {
+    {"pk_", "a publishable key (pk_), which is for browsers"},
+    {"sk_", "a secret key of the API (sk_)"},
+    {"rk_", "a restricted key of the API (rk_)"},
+    {"whsec_", "the signing secret of a webhook endpoint (whsec_)"},
+    {"we_", "the id of a webhook endpoint (we_)"},
+};
+enum { N_STRIPE_KINDS = sizeof STRIPE_KINDS / sizeof *STRIPE_KINDS };
+
+/* NULL: none that we know. */
+static const char *stripe_kind(const char *text)
+{
+    for (int i = 0; i < N_STRIPE_KINDS; i++)
+        if (after(text, STRIPE_KINDS[i].prefix))
+            return STRIPE_KINDS[i].what;
+    return NULL;
+}
+
+static int refuse_kind(const char *text, const char *needed, struct err *e)
+{
+    const char *kind = stripe_kind(text);
+    return kind ? err_set(e, ERR_CONFIG, "holds %s; needed is %s", kind, needed)
+                : err_set(e, ERR_CONFIG, "needed is %s", needed);
+}
+
+int conf_check_stripe_key(const char *text, struct err *e)
+{
+    if (conf_check_token(text, e))
+        return -1;
+    if (after(text, "sk_") || after(text, "rk_"))
+        return 0;
+    return refuse_kind(text, "a secret or restricted key, which begins with sk_ or rk_", e);
+}
+
+int conf_check_webhook_secrets(const char *list, struct err *e)
+{
+    static const char needed[] = "the endpoint's signing secret, which begins with whsec_";
+    if (conf_check_token(list, e))
+        return -1;
+    for (const char *part = list;; part++) {
+        /* An empty secret would let anybody sign. */
+        if (*part == ',' || *part == '\0')
+            return err_set(e, ERR_CONFIG, "one of its parts is empty");
+        if (!after(part, "whsec_"))
+            return refuse_kind(part, needed, e);
+        if (strcspn(part, ",") == strlen("whsec_"))
+            return err_set(e, ERR_CONFIG, "one of its parts is empty behind whsec_");
+        part = strchr(part, ',');
+        if (!part)
+            return 0;
+    }
+}
+
+int conf_check_stripe_key_change(const char *before, const char *now, struct err *e)
+{
+    if (conf_is_live_key(before) == conf_is_live_key(now))
+        return 0;
+    return err_set(e, ERR_CONFIG, "holds a %s key in place of a %s key, which needs a restart",
+                   conf_is_live_key(now) ? "live" : "test",
+                   conf_is_live_key(before) ? "live" : "test");
+}
+
+static const char *database_name(const PQconninfoOption *parts)
+{
+    for (; parts && parts->keyword; parts++)
+        if (!strcmp(parts->keyword, "dbname"))
+            return parts->val ? parts->val : "";
+    return "";
+}
+
+int conf_check_database_change(const char *before, const char *now, struct err *e)
+{
+    PQconninfoOption *old = PQconninfoParse(before, NULL);
+    PQconninfoOption *new = PQconninfoParse(now, NULL);
+    bool same = !strcmp(database_name(old), database_name(new));
+    bool readable = new != NULL;
+    PQconninfoFree(old);
+    PQconninfoFree(new);
+    if (readable && !same)
+        return err_set(e, ERR_CONFIG, "names another database, which needs a restart");
+    return 0;
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool is_same_place(const struct redis_url *a, const struct redis_url *b)
+{
+    bool same = a->n_seeds == b->n_seeds && is_same_text(a->path, b->path) &&
+                a->database == b->database && a->tls == b->tls;
+    for (int i = 0; same && i < a->n_seeds; i++)
+        same = a->seeds[i].port == b->seeds[i].port && !strcmp(a->seeds[i].host, b->seeds[i].host);
+    return same;
+}
+
+int conf_check_redis_change(const char *before, const char *now, struct err *e)
+{
+    struct redis_url old;
+    struct redis_url new;
+    if (redis_url_parse(before, &old, e))
+        return -1;
+    if (redis_url_parse(now, &new, e)) {
+        redis_url_done(&old);
+        return -1;
+    }
+    bool same = is_same_place(&old, &new);
+    redis_url_done(&old);
+    redis_url_done(&new);
+    return same ? 0
+                : err_set(e, ERR_CONFIG,
+                          "changes more than user and password, which needs a restart");
+}
+
 /* By address, not by how it begins: 127.example.com is not ours. */
 static bool is_loopback(const char *authority)
 {

@@ -13,8 +13,20 @@ int conf_check_redis_url(const char *text, struct err *e);
 int conf_check_database_url(const char *text, struct err *e);
 /* Printable ASCII without blanks: what goes into a header of HTTP. */
 int conf_check_token(const char *text, struct err *e);
+/* A secret key (sk_) or a restricted one (rk_): the only ones that may do what we need. */
+int conf_check_stripe_key(const char *text, struct err *e);
+/* Signing secrets of webhook endpoints (whsec_), comma separated. */
+int conf_check_webhook_secrets(const char *text, struct err *e);
 /* https://HOST…, or http:// to this machine, since the key goes over that connection. */
 int conf_check_stripe_base(const char *text, struct err *e);
+
+/* Whether a running stage may go on with another text: 0, or -1 with e. Each text by itself was
+ * taken, or is looked at afterwards. */
+int conf_check_stripe_key_change(const char *before, const char *after, struct err *e);
+/* Another user and password, or other hosts of the same database. */
+int conf_check_database_change(const char *before, const char *after, struct err *e);
+/* Another user and password. */
+int conf_check_redis_change(const char *before, const char *after, struct err *e);
 
 /* A key of Stripe's that moves real money. */
 bool conf_is_live_key(const char *key);

@@ -103,6 +103,10 @@ struct pg_events {
 struct pg *pg_open(uv_loop_t *loop, const char *url, const char *role, const char *application_name,
                    struct pg_events events);
 
+/* Every connection of this process that is made from now on uses this URL, whatever it was opened
+ * with: for one that is rolled. Copied; NULL ends it. */
+void pg_use_url(const char *url);
+
 bool pg_is_ready(const struct pg *pg); /* connected, and no pipeline in flight */
 bool pg_is_up(const struct pg *pg);    /* connected */
 

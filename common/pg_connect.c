@@ -92,11 +92,19 @@ static PGconn *start_conn(const struct pg *pg)
     return conn;
 }
 
+static char *url_in_force; /* NULL: each connection's own */
+
+void pg_use_url(const char *url)
+{
+    free(url_in_force);
+    url_in_force = url ? xstrdup(url) : NULL;
+}
+
 void pg_connect_prepare(struct pg *pg)
 {
     char *message = NULL;
     pg_go(pg, PG_IS_RESOLVING);
-    pg->hosts.options = PQconninfoParse(pg->url, &message);
+    pg->hosts.options = PQconninfoParse(url_in_force ? url_in_force : pg->url, &message);
     if (pg->hosts.options) {
         pg_resolve(pg);
         return;

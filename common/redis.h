@@ -47,6 +47,11 @@ struct redis *redis_open(uv_loop_t *loop, const char *url, struct redis_events e
 struct redis *redis_open_at(uv_loop_t *loop, const char *url, const char *key,
                             struct redis_events events, struct err *e);
 
+/* Every connection of this process that is made from now on authenticates with this URL's user and
+ * password, whatever it was opened with: for a password that is rolled. url: one that can be read
+ * (asserted); NULL ends it. */
+void redis_use_login(const char *url);
+
 /* Replies as raw bytes, for those that are too many for a redisReply. */
 struct redis_decoder {
     /* Another connection: what came of a reply that is not whole is forgotten. */

@@ -192,12 +192,28 @@ static void send_greeting(struct redis *r, redisCallbackFn *fn, int argc, const 
     r->greetings_left++;
 }
 
+static struct redis_url login_in_force; /* its user and password, if … */
+static bool has_login;                  /* … another than each connection's own */
+
+void redis_use_login(const char *url)
+{
+    struct err e;
+    redis_url_done(&login_in_force);
+    has_login = url != NULL;
+    int failed = url ? redis_url_parse(url, &login_in_force, &e) : 0;
+    assert(!failed);
+    (void)failed;
+}
+
 static void send_auth(struct redis *r)
 {
-    if (r->url.user)
-        send_greeting(r, on_greeting, 3, (const char *[]){"AUTH", r->url.user, r->url.password});
+    const struct redis_url *login = has_login ? &login_in_force : &r->url;
+    if (!login->password)
+        return;
+    if (login->user)
+        send_greeting(r, on_greeting, 3, (const char *[]){"AUTH", login->user, login->password});
     else
-        send_greeting(r, on_greeting, 2, (const char *[]){"AUTH", r->url.password});
+        send_greeting(r, on_greeting, 2, (const char *[]){"AUTH", login->password});
 }
 
 void redis_greet(struct redis *r)
@@ -208,8 +224,7 @@ void redis_greet(struct redis *r)
     r->refused = (struct err){0};
     r->greetings_left = 0;
     r->in_multi = false;
-    if (r->url.password)
-        send_auth(r);
+    send_auth(r);
     char database[16];
     (void)snprintf(database, sizeof database, "%d", r->url.database);
     if (r->url.database != 0)

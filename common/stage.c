@@ -15,11 +15,14 @@
  * ours. */
 #include "common/stage.h"
 
+#include "common/conf_watch.h"
 #include "common/contract.h"
 #include "common/heartbeat.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/ops.h"
+#include "common/pg.h"
+#include "common/redis.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -47,9 +50,11 @@ struct stage {
     uv_loop_t loop;
     uv_signal_t on_sigterm;
     uv_signal_t on_sigint;
+    uv_signal_t on_sighup;
     uv_timer_t
         timer; /* the next step that must not run inside the stage's own call, or a deadline */
     struct ops *ops;
+    struct conf_watch *watch;    /* NULL: no setting comes from a file */
     struct heartbeat *heartbeat; /* NULL: not announced */
     enum phase phase;
     int exit_code;
@@ -77,6 +82,10 @@ static void close_own_handles(struct stage *s)
 {
     uv_close((uv_handle_t *)&s->on_sigterm, NULL);
     uv_close((uv_handle_t *)&s->on_sigint, NULL);
+    uv_close((uv_handle_t *)&s->on_sighup, NULL);
+    if (s->watch)
+        conf_watch_close(s->watch);
+    s->watch = NULL;
     if (s->ops)
         ops_close(s->ops);
     s->ops = NULL;
@@ -154,6 +163,33 @@ static void on_signal(uv_signal_t *handle, int number)
     begin_draining(handle->data, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
+static void on_sighup(uv_signal_t *handle, int number)
+{
+    struct stage *s = handle->data;
+    (void)number;
+    log_info("settings_read_again", LOG_STR("cause", "SIGHUP"));
+    conf_watch_read(s->watch);
+}
+
+/* Connections that are up stay; those that are made from now on use it. Everything else is read
+ * from the config at each use. */
+static void on_setting_changed(const struct conf_setting *setting, const char *text)
+{
+    if (!strcmp(setting->name, "DATABASE_URL"))
+        pg_use_url(text);
+    else if (!strcmp(setting->name, "REDIS_URL"))
+        redis_use_login(text);
+}
+
+static void open_watch(struct stage *s)
+{
+    s->watch =
+        conf_watch_open(&s->loop, &(struct conf_reload_terms){.table = s->spec->settings,
+                                                              .config = s->owner,
+                                                              .check = s->spec->check,
+                                                              .on_changed = on_setting_changed});
+}
+
 void stage_drained(struct stage *s)
 {
     if (s->phase == DRAINING)
@@ -223,9 +259,11 @@ static void init_handles(struct stage *s)
     uv_signal_init(&s->loop, &s->on_sigterm);
     uv_signal_init(&s->loop, &s->on_sigint);
     uv_timer_init(&s->loop, &s->timer);
-    s->on_sigterm.data = s->on_sigint.data = s->timer.data = s;
+    uv_signal_init(&s->loop, &s->on_sighup);
+    s->on_sigterm.data = s->on_sigint.data = s->on_sighup.data = s->timer.data = s;
     uv_signal_start(&s->on_sigterm, on_signal, SIGTERM);
     uv_signal_start(&s->on_sigint, on_signal, SIGINT);
+    uv_signal_start(&s->on_sighup, on_sighup, SIGHUP);
 }
 
 static void stage_start(struct stage *s)
@@ -239,6 +277,7 @@ static void stage_start(struct stage *s)
         return;
     }
     stage_go(s, RUNNING);
+    open_watch(s);
     log_info("started", LOG_STR("version", METERLINE_VERSION), LOG_I64("pid", getpid()));
     if (s->finish_early)
         begin_draining(s, s->exit_code == EXIT_DONE ? "done" : "failed");
@@ -275,6 +314,8 @@ int stage_run(const struct stage_spec *spec, void *config)
     int code = s->exit_code;
     log_info("stopped", LOG_I64("code", code));
     metrics_done();
+    pg_use_url(NULL);
+    redis_use_login(NULL);
     free(s);
     return code;
 }

@@ -39,7 +39,6 @@ struct stripe_api {
     struct http_client *client;
     uv_timer_t timer;
     enum api_state state;
-    char *authorization;
     struct stripe_limits limits;
     char *path;
     char *query;
@@ -60,7 +59,6 @@ struct stripe_api *stripe_api_open(uv_loop_t *loop, const struct stripe_access *
     struct stripe_api *a = xcalloc(1, sizeof *a);
     a->access = access;
     a->client = http_client_open(loop, "meterline/" METERLINE_VERSION, 1, MAX_BODY_BYTES);
-    a->authorization = xasprintf("Bearer %s", access->key);
     a->backoff = BACKOFF(RETRY_FIRST_MS, RETRY_MAX_MS);
     stripe_limits_init(&a->limits, access->rate_per_s, clock_monotonic_ms());
     uv_timer_init(loop, &a->timer);
@@ -107,8 +105,9 @@ static void on_timer(uv_timer_t *timer)
     struct stripe_api *a = timer->data;
     a->state = ASKING;
     stripe_limits_take(&a->limits, 1);
+    char *authorization = xasprintf("Bearer %s", *a->access->key);
     const struct http_header headers[] = {
-        {"Authorization", a->authorization}, {"Stripe-Version", a->version}, {NULL, NULL}};
+        {"Authorization", authorization}, {"Stripe-Version", a->version}, {NULL, NULL}};
     char *url = make_url(a);
     const struct http_call call = {.method = "GET",
                                    .url = url,
@@ -117,6 +116,7 @@ static void on_timer(uv_timer_t *timer)
                                    .timeout_ms = TIMEOUT_MS};
     http_send(a->client, &call, on_answer, a);
     free(url);
+    free(authorization);
 }
 
 /* wait_ms: besides the rate's own. */
@@ -229,7 +229,6 @@ static void on_client_closed(void *owner)
     struct stripe_api *a = owner;
     void (*closed)(void *) = a->closed;
     void *closed_owner = a->closed_owner;
-    free(a->authorization);
     free(a);
     closed(closed_owner);
 }

@@ -15,8 +15,8 @@ struct stripe_api;
 
 /* All borrowed for the life of the api. */
 struct stripe_access {
-    const char *key;     /* sk_… or rk_…; never logged */
-    const char *base;    /* such as https://api.stripe.com */
+    char *const *key; /* where it stands, since it may be rolled: sk_… or rk_…; never logged */
+    const char *base; /* such as https://api.stripe.com */
     const char *version; /* Stripe-Version */
     int64_t rate_per_s;  /* calls a second, at most */
 };

@@ -26,7 +26,7 @@ static const struct conf_setting SETTINGS[] = {
      .max = 3650,
      .help = "how long bodies of worked webhook events are kept"},
     {"STRIPE_SECRET_KEY", CONF_STR, CONFIG(stripe_secret_key), .secret = true,
-     .check = conf_check_token, .help = "Stripe's API key; for reconcile and restore accept"},
+     .check = conf_check_stripe_key, .help = "Stripe's API key; for reconcile and restore accept"},
     {"STRIPE_LIVE", CONF_BOOL, CONFIG(stripe_live), .fallback = "0", .help = "1 allows live keys"},
     {"STRIPE_API_BASE", CONF_STR, CONFIG(stripe_api_base), .fallback = "https://api.stripe.com",
      .check = conf_check_stripe_base, .help = "address of Stripe's API; http:// only to this machine"},

@@ -102,7 +102,7 @@ static void on_down(void *owner, const struct err *error)
 
 static void open_all(struct stripe_run *r, const struct ctl_config *config)
 {
-    r->access = (struct stripe_access){.key = config->stripe_secret_key,
+    r->access = (struct stripe_access){.key = &config->stripe_secret_key,
                                        .base = config->stripe_api_base,
                                        .version = config->stripe_api_version,
                                        .rate_per_s = config->reconcile_rate_per_s};

@@ -126,6 +126,11 @@ int emitter_configure(int argc, char **argv, struct emitter_config *config)
     return EMITTER_DONE;
 }
 
+struct conf_reload *emitter_config_files(struct emitter_config *config)
+{
+    return conf_reload_new(&(struct conf_reload_terms){.table = SETTINGS, .config = config});
+}
+
 void emitter_config_done(struct emitter_config *config)
 {
     conf_done(SETTINGS, config);

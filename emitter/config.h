@@ -3,6 +3,7 @@
 #define METERLINE_EMITTER_CONFIG_H
 
 #include "common/conf.h"
+#include "common/conf_reload.h"
 
 #include <stdbool.h>
 
@@ -18,7 +19,7 @@ struct emitter_config {
     struct conf_base base;
     const char *catalog; /* NULL: any metric's name */
     const char *refused; /* NULL: no list of refused lines */
-    int64_t give_up_ms;
+    int64_t give_up_ms;  /* without any acknowledgement, from the first failure on */
     bool dry_run;
     char **files; /* borrowed of argv; none: standard input */
     int files_count;
@@ -27,6 +28,8 @@ struct emitter_config {
 /* From command line and environment. Returns -1 to go on, else the exit code (--help, wrong usage).
  * argv is reordered. */
 int emitter_configure(int argc, char **argv, struct emitter_config *config);
+/* To read again what its secrets came from; NULL: from no file. */
+struct conf_reload *emitter_config_files(struct emitter_config *config);
 void emitter_config_done(struct emitter_config *config);
 
 #endif

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 struct emit {
-    const struct emitter_config *config;
+    struct emitter_config *config;
     struct metric_names *metrics; /* NULL: any */
     struct sender *sender;        /* NULL: dry run */
     struct refusals refusals;
@@ -180,12 +180,8 @@ static int run(struct emit *m, struct err *e)
 static int prepare(struct emit *m, struct err *e)
 {
     const struct emitter_config *config = m->config;
-    const struct sender_settings settings = {.redis_url = config->base.redis_url,
-                                             .shards = config->base.stream_shards,
-                                             .give_up_ms = config->give_up_ms,
-                                             .on_refused = on_refused,
-                                             .on_unknown = on_unknown,
-                                             .owner = m};
+    const struct sender_settings settings = {
+        .config = m->config, .on_refused = on_refused, .on_unknown = on_unknown, .owner = m};
     if (config->catalog && !(m->metrics = metric_names_load(config->catalog, e)))
         return -1;
     if (refusals_open(&m->refusals, config->refused, &m->progress, e))
@@ -194,7 +190,7 @@ static int prepare(struct emit *m, struct err *e)
     return 0;
 }
 
-int emit_run(const struct emitter_config *config)
+int emit_run(struct emitter_config *config)
 {
     struct emit m = {.config = config};
     struct err e;

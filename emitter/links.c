@@ -1,5 +1,6 @@
 #include "emitter/links.h"
 
+#include "common/conf_reload.h"
 #include "common/contract.h"
 #include "common/redis.h"
 #include "common/str.h"
@@ -15,9 +16,10 @@ static char *key_of(int64_t shards, int64_t i)
     return shards == 1 ? xstrdup(STREAM_KEY) : xasprintf(STREAM_SHARD_KEY, (int)i);
 }
 
-void links_init(struct links *l, const char *redis_url, int64_t shards)
+void links_init(struct links *l, struct emitter_config *config)
 {
-    *l = (struct links){.redis_url = redis_url, .n = shards};
+    int64_t shards = config->base.stream_shards;
+    *l = (struct links){.config = config, .files = emitter_config_files(config), .n = shards};
     l->keys = xcalloc((size_t)shards, sizeof *l->keys);
     l->list = xcalloc((size_t)shards, sizeof *l->list);
     for (int64_t i = 0; i < shards; i++)
@@ -35,6 +37,7 @@ void links_drop(struct links *l)
 void links_done(struct links *l)
 {
     links_drop(l);
+    conf_reload_free(l->files);
     for (int64_t i = 0; i < l->n; i++)
         free(l->keys[i]);
     free(l->keys);
@@ -50,9 +53,12 @@ int links_add(struct links *l, int64_t shard, const char *command, size_t length
 {
     struct link *link = &l->list[shard];
 
-    if (!link->redis)
-        link->redis = redis_connect_blocking_at(l->redis_url, l->keys[shard], ANSWER_TIMEOUT_MS,
-                                                &link->asking, e);
+    if (!link->redis) {
+        /* What made the last one fail may be a password that was rolled. */
+        conf_reload_changed(l->files);
+        link->redis = redis_connect_blocking_at(l->config->base.redis_url, l->keys[shard],
+                                                ANSWER_TIMEOUT_MS, &link->asking, e);
+    }
     if (!link->redis)
         return -1;
     if (link->asking &&

@@ -5,6 +5,7 @@
 #define METERLINE_EMITTER_LINKS_H
 
 #include "common/err.h"
+#include "emitter/config.h"
 
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
@@ -16,13 +17,14 @@ struct link {
 };
 
 struct links {
-    const char *redis_url; /* borrowed */
+    struct emitter_config *config; /* borrowed */
+    struct conf_reload *files;     /* of its secrets; NULL: none */
     int64_t n;
     char **keys; /* of the streams; owned */
     struct link *list;
 };
 
-void links_init(struct links *l, const char *redis_url, int64_t shards);
+void links_init(struct links *l, struct emitter_config *config);
 void links_done(struct links *l);
 void links_drop(struct links *l);
 

@@ -29,7 +29,7 @@ struct sender *sender_new(const struct sender_settings *settings)
     struct sender *s = xcalloc(1, sizeof *s);
 
     s->settings = *settings;
-    links_init(&s->links, settings->redis_url, settings->shards);
+    links_init(&s->links, settings->config);
     s->filling = &s->batches[0];
     s->flying = &s->batches[1];
     s->backoff = BACKOFF(50, 2000);
@@ -113,9 +113,9 @@ static int wait_to_retry(struct sender *s, struct err *e)
 
     if (s->failing_ms == 0)
         s->failing_ms = now_ms;
-    int64_t left_ms = s->failing_ms + s->settings.give_up_ms - now_ms;
+    int64_t left_ms = s->failing_ms + s->settings.config->give_up_ms - now_ms;
     if (left_ms <= 0)
-        return err_wrap(e, "given up after %" PRId64 " s", s->settings.give_up_ms / 1000);
+        return err_wrap(e, "given up after %" PRId64 " s", s->settings.config->give_up_ms / 1000);
     if (log_repeat_failed(&s->lost, now_ms, &held))
         log_warn("peer_lost", LOG_STR("peer", "redis"), LOG_U64("held", held), LOG_ERR(e));
     int64_t wait_ms = (int64_t)backoff_next_ms(&s->backoff, backoff_random());
@@ -177,7 +177,8 @@ int sender_add(struct sender *s, const struct event_line *event, struct sender_o
                int64_t now_ms, struct err *e)
 {
     struct slice tenant = event->known[EVENT_TENANT];
-    uint16_t crc = s->settings.shards > 1 ? str_crc16(tenant.data, tenant.length) : 0;
+    uint16_t crc =
+        s->settings.config->base.stream_shards > 1 ? str_crc16(tenant.data, tenant.length) : 0;
     size_t offset = s->filling->bytes.length;
     char own_id[UUID_TEXT_SIZE];
     char own_ts[24];
@@ -185,7 +186,7 @@ int sender_add(struct sender *s, const struct event_line *event, struct sender_o
     if (!event->given[EVENT_ID])
         uuid_v7(now_ms, own_id);
     snprintf(own_ts, sizeof own_ts, "%" PRId64, now_ms);
-    int64_t shard = crc % s->settings.shards;
+    int64_t shard = crc % s->settings.config->base.stream_shards;
     command_add(&s->filling->bytes, s->links.keys[shard], event, own_id, own_ts);
     batch_note(s->filling, origin, shard, offset);
     return s->filling->count == BATCH_MAX ? turn(s, e) : 0;

@@ -10,6 +10,7 @@
 
 #include "common/err.h"
 #include "common/str.h"
+#include "emitter/config.h"
 #include "emitter/event_line.h"
 
 #include <stdbool.h>
@@ -24,9 +25,7 @@ struct sender_origin {
 };
 
 struct sender_settings {
-    const char *redis_url;
-    int64_t shards;
-    int64_t give_up_ms; /* without any acknowledgement, from the first failure on */
+    struct emitter_config *config; /* its URL may be rolled meanwhile */
     /* Redis will never take this event: text says why. */
     void (*on_refused)(void *owner, struct sender_origin origin, const char *text);
     /* Given up: it is not known whether this one arrived. */

@@ -31,7 +31,6 @@ struct caller {
     struct http_client *client;
     struct stream_token *token;
     const struct config *config;
-    char *authorization;         /* "Bearer sk_…" */
     struct call *waiting;        /* for a session */
     void (*closed)(void *owner); /* not NULL: it is being closed */
     void *closed_owner;
@@ -56,8 +55,7 @@ struct caller *caller_open(uv_loop_t *loop, const struct config *config)
     c->client = http_client_open(loop, "meterline/" METERLINE_VERSION,
                                  (int)config->max_in_flight + SPARE_CONNECTIONS, MAX_BODY_BYTES);
     c->config = config;
-    c->authorization = xasprintf("Bearer %s", config->stripe_secret_key);
-    c->token = stream_token_new(c->client, config, c->authorization, on_token, c);
+    c->token = stream_token_new(c->client, config, on_token, c);
     return c;
 }
 
@@ -233,7 +231,10 @@ void caller_send(struct caller *c, struct submission_queue *batch, const struct 
         .caller = c, .batch = *batch, .transport = batch->first->transport, .terms = *terms};
     *batch = (struct submission_queue){0};
     if (!call->transport->by_token) {
-        send_request(call, c->authorization);
+        /* Made anew each time, as the key may be rolled. */
+        char *authorization = xasprintf("Bearer %s", c->config->stripe_secret_key);
+        send_request(call, authorization);
+        free(authorization);
         return;
     }
     const char *header = stream_token_header(c->token);
@@ -272,7 +273,6 @@ static void on_closed(void *owner)
     void (*closed)(void *) = c->closed;
     void *closed_owner = c->closed_owner;
     stream_token_free(c->token);
-    free(c->authorization);
     free(c);
     closed(closed_owner);
 }

@@ -35,7 +35,8 @@ static int check_time_of_day(const char *text, struct err *e)
 const struct conf_setting SINK_SETTINGS[] = {
     CONF_DATABASE_URL(struct config, base),
     {"STRIPE_SECRET_KEY", CONF_STR, FIELD(stripe_secret_key), .required = true, .secret = true,
-     .check = conf_check_token, .help = "Stripe's API key, sk_ or rk_"},
+     .check = conf_check_stripe_key, .check_change = conf_check_stripe_key_change,
+     .help = "Stripe's API key, sk_ or rk_"},
     {"STRIPE_LIVE", CONF_BOOL, FIELD(stripe_live), .fallback = "0", .help = "1 allows live keys"},
     {"STRIPE_API_BASE", CONF_STR, FIELD(stripe_api_base), .fallback = STRIPE_API_BASE,
      .check = conf_check_stripe_base, .help = "address of Stripe's API; http:// only to this machine"},

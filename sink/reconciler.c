@@ -246,7 +246,7 @@ static void on_usable(void *owner)
 static void open_stripe(struct reconciler *r, uv_loop_t *loop)
 {
     const struct config *c = r->config;
-    r->access = (struct stripe_access){.key = c->stripe_secret_key,
+    r->access = (struct stripe_access){.key = &c->stripe_secret_key,
                                        .base = c->stripe_api_base,
                                        .version = c->stripe_api_version,
                                        .rate_per_s = c->reconcile_rate_per_s};

@@ -23,7 +23,6 @@ enum { CONNECT_TIMEOUT_MS = 5000, MARGIN_MS = 60000, LIFE_MAX_S = 86400, TOKEN_M
 struct stream_token {
     struct http_client *client;
     const struct config *config;
-    const char *authorization; /* of our key */
     stream_token_fn done;
     void *owner;
     bool opening;
@@ -75,14 +74,10 @@ static const struct transport SESSION = {
 };
 
 struct stream_token *stream_token_new(struct http_client *client, const struct config *config,
-                                      const char *authorization, stream_token_fn done, void *owner)
+                                      stream_token_fn done, void *owner)
 {
     struct stream_token *t = xcalloc(1, sizeof *t);
-    *t = (struct stream_token){.client = client,
-                               .config = config,
-                               .authorization = authorization,
-                               .done = done,
-                               .owner = owner};
+    *t = (struct stream_token){.client = client, .config = config, .done = done, .owner = owner};
     return t;
 }
 
@@ -162,7 +157,8 @@ void stream_token_open(struct stream_token *t)
     t->opening = true;
     t->asked_ms = clock_monotonic_ms();
     uuid_v7(clock_unix_ms(), key);
-    transport_headers(&SESSION, t->authorization, t->config->stripe_api_version, key, headers);
+    char *authorization = xasprintf("Bearer %s", t->config->stripe_secret_key);
+    transport_headers(&SESSION, authorization, t->config->stripe_api_version, key, headers);
     char *url = config_url(t->config->stripe_api_base, SESSION.path);
     const struct http_call call = {
         .method = "POST",
@@ -175,4 +171,5 @@ void stream_token_open(struct stream_token *t)
     };
     http_send(t->client, &call, on_answer, t);
     free(url);
+    free(authorization);
 }

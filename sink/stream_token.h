@@ -13,9 +13,9 @@ struct stream_token;
  * sent, so that it is always SETTLE_RETRY. From the loop. */
 typedef void (*stream_token_fn)(void *owner, const struct settle_outcome *failure);
 
-/* client, config and authorization ("Bearer sk_…") are borrowed for its life. */
+/* client and config are borrowed for its life. */
 struct stream_token *stream_token_new(struct http_client *client, const struct config *config,
-                                      const char *authorization, stream_token_fn done, void *owner);
+                                      stream_token_fn done, void *owner);
 /* Once the client is closed. */
 void stream_token_free(struct stream_token *t);
 

@@ -11,15 +11,6 @@ enum { RATE_TEST_PER_S = 20, RATE_LIVE_PER_S = 40 };
 
 #define FIELD(name) offsetof(struct config, name)
 
-/* An empty secret would let anybody sign. */
-static int check_secrets(const char *list, struct err *e)
-{
-    if (conf_check_token(list, e))
-        return -1;
-    bool empty_part = list[0] == ',' || list[strlen(list) - 1] == ',' || strstr(list, ",,");
-    return empty_part ? err_set(e, ERR_CONFIG, "one of its parts is empty") : 0;
-}
-
 /* clang-format off */
 const struct conf_setting WEBHOOKD_SETTINGS[] = {
     CONF_DATABASE_URL(struct config, base),
@@ -27,10 +18,10 @@ const struct conf_setting WEBHOOKD_SETTINGS[] = {
     {"WEBHOOKD_LISTEN", CONF_LISTEN, FIELD(listen), .fallback = "127.0.0.1:8080",
      .help = "where POST /webhooks/stripe is served; port 0 takes a free one"},
     {"STRIPE_WEBHOOK_SECRET", CONF_STR, FIELD(webhook_secrets), .required = true, .secret = true,
-     .check = check_secrets,
+     .check = conf_check_webhook_secrets,
      .help = "signing secrets of the endpoint, comma separated; any of them verifies"},
     {"STRIPE_SECRET_KEY", CONF_STR, FIELD(stripe_secret_key), .secret = true,
-     .check = conf_check_token,
+     .check = conf_check_stripe_key, .check_change = conf_check_stripe_key_change,
      .help = "to fetch an event's object anew; without it events are ordered by their time"},
     {"STRIPE_API_BASE", CONF_STR, FIELD(stripe_api_base), .fallback = "https://api.stripe.com",
      .check = conf_check_stripe_base, .help = "address of Stripe's API; http:// only to this machine"},

@@ -722,6 +722,21 @@ def test_requests_are_logged_without_the_key(sandbox):
     assert entry["headers"]["authorization"] == "Bearer ****" and "secret" not in str(entry)
 
 
+def test_a_key_expires_or_may_not_do_all(sandbox):
+    def status(key, method="GET", path="/v1/prices"):
+        return sandbox.api(method, path, key=key).status
+
+    assert status("rk_test_1") == status("sk_test_1") == 200
+    sandbox.key("rk_test_1", refused=["GET /v1/prices", "/v1/webhook_endpoints"])
+    assert (status("rk_test_1"), status("sk_test_1")) == (403, 200)
+    assert status("rk_test_1", path="/v1/webhook_endpoints") == 403
+    assert status("rk_test_1", "POST", "/v1/customers") == 200
+    sandbox.key("sk_test_1", expired=True)
+    assert (status("rk_test_1", path="/v1/customers"), status("sk_test_1")) == (200, 401)
+    sandbox.key("sk_test_1")
+    assert status("sk_test_1") == 200
+
+
 def test_reset(sandbox, acme):
     post_usage(sandbox, acme)
     sandbox.reset()

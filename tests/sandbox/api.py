@@ -4,13 +4,12 @@ Handlers are plain functions that change the world at once; only the answer may 
 leaves on the next turn of the loop even without a delay, so that two calls that arrive together
 meet each other in the lane and at the idempotency key.
 """
-import base64
 import json
 import traceback
 
 from . import control, meter_events, routes, versions
 from .call import Answer
-from .errors import StripeError, bad_key, no_key
+from .errors import StripeError
 
 # Has tokens instead of keys, and a larger budget of its own.
 STREAM = "/v2/billing/meter_event_stream"
@@ -36,7 +35,7 @@ class Api:
             meter_events.note_arrival(world, call)
         try:
             if call.path != STREAM:
-                check_key(call.headers.get("authorization"))
+                world.keys.check(call)
                 world.limiter.take()
         except StripeError as e:
             self.later(call, error_answer(e), world.options.delay_ms)
@@ -142,23 +141,6 @@ class Api:
         if world.options.verbose:
             world.complain("%s %s %d %s" % (call.method, call.path, answer.status, call.request_id))
         call.connection.answer(call, answer, world.clock.http_date())
-
-
-def check_key(header):
-    """Any secret test key, as Bearer or as the user of Basic."""
-    if not header:
-        raise no_key()
-    scheme, _, key = header.partition(" ")
-    if scheme.lower() == "basic":
-        try:
-            key = base64.b64decode(key).decode().partition(":")[0]
-        except ValueError:
-            key = ""
-    key = key.strip()
-    if not key:
-        raise no_key()
-    if not key.startswith("sk_test_") or len(key) <= len("sk_test_"):
-        raise bad_key(key)
 
 
 def error_answer(error):

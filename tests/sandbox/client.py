@@ -202,5 +202,9 @@ class Sandbox:
         """rate_per_s, delay_ms and samples of a running sandbox."""
         return self.control("POST", "/options", options)
 
+    def key(self, key, **state):
+        """expired=True, or refused=["GET /v1/prices", "/v1/webhook_endpoints"]; {}: as any other."""
+        return self.control("POST", "/keys", {"key": key, **state})
+
     def reset(self):
         self.control("POST", "/reset", {})

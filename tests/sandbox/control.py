@@ -169,6 +169,11 @@ def set_options(world, query, given):
             "samples": world.meter_errors.samples}
 
 
+def set_key(world, query, given):
+    world.keys.set(given["key"], given.get("expired", False), given.get("refused", ()))
+    return {}
+
+
 def reset(world, query, given):
     world.reset()
     return {}
@@ -193,5 +198,6 @@ HANDLERS = {
     ("POST", "clock", 1): set_clock,
     ("GET", "clock", 1): show_clock,
     ("POST", "options", 1): set_options,
+    ("POST", "keys", 1): set_key,
     ("POST", "reset", 1): reset,
 }

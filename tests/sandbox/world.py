@@ -6,6 +6,7 @@ from .events import Events
 from .faults import Faults
 from .idempotency import Idempotency
 from .ids import Ids
+from .keys import Keys
 from .lanes import Lanes
 from .limiter import Limiter
 from .meter_errors import MeterErrors
@@ -30,6 +31,7 @@ class World:
         self.clock = Clock()
         self.ids = Ids(self.options.seed)
         self.limiter = Limiter(self.options.rate_per_s)
+        self.keys = Keys()
         self.lanes = Lanes()
         self.faults = Faults(self.ids.random)
         self.idempotency = Idempotency(self.clock)

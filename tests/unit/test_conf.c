@@ -268,6 +268,10 @@ static void files_that_are_refused(void **state)
     } cases[] = {
         {"", 0, "the file is empty"},
         {"\n", 1, "the file is empty"},
+        {"\xef\xbb\xbf \r\n\t\n", 8, "the file is empty"},
+        {"sk_test_1\nsk_test_2\n", 20, "the file holds more than one line of text"},
+        {"sk_test_1\rsk_test_2", 19, "the file holds more than one line of text"},
+        {"\xff\xfes\0k\0", 6, "the file is UTF-16; save it as plain text, UTF-8"},
         {"sk\0x", 4, "the file holds a NUL byte"},
         {large, sizeof large, "the file is larger than 65536 bytes"},
     };
@@ -283,11 +287,25 @@ static void files_that_are_refused(void **state)
     }
     setenv("T_SECRET_FILE", "/tmp", 1);
     must_refuse("value=/tmp msg=\"cannot read the file: Is a directory\"");
-    char *path = make_file("sk_test_1\n\n", 11);
-    setenv("T_SECRET_FILE", path, 1);
-    must_refuse("setting=T_SECRET value=*** msg=\"must not hold control characters\"");
-    unlink(path);
-    free(path);
+}
+
+static void what_editors_put_around_a_secret_is_no_part_of_it(void **state)
+{
+    /* CR LF, a byte order mark, blank lines and blanks at the ends are dropped; within stay. */
+    (void)state;
+    static const char *const files[] = {"sk_test_1", "sk_test_1\n", "sk_test_1\r\n",
+                                        "\xef\xbb\xbfsk_test_1\r\n",
+                                        "\r\n\n  sk_test_1 \t\n\n\r\n"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct config config;
+        char *path = make_file(files[i], strlen(files[i]));
+        setenv("T_SECRET_FILE", path, 1);
+        must_load(&config);
+        assert_string_equal(config.secret, "sk_test_1");
+        conf_done(SETTINGS, &config);
+        unlink(path);
+        free(path);
+    }
 }
 
 static void a_value_and_its_file_exclude_each_other(void **state)
@@ -478,6 +496,7 @@ int main(void)
         TEST(faults_never_show_a_secret),
         TEST(secrets_come_from_files),
         TEST(files_that_are_refused),
+        TEST(what_editors_put_around_a_secret_is_no_part_of_it),
         TEST(a_value_and_its_file_exclude_each_other),
         TEST(only_secrets_and_urls_have_files),
         TEST(the_last_value_is_not_leaked),

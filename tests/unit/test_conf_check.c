@@ -89,6 +89,63 @@ static void headers_take_printable_ascii_only(void **state)
     must_refuse(conf_check_token, refuses, COUNT(refuses));
 }
 
+static void must_say(int (*check)(const char *, struct err *), const char *text, const char *words)
+{
+    struct err e = {0};
+    assert_int_equal(check(text, &e), -1);
+    if (!strstr(e.text, words) || strstr(e.text, "hunter2"))
+        fail_msg("of %s is said: %s", text, e.text);
+}
+
+static void one_kind_of_secret_is_not_taken_for_another(void **state)
+{
+    /* Keys of the API begin with sk_ or rk_, signing secrets with whsec_; others are named. */
+    (void)state;
+    static const char *const keys[] = {"sk_test_1", "sk_live_1", "rk_test_1", "rk_live_1"};
+    static const char *const secrets[] = {"whsec_1", "whsec_1,whsec_2"};
+    must_take(conf_check_stripe_key, keys, COUNT(keys));
+    must_take(conf_check_webhook_secrets, secrets, COUNT(secrets));
+    must_say(conf_check_stripe_key, "pk_test_hunter2", "holds a publishable key (pk_)");
+    must_say(conf_check_stripe_key, "whsec_hunter2", "holds the signing secret");
+    must_say(conf_check_stripe_key, "we_hunter2", "holds the id of a webhook endpoint");
+    must_say(conf_check_stripe_key, "hunter2", "needed is a secret or restricted key");
+    must_say(conf_check_webhook_secrets, "sk_test_hunter2", "holds a secret key of the API");
+    must_say(conf_check_webhook_secrets, "rk_live_hunter2", "holds a restricted key");
+    must_say(conf_check_webhook_secrets, "whsec_1,pk_hunter2", "holds a publishable key");
+    must_say(conf_check_webhook_secrets, "hunter2", "begins with whsec_");
+    must_say(conf_check_webhook_secrets, "whsec_1,", "one of its parts is empty");
+    must_say(conf_check_webhook_secrets, ",whsec_1", "one of its parts is empty");
+    must_say(conf_check_webhook_secrets, "whsec_1,,whsec_2", "one of its parts is empty");
+    must_say(conf_check_webhook_secrets, "whsec_", "empty behind whsec_");
+}
+
+static void must_change(int (*check)(const char *, const char *, struct err *), const char *before,
+                        const char *after, bool taken)
+{
+    struct err e = {0};
+    if ((check(before, after, &e) == 0) != taken || strstr(e.text, "hunter2"))
+        fail_msg("from %s to %s: %s", before, after, e.text);
+}
+
+static void a_running_stage_stays_where_it_is(void **state)
+{
+    /* Credentials may be rolled; another account's mode, database or Redis needs a restart. */
+    (void)state;
+    must_change(conf_check_stripe_key_change, "sk_test_1", "rk_test_hunter2", true);
+    must_change(conf_check_stripe_key_change, "sk_test_1", "sk_live_hunter2", false);
+    must_change(conf_check_stripe_key_change, "rk_live_1", "sk_test_hunter2", false);
+    must_change(conf_check_database_change, "postgresql://a:b@h/d", "postgresql://c:hunter2@i/d",
+                true);
+    must_change(conf_check_database_change, "postgresql://a:b@h/d", "postgresql://a:hunter2@h/e",
+                false);
+    must_change(conf_check_redis_change, "redis://a:b@h:1/2", "redis://c:hunter2@h:1/2", true);
+    must_change(conf_check_redis_change, "redis://h", "redis://:hunter2@h:6379", true);
+    must_change(conf_check_redis_change, "redis://a:b@h:1/2", "redis://a:hunter2@h:1/3", false);
+    must_change(conf_check_redis_change, "redis://a:b@h:1", "redis://a:hunter2@i:1", false);
+    must_change(conf_check_redis_change, "redis://a:b@h", "redis://a:hunter2@h,i", false);
+    must_change(conf_check_redis_change, "redis://a:b@h", "unix:///hunter2", false);
+}
+
 static void live_keys_need_consent(void **state)
 {
     /* A key that moves real money is taken only with STRIPE_LIVE=1; secret and restricted ones. */
@@ -106,6 +163,8 @@ int main(void)
         cmocka_unit_test(addresses_of_servers_must_be_readable),
         cmocka_unit_test(a_key_goes_over_tls_or_stays_on_this_machine),
         cmocka_unit_test(headers_take_printable_ascii_only),
+        cmocka_unit_test(one_kind_of_secret_is_not_taken_for_another),
+        cmocka_unit_test(a_running_stage_stays_where_it_is),
         cmocka_unit_test(live_keys_need_consent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
