@@ -94,8 +94,8 @@ int args_whole(const char *name, const char *text, int64_t min, int64_t max, int
 static int fail_time(const char *name, const char *text)
 {
     return ctl_fail(CTL_USAGE,
-                    "%s must be a time such as 2026-11-21T10:00Z, or an age such as 36h or 7d, "
-                    "not %s",
+                    "%s must be a date such as 2026-11-21, a time such as 2026-11-21T10:00Z, or an "
+                    "age such as 36h or 7d, not %s",
                     name, text);
 }
 

@@ -63,10 +63,13 @@ static bool take_bool(struct explain *x, const char *name)
 static void take_notes(struct explain *x)
 {
     char *unfolded = take_text(x, "unfolded");
+    char *used = take_text(x, "used_period");
 
     if (take_bool(x, "carried_over"))
         note(x, "no usage in this period: the last value of before, of %s, is carried over",
              x->first);
+    if (used)
+        note(x, "nothing was used in this period; the newest with usage is --period %s", used);
     if (strcmp(unfolded, "0") != 0)
         note(x, "%s events wait to be folded into minutes, and are in none of this yet", unfolded);
     if (x->dropped_before)
@@ -75,6 +78,7 @@ static void take_notes(struct explain *x)
         note(x, "submissions were given back, or the period's edges moved: the sink has yet to "
                 "claim anew");
     free(unfolded);
+    free(used);
 }
 
 static void take_head(struct explain *x)

@@ -118,7 +118,9 @@ static int decide(PGconn *conn, const struct selection *s, bool carry)
         return ctl_fail(CTL_FAILED, "%s", e.text);
     int done = tell_rows(rows, carry);
     selection_tell_unknown(s, rows);
-    if (s->named || s->yes)
+    if (!s->named && PQntuples(rows) == 0)
+        puts("nothing is late that was not decided so before");
+    else if (s->named || s->yes)
         printf(carry ? "carried %d submissions: the sink bills them in the current periods\n"
                      : "dropped %d submissions: they are never billed\n",
                done);

@@ -142,7 +142,22 @@ static int print_config(void)
     return failed ? CTL_USAGE : CTL_DONE;
 }
 
-/* A command's first word alone: how it goes on. */
+/* Of all commands that begin with this word. Returns how many there are. */
+static int print_commands(const char *word)
+{
+    int found = 0;
+
+    for (const struct ctl_command *c = CTL_COMMANDS; c->run; c++) {
+        if (strcmp(word, c->words[0]) != 0)
+            continue;
+        fputs(found++ ? "       " : "usage: ", stdout);
+        print_usage(c);
+        printf("\n           %s\n", c->what);
+    }
+    return found;
+}
+
+/* A command's first word, and none that goes with it: how it goes on. */
 static int fail_unknown(const char *word)
 {
     bool known = false;
@@ -174,6 +189,8 @@ int main(int argc, char **argv)
             (words == 1 || (argc > 2 && strcmp(argv[2], c->words[1]) == 0)))
             return run_command(c, argc - 1 - words, argv + 1 + words);
     }
+    if (argc > 2 && is_help(argv[2]) && print_commands(argv[1]) > 0)
+        return CTL_DONE;
     return argc > 1 ? fail_unknown(argv[1])
                     : ctl_fail(CTL_USAGE, "no command (see meterctl --help)");
 }

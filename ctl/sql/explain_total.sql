@@ -36,6 +36,9 @@ select to_char(p.low at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"') as period_st
        to_char(p.first at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"') as first_minute,
        to_char(p.last at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"') as last_minute,
        p.carried_over,
+       case when p.quantity is null and c.tenant is null then (
+            select to_char(max(t.period_start) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"')
+              from usage_totals t where t.tenant = $1::text and t.metric = $2::text) end as used_period,
        -- A claim of a period without a total holds nothing: it stands for what late carry had billed there.
        case when c.tenant is not null and p.quantity is not null
             then c.version >= 0 and c.periods_version >= coalesce(v.version, 0)

@@ -263,6 +263,24 @@ def test_what_was_moved_by_late_carry_is_named_in_both_periods(shop):
     assert line.audit().ok, line.audit().text
 
 
+def test_a_period_without_usage_names_the_one_that_has_some(line):
+    """A day's midnight lies in the period before, if that day began another."""
+    catalog_with(line, METRICS)
+    add_period = "INSERT INTO billing_periods VALUES ('acme', %s, %s, 'sub_1')"
+    begin = line.value("SELECT minute_of(now()) - interval '2 hours'")
+    before = line.value("SELECT %s::timestamptz - interval '3 days'", begin)
+    line.sql(add_period, before, begin)
+    line.sql(add_period, begin, line.value("SELECT %s::timestamptz + interval '30 days'", begin))
+    line.xadd(tenant="acme", metric="api_calls", quantity=3)
+    count_all(line)
+    report = explain(line, "api_calls", period="3d")
+    assert report["total"] == "0" and report["proof"]["difference"] == "0"
+    (hint,) = report["notes"]
+    assert hint.endswith(line.value("SELECT to_char(%s AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI\"Z\"')", begin))
+    assert number(explain(line, "api_calls", period=hint.split()[-1])["total"]) == 3
+    assert explain(line, "api_calls")["notes"] == []
+
+
 def test_what_waits_to_be_folded_is_told(line):
     line.xadd(tenant="acme", metric="api_calls", quantity=2)
     count_all(line)

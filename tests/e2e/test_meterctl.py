@@ -83,6 +83,9 @@ def test_wrong_usage(bare):
     assert bare.meterctl("audit", "--help", DATABASE_URL=None).returncode == 0
     assert bare.meterctl("--version").stdout.startswith("meterctl ")
     assert bare.meterctl("catalog").stderr.count("usage: meterctl catalog ") == 2
+    asked = bare.must("meterctl", "catalog", "--help", DATABASE_URL=None).stdout
+    assert asked.count("meterctl catalog ") == 2 and "Print the catalog" in asked
+    assert bare.meterctl("fly", "--help", DATABASE_URL=None).returncode == 2
     shown = bare.meterctl("--print-config", DATABASE_URL="postgresql://u:secret-word@h/d").stdout
     assert "DATABASE_URL=postgresql://u:***@h/d" in shown
 
