@@ -180,6 +180,29 @@ void repeat_columns_bind(struct repeat_columns *c, struct pg_statement *s)
         pg_add_array(s, &c->columns[i]);
 }
 
+/* NULL: as NULL. */
+static const struct pg_array *sent_array(const struct slice_columns *c, const struct pg_array *a)
+{
+    bool absent = (a == &c->ids_uuid && !c->has_uuid) || (a == &c->ids_text && !c->has_text) ||
+                  (a == &c->fields && !c->has_fields) || (a == &c->retracts && !c->has_retracts);
+
+    return absent ? NULL : a;
+}
+
+void slice_columns_digest(struct slice_columns *c, struct batch_digest_slice row,
+                          struct batch_digest *digest)
+{
+    struct pg_array *arrays[SLICE_ARRAYS];
+
+    row.events = c->events;
+    row.occurred_min_us = clock_unix_ms_to_pg_us(c->occurred_min_ms);
+    row.occurred_max_us = clock_unix_ms_to_pg_us(c->occurred_max_ms);
+    batch_digest_add_slice(digest, &row);
+    slice_arrays(c, arrays);
+    for (int i = 0; i < SLICE_ARRAYS; i++)
+        batch_digest_add_array(digest, sent_array(c, arrays[i]));
+}
+
 void minute_columns_init(struct minute_columns *c)
 {
     static const unsigned types[MINUTE_COLUMNS] = {PG_TEXT,        PG_TEXT,    PG_TEXT,

@@ -5,6 +5,7 @@
 #include "aggregator/catalog.h"
 #include "aggregator/event.h"
 #include "aggregator/tally.h"
+#include "common/batch_digest.h"
 #include "common/pg.h"
 #include "common/pg_array.h"
 
@@ -50,6 +51,10 @@ void slice_columns_add(struct slice_columns *c, const struct raw_row *row);
 /* Append the parameters of INSERT_SLICE from occurred_min on ($7 to $18). times: 16 bytes that live
  * until pg_run. */
 void slice_columns_bind(struct slice_columns *c, struct pg_statement *s, unsigned char times[16]);
+
+/* What the row will hold. row: what does not stand here; events and times of use are added. */
+void slice_columns_digest(struct slice_columns *c, struct batch_digest_slice row,
+                          struct batch_digest *digest);
 
 /* Entries that were duplicates, $5 to $7 of INSERT_REPEATS. */
 enum { REPEAT_COLUMNS = 3 };

@@ -9,6 +9,7 @@
  */
 #include "aggregator/ledger.h"
 
+#include "aggregator/digest_work.h"
 #include "aggregator/sql.h"
 #include "common/clock.h"
 
@@ -55,6 +56,8 @@ struct write {
     char catalog_version[24];
     char first_ms[24]; /* of the batch's first and last entry */
     char last_ms[24];
+    struct batch_digest_slice row; /* what all slices have */
+    struct digest_work digest;
     char numbers[5][24]; /* of one statement */
     unsigned char times[16];
 };
@@ -97,6 +100,7 @@ static void make_rejects(struct write *w, struct pg_statement *s)
     pg_add_text(s, w->ledger->stream);
     pg_add_text(s, w->epoch);
     ledger_add_rejects(w->ledger, w->batch, s);
+    pg_add_text(s, w->number);
 }
 
 static bool has_recounts(const struct write *w)
@@ -203,6 +207,9 @@ static void make_advance(struct write *w, struct pg_statement *s)
     pg_add_text(s, put_i64(w->numbers[3], b->conflicts));
     snprintf(w->numbers[4], sizeof w->numbers[4], "%llu", (unsigned long long)w->entries_added);
     pg_add_text(s, w->numbers[4]);
+    pg_add_text(s, w->number);
+    digest_work_end(&w->digest);
+    pg_add_binary(s, PG_BYTEA, w->digest.digest, sizeof w->digest.digest);
     s->binary_result = true;
 }
 
@@ -314,6 +321,7 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
                                           .day = (int32_t)pg_get_i64(r, 0, 2),
                                           .epoch = p->epoch};
     }
+    digest_work_end(&w->digest);
     free(w);
     ledger_finish(l, error);
 }
@@ -326,9 +334,12 @@ void ledger_begin(struct ledger *l, struct batch *b, ledger_done_fn done, void *
     *w = (struct write){.ledger = l, .batch = b, .end = STEP_END};
     put_i64(w->epoch, l->position.epoch);
     put_i64(w->number, l->next_batch);
+    w->row.catalog_version = (uint64_t)l->catalog_version;
+    w->row.entry_first_ms = entry_id_bits(b->entries->list[b->from].ms);
+    w->row.entry_last_ms = entry_id_bits(last_entry(b).ms);
     put_i64(w->catalog_version, l->catalog_version);
-    put_i64(w->first_ms, entry_id_bits(b->entries->list[b->from].ms));
-    put_i64(w->last_ms, entry_id_bits(last_entry(b).ms));
+    put_i64(w->first_ms, w->row.entry_first_ms);
+    put_i64(w->last_ms, w->row.entry_last_ms);
     l->giving = true;
     pg_pull(l->pg, STATEMENTS_MAX, COMMIT_DEADLINE_MS, next_statement, take_commit, w);
 }
@@ -350,6 +361,7 @@ void ledger_commit(struct ledger *l, const char *last_id, uint64_t entries_added
     snprintf(w->last_id, sizeof w->last_id, "%s", last_id);
     w->sums = sums;
     w->complete = true;
+    digest_work_begin(&w->digest, w->batch->slices, SLICES, &w->row);
     pg_push(l->pg);
 }
 

@@ -127,6 +127,12 @@ void pg_array_add_time_ms(struct pg_array *a, int64_t unix_ms)
     pg_array_add_i64(a, clock_unix_ms_to_pg_us(unix_ms));
 }
 
+const void *pg_array_elements(const struct pg_array *a, size_t *length)
+{
+    *length = a->bytes.length - HEADER_SIZE;
+    return a->bytes.data + HEADER_SIZE;
+}
+
 void pg_add_array(struct pg_statement *s, struct pg_array *a)
 {
     bool empty = a->count == 0;

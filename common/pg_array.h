@@ -28,6 +28,9 @@ void pg_array_add_dec(struct pg_array *a, struct dec v);
 void pg_array_add_text(struct pg_array *a, const char *text);
 void pg_array_add_time_ms(struct pg_array *a, int64_t unix_ms); /* timestamptz */
 
+/* The bytes of its elements, without the header; borrowed until more are added. */
+const void *pg_array_elements(const struct pg_array *a, size_t *length);
+
 /* Complete the header and add the array as the next parameter. The array must live until pg_run. */
 void pg_add_array(struct pg_statement *s, struct pg_array *a);
 

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REDIS_TIMEOUT_MS = 10000 };
+enum { REDIS_TIMEOUT_MS = 10000, TIME_SIZE = 64 };
 
 struct audit {
     PGconn *conn;
@@ -87,15 +87,39 @@ static int add_ledger_shards(struct audit *a, struct err *e)
     return add_unseen_streams(a, shards, e);
 }
 
+static int read_time(PGconn *conn, char begun[TIME_SIZE], struct err *e)
+{
+    PGresult *r = db_query(conn, SQL_AUDIT_BEGUN, 0, NULL, e);
+    if (!r)
+        return err_wrap(e, "postgres");
+    snprintf(begun, TIME_SIZE, "%s", db_text(r, 0, 0));
+    PQclear(r);
+    return 0;
+}
+
+/* Then all that was added before we began is counted. */
+static bool nothing_waits(const json_t *streams)
+{
+    for (size_t i = 0; i < json_array_size(streams); i++)
+        if (json_integer_value(json_object_get(json_array_get(streams, i), "waiting")) != 0)
+            return false;
+    return true;
+}
+
 static int check_all(struct audit *a, const struct ctl_config *config, struct err *e)
 {
+    char begun[TIME_SIZE];
+
     a->conn = db_open(config->base.database_url, CTL_ROLE, e);
     if (!a->conn)
         return -1;
-    if (add_known_streams(a, e) || add_unseen_streams(a, config->base.stream_shards, e))
+    if (read_time(a->conn, begun, e) || add_known_streams(a, e) ||
+        add_unseen_streams(a, config->base.stream_shards, e))
         return -1;
     if (add_ledger_shards(a, e))
         return -1;
+    if (nothing_waits(a->streams))
+        json_object_set_new(a->report, "counted_until", json_string(begun));
     return audit_ledger(a->conn, a->report, &a->balanced, e);
 }
 

@@ -1,6 +1,6 @@
-/* The ledger against itself, in one snapshot: epochs that ended, raw events, rejected entries,
- * totals, what was carried over, minutes, claims, values, and what was aggregated against what is
- * billed or visibly waits.
+/* The ledger against itself, in one snapshot: epochs that ended, the chain of batches with their
+ * raw events, repeats and rejected entries, what waits to be folded, totals, what was carried over,
+ * minutes, claims, values, and what was aggregated against what is billed or visibly waits.
  */
 #include "common/sql.h"
 #include "ctl/audit.h"
@@ -13,8 +13,9 @@
 
 /* What a row of the check means. */
 enum meaning {
-    IS_FAULT,  /* each row is a fault */
-    IS_BALANCE /* a fault only where its difference is not 0 */
+    IS_FAULT,      /* each row is a fault */
+    IS_FAULT_THEN, /* likewise; $1: all that was added before is counted, NULL: not known */
+    IS_BALANCE     /* a fault only where its difference is not 0 */
 };
 
 static const struct check_step {
@@ -28,6 +29,16 @@ static const struct check_step {
     {"epochs", NULL, SQL_AUDIT_EPOCHS, IS_BALANCE, NULL},
     {"raw_events", "audit", SQL_AUDIT_RAW, IS_FAULT, NULL},
     {"rejected_rows", "audit", SQL_AUDIT_REJECTED, IS_FAULT, NULL},
+    {"dropped", "audit dropped", SQL_AUDIT_DROPPED, IS_FAULT, NULL},
+    {"chain", "audit chain", SQL_AUDIT_CHAIN, IS_FAULT, NULL},
+    {"outcomes", "audit outcomes", SQL_AUDIT_OUTCOMES, IS_FAULT, NULL},
+    {"strangers", "audit batch", SQL_AUDIT_STRANGERS, IS_FAULT, NULL},
+    {"batches", "audit batch", NULL, IS_FAULT, audit_batches},
+    {"repeats", "audit batch", SQL_AUDIT_REPEATS, IS_FAULT, NULL},
+    {"rejects", "audit rejected", SQL_AUDIT_REJECTS, IS_FAULT, NULL},
+    {"replayed", "audit rejected", SQL_AUDIT_REPLAYED, IS_FAULT_THEN, NULL},
+    {"pending", "audit pending", SQL_AUDIT_PENDING, IS_FAULT, NULL},
+    {"recounts", "audit recount", SQL_AUDIT_RECOUNTS, IS_FAULT, NULL},
     {"totals", "audit total", SQL_AUDIT_TOTALS, IS_FAULT, NULL},
     {"carried", "audit total", SQL_AUDIT_CARRIED, IS_FAULT, NULL},
     {"minutes", "audit minute", SQL_AUDIT_MINUTES, IS_FAULT, NULL},
@@ -60,15 +71,17 @@ static bool is_zero(const json_t *difference)
 static bool holds_fault(const json_t *findings, enum meaning meaning)
 {
     for (size_t i = 0; i < json_array_size(findings); i++)
-        if (meaning == IS_FAULT ||
+        if (meaning != IS_BALANCE ||
             !is_zero(json_object_get(json_array_get(findings, i), "difference")))
             return true;
     return false;
 }
 
-static int add_rows(PGconn *conn, const char *sql, json_t *findings, struct err *e)
+/* n parameters: none or one. */
+static int add_rows(PGconn *conn, const char *sql, int n, const char *value, json_t *findings,
+                    struct err *e)
 {
-    PGresult *rows = db_query(conn, sql, 0, NULL, e);
+    PGresult *rows = db_query(conn, sql, n, &value, e);
 
     if (!rows)
         return -1;
@@ -80,10 +93,13 @@ static int add_rows(PGconn *conn, const char *sql, json_t *findings, struct err 
 static int run_check(PGconn *conn, const struct check_step *check, json_t *report, bool *balanced,
                      struct err *e)
 {
+    const char *until = json_string_value(json_object_get(report, "counted_until"));
     json_t *findings = json_array();
 
     json_object_set_new(report, check->name, findings);
-    if ((check->run ? check->run(conn, findings, e) : add_rows(conn, check->sql, findings, e)))
+    if (check->run
+            ? check->run(conn, findings, e)
+            : add_rows(conn, check->sql, check->meaning == IS_FAULT_THEN, until, findings, e))
         return err_wrap(e, "postgres: check %s", check->name);
     if (holds_fault(findings, check->meaning))
         *balanced = false;
@@ -94,7 +110,7 @@ static int run_check(PGconn *conn, const struct check_step *check, json_t *repor
 static int add_attention(PGconn *conn, json_t *report, struct err *e)
 {
     json_t *found = json_array();
-    int failed = add_rows(conn, SQL_AUDIT_ATTENTION, found, e);
+    int failed = add_rows(conn, SQL_AUDIT_ATTENTION, 0, NULL, found, e);
 
     json_object_set(report, "attention", json_array_get(found, 0));
     json_decref(found);

@@ -29,6 +29,7 @@ CREATE TABLE stream_positions (
     repeats_until text NOT NULL DEFAULT '0-0', -- entries up to here may be ones that an earlier epoch counted
     dedupe_window_s bigint,                    -- how far back repeated ids are known, as its owner last told
     reset_token uuid,                          -- of the epoch that `meterctl stream reset` or `adopt` is about to open
+    seal        bytea,                         -- of the newest batch: see stream_batches
     updated_at  timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
@@ -228,13 +229,20 @@ CREATE TABLE usage_batches_dropped (
     events       bigint NOT NULL,
     occurred_max timestamptz NOT NULL,      -- minutes up to then cannot be recomputed from raw events
     dropped_at   timestamptz NOT NULL DEFAULT now(),
+    checksum     bytea,                     -- dropped_day_checksum
     PRIMARY KEY (stream, epoch, day)
 );
+CREATE FUNCTION dropped_day_checksum(d usage_batches_dropped) RETURNS bytea
+LANGUAGE sql STABLE AS $$
+    SELECT sha256(convert_to(jsonb_build_array(d.stream, d.epoch, d.day, d.events, extract(epoch FROM d.occurred_max),
+                                               extract(epoch FROM d.dropped_at))::text, 'UTF8'))
+$$;
 
 CREATE TABLE rejected_events (
     rejected_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     stream      text NOT NULL,
     epoch       integer NOT NULL,
+    batch       bigint,                     -- that it was read with, as in stream_batches
     stream_id   text NOT NULL,
     tenant      text,                       -- where it could be read
     reason      text NOT NULL,
@@ -264,6 +272,80 @@ CREATE TABLE rejected_events_dropped (
     dropped_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stream, epoch, conflict, day)
 );
+
+-- What no command changes of a rejected entry.
+CREATE FUNCTION rejected_checksum(r rejected_events) RETURNS bytea
+LANGUAGE sql STABLE AS $$
+    SELECT sha256(convert_to(jsonb_build_array(r.rejected_id, r.stream, r.epoch, r.batch, r.stream_id, r.tenant, r.reason,
+                                               r.detail, r.fields, r.content, extract(epoch FROM r.rejected_at))::text, 'UTF8'))
+$$;
+
+-- Which entries of a batch were repeats, and what they said.
+CREATE FUNCTION repeats_checksum(r usage_repeats) RETURNS bytea
+LANGUAGE sql STABLE AS $$
+    SELECT sha256(convert_to(jsonb_build_array(r.day, r.stream, r.epoch, r.batch, r.entry_last_ms)::text, 'UTF8')
+                  || array_send(r.entry_ms) || array_send(r.entry_seq) || array_send(r.contents))
+$$;
+
+-- What each batch of a stream was, those without a counted event too. Chained: seal is a hash of the row and of the seal
+-- before it, and the newest one stands with the position. So `meterctl audit` finds what was altered, left out or put in
+-- between: raw events, repeats, rejected entries, ended epochs, and a base or a loss that was moved.
+CREATE TABLE stream_batches (
+    stream       text NOT NULL,
+    number       bigint NOT NULL,           -- from 1 in each stream
+    batch        bigint NOT NULL,           -- as in usage_batches
+    epoch        integer NOT NULL,
+    from_id      text NOT NULL,             -- read from behind this entry …
+    last_id      text NOT NULL,             -- … up to this one
+    counted      bigint NOT NULL,
+    duplicates   bigint NOT NULL,
+    rejected     bigint NOT NULL,
+    conflicts    bigint NOT NULL,
+    base         numeric(20) NOT NULL,      -- of the position then
+    lost         bigint NOT NULL,
+    committed_at timestamptz NOT NULL DEFAULT now(),
+    contents     bytea NOT NULL,            -- BLAKE2b of the raw events as the aggregator sent them: common/batch_digest.h
+    rejects      bytea,                     -- SHA-256 of the checksums of what was rejected; NULL: nothing
+    repeats      bytea,                     -- repeats_checksum; NULL: there were none
+    ended        bytea,                     -- ended_epoch_checksum of the epoch before; NULL: there is none
+    seal         bytea NOT NULL,            -- stream_batch_seal
+    PRIMARY KEY (stream, number)
+);
+CREATE UNIQUE INDEX stream_batches_batch ON stream_batches (batch);
+
+CREATE FUNCTION ended_epoch_checksum(e stream_epochs) RETURNS bytea
+LANGUAGE sql STABLE AS $$
+    SELECT sha256(convert_to(jsonb_build_array(e.stream, e.epoch, e.token, e.last_id, e.added, e.counted, e.duplicates,
+                                               e.rejected, e.conflicts, e.lost, e.reason,
+                                               extract(epoch FROM e.closed_at))::text, 'UTF8'))
+$$;
+
+CREATE FUNCTION stream_batch_seal(p_before bytea, b stream_batches) RETURNS bytea
+LANGUAGE sql STABLE AS $$
+    SELECT sha256(coalesce(p_before, '') || convert_to(jsonb_build_array(b.stream, b.number, b.batch, b.epoch, b.from_id,
+               b.last_id, b.counted, b.duplicates, b.rejected, b.conflicts, b.base, b.lost,
+               extract(epoch FROM b.committed_at), encode(b.contents, 'hex'), encode(b.rejects, 'hex'),
+               encode(b.repeats, 'hex'), encode(b.ended, 'hex'))::text, 'UTF8'))
+$$;
+
+-- Where a stream's chain begins once retention has dropped the batches before: one row an epoch, with their sums.
+CREATE TABLE stream_batches_dropped (
+    stream     text NOT NULL,
+    epoch      integer NOT NULL,
+    number     bigint NOT NULL,             -- the newest one dropped
+    seal       bytea NOT NULL,              -- of it
+    counted    bigint NOT NULL,
+    duplicates bigint NOT NULL,
+    rejected   bigint NOT NULL,
+    conflicts  bigint NOT NULL,
+    checksum   bytea,                       -- dropped_batches_checksum
+    PRIMARY KEY (stream, epoch)
+);
+CREATE FUNCTION dropped_batches_checksum(d stream_batches_dropped) RETURNS bytea
+LANGUAGE sql STABLE AS $$
+    SELECT sha256(convert_to(jsonb_build_array(d.stream, d.epoch, d.number, encode(d.seal, 'hex'), d.counted, d.duplicates,
+                                               d.rejected, d.conflicts)::text, 'UTF8'))
+$$;
 
 -- Batches that are not yet in usage_aggregates and usage_totals, with their minute sums in parallel arrays. fold_usage
 -- takes them over: in the transaction that added them, or, in a backlog with many keys, many batches at once. There,
@@ -340,26 +422,44 @@ CREATE TABLE usage_recounts (
 );
 CREATE INDEX usage_recounts_stream ON usage_recounts (stream);
 
--- The fence. Moves a stream's position and books the batch's outcome, or raises ML001 if the caller
--- does not own the stream any more or the position is not where it thought. Returns how many
--- batches the stream has.
+-- The fence, and the next link of the chain. Moves a stream's position and books the batch's outcome, or raises ML001 if
+-- the caller does not own the stream any more or the position is not where it thought. p_contents: see stream_batches.
+-- Returns how many batches the stream has.
 CREATE FUNCTION advance_stream(p_stream text, p_epoch integer, p_owner text, p_old_id text,
                                p_new_id text, p_counted bigint, p_duplicates bigint,
-                               p_rejected bigint, p_conflicts bigint, p_added numeric)
+                               p_rejected bigint, p_conflicts bigint, p_added numeric,
+                               p_batch bigint, p_contents bytea)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    n bigint;
+    p stream_positions;
+    b stream_batches;
 BEGIN
-    UPDATE stream_positions
-       SET last_id = p_new_id, counted = counted + p_counted, duplicates = duplicates + p_duplicates,
-           rejected = rejected + p_rejected, conflicts = conflicts + p_conflicts,
-           added_seen = greatest(added_seen, p_added), batches = batches + 1, updated_at = now(),
-           lease_until = clock_timestamp() + interval '3 s'
-     WHERE stream = p_stream AND epoch = p_epoch AND owner = p_owner AND last_id = p_old_id
-     RETURNING batches INTO n;
+    SELECT * INTO p FROM stream_positions
+     WHERE stream = p_stream AND epoch = p_epoch AND owner = p_owner AND last_id = p_old_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'stream % is owned by another process or was moved', p_stream
             USING ERRCODE = 'ML001';
     END IF;
-    RETURN n;
+    b := (p_stream, p.batches + 1, p_batch, p_epoch, p_old_id, p_new_id, p_counted, p_duplicates, p_rejected, p_conflicts,
+          p.base, p.lost, now(), p_contents, NULL, NULL, NULL, NULL);
+    IF p_rejected + p_conflicts > 0 THEN
+        -- By its time, which is ours alone or nearly so: there is an index.
+        SELECT sha256(string_agg(rejected_checksum(r), '' ORDER BY r.rejected_id)) INTO b.rejects
+          FROM rejected_events r
+         WHERE r.rejected_at = now() AND r.stream = p_stream AND r.batch = p_batch;
+    END IF;
+    IF p_duplicates > 0 THEN
+        SELECT repeats_checksum(r) INTO b.repeats FROM usage_repeats r WHERE r.batch = p_batch;
+    END IF;
+    SELECT ended_epoch_checksum(e) INTO b.ended
+      FROM stream_epochs e WHERE e.stream = p_stream AND e.epoch = p_epoch - 1;
+    b.seal := stream_batch_seal(p.seal, b);
+    INSERT INTO stream_batches SELECT b.*;
+    UPDATE stream_positions
+       SET last_id = p_new_id, counted = counted + p_counted, duplicates = duplicates + p_duplicates,
+           rejected = rejected + p_rejected, conflicts = conflicts + p_conflicts,
+           added_seen = greatest(added_seen, p_added), batches = b.number, seal = b.seal, updated_at = now(),
+           lease_until = clock_timestamp() + interval '3 s'
+     WHERE stream = p_stream;
+    RETURN b.number;
 END $$;

@@ -57,7 +57,7 @@ SELECT e.stream, e.epoch, e.batch, entry_half(e.ms) || '-' || entry_half(e.seq) 
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
 REVOKE ALL ON FUNCTION ensure_usage_partitions(integer), refresh_billing_periods(text),
-    advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric),
+    advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric, bigint, bytea),
     open_epoch(text, text, integer, text, text, bigint, text, numeric, bigint, text, uuid), hold_sinks(),
     void_submission(text, text[], text), request_sink(text, text, interval),
     subtract_place(text, text, timestamptz, timestamptz, text, text, numeric)
@@ -73,7 +73,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON stage_instances
     TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_api;
 
 GRANT SELECT, INSERT, UPDATE ON stream_positions, usage_aggregates, usage_totals TO meterline_aggregator;
-GRANT SELECT, INSERT ON stream_epochs, usage_batches, usage_repeats, rejected_events, usage_pending, usage_recounts
+GRANT SELECT, INSERT ON stream_epochs, stream_batches, usage_batches, usage_repeats, rejected_events, usage_pending,
+    usage_recounts
     TO meterline_aggregator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON aggregator_members TO meterline_aggregator;
 GRANT SELECT ON billing_period_changes, usage_batches_dropped TO meterline_aggregator;
@@ -81,7 +82,7 @@ GRANT SELECT, UPDATE (replayed_at) ON rejected_events TO meterline_aggregator;  
 GRANT UPDATE ON ledger_state TO meterline_aggregator;   -- sink_hold
 GRANT USAGE, UPDATE ON SEQUENCE usage_version, usage_batch TO meterline_aggregator;
 GRANT EXECUTE ON FUNCTION ensure_usage_partitions(integer),
-    advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric),
+    advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric, bigint, bytea),
     open_epoch(text, text, integer, text, text, bigint, text, numeric, bigint, text, uuid), hold_sinks()
     TO meterline_aggregator, meterline_ctl;
 

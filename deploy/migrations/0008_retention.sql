@@ -72,6 +72,38 @@ BEGIN
     END LOOP;
 END $$;
 
+-- What was committed until the end of that day, whose raw events go, leaves the chain, whose rest then begins at an
+-- anchor: of each stream all before the first batch that is younger, or of another day that is kept.
+CREATE FUNCTION drop_stream_batches(p_day date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    WITH streams AS (
+        SELECT p.stream, coalesce((SELECT b.number FROM stream_batches b
+                                    WHERE b.stream = p.stream
+                                      AND (b.committed_at >= (p_day + 1)::timestamp AT TIME ZONE 'UTC'
+                                           OR ((b.committed_at AT TIME ZONE 'UTC')::date <> p_day
+                                               AND (EXISTS (SELECT FROM usage_batches r
+                                                             WHERE r.batch = b.batch
+                                                               AND r.day = (b.committed_at AT TIME ZONE 'UTC')::date)
+                                                    OR EXISTS (SELECT FROM usage_repeats r WHERE r.batch = b.batch))))
+                                    ORDER BY b.number LIMIT 1),
+                                  p.batches + 1) AS stays
+          FROM stream_positions p
+    ), gone AS (
+        DELETE FROM stream_batches b USING streams s WHERE b.stream = s.stream AND b.number < s.stays RETURNING b.*
+    )
+    INSERT INTO stream_batches_dropped AS o (stream, epoch, number, seal, counted, duplicates, rejected, conflicts)
+    SELECT stream, epoch, max(number), (array_agg(seal ORDER BY number DESC))[1], sum(counted), sum(duplicates),
+           sum(rejected), sum(conflicts)
+      FROM gone GROUP BY stream, epoch
+    ON CONFLICT (stream, epoch) DO UPDATE
+       SET number = excluded.number, seal = excluded.seal, counted = o.counted + excluded.counted,
+           duplicates = o.duplicates + excluded.duplicates, rejected = o.rejected + excluded.rejected,
+           conflicts = o.conflicts + excluded.conflicts;
+    UPDATE stream_batches_dropped o SET checksum = dropped_batches_checksum(o)
+     WHERE checksum IS DISTINCT FROM dropped_batches_checksum(o);
+END $$;
+
 -- Drops one day, unless it is kept: NULL, else how many events it held. Only that day's partition is locked while it is
 -- tallied; all of usage_batches for the moment of the drop, for which it waits at most half a second: then it fails
 -- with lock_not_available, and nothing was changed.
@@ -98,6 +130,8 @@ BEGIN
         RETURNING events
     )
     SELECT coalesce(sum(events), 0) INTO dropped FROM tally;
+    UPDATE usage_batches_dropped o SET checksum = dropped_day_checksum(o) WHERE o.day = p_day;
+    PERFORM drop_stream_batches(p_day);
     LOCK TABLE usage_batches IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('DROP TABLE %I', name);
     RETURN dropped;
@@ -122,7 +156,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT count(*) FROM gone
 $$;
 
-REVOKE ALL ON FUNCTION list_usage_days(interval, date), drop_usage_day(date, interval),
+REVOKE ALL ON FUNCTION drop_stream_batches(date), list_usage_days(interval, date), drop_usage_day(date, interval),
     drop_rejected_events(interval, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION list_usage_days(interval, date), drop_usage_day(date, interval),
     drop_rejected_events(interval, integer) TO meterline_ctl, meterline_aggregator;

@@ -48,6 +48,7 @@ def test_killed_with_sums_pending_the_next_one_folds_them(line, point):
     fill(line, tenants, events)
     start(line, AGGREGATOR_BATCH_MAX=BATCH, METERLINE_TEST_CRASH=point).wait_exit(60)
     assert line.value("SELECT count(*) FROM usage_pending") > 0
+    assert line.audit().ok, line.audit().text
     line.must("aggregator", "--once", timeout=120, AGGREGATOR_BATCH_MAX=BATCH)
     prove_folded(line, tenants, events)
 
@@ -70,6 +71,9 @@ def test_sums_that_were_lost_with_their_process_are_counted_from_the_raw_events(
     add_of_every_kind(emitter)
     start(line, AGGREGATOR_BATCH_MAX=BATCH, METERLINE_TEST_CRASH=point).wait_exit(60)
     assert line.value("SELECT count(*) FROM usage_pending WHERE from_raw") >= 2
+    assert line.audit().ok, line.audit().text
+    assert line.value("SELECT count_pending(%s, 1)", STREAM) > 0   # One of them has its sums, the others have not.
+    assert line.audit().ok, line.audit().text
     start(line)
     settle(line)
     prove(line, emitter.oracle)

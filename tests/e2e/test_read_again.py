@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from by_hand import commit_earlier
 from ledger_proof import (Emitter, assert_balanced, assert_rejects, assert_same, expected_events, position,
                           prove, settle, stored_events)
 from line import Line
@@ -170,7 +171,7 @@ def test_a_repeat_that_left_the_window_with_its_original_stays_one(line):
     for n in range(100):
         line.xadd(entry_id=f"{two_days_ago + n // 50 * HOUR_MS}-{n}", **events[n % 50])
     once(line, STREAM_KEEP_S=604800)
-    line.sql("UPDATE usage_batches SET committed_at = committed_at - interval '2 days'")
+    commit_earlier(line, "2 days")
     destroy_group(line)
     line.emit([{"tenant": "a", "metric": "api_calls", "id": "later"}])
     once(line, STREAM_KEEP_S=604800)

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from by_hand import seal
 from line.paths import CATALOG
 
 STREAM = "usage:events"
@@ -62,6 +63,7 @@ def retract_by_hand(line, event_id):
         INSERT INTO usage_recounts SELECT tenant, metric, minute_of(occurred_at), stream, 0 FROM event""", event_id)
     line.sql("UPDATE stream_positions SET counted = counted + 1, base = base - 1 WHERE stream = %s", STREAM)
     line.sql("SELECT fold_usage(%s)", STREAM)
+    seal(line)
 
 
 def now_ms():

@@ -127,6 +127,39 @@ def test_a_retraction_that_came_too_early(line):
     assert line.audit().ok
 
 
+def test_something_came_of_each_that_was_replayed(line):
+    """It counted, was a repeat, or was rejected once more; the audit names one of which nothing came."""
+    client = line.client()
+    for id_ in ({}, {"id": "a1"}, {"id": b"\xff\xfe"}, {"id": "x" * 300}):
+        line.xadd(tenant="acme", metric="later", quantity=4, **id_)
+        line.xadd(tenant="acme", metric="api_calls", quantity="much", **id_)
+        line.xadd(metric="api_calls", **id_)
+        line.xadd(tenant="acme", op="retract", **id_)
+    count_all(line)
+    add_metric(line, "later")
+    for again in [], ["--again"]:
+        replay(line, "--all", "--yes", *again)
+        count_all(line)
+        assert line.audit().ok
+    assert quantity(line, "later") == 4 and client.xlen(STREAM) == 0
+    line.xadd(tenant="acme", metric="unknown", id="lonely")
+    count_all(line)
+    line.sql("UPDATE rejected_events SET replayed_at = now() WHERE reason = 'unknown_metric' AND fields @> '[[\"id\", \"lonely\"]]'")
+    audit = line.audit()
+    assert not audit.balanced and "marked as replayed, and nothing came of it" in audit.text, audit.text
+
+
+def test_a_replayed_entry_that_redis_lost_is_no_forgery(line):
+    line.xadd(tenant="acme", metric="api_calls", quantity="much")
+    count_all(line)
+    replay(line, "--all", "--yes")
+    line.client().delete(STREAM)
+    line.xadd(tenant="acme", metric="api_calls")
+    count_all(line)
+    audit = line.audit()
+    assert "nothing came" not in audit.text and audit.balanced, audit.text
+
+
 def test_each_goes_to_its_tenants_shard(line):
     line.sql("UPDATE ledger_state SET value = 4 WHERE name = 'stream_shards'")
     tenants = [f"t{i}" for i in range(12)]

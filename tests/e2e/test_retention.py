@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from by_hand import seal
+
 STREAM = "usage:events"
 
 
@@ -18,11 +20,13 @@ def age(line, tenant="acme", days=100, metric="api_calls", used_days=None):
         END IF; END $$""" % days)
     used = days if used_days is None else used_days
     line.sql("UPDATE usage_batches SET day = (now() AT TIME ZONE 'UTC')::date - %s, "
+             "committed_at = committed_at - make_interval(days => %s), "
              "occurred_min = occurred_min - make_interval(days => %s), "
              "occurred_max = occurred_max - make_interval(days => %s), "
              "occurred_ms = ARRAY[occurred_ms[1] - %s * 86400000::bigint] "
              "WHERE committed_at > now() - interval '1 h' AND day > (now() AT TIME ZONE 'UTC')::date - 2",
-             days, used, used, used)
+             days, days, used, used, used)
+    seal(line)
     line.sql("UPDATE usage_aggregates SET minute_at = minute_at - make_interval(days => %s), "
              "last_ms = last_ms - %s * 86400000::bigint WHERE minute_at > now() - interval '1 day'", used, used)
     line.sql("DELETE FROM usage_totals")
@@ -70,7 +74,8 @@ def test_the_aggregators_apply_it_once_a_day(line):
     age(line, days=50)
     line.xadd(tenant="acme", metric="no_such_metric")
     line.must("aggregator", "--once")
-    line.sql("UPDATE rejected_events SET rejected_at = now() - interval '8 days'")
+    line.sql("UPDATE rejected_events SET rejected_at = now() - interval '8 days', batch = NULL")
+    seal(line)
     partitions = raw_days(line)
     settings = {"RAW_KEEP_DAYS": 60, "REJECT_KEEP_DAYS": 7}
     stages = [line.start_aggregator(**settings)]
@@ -150,8 +155,9 @@ def test_old_rejects_go_and_are_tallied(line):
         line.xadd(tenant="acme", metric=metric, id=f"id-{metric}", quantity=line.client().xlen(STREAM))
     line.must("aggregator", "--once")
     assert line.value("SELECT count(*) FROM rejected_events") == 3
-    line.sql("UPDATE rejected_events SET rejected_at = now() - interval '91 days', replayed_at = now() "
-             "WHERE rejected_id > 1")
+    line.sql("UPDATE rejected_events SET rejected_at = now() - interval '91 days', replayed_at = now(), "
+             "batch = NULL WHERE rejected_id > 1")
+    seal(line)
     assert apply(line, "--dry-run")["rejected_events"] == 2
     assert apply(line)["rejected_events"] == 2
     assert line.value("SELECT count(*) FROM rejected_events") == 1

@@ -1,0 +1,44 @@
+/* The digest of a batch's raw events: BLAKE2b-256 (RFC 7693) over what each slice's row holds, as
+ * PostgreSQL's binary format has it. The aggregator makes it of what it sends, the audit of what is
+ * stored.
+ *
+ *   slice   u32 its number, u32 events, u64 catalog version, i64 least and greatest time of use in
+ *           PostgreSQL's microseconds, i64 ms of the batch's first and last entry; then its arrays
+ *           in the order of usage_batches
+ *   array   u32 elements (ffffffff: NULL), then of each i32 length (-1: NULL) and its bytes
+ *
+ * All big endian. */
+#ifndef METERLINE_BATCH_DIGEST_H
+#define METERLINE_BATCH_DIGEST_H
+
+#include "common/pg_array.h"
+
+#include <sodium.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { BATCH_DIGEST_SIZE = 32 };
+
+struct batch_digest {
+    crypto_generichash_state state;
+};
+
+struct batch_digest_slice {
+    uint32_t slice;
+    uint32_t events;
+    uint64_t catalog_version;
+    int64_t occurred_min_us; /* since 2000 */
+    int64_t occurred_max_us;
+    int64_t entry_first_ms; /* cut to 63 bits, as they are stored */
+    int64_t entry_last_ms;
+};
+
+void batch_digest_init(struct batch_digest *d);
+void batch_digest_add_slice(struct batch_digest *d, const struct batch_digest_slice *slice);
+/* An array that was filled; NULL: the column is NULL. */
+void batch_digest_add_array(struct batch_digest *d, const struct pg_array *a);
+/* The same of a field in binary format; NULL: the column is NULL. */
+void batch_digest_add_field(struct batch_digest *d, const void *field, size_t length);
+void batch_digest_final(struct batch_digest *d, unsigned char out[BATCH_DIGEST_SIZE]);
+
+#endif
