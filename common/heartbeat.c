@@ -92,7 +92,7 @@ static void run_beat(struct heartbeat *h, bool ready, const char *reason)
     pg_add_text(&s, h->host);
     pg_add_i64(&s, getpid(), pid);
     pg_add_text(&s, ready ? "t" : "f");
-    pg_add_text(&s, ready ? NULL : reason);
+    pg_add_text(&s, reason);
     pg_add_i64(&s, clock_monotonic_ms() - h->started_ms, age);
     h->ready = ready;
     h->noted = h->beating = true;

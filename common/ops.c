@@ -28,15 +28,15 @@ static int answer_metrics(const struct ops_source *source, struct buf *body)
 
 static int answer_ready(const struct ops_source *source, struct buf *body)
 {
-    bool ready = source->ready(source->owner, body);
-    if (ready)
-        buf_clear(body);
-    if (ready)
-        buf_add_str(body, "ready");
-    else if (body->length == 0)
-        buf_add_str(body, "not ready");
+    struct buf why = {0};
+    bool ready = source->ready(source->owner, &why);
+    if (ready || why.length == 0)
+        buf_add_str(body, ready ? "ready\n" : "not ready\n");
+    if (why.length > 0)
+        buf_add(body, why.data, why.length);
     if (body->data[body->length - 1] != '\n')
         buf_add_char(body, '\n');
+    buf_done(&why);
     return ready ? 200 : 503;
 }
 

@@ -11,7 +11,8 @@
 struct ops;
 
 struct ops_source {
-    /* Append what is missing, a line each, and return false while not ready. */
+    /* Append what is missing, a line each, and return false while not ready. What is appended while
+     * ready tells of a part that is held. */
     bool (*ready)(void *owner, struct buf *why);
     /* Refresh gauges before they are printed; may be NULL. */
     void (*scrape)(void *owner);

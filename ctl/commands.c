@@ -39,6 +39,8 @@ const struct ctl_command CTL_COMMANDS[] = {
          "  late       units too late for their invoice, not decided on (meterctl late list)\n"
          "  too_large  values of more than 15 digits, which Stripe does not take\n"
          "  drift      units that Stripe holds otherwise than they were sent (meterctl reconcile)\n"
+         "  meter_held units not sent, since Stripe's meter is missing or counts otherwise\n"
+         "             (meterctl status says which, and why)\n"
          "  sink_hold  sinks send nothing (meterctl restore accept)\n"
          "Exit 3 if it could not be checked. It only reads, and may run at any time.\n",
      .run = audit_run},
@@ -54,7 +56,8 @@ const struct ctl_command CTL_COMMANDS[] = {
          "rejected: `pending` were not replayed. table_age_s: since a tenant's limits were "
          "brought\n"
          "up to date, at worst. used_age_s, limits_age_s: since the quota cache was written, at\n"
-         "worst, of the hashes that were looked at (`cached`); `sample`: there are more of them.\n",
+         "worst, of the hashes that were looked at (`cached`); `sample`: there are more of them.\n"
+         "meters: of these nothing is sent until Stripe's meter is as it should be.\n",
      .run = status_run},
     {.words = {"watch"},
      .arguments = "",

@@ -9,8 +9,8 @@
  * streams are read, but not waited for for long. */
 enum { POSITIONS_WITHIN_MS = 2000, ALL_WITHIN_MS = 4500 };
 
-static const char *const LISTS[] = {"peers",    "instances", "stages", "submissions", "webhooks",
-                                    "rejected", "unbilled",  "quotas", "ledger"};
+static const char *const LISTS[] = {"peers",    "instances", "stages",   "submissions", "webhooks",
+                                    "rejected", "meters",    "unbilled", "quotas",      "ledger"};
 
 struct gathering {
     json_t *report;

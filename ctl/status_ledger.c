@@ -16,7 +16,8 @@ static const struct part {
     {"instances", SQL_STATUS_INSTANCES}, {"stages", SQL_STATUS_SINK},
     {"stages", SQL_STATUS_WEBHOOKD},     {"quotas", SQL_STATUS_QUOTAS},
     {"rejected", SQL_STATUS_REJECTED},   {"submissions", SQL_STATUS_SUBMISSIONS},
-    {"webhooks", SQL_STATUS_WEBHOOKS},   {"unbilled", SQL_STATUS_UNBILLED},
+    {"webhooks", SQL_STATUS_WEBHOOKS},   {"meters", SQL_STATUS_METERS},
+    {"unbilled", SQL_STATUS_UNBILLED},
 };
 
 json_t *status_peer(const char *peer, const struct err *e)

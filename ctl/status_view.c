@@ -39,6 +39,9 @@ static const struct table_column QUOTAS[] = {
     {"tenants", TABLE_NUMBER}, {"table_age_s", TABLE_NUMBER}, {"cached", TABLE_NUMBER},
     {"sample", TABLE_TEXT},    {"used_age_s", TABLE_NUMBER},  {"limits_age_s", TABLE_NUMBER},
     {NULL, TABLE_TEXT}};
+static const struct table_column METERS[] = {{"metric", TABLE_NAME},    {"event_name", TABLE_NAME},
+                                             {"since_s", TABLE_NUMBER}, {"waiting", TABLE_NUMBER},
+                                             {"why", TABLE_NOTE},       {NULL, TABLE_TEXT}};
 static const struct table_column LEDGER[] = {{"schema_version", TABLE_NUMBER},
                                              {"catalog_version", TABLE_NUMBER},
                                              {"stream_shards", TABLE_NUMBER},
@@ -50,11 +53,11 @@ static const struct section {
     const struct table_column *columns;
     bool by_state; /* rows of state, count and oldest_s are shown with a column each state */
 } SECTIONS[] = {
-    {"peers", PEERS, false},       {"instances", INSTANCES, false},
-    {"stages", STAGES, false},     {"submissions", SUBMISSIONS, true},
-    {"webhooks", WEBHOOKS, true},  {"rejected", REJECTED, false},
-    {"unbilled", UNBILLED, false}, {"quotas", QUOTAS, false},
-    {"ledger", LEDGER, false},
+    {"peers", PEERS, false},      {"instances", INSTANCES, false},
+    {"stages", STAGES, false},    {"submissions", SUBMISSIONS, true},
+    {"webhooks", WEBHOOKS, true}, {"rejected", REJECTED, false},
+    {"meters", METERS, false},    {"unbilled", UNBILLED, false},
+    {"quotas", QUOTAS, false},    {"ledger", LEDGER, false},
 };
 
 enum { SECTION_COUNT = sizeof SECTIONS / sizeof SECTIONS[0] };

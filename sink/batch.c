@@ -53,7 +53,8 @@ static void give_up_rest(struct batch *b, struct submission_queue *ended)
 
 static bool goes_on(const struct batch *b, const struct settle_outcome *outcome)
 {
-    bool well = outcome->peer == SETTLE_PEER_WORKS && outcome->state != SETTLE_RETRY;
+    bool told = outcome->state != SETTLE_RETRY || outcome->meter;
+    bool well = outcome->peer == SETTLE_PEER_WORKS && told;
     return b->rest.count > 0 && well && clock_monotonic_ms() <= b->terms.begin_until_ms &&
            b->terms.may_go_on(b->terms.owner);
 }

@@ -182,6 +182,11 @@ void report_counts(const PGresult *rows, int64_t now_ms)
     metric_set(oldest_gauge(), now_ms - oldest_ms);
 }
 
+int64_t report_pending(void)
+{
+    return metric_value(state_gauge("pending"));
+}
+
 int64_t report_open(void)
 {
     int64_t n = 0;

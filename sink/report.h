@@ -26,6 +26,8 @@ void report_recovered(void);
 void report_counts(const PGresult *rows, int64_t now_ms);
 /* Submissions that are not done, of all states, as last counted. What was dropped is done. */
 int64_t report_open(void);
+/* Those that wait to be sent, likewise. */
+int64_t report_pending(void);
 
 void report_stripe_up(bool up);
 void report_held(bool held);

@@ -34,7 +34,7 @@ static void on_timer(uv_timer_t *timer)
 void sender_arm_timer(struct sender *s)
 {
     int64_t wait_ms = POLL_MS;
-    if (s->stopping || s->closing)
+    if (s->stopping || s->closing || !s->begun)
         return;
     if (!s->status.looked || flow_is_blocked(&s->flow))
         wait_ms = flow_wait_ms(&s->flow);
@@ -46,6 +46,7 @@ void sender_arm_timer(struct sender *s)
 void sender_keep_outcome(struct sender *s, struct submission *x)
 {
     report_outcome(x);
+    s->status.meter_refused |= x->outcome.meter;
     submission_queue_add_take(&s->ended, x);
 }
 
@@ -66,11 +67,24 @@ void sender_take_call(void *owner, struct submission_queue *ended,
     sender_pump(s);
 }
 
+void sender_begin(struct sender *s)
+{
+    if (s->begun)
+        return;
+    s->begun = true;
+    sender_wake(s);
+}
+
 void sender_wake(struct sender *s)
 {
     s->woken = true;
     s->status.looked = false;
     sender_pump(s);
+}
+
+void sender_forget_meter(struct sender *s)
+{
+    s->status.meter_refused = false;
 }
 
 struct sender_status sender_status(const struct sender *s)

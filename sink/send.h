@@ -18,6 +18,7 @@ struct sender_status {
     bool held;           /* ledger_state.sink_hold */
     bool blocked;        /* Stripe is away or refuses our key */
     bool refused;        /* … our key */
+    bool meter_refused;  /* a meter was at fault, since sender_forget_meter */
     int64_t progress_ms; /* monotonic: when the last one was settled for good */
     int64_t sent;        /* since the start */
     int64_t delayed;
@@ -27,9 +28,13 @@ struct sender_status {
 struct sender *sender_open(struct stage *stage, const struct config *config,
                            struct session *session, void (*on_change)(void *owner), void *owner);
 
+/* Pick from now on; nothing is before this was called. */
+void sender_begin(struct sender *s);
 /* There may be something new to send: look at every lane again. Also when the session becomes
  * usable. */
 void sender_wake(struct sender *s);
+/* What was said of a meter was looked into. */
+void sender_forget_meter(struct sender *s);
 struct sender_status sender_status(const struct sender *s);
 
 /* Pick nothing more; what is in flight ends and is settled, and what is still in flight after

@@ -31,6 +31,7 @@ struct sender {
     int64_t lease_ms;
     int64_t turn_started_ms; /* monotonic */
     int asked;               /* calls of the turn under way */
+    bool begun;              /* sender_begin was called */
     bool woken;              /* since it began: there may be more than it has seen */
     char owner_id[UUID_TEXT_SIZE];
     char *customer; /* the lane after which to go on; NULL: from the first */

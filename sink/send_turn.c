@@ -132,7 +132,7 @@ static void take_turn(void *owner, const struct err *error, struct turn_answer *
 
 static int calls_wanted(struct sender *s)
 {
-    if (s->stopping || s->closing || s->status.looked || s->settle_max < INT_MAX)
+    if (s->stopping || s->closing || !s->begun || s->status.looked || s->settle_max < INT_MAX)
         return 0;
     int free_places = s->max_in_flight + s->max_ready - s->in_flight - sender_calls_of(s->ready);
     int allowed = flow_allows(&s->flow);

@@ -136,6 +136,15 @@ static void judge_conflict(const struct settle_try *t, const struct stripe_error
     out->known = stop && !t->sent_before && is_code(e, "idempotency_key_in_use");
 }
 
+/* A meter that is missing or archived, or takes other keys, is no fault of the submission: all of
+ * them would fail for it, until a person sets the meter right (see meter_watch.h). */
+static bool is_meters_fault(const struct stripe_error *e)
+{
+    return (e->param && !strcmp(e->param, "event_name")) || is_code(e, "no_meter") ||
+           is_code(e, "archived_meter") || is_code(e, "meter_event_no_customer_defined") ||
+           is_code(e, "meter_event_value_not_found");
+}
+
 /* Stripe did nothing, and says why. A wrong address is not the submission's fault: all of them
  * would fail for it. */
 static void judge_refusal(const struct settle_try *t, const struct stripe_error *e,
@@ -148,6 +157,11 @@ static void judge_refusal(const struct settle_try *t, const struct stripe_error 
     }
     if (t->status == 404 && begins_with(e, UNKNOWN_URL_PREFIX)) {
         settle(out, SETTLE_RETRY, "unknown_url");
+        return;
+    }
+    if (is_meters_fault(e)) {
+        settle(out, SETTLE_RETRY, "meter_refused");
+        out->meter = out->of_one = true;
         return;
     }
     out->of_one = true;

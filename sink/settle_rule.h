@@ -53,6 +53,7 @@ struct settle_outcome {
     bool of_one;            /* a refusal of one submission: of many in a call, it is not known whose
                                it is, and none was taken */
     bool known;             /* in doubt since Stripe knew its identifier or key before */
+    bool meter;             /* refused for its meter, which all of the event name share */
     bool slow_down;         /* the account's rate limit */
     int64_t retry_after_ms; /* wait at least so long; 0: no wish */
     struct err error;       /* ERR_NONE when sent */

@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "sink/cycle.h"
 #include "sink/halves.h"
+#include "sink/meter_watch.h"
 #include "sink/reconciler.h"
 #include "sink/report.h"
 #include "sink/send.h"
@@ -63,6 +64,7 @@ struct sink {
     struct session *sends;
     struct urgent *urgent; /* NULL with --once, which claims all in any case */
     struct sender *sender;
+    struct meter_watch *meters;
     struct reconciler *reconciler; /* NULL with --once */
     struct cycle cycle;
     int handles;
@@ -101,8 +103,9 @@ static void take_counts(void *owner, const struct err *error, PGresult **results
     if (answered && s->state == SETTLED) {
         sink_go(s, IDLE);
         cycle_log(&s->cycle, s->sender);
+        bool held = meter_watch_held(s->meters, NULL) > 0 && report_pending() > 0;
         if (s->once)
-            finish(s, EXIT_DONE);
+            finish(s, held ? EXIT_FAILED : EXIT_DONE);
     }
     consider(s);
 }
@@ -238,7 +241,23 @@ static void on_tick(void *owner)
 /* A part tells that something changed. */
 static void on_change(void *owner)
 {
-    consider(owner);
+    struct sink *s = owner;
+    if (sender_status(s->sender).meter_refused) {
+        sender_forget_meter(s->sender);
+        meter_watch_look(s->meters);
+    }
+    consider(s);
+}
+
+/* What was held may be sent again, or is not any more. */
+static void on_meters(void *owner)
+{
+    struct sink *s = owner;
+    if (s->draining || s->closing || !meter_watch_has_answered(s->meters))
+        return;
+    sender_begin(s->sender);
+    sender_wake(s->sender);
+    consider(s);
 }
 
 static void on_urgent_rest(void *owner, bool claimed)
@@ -264,11 +283,12 @@ struct sink *sink_open(struct stage *stage, const struct config *config, bool on
     s->sends = session_open(stage, url, "send",
                             (struct session_events){.on_usable = wake_sender, .owner = s});
     s->sender = sender_open(stage, config, s->sends, on_change, s);
+    s->meters = meter_watch_open(stage, config, on_meters, s);
     if (!once)
         s->urgent = urgent_open(stage, url, config->interval_s, on_urgent_rest, s);
     s->reconciler = once ? NULL : reconciler_open(stage, config);
-    s->handles = once ? 4 : 6; /* the tick, the halves, the sender and its session, what is urgent,
-                                  the reconciler */
+    s->handles = once ? 5 : 7; /* the tick, the halves, the sender and its session, the meters, what
+                                  is urgent, the reconciler */
     cycle_begin(&s->cycle, s->sender);
     sink_go(s, SENDING);
     tick_start(&s->tick, stage_loop(stage), once ? BUSY_PAUSE_MS : config->interval_s * 1000,
@@ -287,6 +307,8 @@ bool sink_is_ready(const struct sink *s, struct buf *why)
     }
     if (sender.blocked)
         buf_add_str(why, sender.refused ? "stripe: refuses our key\n" : "stripe: not reachable\n");
+    else
+        meter_watch_held(s->meters, why);
     return !sender.blocked;
 }
 
@@ -295,6 +317,7 @@ void sink_drain(struct sink *s)
     s->draining = true;
     if (s->reconciler)
         reconciler_stop(s->reconciler);
+    meter_watch_stop(s->meters);
     halves_stop(s->halves);
     if (s->urgent)
         urgent_stop(s->urgent);
@@ -326,6 +349,7 @@ void sink_close(struct sink *s)
     sender_close(s->sender, release, s);
     halves_close(s->halves, release, s);
     session_close(s->sends, release, s);
+    meter_watch_close(s->meters, release, s);
     if (s->urgent)
         urgent_close(s->urgent, release, s);
 }

@@ -2,7 +2,8 @@
 -- negative ones count like positive ones: what waits is never hidden by its opposite. lost: entries that nobody has
 -- accepted (`meterctl lost accept`). in_doubt: also resolved by the sink's own comparison, where that can tell. late: what
 -- is not decided on. too_large: values that Stripe does not take. drift: what Stripe holds otherwise than it was sent, as
--- last compared. sink_hold: sinks send nothing.
+-- last compared. meter_held: what sinks do not send, since its meter is missing or counts otherwise (`meterctl status`
+-- says which). sink_hold: sinks send nothing.
 with books as (
     select stream, epoch, lost from stream_positions
     union all
@@ -24,9 +25,15 @@ with books as (
       join billing_customers b on b.tenant = t.tenant and b.deleted_at is null
      where m.aggregation not in ('sum', 'count') and m.transport <> 'none'
        and abs(floor(t.quantity)) > 999999999999999
+), unmetered as (
+    select trim_scale(sum(abs(s.quantity))) as units
+      from meter_holds h
+      join usage_submissions s using (event_name)
+     where s.state = 'pending' and s.transport <> 'usage_records'
 ), drift as (
     select trim_scale(sum(abs(drift_units))) as units from usage_drift where drift_units <> 0
 )
 select nullif(l.entries, 0) as lost, s.failed, s.in_doubt, s.late, t.units as too_large, d.units as drift,
+       u.units as meter_held,
        (select nullif(value, 0) from ledger_state where name = 'sink_hold') as sink_hold
-  from lost l, stuck s, too_large t, drift d
+  from lost l, stuck s, too_large t, drift d, unmetered u

@@ -52,7 +52,7 @@ CREATE TABLE stage_instances (
     started_at timestamptz NOT NULL,           -- by this database's clock, as seen_at
     seen_at    timestamptz NOT NULL,
     ready      boolean NOT NULL,
-    reason     text                            -- what is missing while it is not ready
+    reason     text                            -- what is missing while it is not ready, or held while it is
 );
 
 -- Epochs that ended, with their final balance.

@@ -61,6 +61,14 @@ CREATE INDEX usage_submissions_carried ON usage_submissions (tenant, metric, per
 CREATE INDEX usage_submissions_sent ON usage_submissions USING brin (last_sent_at) WITH (autosummarize = on);
 CREATE INDEX usage_submissions_usage ON usage_submissions (tenant, metric, usage_at);
 
+-- Event names by which nothing is sent, since Stripe's meter of that name is missing, archived, or counts otherwise.
+CREATE TABLE meter_holds (
+    event_name text PRIMARY KEY,
+    metric     text NOT NULL,
+    why        text NOT NULL,
+    since      timestamptz NOT NULL DEFAULT now()
+);
+
 -- How much of each total its submissions hold. A total is dirty if its version is newer than this one's.
 CREATE TABLE usage_claims (
     tenant       text NOT NULL,

@@ -89,6 +89,7 @@ GRANT EXECUTE ON FUNCTION ensure_usage_partitions(integer),
 GRANT SELECT ON usage_totals, billing_customers, subscription_items, invoices, usage_unbilled TO meterline_sink;
 GRANT SELECT, INSERT, UPDATE ON usage_submissions, usage_claims TO meterline_sink;
 GRANT SELECT ON webhook_events, billing_period_changes TO meterline_sink;
+GRANT SELECT, INSERT, UPDATE, DELETE ON meter_holds TO meterline_sink;
 GRANT SELECT, UPDATE (taken_at), DELETE ON sink_requests TO meterline_sink;
 GRANT EXECUTE ON FUNCTION void_submission(text, text[], text) TO meterline_sink, meterline_ctl;
 GRANT EXECUTE ON FUNCTION subtract_place(text, text, timestamptz, timestamptz, text, text, numeric) TO meterline_sink;

@@ -3,7 +3,7 @@
 -- beginning after the lane given, one probe of an index each, which finds the call in flight first, until what
 -- was taken fills the calls. What was first sent 23 h ago is never sent again (Stripe forgets keys and
 -- identifiers after 24 h); what was never sent and comes too late for its invoice is late; what Stripe refused
--- later, while a sink that died had it in flight, is failed.
+-- later, while a sink that died had it in flight, is failed. Lanes of a meter that is at fault rest.
 -- A row is taken where it was seen: the snapshot keeps its place from being used again. The conditions on
 -- attempts and state are for a settlement that commits meanwhile.
 -- Thousands of rows may be open while statistics know of none: each part leaves the planner one good way only.
@@ -35,7 +35,9 @@ with recursive transports as (
       left join lateral (
            select t.cost, t.ends_with_period,
                   case n.state when 'sending' then n.lease_until < now()
-                       else n.next_attempt_at <= now() end as due
+                       else n.next_attempt_at <= now() end
+                  and (n.transport = 'usage_records'
+                       or n.event_name <> all (array(select event_name from meter_holds))) as due
              from transports t
             where t.transport = n.transport) as h on true
      where d.used < $3

@@ -199,7 +199,8 @@ def test_a_meter_that_counts_otherwise_than_we_bill_is_said(line):
     line.tenants = {}
     line.sandbox.bootstrap(meters=[{"event_name": "api_calls", "formula": "count"}])
     add_tenants(line, "acme")
-    send(line, "acme", "api_calls", "100")
+    count(line, "acme", "api_calls", "100")
+    assert line.run("meterline-sink", "--once").returncode == 1  # It holds the metric.
     assert "formula count" in reconcile(line, exit_code=3).stderr
 
 

@@ -36,10 +36,13 @@ def test_what_a_report_does_not_name_is_found_once_stripes_summaries_tell(shop):
     add_tenants(shop, *TENANTS)
     meter, = [meter["id"] for meter in shop.sandbox.api("GET", "/v1/billing/meters").json["data"]
               if meter["event_name"] == "api_calls"]
+    sink = shop.start_sink(SINK_INTERVAL_S=1)
+    sink.wait_log("cycle_settled")  # It has looked at the meters.
+    sink.pause()
     shop.sandbox.api("POST", f"/v1/billing/meters/{meter}/deactivate")
     for n, tenant in enumerate(TENANTS):
         count(shop, tenant, "api_calls", str(100 + n))
-    sink = shop.start_sink(SINK_INTERVAL_S=1)
+    sink.resume()                   # All go out together, and are told of in one report.
     shop.wait_for(lambda: states(shop) == {"failed": NAMED, "sent": len(TENANTS) - NAMED}, 30)
     assert shop.sandbox.totals() == []
     sink.term()

@@ -13,7 +13,7 @@ from line.line import TEST_KEY
 from line.process import freeze, send
 from screen import Screen
 
-SECTIONS = ["peers", "instances", "stages", "submissions", "webhooks", "rejected", "unbilled", "quotas",
+SECTIONS = ["peers", "instances", "stages", "submissions", "webhooks", "rejected", "meters", "unbilled", "quotas",
             "ledger"]
 
 

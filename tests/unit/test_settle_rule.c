@@ -258,6 +258,35 @@ static void a_session_that_passed_is_no_refusal_of_the_account(void **state)
     }
 }
 
+static void a_meters_fault_is_not_the_submissions(void **state)
+{
+    /* All of that event name would fail for it: they wait until the meter is as it should be, and
+     * which of a batch it is, its halves tell. */
+    (void)state;
+#define OF_PARAM(name)                                                                             \
+    "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"resource_missing\",\"param\":"      \
+    "\"" name "\",\"message\":\"No active meter\"}}"
+    static const struct {
+        const char *body;
+        bool meter;
+    } CASES[] = {
+        {OF_PARAM("event_name"), true},
+        {OF_PARAM("payload[stripe_customer_id]"), false},
+        {ERROR_OF("invalid_request_error", "no_meter", "x"), true},
+        {ERROR_OF("invalid_request_error", "archived_meter", "x"), true},
+        {ERROR_OF("invalid_request_error", "meter_event_no_customer_defined", "x"), true},
+        {ERROR_OF("invalid_request_error", "meter_event_value_not_found", "x"), true},
+        {ERROR_OF("invalid_request_error", "meter_event_customer_not_found", "x"), false},
+        {REFUSAL, false},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct settle_outcome o = judge(400, CASES[i].body, NULL, true);
+        assert_int_equal(o.meter, CASES[i].meter);
+        assert_int_equal(o.state, CASES[i].meter ? SETTLE_RETRY : SETTLE_FAILED);
+        assert_true(o.unsent && o.of_one);
+    }
+}
+
 static void only_a_refusal_of_one_makes_halves(void **state)
 {
     /* What concerns all of a call alike would not be mended by them, and of a conflict they would
@@ -477,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_minute_ahead_of_stripes_clock_mends_itself),
         cmocka_unit_test(a_wrong_address_is_not_the_submissions_fault),
         cmocka_unit_test(a_session_that_passed_is_no_refusal_of_the_account),
+        cmocka_unit_test(a_meters_fault_is_not_the_submissions),
         cmocka_unit_test(only_a_refusal_of_one_makes_halves),
         cmocka_unit_test(the_limits_reason_is_told),
         cmocka_unit_test(what_may_pass_is_tried_again),
