@@ -5,18 +5,26 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/pg_array.h"
+#include "common/redis_stamp.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { READ_TENANTS = 500, DEADLINE_MS = 10000, RETRY_MS = 1000, FAILURES_MAX = 5 };
+enum {
+    READ_TENANTS = 500,
+    DEADLINE_MS = 10000,
+    RETRY_MS = 1000,
+    FAILURES_MAX = 5,
+    SCRUB_ROUNDS = 10
+};
 
 void quota_init(struct quota *q, const unsigned char key[16])
 {
     *q = (struct quota){.busy = false};
     tenants_init(&q->noted, key);
+    digests_init(&q->known);
 }
 
 static void drop_first(struct quota *q)
@@ -41,6 +49,7 @@ void quota_done(struct quota *q)
     while (q->line_count > 0)
         drop_first(q);
     tenants_done(&q->noted);
+    digests_done(&q->known);
 }
 
 /* What waits was read from the ledger that was here before. */
@@ -54,6 +63,8 @@ void quota_set_ledger(struct quota *q, const char *id, int32_t takeovers)
     while (q->line_count > (q->busy ? 1 : 0))
         drop_last(q);
     snprintf(q->ledger, sizeof q->ledger, "%s", name);
+    q->stamp = 0;
+    q->complete = false;
     quota_heal(q);
 }
 
@@ -63,6 +74,7 @@ void quota_take(struct quota *q, PGresult *rows, int64_t oldest_ms)
 
     if (n == 0 || q->line_count == QUOTA_RESULTS_MAX || q->line_rows + n > QUOTA_ROWS_MAX) {
         PQclear(rows);
+        q->complete = q->complete && n == 0;
         if (n > 0)
             quota_heal(q);
         return;
@@ -80,14 +92,15 @@ void quota_heal(struct quota *q)
 {
     if (q->healing)
         return;
-    q->healing = true;
+    q->healing = q->stamping = true;
+    q->ending = false;
     q->heal_after[0] = '\0';
 }
 
 bool quota_has_work(const struct quota *q)
 {
     return !q->busy && clock_monotonic_ms() >= q->retry_ms && q->ledger[0] != '\0' &&
-           (q->line_count > 0 || q->noted.count > 0 || q->healing);
+           (q->line_count > 0 || q->noted.count > 0 || q->healing || q->ending);
 }
 
 bool quota_is_writing(const struct quota *q)
@@ -180,8 +193,10 @@ static void take_tenants(void *owner, const struct err *error, PGresult **result
                                     .length = (uint32_t)PQgetlength(results[0], row, 0)});
     if (rows > 0)
         snprintf(q->heal_after, sizeof q->heal_after, "%s", PQgetvalue(results[0], rows - 1, 0));
-    if (rows < READ_TENANTS)
+    if (rows < READ_TENANTS) {
         q->healing = false;
+        q->ending = true;
+    }
     end_step(q);
 }
 
@@ -197,6 +212,24 @@ static void read_heal_page(struct quota *q)
     pg_run(q->pg, &s, 1, DEADLINE_MS, take_tenants, q);
 }
 
+static void take_stamp(void *owner, uint64_t stamp)
+{
+    struct quota *q = owner;
+
+    q->round_stamp = stamp;
+    q->stamping = false;
+    q->complete = true;
+    q->rounds = (q->rounds + 1) % SCRUB_ROUNDS;
+    end_step(q);
+}
+
+static void end_round(struct quota *q)
+{
+    q->ending = false;
+    q->stamp = q->complete ? q->round_stamp : 0;
+    quota_tell_checked(q);
+}
+
 void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
                void (*done)(void *owner), void *owner)
 {
@@ -210,6 +243,10 @@ void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
         quota_write_page(q);
     else if (q->noted.count > 0)
         read_noted(q);
+    else if (q->ending)
+        end_round(q);
+    else if (q->stamping)
+        redis_stamp_ask(redis, take_stamp, q);
     else
         read_heal_page(q);
 }

@@ -1,5 +1,8 @@
 /* The quota cache: `used` of each metric in the hash quota:{<tenant>}: what a fold changed, as it
- * changed it, and all of it once a minute, so that a lost cache heals.
+ * changed it; and once a minute all of it is gone over, so that a lost cache heals. Redis is asked
+ * nothing about usage that we know to stand there, as long as its stamp says that no key was lost;
+ * else one HMGET looks at a tenant, and only what is not as it should be is written. Once in
+ * SCRUB_ROUNDS all are looked at, for what no stamp tells.
  *
  * Rows wait in line and are written in their order. Written by a Redis Function that keeps the
  * newer version, so that a process that was paused cannot set usage back, and leaves the hashes of
@@ -11,6 +14,7 @@
 
 #include "aggregator/tenants.h"
 #include "common/contract.h"
+#include "common/digests.h"
 #include "common/log.h"
 #include "common/pg.h"
 #include "common/quota_owner.h"
@@ -47,7 +51,14 @@ struct quota {
     struct log_repeat foreign;             /* hashes of another ledger, which are left alone */
     struct log_repeat refused;             /* writes that Redis refuses, such as while it is full */
     char heal_after[TENANT_MAX_BYTES + 1]; /* the last tenant of the healing page before */
-    bool healing;
+    bool healing;                          /* pages are left to be noted */
+    bool stamping;                         /* Redis is to be asked first */
+    bool ending;                           /* all are noted: it ends with the last one written */
+    bool complete;                         /* so far: nothing of it was forgotten */
+    int rounds;                            /* since one that looked at all tenants */
+    uint64_t stamp;       /* of Redis, before the last round that was complete; 0: none */
+    uint64_t round_stamp; /* … before this one */
+    struct digests known; /* usage that stands in the cache, as we wrote or saw it */
 };
 
 void quota_init(struct quota *q, const unsigned char key[16]);
@@ -70,7 +81,21 @@ bool quota_has_work(const struct quota *q);
 void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
                void (*done)(void *owner), void *owner);
 
+/* quota_check.c */
+
+/* Bring a tenant's rows, from … to of the first result in line, in line: those that are known are
+ * passed over. q->replies_left counts what is asked. */
+void quota_check_tenant(struct quota *q, int from, int to);
+/* Rows of the first result in line stand in the cache now. */
+void quota_know(struct quota *q, int from, int to);
+/* Tell that all usage was just gone over. */
+void quota_tell_checked(struct quota *q);
+
 /* quota_write.c */
+
+void quota_send_tenant(struct quota *q, int from, int to);
+/* An answer came, or none was needed. */
+void quota_end_reply(struct quota *q);
 
 /* Redis is up (again): give it our function. */
 void quota_load_function(struct redis *redis);

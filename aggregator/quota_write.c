@@ -56,14 +56,33 @@ static void tell_foreign(struct quota *q, const char *theirs)
                           "takes them over"));
 }
 
+struct write {
+    struct quota *quota;
+    int from; /* rows of the first result in line */
+    int to;
+};
+
+void quota_end_reply(struct quota *q)
+{
+    if (--q->replies_left > 0)
+        return;
+    if (!q->failed)
+        log_repeat_recovered(&q->refused);
+    quota_end_page(q);
+}
+
 static void on_written(void *owner, const struct err *error, void *reply)
 {
-    struct quota *q = owner;
+    struct write w = *(struct write *)owner;
+    struct quota *q = w.quota;
     const redisReply *theirs = reply;
     uint64_t held;
 
+    free(owner);
     if (error == NULL && theirs->type == REDIS_REPLY_STRING)
         tell_foreign(q, theirs->str);
+    else if (error == NULL && q->line[0].oldest_ms == 0)
+        quota_know(q, w.from, w.to);
     if (error != NULL && !q->failed) {
         q->failed = true;
         if (error->kind == ERR_REFUSED &&
@@ -72,17 +91,15 @@ static void on_written(void *owner, const struct err *error, void *reply)
         if (error->kind == ERR_REFUSED && strstr(error->text, "unction not found") != NULL)
             redis_router_each_node(q->redis);
     }
-    if (--q->replies_left > 0)
-        return;
-    if (!q->failed)
-        log_repeat_recovered(&q->refused);
-    quota_end_page(q);
+    quota_end_reply(q);
 }
 
 /* FCALL meterline_used 1 quota:{tenant} ledger metric used version period_end used_at … for one
  * tenant's rows. */
-static void send_tenant(struct quota *q, const PGresult *r, int from, int to)
+void quota_send_tenant(struct quota *q, int from, int to)
 {
+    const PGresult *r = q->line[0].result;
+    struct write *w = xmalloc(sizeof *w);
     static const char *argv[ARGUMENTS_MAX + 5];
     static size_t length[ARGUMENTS_MAX + 5];
     struct buf numbers = {.data = NULL};
@@ -114,8 +131,9 @@ static void send_tenant(struct quota *q, const PGresult *r, int from, int to)
     }
     for (int i = 0; i < 3; i++)
         length[i] = strlen(argv[i]);
+    *w = (struct write){q, from, to};
     q->replies_left++;
-    redis_router_command(q->redis, argv[3], length[3], DEADLINE_MS, on_written, q, argc, argv,
+    redis_router_command(q->redis, argv[3], length[3], DEADLINE_MS, on_written, w, argc, argv,
                          length);
     buf_done(&numbers);
 }
@@ -139,10 +157,12 @@ void quota_write_page(struct quota *q)
 
         while (to < end && to - from < ARGUMENTS_MAX / 5 && same_tenant(r, from, to))
             to++;
-        send_tenant(q, r, from, to);
+        if (q->line[0].oldest_ms > 0) /* of a fold: it has just changed */
+            quota_send_tenant(q, from, to);
+        else
+            quota_check_tenant(q, from, to);
         from = to;
     }
     q->page_end = from;
-    if (--q->replies_left == 0)
-        quota_end_page(q);
+    quota_end_reply(q);
 }

@@ -6,10 +6,13 @@
 #define METERLINE_VERSION "0.1.0"
 
 /* Redis: the stream, one shard each; {n} is a hash tag. */
-#define STREAM_KEY       "usage:events"      /* with METERLINE_STREAM_SHARDS=1 */
-#define STREAM_SHARD_KEY "usage:events:{%d}" /* with more */
-#define STREAM_GROUP     "aggregator"        /* shows the position to standard exporters */
-#define QUOTA_KEY_PREFIX "quota:{"           /* quota:{<tenant>} */
+#define STREAM_KEY       "usage:events"            /* with METERLINE_STREAM_SHARDS=1 */
+#define STREAM_SHARD_KEY "usage:events:{%d}"       /* with more */
+#define STREAM_GROUP     "aggregator"              /* shows the position to standard exporters */
+#define QUOTA_KEY_PREFIX "quota:{"                 /* quota:{<tenant>} */
+#define QUOTA_CHECKED    "meterline:quota_checked" /* when all of it was gone over, Unix ms, … */
+#define CHECKED_LIMITS   "limits_at"               /* … by webhookd */
+#define CHECKED_USED     "used_at"                 /* … by the aggregator */
 
 /* Fields of a stream entry that are not dimensions. */
 #define FIELD_TENANT   "tenant"

@@ -302,6 +302,19 @@ void redis_router_command(struct redis_router *router, const char *key, size_t k
             router->closing ? NULL : redis_map_owner(router->map, redis_slot_of(key, key_length)));
 }
 
+int redis_router_command_all(struct redis_router *router, uint64_t deadline_ms, redis_done_fn done,
+                             void *owner, int argc, const char **argv)
+{
+    int n = 0;
+    assert(!router->closing);
+    for (struct node *node = router->nodes; node; node = node->next, n++)
+        redis_command(node->redis, deadline_ms, done, owner, argc, argv, NULL);
+    if (n > 0)
+        return n;
+    redis_command(router->home, deadline_ms, done, owner, argc, argv, NULL);
+    return 1;
+}
+
 void redis_router_each_node(struct redis_router *router)
 {
     if (!router->events.on_node)

@@ -32,6 +32,12 @@ void redis_router_command(struct redis_router *router, const char *key, size_t k
                           uint64_t deadline_ms, redis_done_fn done, void *owner, int argc,
                           const char **argv, const size_t *argv_length);
 
+/* A command without a key to each server in use: a plain one, or the masters that were needed so
+ * far. Returns how many there are: done runs once for each, after this call. Not once it is
+ * closing. */
+int redis_router_command_all(struct redis_router *router, uint64_t deadline_ms, redis_done_fn done,
+                             void *owner, int argc, const char **argv);
+
 /* on_node for each connection that is up. */
 void redis_router_each_node(struct redis_router *router);
 

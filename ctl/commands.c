@@ -24,6 +24,24 @@ const struct ctl_command CTL_COMMANDS[] = {
      .what = "Print the catalog in force, in the form that `catalog apply` takes.",
      .detail = "",
      .run = catalog_show_run},
+    {.words = {"limits", "show"},
+     .arguments = "[TENANT] [--json] [--wide]",
+     .what = "Show what a tenant may use: by its plan, and by limits of its own.",
+     .detail = "Without TENANT: of all tenants that have limits of their own.\n",
+     .run = limits_show_run},
+    {.words = {"limits", "set"},
+     .arguments = "TENANT METRIC [--included N | --unlimited] [--cap CAP] [--new]",
+     .what = "Give a tenant a limit of its own, in place of its plan's.",
+     .detail =
+         "What is not said stays as it was, or as the plan has it. CAP: none, soft (over it is\n"
+         "allowed and told) or hard (denied). It takes hold at once, and is in the quota cache\n"
+         "within a second while webhookd runs. --new: nothing is known of that tenant yet.\n",
+     .run = limits_set_run},
+    {.words = {"limits", "unset"},
+     .arguments = "TENANT [METRIC]",
+     .what = "Take a tenant's own limit away, or all of them: its plan's hold again.",
+     .detail = "",
+     .run = limits_unset_run},
     {.words = {"audit"},
      .arguments = "[--json]",
      .what = "Check that every event is accounted for and every counted unit is billed or waits.",
@@ -44,6 +62,14 @@ const struct ctl_command CTL_COMMANDS[] = {
          "  sink_hold  sinks send nothing (meterctl restore accept)\n"
          "Exit 3 if it could not be checked. It only reads, and may run at any time.\n",
      .run = audit_run},
+    {.words = {"doctor"},
+     .arguments = "[--json]",
+     .what = "Look at all that the line needs: PostgreSQL, Redis, Stripe's key, meters, prices, "
+             "endpoint.",
+     .detail = "A line each: ok, warn (it works, and could be better) or BAD, with what to do; "
+               "exit 1 if\n"
+               "anything is BAD. It only reads. Set STRIPE_SECRET_KEY as the sink has it.\n",
+     .run = doctor_run},
     {.words = {"status"},
      .arguments = "[--json]",
      .what = "Show each stage, what waits for it and since when, and what is not billed yet.",
@@ -55,8 +81,9 @@ const struct ctl_command CTL_COMMANDS[] = {
          "depth: entries in the stream. lag: by the group `aggregator`. waiting: not counted yet.\n"
          "rejected: `pending` were not replayed. table_age_s: since a tenant's limits were "
          "brought\n"
-         "up to date, at worst. used_age_s, limits_age_s: since the quota cache was written, at\n"
-         "worst, of the hashes that were looked at (`cached`); `sample`: there are more of them.\n"
+         "up to date, at worst. used_age_s, limits_age_s: since aggregator and webhookd last\n"
+         "went over the whole quota cache, which they do every minute; `sample`: it has more than\n"
+         "`cached` tenants.\n"
          "meters: of these nothing is sent until Stripe's meter is as it should be.\n",
      .run = status_run},
     {.words = {"watch"},

@@ -44,6 +44,10 @@ extern const struct ctl_command CTL_COMMANDS[]; /* ends in one whose run is NULL
 int migrate_run(const struct ctl_config *config, int argc, char **argv);
 int catalog_apply_run(const struct ctl_config *config, int argc, char **argv);
 int catalog_show_run(const struct ctl_config *config, int argc, char **argv);
+int limits_show_run(const struct ctl_config *config, int argc, char **argv);
+int limits_set_run(const struct ctl_config *config, int argc, char **argv);
+int limits_unset_run(const struct ctl_config *config, int argc, char **argv);
+int doctor_run(const struct ctl_config *config, int argc, char **argv);
 int status_run(const struct ctl_config *config, int argc, char **argv);
 int watch_run(const struct ctl_config *config, int argc, char **argv);
 int audit_run(const struct ctl_config *config, int argc, char **argv);

@@ -1,19 +1,24 @@
 /* Rounds over all tenants, a page at a time.
  *
- *   RESTING -> COUNTING -> LISTING -> READING -> CACHING -> PAUSING -> LISTING -> … -> RESTING
- *      ^          |           |          |          |
- *      +----------+-----------+----------+----------+  (failed, or only counted)
+ *   RESTING -> COUNTING -> STAMPING -> LISTING -> READING -> CACHING -> PAUSING -> LISTING -> …
+ *      ^          |           |           |          |          |
+ *      +----------+-----------+-----------+----------+----------+  (failed, or only counted)
  *
  * The happy path: a page of tenants is listed; the quotas of those without any, or of all if the
- * catalog has changed, are brought in line; limits are read and written into Redis, pipelined; a
- * short pause lets events go first. A page is one transaction and locks just the tenants that it
- * brings in line. Between two rounds only the events that wait are counted.
+ * catalog has changed, are brought in line; limits are read, and written into Redis where they
+ * differ; a short pause lets events go first. A page is one transaction and locks just the tenants
+ * that it brings in line. Between two rounds only the events that wait are counted.
+ *
+ * Redis is asked nothing about a tenant whose limits are those that we know to stand there, as long
+ * as its stamp says that no key was lost. Once in SCRUB_ROUNDS it is asked about all of them, for
+ * what no stamp tells.
  *
  * Failure modes: PostgreSQL or Redis is away: the round ends, and one begins a minute later, or as
  * soon as Redis is back. */
 #include "webhookd/healer.h"
 
 #include "common/log.h"
+#include "common/redis_stamp.h"
 #include "common/str.h"
 #include "webhookd/gauges.h"
 #include "webhookd/limits.h"
@@ -28,16 +33,18 @@ enum {
     RETRY_MS = 1000,        /* while PostgreSQL or the schema is not there */
     COUNT_EVERY_MS = 10000, /* what waits is counted between rounds too */
     PAUSE_MS = 20,
+    SCRUB_ROUNDS = 10,
     PAGE_TENANTS = 200,
     DEADLINE_MS = 20000
 };
 
-enum state { RESTING, COUNTING, LISTING, READING, CACHING, PAUSING };
+enum state { RESTING, COUNTING, STAMPING, LISTING, READING, CACHING, PAUSING };
 
 #define TO(state) (1u << (state))
 static const unsigned MAY_GO[] = {
     [RESTING] = TO(COUNTING),
-    [COUNTING] = TO(LISTING) | TO(RESTING),
+    [COUNTING] = TO(STAMPING) | TO(RESTING),
+    [STAMPING] = TO(LISTING) | TO(RESTING),
     [LISTING] = TO(READING) | TO(RESTING),
     [READING] = TO(CACHING) | TO(RESTING),
     [CACHING] = TO(PAUSING) | TO(RESTING),
@@ -53,6 +60,9 @@ struct healer {
     int64_t catalog_version; /* that all quotas were last brought in line with; -1: never */
     int64_t round_version;   /* the catalog's when this round began */
     int64_t tenants;         /* of this round */
+    uint64_t stamp;          /* of Redis, before the last round that went well; 0: none */
+    uint64_t round_stamp;    /* … before this one */
+    int rounds;              /* since one that asked about all tenants */
     uint64_t due_ms;         /* when the next round begins, in the loop's time */
     bool round;              /* a round is under way; else, if not resting, only a count */
     bool hurried;
@@ -115,6 +125,8 @@ static void rest(struct healer *h, uint64_t wait_ms)
 static void end_round(struct healer *h)
 {
     h->catalog_version = h->round_version;
+    h->stamp = h->round_stamp;
+    limits_checked(h->d->limits);
     log_info("limits_rewritten", LOG_I64("tenants", h->tenants),
              LOG_I64("catalog_version", h->catalog_version));
     rest(h, round_ms(h));
@@ -137,6 +149,12 @@ static void on_cached(void *owner, const struct err *error, int n)
     uv_timer_start(&h->timer, on_timer, PAUSE_MS, 0);
 }
 
+/* No key was lost since a round that left all in line. */
+static bool is_kept(const struct healer *h)
+{
+    return h->round_stamp && h->round_stamp == h->stamp && h->rounds > 0;
+}
+
 static bool must_rest(const struct healer *h, const struct err *error)
 {
     /* A refusal is a fault of ours or of the schema; nothing else would say so. */
@@ -154,7 +172,8 @@ static void take_read(void *owner, const struct err *error, PGresult **results, 
     }
     healer_go(h, CACHING);
     h->open_parts++;
-    limits_write(h->d->limits, results[n - 1], on_cached, h);
+    limits_write(h->d->limits, results[n - 1], is_kept(h) ? LIMITS_KEPT : LIMITS_UNSURE, on_cached,
+                 h);
 }
 
 static void run_read(struct healer *h, const char *tenants)
@@ -207,6 +226,29 @@ static void run_list(struct healer *h)
     script_run(&s, h->pg, DEADLINE_MS, take_list, h);
 }
 
+static void take_stamp(void *owner, uint64_t stamp)
+{
+    struct healer *h = owner;
+    if (h->closing) {
+        part_closed(h);
+        return;
+    }
+    h->open_parts--;
+    h->round_stamp = stamp;
+    run_list(h);
+}
+
+static void run_stamp(struct healer *h)
+{
+    if (!may_go_on(h)) {
+        rest(h, RETRY_MS);
+        return;
+    }
+    healer_go(h, STAMPING);
+    h->open_parts++;
+    redis_stamp_ask(h->d->redis, take_stamp, h);
+}
+
 static void take_count(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct healer *h = owner;
@@ -217,7 +259,7 @@ static void take_count(void *owner, const struct err *error, PGresult **results,
     }
     gauges_set(results[0]);
     if (h->round)
-        run_list(h);
+        run_stamp(h);
     else if (h->hurried)
         rest(h, 0);
     else
@@ -246,6 +288,7 @@ static void begin_round(struct healer *h)
     h->hurried = false;
     h->round = true;
     h->tenants = 0;
+    h->rounds = (h->rounds + 1) % SCRUB_ROUNDS;
     free(h->after);
     h->after = xstrdup("");
     run_count(h);

@@ -10,16 +10,26 @@
 struct webhookd;
 struct limits;
 
-/* n tenants were written or left as they were newer; error: some were not. Exactly once, from the
- * loop. */
+/* n tenants are in line now; error: some are not. Exactly once, from the
+ * loop, or inside the call where nothing had to be asked. */
 typedef void (*limits_done_fn)(void *owner, const struct err *error, int n);
 
 struct limits *limits_new(struct webhookd *d);
 void limits_free(struct limits *l);
 
-/* Write what read_limits.sql gave, a command a tenant, pipelined. rows is read inside this call.
- * done may be NULL: the healer writes again what got lost. */
-void limits_write(struct limits *l, const PGresult *rows, limits_done_fn done, void *owner);
+/* What is thought of what stands in Redis. */
+enum limits_trust {
+    LIMITS_CHANGED, /* it is older: write */
+    LIMITS_UNSURE,  /* look, and write where it differs */
+    LIMITS_KEPT /* Redis lost nothing: as LIMITS_UNSURE, but not where we know what stands there */
+};
+
+/* Write what read_limits.sql gave, at most two commands a tenant, pipelined. rows is read inside
+ * this call. done may be NULL: the healer writes again what got lost. */
+void limits_write(struct limits *l, const PGresult *rows, enum limits_trust trust,
+                  limits_done_fn done, void *owner);
+/* Tell that all limits were just gone over. */
+void limits_checked(struct limits *l);
 /* No write is in flight. */
 bool limits_are_idle(const struct limits *l);
 

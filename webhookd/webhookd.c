@@ -3,6 +3,7 @@
 
 #include "common/contract.h"
 #include "common/peer.h"
+#include "webhookd/changes.h"
 #include "webhookd/fetch.h"
 #include "webhookd/healer.h"
 #include "webhookd/limits.h"
@@ -25,6 +26,7 @@ static void open_parts(struct webhookd *d)
     for (int i = 0; i < workers; i++)
         d->workers[i] = worker_open(d, i + 1);
     d->healer = healer_open(d);
+    d->changes = changes_open(d);
 }
 
 int webhookd_start(struct stage *stage, void *owner, struct err *e)
@@ -64,7 +66,7 @@ void webhookd_check_drained(struct webhookd *d)
     if (d->closed || !stage_is_draining(d->stage))
         return;
     if (receiver_is_idle(d->receiver) && workers_are_idle(d) && healer_is_idle(d->healer) &&
-        limits_are_idle(d->limits))
+        changes_are_idle(d->changes) && limits_are_idle(d->limits))
         stage_drained(d->stage);
 }
 
@@ -90,6 +92,7 @@ void webhookd_close(void *owner)
     for (int i = 0; i < d->config.workers; i++)
         worker_close(d->workers[i]);
     healer_close(d->healer);
+    changes_close(d->changes);
     if (d->fetcher)
         fetcher_close(d->fetcher);
     redis_router_close(d->redis, on_redis_closed, d->limits);

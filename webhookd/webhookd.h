@@ -17,6 +17,7 @@ struct webhookd {
     struct worker *workers[WORKERS_MAX];
     struct limits *limits;
     struct healer *healer;
+    struct changes *changes;
     bool schema_ready; /* asked at every connect of the receiver's */
     bool closed;       /* parts are being freed */
 };

@@ -40,7 +40,7 @@ static void take_limits(void *owner, const struct err *error, PGresult **results
     (void)n;
     /* On an error nothing is lost: the healer writes these limits within a minute. */
     if (!error && PQntuples(results[0]) > 0 && !w->closing)
-        limits_write(w->d->limits, results[0], NULL, NULL);
+        limits_write(w->d->limits, results[0], LIMITS_CHANGED, NULL, NULL);
     worker_next(w);
 }
 

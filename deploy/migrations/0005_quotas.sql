@@ -66,6 +66,28 @@ LANGUAGE sql AS $$
            grace_until = excluded.grace_until, refreshed_at = now()
 $$;
 
+-- Tenants whose own limits changed, by whatever hand: webhookd brings them in line, writes them into the quota
+-- cache, and forgets them here unless the number is another one since.
+CREATE SEQUENCE limit_change;
+CREATE TABLE limit_changes (
+    tenant text PRIMARY KEY,
+    number bigint NOT NULL
+);
+CREATE FUNCTION note_limit_change() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    INSERT INTO limit_changes (tenant, number)
+    SELECT x, nextval('limit_change')
+      FROM unnest(ARRAY[CASE WHEN TG_OP <> 'INSERT' THEN OLD.tenant END,
+                        CASE WHEN TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND NEW.tenant <> OLD.tenant)
+                             THEN NEW.tenant END]) x
+     WHERE x IS NOT NULL
+    ON CONFLICT (tenant) DO UPDATE SET number = excluded.number;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER note_limit_change AFTER INSERT OR UPDATE OR DELETE ON tenant_limits
+    FOR EACH ROW EXECUTE FUNCTION note_limit_change();
+
 -- Usage of a period; without period_start, of the current one. 0 where there is none.
 CREATE FUNCTION get_current_usage(p_tenant text, p_metric text, p_period_start timestamptz DEFAULT NULL)
 RETURNS numeric LANGUAGE sql STABLE AS $$

@@ -101,6 +101,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON billing_customers, subscriptions, subscr
 GRANT SELECT, INSERT, UPDATE ON invoices, payments TO meterline_webhookd;
 GRANT SELECT, INSERT ON billing_history, usage_alerts TO meterline_webhookd;
 GRANT SELECT ON usage_totals TO meterline_webhookd;
+GRANT SELECT, DELETE ON limit_changes TO meterline_webhookd;
 GRANT EXECUTE ON FUNCTION refresh_billing_periods(text) TO meterline_webhookd, meterline_ctl;
 
 GRANT SELECT ON usage_aggregates, usage_totals, usage_events, usage_quotas, usage_alerts, billing_customers,

@@ -1,0 +1,32 @@
+/* What was last seen of many things, as 64 bits each: enough to tell whether one has changed, in 16
+ * bytes a thing. Names and contents are hashed with a key of this process's own, so that strangers
+ * who choose them cannot make two meet. */
+#ifndef METERLINE_DIGESTS_H
+#define METERLINE_DIGESTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct digest_slot {
+    uint64_t name; /* 0: free */
+    uint64_t seen;
+};
+
+struct digests {
+    unsigned char key[16];
+    struct digest_slot *slots; /* open addressing; at most half of them are taken */
+    size_t n;
+    size_t capacity; /* 0 or a power of two */
+};
+
+void digests_init(struct digests *d);
+void digests_done(struct digests *d);
+/* Of a name or a content; never 0. */
+uint64_t digests_of(const struct digests *d, const void *bytes, size_t length);
+/* name, seen: from digests_of. */
+bool digests_know(const struct digests *d, uint64_t name, uint64_t seen);
+void digests_note(struct digests *d, uint64_t name, uint64_t seen);
+void digests_clear(struct digests *d);
+
+#endif

@@ -1,0 +1,15 @@
+/* Limits that change between two events, by whatever hand: a tenant's own, or the catalog. */
+#ifndef METERLINE_CHANGES_H
+#define METERLINE_CHANGES_H
+
+#include <stdbool.h>
+
+struct webhookd;
+struct changes;
+
+struct changes *changes_open(struct webhookd *d);
+/* Nothing is in flight. */
+bool changes_are_idle(const struct changes *c);
+void changes_close(struct changes *c);
+
+#endif
