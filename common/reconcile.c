@@ -144,6 +144,7 @@ static void run_page(struct reconcile *r, const char *after)
     pg_add_text(&s, r->ask.at);
     pg_add_text(&s, r->ask.everything ? "true" : "false");
     pg_add_text(&s, TENANTS_A_PAGE);
+    pg_add_text(&s, r->ask.final_before);
     run(r, &s, take_page);
 }
 
@@ -181,7 +182,10 @@ static void take_begin(void *owner, const struct err *error, PGresult **results,
         return;
     }
     r->report.run_id = pg_get_i64(results[0], 0, 0);
-    stripe_usage_load(r->usage, take_meters, r);
+    if (r->ask.meters_known)
+        run_page(r, "");
+    else
+        stripe_usage_load(r->usage, take_meters, r);
 }
 
 void reconcile_start(struct reconcile *r, struct pg *pg, const struct reconcile_ask *ask)

@@ -26,7 +26,9 @@ struct reconcile_ask {
     const char *due;    /* minute of the day, UTC, of a nightly run; else NULL */
     bool everything;    /* also what neither submissions nor totals tell of */
     bool sent_alone;    /* what may have been sent, or is on its way, does not excuse a drift */
-    int most;           /* minutes that explain a drift, at most */
+    bool meters_known;  /* the usage's meters were read before: not again */
+    const char *final_before; /* periods whose invoice was final by then are left out; NULL: none */
+    int most;                 /* minutes that explain a drift, at most */
 };
 
 struct reconcile_report {

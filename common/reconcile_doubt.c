@@ -104,8 +104,9 @@ static void run_list(struct doubts *d, const char *after, const char *one, pg_do
     pg_statement_init(&s, SQL_RECONCILE_DOUBTS);
     pg_add_text(&s, after);
     pg_add_text(&s, one);
-    pg_add_text(&s, d->restored ? "true" : "false");
+    pg_add_text(&s, d->ask.restored ? "true" : "false");
     pg_add_text(&s, PAGE_ROWS);
+    pg_add_text(&s, d->ask.tenant);
     doubts_run(d, &s, 1, done);
 }
 
@@ -177,12 +178,15 @@ static void take_meters(void *owner, const struct err *error)
         run_page(d, "");
 }
 
-void doubts_start(struct doubts *d, struct pg *pg, bool restored)
+void doubts_start(struct doubts *d, struct pg *pg, const struct doubts_ask *ask)
 {
     assert(!d->running && pg_is_ready(pg));
     d->running = true;
     d->pg = pg;
-    d->restored = restored;
+    d->ask = *ask;
     d->report = (struct doubts_report){0};
-    stripe_usage_load(d->usage, take_meters, d);
+    if (ask->meters_known)
+        run_page(d, "");
+    else
+        stripe_usage_load(d->usage, take_meters, d);
 }

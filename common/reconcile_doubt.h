@@ -34,9 +34,16 @@ struct doubts *doubts_new(struct stripe_usage *usage, struct doubts_events event
 /* Not while it runs. */
 void doubts_free(struct doubts *d);
 
-/* Go through all whose reading is due; done exactly once. restored: after a restore, all that is
- * not settled, by one reading each: what Stripe holds is sent, what it does not waits as it did.
- * pg: ready (asserted), and no one else's until done. */
-void doubts_start(struct doubts *d, struct pg *pg, bool restored);
+/* Which. The text is borrowed until done has run. */
+struct doubts_ask {
+    const char *tenant; /* NULL: all */
+    bool restored;     /* after a restore, all that is not settled, by one reading each: what Stripe
+                          holds is sent, what it does not waits as it did */
+    bool meters_known; /* the usage's meters were read before: not again */
+};
+
+/* Go through all whose reading is due; done exactly once. pg: ready (asserted), and no one else's
+ * until done. */
+void doubts_start(struct doubts *d, struct pg *pg, const struct doubts_ask *ask);
 
 #endif

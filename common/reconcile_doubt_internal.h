@@ -30,7 +30,7 @@ struct doubts {
     struct doubts_events events;
     struct pg *pg;
     bool running;
-    bool restored;
+    struct doubts_ask ask;
     struct doubts_report report;
     PGresult *page;
     int row;

@@ -56,7 +56,7 @@ static void run_settle(struct doubts *d, const char *state, const char *held)
     pg_add_text(&s[1], !strcmp(state, "sent") ? NULL : d->why);
     pg_add_text(&s[1], doubts_text(d, DOUBT_STATE));
     pg_add_text(&s[1], held);
-    doubts_run(d, d->restored ? s : s + 1, d->restored ? 2 : 1, take_settled);
+    doubts_run(d, d->ask.restored ? s : s + 1, d->ask.restored ? 2 : 1, take_settled);
 }
 
 /* After a restore all that Stripe holds of its minute is adopted beside it. */
@@ -64,7 +64,7 @@ static void run_fail(struct doubts *d, struct dec held)
 {
     char quantity[DEC_TEXT_SIZE];
     dec_format(held, quantity);
-    run_settle(d, "failed", d->restored ? NULL : quantity);
+    run_settle(d, "failed", d->ask.restored ? NULL : quantity);
 }
 
 static void run_void(struct doubts *d)
@@ -110,7 +110,7 @@ static void read_doubt(const struct doubts *d, struct doubt *out)
         .first = {.any = doubts_text(d, DOUBT_FIRST) != NULL, .value = field_dec(d, DOUBT_FIRST)},
         .now = d->held,
         /* After a restore it is found where it is, and adopted. */
-        .known = !d->restored && *doubts_text(d, DOUBT_KNOWN) == 't'};
+        .known = !d->ask.restored && *doubts_text(d, DOUBT_KNOWN) == 't'};
     if (d->place.item)
         reconcile_rule_records(d->held.value, field_dec(d, DOUBT_RECORDS_SENT),
                                field_dec(d, DOUBT_RECORDS_DOUBTFUL), out);
@@ -137,7 +137,7 @@ void doubts_settle(struct doubts *d)
     struct doubt doubt;
     read_doubt(d, &doubt);
     say_why(d, &doubt);
-    switch (d->restored ? reconcile_rule_found(&doubt) : reconcile_rule_doubt(&doubt)) {
+    switch (d->ask.restored ? reconcile_rule_found(&doubt) : reconcile_rule_doubt(&doubt)) {
     case DOUBT_NOTE:
         run_note(d, doubt.now);
         break;
@@ -145,7 +145,7 @@ void doubts_settle(struct doubts *d)
         run_settle(d, "sent", NULL);
         break;
     case DOUBT_VOID:
-        if (d->restored)
+        if (d->ask.restored)
             leave(d);
         else
             run_void(d);

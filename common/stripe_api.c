@@ -39,7 +39,8 @@ struct stripe_api {
     struct http_client *client;
     uv_timer_t timer;
     enum api_state state;
-    struct stripe_limits limits;
+    struct stripe_limits own;
+    struct stripe_limits *limits; /* the access', or own */
     char *path;
     char *query;
     const char *version;
@@ -60,7 +61,8 @@ struct stripe_api *stripe_api_open(uv_loop_t *loop, const struct stripe_access *
     a->access = access;
     a->client = http_client_open(loop, "meterline/" METERLINE_VERSION, 1, MAX_BODY_BYTES);
     a->backoff = BACKOFF(RETRY_FIRST_MS, RETRY_MAX_MS);
-    stripe_limits_init(&a->limits, access->rate_per_s, clock_monotonic_ms());
+    stripe_limits_init(&a->own, access->rate_per_s, clock_monotonic_ms());
+    a->limits = access->limits ? access->limits : &a->own;
     uv_timer_init(loop, &a->timer);
     a->timer.data = a;
     return a;
@@ -104,7 +106,6 @@ static void on_timer(uv_timer_t *timer)
 {
     struct stripe_api *a = timer->data;
     a->state = ASKING;
-    stripe_limits_take(&a->limits, 1);
     char *authorization = xasprintf("Bearer %s", *a->access->key);
     const struct http_header headers[] = {
         {"Authorization", authorization}, {"Stripe-Version", a->version}, {NULL, NULL}};
@@ -119,10 +120,12 @@ static void on_timer(uv_timer_t *timer)
     free(authorization);
 }
 
-/* wait_ms: besides the rate's own. */
+/* wait_ms: besides the rate's own. The call is counted before its time comes, so that those who
+ * share the limits come one after the other. */
 static void ask_after(struct stripe_api *a, uint64_t wait_ms)
 {
-    int64_t rate_ms = stripe_limits_wait_ms(&a->limits, clock_monotonic_ms());
+    int64_t rate_ms = stripe_limits_wait_ms(a->limits, clock_monotonic_ms());
+    stripe_limits_take(a->limits, 1);
     if (rate_ms > (int64_t)wait_ms)
         wait_ms = (uint64_t)rate_ms;
     a->state = WAITING;
@@ -160,7 +163,7 @@ static uint64_t retry_wait_ms(struct stripe_api *a, const struct http_answer *an
 static void take_failure(struct stripe_api *a, const struct err *e,
                          const struct http_answer *answer)
 {
-    bool limited = answer && stripe_answer_is_limited(answer, &a->limits, e);
+    bool limited = answer && stripe_answer_is_limited(answer, a->limits, e);
     int *tries = limited ? &a->limited : &a->tries;
     if (e->retry && ++*tries < (limited ? LIMITED_TRIES : TRIES))
         ask_after(a, retry_wait_ms(a, answer));

@@ -5,6 +5,7 @@
 #define METERLINE_STRIPE_API_H
 
 #include "common/err.h"
+#include "common/stripe_limits.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -17,8 +18,9 @@ struct stripe_api;
 struct stripe_access {
     char *const *key; /* where it stands, since it may be rolled: sk_… or rk_…; never logged */
     const char *base; /* such as https://api.stripe.com */
-    const char *version; /* Stripe-Version */
-    int64_t rate_per_s;  /* calls a second, at most */
+    const char *version;          /* Stripe-Version */
+    int64_t rate_per_s;           /* calls a second, at most */
+    struct stripe_limits *limits; /* shared with others in place of its own; NULL: its own */
 };
 
 struct stripe_api *stripe_api_open(uv_loop_t *loop, const struct stripe_access *access);

@@ -297,15 +297,16 @@ const struct ctl_command CTL_COMMANDS[] = {
      .arguments = "[--yes]",
      .what = "Let sinks go on after PostgreSQL was restored and had lost commits.",
      .detail =
-         "Prints what was lost; does nothing without --yes. With it every customer, metric and\n"
-         "open period is read at Stripe first (STRIPE_SECRET_KEY; not needed where nothing is\n"
-         "billed): submissions that the ledger takes for unsent and that Stripe holds are sent;\n"
-         "what it holds besides is adopted, as submissions `ml-found-…` in the same minutes. Then\n"
-         "all is compared once more, and only if nothing differs sinks go on. They then bring "
-         "Stripe\n"
-         "to what the ledger counts: usage that was lost is taken back, until services send it\n"
-         "again. Exit 1 if something differs, 3 if Stripe could not be read: sinks are still "
-         "held.\n"
+         "Prints what was lost; does nothing without --yes. With it each metric and period of a\n"
+         "tenant is read at Stripe, at SINK_RATE_PER_S, but for those whose invoice was final in\n"
+         "the backup (STRIPE_SECRET_KEY; not needed where nothing is billed): submissions that\n"
+         "the ledger takes for unsent and that Stripe holds are sent; what it holds besides is\n"
+         "adopted, as submissions `ml-found-…` in the same minutes, and compared once more. If\n"
+         "nothing differs, sinks go on with this tenant, while others are still read. They then\n"
+         "bring Stripe to what the ledger counts: usage that was lost is taken back, until\n"
+         "services send it again. How far it is stands on stderr. Cut off it may be run again,\n"
+         "and goes on where it stopped. Exit 1 if something differs, 3 if Stripe could not be\n"
+         "read: sinks are still held for those tenants.\n"
          "Stripe's figures come late: run it an hour after the last sink sent something.\n",
      .run = restore_accept_run},
     {.run = NULL},

@@ -27,6 +27,7 @@ struct ctl_config {
     char *stripe_api_version;
     bool stripe_live; /* live keys are wanted */
     int64_t reconcile_rate_per_s;
+    int64_t sink_rate_per_s; /* 0: by the key's mode */
 };
 
 /* One command. words are its name, such as "catalog" "apply". run gets what stands behind the

@@ -34,6 +34,8 @@ static const struct conf_setting SETTINGS[] = {
      .check = conf_check_token, .help = "Stripe-Version of what is read"},
     {"SINK_RECONCILE_RATE_PER_S", CONF_INT, CONFIG(reconcile_rate_per_s), .fallback = "10",
      .unit = "calls", .min = 1, .max = 1000, .help = "calls a second while comparing with Stripe"},
+    {"SINK_RATE_PER_S", CONF_INT, CONFIG(sink_rate_per_s), .fallback = "0", .unit = "calls", .min = 0,
+     .max = 10000, .help = "calls a second of restore accept; 0: 20"},
     {.name = NULL},
 };
 /* clang-format on */

@@ -109,8 +109,7 @@ static int compare(const struct ctl_config *config, PGconn *conn, const struct r
                                       .tenant = args->tenant,
                                       .at = args_or_null(args->at),
                                       .most = MOST_MINUTES};
-    if (stripe_run_doubts(config, false, &doubts, &e) ||
-        stripe_run_compare(config, &ask, &found, &e))
+    if (stripe_run_doubts(config, &doubts, &e) || stripe_run_compare(config, &ask, &found, &e))
         return ctl_fail(CTL_UNCHECKED, "could not be checked: %s", e.text);
     json_t *report = gather(conn, &found, &e);
     if (!report)

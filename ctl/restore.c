@@ -3,7 +3,7 @@
  * once the ledger knows all that Stripe holds. */
 #include "ctl/ctl.h"
 #include "ctl/db.h"
-#include "ctl/restore_adopt.h"
+#include "ctl/restore_run.h"
 #include "ctl/sql.h"
 #include "ctl/stripe_run.h"
 
@@ -17,7 +17,7 @@ static void print_lost(const PGresult *lost)
                    (long long)db_i64(lost, i, 2), (long long)db_i64(lost, i, 3));
 }
 
-/* In one transaction: new identifiers, losses that the audit asks for no more, and sinks go on. */
+/* In one transaction: losses that the audit asks for no more, and sinks go on with all. */
 static int lift(PGconn *conn, const char *hold, int64_t *lifted, struct err *e)
 {
     struct err ignored;
@@ -25,7 +25,7 @@ static int lift(PGconn *conn, const char *hold, int64_t *lifted, struct err *e)
     if (db_script(conn, "BEGIN", e))
         return -1;
     if (db_run(conn, SQL_CLEAR_SINK_HOLD, 1, &hold, lifted, e) == 0 &&
-        (*lifted == 0 || (db_run(conn, SQL_RESTORE_NEW_ERA, 0, NULL, NULL, e) == 0 &&
+        (*lifted == 0 || (db_run(conn, SQL_RESTORE_END, 0, NULL, NULL, e) == 0 &&
                           db_run(conn, SQL_ACCEPT_LOST, 0, NULL, NULL, e) == 0)))
         return db_script(conn, "COMMIT", e);
     db_script(conn, "ROLLBACK", &ignored);
@@ -46,7 +46,7 @@ static int clear_hold(PGconn *conn, const char *hold)
 }
 
 /* Where nothing is billed, Stripe need not be asked. */
-static int reconcile_all(const struct ctl_config *config, PGconn *conn)
+static int reconcile_all(const struct ctl_config *config, PGconn *conn, const char *hold)
 {
     struct err e;
     PGresult *r = db_query(conn, SQL_READ_BILLED, 0, NULL, &e);
@@ -58,7 +58,7 @@ static int reconcile_all(const struct ctl_config *config, PGconn *conn)
     if (!billed)
         return CTL_DONE;
     int code = stripe_run_check(config);
-    return code == CTL_DONE ? restore_adopt(config, conn) : code;
+    return code == CTL_DONE ? restore_run(config, conn, hold) : code;
 }
 
 static int accept_lost(const struct ctl_config *config, PGconn *conn, const PGresult *lost,
@@ -73,7 +73,7 @@ static int accept_lost(const struct ctl_config *config, PGconn *conn, const PGre
         return ctl_fail(CTL_FAILED,
                         "sinks are held. `meterctl restore accept --yes` takes over what Stripe "
                         "holds of every open period, and lets them go on");
-    int code = reconcile_all(config, conn);
+    int code = reconcile_all(config, conn, db_text(lost, 0, 0));
     return code == CTL_DONE ? clear_hold(conn, db_text(lost, 0, 0)) : code;
 }
 

@@ -1,22 +1,11 @@
-/* The happy path:
- *
- * 1. What the ledger takes for unsent: Stripe holds it: sent.
- * 2. All places compared, by what is surely sent alone.
- * 3. In one transaction, in which nobody claims or picks: sent ones that Stripe lacks wait for a
- *    person; what it holds besides is adopted, and the claims are summed up again.
- * 4. All places compared once more: nothing may differ.
- *
- * Cut off anywhere it may be run again: what was adopted is ours then. */
 #include "ctl/restore_adopt.h"
 
 #include "common/sql.h"
 #include "ctl/db.h"
 #include "ctl/report.h"
 #include "ctl/sql.h"
-#include "ctl/stripe_run.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 
 /* Columns of restore_list_found.sql. */
@@ -80,63 +69,44 @@ static int adopt_all(PGconn *conn, const char *run_id, struct err *e)
     return result;
 }
 
-static int adopt(PGconn *conn, int64_t run, struct err *e)
+static int lock_check(PGconn *conn, const struct restore_claim *claim, const char *tenant,
+                      struct err *e)
 {
-    char run_id[24];
+    const char *values[] = {tenant, claim->hold, claim->owner};
+    int64_t rows = 0;
+    if (db_run(conn, SQL_RESTORE_LOCK_CHECK, 3, values, &rows, e))
+        return -1;
+    return rows > 0
+               ? 0
+               : err_set(e, ERR_FENCED,
+                         "another `restore accept` goes on with it, or more was lost meanwhile");
+}
+
+/* run_id NULL: release, else adopt. */
+static int change(PGconn *conn, const struct restore_claim *claim, const char *tenant,
+                  const char *run_id, struct err *e)
+{
     struct err ignored;
-    snprintf(run_id, sizeof run_id, "%" PRId64, run);
     if (db_script(conn, "BEGIN", e))
         return -1;
-    if (adopt_all(conn, run_id, e) == 0)
+    if (lock_check(conn, claim, tenant, e) == 0 &&
+        (run_id ? adopt_all(conn, run_id, e)
+                : db_run(conn, SQL_RESTORE_RELEASE, 1, &tenant, NULL, e)) == 0)
         return db_script(conn, "COMMIT", e);
     db_script(conn, "ROLLBACK", &ignored);
     return -1;
 }
 
-static int fail_unread(int64_t unread)
+int restore_adopt(PGconn *conn, const struct restore_claim *claim, const char *tenant,
+                  int64_t run_id, struct err *e)
 {
-    return ctl_fail(CTL_UNCHECKED,
-                    "Stripe does not tell of %" PRId64 " of them: sinks are still held", unread);
+    char text[24];
+    snprintf(text, sizeof text, "%" PRId64, run_id);
+    return change(conn, claim, tenant, text, e);
 }
 
-static int compare(const struct ctl_config *config, struct reconcile_report *report)
+int restore_release(PGconn *conn, const struct restore_claim *claim, const char *tenant,
+                    struct err *e)
 {
-    struct err e;
-    const struct reconcile_ask ask = {
-        .reason = "restore", .everything = true, .sent_alone = true, .most = INT_MAX};
-    if (stripe_run_compare(config, &ask, report, &e))
-        return ctl_fail(CTL_UNCHECKED, "%s: sinks are still held", e.text);
-    printf("reconcile compared=%" PRId64 " drifted=%" PRId64 " unread=%" PRId64 "\n",
-           report->compared, report->drifted, report->unread);
-    return report->unread > 0 ? fail_unread(report->unread) : CTL_DONE;
-}
-
-static int settle_open(const struct ctl_config *config)
-{
-    struct err e;
-    struct doubts_report report;
-    if (stripe_run_doubts(config, true, &report, &e))
-        return ctl_fail(CTL_UNCHECKED, "%s: sinks are still held", e.text);
-    printf("open sent=%" PRId64 " waiting=%" PRId64 " failed=%" PRId64 "\n", report.sent,
-           report.left, report.failed);
-    return report.unread > 0 ? fail_unread(report.unread) : CTL_DONE;
-}
-
-int restore_adopt(const struct ctl_config *config, PGconn *conn)
-{
-    struct err e;
-    struct reconcile_report report = {0};
-    int code = settle_open(config);
-    if (code == CTL_DONE)
-        code = compare(config, &report);
-    if (code != CTL_DONE || report.drifted == 0)
-        return code;
-    if (adopt(conn, report.run_id, &e))
-        return ctl_fail(CTL_FAILED, "%s: sinks are still held", e.text);
-    code = compare(config, &report);
-    if (code == CTL_DONE && report.drifted > 0)
-        code =
-            ctl_fail(CTL_FAILED, "Stripe still differs (`meterctl reconcile` shows where): sinks "
-                                 "are still held");
-    return code;
+    return change(conn, claim, tenant, NULL, e);
 }

@@ -17,7 +17,6 @@ struct stripe_run {
     struct reconcile *compare;
     struct doubts *doubts;
     const struct reconcile_ask *ask; /* NULL: what is in doubt */
-    bool restored;
     bool begun;
     bool ended;
     struct reconcile_report *compared;
@@ -89,7 +88,7 @@ static void on_up(void *owner)
     if (r->ask)
         reconcile_start(r->compare, r->pg, r->ask);
     else
-        doubts_start(r->doubts, r->pg, r->restored);
+        doubts_start(r->doubts, r->pg, &(struct doubts_ask){0});
 }
 
 /* A run that has begun tells itself. */
@@ -142,10 +141,9 @@ int stripe_run_compare(const struct ctl_config *config, const struct reconcile_a
     return run_all(&r, config, e);
 }
 
-int stripe_run_doubts(const struct ctl_config *config, bool restored, struct doubts_report *report,
-                      struct err *e)
+int stripe_run_doubts(const struct ctl_config *config, struct doubts_report *report, struct err *e)
 {
-    struct stripe_run r = {.restored = restored, .settled = report};
+    struct stripe_run r = {.settled = report};
     *report = (struct doubts_report){0};
     return run_all(&r, config, e);
 }

@@ -14,9 +14,7 @@ int stripe_run_check(const struct ctl_config *config);
 int stripe_run_compare(const struct ctl_config *config, const struct reconcile_ask *ask,
                        struct reconcile_report *report, struct err *e);
 
-/* Resolve what is in doubt; restored as in doubts_start. Each that was settled is printed. Returns
- * 0, or -1 with e. */
-int stripe_run_doubts(const struct ctl_config *config, bool restored, struct doubts_report *report,
-                      struct err *e);
+/* Resolve what is in doubt. Each that was settled is printed. Returns 0, or -1 with e. */
+int stripe_run_doubts(const struct ctl_config *config, struct doubts_report *report, struct err *e);
 
 #endif

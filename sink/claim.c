@@ -54,6 +54,7 @@ struct claimer {
     int64_t rows;      /* read in this page */
     int64_t carried;   /* in this pass */
     struct claim_time at;
+    int64_t hold;  /* ledger_state.sink_hold, as read for this page */
     bool stopping; /* this page is the last */
     struct claim_report report;
     claim_done_fn done;
@@ -268,6 +269,7 @@ static void run_read(struct claimer *c)
                               .after = &c->after,
                               .rows = c->page_rows,
                               .tenants = c->order.tenants,
+                              .hold = c->order.rehearsal ? 0 : c->hold,
                               .half = c->order.half};
     claimer_go(c, READING);
     int n = claim_read_page(&read, s);
@@ -284,7 +286,8 @@ static void take_lock(void *owner, const struct err *error, PGresult **results, 
     }
     const PGresult *terms = results[n - 1];
     c->report.busy = !pg_get_i64(results[n - 2], 0, 0);
-    c->report.on_hold = pg_get_i64(terms, 0, 0) != 0;
+    c->hold = pg_get_i64(terms, 0, 0);
+    c->report.on_hold = c->hold != 0 && !pg_get_i64(terms, 0, 3);
     c->at = (struct claim_time){pg_get_time_ms(terms, 0, 1), pg_get_i64(terms, 0, 2)};
     if (c->report.busy || (c->report.on_hold && !c->order.rehearsal))
         run_give_up(c);

@@ -38,6 +38,7 @@ static void add_parameters(struct claim_read *r, struct pg_statement *s)
     else
         pg_add_text(s, NULL);
     pg_add_i64(s, r->half, r->number);
+    pg_add_i64(s, r->hold, r->held);
     s->binary_result = true;
 }
 

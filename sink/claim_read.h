@@ -32,10 +32,12 @@ struct claim_read {
     int64_t rows;                    /* at most */
     struct pg_array *tenants;        /* PG_TEXT; NULL: all */
     int half;                        /* see claim_order */
+    int64_t hold;                    /* only tenants that this one was lifted for; 0: all */
     struct pg_array transports;
     unsigned char start[8];
     unsigned char limit[8];
     unsigned char number[8];
+    unsigned char held[8];
 };
 
 /* Rows are in the last result, binary. Returns how many statements. */

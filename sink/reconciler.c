@@ -170,7 +170,7 @@ static void run_doubts(struct reconciler *r)
 {
     r->state = RUNNING;
     r->doubts_ms = clock_monotonic_ms() + DOUBTS_PAUSE_MS;
-    doubts_start(r->doubts, session_pg(r->session), false);
+    doubts_start(r->doubts, session_pg(r->session), &(struct doubts_ask){0});
 }
 
 /* Looking. */

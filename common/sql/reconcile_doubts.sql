@@ -6,10 +6,11 @@
 -- $2 text: this one alone, or null
 -- $3 bool: after a restore
 -- $4 int8: rows at most
+-- $5 text: of this tenant alone, or null
 with open as (
     select s.*, coalesce(s.last_sent_at, s.first_sent_at, s.created_at) + interval '2 hours' as due_at
       from usage_submissions s
-     where s.identifier > $1 and ($2::text is null or s.identifier = $2)
+     where s.identifier > $1 and ($2::text is null or s.identifier = $2) and ($5::text is null or s.tenant = $5)
        and (s.state = 'in_doubt' or $3::bool and s.state in ('pending', 'sending'))
        and case when $3::bool
                 then not exists (select from billing_customers b where b.stripe_customer_id = s.stripe_customer_id

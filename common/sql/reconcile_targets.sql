@@ -7,6 +7,7 @@
 -- $3 timestamptz: only the periods that hold this time, or null
 -- $4 bool: also metrics of which neither submissions nor totals are known
 -- $5 int8: tenants a page
+-- $6 timestamptz: without periods whose invoice was final by then, or null
 with recursive known as (
     select (select min(n.tenant)
               from (select min(t.tenant) as tenant from usage_totals t where t.tenant > $1
@@ -61,6 +62,11 @@ with recursive known as (
                     where t.tenant = p.tenant and t.metric = m.metric
                       and t.period_start >= p.period_start and t.period_start < p.period_end))
            ) as c
+     where $6::timestamptz is null
+        or not exists (select from invoices v
+                        where v.tenant = p.tenant and v.stripe_subscription_id = p.stripe_subscription_id
+                          and v.finalized_at < $6 and v.status <> 'void'
+                          and v.period_start < v.period_end and minute_of(v.period_end) = p.period_end)
 )
 select n.tenant, c.metric, c.customer, c.event_name, c.item, c.newest, c.period_start, c.period_end,
        extract(epoch from c.period_start)::int8 as start_s, extract(epoch from c.period_end)::int8 as end_s

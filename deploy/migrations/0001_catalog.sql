@@ -1,12 +1,14 @@
 -- The catalog: what is metered, and what plans allow and charge. Written by `meterctl catalog apply`.
 
--- Small numbers that stages share. sink_hold is not 0 while PostgreSQL was found behind the stream.
+-- Small numbers that stages share. sink_hold is not 0 while PostgreSQL was found behind the stream; hold_server_ms: when
+-- the server in which that was found first had been started, Unix ms: what is older than that was in the backup.
 CREATE TABLE ledger_state (
     name  text PRIMARY KEY,
     value bigint NOT NULL
 );
 INSERT INTO ledger_state (name, value)
-VALUES ('catalog_version', 0), ('periods_version', 0), ('stream_shards', 1), ('resharded_ms', 0), ('sink_hold', 0);
+VALUES ('catalog_version', 0), ('periods_version', 0), ('stream_shards', 1), ('resharded_ms', 0), ('sink_hold', 0),
+       ('hold_server_ms', 0);
 
 CREATE TABLE metrics (
     metric            text PRIMARY KEY CHECK (metric ~ '^[a-z0-9_]{1,64}$'),

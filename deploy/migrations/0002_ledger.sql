@@ -86,6 +86,9 @@ CREATE TABLE lost_accepted (
 -- quota cache has seen: they follow the clock then.
 CREATE FUNCTION hold_sinks() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    UPDATE ledger_state SET value = (extract(epoch FROM pg_postmaster_start_time()) * 1000)::bigint
+     WHERE name = 'hold_server_ms'
+       AND (SELECT h.value FROM ledger_state h WHERE h.name = 'sink_hold') = 0;
     UPDATE ledger_state SET value = value + 1 WHERE name = 'sink_hold';
     PERFORM setval('usage_version', greatest(nextval('usage_version'),
                                              (extract(epoch FROM clock_timestamp()) * 1000000)::bigint));

@@ -69,6 +69,19 @@ CREATE TABLE meter_holds (
     since      timestamptz NOT NULL DEFAULT now()
 );
 
+-- While sinks are held after a restore: whom `meterctl restore accept` has to compare with Stripe, and since when sinks
+-- go on with those that it has.
+CREATE TABLE restore_checks (
+    tenant     text PRIMARY KEY,
+    hold       bigint NOT NULL,               -- the sink_hold that it is made for: of another one it says nothing
+    owner      uuid NOT NULL,                 -- the newest `restore accept`
+    checked_at timestamptz
+);
+
+CREATE FUNCTION is_released(p_tenant text, p_hold bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM restore_checks WHERE tenant = p_tenant AND hold = p_hold AND checked_at IS NOT NULL)
+$$;
+
 -- How much of each total its submissions hold. A total is dirty if its version is newer than this one's.
 CREATE TABLE usage_claims (
     tenant       text NOT NULL,

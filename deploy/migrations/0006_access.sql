@@ -90,6 +90,8 @@ GRANT SELECT ON usage_totals, billing_customers, subscription_items, invoices, u
 GRANT SELECT, INSERT, UPDATE ON usage_submissions, usage_claims TO meterline_sink;
 GRANT SELECT ON webhook_events, billing_period_changes TO meterline_sink;
 GRANT SELECT, INSERT, UPDATE, DELETE ON meter_holds TO meterline_sink;
+GRANT SELECT ON restore_checks TO meterline_sink;
+GRANT EXECUTE ON FUNCTION is_released(text, bigint) TO meterline_sink, meterline_ctl;
 GRANT SELECT, UPDATE (taken_at), DELETE ON sink_requests TO meterline_sink;
 GRANT EXECUTE ON FUNCTION void_submission(text, text[], text) TO meterline_sink, meterline_ctl;
 GRANT EXECUTE ON FUNCTION subtract_place(text, text, timestamptz, timestamptz, text, text, numeric) TO meterline_sink;

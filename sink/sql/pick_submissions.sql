@@ -3,7 +3,8 @@
 -- beginning after the lane given, one probe of an index each, which finds the call in flight first, until what
 -- was taken fills the calls. What was first sent 23 h ago is never sent again (Stripe forgets keys and
 -- identifiers after 24 h); what was never sent and comes too late for its invoice is late; what Stripe refused
--- later, while a sink that died had it in flight, is failed. Lanes of a meter that is at fault rest.
+-- later, while a sink that died had it in flight, is failed. Lanes of a meter that is at fault, or
+-- of a tenant that is held after a restore, rest.
 -- A row is taken where it was seen: the snapshot keeps its place from being used again. The conditions on
 -- attempts and state are for a settlement that commits meanwhile.
 -- Thousands of rows may be open while statistics know of none: each part leaves the planner one good way only.
@@ -15,6 +16,11 @@
 -- in hundredths, $8 bool[] takes nothing for a period that is over
 with recursive transports as (
     select * from unnest($6::text[], $7::int8[], $8::bool[]) as t (transport, cost, ends_with_period)
+), held as materialized (
+    select g.value as hold,
+           exists (select from restore_checks c where c.hold = g.value and c.checked_at is not null) as any_released
+      from ledger_state g
+     where g.name = 'sink_hold'
 ), seen as (
     select $4::text as customer, $5::text as event_name, null::tid as place, null::text as tenant,
            null::timestamptz as usage_at, null::text as state, null::int4 as attempts,
@@ -37,11 +43,12 @@ with recursive transports as (
                   case n.state when 'sending' then n.lease_until < now()
                        else n.next_attempt_at <= now() end
                   and (n.transport = 'usage_records'
-                       or n.event_name <> all (array(select event_name from meter_holds))) as due
+                       or n.event_name <> all (array(select event_name from meter_holds)))
+                  and ((select hold from held) = 0 or is_released(n.tenant, (select hold from held))) as due
              from transports t
             where t.transport = n.transport) as h on true
      where d.used < $3
-       and not exists (select from ledger_state g where g.name = 'sink_hold' and g.value <> 0)
+       and (select hold = 0 or any_released from held)
 ), judged as (
     select d.place, d.attempts, d.state, d.first_sent_at is not null as sent_before, l.why,
            case when d.refused_later is not null then 'failed'

@@ -8,6 +8,7 @@
 -- $5 text[]: transports of this build
 -- $6 text[]: tenants; NULL: all
 -- $7 int8: those of that half, 1 or 2; 0: all
+-- $8 int8: sink_hold; not 0: only those that are released
 select u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 as version, true as additive,
        m.transport, m.stripe_event_name as event_name, b.stripe_customer_id as customer, i.item,
        false as outside, false as unmapped, billed_from(p.period_start, s.billing_cycle_anchor, s.started_at) as billed_from,
@@ -42,6 +43,7 @@ select u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 as 
                                        m.stripe_event_name, -u.quantity) end as place) as l
  where u.state = 'late' and u.decision = 'carry'
    and (u.tenant, u.metric, p.period_start) > ($1, $2, $3::timestamptz) and ($6::text[] is null or u.tenant = any ($6))
+   and ($8::int8 = 0 or is_released(u.tenant, $8))
    and ($7::int8 = 0 or (hashtext(u.tenant) & 1) + 1 = $7)
    and (m.transport <> 'usage_records' or i.item is not null)
    and (u.quantity > 0 or m.transport = 'usage_records' or (l.place).units >= -u.quantity)

@@ -10,6 +10,7 @@
 -- $5 text[]: transports of this build
 -- $6 text[]: tenants; NULL: all
 -- $7 int8: those of that half, 1 or 2; 0: all
+-- $8 int8: sink_hold; not 0: those that are released
 with dirty as materialized (
     select o.tenant, o.metric, o.period_start, o.period_end, o.quantity, o.version,
            b.stripe_customer_id as customer, c.claimed, coalesce(c.claims, 0) as claims, c.first_at, c.last_at,
@@ -21,9 +22,10 @@ with dirty as materialized (
      where (o.tenant, o.metric, o.period_start) > ($1, $2, $3::timestamptz)
        and ($6::text[] is null or o.tenant = any ($6))
        and ($7::int8 = 0 or (hashtext(o.tenant) & 1) + 1 = $7)
+       and ($8::int8 = 0 or is_released(o.tenant, $8))
        and o.period_end > now() - interval '400 days'
        and o.version > coalesce(c.version, -1)
-       and o.metric = any (array(select m.metric from metrics m where m.transport = any ($5::text[])))
+       and o.metric = any (array(select metric from metrics where transport = any ($5::text[])))
      order by o.tenant, o.metric, o.period_start
      limit $4
 ), known as materialized (
@@ -33,7 +35,7 @@ with dirty as materialized (
            coalesce(v.version, 0) as periods_version,
            case when e.stripe_subscription_id is not null then e.stripe_subscription_id
                 when exists (select from subscriptions x where x.tenant = t.tenant)
-                then (select g.stripe_subscription_id from billing_period(t.tenant, t.period_start) as g)
+                then (select stripe_subscription_id from billing_period(t.tenant, t.period_start))
            end as subscription,
            case when t.claimed is null
                 then exists (select from usage_submissions n
@@ -48,7 +50,7 @@ with dirty as materialized (
                             where n.state = 'held' and n.tenant = t.tenant and n.metric = t.metric)) as stale
       from dirty t
       join metrics m on m.metric = t.metric
-      left join billing_period_changes v on v.tenant = t.tenant
+      left join billing_period_changes v using (tenant)
       left join billing_periods e on e.tenant = t.tenant and e.period_start = t.period_start
 ), summed as materialized (
     select k.*, case when k.stale

@@ -1,0 +1,2 @@
+-- Nobody is held any more.
+delete from restore_checks
