@@ -243,8 +243,6 @@ static void act_on(struct shard *s, const struct history *h)
 /* Returns NULL, or why this Redis must not be used. */
 static const char *find_unfit(const struct shard *s, const struct history *h)
 {
-    if (!h->is_master)
-        return "it is a replica";
     if (!h->config_known || s->process->config->allow_volatile_redis)
         return NULL;
     if (h->evicts)
@@ -273,11 +271,11 @@ static void warn_of_weakness(struct shard *s, const struct history *h)
 }
 
 /* A Redis that was never fit ends the start; one that became unfit is waited for. */
-static void refuse_redis(struct shard *s, const struct history *h, const char *why)
+static void refuse_redis(struct shard *s, const char *why)
 {
     struct err e;
 
-    if (h->is_master && s->table_batches < 0) {
+    if (s->table_batches < 0) {
         log_error("redis_refused", LOG_STR("stream", s->stream), LOG_MSG(why));
         stage_finish(s->process->stage, EXIT_FAILED);
         return;
@@ -341,9 +339,13 @@ static void take_history(void *owner, const struct err *error, const struct hist
         shard_fail(s, "read history", error);
         return;
     }
+    if (!h->is_master) { /* since we connected; what it has may be old */
+        redis_found_replica(s->commands);
+        return;
+    }
     unfit = find_unfit(s, h);
     if (unfit != NULL) {
-        refuse_redis(s, h, unfit);
+        refuse_redis(s, unfit);
         return;
     }
     warn_of_weakness(s, h);

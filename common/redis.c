@@ -15,8 +15,9 @@
  * to go: then it is WAITING for no time, and that node is next. A command may be told the same.
  *
  * The failure modes: the name is unknown, no address answers within 5 s each, the greeting is
- * refused, the socket dies, a command's deadline passes. All of them are redis_lost: the connection
- * is dropped, the commands in flight end, on_down is called, and after a wait the next try begins.
+ * refused, the server is a replica or becomes one, the socket dies, a command's deadline passes.
+ * All of them are redis_lost: the connection is dropped, the commands in flight end, on_down is
+ * called, and after a wait the next try begins.
  * These calls are made by the timer `soon`, never from inside a public function. */
 #include "common/redis_internal.h"
 #include "common/redis_tls.h"
@@ -56,6 +57,7 @@ static void free_redis(struct redis *r)
     free(r->key);
     free(r->sent.items);
     free(r->ended.items);
+    buf_done(&r->held);
     free(r);
     if (closed)
         closed(owner);
@@ -78,6 +80,7 @@ static void drop_link(struct redis *r)
     uv_timer_stop(&r->deadline);
     r->deadline_at_ms = INT64_MAX;
     redis_connect_done(r);
+    redis_role_forget(r);
     struct redis_link *link = r->link;
     r->link = NULL;
     if (link)
@@ -140,10 +143,9 @@ static void come_up(struct redis *r)
 {
     redis_go(r, REDIS_IS_UP);
     uv_timer_stop(&r->timer);
-    r->attempts = 0;
     if (r->decoder.take)
         r->decoder.restart(r->decoder.owner);
-    backoff_reset(&r->backoff);
+    redis_role_start(r);
     peer_link_up(&r->peer);
     if (r->events.on_up)
         r->events.on_up(r->events.owner);
@@ -199,8 +201,10 @@ static void on_timer(uv_timer_t *timer)
         err_set(&e, ERR_TIMEOUT, "greet Redis: no answer in time");
         redis_lost(r, &e, INT64_MIN);
         break;
-    case REDIS_IS_RESOLVING:
     case REDIS_IS_UP:
+        redis_role_ask(r);
+        break;
+    case REDIS_IS_RESOLVING:
     case REDIS_IS_CLOSING:
         assert(0 && "the timer runs in no such state");
     }

@@ -4,7 +4,8 @@
  * Failure modes: a lost connection or a passed deadline gives every command in flight ERR_CLOSED or
  * ERR_TIMEOUT (outcome unknown) and the connection is made anew after a backoff (50 ms to 2 s). An
  * error reply gives ERR_REFUSED with Redis' text; retry is set for those that pass, such as LOADING
- * or OOM.
+ * or OOM. A plain server that is a replica, or becomes one, is lost like one that is away, within
+ * 10 s: the URL is looked up anew, and of several hosts or addresses each is tried.
  *
  * No pub/sub and no MONITOR. hiredis writes without MSG_NOSIGNAL, so redis_open ignores SIGPIPE
  * unless the program handles it already. */
@@ -34,7 +35,8 @@ typedef void (*redis_done_fn)(void *owner, const struct err *error, void *reply)
 
 /* redis://[user:password@]host:port[,host:port…][/db], rediss:// where hiredis has TLS,
  * unix:///path. Start connecting; returns NULL with e only for a URL that cannot be used. Peer lost
- * and back is logged here. Of a Redis Cluster it is any node that answers. */
+ * and back is logged here. Of a Redis Cluster it is any node that answers; of several plain servers
+ * the one that is a master. */
 struct redis *redis_open(uv_loop_t *loop, const char *url, struct redis_events events,
                          struct err *e);
 
@@ -88,6 +90,8 @@ void redis_commandf(struct redis *r, uint64_t deadline_ms, redis_done_fn done, v
 /* Drop the connection and connect anew: commands in flight get ERR_CLOSED, on_down is called. While
  * there is no connection it does nothing. */
 void redis_reset(struct redis *r);
+/* The same for a server that the caller found to be a replica: the peer is lost, and looked up. */
+void redis_found_replica(struct redis *r);
 /* Once. Commands in flight and later ones get ERR_CANCELED; closed runs from the loop when r is
  * freed. */
 void redis_close(struct redis *r, void (*closed)(void *owner), void *owner);
@@ -98,7 +102,7 @@ struct redis_url {
     struct redis_seed {
         char *host;
         int port;
-    } seeds[REDIS_SEEDS_MAX]; /* more than one: nodes of a cluster */
+    } seeds[REDIS_SEEDS_MAX]; /* more than one: nodes of a cluster, or a master and its replicas */
     int n_seeds;              /* 0 with a path */
     char *path;               /* of a unix socket */
     char *user;

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/redis.h"
 #include "common/redis_map.h"
+#include "common/redis_role.h"
 #include "common/redis_tls.h"
 
 #include <stdlib.h>
@@ -101,13 +102,22 @@ static int look_at_key(struct search *s, redisContext *c, struct err *e)
     return failed ? -1 : 0;
 }
 
+/* A plain server that is a replica is none that we can work with. An ACL may forbid to ask. */
+static int look_at_role(const struct search *s, redisContext *c, struct err *e)
+{
+    redisReply *reply = redis_map_is_cluster(s->map) ? NULL : redisCommand(c, "ROLE");
+    bool is_replica = reply && redis_role_is(reply, "slave");
+    freeReplyObject(reply);
+    return is_replica ? err_set(e, ERR_CONNECT, "connect to Redis: %s", REDIS_REPLICA) : 0;
+}
+
 static redisContext *try_node(struct search *s, const struct redis_url *u, int timeout_ms,
                               struct err *e)
 {
     redisContext *c = open_node(u, s->node, timeout_ms, e);
     if (c && s->node)
         learn_nodes(s, c);
-    if (!c || !s->key || look_at_key(s, c, e) == 0)
+    if (!c || ((!s->key || look_at_key(s, c, e) == 0) && look_at_role(s, c, e) == 0))
         return c;
     redisFree(c);
     return NULL;

@@ -149,11 +149,27 @@ static void take_redirect(struct redis *r, const struct redis_pending *c, const 
         redis_follow(r);
 }
 
+/* Nor was this one: a replica refuses what writes before it does anything. */
+static void take_replica(struct redis *r, const struct redis_pending *c, const char *text)
+{
+    const struct redis_link *link = r->link;
+    struct err e;
+    err_set(&e, ERR_CLOSED, "%s", text);
+    if (c->done)
+        c->done(c->owner, &e, NULL);
+    if (r->link == link)
+        redis_role_lose(r, text);
+}
+
 void redis_end_first(struct redis *r, struct err *e, void *reply)
 {
     struct redis_pending c = pop(&r->sent);
     if (e && e->kind == ERR_REFUSED && redis_note_redirect(r, e->text)) {
         take_redirect(r, &c, e->text);
+        return;
+    }
+    if (e && e->kind == ERR_REFUSED && redis_role_refuses(r, e->text)) {
+        take_replica(r, &c, e->text);
         return;
     }
     r->hops = 0;
@@ -184,6 +200,10 @@ static bool send_bytes(struct redis *r, const char *bytes, size_t length)
 {
     if (r->state != REDIS_IS_UP)
         return false;
+    if (r->role_asked && r->decoder.take && r->sent.n > 0) {
+        buf_add(&r->held, bytes, length);
+        return true;
+    }
     if (redis_is_raw(r->link))
         return redis_raw_send(r->link, bytes, length);
     return redisAsyncFormattedCommand(r->link->ac, on_reply, NULL, bytes, length) == REDIS_OK;
@@ -214,6 +234,8 @@ static bool send_command(struct redis *r, const struct redis_pending *c, const c
 void redis_send(struct redis *r, uint64_t deadline_ms, redis_done_fn done, void *owner,
                 const char *bytes, size_t length)
 {
+    if (r->role_due && r->sent.n == 0)
+        redis_role_ask(r);
     int64_t now_ms = clock_monotonic_ms();
     struct redis_pending c = {done, owner, now_ms + (int64_t)deadline_ms, ERR_NONE};
     if (!send_command(r, &c, bytes, length)) {

@@ -6,8 +6,8 @@
  * Names are looked up by the loop, since hiredis would block for it, and the addresses are tried in
  * turn. The greeting is sent as one pipeline: AUTH and SELECT as the URL says, TIME to compare
  * clocks, CLUSTER SLOTS, which a plain server refuses, a look at the key, which a node that does
- * not serve it answers with the one that does, and PING, which alone tells that Redis still loads
- * its data set. */
+ * not serve it answers with the one that does, ROLE, and PING, which alone tells that Redis still
+ * loads its data set. */
 #include "common/redis_internal.h"
 
 #include "common/clock.h"
@@ -69,6 +69,14 @@ void redis_connect_failed(struct redis *r, const char *reason)
     connect_now(r);
 }
 
+struct addrinfo *redis_pick_address(struct addrinfo *first, unsigned replicas)
+{
+    struct addrinfo *picked = first;
+    for (; replicas > 0; replicas--)
+        picked = picked->ai_next ? picked->ai_next : first;
+    return picked;
+}
+
 static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *addresses)
 {
     struct redis *r = lookup->data;
@@ -78,7 +86,7 @@ static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *a
         lost_connecting(r, uv_strerror(status));
     } else {
         r->addresses = addresses;
-        r->address = addresses;
+        r->address = redis_pick_address(addresses, r->replicas);
         redis_go(r, REDIS_IS_CONNECTING);
         connect_now(r);
     }
@@ -171,6 +179,17 @@ static void on_slots(redisAsyncContext *ac, void *reply, void *privdata)
     redis_map_take(r->map, reply, r->node);
 }
 
+static void on_role(redisAsyncContext *ac, void *reply, void *privdata)
+{
+    struct redis_link *link = ac->ev.data;
+    struct redis *r = link->redis;
+    (void)privdata;
+    if (!reply || r->link != link)
+        return;
+    r->greetings_left--;
+    redis_role_greet(r, reply);
+}
+
 /* Whether the key is there does not matter, and an ACL may forbid to ask. */
 static void on_looked(redisAsyncContext *ac, void *reply, void *privdata)
 {
@@ -237,5 +256,6 @@ void redis_greet(struct redis *r)
         send_greeting(r, on_greeting, 1, (const char *[]){"ASKING"});
     if (r->key)
         send_greeting(r, on_looked, 2, (const char *[]){"EXISTS", r->key});
+    send_greeting(r, on_role, 1, (const char *[]){"ROLE"});
     send_greeting(r, on_greeting, 1, (const char *[]){"PING"});
 }

@@ -159,7 +159,7 @@ void redis_link_drop(struct redis_link *link)
 void redis_poll(struct redis *r)
 {
     struct redis_link *link = r->link;
-    if (!link || !redis_is_raw(link))
+    if (r->state != REDIS_IS_UP || !r->decoder.take)
         return;
     on_socket(&link->poll, 0, UV_READABLE);
     if (r->link == link && (link->events & UV_WRITABLE))

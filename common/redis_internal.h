@@ -1,6 +1,7 @@
 /* What the files of the Redis adapter share: redis.c (the machine), redis_connect.c (addresses and
- * greeting), redis_command.c (commands and deadlines), redis_hooks.c (hiredis on the loop),
- * redis_raw.c (replies for a decoder). Nobody else includes this. */
+ * greeting), redis_role.c (is it a master?), redis_command.c (commands and deadlines),
+ * redis_hooks.c (hiredis on the loop), redis_raw.c (replies for a decoder). Nobody else includes
+ * this. */
 #ifndef METERLINE_REDIS_INTERNAL_H
 #define METERLINE_REDIS_INTERNAL_H
 
@@ -8,6 +9,7 @@
 #include "common/peer.h"
 #include "common/redis.h"
 #include "common/redis_map.h"
+#include "common/str.h"
 
 enum redis_state {
     REDIS_IS_WAITING,    /* no connection; the timer starts the next try */
@@ -65,20 +67,27 @@ struct redis {
     struct redis_decoder decoder; /* no take: hiredis' own reader */
 
     enum redis_state state;
-    struct redis_link *link;    /* NULL while waiting and resolving */
-    uv_timer_t timer;           /* by state: the wait, the connect deadline */
-    uv_timer_t deadline;        /* of the commands in flight */
-    int64_t deadline_at_ms;     /* when that one fires; INT64_MAX while it is stopped */
-    bool looked_again;          /* a deadline passed, and the socket got its last look */
-    uv_timer_t soon;            /* calls what must not be called from inside a public function */
-    uv_getaddrinfo_t lookup;    /* runs while resolving */
-    int handles;                /* open handles and requests; at 0 redis is freed */
+    struct redis_link *link; /* NULL while waiting and resolving */
+    uv_timer_t timer;        /* by state: the wait, the connect deadline, the next look at ROLE */
+    uv_timer_t deadline;     /* of the commands in flight */
+    int64_t deadline_at_ms;  /* when that one fires; INT64_MAX while it is stopped */
+    bool looked_again;       /* a deadline passed, and the socket got its last look */
+    uv_timer_t soon;         /* calls what must not be called from inside a public function */
+    uv_getaddrinfo_t lookup; /* runs while resolving */
+    int handles;             /* open handles and requests; at 0 redis is freed */
     struct addrinfo *addresses; /* owned */
     struct addrinfo *address;   /* of these, the one being tried; NULL for a unix socket */
 
     int greetings_left; /* without an answer yet */
     struct err refused; /* the first greeting that was */
     int64_t asked_clock_ms;
+
+    bool was_master;   /* it said so since we connected */
+    bool role_hidden;  /* it does not say: an ACL forbids to ask */
+    bool role_due;     /* with a decoder: is asked before the next command */
+    bool role_asked;   /* the answer is on its way; with a decoder it goes to hiredis, and … */
+    struct buf held;   /* … commands wait here until it has come */
+    unsigned replicas; /* so many were found in a row */
 
     struct redis_queue sent;  /* in the order in which the replies come */
     struct redis_queue ended; /* without a reply; done is called soon */
@@ -113,6 +122,17 @@ void redis_connect_start(struct redis *r);
 void redis_connect_failed(struct redis *r, const char *reason); /* the next address, or lost */
 void redis_connect_done(struct redis *r);                       /* frees the addresses */
 void redis_greet(struct redis *r);
+/* Of a name's addresses the first one; another one after so many led to a replica. */
+struct addrinfo *redis_pick_address(struct addrinfo *first, unsigned replicas);
+
+/* redis_role.c */
+void redis_role_greet(struct redis *r, const redisReply *reply); /* ROLE's, of the greeting */
+void redis_role_start(struct redis *r);                          /* it is up */
+void redis_role_ask(struct redis *r);                            /* it is time to ask again */
+void redis_role_forget(struct redis *r);                         /* the connection is dropped */
+/* Does this error reply say that the server is a replica? Then the connection is to be lost. */
+bool redis_role_refuses(const struct redis *r, const char *text);
+void redis_role_lose(struct redis *r, const char *text);
 
 /* redis_command.c */
 void redis_end_sent(struct redis *r, enum err_kind kind, int64_t overdue_ms);

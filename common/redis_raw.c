@@ -15,7 +15,7 @@
 bool redis_is_raw(const struct redis_link *link)
 {
     const struct redis *r = link->redis;
-    return r->link == link && r->state == REDIS_IS_UP && r->decoder.take;
+    return r->link == link && r->state == REDIS_IS_UP && r->decoder.take && !r->role_asked;
 }
 
 bool redis_raw_send(struct redis_link *link, const char *bytes, size_t length)

@@ -1,5 +1,5 @@
 /* Redis URLs. */
-#include "common/redis.h"
+#include "common/redis_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -143,11 +143,21 @@ static void a_url_without_its_library_is_an_error_of_settings(void **state)
     assert_int_equal(uv_loop_close(uv_default_loop()), 0);
 }
 
+static void of_a_name_with_several_addresses_each_is_tried_for_a_master(void **state)
+{
+    (void)state;
+    struct addrinfo list[3] = {{.ai_next = &list[1]}, {.ai_next = &list[2]}, {.ai_next = NULL}};
+    for (unsigned replicas = 0; replicas < 7; replicas++)
+        assert_ptr_equal(redis_pick_address(list, replicas), &list[replicas % 3]);
+    assert_ptr_equal(redis_pick_address(&list[2], 5), &list[2]);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_parts_of_a_url_are_found),
         cmocka_unit_test(other_urls_are_refused_without_quoting_them),
+        cmocka_unit_test(of_a_name_with_several_addresses_each_is_tried_for_a_master),
         cmocka_unit_test(a_url_without_its_library_is_an_error_of_settings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
