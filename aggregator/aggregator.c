@@ -170,6 +170,8 @@ static int start(struct stage *stage, void *owner, struct err *e)
     a->open_handles = 3;
     if (!config->once)
         stage_announce(stage, a->owner);
+    else
+        stage_give_up_after(stage, config->give_up_after_s);
     return 0;
 }
 

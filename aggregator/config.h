@@ -16,6 +16,7 @@ struct config {
     int64_t raw_keep_days;    /* retention, applied daily */
     int64_t reject_keep_days;
     bool allow_volatile_redis; /* go on with a Redis that may lose entries */
+    int64_t give_up_after_s;   /* --once: unable to work for so long, it ends */
     bool once;                 /* drain what is there, then end */
     struct aggregator *stage;  /* set while running */
 };

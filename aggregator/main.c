@@ -2,9 +2,12 @@
 
 int main(int argc, char **argv)
 {
-    struct config config = {.once = false};
+    struct config config = {.give_up_after_s = STAGE_GIVE_UP_AFTER_S};
     const struct stage_flag flags[] = {
-        {"--once", "count what is there, commit, and end", &config.once}, {.name = NULL}};
+        {"--once", "count what is there, commit, and end", .value = &config.once},
+        {"--give-up-after", STAGE_GIVE_UP_HELP, .seconds = &config.give_up_after_s,
+         .needs = {&config.once}},
+        {.name = NULL}};
     int code = stage_config(argc, argv, &AGGREGATOR_STAGE, &config, flags);
 
     if (code < 0)

@@ -21,6 +21,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/ops.h"
+#include "common/patience.h"
 #include "common/pg.h"
 #include "common/redis.h"
 
@@ -56,6 +57,7 @@ struct stage {
     struct ops *ops;
     struct conf_watch *watch;    /* NULL: no setting comes from a file */
     struct heartbeat *heartbeat; /* NULL: not announced */
+    struct patience *patience;   /* NULL: waits for ever */
     enum phase phase;
     int exit_code;
     bool finish_early; /* stage_finish was called while starting */
@@ -78,6 +80,13 @@ static void on_close_stuck(uv_timer_t *timer)
     abort();
 }
 
+static void end_patience(struct stage *s)
+{
+    if (s->patience)
+        patience_close(s->patience);
+    s->patience = NULL;
+}
+
 static void close_own_handles(struct stage *s)
 {
     uv_close((uv_handle_t *)&s->on_sigterm, NULL);
@@ -92,6 +101,7 @@ static void close_own_handles(struct stage *s)
     if (s->heartbeat)
         heartbeat_close(s->heartbeat);
     s->heartbeat = NULL;
+    end_patience(s);
 }
 
 static void begin_closing(struct stage *s)
@@ -152,6 +162,7 @@ static void begin_draining(struct stage *s, const char *cause)
     if (s->phase != RUNNING)
         return;
     log_info("draining", LOG_STR("cause", cause));
+    end_patience(s);
     stage_go(s, DRAINING);
     /* From the loop, so that a stage that calls stage_finish is not entered again inside its call.
      */
@@ -233,6 +244,16 @@ void stage_announce(struct stage *s, const char *instance)
                                                                       .instance = instance,
                                                                       .ready = is_ready,
                                                                       .owner = s});
+}
+
+static void on_patience_over(void *owner)
+{
+    stage_finish(owner, EXIT_FAILED);
+}
+
+void stage_give_up_after(struct stage *s, int64_t seconds)
+{
+    s->patience = patience_open(&s->loop, seconds * 1000, is_ready, on_patience_over, s);
 }
 
 static void scrape(void *owner)

@@ -46,12 +46,18 @@ struct stage_spec {
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_SETTINGS = 2 };
 
-/* A flag of a stage's own, such as --once: there or not. */
+/* A flag of a stage's own: there or not, such as --once, or with a number of seconds. */
 struct stage_flag {
-    const char *name; /* "--once" */
-    const char *help; /* what it does, in a few words */
-    bool *value;      /* set to true if it is there */
+    const char *name;     /* "--once" */
+    const char *help;     /* what it does, in a few words */
+    bool *value;          /* set to true if it is there; or NULL, and … */
+    int64_t *seconds;     /* … this is set to its number, 1 to 86400 */
+    const bool *needs[2]; /* one of these must be there, too; NULL: none */
 };
+
+/* How long a stage that is to end by itself waits for a server; the default of --give-up-after. */
+enum { STAGE_GIVE_UP_AFTER_S = 30 };
+extern const char STAGE_GIVE_UP_HELP[];
 
 /* Command line and settings: --help, --print-config, --version, and the stage's own flags (ending
  * in {NULL}; NULL: none). Loads into config (which begins with a struct conf_base) and starts the
@@ -70,6 +76,9 @@ void stage_finish(struct stage *s, int exit_code);
  * once, by a start that does not fail any more. instance: its name there, copied; NULL: a new one.
  */
 void stage_announce(struct stage *s, const char *instance);
+/* For a stage that is to end by itself: once it has not been ready for so long, finish with 1. By
+ * start. */
+void stage_give_up_after(struct stage *s, int64_t seconds);
 /* The stage holds nothing in flight any more. */
 void stage_drained(struct stage *s);
 

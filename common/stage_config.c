@@ -7,9 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { SECONDS_MAX = 86400 };
+
+const char STAGE_GIVE_UP_HELP[] =
+    "S: … and exit 1 if it could not work for S seconds, such as with a server away (30)";
+
 static void print_flag(const char *name, const char *help)
 {
-    printf("  %-14s  %s\n", name, help);
+    printf("  %-15s  %s\n", name, help);
 }
 
 static void print_help(const struct stage_spec *spec, const struct stage_flag *own)
@@ -24,23 +29,57 @@ static void print_help(const struct stage_spec *spec, const struct stage_flag *o
 }
 
 struct flags {
+    const char *program;
+    const struct stage_flag *limited; /* the one with seconds, if it is there */
     bool help;
     bool version;
     bool print;
 };
 
-static int take_own_flag(const char *text, const struct stage_flag *own)
+static const struct stage_flag *find_own(const char *text, const struct stage_flag *own)
 {
-    for (; own && own->name; own++)
-        if (!strcmp(text, own->name)) {
-            *own->value = true;
-            return 0;
-        }
+    for (; own && own->name; own++) {
+        size_t length = strlen(own->name);
+        if (!strncmp(text, own->name, length) &&
+            (!text[length] || (own->seconds && text[length] == '=')))
+            return own;
+    }
+    return NULL;
+}
+
+/* Of "--flag=30", or of "--flag 30", where *i moves on. */
+static int take_seconds(int argc, char **argv, int *i, struct flags *flags)
+{
+    const struct stage_flag *own = flags->limited;
+    const char *equals = strchr(argv[*i], '=');
+    const char *text = equals ? equals + 1 : *i + 1 < argc ? argv[++*i] : "";
+    if (str_to_i64(text, strlen(text), own->seconds) == 0 && *own->seconds >= 1 &&
+        *own->seconds <= SECONDS_MAX)
+        return 0;
+    fprintf(stderr, "%s: %s must be 1 to %d seconds\n", flags->program, own->name, SECONDS_MAX);
     return -1;
 }
 
-static int take_flag(const char *text, struct flags *flags, const struct stage_flag *own)
+static int take_own_flag(int argc, char **argv, int *i, struct flags *flags,
+                         const struct stage_flag *own)
 {
+    const struct stage_flag *found = find_own(argv[*i], own);
+    if (!found) {
+        fprintf(stderr, "%s: unknown argument: %s (see --help)\n", flags->program, argv[*i]);
+        return -1;
+    }
+    if (found->seconds) {
+        flags->limited = found;
+        return take_seconds(argc, argv, i, flags);
+    }
+    *found->value = true;
+    return 0;
+}
+
+static int take_flag(int argc, char **argv, int *i, struct flags *flags,
+                     const struct stage_flag *own)
+{
+    const char *text = argv[*i];
     if (!strcmp(text, "--help") || !strcmp(text, "-h"))
         flags->help = true;
     else if (!strcmp(text, "--version"))
@@ -48,28 +87,33 @@ static int take_flag(const char *text, struct flags *flags, const struct stage_f
     else if (!strcmp(text, "--print-config"))
         flags->print = true;
     else
-        return take_own_flag(text, own);
+        return take_own_flag(argc, argv, i, flags, own);
     return 0;
 }
 
-static int take_flags(int argc, char **argv, const char *program, struct flags *flags,
-                      const struct stage_flag *own)
+static bool lacks_partner(const struct flags *flags)
+{
+    const struct stage_flag *f = flags->limited;
+    if (!f || *f->needs[0] || (f->needs[1] && *f->needs[1]))
+        return false;
+    fprintf(stderr, "%s: %s is for a run that ends by itself (see --help)\n", flags->program,
+            f->name);
+    return true;
+}
+
+static int take_flags(int argc, char **argv, struct flags *flags, const struct stage_flag *own)
 {
     int faults = 0;
-    for (int i = 1; i < argc; i++) {
-        if (take_flag(argv[i], flags, own) == 0)
-            continue;
-        fprintf(stderr, "%s: unknown argument: %s (see --help)\n", program, argv[i]);
-        faults++;
-    }
-    return faults ? -1 : 0;
+    for (int i = 1; i < argc; i++)
+        faults += take_flag(argc, argv, &i, flags, own) ? 1 : 0;
+    return faults || lacks_partner(flags) ? -1 : 0;
 }
 
 int stage_config(int argc, char **argv, const struct stage_spec *spec, void *config,
                  const struct stage_flag *own)
 {
-    struct flags flags = {0};
-    if (take_flags(argc, argv, spec->program, &flags, own))
+    struct flags flags = {.program = spec->program};
+    if (take_flags(argc, argv, &flags, own))
         return EXIT_SETTINGS;
     if (flags.help) {
         print_help(spec, own);

@@ -171,6 +171,11 @@ struct dry_run *dry_run_open(struct stage *stage, const char *database_url)
     return d;
 }
 
+bool dry_run_is_ready(const struct dry_run *d, struct buf *why)
+{
+    return d->started || session_is_usable(d->session, why);
+}
+
 void dry_run_drain(struct dry_run *d)
 {
     d->ended = true; /* nothing that is under way matters */

@@ -15,6 +15,8 @@ struct dry_run;
  *
  * claimed: of those, not in the database yet. Other sinks go on; their claims wait meanwhile. */
 struct dry_run *dry_run_open(struct stage *stage, const char *database_url);
+/* Appends what is missing to why, and returns false, while it cannot begin. */
+bool dry_run_is_ready(const struct dry_run *d, struct buf *why);
 void dry_run_drain(struct dry_run *d);
 /* Frees d when its connection is closed. */
 void dry_run_close(struct dry_run *d);

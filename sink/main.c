@@ -11,6 +11,7 @@ struct app {
     struct config config; /* first: the skeleton knows it as the stage's config */
     bool once;
     bool dry;
+    int64_t give_up_after_s;
     struct sink *sink;
     struct dry_run *dry_run; /* instead of sink */
 };
@@ -25,6 +26,8 @@ static int start(struct stage *stage, void *owner, struct err *e)
         app->sink = sink_open(stage, &app->config, app->once);
     if (!app->dry && !app->once)
         stage_announce(stage, NULL);
+    else
+        stage_give_up_after(stage, app->give_up_after_s);
     return 0;
 }
 
@@ -49,7 +52,7 @@ static void close_all(void *owner)
 static bool is_ready(void *owner, struct buf *why)
 {
     const struct app *app = owner;
-    return app->dry || sink_is_ready(app->sink, why);
+    return app->dry ? dry_run_is_ready(app->dry_run, why) : sink_is_ready(app->sink, why);
 }
 
 static const struct stage_spec STAGE = {
@@ -66,14 +69,17 @@ static const struct stage_spec STAGE = {
 
 int main(int argc, char **argv)
 {
-    struct app app = {0};
+    struct app app = {.give_up_after_s = STAGE_GIVE_UP_AFTER_S};
     if (sodium_init() < 0) {
         fputs("meterline-sink: libsodium does not start\n", stderr);
         return EXIT_FAILED;
     }
     const struct stage_flag flags[] = {
-        {"--once", "claim, send and settle all that can be, then exit 0", &app.once},
-        {"--dry-run", "print what would be claimed and sent, do neither, exit 0", &app.dry},
+        {"--once", "claim, send and settle all that can be, then exit 0", .value = &app.once},
+        {"--dry-run", "print what would be claimed and sent, do neither, exit 0",
+         .value = &app.dry},
+        {"--give-up-after", STAGE_GIVE_UP_HELP, .seconds = &app.give_up_after_s,
+         .needs = {&app.once, &app.dry}},
         {.name = NULL}};
     int code = stage_config(argc, argv, &STAGE, &app.config, flags);
     if (code < 0) {

@@ -228,11 +228,54 @@ static void test_flags(void **state)
     struct life life = {0};
     bool once = false;
     bool twice = false;
-    const struct stage_flag flags[] = {
-        {"--twice", "again", &twice}, {"--once", "and end", &once}, {.name = NULL}};
+    const struct stage_flag flags[] = {{"--twice", "again", .value = &twice},
+                                       {"--once", "and end", .value = &once},
+                                       {.name = NULL}};
     assert_int_equal(stage_config(2, argv, &LIFE, &life, flags), -1);
     assert_true(once);
     assert_false(twice);
+}
+
+/* A flag with seconds, as one argument or two, and only beside one that it is for. */
+static void test_flag_with_seconds(void **state)
+{
+    (void)state;
+    const struct {
+        const char *words[3];
+        int code;
+        int64_t seconds;
+    } ROWS[] = {
+        {{"--once", "--wait=7"}, -1, 7},
+        {{"--wait", "8", "--once"}, -1, 8},
+        {{"--dry", "--wait", "86400"}, -1, 86400},
+        {{"--once"}, -1, 30},
+        {{"--wait", "8"}, 2, 8},
+        {{"--once", "--wait"}, 2, 30},
+        {{"--once", "--wait", "0"}, 2, 0},
+        {{"--once", "--wait=86401"}, 2, 86401},
+        {{"--once", "--wait=1s"}, 2, 30},
+        {{"--once", "--waits=1"}, 2, 30},
+        {{"--once=1"}, 2, 30},
+    };
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        char *argv[5] = {xstrdup("meterline-life")};
+        int argc = 1;
+        for (int k = 0; k < 3 && ROWS[i].words[k]; k++)
+            argv[argc++] = xstrdup(ROWS[i].words[k]);
+        struct life life = {0};
+        bool once = false;
+        bool dry = false;
+        int64_t seconds = 30;
+        const struct stage_flag flags[] = {
+            {"--once", "and end", .value = &once},
+            {"--dry", "only look", .value = &dry},
+            {"--wait", "S: so long", .seconds = &seconds, .needs = {&once, &dry}},
+            {.name = NULL}};
+        assert_int_equal(stage_config(argc, argv, &LIFE, &life, flags), ROWS[i].code);
+        assert_int_equal(seconds, ROWS[i].seconds);
+        while (argc > 0)
+            free(argv[--argc]);
+    }
 }
 
 int main(void)
@@ -240,7 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life),        cmocka_unit_test(test_ops_refused),
         cmocka_unit_test(test_ops_answers), cmocka_unit_test(test_crash_points),
-        cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_flags),       cmocka_unit_test(test_flag_with_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
