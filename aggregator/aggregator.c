@@ -149,6 +149,7 @@ static int start(struct stage *stage, void *owner, struct err *e)
     config->stage = a;
     a->stage = stage;
     a->config = config;
+    a->stream_shards = config->base.stream_shards;
     randombytes_buf(a->key, sizeof a->key);
     name_owner(a->owner);
     a->cache =

@@ -107,6 +107,7 @@ struct aggregator {
     struct redis_router *cache; /* for keys anywhere: the quota cache, strays */
     struct members members;
     struct upkeep upkeep;
+    int64_t stream_shards; /* how many there are; 0: not known yet */
     struct shard **shards; /* those that this process works on */
     int shards_count;
     bool all_taken; /* --once: every stream has its shard */
@@ -148,9 +149,10 @@ void spread_list_current(struct aggregator *a, struct pg_array *streams);
 void spread_name_stream(int64_t number, int64_t shards, char out[STREAM_NAME_SIZE]);
 /* A stream of a number of shards that is not in force any more is there, or has sums left. */
 void spread_take_retired(struct aggregator *a, const char *stream);
+/* The database has another number of shards than this process: then true. It ends, if the number is
+ * its setting's; else the next heartbeat follows. */
+bool spread_has_moved(struct aggregator *a, int64_t shards);
 /* Act on what a heartbeat found. may_work: it told the others that this process can. */
-/* The database has another number of shards than our setting: then true, and the process ends. */
-bool spread_refuse_shards(struct aggregator *a, int64_t shards);
 void spread_take(struct aggregator *a, const struct beat *beat, bool may_work);
 
 /* shard_open.c */

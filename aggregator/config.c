@@ -6,7 +6,7 @@
 const struct conf_setting AGGREGATOR_SETTINGS[] = {
     CONF_REDIS_URL(struct config, base),
     CONF_DATABASE_URL(struct config, base),
-    CONF_SHARDS(struct config, base),
+    CONF_SHARDS_FOUND(struct config, base),
     {"AGGREGATOR_BATCH_MAX", CONF_INT, offsetof(struct config, batch_max), .fallback = "50000",
      .unit = "events", .min = 1, .max = 1000000, .help = "a batch of so many events is committed at once"},
     {"AGGREGATOR_FLUSH_MS", CONF_INT, offsetof(struct config, flush_ms), .fallback = "1000",

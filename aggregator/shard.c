@@ -125,9 +125,9 @@ static void take_window(void *owner, const struct err *error)
 
 /* Each shard has an equal part, whoever owns it, so that what a process takes over from another
  * makes no table smaller. */
-static size_t table_bytes(const struct config *config)
+static size_t table_bytes(const struct aggregator *a)
 {
-    size_t part = ((size_t)config->dedupe_memory_mb << 20) / (size_t)config->base.stream_shards;
+    size_t part = ((size_t)a->config->dedupe_memory_mb << 20) / (size_t)a->stream_shards;
 
     return part > DEDUPE_MEMORY_MIN_BYTES ? part : DEDUPE_MEMORY_MIN_BYTES;
 }
@@ -159,7 +159,7 @@ static void load_window(struct shard *s)
     }
     dedupe_free(s->dedupe);
     s->table_batches = -1;
-    s->dedupe = dedupe_new(table_bytes(s->process->config), span.window_ms, s->process->key);
+    s->dedupe = dedupe_new(table_bytes(s->process), span.window_ms, s->process->key);
     s->table_reading_ms = span.reading_ms;
     s->table_resharded_ms = s->ledger.resharded_ms;
     if (s->number < 0)
@@ -216,7 +216,7 @@ static void take_state(void *owner, const struct err *error)
         return;
     }
     /* Asked after the lease was taken: a change of the number takes all leases away. */
-    if (!spread_refuse_shards(s->process, s->ledger.shards))
+    if (!spread_has_moved(s->process, s->ledger.shards))
         ledger_read_catalog(&s->ledger, take_catalog, s);
 }
 

@@ -156,8 +156,7 @@ struct shard *shard_open(struct aggregator *process, const char *stream, int num
     uv_timer_init(loop, &s->retry);
     s->retry.data = s;
     for (int i = 0; i < 2; i++)
-        batch_init(&s->batches[i], s->stream, number, (int)process->config->base.stream_shards,
-                   process->key);
+        batch_init(&s->batches[i], s->stream, number, (int)process->stream_shards, process->key);
     s->batch = &s->batches[0];
     s->ahead = &s->batches[1];
     unfolded_init(&s->unfolded, process->key);

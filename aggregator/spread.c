@@ -71,7 +71,7 @@ void spread_list_owned(struct aggregator *a, struct pg_array *streams, struct pg
 
 void spread_list_current(struct aggregator *a, struct pg_array *streams)
 {
-    int64_t shards = a->config->base.stream_shards;
+    int64_t shards = a->stream_shards;
     char stream[STREAM_NAME_SIZE];
 
     for (int64_t i = 0; i < shards; i++) {
@@ -133,9 +133,22 @@ static void take_free(struct aggregator *a, const struct beat *beat, int64_t wan
     }
 }
 
+/* The number may have changed since it was looked for. */
+static bool is_current(const struct aggregator *a, const char *stream)
+{
+    char current[STREAM_NAME_SIZE];
+
+    for (int64_t i = 0; i < a->stream_shards; i++) {
+        spread_name_stream(i, a->stream_shards, current);
+        if (strcmp(current, stream) == 0)
+            return true;
+    }
+    return false;
+}
+
 void spread_take_retired(struct aggregator *a, const char *stream)
 {
-    if (!stage_is_draining(a->stage) && find_shard(a, stream) == NULL)
+    if (!stage_is_draining(a->stage) && find_shard(a, stream) == NULL && !is_current(a, stream))
         take_stream(a, stream, RETIRED);
 }
 
@@ -180,23 +193,54 @@ static void take_all(struct aggregator *a, const struct beat *beat)
             take_stream(a, beat->streams[i].name, RETIRED);
 }
 
-bool spread_refuse_shards(struct aggregator *a, int64_t shards)
+static bool refuse_setting(struct aggregator *a, int64_t shards)
 {
-    if (shards == a->config->base.stream_shards)
+    if (a->config->base.stream_shards == 0 || shards == a->config->base.stream_shards)
         return false;
     log_error("setting_refused", LOG_STR("setting", "METERLINE_STREAM_SHARDS"),
               LOG_I64("value", a->config->base.stream_shards), LOG_I64("database", shards),
-              LOG_MSG("the database has another number of shards"));
+              LOG_MSG("the database has another number of shards: set that one, or none"));
     stage_finish(a->stage, EXIT_SETTINGS);
     return true;
+}
+
+bool spread_has_moved(struct aggregator *a, int64_t shards)
+{
+    if (shards == a->stream_shards)
+        return false;
+    if (!refuse_setting(a, shards))
+        members_poke(&a->members);
+    return true;
+}
+
+/* Whoever changed the number took all streams away, so that nothing is counted by the old one any
+ * more. What this process has of it ends before it goes by the new one. */
+static void follow(struct aggregator *a, int64_t shards)
+{
+    for (int i = a->shards_count; i-- > 0;)
+        if (!a->shards[i]->leaving)
+            shard_leave(a->shards[i]);
+    if (a->shards_count > 0)
+        return; /* the next heartbeat comes back here */
+    if (a->stream_shards > 0)
+        log_info("shards_followed", LOG_I64("shards", shards), LOG_I64("before", a->stream_shards),
+                 LOG_MSG("the database has another number of shards, which is taken on"));
+    a->stream_shards = shards;
+    a->all_taken = false;
+    a->settling = false;
+    members_poke(&a->members);
 }
 
 void spread_take(struct aggregator *a, const struct beat *beat, bool may_work)
 {
     int64_t held, share;
 
-    if (stage_is_draining(a->stage) || spread_refuse_shards(a, beat->shards))
+    if (stage_is_draining(a->stage) || refuse_setting(a, beat->shards))
         return;
+    if (beat->shards != a->stream_shards) {
+        follow(a, beat->shards);
+        return;
+    }
     notice_lost(a, beat);
     if (a->config->once) {
         take_all(a, beat);

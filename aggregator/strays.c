@@ -101,7 +101,7 @@ static void send_row(struct strays *s, int row)
 {
     const char *tenant = PQgetvalue(s->rows, row, TENANT);
     const char *entry = PQgetvalue(s->rows, row, STREAM_ID);
-    int64_t shards = s->process->config->base.stream_shards;
+    int64_t shards = s->process->stream_shards;
     char *id = xasprintf("%s/%s", PQgetvalue(s->rows, row, STREAM), entry);
     char *ts = xasprintf("%.*s", (int)strcspn(entry, "-"), entry);
     json_t *fields = json_loads(PQgetvalue(s->rows, row, FIELDS), 0, NULL);

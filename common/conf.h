@@ -32,7 +32,7 @@ struct conf_setting {
     const char *name; /* NULL ends the table */
     enum conf_type type;
     size_t offset;              /* of the field in the stage's config struct */
-    const char *fallback;       /* default text; NULL with required unset: NULL for strings */
+    const char *fallback;       /* default text; NULL: none, so that texts are NULL, numbers 0 */
     const char *unit;           /* "s", "ms", "MB", …, or NULL */
     int64_t min;                /* CONF_INT */
     int64_t max;                /* CONF_INT */
@@ -53,7 +53,7 @@ struct conf_base {
     char *ops_listen;
     int log_level;  /* enum log_level */
     int log_format; /* enum log_format */
-    int64_t stream_shards;
+    int64_t stream_shards; /* 0: as the database has it, where that may be */
 };
 extern const char *const CONF_LOG_LEVELS[];
 extern const char *const CONF_LOG_FORMATS[];
@@ -66,6 +66,7 @@ extern const char *const CONF_LOG_FORMATS[];
     {"LOG_LEVEL", CONF_CHOICE, offsetof(T, m.log_level), .fallback = "info", .choices = CONF_LOG_LEVELS, .help = "least level that is logged"}, \
     {"LOG_FORMAT", CONF_CHOICE, offsetof(T, m.log_format), .fallback = "logfmt", .choices = CONF_LOG_FORMATS, .help = "form of the log lines"}
 #define CONF_SHARDS(T, m)       {"METERLINE_STREAM_SHARDS", CONF_INT, offsetof(T, m.stream_shards), .fallback = "1", .min = 1, .max = 1024, .help = "number of streams that tenants are spread over"}
+#define CONF_SHARDS_FOUND(T, m) {"METERLINE_STREAM_SHARDS", CONF_INT, offsetof(T, m.stream_shards), .min = 1, .max = 1024, .help = "number of streams that tenants are spread over; not set: the database's, also when meterctl reshard changes it"}
 #define CONF_RAW_KEEP(T, m)     {"RAW_KEEP_DAYS", CONF_INT, offsetof(T, m), .fallback = "90", .unit = "days", .min = 36, .max = 3650, .help = "how long raw events are kept; not less than late events may need"}
 #define CONF_REJECT_KEEP(T, m)  {"REJECT_KEEP_DAYS", CONF_INT, offsetof(T, m), .fallback = "90", .unit = "days", .min = 1, .max = 3650, .help = "how long rejected entries are kept, replayed or not"}
 /* clang-format on */

@@ -94,6 +94,14 @@ static void print_text(const struct conf_setting *s, const char *text)
     free(shown);
 }
 
+/* One that is not set, and has no default, is printed as unset. */
+static void print_int(const struct conf_setting *s, int64_t value)
+{
+    if (s->fallback || value >= s->min)
+        printf("%" PRId64, value);
+    putchar('\n');
+}
+
 static void print_value(const struct conf_setting *s, const void *field)
 {
     switch (s->type) {
@@ -102,7 +110,7 @@ static void print_value(const struct conf_setting *s, const void *field)
         print_text(s, *(char *const *)field);
         break;
     case CONF_INT:
-        printf("%" PRId64 "\n", *(const int64_t *)field);
+        print_int(s, *(const int64_t *)field);
         break;
     case CONF_BOOL:
         printf("%d\n", *(const bool *)field);

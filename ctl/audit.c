@@ -9,6 +9,7 @@
 #include "ctl/report.h"
 #include "ctl/sql.h"
 #include "ctl/stream_info.h"
+#include "ctl/stream_shards.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -79,12 +80,8 @@ static int add_unseen_streams(struct audit *a, int64_t shards, struct err *e)
  */
 static int add_ledger_shards(struct audit *a, struct err *e)
 {
-    PGresult *r = db_query(a->conn, SQL_READ_STREAM_SHARDS, 0, NULL, e);
-    if (!r)
-        return err_wrap(e, "postgres");
-    int64_t shards = db_i64(r, 0, 0);
-    PQclear(r);
-    return add_unseen_streams(a, shards, e);
+    int64_t shards;
+    return stream_shards_read(a->conn, 0, &shards, e) || add_unseen_streams(a, shards, e);
 }
 
 static int read_time(PGconn *conn, char begun[TIME_SIZE], struct err *e)

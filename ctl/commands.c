@@ -273,9 +273,10 @@ const struct ctl_command CTL_COMMANDS[] = {
      .what = "Spread the tenants over N streams from now on.",
      .detail =
          "Everything may run meanwhile. Waits up to 60 s for the streams to be counted, then\n"
-         "changes the number in one transaction. Aggregators with another METERLINE_STREAM_SHARDS\n"
-         "end then (exit 2): start them with the new one; services may follow at any time. What "
-         "is\n"
+         "changes the number in one transaction. Aggregators follow; one whose\n"
+         "METERLINE_STREAM_SHARDS is set to another number ends (exit 2): start it with the new "
+         "one,\n"
+         "or without. Services may follow at any time, by their own setting. What is\n"
          "in another stream than its tenant's is kept as rejected (wrong_shard) and moved to the\n"
          "right one by the aggregators, with its id and time; old keys go when they are empty.\n",
      .run = reshard_run},

@@ -14,7 +14,7 @@
 static const struct conf_setting SETTINGS[] = {
     CONF_DATABASE_URL(struct ctl_config, base),
     CONF_REDIS_URL(struct ctl_config, base),
-    CONF_SHARDS(struct ctl_config, base),
+    CONF_SHARDS_FOUND(struct ctl_config, base),
     CONF_RAW_KEEP(struct ctl_config, raw_keep_days),
     CONF_REJECT_KEEP(struct ctl_config, reject_keep_days),
     {.name = "WEBHOOK_PAYLOAD_KEEP_DAYS",

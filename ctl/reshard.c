@@ -15,6 +15,7 @@
 #include "ctl/db.h"
 #include "ctl/sql.h"
 #include "ctl/stream_info.h"
+#include "ctl/stream_shards.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,17 +32,6 @@ struct reshard {
     int64_t from;
     int64_t to;
 };
-
-static int read_shards(struct reshard *r, struct err *e)
-{
-    PGresult *result = db_query(r->conn, SQL_READ_STREAM_SHARDS, 0, NULL, e);
-
-    if (result == NULL)
-        return err_wrap(e, "postgres");
-    r->from = db_i64(result, 0, 0);
-    PQclear(result);
-    return 0;
-}
 
 static int add_waiting(struct reshard *r, const char *stream, int64_t *waiting, struct err *e)
 {
@@ -126,7 +116,7 @@ static int change(struct reshard *r, struct err *e)
 
 static int reshard(struct reshard *r, struct err *e)
 {
-    if (read_shards(r, e))
+    if (stream_shards_read(r->conn, 0, &r->from, e))
         return -1;
     if (r->from == r->to) {
         printf("shards=%" PRId64 ": left as it is\n", r->to);
@@ -138,7 +128,8 @@ static int reshard(struct reshard *r, struct err *e)
     if (change(r, e))
         return -1;
     printf("shards=%" PRId64 " before=%" PRId64 "\n", r->to, r->from);
-    puts("Now restart every aggregator, then every service, with METERLINE_STREAM_SHARDS at the "
+    puts("Aggregators follow within seconds, but for those whose METERLINE_STREAM_SHARDS is set: "
+         "restart them with the new number, or without it. Then let every service write by the "
          "new number.");
     return 0;
 }

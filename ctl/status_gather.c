@@ -49,7 +49,9 @@ static int64_t shards_in_force(const struct gathering *g, const struct ctl_confi
     const json_t *ledger = json_array_get(json_object_get(g->report, "ledger"), 0);
     int64_t shards = json_integer_value(json_object_get(ledger, "stream_shards"));
 
-    return shards > 0 ? shards : config->base.stream_shards;
+    int64_t set = config->base.stream_shards;
+
+    return shards > 0 ? shards : set > 0 ? set : 1;
 }
 
 static bool go_on(const volatile sig_atomic_t *stop, int64_t deadline_ms)

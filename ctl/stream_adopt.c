@@ -15,6 +15,7 @@
 #include "ctl/db.h"
 #include "ctl/quota_forget.h"
 #include "ctl/sql.h"
+#include "ctl/stream_shards.h"
 #include "ctl/stream_group.h"
 #include "ctl/stream_rewrite.h"
 
@@ -202,9 +203,10 @@ static int forget_quotas(struct adopt *a, struct err *e)
 
 static int adopt_all(struct adopt *a, struct err *e)
 {
-    int64_t shards = a->config->base.stream_shards;
+    int64_t shards;
 
-    if (read_identity(a, e))
+    if (read_identity(a, e) ||
+        stream_shards_read(a->conn, a->config->base.stream_shards, &shards, e))
         return -1;
     for (int64_t i = 0; i < shards; i++) {
         stream_name(shards, i, a->stream);

@@ -16,6 +16,7 @@
 #include "ctl/sql.h"
 #include "ctl/stream_info.h"
 #include "ctl/stream_rewrite.h"
+#include "ctl/stream_shards.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -157,8 +158,10 @@ static int reset_there(struct reset *s, const char *redis_url, struct err *e)
 
 static int reset_all(struct reset *s, const struct ctl_config *config, struct err *e)
 {
-    int64_t shards = config->base.stream_shards;
+    int64_t shards;
 
+    if (stream_shards_read(s->conn, config->base.stream_shards, &shards, e))
+        return -1;
     for (int64_t i = 0; i < shards; i++) {
         stream_name(shards, i, s->stream);
         if (reset_there(s, config->base.redis_url, e))

@@ -86,7 +86,7 @@ class Flow(threading.Thread):
 
     def wait_added(self, more):
         target = self.added + more
-        wait_until(lambda: self.added >= target, 30, f"{target} events are added")
+        wait_until(lambda: self.added >= target, 90, f"{target} events are added")
 
     def __enter__(self):
         self.start()

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from shard_flow import ShardFlow, owners, prove_all, settle_all, spread
 from stalling_forwarder import StallingForwarder
 from test_aggregator import start
@@ -116,9 +118,9 @@ def test_each_stream_has_its_gauges_where_it_is_counted(line):
     assert first.metric("meterline_dedupe_bytes") <= 512 << 20
 
 
-def reshard(line, shards):
+def reshard(line, shards, is_set=True):
     line.must("meterctl", "reshard", shards, timeout=120)
-    line.settings["METERLINE_STREAM_SHARDS"] = str(shards)
+    line.settings["METERLINE_STREAM_SHARDS"] = str(shards) if is_set else None
 
 
 def restart_all(line, stages):
@@ -129,15 +131,25 @@ def restart_all(line, stages):
     return [start(line), start(line)]
 
 
-def test_from_1_to_4_to_2_streams_while_services_never_stop(line):
+def follow(line, stages, before, shards):
+    """Those without the setting go by the new number, and share its streams, in a few seconds."""
+    for stage in stages:
+        stage.wait_log("shards_followed", before=before, shards=shards)
+    wait_spread(line, sorted((shards - shards // 2, shards // 2), reverse=True), shards=shards)
+    return stages
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_from_1_to_4_to_2_streams_while_services_never_stop(line, is_set):
+    line.settings["METERLINE_STREAM_SHARDS"] = "1" if is_set else None
     stages = [start(line), start(line)]
     with ShardFlow(line, 1) as flow:
         for before, shards in ((1, 4), (4, 2)):
             flow.wait_added(300)
-            reshard(line, shards)
+            reshard(line, shards, is_set)
             # Services still write by the old number …
             flow.wait_added(100)
-            stages = restart_all(line, stages)
+            stages = restart_all(line, stages) if is_set else follow(line, stages, before, shards)
             flow.wait_added(200)
             # … and so do they, for a while, when aggregators count by the new one.
             flow.shards = shards
@@ -163,6 +175,35 @@ def test_from_1_to_4_to_2_streams_while_services_never_stop(line):
                   30, "it is counted")
     settle_all(line)
     assert line.audit().ok
+
+
+def test_of_those_that_follow_none_reads_a_number_that_was_never_told(line):
+    """From 4 to 1 and back, with nobody stopped; once, and tools, go by the number found as well."""
+    use_shards(line)
+    line.settings["METERLINE_STREAM_SHARDS"] = None
+    with ShardFlow(line, SHARDS) as flow:
+        flow.wait_added(200)
+    done = line.must("aggregator", "--once")
+    assert done.stderr.count("event=stream_drained") == SHARDS
+    for _ in range(3):
+        stages = [start(line), start(line)]
+        with ShardFlow(line, SHARDS, seed=5) as more:
+            wait_spread(line, [2, 2])
+            reshard(line, 1, is_set=False)
+            more.wait_added(50)
+            reshard(line, SHARDS, is_set=False)
+            wait_spread(line, [2, 2], 40)
+            for stage in stages:
+                assert stage.running and not stage.logs("setting_refused")
+            more.wait_added(50)
+        settle_all(line)
+        for stage in stages:
+            stage.term()
+    line.must("aggregator", "--once")
+    assert line.audit().ok
+    streams = {each["stream"] for each in line.audit().streams}
+    assert streams >= {f"usage:events:{{{n}}}" for n in range(SHARDS)}
+    line.must("meterctl", "stream", "reset")
 
 
 def test_once_counts_what_is_in_the_wrong_streams(line):
