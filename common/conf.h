@@ -25,7 +25,7 @@ enum conf_type {
     CONF_INT,    /* int64_t, checked against min and max */
     CONF_BOOL,   /* bool: 0 or 1 */
     CONF_CHOICE, /* int: index into choices */
-    CONF_LISTEN  /* char *: HOST:PORT, [V6]:PORT; checked */
+    CONF_LISTEN  /* char *: HOST:PORT, [V6]:PORT, :PORT; checked */
 };
 
 struct conf_setting {
@@ -59,9 +59,9 @@ extern const char *const CONF_LOG_LEVELS[];
 extern const char *const CONF_LOG_FORMATS[];
 
 /* clang-format off */
-#define CONF_REDIS_URL(T, m)    {"REDIS_URL", CONF_STR, offsetof(T, m.redis_url), .fallback = "redis://127.0.0.1:6379", .url = true, .check = conf_check_redis_url, .check_change = conf_check_redis_change, .help = "Redis: redis://[user:password@]host:port[/db]; of a cluster one node, or several: host:port,host:port"}
+#define CONF_REDIS_URL(T, m)    {"REDIS_URL", CONF_STR, offsetof(T, m.redis_url), .fallback = "redis://127.0.0.1:6379", .url = true, .check = conf_check_redis_url, .check_change = conf_check_redis_change, .help = "Redis: redis://[user:password@]host:port[/db], rediss:// with TLS, unix:///path; with commas several hosts: nodes of a cluster, or a master and its replicas"}
 #define CONF_DATABASE_URL(T, m) {"DATABASE_URL", CONF_STR, offsetof(T, m.database_url), .required = true, .url = true, .check = conf_check_database_url, .check_change = conf_check_database_change, .help = "PostgreSQL: postgresql://user:password@host:port/database"}
-#define CONF_OPS_LISTEN(T, m, d) {"OPS_LISTEN", CONF_LISTEN, offsetof(T, m.ops_listen), .fallback = d, .help = "where /metrics, /healthz and /readyz are served; port 0 takes a free one"}
+#define CONF_OPS_LISTEN(T, m, d) {"OPS_LISTEN", CONF_LISTEN, offsetof(T, m.ops_listen), .fallback = d, .help = "where /metrics, /healthz and /readyz are served; :PORT on all addresses, IPv6 and IPv4; port 0 takes a free one"}
 #define CONF_LOG(T, m) \
     {"LOG_LEVEL", CONF_CHOICE, offsetof(T, m.log_level), .fallback = "info", .choices = CONF_LOG_LEVELS, .help = "least level that is logged"}, \
     {"LOG_FORMAT", CONF_CHOICE, offsetof(T, m.log_format), .fallback = "logfmt", .choices = CONF_LOG_FORMATS, .help = "form of the log lines"}
@@ -89,7 +89,8 @@ void conf_print_help(const struct conf_setting *table, const char *program, cons
 /* --print-config: NAME=value lines, secrets as ***. */
 void conf_print(const struct conf_setting *table, const void *config);
 
-/* HOST:PORT or [V6]:PORT into host (malloc'd) and port. Returns 0 or -1 with e. */
+/* HOST:PORT or [V6]:PORT into host (malloc'd) and port; of :PORT, which is all addresses of this
+ * machine, IPv6 and IPv4, host is "". Returns 0 or -1 with e. */
 int conf_parse_listen(const char *text, char **host, int *port, struct err *e);
 
 #endif

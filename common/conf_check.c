@@ -2,9 +2,12 @@
 
 #include "common/log.h"
 #include "common/redis.h"
+#include "common/redis_tls.h"
+#include "common/str.h"
 
 #include <arpa/inet.h>
 #include <libpq-fe.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LOOPBACK_NET = 127, HOST_SIZE = 64 };
@@ -14,18 +17,73 @@ int conf_check_redis_url(const char *text, struct err *e)
     struct redis_url parts;
     if (redis_url_parse(text, &parts, e))
         return -1;
+    bool tls = parts.tls;
     redis_url_done(&parts);
-    return 0;
+    return tls ? redis_tls_check(e) : 0;
 }
 
-/* libpq's own words may show the URL, and with it the password. */
+/* As many hosts as the URL has, none of which is looked up or answers. */
+static char *nowhere_like(const char *hosts)
+{
+    struct buf nowhere = {0};
+    buf_add_str(&nowhere, "/dev/null");
+    for (; *hosts; hosts++)
+        if (*hosts == ',')
+            buf_add_str(&nowhere, ",/dev/null");
+    return buf_take(&nowhere);
+}
+
+/* What libpq says between quotes may be the URL's, and with it the password. */
+static int take_refusal(const char *said, struct err *e)
+{
+    /* It got as far as to connect. */
+    if (strncmp(said, "connection to server", strlen("connection to server")) == 0)
+        return 0;
+    const char *first = strchr(said, '"');
+    const char *last = strrchr(said, '"');
+    size_t line = strcspn(said, "\n");
+    if (!first)
+        return err_set(e, ERR_CONFIG, "PostgreSQL's client cannot use it: %.*s", (int)line, said);
+    size_t rest = last > first ? strcspn(last + 1, "\n") : 0;
+    return err_set(e, ERR_CONFIG, "PostgreSQL's client cannot use it: %.*s\"***\"%.*s",
+                   (int)(first - said), said, (int)rest, last + 1);
+}
+
+/* libpq looks at most values (ports, sslmode, …) only when it connects: it does, to nowhere. */
+static int try_values(const PQconninfoOption *parts, struct err *e)
+{
+    enum { MOST = 128 };
+    const char *keywords[MOST] = {NULL};
+    const char *values[MOST] = {NULL};
+    const char *hosts = "";
+    int n = 1;
+    for (; parts->keyword && n < MOST - 1; parts++) {
+        bool is_host = !strcmp(parts->keyword, "host") || !strcmp(parts->keyword, "hostaddr");
+        if (is_host && parts->val && strlen(parts->val) > strlen(hosts))
+            hosts = parts->val;
+        if (is_host || !parts->val || !*parts->val)
+            continue;
+        keywords[n] = parts->keyword;
+        values[n++] = parts->val;
+    }
+    char *nowhere = nowhere_like(hosts);
+    keywords[0] = "host";
+    values[0] = nowhere;
+    PGconn *conn = PQconnectStartParams(keywords, values, 0);
+    int result = take_refusal(PQerrorMessage(conn), e);
+    PQfinish(conn);
+    free(nowhere);
+    return result;
+}
+
 int conf_check_database_url(const char *text, struct err *e)
 {
     PQconninfoOption *parts = PQconninfoParse(text, NULL);
     if (!parts)
         return err_set(e, ERR_CONFIG, "is no URL or list of settings for PostgreSQL");
+    int result = try_values(parts, e);
     PQconninfoFree(parts);
-    return 0;
+    return result;
 }
 
 int conf_check_token(const char *text, struct err *e)

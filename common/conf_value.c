@@ -36,7 +36,7 @@ void conf_value_range(const struct conf_setting *s, struct buf *out)
             buf_printf(out, "%s%s", choice == s->choices ? "" : ", ", *choice);
         break;
     case CONF_LISTEN:
-        buf_printf(out, "HOST:PORT or [V6]:PORT, port 0 to %d", PORT_MAX);
+        buf_printf(out, "HOST:PORT, [V6]:PORT or :PORT, port 0 to %d", PORT_MAX);
         break;
     }
 }
@@ -132,9 +132,12 @@ static bool is_ipv6(const char *host)
     return inet_pton(AF_INET6, host, &address) == 1;
 }
 
-/* The host before the port's colon, without brackets; NULL if it is none. malloc'd. */
+/* The host before the port's colon, without brackets; "" stands for all addresses of this machine.
+ * NULL if it is none. malloc'd. */
 static char *take_host(const char *text, size_t length)
 {
+    if (length == 0)
+        return xstrdup("");
     if (is_host(text, length))
         return xstrndup(text, length);
     if (length < 2 || text[0] != '[' || text[length - 1] != ']')
@@ -155,7 +158,7 @@ int conf_parse_listen(const char *text, char **host, int *port, struct err *e)
         return err_set(e, ERR_INPUT, "not HOST:PORT: %s", text);
     char *name = take_host(text, (size_t)(colon - text));
     if (!name)
-        return err_set(e, ERR_INPUT, "not HOST:PORT or [V6]:PORT: %s", text);
+        return err_set(e, ERR_INPUT, "not HOST:PORT, [V6]:PORT or :PORT: %s", text);
     *host = name;
     *port = (int)number;
     return 0;

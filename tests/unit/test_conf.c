@@ -187,7 +187,7 @@ static void values_outside_their_range(void **state)
         {"T_MODE", "Hard", "setting=T_MODE value=Hard msg=\"must be one of: none, soft, hard\""},
         {"LOG_LEVEL", "trace", "msg=\"must be one of: debug, info, warn, error\""},
         {"T_TEXT", "a\nb", "value=\"a\\nb\" msg=\"must not hold control characters\""},
-        {"T_LISTEN", "9100", "msg=\"must be HOST:PORT or [V6]:PORT, port 0 to 65535\""},
+        {"T_LISTEN", "9100", "msg=\"must be HOST:PORT, [V6]:PORT or :PORT, port 0 to 65535\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         setenv(cases[i].name, cases[i].value, 1);
@@ -358,11 +358,13 @@ static void listen_addresses(void **state)
         {"[::]:0", "::", 0},
         {"[2001:db8::1]:443", "2001:db8::1", 443},
         {"[::ffff:10.0.0.1]:1", "::ffff:10.0.0.1", 1},
+        {":80", "", 80},
+        {":0", "", 0},
     };
     static const char *const bad[] = {
         "",
         ":",
-        ":80",
+        ":x",
         "host",
         "host:",
         "host:x",

@@ -36,14 +36,46 @@ static void addresses_of_servers_must_be_readable(void **state)
 {
     /* A wrong URL is refused when settings are read, and what is said never quotes it. */
     (void)state;
-    static const char *const redis[] = {"redis://127.0.0.1:6379", "rediss://:pw@h:1/2",
-                                        "unix:///run/redis.sock"};
+    static const char *const redis[] = {
+#ifdef HAVE_HIREDIS_SSL
+        "rediss://:pw@h:1/2",
+#endif
+        "redis://127.0.0.1:6379", "unix:///run/redis.sock"};
     static const char *const no_redis[] = {
-        "", "127.0.0.1", "http://h", "redis://:hunter2", "redis:/hunter2@h", "redis://h:x"};
-    static const char *const database[] = {"postgresql://u:p@h:1/d", "postgres://h", "host=h",
-                                           "host=/run dbname='a b'"};
-    static const char *const no_database[] = {"meterline", "http://h/d", "postgresql://u:hunter2@[",
-                                              "host=h hunter2", "colour=red"};
+#ifndef HAVE_HIREDIS_SSL
+        "rediss://:hunter2@h:1/2",
+#endif
+        "",
+        "127.0.0.1",
+        "http://h",
+        "redis://:hunter2",
+        "redis:/hunter2@h",
+        "redis://h:x"};
+    static const char *const database[] = {
+        "postgresql://u:p@h:1/d",
+        "postgres://h",
+        "host=h",
+        "host=/run dbname='a b'",
+        "postgresql://u:p@a,b/d",
+        "postgresql://u:p@a:1,b:2/d?target_session_attrs=read-write&sslmode=prefer",
+        "host=a,b port=5432 connect_timeout=3",
+        "hostaddr=10.0.0.1,10.0.0.2 host=a,b",
+        "postgresql:///d?host=/run/postgresql",
+        "postgresql://u:p@[::1]:5432/d?options=-csearch_path%3Dx"};
+    static const char *const no_database[] = {
+        "meterline",
+        "http://h/d",
+        "postgresql://u:hunter2@[",
+        "host=h hunter2",
+        "colour=red",
+        "postgresql://u:hunter2@h:0/d",
+        "postgresql://u:hunter2@h:65536/d",
+        "postgresql://u@h:hunter2/d",
+        "postgresql://u:hunter2@h/d?sslmode=on",
+        "postgresql://u:hunter2@h/d?target_session_attrs=master",
+        "postgresql://u:hunter2@h/d?channel_binding=maybe",
+        "host=a,b port=1,2,3 password=hunter2",
+        "postgresql://u:hunter2@h/d?service=of_nobody"};
     must_take(conf_check_redis_url, redis, COUNT(redis));
     must_refuse(conf_check_redis_url, no_redis, COUNT(no_redis));
     must_take(conf_check_database_url, database, COUNT(database));
