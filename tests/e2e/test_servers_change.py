@@ -3,9 +3,11 @@ for, who cannot write is left, and nobody's defaults matter."""
 
 import contextlib
 import subprocess
+import time
 
 import pytest
 
+from forwarder import Forwarder
 from ledger_proof import Emitter, assert_balanced, position, prove, reasons, settle
 from line import Postgres
 from line.line import STREAM
@@ -154,6 +156,45 @@ def test_of_two_hosts_the_one_that_can_write_is_found_again(line, standby):
     prove(line, emitter.oracle)
     line.postgres = old
     old.start()
+
+
+def test_on_a_read_only_server_no_stage_is_ready_and_each_says_why(line, standby):
+    """The address leads to a standby, as after a failover that went wrong; then it is promoted."""
+    with Forwarder(line.postgres.port) as forwarder:
+        url = line.postgres.url.replace(f":{line.postgres.port}/", f":{forwarder.port}/")
+        line.settings["DATABASE_URL"] = url
+        stages = [start(line), line.start_webhookd(STRIPE_SECRET_KEY=None),
+                  line.start_sink(SINK_INTERVAL_S=1)]
+        for stage in stages:
+            stage.wait_ready()
+        emitter = Emitter(line)
+        emitter.add_all(emitter.usage(100))
+        settle(line)
+        line.wait_for(lambda: line.value(
+            "SELECT bool_and(replay_lsn = pg_current_wal_lsn()) FROM pg_stat_replication"), 20,
+            "it has all")
+        forwarder.cut(standby.port)
+        emitter.add_all(emitter.usage(50, seed=2))
+        for stage in stages:
+            line.wait_for(lambda stage=stage: "read-only" in (why_not_ready(stage) or ""), 20,
+                          "it says why it is not ready")
+        # And it stays like that, though each try connects.
+        tries = {stage: stage.mark() for stage in stages}
+        for _ in range(40):
+            for stage in stages:
+                assert "postgres: " in why_not_ready(stage), stage.log_tail()
+            time.sleep(0.05)
+        for stage, mark in tries.items():
+            assert not stage.logs("peer_back", since=mark)
+        old, line.postgres = line.postgres, standby
+        line._disconnect()
+        standby.promote()
+        settle(line)
+        prove(line, emitter.oracle)
+        for stage in stages:
+            stage.wait_ready(20)
+        line.postgres = old
+        line._disconnect()
 
 
 REASONS = ["53100", "57014", "55P03", "40001", "53300", "58030", "23505", "42501", "XX000"]
