@@ -141,7 +141,7 @@ static void send_to(struct world *w, const char *path, const char *body, size_t 
                              .headers = headers,
                              .body = body,
                              .body_length = length,
-                             .connect_timeout_ms = 1000,
+                             .connect_timeout_ms = 5000,
                              .timeout_ms = 5000};
     int before = w->finished;
     http_send(w->client, &call, on_answer, w);
