@@ -176,7 +176,8 @@ def test_watch_fits_and_gives_the_terminal_back(line, screen):
         screen.wait(lambda: fits(screen) and ("left out" in screen.text[-1]) == (lines == 10))
     screen.press("q")
     assert screen.process.wait_exit() == 0
-    assert screen.modes() == {"25", "7"} and termios.tcgetattr(screen.slave) == screen.before
+    screen.wait(lambda: screen.modes() == {"25", "7"})  # What it wrote last may still be on its way.
+    assert termios.tcgetattr(screen.slave) == screen.before
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -185,7 +186,8 @@ def test_however_watch_ends_the_terminal_is_as_before(line, screen, number):
     screen.wait(lambda: is_painted(screen))
     send(screen.process.pid, number)
     assert screen.process.wait_exit() == 0
-    assert screen.modes() == {"25", "7"} and termios.tcgetattr(screen.slave) == screen.before
+    screen.wait(lambda: screen.modes() == {"25", "7"})  # What it wrote last may still be on its way.
+    assert termios.tcgetattr(screen.slave) == screen.before
 
 
 def test_watch_stopped_by_hand_gives_the_terminal_back_meanwhile(line, screen):
