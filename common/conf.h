@@ -51,8 +51,8 @@ struct conf_base {
     char *redis_url;
     char *database_url;
     char *ops_listen;
-    int log_level;  /* enum log_level */
-    int log_format; /* enum log_format */
+    int log_level;         /* enum log_level */
+    int log_format;        /* enum log_format */
     int64_t stream_shards; /* 0: as the database has it, where that may be */
 };
 extern const char *const CONF_LOG_LEVELS[];
