@@ -25,7 +25,7 @@ struct http_call {
     const char *body;                  /* copied; NULL for none */
     size_t body_length;
     uint64_t connect_timeout_ms; /* from libcurl 8 on with the wait for one of max_connections */
-    uint64_t timeout_ms; /* all of it */
+    uint64_t timeout_ms;         /* all of it */
 };
 
 struct http_answer {

@@ -15,9 +15,9 @@
 #include "ctl/db.h"
 #include "ctl/quota_forget.h"
 #include "ctl/sql.h"
-#include "ctl/stream_shards.h"
 #include "ctl/stream_group.h"
 #include "ctl/stream_rewrite.h"
+#include "ctl/stream_shards.h"
 
 #include <inttypes.h>
 #include <sodium.h>
