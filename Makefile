@@ -40,9 +40,11 @@ ARCHIVES := $(foreach f,$(FOLDERS),$(if $(wildcard $(f)/*.c),$(B)/lib$(f).a))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 WITH_SQL := $(patsubst %/sql,%,$(wildcard $(addsuffix /sql,$(FOLDERS))))
 BENCH_SHARED := $(addprefix $(B)/obj/tests/bench/,events.o wire.o probes.o received.o)
-GENERATED := $(WITH_SQL:%=$(B)/gen/%/sql.h) $(B)/gen/ctl/migrations.h
+GENERATED := $(WITH_SQL:%=$(B)/gen/%/sql.h) $(B)/gen/ctl/migrations.h $(B)/gen/revision.h
+# REVISION=: the commit, where the sources are no clone
+REVISION ?= $(shell git describe --always --dirty --exclude '*' 2>/dev/null || echo unknown)
 
-.PHONY: all help deps run test units benches check bench valgrind fuzz fmt lint install clean FORCE
+.PHONY: all help deps run test units benches check bench valgrind fuzz fmt lint docs install clean FORCE
 .DELETE_ON_ERROR .SECONDARY:
 all: $(PROGRAMS)
 units: $(UNITS)
@@ -63,6 +65,10 @@ $(B)/gen/%/sql.h: common/embed_sql
 	@mkdir -p $(@D) && common/embed_sql $(sort $(wildcard $*/sql/*.sql)) >$@
 $(B)/gen/ctl/migrations.h: ctl/embed_migrations deploy/migrations $(wildcard deploy/migrations/*.sql)
 	@mkdir -p $(@D) && ctl/embed_migrations $(sort $(wildcard deploy/migrations/*.sql)) >$@
+# Written when it is another one, and of all files just one includes it.
+$(B)/gen/revision.h: FORCE
+	@mkdir -p $(@D) && echo '#define METERLINE_REVISION "$(REVISION)"' | cmp -s - $@ || \
+	    echo '#define METERLINE_REVISION "$(REVISION)"' >$@
 $(B)/obj/%.o: %.c $(B)/flags | $(GENERATED)
 	@mkdir -p $(@D)
 	@$(COMPILE) -MMD -MP -c $< -o $@
@@ -109,6 +115,10 @@ lint:
 # make fmt        format the C sources
 fmt:
 	clang-format -i $(wildcard $(addsuffix /*.[ch],$(FOLDERS) tests/unit tests/fuzz tests/bench))
+# make docs       docs/metrics.md, from the table in the code
+docs:
+	@$(build) SAN= FLAVOUR= build/unit/test_metric_table
+	@mkdir -p docs && build/unit/test_metric_table --print >docs/metrics.md
 # make install    programs into $(PREFIX)/bin
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin

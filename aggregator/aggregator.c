@@ -294,8 +294,15 @@ static void scrape(void *owner)
     struct config *config = owner;
     struct aggregator *a = config->stage;
 
-    for (int i = 0; i < a->shards_count; i++)
+    const struct catalog *catalog = NULL;
+
+    for (int i = 0; i < a->shards_count; i++) {
         gauges_scrape(a->shards[i]);
+        if (!catalog && a->shards[i]->dedupe)
+            catalog = a->shards[i]->ledger.catalog;
+    }
+    if (catalog)
+        gauges_scrape_metrics(catalog);
 }
 
 const struct stage_spec AGGREGATOR_STAGE = {

@@ -60,6 +60,7 @@ struct shard {
     struct aggregator *process;
     char stream[STREAM_NAME_SIZE];
     char *label;            /* of its metrics; owned */
+    char *queue_label;      /* of the age of what waits in it; owned */
     int number;             /* of the shards, from 0; RETIRED: of a number that is not in force */
     struct pg *pg;          /* the ledger's */
     struct redis *commands; /* both go where the stream is, in a cluster too */
@@ -227,6 +228,10 @@ struct trim_seen {
 };
 void gauges_take_stream(struct shard *s, const struct history *h, const struct trim_seen *seen);
 void gauges_scrape(struct shard *s);
+/* How long ago events of each metric of the catalog were counted. */
+void gauges_scrape_metrics(const struct catalog *c);
+/* Forget what gauges remember (shutdown). */
+void gauges_done(void);
 /* Look at the stream's length, whoever owns the stream: lag must show when nothing is committed. */
 void gauges_poll(struct shard *s);
 

@@ -2,35 +2,105 @@
 #include "aggregator/aggregator.h"
 #include "common/clock.h"
 #include "common/contract.h"
-#include "common/metrics.h"
+#include "common/metric_table.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { POLL_DEADLINE_MS = 5000 };
 
-static struct metric *outcome(const char *labels)
+/* When an event of each of the catalog's metrics was last counted, by this process. */
+static struct last_event {
+    char *metric;  /* owned */
+    int64_t at_ms; /* monotonic */
+} * last_events;
+static int last_events_count;
+
+static struct last_event *last_event_of(const char *metric)
 {
-    return metric_get("meterline_events_total", labels, "Entries of the stream by their outcome",
-                      METRIC_COUNTER, METRIC_PLAIN);
+    int i = 0;
+
+    while (i < last_events_count && strcmp(last_events[i].metric, metric) != 0)
+        i++;
+    if (i == last_events_count) {
+        last_events = xrealloc(last_events, (size_t)(i + 1) * sizeof *last_events);
+        last_events[last_events_count++] =
+            (struct last_event){.metric = xstrdup(metric), .at_ms = clock_monotonic_ms()};
+    }
+    return &last_events[i];
 }
 
-static struct metric *gauge(const struct shard *s, const char *name, const char *help,
-                            enum metric_unit unit)
+/* One that was retired is silent for good. */
+static void forget_retired(const struct catalog *c)
 {
-    return metric_get(name, s->label, help, METRIC_GAUGE, unit);
+    for (int i = last_events_count - 1; i >= 0; i--) {
+        struct last_event *e = &last_events[i];
+        if (catalog_find(c, e->metric, strlen(e->metric)) >= 0)
+            continue;
+        char *label = xasprintf("metric=\"%s\"", e->metric);
+        metrics_forget(label);
+        free(label);
+        free(e->metric);
+        *e = last_events[--last_events_count];
+    }
+}
+
+void gauges_scrape_metrics(const struct catalog *c)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    forget_retired(c);
+    for (int i = 0; i < c->count; i++) {
+        int64_t at_ms = last_event_of(c->metrics[i].name)->at_ms;
+        metric_set(metric_with(METRIC_OF_LAST_EVENT, c->metrics[i].name), now_ms - at_ms);
+    }
+}
+
+void gauges_done(void)
+{
+    for (int i = 0; i < last_events_count; i++)
+        free(last_events[i].metric);
+    free(last_events);
+    last_events = NULL;
+    last_events_count = 0;
+}
+
+/* A store a row, and a look-up a metric. */
+static void note_metrics(const struct batch *b)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    bool *seen = xcalloc((size_t)b->catalog->count + 1, sizeof *seen);
+
+    for (uint32_t i = 0; i < b->tally.count; i++)
+        seen[b->tally.rows[i].metric] = true;
+    for (int i = 0; i < b->catalog->count; i++)
+        if (seen[i])
+            last_event_of(b->catalog->metrics[i].name)->at_ms = now_ms;
+    free(seen);
+}
+
+/* Reasons are static text, and those of one kind mostly come together. */
+static void count_reasons(const struct batch *b)
+{
+    for (uint32_t i = 0, first = 0; i < b->rejections_count; first = i) {
+        const char *reason = b->rejections[i].reason;
+        while (i < b->rejections_count && b->rejections[i].reason == reason)
+            i++;
+        metric_add(metric_with(METRIC_OF_REJECTED, reason), i - first);
+    }
 }
 
 void gauges_count_batch(const struct shard *s, int64_t commit_us)
 {
     const struct batch *b = s->batch;
 
-    metric_add(outcome("outcome=\"counted\""), b->counted);
-    metric_add(outcome("outcome=\"duplicate\""), b->duplicates);
-    metric_add(outcome("outcome=\"rejected\""), b->rejected);
-    metric_add(outcome("outcome=\"conflict\""), b->conflicts);
-    metric_observe(metric_get("meterline_commit_seconds", "", "Time a batch's transaction took",
-                              METRIC_HISTOGRAM, METRIC_US_AS_SECONDS),
-                   commit_us);
+    metric_add(metric_with(METRIC_OF_EVENTS, "counted"), b->counted);
+    metric_add(metric_with(METRIC_OF_EVENTS, "duplicate"), b->duplicates);
+    metric_add(metric_with(METRIC_OF_EVENTS, "rejected"), b->rejected);
+    metric_add(metric_with(METRIC_OF_EVENTS, "conflict"), b->conflicts);
+    count_reasons(b);
+    note_metrics(b);
+    metric_observe(metric_of(METRIC_OF_COMMIT, ""), commit_us);
     log_info("batch_committed", LOG_STR("stream", s->stream), LOG_I64("entries", b->to - b->from),
              LOG_I64("counted", b->counted), LOG_I64("duplicates", b->duplicates),
              LOG_I64("rejected", b->rejected), LOG_I64("conflicts", b->conflicts),
@@ -67,12 +137,9 @@ static void set_lag(const struct shard *s, const struct history *h, uint64_t acc
     bool keeps = s->process->config->stream_keep_s > 0;
     int64_t oldest_ms = keeps || h->length == 0 ? 0 : clock_unix_ms() - (int64_t)h->first.ms;
 
-    metric_set(
-        gauge(s, "meterline_stream_lag_events", "Entries that wait in the stream", METRIC_PLAIN),
-        keeps ? (int64_t)(h->added - accounted) : (int64_t)h->length);
-    metric_set(gauge(s, "meterline_oldest_waiting_seconds", "Age of the oldest entry that waits",
-                     METRIC_MS_AS_SECONDS),
-               oldest_ms > 0 ? oldest_ms : 0);
+    metric_set(metric_of(METRIC_OF_STREAM_LAG, s->label),
+               keeps ? (int64_t)(h->added - accounted) : (int64_t)h->length);
+    metric_set(metric_of(METRIC_OF_OLDEST_WAITING, s->queue_label), oldest_ms > 0 ? oldest_ms : 0);
 }
 
 /* Entries that were added and are neither accounted for nor waiting. What waits is what is in the
@@ -96,10 +163,7 @@ void gauges_take_stream(struct shard *s, const struct history *h, const struct t
 {
     int64_t unaccounted = count_unaccounted(s, h, seen);
 
-    metric_set(gauge(s, "meterline_unaccounted_events",
-                     "Entries that were added and are neither accounted for nor waiting",
-                     METRIC_PLAIN),
-               unaccounted);
+    metric_set(metric_of(METRIC_OF_UNACCOUNTED, s->label), unaccounted);
     if (unaccounted != 0)
         log_error("balance_broken", LOG_STR("stream", s->stream),
                   LOG_I64("unaccounted", unaccounted), LOG_U64("added", h->added),
@@ -112,15 +176,10 @@ void gauges_scrape(struct shard *s)
 {
     if (s->dedupe == NULL)
         return;
-    metric_set(gauge(s, "meterline_dedupe_window_seconds",
-                     "How far back a repeated id is recognised whatever its timestamp",
-                     METRIC_MS_AS_SECONDS),
-               dedupe_window_ms(s->dedupe));
-    metric_set(gauge(s, "meterline_dedupe_keys", "Ids in the deduplication table", METRIC_PLAIN),
-               (int64_t)dedupe_stats(s->dedupe).keys);
-    metric_set(
-        gauge(s, "meterline_dedupe_bytes", "Memory of the deduplication table", METRIC_PLAIN),
-        (int64_t)dedupe_stats(s->dedupe).used_bytes);
+    metric_set(metric_of(METRIC_OF_DEDUPE_WINDOW, s->label), dedupe_window_ms(s->dedupe));
+    metric_set(metric_of(METRIC_OF_DEDUPE_KEYS, s->label), (int64_t)dedupe_stats(s->dedupe).keys);
+    metric_set(metric_of(METRIC_OF_DEDUPE_BYTES, s->label),
+               (int64_t)dedupe_stats(s->dedupe).used_bytes);
 }
 
 struct poll {

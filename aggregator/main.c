@@ -12,6 +12,7 @@ int main(int argc, char **argv)
 
     if (code < 0)
         code = stage_run(&AGGREGATOR_STAGE, &config.base);
+    gauges_done();
     conf_done(AGGREGATOR_SETTINGS, &config);
     return code;
 }

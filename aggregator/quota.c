@@ -3,7 +3,7 @@
 #include "aggregator/sql.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/metrics.h"
+#include "common/metric_table.h"
 #include "common/pg_array.h"
 #include "common/redis_stamp.h"
 
@@ -119,9 +119,7 @@ static void end_rows(struct quota *q)
     static struct metric *lag;
 
     if (lag == NULL)
-        lag = metric_get("meterline_quota_lag_seconds", "",
-                         "Age of the oldest event in the last write of the quota cache",
-                         METRIC_GAUGE, METRIC_MS_AS_SECONDS);
+        lag = metric_of(METRIC_OF_QUOTA_LAG, "");
     if (q->line[0].oldest_ms > 0)
         metric_set(lag, clock_unix_ms() - q->line[0].oldest_ms);
     drop_first(q);

@@ -149,6 +149,7 @@ struct shard *shard_open(struct aggregator *process, const char *stream, int num
         return NULL;
     }
     s->label = xasprintf("stream=\"%s\"", stream);
+    s->queue_label = xasprintf("queue=\"%s\"", stream);
     s->references = 4; /* retry, reading, commands, pg */
     s->number = number;
     s->table_batches = -1;
@@ -168,6 +169,7 @@ struct shard *shard_open(struct aggregator *process, const char *stream, int num
 static void free_shard(struct shard *s)
 {
     metrics_forget(s->label);
+    metrics_forget(s->queue_label);
     batch_done(&s->batches[0]);
     batch_done(&s->batches[1]);
     unfolded_done(&s->unfolded);
@@ -175,6 +177,7 @@ static void free_shard(struct shard *s)
     ledger_done(&s->ledger);
     dedupe_free(s->dedupe);
     free(s->label);
+    free(s->queue_label);
     free(s);
 }
 

@@ -78,13 +78,6 @@ void metric_add(struct metric *m, int64_t n)
     m->value += n;
 }
 
-void metric_count(const char *name, const char *outcome, const char *help)
-{
-    char *labels = xasprintf("outcome=\"%s\"", outcome);
-    metric_add(metric_get(name, labels, help, METRIC_COUNTER, METRIC_PLAIN), 1);
-    free(labels);
-}
-
 void metric_set(struct metric *m, int64_t value)
 {
     assert(m->family->type != METRIC_HISTOGRAM);
@@ -197,6 +190,13 @@ static void free_metric(struct metric *m)
     free(m->labels);
     free(m->histogram);
     free(m);
+}
+
+void metrics_zero(const char *name)
+{
+    for (struct family *f = families; f; f = f->next)
+        for (struct metric *m = strcmp(f->name, name) ? NULL : f->first; m; m = m->next)
+            m->value = 0;
 }
 
 void metrics_forget(const char *labels)

@@ -14,15 +14,14 @@ enum metric_unit { METRIC_PLAIN, METRIC_MS_AS_SECONDS, METRIC_US_AS_SECONDS };
 
 struct metric; /* one series; lives until metrics_done */
 
-/* The series of that name and labels, made at the first call (then 0). name and help: static text.
+/* Stages take theirs from the table: metric_table.h.
+ * The series of that name and labels, made at the first call (then 0). name and help: static text.
  * labels: "" or `outcome="counted"`, values already escaped; copied. Series of one name share type,
  * unit and help. Look a series up once and keep the pointer where it is hot. */
 struct metric *metric_get(const char *name, const char *labels, const char *help,
                           enum metric_type type, enum metric_unit unit);
 
 void metric_add(struct metric *m, int64_t n);
-/* One more of that outcome: adds 1 to the counter name{outcome="…"}. outcome: needs no escapes. */
-void metric_count(const char *name, const char *outcome, const char *help);
 void metric_set(struct metric *m, int64_t value);
 int64_t metric_value(const struct metric *m);
 /* METRIC_HISTOGRAM: buckets from 1 ms to 60 s; value in the metric's unit. */
@@ -30,6 +29,8 @@ void metric_observe(struct metric *m, int64_t value);
 
 /* All series, appended to out. */
 void metrics_print(struct buf *out);
+/* Sets every series of that name to 0. */
+void metrics_zero(const char *name);
 /* Forget every series that has exactly these labels: what they told of is not ours any more. */
 void metrics_forget(const char *labels);
 /* Forget every series (tests, shutdown). */

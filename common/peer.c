@@ -4,13 +4,13 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/metrics.h"
+#include "common/metric_table.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { CLOCK_OFFSET_WARN_MS = 2000, LABEL_SIZE = 32 };
+enum { CLOCK_OFFSET_WARN_MS = 2000 };
 
 struct peer {
     const char *name;
@@ -30,21 +30,12 @@ static struct peer *find_peer(const char *name)
     return NULL;
 }
 
-static void set_gauge(const char *peer, const char *name, const char *help, enum metric_unit unit,
-                      int64_t value)
-{
-    char label[LABEL_SIZE];
-    (void)snprintf(label, sizeof label, "peer=\"%s\"", peer);
-    metric_set(metric_get(name, label, help, METRIC_GAUGE, unit), value);
-}
-
 static void count_link(struct peer_link *l, bool up)
 {
     struct peer *p = find_peer(l->peer);
     p->links_up += (int)up - (int)l->up;
     l->up = up;
-    set_gauge(l->peer, "meterline_peer_up", "1 while the peer can be reached", METRIC_PLAIN,
-              p->links_up > 0);
+    metric_set(metric_with(METRIC_OF_PEER_UP, l->peer), p->links_up > 0);
 }
 
 void peer_link_init(struct peer_link *l, const char *peer)
@@ -89,8 +80,7 @@ void peer_add_why(const char *peer, struct buf *why)
 
 void peer_measured_clock(const char *peer, int64_t offset_ms)
 {
-    set_gauge(peer, "meterline_clock_offset_seconds", "the peer's clock minus ours",
-              METRIC_MS_AS_SECONDS, offset_ms);
+    metric_set(metric_with(METRIC_OF_CLOCK_OFFSET, peer), offset_ms);
     if (offset_ms > CLOCK_OFFSET_WARN_MS || offset_ms < -CLOCK_OFFSET_WARN_MS)
         log_warn("clock_differed", LOG_STR("peer", peer), LOG_I64("offset_ms", offset_ms));
 }

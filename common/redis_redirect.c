@@ -1,7 +1,7 @@
 #include "common/redis_redirect.h"
 
 #include "common/log.h"
-#include "common/metrics.h"
+#include "common/metric_table.h"
 #include "common/str.h"
 
 #include <stdio.h>
@@ -45,11 +45,7 @@ int redis_slot_of(const char *key, size_t length)
 
 void redis_redirect_count(const struct redis_redirect *to)
 {
-    metric_add(metric_get("meterline_redis_redirects_total",
-                          to->is_ask ? "kind=\"ask\"" : "kind=\"moved\"",
-                          "Redirections of a Redis Cluster that were followed.", METRIC_COUNTER,
-                          METRIC_PLAIN),
-               1);
+    metric_count(METRIC_OF_REDIS_REDIRECTS, to->is_ask ? "ask" : "moved");
 }
 
 void redis_redirect_log(const struct redis_redirect *to, const char *key)

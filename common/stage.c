@@ -14,6 +14,7 @@
  * CLOSE_MAX_MS the process ends by abort(), because a supervisor must not have to wait for a bug of
  * ours. */
 #include "common/stage.h"
+#include "common/build_info.h"
 
 #include "common/conf_watch.h"
 #include "common/contract.h"
@@ -328,6 +329,7 @@ int stage_run(const struct stage_spec *spec, void *config)
     /* A peer that hangs up must be an error of that write, not the end of the process. */
     signal(SIGPIPE, SIG_IGN);
     init_handles(s);
+    build_info_export();
     stage_start(s);
     if (s->phase != CLOSED)
         uv_run(&s->loop, UV_RUN_DEFAULT);

@@ -14,7 +14,7 @@
 #include "common/contract.h"
 #include "common/http_client.h"
 #include "common/json_exact.h"
-#include "common/metrics.h"
+#include "common/metric_table.h"
 #include "common/str.h"
 #include "common/stripe_answer.h"
 
@@ -80,8 +80,7 @@ static void forget_list(struct stripe_api *a)
 static void end_list(struct stripe_api *a, const struct err *error)
 {
     forget_list(a);
-    metric_count("meterline_stripe_requests_total", error ? "list_failed" : "listed",
-                 "calls to Stripe by outcome");
+    metric_count(METRIC_OF_STRIPE_REQUESTS, error ? "list_failed" : "listed");
     a->done(a->owner, error);
 }
 

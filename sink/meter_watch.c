@@ -9,7 +9,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/metrics.h"
+#include "common/metric_table.h"
 #include "common/pg_array.h"
 #include "common/stripe_usage.h"
 #include "sink/sql.h"
@@ -146,12 +146,7 @@ static void take_rows(struct meter_watch *w, const PGresult *rows, int64_t now_m
 
 static void export_held(int held)
 {
-    metric_set(
-        metric_get("meterline_sink_meters_held", "",
-                   "event names whose usage waits, since Stripe's meter is missing or counts "
-                   "otherwise",
-                   METRIC_GAUGE, METRIC_PLAIN),
-        held);
+    metric_set(metric_of(METRIC_OF_METERS_HELD, ""), held);
 }
 
 /* What was just found at fault may be set right at any moment; what is so for hours will be for

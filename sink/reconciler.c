@@ -10,7 +10,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/metrics.h"
+#include "common/metric_table.h"
 #include "common/reconcile.h"
 #include "common/reconcile_doubt.h"
 #include "sink/session.h"
@@ -188,10 +188,7 @@ static void export_drift(const PGresult *result)
     int64_t drift = 0;
     const char *text = PQgetvalue(result, 0, 0);
     if (str_to_i64(text, strlen(text), &drift) == 0)
-        metric_set(metric_get("meterline_stripe_drift_units", "",
-                              "units by which Stripe differs from what was sent, as last compared",
-                              METRIC_GAUGE, METRIC_PLAIN),
-                   drift);
+        metric_set(metric_of(METRIC_OF_STRIPE_DRIFT, ""), drift);
 }
 
 static void take_look(void *owner, const struct err *error, PGresult **results, int n)

@@ -3,17 +3,17 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/metrics.h"
+#include "common/metric_table.h"
 #include "common/peer.h"
 #include "common/pg.h"
 
-#include <stdio.h>
 #include <string.h>
 
-enum { LABEL_SIZE = 48, CLOCK_PAUSE_MS = 60000, MAX_KINDS = 24 };
+enum { CLOCK_PAUSE_MS = 60000, MAX_KINDS = 24 };
 
 static const char *const STATES[] = {"pending",  "sending", "held", "failed",
                                      "in_doubt", "late",    "sent", NULL};
+enum { OPEN_STATES = 6 }; /* those before sent, which is counted as it happens */
 
 /* One kind of failure, by the outcome's label. Labels are few and static. */
 static struct failure {
@@ -23,65 +23,28 @@ static struct failure {
 
 static int64_t clock_told_ms; /* monotonic; Date has whole seconds, so that once a minute will do */
 
-static struct metric *state_gauge(const char *state)
-{
-    char label[LABEL_SIZE];
-    (void)snprintf(label, sizeof label, "state=\"%s\"", state);
-    return metric_get("meterline_submissions", label,
-                      "submissions by state, as last counted; sent: since this process started",
-                      METRIC_GAUGE, METRIC_PLAIN);
-}
-
-static struct metric *outcome_counter(const char *outcome)
-{
-    char label[LABEL_SIZE];
-    (void)snprintf(label, sizeof label, "outcome=\"%s\"", outcome);
-    return metric_get("meterline_stripe_requests_total", label, "calls to Stripe by outcome",
-                      METRIC_COUNTER, METRIC_PLAIN);
-}
-
-static struct metric *latency(void)
-{
-    return metric_get("meterline_stripe_request_seconds", "", "time until Stripe answered",
-                      METRIC_HISTOGRAM, METRIC_MS_AS_SECONDS);
-}
-
-static struct metric *oldest_gauge(void)
-{
-    return metric_get("meterline_oldest_waiting_seconds", "queue=\"submissions\"",
-                      "age of the oldest submission that waits to be sent", METRIC_GAUGE,
-                      METRIC_MS_AS_SECONDS);
-}
-
 void report_claims(int64_t made)
 {
-    metric_add(metric_get("meterline_claims_total", "", "submissions claimed", METRIC_COUNTER,
-                          METRIC_PLAIN),
-               made);
+    metric_add(metric_of(METRIC_OF_CLAIMS, ""), made);
 }
 
 void report_stripe_up(bool up)
 {
-    metric_set(metric_get("meterline_peer_up", "peer=\"stripe\"", "1 while the peer can be reached",
-                          METRIC_GAUGE, METRIC_PLAIN),
-               up);
+    metric_set(metric_with(METRIC_OF_PEER_UP, "stripe"), up);
 }
 
 void report_held(bool held)
 {
-    metric_set(metric_get("meterline_sink_held", "",
-                          "1 while the ledger was found behind the stream", METRIC_GAUGE,
-                          METRIC_PLAIN),
-               held);
+    metric_set(metric_of(METRIC_OF_SINK_HELD, ""), held);
 }
 
 void report_init(void)
 {
     for (int i = 0; STATES[i]; i++)
-        metric_set(state_gauge(STATES[i]), 0);
-    outcome_counter("sent");
-    latency();
-    metric_set(oldest_gauge(), 0);
+        metric_set(metric_with(METRIC_OF_SUBMISSIONS, STATES[i]), 0);
+    metric_with(METRIC_OF_STRIPE_REQUESTS, "sent");
+    metric_of(METRIC_OF_STRIPE_SECONDS, "");
+    metric_set(metric_with(METRIC_OF_OLDEST_WAITING, "submissions"), 0);
     report_stripe_up(true); /* until a call tells otherwise */
     report_held(false);
     memset(failures, 0, sizeof failures);
@@ -100,7 +63,7 @@ static void tell_clock(int64_t elapsed_ms, int64_t server_date_ms)
 
 void report_answer(int64_t elapsed_ms, int64_t server_date_ms)
 {
-    metric_observe(latency(), elapsed_ms);
+    metric_observe(metric_of(METRIC_OF_STRIPE_SECONDS, ""), elapsed_ms);
     tell_clock(elapsed_ms, server_date_ms);
 }
 
@@ -126,7 +89,7 @@ static void log_failure(enum log_level level, const char *event, const struct su
 
 void report_call(const char *label)
 {
-    metric_add(outcome_counter(label), 1);
+    metric_count(METRIC_OF_STRIPE_REQUESTS, label);
 }
 
 void report_outcome(const struct submission *s)
@@ -135,7 +98,7 @@ void report_outcome(const struct submission *s)
     const struct settle_outcome *o = &s->outcome;
     switch (o->state) {
     case SETTLE_SENT:
-        metric_add(state_gauge("sent"), 1);
+        metric_add(metric_with(METRIC_OF_SUBMISSIONS, "sent"), 1);
         break;
     case SETTLE_RETRY:
         if (log_repeat_failed(&failure_of(o->label)->repeat, clock_monotonic_ms(), &held))
@@ -170,27 +133,27 @@ static bool waits_to_be_sent(const char *state)
 void report_counts(const PGresult *rows, int64_t now_ms)
 {
     int64_t oldest_ms = now_ms;
-    for (int i = 0; strcmp(STATES[i], "sent") != 0; i++)
-        metric_set(state_gauge(STATES[i]), 0);
+    for (int i = 0; i < OPEN_STATES; i++)
+        metric_set(metric_with(METRIC_OF_SUBMISSIONS, STATES[i]), 0);
     for (int row = 0; row < PQntuples(rows); row++) {
         const char *state = PQgetvalue(rows, row, 0);
         int64_t at_ms = pg_get_time_ms(rows, row, 2);
-        metric_set(state_gauge(state), pg_get_i64(rows, row, 1));
+        metric_set(metric_with(METRIC_OF_SUBMISSIONS, state), pg_get_i64(rows, row, 1));
         if (waits_to_be_sent(state) && at_ms < oldest_ms)
             oldest_ms = at_ms;
     }
-    metric_set(oldest_gauge(), now_ms - oldest_ms);
+    metric_set(metric_with(METRIC_OF_OLDEST_WAITING, "submissions"), now_ms - oldest_ms);
 }
 
 int64_t report_pending(void)
 {
-    return metric_value(state_gauge("pending"));
+    return metric_value(metric_with(METRIC_OF_SUBMISSIONS, "pending"));
 }
 
 int64_t report_open(void)
 {
     int64_t n = 0;
-    for (int i = 0; strcmp(STATES[i], "sent") != 0; i++)
-        n += metric_value(state_gauge(STATES[i]));
+    for (int i = 0; i < OPEN_STATES; i++)
+        n += metric_value(metric_with(METRIC_OF_SUBMISSIONS, STATES[i]));
     return n;
 }

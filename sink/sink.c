@@ -25,6 +25,7 @@
 #include "sink/session.h"
 #include "sink/sql.h"
 #include "sink/tick.h"
+#include "sink/unclaimed.h"
 #include "sink/urgent.h"
 
 #include <assert.h>
@@ -35,7 +36,10 @@ enum {
     BUSY_PAUSE_MS = 200, /* --once: between two looks, and before another claimer is asked again */
     ONCE_PATIENCE_MS = 10000, /* --once: for tries that failed, since the last one that did not */
     DRAIN_PATIENCE_MS = 6000, /* of the 8 s that the skeleton gives */
-    COUNT_DEADLINE_MS = 20000
+    COUNT_DEADLINE_MS = 20000,
+    COUNT_ALL_MS = 60000, /* of totals, which takes long where there are many, and claims need the
+                           * session: at most 1 % of the time */
+    COUNT_ALL_SHARE = 100
 };
 enum sink_state { IDLE, CLAIMING, SENDING, SETTLED };
 
@@ -55,10 +59,12 @@ struct sink {
     bool draining;
     bool closing;
     enum sink_state state;
-    bool claim_wanted;  /* a tick came, and no claim has run since */
-    int64_t counted_ms; /* monotonic */
-    bool counting;      /* the statement is under way */
-    bool count_again;   /* … and comes too early to close the cycle */
+    bool claim_wanted;    /* a tick came, and no claim has run since */
+    int64_t counted_ms;   /* monotonic */
+    bool counting_all;    /* … of totals, too */
+    int64_t count_all_ms; /* monotonic: from when on they may be counted; since when they are */
+    bool counting;        /* the statement is under way */
+    bool count_again;     /* … and comes too early to close the cycle */
     struct tick tick;
     struct halves *halves; /* claim, and count between claims */
     struct session *sends;
@@ -88,16 +94,25 @@ static void finish(struct sink *s, int exit_code)
 
 /* Counting. */
 
+static void rest_from_totals(struct sink *s)
+{
+    int64_t rest_ms = (s->counted_ms - s->count_all_ms) * COUNT_ALL_SHARE;
+    s->count_all_ms = s->counted_ms + (rest_ms > COUNT_ALL_MS ? rest_ms : COUNT_ALL_MS);
+}
+
 static void take_counts(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct sink *s = owner;
-    (void)n;
     s->counting = false;
     s->counted_ms = clock_monotonic_ms();
     if (!error)
         report_counts(results[0], clock_unix_ms());
     else if (error->kind == ERR_REFUSED)
         log_warn("count_refused", LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
+    if (!error && n > 1)
+        unclaimed_export(results[1]);
+    if (s->counting_all)
+        rest_from_totals(s);
     bool answered = (!error || error->kind == ERR_REFUSED) && !s->count_again;
     s->count_again = false;
     if (answered && s->state == SETTLED) {
@@ -112,14 +127,21 @@ static void take_counts(void *owner, const struct err *error, PGresult **results
 
 static void run_count(struct sink *s)
 {
-    struct pg_statement st;
+    struct pg_statement st[2];
+    int64_t now_ms = clock_monotonic_ms();
     bool rests = !s->counting && !s->draining && halves_are_resting(s->halves);
     if (!rests || !session_is_idle(halves_session(s->halves)))
         return;
     s->counting = true;
-    pg_statement_init(&st, SQL_COUNT_SUBMISSIONS);
-    st.binary_result = true;
-    session_run(halves_session(s->halves), &st, 1, COUNT_DEADLINE_MS, take_counts, s);
+    pg_statement_init(&st[0], SQL_COUNT_SUBMISSIONS);
+    pg_statement_init(&st[1], SQL_COUNT_UNCLAIMED);
+    st[0].binary_result = st[1].binary_result = true;
+    /* Nobody reads the metrics of one that runs once. */
+    s->counting_all = !s->once && now_ms >= s->count_all_ms;
+    if (s->counting_all)
+        s->count_all_ms = now_ms;
+    session_run(halves_session(s->halves), st, s->counting_all ? 2 : 1, COUNT_DEADLINE_MS,
+                take_counts, s);
 }
 
 /* Claiming. */

@@ -14,7 +14,7 @@
 #include "common/contract.h"
 #include "common/http_client.h"
 #include "common/log.h"
-#include "common/metrics.h"
+#include "common/metric_table.h"
 #include "common/str.h"
 #include "common/stripe_answer.h"
 #include "common/stripe_limits.h"
@@ -62,7 +62,7 @@ struct fetcher {
 
 static void count(const char *outcome)
 {
-    metric_count("meterline_stripe_requests_total", outcome, "Requests to Stripe by outcome.");
+    metric_count(METRIC_OF_STRIPE_REQUESTS, outcome);
 }
 
 static void report_lost(struct fetcher *f, const struct err *error)

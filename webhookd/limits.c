@@ -13,7 +13,7 @@
 #include "common/contract.h"
 #include "common/digests.h"
 #include "common/log.h"
-#include "common/metrics.h"
+#include "common/metric_table.h"
 #include "common/str.h"
 #include "webhookd/limit_words.h"
 #include "webhookd/script.h"
@@ -75,10 +75,7 @@ bool limits_are_idle(const struct limits *l)
 static void report(struct limits *l, const struct err *error, int written)
 {
     uint64_t held;
-    metric_add(metric_get("meterline_quota_writes_total", "",
-                          "Tenants whose limits were written into the quota cache.", METRIC_COUNTER,
-                          METRIC_PLAIN),
-               written);
+    metric_add(metric_of(METRIC_OF_QUOTA_WRITES, ""), written);
     if (error->kind == ERR_NONE) {
         if (written > 0 && log_repeat_recovered(&l->failed))
             log_info("limits_cached_again", LOG_I64("tenants", written));

@@ -11,7 +11,7 @@
 #include "webhookd/receiver_internal.h"
 
 #include "common/clock.h"
-#include "common/metrics.h"
+#include "common/metric_table.h"
 #include "common/peer.h"
 #include "common/schema.h"
 #include "webhookd/signature.h"
@@ -25,8 +25,7 @@ static const char RECEIVED[] = "{\"received\":true}";
 
 static void count(const char *outcome)
 {
-    metric_count("meterline_webhook_requests_total", outcome,
-                 "Requests to the webhook endpoint by outcome.");
+    metric_count(METRIC_OF_WEBHOOK_REQUESTS, outcome);
 }
 
 void receiver_answer(struct http_exchange *x, int status, const char *outcome)

@@ -3,7 +3,7 @@
 #include "webhookd/worker_internal.h"
 
 #include "common/clock.h"
-#include "common/metrics.h"
+#include "common/metric_table.h"
 #include "webhookd/limits.h"
 #include "webhookd/sql.h"
 
@@ -13,7 +13,7 @@
 
 static void count(const char *outcome)
 {
-    metric_count("meterline_webhooks_worked_total", outcome, "Webhook events worked by outcome.");
+    metric_count(METRIC_OF_WEBHOOKS_WORKED, outcome);
 }
 
 static const char *state_of(enum verdict verdict)

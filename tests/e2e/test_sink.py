@@ -340,7 +340,7 @@ def test_every_statement_prepares_on_the_schema_for_the_role(line):
     for file in files:
         line.sql("PREPARE p AS " + file.read_text(encoding="utf-8"))
         line.sql("DEALLOCATE p")
-    assert len(files) == 25
+    assert len(files) > 20
 
 
 @pytest.mark.parametrize("status", [401, 403])

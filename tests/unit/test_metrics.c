@@ -37,7 +37,7 @@ static void series_of_one_name_stand_together(void **state)
                METRIC_COUNTER, METRIC_PLAIN);
     metric_add(counted, 40);
     metric_add(counted, 1);
-    metric_count("meterline_events_total", "counted", "Events by outcome.");
+    metric_add(counted, 1);
     assert_page("# HELP meterline_events_total Events by outcome.\n"
                 "# TYPE meterline_events_total counter\n"
                 "meterline_events_total{outcome=\"counted\"} 42\n"

@@ -1,0 +1,96 @@
+/* Every metric that a stage has, each once: name, type and unit, its labels, which stages have it,
+ * and what it tells. docs/metrics.md is made of it (`make docs`). */
+#ifndef METERLINE_METRIC_TABLE_H
+#define METERLINE_METRIC_TABLE_H
+
+#include "common/metrics.h"
+
+/* X(id, name, type, unit, labels with commas, stages, help) */
+/* clang-format off */
+#define METRIC_TABLE(X) \
+    X(BUILD_INFO, "meterline_build_info", GAUGE, PLAIN, "version,revision", "every stage", \
+      "1; which version runs, and which commit it was built from") \
+    X(PEER_UP, "meterline_peer_up", GAUGE, PLAIN, "peer", "every stage", \
+      "1 while the peer (redis, postgres, stripe) can be reached") \
+    X(CLOCK_OFFSET, "meterline_clock_offset_seconds", GAUGE, MS_AS_SECONDS, "peer", "every stage", \
+      "The peer's clock minus ours") \
+    X(OLDEST_WAITING, "meterline_oldest_waiting_seconds", GAUGE, MS_AS_SECONDS, "queue", "every stage", \
+      "Age of the oldest that waits in the queue: a stream's entries, submissions, webhooks") \
+    X(STRIPE_REQUESTS, "meterline_stripe_requests_total", COUNTER, PLAIN, "outcome", "sink, webhookd", \
+      "Requests to Stripe by outcome") \
+    X(REDIS_REDIRECTS, "meterline_redis_redirects_total", COUNTER, PLAIN, "kind", "aggregator, webhookd", \
+      "Redirections of a Redis Cluster (ask, moved) that were followed") \
+    X(EVENTS, "meterline_events_total", COUNTER, PLAIN, "outcome", "aggregator", \
+      "Entries of the streams by outcome: counted, duplicate, rejected, conflict") \
+    X(REJECTED, "meterline_rejected_total", COUNTER, PLAIN, "reason", "aggregator", \
+      "Entries that were not counted, by the reason that rejected_events has") \
+    X(LAST_EVENT, "meterline_last_event_age_seconds", GAUGE, MS_AS_SECONDS, "metric", "aggregator", \
+      "Since this process counted an event of the catalog's metric, or, if it has not, since it knows it") \
+    X(STREAM_LAG, "meterline_stream_lag_events", GAUGE, PLAIN, "stream", "aggregator", \
+      "Entries that wait in the stream") \
+    X(UNACCOUNTED, "meterline_unaccounted_events", GAUGE, PLAIN, "stream", "aggregator", \
+      "Entries that were added and are neither accounted for nor waiting: 0") \
+    X(COMMIT, "meterline_commit_seconds", HISTOGRAM, US_AS_SECONDS, "", "aggregator", \
+      "Time that a batch's transaction took") \
+    X(DEDUPE_WINDOW, "meterline_dedupe_window_seconds", GAUGE, MS_AS_SECONDS, "stream", "aggregator", \
+      "How far back a repeated id is recognised whatever its timestamp") \
+    X(DEDUPE_KEYS, "meterline_dedupe_keys", GAUGE, PLAIN, "stream", "aggregator", \
+      "Ids in the deduplication table") \
+    X(DEDUPE_BYTES, "meterline_dedupe_bytes", GAUGE, PLAIN, "stream", "aggregator", \
+      "Memory of the deduplication table") \
+    X(QUOTA_LAG, "meterline_quota_lag_seconds", GAUGE, MS_AS_SECONDS, "", "aggregator", \
+      "Age of the oldest event in the last write of the quota cache") \
+    X(SUBMISSIONS, "meterline_submissions", GAUGE, PLAIN, "state", "sink", \
+      "Submissions by state, as last counted; sent: by this process, what a person dropped left out") \
+    X(CLAIMS, "meterline_claims_total", COUNTER, PLAIN, "", "sink", \
+      "Submissions claimed") \
+    X(UNCLAIMED, "meterline_unclaimed_units", GAUGE, PLAIN, "metric,reason,age", "sink", \
+      "Units that are counted and in no submission, by why (see usage_unbilled) and by how long ago their total " \
+      "last changed (under_15m, under_1h, under_1d, over_1d), as last counted: once a minute at most") \
+    X(SINK_HELD, "meterline_sink_held", GAUGE, PLAIN, "", "sink", \
+      "1 while the ledger was found behind the stream, and nothing is sent") \
+    X(METERS_HELD, "meterline_sink_meters_held", GAUGE, PLAIN, "", "sink", \
+      "Event names whose usage waits, since Stripe's meter is missing or counts otherwise") \
+    X(STRIPE_SECONDS, "meterline_stripe_request_seconds", HISTOGRAM, MS_AS_SECONDS, "", "sink", \
+      "Time until Stripe answered") \
+    X(STRIPE_DRIFT, "meterline_stripe_drift_units", GAUGE, PLAIN, "", "sink", \
+      "Units by which Stripe differs from what was sent, as last compared") \
+    X(WEBHOOKS, "meterline_webhooks", GAUGE, PLAIN, "state", "webhookd", \
+      "Webhook events by state, as last counted") \
+    X(WEBHOOK_REQUESTS, "meterline_webhook_requests_total", COUNTER, PLAIN, "outcome", "webhookd", \
+      "Requests to the webhook endpoint by outcome") \
+    X(WEBHOOKS_WORKED, "meterline_webhooks_worked_total", COUNTER, PLAIN, "outcome", "webhookd", \
+      "Webhook events worked by outcome") \
+    X(QUOTA_WRITES, "meterline_quota_writes_total", COUNTER, PLAIN, "", "webhookd", \
+      "Tenants whose limits were written into the quota cache")
+/* clang-format on */
+
+#define METRIC_ID(id, name, type, unit, labels, stages, help) METRIC_OF_##id,
+enum metric_id { METRIC_TABLE(METRIC_ID) METRIC_IDS };
+#undef METRIC_ID
+
+struct metric_spec {
+    const char *name;
+    enum metric_type type;
+    enum metric_unit unit;
+    const char *labels; /* names with commas between them; "" for none */
+    const char *stages;
+    const char *help;
+};
+
+extern const struct metric_spec METRIC_SPECS[METRIC_IDS];
+
+/* The series of that metric and labels, as metric_get. Its labels are asserted to be the table's,
+ * in its order. */
+struct metric *metric_of(enum metric_id id, const char *labels);
+
+/* The same with one label, whose value is escaped. */
+struct metric *metric_with(enum metric_id id, const char *value);
+
+/* Every series of it is 0. */
+void metric_clear(enum metric_id id);
+
+/* One more: adds 1 to the counter of that label's value. */
+void metric_count(enum metric_id id, const char *value);
+
+#endif
