@@ -33,8 +33,8 @@ def make_true(line):
                  meter_event_body(row.event_name, row.stripe_customer_id, int(row.quantity), own, row.at_s), row.ctid)
 
 
-def commit_earlier(line, interval):
-    """All that is counted was committed so much earlier."""
+def commit_earlier(line, interval, which="true"):
+    """All that is counted, or batches that are chosen by SQL, was committed so much earlier."""
     line.sql("""DO $$
         DECLARE d date; name text;
         BEGIN
@@ -46,7 +46,7 @@ def commit_earlier(line, interval):
             END LOOP;
         END $$""" % interval)
     line.sql("UPDATE usage_batches SET committed_at = committed_at - %s::interval, "
-             "day = ((committed_at - %s::interval) AT TIME ZONE 'UTC')::date", interval, interval)
+             "day = ((committed_at - %s::interval) AT TIME ZONE 'UTC')::date WHERE " + which, interval, interval)
     seal(line)
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from by_hand import commit_earlier
 from ledger_proof import assert_balanced, position, settle
 from line.line import STREAM
 from test_aggregator import now_ms, start
@@ -76,12 +77,7 @@ def test_what_retention_dropped_is_not_counted_again(line):
     line.xadd(entry_id=f"{long_ago}-5", tenant="a", metric="api_calls", quantity=0, id="lost")
     once(line)
     assert total(line) == 15
-    line.sql("""DO $$
-        DECLARE d date := (now() AT TIME ZONE 'UTC')::date - %s; name text := 'usage_batches_' || to_char(d, 'YYYYMMDD');
-        BEGIN EXECUTE format('CREATE TABLE %%I PARTITION OF usage_batches FOR VALUES FROM (%%L) TO (%%L)', name, d, d + 1);
-        END $$""" % days)
-    line.sql("UPDATE usage_batches SET day = (now() AT TIME ZONE 'UTC')::date - %s, "
-             "committed_at = committed_at - make_interval(days => %s)", days, days)
+    commit_earlier(line, f"{days} days")
     line.must("meterctl", "retention", "apply")
     assert line.value("SELECT sum(events) FROM usage_batches_dropped") == 6
     lose_redis_since_copy(line)
@@ -104,7 +100,7 @@ def test_a_day_lies_between_entries_however_they_are_read(line):
         line.xadd(entry_id=f"{first + later}-0", tenant="a", metric="api_calls", id="x")
         once(line)
         assert total(line) == counted
-        line.sql("UPDATE usage_batches SET committed_at = committed_at - interval '2 days'")
+        commit_earlier(line, "2 days")
     assert_balanced(line)
 
 
@@ -117,8 +113,7 @@ def test_entries_that_somebody_numbers_himself_have_the_time_of_their_commit(lin
     assert position(line).counted == 20 and position(line).duplicates == 20
     assert aggregator.metric("meterline_dedupe_window_seconds") == 24 * 3600
     aggregator.term()
-    line.sql("UPDATE usage_batches SET committed_at = committed_at - interval '25 h' WHERE batch < "
-             "(SELECT max(batch) FROM usage_batches)")
+    commit_earlier(line, "25 h", "batch < (SELECT max(batch) FROM usage_batches)")
     held = line.value("SELECT sum(events) FROM usage_batches WHERE committed_at > now() - interval '24 h'")
     aggregator = start(line)
     assert aggregator.wait_log("window_rebuilt")["keys"] == str(held)
