@@ -41,8 +41,7 @@ struct changes {
     struct pg *pg;
     uv_timer_t timer;
     enum state state;
-    int64_t catalog_version; /* last seen; -1: never */
-    char *notes;             /* in hand: an array of [tenant, number], JSON */
+    char *notes; /* in hand: an array of [tenant, number], JSON */
     struct log_repeat refused;
     bool closing;
     int open_parts; /* handles, connections and writes that still point here */
@@ -146,10 +145,7 @@ static void take_look(void *owner, const struct err *error, PGresult **results, 
     if (is_lost(c, error))
         return;
     const PGresult *r = results[0];
-    int64_t version = result_i64(r, 0, 3);
-    if (c->catalog_version >= 0 && version != c->catalog_version)
-        healer_hurry(c->d->healer);
-    c->catalog_version = version;
+    healer_tell_catalog(c->d->healer, result_i64(r, 0, 3));
     if (result_i64(r, 0, 2) == 0) {
         rest(c, LOOK_EVERY_MS);
         return;
@@ -177,7 +173,6 @@ struct changes *changes_open(struct webhookd *d)
 {
     struct changes *c = xcalloc(1, sizeof *c);
     c->d = d;
-    c->catalog_version = -1;
     c->open_parts = 2;
     uv_timer_init(stage_loop(d->stage), &c->timer);
     c->timer.data = c;

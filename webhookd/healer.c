@@ -301,6 +301,13 @@ void healer_hurry(struct healer *h)
         begin_round(h);
 }
 
+void healer_tell_catalog(struct healer *h, int64_t version)
+{
+    bool is_to_read = h->round && !h->after[0];
+    if (!is_to_read && version != h->round_version)
+        healer_hurry(h);
+}
+
 static void on_up(void *owner)
 {
     struct healer *h = owner;

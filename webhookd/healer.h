@@ -4,6 +4,7 @@
 #define METERLINE_HEALER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct webhookd;
 struct healer;
@@ -11,6 +12,8 @@ struct healer;
 struct healer *healer_open(struct webhookd *d);
 /* Redis is back: begin a round now, since it may have come back empty. */
 void healer_hurry(struct healer *h);
+/* The catalog has this version: begin a round now if the last one began with another. */
+void healer_tell_catalog(struct healer *h, int64_t version);
 /* Nothing is in flight. */
 bool healer_is_idle(const struct healer *h);
 void healer_close(struct healer *h);
