@@ -39,6 +39,7 @@ static void on_poll(uv_timer_t *timer)
 
     for (int i = 0; i < a->shards_count; i++) {
         gauges_poll(a->shards[i]);
+        durable_poll(a->shards[i]);
         retired_poll(a->shards[i]);
     }
 }
@@ -278,6 +279,9 @@ static bool ready(void *owner, struct buf *why)
     }
     if (!redis_up)
         peer_add_why(PEER_REDIS, why);
+    for (int i = 0; i < a->shards_count; i++)
+        if (a->shards[i]->unfit != NULL)
+            buf_printf(why, "redis: %s: %s\n", a->shards[i]->stream, a->shards[i]->unfit);
     for (int i = 0; i < a->shards_count; i++)
         if (a->shards[i]->foreign_ledger[0] != '\0')
             buf_printf(why, "redis: %s belongs to ledger %s\n", a->shards[i]->stream,

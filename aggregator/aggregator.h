@@ -55,6 +55,13 @@ struct work {
     int64_t write_started_us;
 };
 
+/* What a trimming had to do. */
+struct trim_seen {
+    struct entry_id last; /* the position's entry … */
+    uint64_t accounted;   /* … and its base + processed + lost */
+    bool all;             /* everything committed was trimmed: what is left waits */
+};
+
 /* One stream: its machine, its connections, what it knows and what is on its way. */
 struct shard {
     struct aggregator *process;
@@ -83,7 +90,13 @@ struct shard {
     uv_timer_t retry;
     struct backoff backoff;
     struct log_repeat in_future;           /* a stream whose newest id is */
+    struct trim_seen trim_seen;            /* what the last trim saw … */
+    uint64_t trim_seen_generation;         /* … in this life of the machine */
+    struct log_repeat unbalanced;          /* entries that are unaccounted for */
     struct judgement found;                /* of the history, when last opened */
+    const char *unfit;                     /* why Redis must not be used, since it was opened … */
+    struct log_repeat unfit_told;          /* … and that was told */
+    int64_t durable_due_ms;                /* monotonic: when that is looked at again */
     struct log_repeat refused;             /* a Redis that is not fit, a replica, a failing step */
     struct log_repeat foreign;             /* the stream is another ledger's … */
     char foreign_ledger[EPOCH_TOKEN_SIZE]; /* … which has this id; or "" */
@@ -91,7 +104,8 @@ struct shard {
     bool sums_left;              /* of batches of a life before: they may be pending */
     bool leaving;                /* it is to end, and another process may have the stream */
     bool renewed;                /* the heartbeat that is out keeps its lease, … */
-    uint64_t renewed_generation; /* … for this life of the machine */
+    uint64_t renewed_generation; /* … for this life of the machine, … */
+    int64_t renewed_batches;     /* … in which so many were committed: not fewer may be found */
     int64_t lease_asked_ms;      /* monotonic; --once gives up after a while */
     bool finished;               /* --once: nothing is left to do */
     bool closing;
@@ -145,6 +159,9 @@ void aggregator_may_end(struct aggregator *a);
 /* spread.c */
 /* The streams whose leases a heartbeat is to keep; it is remembered which they were. */
 void spread_list_owned(struct aggregator *a, struct pg_array *streams, struct pg_array *windows_s);
+/* A heartbeat kept that lease, and found so many batches: with fewer than we know of, the ledger
+ * went back in time behind a pooler that kept the connection. */
+void spread_take_renewed(struct aggregator *a, const char *stream, int64_t batches);
 /* The streams that are to be counted. */
 void spread_list_current(struct aggregator *a, struct pg_array *streams);
 void spread_name_stream(int64_t number, int64_t shards, char out[STREAM_NAME_SIZE]);
@@ -189,6 +206,13 @@ bool shard_has_redis(const struct shard *s);
 void opening_run(struct shard *s);
 void opening_done(struct shard *s); /* calls back into shard.c: history is settled */
 
+/* durable.c */
+/* NULL, or why this Redis must not be used: static. */
+const char *durable_why_not(const struct shard *s, const struct history *h);
+/* That is so by now. */
+void durable_take(struct shard *s, const char *unfit);
+void durable_poll(struct shard *s);
+
 /* retired.c */
 void retired_look(struct aggregator *a, const struct known_stream *streams, int count);
 /* Delete a retired stream's key if all that it ever had is counted, and end its epoch. */
@@ -220,12 +244,6 @@ void trim_run(struct shard *s);
 
 /* gauges.c */
 void gauges_count_batch(const struct shard *s, int64_t commit_us);
-/* What a trimming had to do. */
-struct trim_seen {
-    struct entry_id last; /* the position's entry … */
-    uint64_t accounted;   /* … and its base + processed + lost */
-    bool all;             /* everything committed was trimmed: what is left waits */
-};
 void gauges_take_stream(struct shard *s, const struct history *h, const struct trim_seen *seen);
 void gauges_scrape(struct shard *s);
 /* How long ago events of each metric of the catalog were counted. */

@@ -158,16 +158,30 @@ static int64_t count_unaccounted(const struct shard *s, const struct history *h,
     return (int64_t)(h->added - seen->accounted - waiting);
 }
 
-/* h was read in the same step that trimmed. */
-void gauges_take_stream(struct shard *s, const struct history *h, const struct trim_seen *seen)
+/* h was read in the step that trimmed, or before the next one. */
+static void set_unaccounted(struct shard *s, const struct history *h, const struct trim_seen *seen)
 {
     int64_t unaccounted = count_unaccounted(s, h, seen);
+    uint64_t held;
 
     metric_set(metric_of(METRIC_OF_UNACCOUNTED, s->label), unaccounted);
-    if (unaccounted != 0)
+    if (unaccounted == 0)
+        log_repeat_recovered(&s->unbalanced);
+    else if (log_repeat_failed(&s->unbalanced, clock_monotonic_ms(), &held))
         log_error("balance_broken", LOG_STR("stream", s->stream),
                   LOG_I64("unaccounted", unaccounted), LOG_U64("added", h->added),
-                  LOG_MSG("entries left the stream without being counted, or came back"));
+                  LOG_U64("held_back", held),
+                  LOG_MSG(unaccounted > 0
+                              ? "somebody else removed entries that were not counted yet (XTRIM, "
+                                "XDEL, or XADD with MAXLEN); to book them: meterctl stream lost"
+                              : "entries that were counted came back into the stream"));
+}
+
+void gauges_take_stream(struct shard *s, const struct history *h, const struct trim_seen *seen)
+{
+    set_unaccounted(s, h, seen);
+    s->trim_seen = *seen;
+    s->trim_seen_generation = s->generation;
     set_lag(s, h, seen->accounted);
     see_stream(s, h);
 }
@@ -187,6 +201,7 @@ struct poll {
     uint64_t generation;
     uint64_t accounted;
     uint64_t added; /* when XINFO was sent: Redis had added at least that */
+    struct trim_seen seen;
 };
 
 /* Redis has fewer entries than are in the ledger, or no stream any more: flushed while we read. Or
@@ -238,6 +253,33 @@ static void take_poll(void *owner, const struct err *error, void *reply)
     shard_unref(s);
 }
 
+/* The stream, if nobody has trimmed it since that: who does moves the group in the same step. One
+ * that was paused may not know that another process has gone on. */
+static const char LOOK[] = "#!lua flags=no-writes,allow-oom\n"
+                           "for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do\n"
+                           "  for i = 1, #group, 2 do\n"
+                           "    if group[2] == ARGV[1] and group[i] == 'last-delivered-id' and "
+                           "group[i + 1] == ARGV[2] then\n"
+                           "      return redis.call('XINFO', 'STREAM', KEYS[1])\n"
+                           "    end\n"
+                           "  end\n"
+                           "end\n"
+                           "return false";
+
+static void take_look(void *owner, const struct err *error, void *reply)
+{
+    struct poll p = *(struct poll *)owner;
+    struct shard *s = p.shard;
+    const redisReply *r = reply;
+    struct history h = {.length = 0};
+
+    free(owner);
+    if (error == NULL && r->type == REDIS_REPLY_ARRAY && history_take_stream(&h, r) == 0 &&
+        !s->closing && s->state == SHARD_RUNNING && p.generation == s->generation)
+        set_unaccounted(s, &h, &p.seen);
+    shard_unref(s);
+}
+
 static struct poll *poll_new(struct shard *s)
 {
     const struct position *position = &s->ledger.position;
@@ -246,14 +288,28 @@ static struct poll *poll_new(struct shard *s)
     *p = (struct poll){.shard = shard_ref(s),
                        .generation = s->generation,
                        .accounted = position_accounted(position)};
+    p->seen = s->trim_seen;
     p->added = p->accounted > position->added_seen ? p->accounted : position->added_seen;
     return p;
+}
+
+/* A stream where nothing is committed has a balance too. */
+static void look_at_balance(struct shard *s)
+{
+    char last[ENTRY_ID_TEXT_SIZE];
+
+    if (s->state != SHARD_RUNNING || s->trim_seen_generation != s->generation)
+        return;
+    entry_id_format(s->trim_seen.last, last);
+    redis_commandf(s->commands, POLL_DEADLINE_MS, take_look, poll_new(s), "EVAL %s 1 %s %s %s",
+                   LOOK, s->stream, STREAM_GROUP, last);
 }
 
 void gauges_poll(struct shard *s)
 {
     if (!redis_is_up(s->commands))
         return;
+    look_at_balance(s);
     redis_commandf(s->commands, POLL_DEADLINE_MS, take_poll, poll_new(s), "XINFO STREAM %s",
                    s->stream);
     redis_commandf(s->commands, POLL_DEADLINE_MS, take_consumers, poll_new(s),

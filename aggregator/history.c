@@ -10,6 +10,10 @@ enum { DEADLINE_MS = 5000 };
 
 struct asking {
     struct history history;
+    struct redis *redis;
+    const char *stream;
+    struct entry_id last; /* of our position */
+    bool counted;         /* how many entries there are up to it */
     history_done_fn done;
     void *owner;
     struct err error; /* the first failure */
@@ -51,12 +55,20 @@ int history_take_stream(struct history *h, const redisReply *reply)
     return 0;
 }
 
+static void run_count(struct asking *a);
+
 static void finish_one(struct asking *a, const struct err *error)
 {
+    const struct history *h = &a->history;
+
     if (error != NULL && a->error.kind == ERR_NONE)
         a->error = *error;
     if (--a->left > 0)
         return;
+    if (a->error.kind == ERR_NONE && !h->mark_exists && h->last_exists && !a->counted) {
+        run_count(a);
+        return;
+    }
     if (a->error.kind != ERR_NONE)
         a->done(a->owner, &a->error, NULL);
     else
@@ -174,19 +186,51 @@ static void take_last(void *owner, const struct err *error, void *reply)
     finish_one(a, error);
 }
 
+/* A batch and more: what was counted leaves the stream soon, unless it is kept. */
+static const char COUNT[] = "#!lua flags=no-writes,allow-oom\n"
+                            "return #redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', "
+                            "100000)";
+
+static void take_count(void *owner, const struct err *error, void *reply)
+{
+    struct asking *a = owner;
+    const redisReply *r = reply;
+
+    if (error == NULL)
+        a->history.upto = (uint64_t)r->integer;
+    finish_one(a, error);
+}
+
+static void run_count(struct asking *a)
+{
+    char last[ENTRY_ID_TEXT_SIZE];
+
+    a->counted = true;
+    a->left = 1;
+    entry_id_format(a->last, last);
+    redis_commandf(a->redis, DEADLINE_MS, take_count, a, "EVAL %s 1 %s %s", COUNT, a->stream, last);
+}
+
+void history_take_config(struct history *h, const redisReply *reply)
+{
+    const redisReply *policy = find_value(reply, "maxmemory-policy");
+    const redisReply *append_only = find_value(reply, "appendonly");
+    const redisReply *fsync = find_value(reply, "appendfsync");
+
+    h->config_known = policy != NULL && append_only != NULL && fsync != NULL;
+    if (!h->config_known)
+        return;
+    h->evicts = !is_text(policy, "noeviction");
+    h->append_only = is_text(append_only, "yes");
+    h->fsync_always = is_text(fsync, "always");
+}
+
 static void take_config(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
-    const redisReply *policy = error == NULL ? find_value(reply, "maxmemory-policy") : NULL;
-    const redisReply *append_only = error == NULL ? find_value(reply, "appendonly") : NULL;
-    const redisReply *fsync = error == NULL ? find_value(reply, "appendfsync") : NULL;
 
-    if (policy != NULL && append_only != NULL && fsync != NULL) {
-        a->history.config_known = true;
-        a->history.evicts = !is_text(policy, "noeviction");
-        a->history.append_only = is_text(append_only, "yes");
-        a->history.fsync_always = is_text(fsync, "always");
-    }
+    if (error == NULL)
+        history_take_config(&a->history, reply);
     finish_one(a, is_refused(error) ? NULL : error);
 }
 
@@ -195,10 +239,11 @@ void history_read(struct redis *r, const char *stream, const char *last_id, hist
 {
     struct asking *a = xcalloc(1, sizeof *a);
 
-    *a = (struct asking){.done = done, .owner = owner, .left = 6};
+    *a = (struct asking){.redis = r, .stream = stream, .done = done, .owner = owner, .left = 6};
+    if (entry_id_parse(last_id, &a->last) != 0)
+        abort();
     redis_commandf(r, DEADLINE_MS, take_role, a, "ROLE");
-    redis_commandf(r, DEADLINE_MS, take_config, a,
-                   "CONFIG GET maxmemory-policy appendonly appendfsync");
+    redis_commandf(r, DEADLINE_MS, take_config, a, HISTORY_CONFIG);
     redis_commandf(r, DEADLINE_MS, take_stream, a, "XINFO STREAM %s", stream);
     redis_commandf(r, DEADLINE_MS, take_groups, a, "XINFO GROUPS %s", stream);
     redis_commandf(r, DEADLINE_MS, take_consumers, a, "XINFO CONSUMERS %s %s", stream,

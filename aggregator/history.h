@@ -14,7 +14,8 @@
  *   a reset's     any                      it was cut short: RESET_CUT
  *   another       any                      the stream of another ledger, which is not touched:
  *   ledger                                 FOREIGN
- *   none          any                      a stream that is new, or made anew */
+ *   none          any                      one that somebody dropped the group of, if the counts
+ *                                          agree: INTACT; else one that is new, or made anew */
 #ifndef METERLINE_HISTORY_H
 #define METERLINE_HISTORY_H
 
@@ -41,6 +42,7 @@ struct history {
     bool mark_exists;
     struct epoch_mark mark;
     bool last_exists;  /* the entry of our position is still there */
+    uint64_t upto;     /* without a mark: so many entries up to it are, or, of very many, too few */
     bool config_known; /* CONFIG GET was allowed */
     bool evicts;       /* maxmemory-policy is not noeviction */
     bool append_only;
@@ -94,7 +96,8 @@ struct judgement {
 /* Pure. */
 struct judgement history_judge(const struct history *h, const struct standing *s);
 
-/* Ask Redis. done exactly once; history is borrowed, NULL with an error. */
+/* Ask Redis. stream: borrowed until done, which runs exactly once; history is borrowed, NULL with
+ * an error. */
 typedef void (*history_done_fn)(void *owner, const struct err *error, const struct history *h);
 void history_read(struct redis *r, const char *stream, const char *last_id, history_done_fn done,
                   void *owner);
@@ -107,5 +110,9 @@ bool history_has_consumer(const redisReply *consumers, const char *name);
 /* XINFO STREAM's reply: length, entries-added, first and newest. Returns 0, or -1 for another
  * shape. */
 int history_take_stream(struct history *h, const redisReply *reply);
+
+/* HISTORY_CONFIG's reply: config_known and what follows it. */
+#define HISTORY_CONFIG "CONFIG GET maxmemory-policy appendonly appendfsync"
+void history_take_config(struct history *h, const redisReply *reply);
 
 #endif

@@ -27,10 +27,16 @@ static bool is_all_after(const struct history *h, struct entry_id id)
     return h->length == 0 || entry_id_compare(h->first, id) > 0;
 }
 
-/* What was accounted for has left the stream, nothing else has. */
-static bool is_trimmed_to(const struct history *h, const struct standing *s)
+/* What was accounted for has left the stream, or is what is there up to the position. More may have
+ * left it: somebody removed entries that waited, which the balance shows. A stream that was made
+ * anew has not had as many. */
+static bool is_same_stream(const struct history *h, const struct standing *s)
 {
-    return is_all_after(h, s->last) && h->added - h->length == s->accounted;
+    uint64_t upto = is_all_after(h, s->last) ? 0 : h->upto;
+
+    return h->added >= greater(s->added_seen, s->accounted) &&
+           (is_all_after(h, s->last) || h->last_exists) &&
+           h->added - h->length + upto >= s->accounted;
 }
 
 static struct judgement judge_behind(const struct history *h, const struct standing *s)
@@ -101,7 +107,7 @@ static struct judgement judge_ours(const struct history *h, const struct standin
     if (h->added < greater(s->added_seen, s->accounted))
         return judge_lost(h, s);
     /* Killed between COMMIT and trimming; or one that slept past its lease set the group back. */
-    if (order == 0 || h->last_exists || is_trimmed_to(h, s))
+    if (order == 0 || h->last_exists || is_same_stream(h, s))
         return (struct judgement){.verdict = HISTORY_INTACT};
     return judge_lost(h, s);
 }
@@ -133,7 +139,7 @@ static struct judgement judge_unmarked(const struct history *h, const struct sta
         return judge_behind(h, s);
     if (untouched && !s->counted_before)
         return (struct judgement){.verdict = HISTORY_NEW, .base = h->added - h->length};
-    if (is_trimmed_to(h, s))
+    if (is_same_stream(h, s))
         return (struct judgement){.verdict = HISTORY_INTACT};
     return judge_lost(h, s);
 }

@@ -84,6 +84,13 @@ static void read_beat(struct members *m, const PGresult *spread, const PGresult 
     free(known);
 }
 
+static void read_renewed(struct members *m, const PGresult *renewed)
+{
+    for (int i = 0; i < PQntuples(renewed); i++)
+        spread_take_renewed(m->process, PQgetvalue(renewed, i, 0),
+                            strtoll(PQgetvalue(renewed, i, 1), NULL, 10));
+}
+
 static void take_beat(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct members *m = owner;
@@ -91,9 +98,10 @@ static void take_beat(void *owner, const struct err *error, PGresult **results, 
     m->beating = false;
     if (m->leaving)
         members_leave(m);
-    else if (error == NULL)
+    else if (error == NULL) {
+        read_renewed(m, results[n - 4]);
         read_beat(m, results[n - 2], results[n - 1]);
-    else if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED)
+    } else if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED)
         log_warn("upkeep_failed", LOG_STR("job", "lease"), LOG_ERR(error));
 }
 

@@ -240,20 +240,6 @@ static void act_on(struct shard *s, const struct history *h)
     }
 }
 
-/* Returns NULL, or why this Redis must not be used. */
-static const char *find_unfit(const struct shard *s, const struct history *h)
-{
-    if (!h->config_known || s->process->config->allow_volatile_redis)
-        return NULL;
-    if (h->evicts)
-        return "it evicts keys when memory is full: set maxmemory-policy noeviction, or "
-               "METERLINE_ALLOW_VOLATILE_REDIS=1";
-    if (!h->append_only)
-        return "it has no append-only file: set appendonly yes, or "
-               "METERLINE_ALLOW_VOLATILE_REDIS=1";
-    return NULL;
-}
-
 static void warn_of_weakness(struct shard *s, const struct history *h)
 {
     if (s->process->volatile_warned)
@@ -343,11 +329,12 @@ static void take_history(void *owner, const struct err *error, const struct hist
         redis_found_replica(s->commands);
         return;
     }
-    unfit = find_unfit(s, h);
+    unfit = durable_why_not(s, h);
     if (unfit != NULL) {
         refuse_redis(s, unfit);
         return;
     }
+    durable_take(s, NULL);
     warn_of_weakness(s, h);
     note_takeovers(&s->ledger, h);
     s->found = judge(&s->ledger, h);

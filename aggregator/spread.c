@@ -62,6 +62,7 @@ void spread_list_owned(struct aggregator *a, struct pg_array *streams, struct pg
 
         s->renewed = s->ledger.owned;
         s->renewed_generation = s->generation;
+        s->renewed_batches = s->ledger.position.batches;
         if (!s->renewed)
             continue;
         pg_array_add_text(streams, s->stream);
@@ -90,6 +91,21 @@ static void notice_lost(struct aggregator *a, const struct beat *beat)
         if (s->renewed && s->renewed_generation == s->generation && s->ledger.owned &&
             (known == NULL || !known->mine))
             shard_on_lease_lost(s);
+    }
+}
+
+void spread_take_renewed(struct aggregator *a, const char *stream, int64_t batches)
+{
+    for (int i = 0; i < a->shards_count; i++) {
+        struct shard *s = a->shards[i];
+        struct err e;
+
+        if (strcmp(s->stream, stream) != 0 || !s->renewed || s->state != SHARD_RUNNING ||
+            s->renewed_generation != s->generation || batches >= s->renewed_batches)
+            continue;
+        err_set(&e, ERR_REFUSED, "PostgreSQL has fewer batches than were committed: %lld of %lld",
+                (long long)batches, (long long)s->renewed_batches);
+        shard_fail(s, "renew lease", &e);
     }
 }
 

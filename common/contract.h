@@ -9,6 +9,7 @@
 #define STREAM_KEY       "usage:events"            /* with METERLINE_STREAM_SHARDS=1 */
 #define STREAM_SHARD_KEY "usage:events:{%d}"       /* with more */
 #define STREAM_GROUP     "aggregator"              /* shows the position to standard exporters */
+#define SENT_KEY_PREFIX  "meterline:sent:"         /* <ledger id>: its sinks' last pick */
 #define QUOTA_KEY_PREFIX "quota:{"                 /* quota:{<tenant>} */
 #define QUOTA_CHECKED    "meterline:quota_checked" /* when all of it was gone over, Unix ms, … */
 #define CHECKED_LIMITS   "limits_at"               /* … by webhookd */

@@ -120,6 +120,20 @@ static int check_all(struct audit *a, const struct ctl_config *config, struct er
     return audit_ledger(a->conn, a->report, &a->balanced, e);
 }
 
+/* Only what nobody has counted can be missing: what is removed after that was accounted for. */
+static void print_removed(const struct audit *a)
+{
+    for (size_t i = 0; i < json_array_size(a->streams); i++) {
+        const json_t *stream = json_array_get(a->streams, i);
+        json_int_t removed = json_integer_value(json_object_get(stream, "difference"));
+        if (removed > 0)
+            printf("audit stream=%s removed=%" JSON_INTEGER_FORMAT
+                   " by somebody else before they were counted (XTRIM, XDEL, or XADD with MAXLEN); "
+                   "to book them: meterctl stream lost\n",
+                   json_string_value(json_object_get(stream, "stream")), removed);
+    }
+}
+
 static void print_lines(const struct audit *a)
 {
     const json_t *epochs = json_object_get(a->report, "epochs");
@@ -128,6 +142,7 @@ static void print_lines(const struct audit *a)
         report_print_line("audit", json_array_get(epochs, i));
     for (size_t i = 0; i < json_array_size(a->streams); i++)
         report_print_line("audit", json_array_get(a->streams, i));
+    print_removed(a);
     audit_ledger_print(a->report);
     const json_t *attention = json_object_get(a->report, "attention");
     bool waits = json_object_size(attention) > 0;

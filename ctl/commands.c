@@ -115,6 +115,15 @@ const struct ctl_command CTL_COMMANDS[] = {
          "and\n"
          "sinks hold until `restore accept`. Stop the other ledger's stages first.\n",
      .run = stream_adopt_run},
+    {.words = {"stream", "lost"},
+     .arguments = "[--yes]",
+     .what = "Book entries that somebody removed from a stream before they were counted.",
+     .detail =
+         "XTRIM, XDEL and XADD with MAXLEN take away what waits: the audit then has a difference.\n"
+         "Shows how many were removed from which stream, and does nothing without --yes. With it\n"
+         "they are booked as lost, and accepted (`lost list` shows them), and all adds up again.\n"
+         "Aggregators may run meanwhile: each stream stops for a moment.\n",
+     .run = stream_lost_run},
     {.words = {"rejected", "list"},
      .arguments =
          "[--tenant T] [--reason R] [--since T] [--pending] [--summary] [--limit N] [--json] "

@@ -54,6 +54,7 @@ int watch_run(const struct ctl_config *config, int argc, char **argv);
 int audit_run(const struct ctl_config *config, int argc, char **argv);
 int stream_reset_run(const struct ctl_config *config, int argc, char **argv);
 int stream_adopt_run(const struct ctl_config *config, int argc, char **argv);
+int stream_lost_run(const struct ctl_config *config, int argc, char **argv);
 int events_run(const struct ctl_config *config, int argc, char **argv);
 int rebuild_run(const struct ctl_config *config, int argc, char **argv);
 int rejected_list_run(const struct ctl_config *config, int argc, char **argv);

@@ -8,6 +8,20 @@
 #include "ctl/stripe_run.h"
 
 #include <stdio.h>
+#include <string.h>
+
+static void print_why(const PGresult *lost)
+{
+    const char *why = db_text(lost, 0, 4);
+
+    printf(
+        "sinks are held: why=%s: %s\n", why,
+        strcmp(why, "behind") == 0
+            ? "PostgreSQL went back to before what Redis knows of, and may not know all that was "
+              "sent"
+            : "PostgreSQL is another one or was restored, and Redis, which would tell whether "
+              "anything is missing, was empty");
+}
 
 static void print_lost(const PGresult *lost)
 {
@@ -61,13 +75,23 @@ static int reconcile_all(const struct ctl_config *config, PGconn *conn, const ch
     return code == CTL_DONE ? restore_run(config, conn, hold) : code;
 }
 
+static int tell_not_held(const PGresult *lost)
+{
+    if (*db_text(lost, 0, 5) == 't')
+        return ctl_fail(CTL_FAILED,
+                        "sinks are not held yet: PostgreSQL was started anew, and no sink "
+                        "has compared it with Redis since. A sink that runs does so "
+                        "within seconds: start one, then look again");
+    puts("sinks are not held");
+    return CTL_DONE;
+}
+
 static int accept_lost(const struct ctl_config *config, PGconn *conn, const PGresult *lost,
                        bool yes)
 {
-    if (db_i64(lost, 0, 0) == 0) {
-        puts("sinks are not held");
-        return CTL_DONE;
-    }
+    if (db_i64(lost, 0, 0) == 0)
+        return tell_not_held(lost);
+    print_why(lost);
     print_lost(lost);
     if (!yes)
         return ctl_fail(CTL_FAILED,

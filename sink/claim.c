@@ -287,9 +287,10 @@ static void take_lock(void *owner, const struct err *error, PGresult **results, 
     const PGresult *terms = results[n - 1];
     c->report.busy = !pg_get_i64(results[n - 2], 0, 0);
     c->hold = pg_get_i64(terms, 0, 0);
-    c->report.on_hold = c->hold != 0 && !pg_get_i64(terms, 0, 3);
+    c->report.doubt = c->hold < 0;
+    c->report.on_hold = c->hold > 0 && !pg_get_i64(terms, 0, 3);
     c->at = (struct claim_time){pg_get_time_ms(terms, 0, 1), pg_get_i64(terms, 0, 2)};
-    if (c->report.busy || (c->report.on_hold && !c->order.rehearsal))
+    if (c->report.busy || ((c->report.on_hold || c->report.doubt) && !c->order.rehearsal))
         run_give_up(c);
     else
         run_read(c);
@@ -317,6 +318,7 @@ void claim_report_add(struct claim_report *to, const struct claim_report *more)
     to->refused += more->refused;
     to->busy |= more->busy;
     to->on_hold |= more->on_hold;
+    to->doubt |= more->doubt;
 }
 
 struct claimer *claimer_new(struct session *session)

@@ -44,6 +44,7 @@ struct claim_report {
     int64_t refused;  /* unreadable, too large, or not taken by the database; logged one by one */
     bool busy;        /* another sink makes this run: its work is ours */
     bool on_hold;     /* ledger_state.sink_hold: nothing may be claimed */
+    bool doubt; /* the ledger may be an older one: nothing may be claimed before life.h says so */
 };
 
 /* error: the connection's; what was committed before is in the report and stays. Exactly once. */

@@ -34,6 +34,7 @@ static int check_time_of_day(const char *text, struct err *e)
 /* clang-format off */
 const struct conf_setting SINK_SETTINGS[] = {
     CONF_DATABASE_URL(struct config, base),
+    CONF_REDIS_URL(struct config, base),
     {"STRIPE_SECRET_KEY", CONF_STR, FIELD(stripe_secret_key), .required = true, .secret = true,
      .check = conf_check_stripe_key, .check_change = conf_check_stripe_key_change,
      .help = "Stripe's API key, sk_ or rk_"},

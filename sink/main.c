@@ -19,11 +19,12 @@ struct app {
 static int start(struct stage *stage, void *owner, struct err *e)
 {
     struct app *app = owner;
-    (void)e;
     if (app->dry)
         app->dry_run = dry_run_open(stage, app->config.base.database_url);
     else
-        app->sink = sink_open(stage, &app->config, app->once);
+        app->sink = sink_open(stage, &app->config, app->once, e);
+    if (!app->dry && !app->sink)
+        return -1;
     if (!app->dry && !app->once)
         stage_announce(stage, NULL);
     else

@@ -34,7 +34,7 @@ static void on_timer(uv_timer_t *timer)
 void sender_arm_timer(struct sender *s)
 {
     int64_t wait_ms = POLL_MS;
-    if (s->stopping || s->closing || !s->begun)
+    if (s->stopping || s->closing || !s->begun || !life_is_whole(s->life))
         return;
     if (!s->status.looked || flow_is_blocked(&s->flow))
         wait_ms = flow_wait_ms(&s->flow);
@@ -91,7 +91,7 @@ struct sender_status sender_status(const struct sender *s)
 {
     struct sender_status status = s->status;
     status.in_hand = s->in_flight + sender_ready_count(s) + s->ended.count + s->settling.count +
-                     (s->state == TURNING);
+                     (s->state == TURNING) + s->noting;
     status.blocked = flow_is_blocked(&s->flow);
     status.refused = status.blocked && s->flow.refused;
     return status;
@@ -134,11 +134,13 @@ static void init_timer(struct sender *s, uv_timer_t *timer)
 }
 
 struct sender *sender_open(struct stage *stage, const struct config *config,
-                           struct session *session, void (*on_change)(void *owner), void *owner)
+                           struct session *session, struct life *life,
+                           void (*on_change)(void *owner), void *owner)
 {
     struct sender *s = xcalloc(1, sizeof *s);
     s->stage = stage;
     s->session = session;
+    s->life = life;
     s->on_change = on_change;
     s->owner = owner;
     s->max_in_flight = (int)config->max_in_flight;

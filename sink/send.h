@@ -4,6 +4,7 @@
 #define METERLINE_SINK_SEND_H
 
 #include "sink/config.h"
+#include "sink/life.h"
 #include "sink/session.h"
 
 #include <stdbool.h>
@@ -26,7 +27,8 @@ struct sender_status {
 
 /* on_change: after each turn with the database, and when the last call has ended; from the loop. */
 struct sender *sender_open(struct stage *stage, const struct config *config,
-                           struct session *session, void (*on_change)(void *owner), void *owner);
+                           struct session *session, struct life *life,
+                           void (*on_change)(void *owner), void *owner);
 
 /* Pick from now on; nothing is before this was called. */
 void sender_begin(struct sender *s);

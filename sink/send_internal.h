@@ -15,6 +15,7 @@ enum sender_state { REST, TURNING };
 struct sender {
     struct stage *stage;
     struct session *session;
+    struct life *life;     /* borrowed */
     struct caller *caller; /* NULL once it is being closed */
     uv_timer_t timer;
     uv_timer_t patience; /* until calls in flight are given up */
@@ -32,6 +33,7 @@ struct sender {
     int64_t turn_started_ms; /* monotonic */
     int asked;               /* calls of the turn under way */
     bool begun;              /* sender_begin was called */
+    bool noting;             /* Redis is being told of the last pick: no call begins before */
     bool woken;              /* since it began: there may be more than it has seen */
     char owner_id[UUID_TEXT_SIZE];
     char *customer; /* the lane after which to go on; NULL: from the first */
@@ -54,6 +56,7 @@ void sender_pump(struct sender *s);
 void sender_keep_outcome(struct sender *s, struct submission *x);
 /* Calls of what is ready, as many as have a place; all of it is given up where none may begin. */
 void sender_begin_calls(struct sender *s);
+void sender_give_up_ready(struct sender *s);
 int sender_ready_count(const struct sender *s);
 /* How many calls the submissions take, by transport. */
 int sender_calls_of(const struct submission_queue queues[TRANSPORT_COUNT]);

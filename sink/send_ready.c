@@ -74,7 +74,7 @@ static void begin_call(struct sender *s, struct submission_queue *ready)
 }
 
 /* What is ready when the gate closes waits in the database, like everything else. */
-static void give_up_ready(struct sender *s)
+void sender_give_up_ready(struct sender *s)
 {
     bool any = false;
     for (int i = 0; i < TRANSPORT_COUNT; i++) {
@@ -92,9 +92,11 @@ void sender_begin_calls(struct sender *s)
 {
     struct submission_queue *ready;
     if (!may_begin(s)) {
-        give_up_ready(s);
+        sender_give_up_ready(s);
         return;
     }
+    if (s->noting)
+        return;
     while (s->in_flight < s->max_in_flight && (ready = next_ready(s)))
         begin_call(s, ready);
 }

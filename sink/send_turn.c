@@ -63,9 +63,35 @@ static void take_lane(struct sender *s, struct turn_answer *answer)
     s->status.looked = from_first && !full && !s->woken;
 }
 
+/* Redis was not told, as far as we know: what was picked goes back, untried. */
+static void take_noted(void *owner, const struct err *error, int64_t known)
+{
+    struct sender *s = owner;
+    (void)known;
+    s->noting = false;
+    if (error)
+        sender_give_up_ready(s);
+    if (s->closing)
+        return;
+    if (error)
+        life_doubt(s->life); /* no pick before Redis takes a number */
+    sender_begin_calls(s);
+    s->on_change(s->owner);
+    sender_pump(s);
+}
+
+static void note_pick(struct sender *s, const struct turn_answer *answer)
+{
+    s->noting = true;
+    life_note(s->life, answer->ledger, answer->picks, take_noted, s);
+}
+
 static void take_picks(struct sender *s, struct turn_answer *answer)
 {
-    take_hold(s, answer->held);
+    if (answer->doubt)
+        life_doubt(s->life);
+    else
+        take_hold(s, answer->held);
     take_lane(s, answer);
     if (answer->any)
         stage_crash_point("after_pick");
@@ -75,6 +101,8 @@ static void take_picks(struct sender *s, struct turn_answer *answer)
             x->begin_until_ms = s->turn_started_ms + BEGIN_WITHIN_MS;
         submission_queue_move(&s->ready[i], &answer->picked[i]);
     }
+    if (answer->picks > 0)
+        note_pick(s, answer);
     sender_begin_calls(s);
 }
 
@@ -132,7 +160,8 @@ static void take_turn(void *owner, const struct err *error, struct turn_answer *
 
 static int calls_wanted(struct sender *s)
 {
-    if (s->stopping || s->closing || !s->begun || s->status.looked || s->settle_max < INT_MAX)
+    if (s->stopping || s->closing || !s->begun || s->noting || !life_is_whole(s->life) ||
+        s->status.looked || s->settle_max < INT_MAX)
         return 0;
     int free_places = s->max_in_flight + s->max_ready - s->in_flight - sender_calls_of(s->ready);
     int allowed = flow_allows(&s->flow);

@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "sink/cycle.h"
 #include "sink/halves.h"
+#include "sink/life.h"
 #include "sink/meter_watch.h"
 #include "sink/reconciler.h"
 #include "sink/report.h"
@@ -68,6 +69,7 @@ struct sink {
     struct tick tick;
     struct halves *halves; /* claim, and count between claims */
     struct session *sends;
+    struct life *life;
     struct urgent *urgent; /* NULL with --once, which claims all in any case */
     struct sender *sender;
     struct meter_watch *meters;
@@ -164,6 +166,10 @@ static void take_claims(void *owner, const struct err *error, const struct claim
     s->cycle.claim_ms = cycle_age_ms(&s->cycle);
     report_claims(report->made);
     sink_go(s, SENDING);
+    if (report->doubt && !error) {
+        s->claim_wanted = true;
+        life_doubt(s->life);
+    }
     if (error)
         take_claim_failure(s, error);
     else if ((report->busy || report->split > 0) && s->once)
@@ -207,7 +213,8 @@ static void give_up(struct sink *s, const struct sender_status *sender)
 {
     if (!s->once || sender->in_hand > 0)
         return;
-    if (sender->held || sender->refused)
+    bool doubtful = !life_is_whole(s->life) && cycle_age_ms(&s->cycle) > ONCE_PATIENCE_MS;
+    if (sender->held || s->cycle.claims.on_hold || sender->refused || doubtful)
         finish(s, EXIT_FAILED);
 }
 
@@ -248,7 +255,8 @@ static void consider(struct sink *s)
     if (s->state == SETTLED)
         run_count(s);
     bool may_claim = s->state == IDLE || s->state == SENDING;
-    if (s->claim_wanted && may_claim && !s->counting && halves_are_idle(s->halves) &&
+    if (s->claim_wanted && may_claim && life_is_whole(s->life) && !s->counting &&
+        halves_are_idle(s->halves) &&
         !(s->once && s->cycle.claims.busy && cycle_age_ms(&s->cycle) < BUSY_PAUSE_MS))
         run_claim(s);
 }
@@ -282,6 +290,16 @@ static void on_meters(void *owner)
     consider(s);
 }
 
+static void on_life(void *owner)
+{
+    struct sink *s = owner;
+    if (!s->sender || s->closing)
+        return;
+    if (life_is_whole(s->life))
+        sender_wake(s->sender);
+    consider(s);
+}
+
 static void on_urgent_rest(void *owner, bool claimed)
 {
     struct sink *s = owner;
@@ -290,9 +308,14 @@ static void on_urgent_rest(void *owner, bool claimed)
     consider(s);
 }
 
-struct sink *sink_open(struct stage *stage, const struct config *config, bool once)
+struct sink *sink_open(struct stage *stage, const struct config *config, bool once, struct err *e)
 {
     struct sink *s = xcalloc(1, sizeof *s);
+    s->life = life_open(stage, config, on_life, s, e);
+    if (!s->life) {
+        free(s);
+        return NULL;
+    }
     s->stage = stage;
     s->config = config;
     s->once = s->claim_wanted = once;
@@ -304,13 +327,13 @@ struct sink *sink_open(struct stage *stage, const struct config *config, bool on
             .on_usable = on_change, .on_page = wake_sender, .on_done = take_claims, .owner = s});
     s->sends = session_open(stage, url, "send",
                             (struct session_events){.on_usable = wake_sender, .owner = s});
-    s->sender = sender_open(stage, config, s->sends, on_change, s);
+    s->sender = sender_open(stage, config, s->sends, s->life, on_change, s);
     s->meters = meter_watch_open(stage, config, on_meters, s);
     if (!once)
         s->urgent = urgent_open(stage, url, config->interval_s, on_urgent_rest, s);
     s->reconciler = once ? NULL : reconciler_open(stage, config);
-    s->handles = once ? 5 : 7; /* the tick, the halves, the sender and its session, the meters, what
-                                  is urgent, the reconciler */
+    s->handles = once ? 6 : 8; /* the tick, the halves, the sender and its session, the life, the
+                                  meters, what is urgent, the reconciler */
     cycle_begin(&s->cycle, s->sender);
     sink_go(s, SENDING);
     tick_start(&s->tick, stage_loop(stage), once ? BUSY_PAUSE_MS : config->interval_s * 1000,
@@ -327,6 +350,8 @@ bool sink_is_ready(const struct sink *s, struct buf *why)
         buf_add_str(why, "held: the ledger was found behind the stream\n");
         return false;
     }
+    if (!life_is_ready(s->life, why))
+        return false;
     if (sender.blocked)
         buf_add_str(why, sender.refused ? "stripe: refuses our key\n" : "stripe: not reachable\n");
     else
@@ -372,6 +397,7 @@ void sink_close(struct sink *s)
     halves_close(s->halves, release, s);
     session_close(s->sends, release, s);
     meter_watch_close(s->meters, release, s);
+    life_close(s->life, release, s);
     if (s->urgent)
         urgent_close(s->urgent, release, s);
 }

@@ -10,7 +10,7 @@
 struct sink;
 
 /* config: borrowed for the sink's life. once: one cycle, then the stage ends. */
-struct sink *sink_open(struct stage *stage, const struct config *config, bool once);
+struct sink *sink_open(struct stage *stage, const struct config *config, bool once, struct err *e);
 /* Take no new work; stage_drained once nothing is in flight. */
 void sink_drain(struct sink *s);
 /* Frees s when every handle is closed. */

@@ -6,6 +6,7 @@
 #include "sink/sql.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +30,9 @@ enum {
     STATE,
     ATTEMPTS,
     SENT_BEFORE,
-    LAST_ERROR
+    LAST_ERROR,
+    PICKS,
+    LEDGER_ID
 };
 
 struct turn {
@@ -173,6 +176,8 @@ static void read_picks(const PGresult *r, struct turn_answer *answer)
         read_pick(r, row, answer);
     if (rows == 0)
         return;
+    answer->picks = pg_get_i64(r, 0, PICKS);
+    snprintf(answer->ledger, sizeof answer->ledger, "%s", PQgetvalue(r, 0, LEDGER_ID));
     /* The rows are in the order of lanes. */
     answer->customer = xstrdup(PQgetvalue(r, rows - 1, CUSTOMER));
     answer->event_name = xstrdup(PQgetvalue(r, rows - 1, EVENT_NAME));
@@ -189,7 +194,8 @@ static void take_turn(void *owner, const struct err *error, PGresult **results, 
         return;
     }
     if (t.lock_at >= 0) {
-        answer.held = pg_get_i64(results[t.lock_at], 0, 1) != 0;
+        answer.held = pg_get_i64(results[t.lock_at], 0, 1) > 0;
+        answer.doubt = pg_get_i64(results[t.lock_at], 0, 1) < 0;
         read_picks(results[t.lock_at + 1], &answer);
     }
     answer.waits = pg_get_i64(results[t.open_at], 0, 0);

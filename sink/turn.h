@@ -4,6 +4,7 @@
 #ifndef METERLINE_SINK_TURN_H
 #define METERLINE_SINK_TURN_H
 
+#include "common/epoch_mark.h"
 #include "sink/session.h"
 #include "sink/submission.h"
 
@@ -18,10 +19,13 @@ struct turn_terms {
 };
 
 struct turn_answer {
-    bool held;      /* ledger_state.sink_hold: nothing was picked */
-    bool waits;     /* something is pending, due or not */
-    bool abandoned; /* a dead sink's call has lost its lease */
-    bool any;       /* something was picked */
+    bool held;                     /* ledger_state.sink_hold: nothing was picked */
+    bool doubt;                    /* the ledger may be an older one: likewise */
+    int64_t picks;                 /* number of this pick; 0: nothing is to be sent */
+    char ledger[EPOCH_TOKEN_SIZE]; /* whose */
+    bool waits;                    /* something is pending, due or not */
+    bool abandoned;                /* a dead sink's call has lost its lease */
+    bool any;                      /* something was picked */
     int cost; /* hundredths of calls, of what was picked or retired; less than asked for: the last
                  lane was seen */
     struct submission_queue

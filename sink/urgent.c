@@ -112,7 +112,7 @@ static void log_claims(const struct urgent *u, const struct claim_report *report
 static void take_claims(void *owner, const struct err *error, const struct claim_report *report)
 {
     struct urgent *u = owner;
-    bool done = !error && !report->busy && !report->on_hold;
+    bool done = !error && !report->busy && !report->on_hold && !report->doubt;
     u->claimed = report->made > 0;
     report_claims(report->made);
     if (error)

@@ -15,7 +15,8 @@ with open as (
        and case when $3::bool
                 then not exists (select from billing_customers b where b.stripe_customer_id = s.stripe_customer_id
                                                                    and b.deleted_at is not null)
-                else not exists (select from ledger_state where name = 'sink_hold' and value <> 0) end
+                else not exists (select from ledger_state g, ledger_identity i
+                                  where g.name = 'sink_hold' and (g.value <> 0 or i.life <> ledger_life())) end
 ), due as (
     select o.*, o.doubt_read_at is not null and o.doubt_read_at >= o.due_at as read_before
       from open o

@@ -6,9 +6,27 @@
 CREATE TABLE ledger_identity (
     one       boolean PRIMARY KEY DEFAULT true CHECK (one),
     ledger_id uuid NOT NULL DEFAULT gen_random_uuid(),
-    takeovers integer NOT NULL DEFAULT 0
+    takeovers integer NOT NULL DEFAULT 0,
+    life      text,                            -- ledger_life() when it was last known to be whole; NULL: no sink yet
+    picks     bigint NOT NULL DEFAULT 0,       -- how often sinks took submissions to send: Redis knows the greatest
+    suspicion text                             -- why sinks were last held: behind (Redis knows of more), unknown
 );
 INSERT INTO ledger_identity DEFAULT VALUES;
+
+-- Which life of the server this is: another one after each start, on another server, and of a database that was made
+-- anew from a dump. A database that went back in time has another life.
+CREATE FUNCTION ledger_life() RETURNS text STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT extract(epoch FROM pg_postmaster_start_time())::text || '/' || d.oid || '/' || c.oid || '/' || c.relfilenode
+      FROM pg_database d, pg_class c
+     WHERE d.datname = current_database() AND c.oid = 'public.ledger_identity'::regclass
+$$;
+
+-- 0: sinks may claim and send. Above: they hold until `meterctl restore accept`. -1: they wait until the ledger, which
+-- may be an older one, was compared with what Redis knows.
+CREATE FUNCTION sink_hold() RETURNS bigint STABLE LANGUAGE sql AS $$
+    SELECT CASE WHEN i.life IS DISTINCT FROM ledger_life() THEN -1 ELSE s.value END
+      FROM ledger_state s, ledger_identity i WHERE s.name = 'sink_hold'
+$$;
 
 -- One row a stream: how far its current epoch is counted. A stream's epoch ends when Redis loses data.
 CREATE TABLE stream_positions (
@@ -84,7 +102,7 @@ CREATE TABLE lost_accepted (
 
 -- PostgreSQL lost commits: sinks hold, and versions of totals go on above those that were lost, which the
 -- quota cache has seen: they follow the clock then.
-CREATE FUNCTION hold_sinks() RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION hold_sinks() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     UPDATE ledger_state SET value = (extract(epoch FROM pg_postmaster_start_time()) * 1000)::bigint
      WHERE name = 'hold_server_ms'

@@ -86,7 +86,10 @@ GRANT EXECUTE ON FUNCTION ensure_usage_partitions(integer),
     open_epoch(text, text, integer, text, text, bigint, text, numeric, bigint, text, uuid), hold_sinks()
     TO meterline_aggregator, meterline_ctl;
 
-GRANT SELECT ON usage_totals, billing_customers, subscription_items, invoices, usage_unbilled TO meterline_sink;
+GRANT SELECT ON usage_totals, billing_customers, subscription_items, invoices, usage_unbilled, stream_positions,
+    stream_epochs TO meterline_sink;
+GRANT UPDATE (life, picks, suspicion) ON ledger_identity TO meterline_sink;
+GRANT EXECUTE ON FUNCTION hold_sinks() TO meterline_sink;
 GRANT SELECT, INSERT, UPDATE ON usage_submissions, usage_claims TO meterline_sink;
 GRANT SELECT ON webhook_events, billing_period_changes TO meterline_sink;
 GRANT SELECT, INSERT, UPDATE, DELETE ON meter_holds TO meterline_sink;

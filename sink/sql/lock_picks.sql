@@ -1,3 +1,3 @@
 -- One sink picks at a time, until the end of this pipeline's transaction; and whether sinks are held.
 select pg_advisory_xact_lock(hashtext('meterline picks')),
-       coalesce((select value from ledger_state where name = 'sink_hold'), 0) as hold
+       sink_hold() as hold

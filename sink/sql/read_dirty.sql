@@ -23,7 +23,6 @@ with dirty as materialized (
        and ($6::text[] is null or o.tenant = any ($6))
        and ($7::int8 = 0 or (hashtext(o.tenant) & 1) + 1 = $7)
        and ($8::int8 = 0 or is_released(o.tenant, $8))
-       and o.period_end > now() - interval '400 days'
        and o.version > coalesce(c.version, -1)
        and o.metric = any (array(select metric from metrics where transport = any ($5::text[])))
      order by o.tenant, o.metric, o.period_start

@@ -51,6 +51,26 @@ def test_a_volatile_redis_is_refused_unless_it_is_allowed(line):
     prove(line, emitter.oracle)
 
 
+@pytest.mark.parametrize("conf", VOLATILE, ids=lambda conf: " ".join(*conf.items()))
+def test_a_redis_that_becomes_volatile_while_it_counts_is_told_until_it_is_set_right(line, conf):
+    aggregator = start(line)
+    aggregator.wait_log("stream_opened")
+    ((name, value),) = conf.items()
+    right = {"appendonly": "yes", "maxmemory-policy": "noeviction"}[name]
+    line.client().config_set(name, value)
+    told = aggregator.wait_log("redis_volatile", level="error", timeout=20)
+    assert f"set {name} {right}" in told["msg"]
+    line.wait_for(lambda: not aggregator.ready(), 20, "it is not ready")
+    assert f"set {name} {right}" in aggregator.get("/readyz")[1]
+    emitter = Emitter(line)
+    emitter.add_all(emitter.usage(10))
+    settle(line)  # What waits there would only be in more danger.
+    line.client().config_set(name, right)
+    aggregator.wait_log("redis_durable", timeout=20)
+    line.wait_for(aggregator.ready, 20, "it is ready again")
+    prove(line, emitter.oracle)
+
+
 def test_where_config_is_forbidden_it_warns_and_counts(line):
     line.client().acl_setuser("meter", enabled=True, passwords=["+pw"], keys=["*"],
                               commands=["+@all", "-config"])

@@ -50,7 +50,13 @@ def lose_redis_since_copy(line):
 
 
 def destroy_group(line):
-    assert line.client().xgroup_destroy(STREAM, "aggregator")
+    """Somebody copies the stream into a new key, without its group and one that was counted: it has had fewer entries
+    than the ledger knows of, so that nobody can tell that it is the same, and all it has is read again."""
+    with line.redis.client(decode_responses=False) as client:  # Entries may hold any bytes.
+        newest, other = (id for id, _ in client.xrevrange(STREAM, count=2))
+        client.xdel(STREAM, other)
+        client.execute_command("XSETID", STREAM, newest, "ENTRIESADDED", client.xlen(STREAM), "MAXDELETEDID", "0-0")
+        assert client.xgroup_destroy(STREAM, "aggregator")
 
 
 @pytest.fixture(name="moved")
@@ -188,7 +194,7 @@ def test_the_least_table_doubles_nothing_that_is_read_again(line):
     destroy_group(line)
     once(line, DEDUPE_MEMORY_MB=1, **KEEP)
     assert total(line) == 300_000
-    assert position(line).duplicates == 300_500
+    assert position(line).duplicates == 300_499
     assert_balanced(line)
 
 

@@ -62,7 +62,7 @@ def test_what_postgres_refused_and_what_was_a_conflict_stays_so(line):
     destroy_group(line)
     assert "event=batch_refused" not in once(line, **KEEP).stderr
     assert total(line) == expected and rejects(line) == {"refused": 1, "conflict": 5}
-    assert position(line).duplicates == 20
+    assert position(line).duplicates == 19
     assert_balanced(line)
 
 

@@ -464,6 +464,37 @@ def test_a_request_waits_while_sinks_are_held(shop):
     sink.term()
 
 
+def emit_in_1970(line, metric):
+    """A service that gives ids of its own and counts from one: without a `ts`, that is when it was used."""
+    add_tenants(line, "acme")
+    line.start_aggregator()
+    for n in (1, 2, 3):
+        line.xadd(entry_id=f"{n * 86_400_000}-{n}", tenant="acme", metric=metric, quantity=n)
+    line.wait_for(lambda: line.value("SELECT sum(events) FROM usage_aggregates") == 3, 20, "they are counted")
+
+
+def test_usage_of_entry_ids_of_1970_is_late_and_does_not_wait_for_ever(shop):
+    emit_in_1970(shop, "api_calls")
+    assert shop.value("SELECT max(period_end) FROM usage_totals").year == 1970
+    for _ in range(2):
+        once(shop)
+        assert states(shop) == {"late": 1} and not unbilled(shop)
+    assert shop.value("SELECT quantity FROM usage_submissions") == 6
+    assert total(shop, "acme", "api_calls") in (0, None)
+    assert "late=6" in shop.meterctl("audit").stdout
+    shop.must("meterctl", "late", "drop", "--all", "--yes")
+    assert shop.audit().ok
+
+
+def test_seats_of_1970_are_carried_until_today_and_late_where_nobody_bills_them_any_more(shop):
+    emit_in_1970(shop, "user_seats")
+    once(shop)
+    assert set(states(shop)) == {"late", "sent"} and not unbilled(shop)
+    oldest = shop.value("SELECT min(usage_at) FROM usage_submissions WHERE state = 'sent'")
+    assert shop.value("SELECT %s > now() - interval '34 days 1 hour'", oldest)
+    assert total(shop, "acme", "user_seats") == 3
+
+
 @pytest.mark.parametrize("ends", ["now() - interval '10 minutes'", "now() + interval '3 minutes'"])
 def test_usage_near_a_periods_end_does_not_wait_for_the_next_cycle(shop, ends):
     add_tenants(shop, "acme", "other", days=60)

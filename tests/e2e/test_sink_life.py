@@ -1,0 +1,209 @@
+"""PostgreSQL is started anew, fails over or comes back from a backup: sinks go on by themselves where Redis
+shows that nothing is missing, and hold where something is, or where nobody can tell."""
+
+import pytest
+
+from ledger_proof import Flow, settle
+from line import Pgbouncer
+from lossy_servers import base_backup, epochs, held, restore
+from test_aggregator import start
+from test_sink import add_tenants
+
+SENT = "SELECT coalesce(sum(quantity), 0)::bigint FROM usage_submissions WHERE state = 'sent'"
+
+
+@pytest.fixture(name="shop")
+def shop_fixture(line):
+    line.settings["SINK_RATE_PER_S"] = "1000"
+    line.start_sandbox(rate_per_s=0)
+    line.tenants = {}
+    add_tenants(line, "a")
+    return line
+
+
+def emit(line, first, count):
+    line.emit([{"tenant": "a", "metric": "api_calls", "id": f"call {n}"} for n in range(first, first + count)])
+
+
+def wait_counted(line, count):
+    line.wait_for(lambda: line.value("SELECT sum(quantity) FROM usage_totals") == count, 60,
+                  f"{count} are counted")
+
+
+def at_stripe(line):
+    return sum(int(row["value"]) for row in line.sandbox.totals())
+
+
+def bill(line):
+    line.must("meterline-sink", "--once")
+
+
+def picks(line):
+    return line.value("SELECT picks FROM ledger_identity")
+
+
+def assert_holds(line, why):
+    """A sink sends nothing, says why, and a person's command lets it go on: nothing is billed twice."""
+    before = at_stripe(line)
+    assert line.run("meterline-sink", "--once").returncode == 1
+    assert held(line) and at_stripe(line) == before
+    assert line.value("SELECT suspicion FROM ledger_identity") == why
+    told = line.run("meterctl", "restore", "accept")
+    assert told.returncode == 1 and f"why={why}" in told.stdout, told.stdout + told.stderr
+    line.must("meterctl", "restore", "accept", "--yes", timeout=120)
+    assert not held(line)
+
+
+def test_a_restart_of_postgres_holds_nobody(shop):
+    start(shop)
+    emit(shop, 0, 100)
+    wait_counted(shop, 100)
+    sink = shop.start_sink(SINK_INTERVAL_S=1)
+    shop.wait_for(lambda: at_stripe(shop) == 100, 60, "100 are sent")
+    shop.postgres.stop()
+    shop.postgres.start()
+    shop._disconnect()
+    sink.wait_log("life_changed", timeout=60)
+    emit(shop, 100, 5)
+    shop.wait_for(lambda: at_stripe(shop) == 105, 60, "the rest is sent")
+    assert not held(shop) and not sink.logs("ledger_suspected")
+
+
+def test_redis_that_lost_all_is_told_again_and_a_restart_holds_nobody(shop):
+    start(shop)
+    emit(shop, 0, 100)
+    wait_counted(shop, 100)
+    sink = shop.start_sink(SINK_INTERVAL_S=1)
+    shop.wait_for(lambda: at_stripe(shop) == 100, 60, "100 are sent")
+    key = f"meterline:sent:{shop.value('SELECT ledger_id::text FROM ledger_identity')}"
+    shop.redis.restart_empty()
+    shop.wait_for(lambda: shop.client().get(key) is not None, 60, "Redis knows the picks again")
+    assert int(shop.client().get(key)) == picks(shop)
+    shop.postgres.stop()
+    shop.postgres.start()
+    shop._disconnect()
+    sink.wait_log("life_changed", timeout=60)
+    emit(shop, 100, 5)
+    shop.wait_for(lambda: at_stripe(shop) == 105, 60, "the rest is sent")
+    assert not held(shop)
+
+
+def test_a_backup_from_between_counting_and_sending(shop):
+    """The stream is not ahead of it, and Stripe has forgotten the identifiers: 100, not 200."""
+    start(shop)
+    emit(shop, 0, 100)
+    wait_counted(shop, 100)
+    shop.start_sink(SINK_INTERVAL_S=86400).wait_log("cycle_settled")
+    backup = base_backup(shop)
+    shop.stages[-1].term()
+    bill(shop)
+    assert at_stripe(shop) == 100
+    restore(shop, backup)
+    wait_counted(shop, 100)
+    assert_holds(shop, "behind")
+    bill(shop)
+    assert at_stripe(shop) == 100 == shop.value(SENT)
+
+
+def test_a_backup_with_an_empty_redis_and_services_that_send_again(shop):
+    """150 were billed, the ledger knows of 100: 150, not 200."""
+    aggregator = start(shop)
+    emit(shop, 0, 100)
+    wait_counted(shop, 100)
+    bill(shop)
+    backup = base_backup(shop)
+    emit(shop, 100, 50)
+    wait_counted(shop, 150)
+    bill(shop)
+    assert at_stripe(shop) == 150
+    aggregator.term()
+    shop.redis.restart_empty()
+    restore(shop, backup)
+    start(shop)
+    emit(shop, 0, 150)
+    wait_counted(shop, 150)
+    assert_holds(shop, "unknown")
+    bill(shop)
+    assert at_stripe(shop) == 150
+
+
+def test_nothing_is_sent_while_redis_is_away(shop):
+    """Who could not tell it of the pick sends nothing, and says why it is not ready."""
+    start(shop)
+    emit(shop, 0, 100)
+    wait_counted(shop, 100)
+    shop.redis.stop()
+    sink = shop.start_sink(SINK_INTERVAL_S=1)
+    shop.wait_for(lambda: "redis" in sink.get("/readyz")[1], 60, "it says so")
+    assert at_stripe(shop) == 0
+    shop.redis.start()
+    shop._disconnect()
+    shop.wait_for(lambda: at_stripe(shop) == 100, 60, "it is sent")
+
+
+@pytest.mark.parametrize("pooled", [False, True], ids=["direct", "behind a pooler"])
+def test_a_ledger_that_went_back_is_found_without_an_event(shop, pooled):
+    """Nobody emits any more: aggregator and sink see it by themselves, also through connections that a
+    pooler kept, and the gauge tells what the audit does."""
+    if pooled:
+        shop.pooler = Pgbouncer(shop.folder, shop.postgres, default_pool_size=10)
+        shop.pooler.start()
+        shop.settings["DATABASE_URL"] = shop.pooler.url
+    aggregator = start(shop)
+    sink = shop.start_sink(SINK_INTERVAL_S=1)
+    emit(shop, 0, 100)
+    shop.wait_for(lambda: at_stripe(shop) == 100, 60, "100 are sent")
+    backup = base_backup(shop)
+    emit(shop, 100, 50)
+    shop.wait_for(lambda: at_stripe(shop) == 150, 60, "150 are sent")
+    restore(shop, backup)
+    told = aggregator.wait_log("ledger_behind_stream", level="error", timeout=60)
+    assert told["lost"] == "50"
+    sink.wait_log("ledger_suspected", why="behind", timeout=60)
+    shop.wait_for(lambda: "held" in sink.get("/readyz")[1], 30, "it says so")
+    shop.wait_for(lambda: aggregator.metric("meterline_unaccounted_events") == 0, 30, "the gauge balances")
+    assert [each["difference"] for each in epochs(shop).values()] == [0]
+    told = shop.run("meterctl", "restore", "accept")
+    assert told.returncode == 1 and "why=behind" in told.stdout and "lost=50" in told.stdout
+    assert at_stripe(shop) == 150
+    for stage in shop.stages:
+        stage.close()
+    if pooled:
+        shop.pooler.close()
+
+
+def test_restarts_while_it_counts_hold_nobody(shop):
+    """What others commit and tell Redis between two looks is nothing that the ledger lacks."""
+    add_tenants(shop, *(f"t{n}" for n in range(5)))
+    start(shop)
+    sinks = [shop.start_sink(SINK_INTERVAL_S=1) for _ in range(2)]
+    with Flow(shop, repeats=0) as flow:
+        for _ in range(4):
+            flow.wait_added(200)
+            shop.postgres.stop()
+            shop.postgres.start()
+            shop._disconnect()
+            shop.wait_for(lambda: shop.value("SELECT sink_hold() <> -1"), 60, "it was compared")
+            assert not held(shop)
+    shop.wait_for(lambda: sum(len(sink.logs("life_changed")) for sink in sinks) >= 4, 30, "each is told")
+    settle(shop)
+    shop.wait_for(lambda: at_stripe(shop) == shop.value("SELECT sum(quantity) FROM usage_totals"), 60,
+                  "all is sent")
+    assert shop.audit().ok
+    assert not any(sink.logs("ledger_suspected") for sink in sinks)
+
+
+def test_who_accepts_before_a_sink_has_compared_is_told_to_start_one(shop):
+    start(shop)
+    emit(shop, 0, 10)
+    wait_counted(shop, 10)
+    bill(shop)
+    assert shop.run("meterctl", "restore", "accept").returncode == 0
+    shop.postgres.stop()
+    shop.postgres.start()
+    shop._disconnect()
+    told = shop.run("meterctl", "restore", "accept")
+    assert told.returncode == 1 and "start one" in told.stderr
+    bill(shop)
+    told = shop.run("meterctl", "restore", "accept")
+    assert told.returncode == 0 and told.stdout == "sinks are not held\n"
