@@ -222,6 +222,18 @@ static void tell_received(struct http_exchange *x)
     buf_done(&body);
 }
 
+/* A key that may not list meters: the sink then sends on without having looked at them. */
+static void take_meters(struct http_exchange *x)
+{
+    static const char FORBIDDEN[] = "{\"error\":{\"type\":\"invalid_request_error\","
+                                    "\"message\":\"This key may not list meters\"}}";
+    struct buf body = {0};
+
+    buf_add_str(&body, FORBIDDEN);
+    reply(x, 403, &body);
+    buf_done(&body);
+}
+
 static const struct route {
     const char *method;
     const char *path;
@@ -231,6 +243,7 @@ static const struct route {
     {"POST", "/v2/billing/meter_event_session", open_session},
     {"POST", "/v2/billing/meter_event_stream", take_stream},
     {"GET", "/received", tell_received},
+    {"GET", "/v1/billing/meters", take_meters},
 };
 
 static void on_request(void *owner, struct http_exchange *x)
