@@ -98,7 +98,7 @@ static void parse_entry(struct batch *b, uint32_t entry)
     }
     item->fate = FATE_NEW;
     item->first = -1;
-    item->old = item->again = false;
+    item->old = item->told = item->again = false;
     item->hash =
         dedupe_hash(b->dedupe, item->event.domain, item->event.tenant->name, item->event.id);
     if (item->event.retract)

@@ -36,7 +36,8 @@ struct item {
     int64_t first;       /* number of the first item of this batch with the same key, or -1; of that
                           * one itself, should it not count: the one that does */
     uint32_t retraction; /* index in retractions, of one */
-    bool old;            /* its time of use lies before the deduplication window */
+    bool old;            /* its time of use lies before the deduplication window, … */
+    bool told;           /* … and so does the time that its id was made at, as it says */
     bool again;          /* its entry was read before: what became of it is settled */
 };
 
@@ -118,7 +119,7 @@ struct batch {
     uint32_t again_capacity;
     uint32_t again_count;
     int64_t dropped_until_ms;     /* set by the owner: minutes up to then cannot be counted anew */
-    uint32_t old_count;           /* items that are old */
+    uint32_t old_count;           /* items that are old, or told */
     struct rejection *rejections; /* conflicts too */
     uint32_t rejections_count;
     uint32_t rejections_capacity;
@@ -162,8 +163,8 @@ bool batch_is_again(const struct batch *b, uint32_t entry);
  * that retention may have forgotten (see dropped_until_ms) are rejected: who knows. */
 void batch_settle_again(struct batch *b);
 /* Look for repeated keys; from here on until batch_commit or batch_abort the table is this batch's.
- * Events that may have been counted before the dedupe window are old: the ledger must be asked for
- * them too. now_ms: Unix, by the ledger's clock. Entries without an id of their own are repeats
+ * Events that may have been counted before the dedupe window are old, or their ids tell so: the
+ * ledger must be asked for them too. now_ms: Unix, by the ledger's clock. Entries without an id of their own are repeats
  * only up to repeats_until, and only if they are the same: in a stream that began anew, Redis may
  * give an id again to another entry. */
 void batch_probe(struct batch *b, int64_t now_ms);

@@ -1,6 +1,7 @@
 /* Which keys of a batch are known, in the batch itself and in the table. */
 #include "aggregator/batch_inside.h"
 
+#include "aggregator/id_time.h"
 #include "common/clock.h"
 #include "common/contract.h"
 
@@ -92,15 +93,25 @@ static bool is_old(const struct batch *b, const struct event *event)
            (event->has_ts || (!event->retract && event->ms >= ENTRY_TIME_MIN_MS));
 }
 
-/* Making room may shrink the window, so it is asked for when all keys are in. An event may be used
- * up to 5 minutes after its entry was added. */
+/* Whatever has this id was made before the window, and may have been counted there: at whatever
+ * time of use. */
+static bool is_told(const struct batch *b, const struct event *event)
+{
+    return event->id_ms != ID_TIME_NONE && event->id_ms < b->window_start_ms;
+}
+
+/* Making room may shrink the window, so it is asked for when all keys are in. An event may be used,
+ * and its id be made, up to 5 minutes after its entry was added. */
 static void find_old(struct batch *b, int64_t reading_ms)
 {
     b->known_since_ms = reading_ms - dedupe_window_ms(b->dedupe);
     b->window_start_ms = b->known_since_ms + EVENT_FUTURE_MAX_MS;
     for (uint32_t i = 0; i < b->items_count; i++) {
-        b->items[i].old = !b->items[i].again && is_old(b, &b->items[i].event);
-        b->old_count += b->items[i].old;
+        struct item *item = &b->items[i];
+
+        item->old = !item->again && is_old(b, &item->event);
+        item->told = !item->again && is_told(b, &item->event);
+        b->old_count += item->old || item->told;
     }
 }
 

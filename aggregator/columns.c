@@ -17,6 +17,7 @@ void slice_columns_init(struct slice_columns *c)
     pg_array_init(&c->occurred_ms, PG_INT8);
     pg_array_init(&c->fields, PG_TEXT);
     pg_array_init(&c->retracts, PG_INT2);
+    pg_array_init(&c->id_minutes, PG_INT4);
 }
 
 static struct pg_array *const *slice_arrays(struct slice_columns *c,
@@ -42,6 +43,7 @@ void slice_columns_done(struct slice_columns *c)
     slice_arrays(c, arrays);
     for (int i = 0; i < SLICE_ARRAYS; i++)
         pg_array_done(arrays[i]);
+    pg_array_done(&c->id_minutes);
 }
 
 void slice_columns_clear(struct slice_columns *c)
@@ -51,7 +53,8 @@ void slice_columns_clear(struct slice_columns *c)
     slice_arrays(c, arrays);
     for (int i = 0; i < SLICE_ARRAYS; i++)
         pg_array_clear(arrays[i]);
-    c->events = 0;
+    pg_array_clear(&c->id_minutes);
+    c->events = c->minutes = 0;
     c->has_uuid = c->has_text = c->has_fields = c->has_retracts = false;
 }
 
@@ -72,6 +75,21 @@ static void add_id(struct slice_columns *c, const struct event *event)
         pg_array_add(&c->ids_text, event->id.data, event->id.length);
         c->has_text = true;
     }
+}
+
+/* Ids mostly tell the minute that they are added in, or one that many others tell. */
+static void add_id_minute(struct slice_columns *c, const struct event *event)
+{
+    enum { SEEN = sizeof c->minutes_seen / sizeof *c->minutes_seen };
+    int32_t minute = (int32_t)(event->id_ms / MINUTE_MS);
+
+    if (!event->new_id)
+        return;
+    for (uint32_t i = 0; i < SEEN && i < c->minutes; i++)
+        if (c->minutes_seen[i] == minute)
+            return;
+    c->minutes_seen[c->minutes++ % SEEN] = minute;
+    pg_array_add_i32(&c->id_minutes, minute);
 }
 
 static void add_retracts(struct slice_columns *c, int16_t retracts)
@@ -100,6 +118,7 @@ void slice_columns_add(struct slice_columns *c, const struct raw_row *row)
     pg_array_add(&c->tenants, event->tenant->name.data, event->tenant->name.length);
     pg_array_add(&c->metrics, row->metric.data, row->metric.length);
     add_id(c, event);
+    add_id_minute(c, event);
     pg_array_add_dec(&c->quantities, row->quantity);
     pg_array_add_i64(&c->occurred_ms, row->occurred_ms);
     if (row->fields.length > 2) {
@@ -144,6 +163,7 @@ void slice_columns_bind(struct slice_columns *c, struct pg_statement *s, unsigne
     pg_add_array(s, &c->occurred_ms);
     bind_optional(s, &c->fields, c->has_fields);
     bind_optional(s, &c->retracts, c->has_retracts);
+    bind_optional(s, &c->id_minutes, c->minutes > 0);
 }
 
 void repeat_columns_init(struct repeat_columns *c)

@@ -38,6 +38,9 @@ struct slice_columns {
     struct pg_array occurred_ms;
     struct pg_array fields;
     struct pg_array retracts;
+    struct pg_array id_minutes; /* that ids were made in: a set, though some may come again */
+    int32_t minutes_seen[4];    /* the last of them */
+    uint32_t minutes;
     bool has_uuid; /* an array that would hold only NULLs is sent as NULL */
     bool has_text;
     bool has_fields;
@@ -48,7 +51,7 @@ void slice_columns_init(struct slice_columns *c);
 void slice_columns_done(struct slice_columns *c);
 void slice_columns_clear(struct slice_columns *c);
 void slice_columns_add(struct slice_columns *c, const struct raw_row *row);
-/* Append the parameters of INSERT_SLICE from occurred_min on ($7 to $18). times: 16 bytes that live
+/* Append the parameters of INSERT_SLICE from occurred_min on ($7 to $19). times: 16 bytes that live
  * until pg_run. */
 void slice_columns_bind(struct slice_columns *c, struct pg_statement *s, unsigned char times[16]);
 

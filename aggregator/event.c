@@ -2,6 +2,7 @@
 
 #include "aggregator/event_fields.h"
 #include "aggregator/event_id.h"
+#include "aggregator/id_time.h"
 #include "common/str.h"
 
 #include <inttypes.h>
@@ -168,6 +169,17 @@ static int take_ts(const struct event_parser *p, const struct event_fields *f, s
     return 0;
 }
 
+/* Where the entry tells no time, its id does not either. */
+static void take_id_time(const struct event_parser *p, struct event *out)
+{
+    int64_t entry_ms = is_astray(p, (int64_t)out->ms) ? p->now_ms : (int64_t)out->ms;
+
+    out->id_ms = out->domain == ID_DEFAULT ? ID_TIME_NONE : id_time_ms(out->id);
+    if (out->id_ms > entry_ms + EVENT_FUTURE_MAX_MS)
+        out->id_ms = ID_TIME_NONE;
+    out->new_id = out->id_ms >= entry_ms - EVENT_AGE_MAX_MS;
+}
+
 static int compare_name(struct text name, const char *other)
 {
     return text_compare(name, (struct text){.data = other, .length = (uint32_t)strlen(other)});
@@ -214,6 +226,7 @@ static int take_all(struct event_parser *p, const struct entries *entries, uint3
         take_id(p, &f, entry, out, why) < 0 || take_ts(p, &f, out, why) < 0 ||
         check_shard(p, out, why) < 0)
         return -1;
+    take_id_time(p, out);
     take_dimensions(p, &f, out);
     return 0;
 }

@@ -31,12 +31,14 @@ struct event {
     struct text fields_json;         /* dimensions, all: a canonical object, "{}" when none */
     struct text dims_json;           /* those that the catalog aggregates by, likewise */
     int64_t occurred_ms;             /* Unix ms; the entry's time unless ts was given */
+    int64_t id_ms;                   /* Unix ms; when the id says that it was made: id_time.h */
     uint32_t index;                  /* in entries */
     int metric; /* in the catalog; of a retraction it means nothing, and may be -1 */
     enum id_domain domain;
     bool retract; /* op: retract */
     bool has_id;  /* id was given */
     bool has_ts;  /* ts was given */
+    bool new_id;  /* made at most 35 days before the entry, as it says */
 };
 
 struct reject {

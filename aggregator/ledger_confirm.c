@@ -1,8 +1,10 @@
 /* Is a repeated key really in the ledger? Candidates of the table are rows that are known by place;
- * an event older than the table's window is looked for in the batches that hold its time of use. */
+ * an event older than the table's window is looked for in the batches that hold its time of use, or
+ * ids made in the minute that its own tells. */
 #include "aggregator/ledger.h"
 
 #include "aggregator/sql.h"
+#include "common/clock.h"
 
 #include <stdlib.h>
 
@@ -78,23 +80,33 @@ static void bind_candidates(struct ledger *l, const struct batch *b, struct pg_s
         pg_add_array(s, &l->arrays[i]);
 }
 
+static void add_old(struct pg_array *a, const struct item *item, int32_t number)
+{
+    const struct event *event = &item->event;
+
+    pg_array_add_i32(&a[0], number);
+    pg_array_add_i16(&a[1], event->tenant->slice);
+    pg_array_add(&a[2], event->tenant->name.data, event->tenant->name.length);
+    pg_array_add(&a[3], event->id.data, event->id.length);
+    if (item->old)
+        pg_array_add_i64(&a[4], event->occurred_ms);
+    else
+        pg_array_add_null(&a[4]);
+    if (item->told)
+        pg_array_add_i32(&a[5], (int32_t)(event->id_ms / MINUTE_MS));
+    else
+        pg_array_add_null(&a[5]);
+}
+
 static void bind_old(struct ledger *l, const struct batch *b, struct pg_statement *s,
                      unsigned char before[8])
 {
-    use_arrays(l, 0, (const unsigned[]){PG_INT4, PG_INT2, PG_TEXT, PG_TEXT, PG_INT8}, 5);
-    for (uint32_t i = 0; i < b->items_count; i++) {
-        const struct event *event = &b->items[i].event;
-
-        if (!b->items[i].old)
-            continue;
-        pg_array_add_i32(&l->arrays[0], (int32_t)i);
-        pg_array_add_i16(&l->arrays[1], event->tenant->slice);
-        pg_array_add(&l->arrays[2], event->tenant->name.data, event->tenant->name.length);
-        pg_array_add(&l->arrays[3], event->id.data, event->id.length);
-        pg_array_add_i64(&l->arrays[4], event->occurred_ms);
-    }
+    use_arrays(l, 0, (const unsigned[]){PG_INT4, PG_INT2, PG_TEXT, PG_TEXT, PG_INT8, PG_INT4}, 6);
+    for (uint32_t i = 0; i < b->items_count; i++)
+        if (b->items[i].old || b->items[i].told)
+            add_old(l->arrays, &b->items[i], (int32_t)i);
     pg_statement_init(s, SQL_READ_OLD_EVENTS);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 6; i++)
         pg_add_array(s, &l->arrays[i]);
     pg_add_i64(s, b->known_since_ms, before);
 }

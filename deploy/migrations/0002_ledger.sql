@@ -182,6 +182,7 @@ CREATE TABLE usage_batches (
     occurred_ms  bigint[] NOT NULL,
     fields       text[],                    -- all other fields, canonical JSON; NULL: none
     retracts     smallint[],                -- NULL: usage; 1: takes back a given id, 2: an id by default
+    id_minutes   integer[],                 -- minutes since 1970 that ids were made in, as they say; NULL: none says so
     PRIMARY KEY (batch, slice, day)
 ) PARTITION BY RANGE (day);
 ALTER TABLE usage_batches
@@ -193,6 +194,9 @@ ALTER TABLE usage_batches
 CREATE INDEX usage_batches_committed ON usage_batches (stream, committed_at);
 CREATE INDEX usage_batches_occurred ON usage_batches (slice, occurred_min, occurred_max);
 CREATE INDEX usage_batches_entries ON usage_batches (stream, epoch, entry_last_ms);
+-- To find an id that tells when it was made: see read_old_events.sql of the aggregator.
+CREATE INDEX usage_batches_id_minutes ON usage_batches USING gin (id_minutes) WITH (fastupdate = off)
+    WHERE id_minutes IS NOT NULL;
 
 -- Entries that were repeats of others. What became of an entry is looked up here, in usage_batches and in
 -- rejected_events, should its stream be read again since Redis lost what came after it. Goes with usage_batches.

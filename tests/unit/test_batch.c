@@ -149,6 +149,51 @@ static void only_given_ids_before_the_window_are_old(void **state)
     batch_abort(&batch);
 }
 
+/* As an ULID that was made then. */
+static void add_made_at(int64_t ms, char last, const char *more)
+{
+    static const char DIGITS[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    char text[160];
+    char id[27] = "0000000000EKTSV4RRFFQ69G5F";
+
+    for (int i = 9; i >= 0; i--, ms /= 32)
+        id[i] = DIGITS[ms % 32];
+    id[25] = last;
+    snprintf(text, sizeof text, "tenant=a id=%s %s", id, more);
+    add(text);
+}
+
+static void ids_made_before_the_window_are_looked_for_at_whatever_time_of_use(void **state)
+{
+    /* With 5 minutes to spare, likewise. What is counted has their minutes, each about once. */
+    (void)state;
+    const int64_t window_start = NOW - WINDOW + 5 * MINUTE_MS;
+    char ts[64];
+
+    snprintf(ts, sizeof ts, "metric=tokens ts=%lld", NOW - 2 * WINDOW);
+    dedupe_set_since(dedupe, NOW - WINDOW);
+    add_made_at(window_start, '0', "metric=tokens");
+    add_made_at(window_start - 1, '1', "metric=tokens");
+    add_made_at(window_start - 1, '2', "op=retract");
+    add_made_at(window_start - 1, '3', ts);
+    add_made_at(NOW - 36 * 24 * HOUR, '4', "metric=tokens");
+    add_made_at(NOW, '5', "metric=tokens");
+    add_made_at(window_start - 1, '6', "metric=tokens");
+    begin();
+    assert_int_equal(batch.old_count, 5);
+    for (uint32_t i = 0; i < 7; i++) {
+        assert_int_equal(batch.items[i].told, i > 0 && i != 5);
+        assert_int_equal(batch.items[i].old, i == 3);
+    }
+    struct stored_row row = row_of("a", "", "1", "{}");
+    row.id = batch.items[1].event.id;
+    batch_confirm(&batch, 1, &row); /* used at 0: that does not matter */
+    settle();
+    assert_fates("CDRCCCC");
+    assert_int_equal(batch.slices[tenant_slice("a", 1)].minutes, 3);
+    batch_abort(&batch);
+}
+
 static void an_id_that_names_an_entry_is_that_entrys(void **state)
 {
     /* A replay gives an entry the id that it had by default: in this batch and among stored ones.
@@ -375,6 +420,7 @@ int main(void)
         TEST(what_the_ledger_holds_decides),
         TEST(a_default_id_is_found_by_its_entry),
         TEST(only_given_ids_before_the_window_are_old),
+        TEST(ids_made_before_the_window_are_looked_for_at_whatever_time_of_use),
         TEST(an_id_that_names_an_entry_is_that_entrys),
         TEST(what_an_entry_became_stays_so),
         TEST(what_retention_may_have_forgotten_is_not_judged),

@@ -1,5 +1,6 @@
 /* Entries into events, or into reasons: the rules of the stream, as tables. */
 #include "aggregator/event.h"
+#include "aggregator/id_time.h"
 #include "aggregator/json_text.h"
 #include "common/clock.h"
 #include "common/contract.h"
@@ -305,6 +306,42 @@ static void timestamps_are_bounded_by_the_entry(void **state)
     REJECT(REASON_IN_FUTURE, "ts", GOOD, F("ts", "9223372036854775807"));
 }
 
+static int64_t id_ms_at(uint64_t entry_ms, const char *id, bool *new_id)
+{
+    const struct field fields[] = {
+        GOOD, {TEXT("id"), {.data = id, .length = (uint32_t)strlen(id)}}};
+    struct event event;
+    struct reject why;
+
+    assert_int_equal(parse_at(entry_ms, fields, 3, &event, &why), 0);
+    *new_id = event.new_id;
+    return event.id_ms;
+}
+
+static void an_id_tells_its_time_unless_its_entry_comes_before(void **state)
+{
+    /* By 5 minutes. It is new for 35 days. */
+    (void)state;
+    static const char ID[] = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f";
+    static const int64_t MADE = 1645557742000;
+    bool new_id;
+
+    assert_int_equal(id_ms_at(MADE, ID, &new_id), MADE);
+    assert_true(new_id);
+    assert_int_equal(id_ms_at(MADE - 5 * MINUTE_MS, ID, &new_id), MADE);
+    assert_true(new_id);
+    assert_int_equal(id_ms_at(MADE - 5 * MINUTE_MS - 1, ID, &new_id), ID_TIME_NONE);
+    assert_false(new_id);
+    assert_int_equal(id_ms_at(MADE + 35 * DAY_MS, ID, &new_id), MADE);
+    assert_true(new_id);
+    assert_int_equal(id_ms_at(MADE + 35 * DAY_MS + 1, ID, &new_id), MADE);
+    assert_false(new_id);
+    assert_int_equal(id_ms_at(7, ID, &new_id), ID_TIME_NONE);
+    assert_int_equal(id_ms_at(MADE, "k1", &new_id), ID_TIME_NONE);
+    assert_false(new_id);
+    assert_int_equal(PARSE(GOOD).id_ms, ID_TIME_NONE);
+}
+
 static void the_entry_id_may_be_any_number(void **state)
 {
     /* An id from 0 on is a time; one beyond the year 9999 is in the future, whatever ts says. */
@@ -469,6 +506,8 @@ int main(void)
         TEST(only_the_catalog_has_metrics),
         TEST(bad_quantities_are_refused),
         TEST(timestamps_are_bounded_by_the_entry),
+        TEST(an_id_tells_its_time_unless_its_entry_comes_before),
+        TEST(an_id_tells_its_time_unless_its_entry_comes_before),
         TEST(the_entry_id_may_be_any_number),
         TEST(a_retraction_needs_tenant_and_id_only),
         TEST(a_tenant_belongs_to_one_shard),
