@@ -23,7 +23,7 @@ void batch_init(struct batch *b, const char *stream, int shard, int shards,
     b->parser.stream = (struct text){.data = stream, .length = (uint32_t)strlen(stream)};
     b->parser.shard = shard;
     b->parser.shards = shards;
-    b->dropped_until_ms = INT64_MIN;
+    b->dropped_until_ms = b->rejects_dropped_until_ms = INT64_MIN;
 }
 
 void batch_done(struct batch *b)

@@ -118,9 +118,10 @@ struct batch {
     bool *again;             /* of entries[from + i]: read before; see batch_note_again */
     uint32_t again_capacity;
     uint32_t again_count;
-    int64_t dropped_until_ms;     /* set by the owner: minutes up to then cannot be counted anew */
-    uint32_t old_count;           /* items that are old, or told */
-    struct rejection *rejections; /* conflicts too */
+    int64_t dropped_until_ms; /* set by the owner: minutes up to then cannot be counted anew … */
+    int64_t rejects_dropped_until_ms; /* … and rejects of entries from before may be gone */
+    uint32_t old_count;               /* items that are old, or told */
+    struct rejection *rejections;     /* conflicts too */
     uint32_t rejections_count;
     uint32_t rejections_capacity;
 
@@ -160,13 +161,13 @@ int64_t batch_find_entry(const struct batch *b, struct entry_id id);
 void batch_note_again(struct batch *b, uint32_t entry);
 bool batch_is_again(const struct batch *b, uint32_t entry);
 /* All was noted: those are duplicates, also where they are rejected by now. Of the others, those
- * that retention may have forgotten (see dropped_until_ms) are rejected: who knows. */
+ * that retention may have forgotten (see …dropped_until_ms) are rejected: who knows. */
 void batch_settle_again(struct batch *b);
 /* Look for repeated keys; from here on until batch_commit or batch_abort the table is this batch's.
  * Events that may have been counted before the dedupe window are old, or their ids tell so: the
- * ledger must be asked for them too. now_ms: Unix, by the ledger's clock. Entries without an id of their own are repeats
- * only up to repeats_until, and only if they are the same: in a stream that began anew, Redis may
- * give an id again to another entry. */
+ * ledger must be asked for them too. now_ms: Unix, by the ledger's clock. Entries without an id of
+ * their own are repeats only up to repeats_until, and only if they are the same: in a stream that
+ * began anew, Redis may give an id again to another entry. */
 void batch_probe(struct batch *b, int64_t now_ms);
 /* The ledger's answer for an item: it may be the same key or not, which is compared here. */
 void batch_confirm(struct batch *b, uint32_t item, const struct stored_row *row);

@@ -139,27 +139,40 @@ static void settle_items(struct batch *b)
     }
 }
 
-/* Retention dropped what would tell whether it was counted, or taken back. */
-static bool is_forgotten(const struct batch *b, const struct item *item)
+/* Retention dropped what would tell whether it was counted or taken back, … */
+static bool is_counted_forgotten(const struct batch *b, const struct event *event)
 {
-    struct entry_id id = {.ms = item->event.ms, .seq = item->event.seq};
+    struct entry_id id = {.ms = event->ms, .seq = event->seq};
 
-    return !item->again && (item->event.occurred_ms <= b->dropped_until_ms ||
-                            (entry_id_tells_time(id) && (int64_t)id.ms <= b->dropped_until_ms));
+    return event->occurred_ms <= b->dropped_until_ms ||
+           (entry_id_tells_time(id) && (int64_t)id.ms <= b->dropped_until_ms);
 }
 
-static void reject_forgotten(struct batch *b, struct item *item)
+/* … or whether it was rejected or a conflict. */
+static bool is_rejected_forgotten(const struct batch *b, const struct event *event)
+{
+    return (int64_t)event->ms < b->rejects_dropped_until_ms;
+}
+
+static void reject_forgotten(struct batch *b, struct item *item, const char *why)
 {
     struct rejection *r = batch_add_rejection(b, item->event.index, REASON_TOO_OLD);
 
     r->tenant = item->event.tenant->name;
-    snprintf(
-        r->detail, sizeof r->detail,
-        "entry: read again, and retention dropped the raw events of its time: it may have been "
-        "counted");
+    snprintf(r->detail, sizeof r->detail, "entry: read again, and retention dropped %s", why);
     item->again = true;
     item->fate = FATE_REJECTED;
     b->rejected++;
+}
+
+static void settle_unknown(struct batch *b, struct item *item)
+{
+    if (item->again)
+        return;
+    if (is_counted_forgotten(b, &item->event))
+        reject_forgotten(b, item, "the raw events of its time: it may have been counted");
+    else if (is_rejected_forgotten(b, &item->event))
+        reject_forgotten(b, item, "the rejects of its time: it may have been one of them");
 }
 
 void batch_settle_again(struct batch *b)
@@ -171,6 +184,5 @@ void batch_settle_again(struct batch *b)
         settle_items(b);
     }
     for (uint32_t i = 0; i < b->items_count && b->items[i].event.index < end; i++)
-        if (is_forgotten(b, &b->items[i]))
-            reject_forgotten(b, &b->items[i]);
+        settle_unknown(b, &b->items[i]);
 }

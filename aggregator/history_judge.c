@@ -90,8 +90,9 @@ static struct judgement judge_lost(const struct history *h, const struct standin
         begin_at_group(h, &j);
     if (s->accounted == s->base)
         j.repeats_until = s->repeats_until;
-    /* A stream made anew holds nothing that was counted, unless we read on before we noticed. */
-    else if (marked || h->last_exists)
+    /* A stream made anew holds nothing that was counted. One without a mark may also be as it was
+     * before we first saw it: then it has entries up to our position. */
+    else if (marked || !is_all_after(h, s->last))
         j.repeats_until = later(s->last, s->repeats_until);
     if (!marked)
         begin_at_position(h, s, &j);

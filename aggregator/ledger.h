@@ -64,16 +64,17 @@ struct ledger {
     bool owned;               /* the last acquire got the lease */
     int32_t takeovers_seen;   /* in marks of this ledger, by this process */
 
-    struct catalog *catalog;    /* owned; replaced when its version moved and no batch uses it */
-    int64_t catalog_version;    /* of catalog; -1: none yet */
-    int64_t catalog_newest;     /* as last read */
-    int64_t next_batch;         /* number for the next batch */
-    uint64_t reading_ms;        /* of the entry that is read first, or of one before; 0: none yet */
-    int64_t now_ms;             /* Unix, the database's clock as last read; never goes back */
-    int64_t shards;             /* as the database has it */
-    int64_t dropped_until_ms;   /* raw events used up to then may be gone; INT64_MIN: none is */
-    int64_t resharded_ms;       /* Unix; when it last changed, 0: never */
-    struct dedupe_batch stored; /* identity of the batch that was committed last */
+    struct catalog *catalog;  /* owned; replaced when its version moved and no batch uses it */
+    int64_t catalog_version;  /* of catalog; -1: none yet */
+    int64_t catalog_newest;   /* as last read */
+    int64_t next_batch;       /* number for the next batch */
+    uint64_t reading_ms;      /* of the entry that is read first, or of one before; 0: none yet */
+    int64_t now_ms;           /* Unix, the database's clock as last read; never goes back */
+    int64_t shards;           /* as the database has it */
+    int64_t dropped_until_ms; /* raw events used up to then may be gone; INT64_MIN: none is */
+    int64_t rejects_dropped_until_ms; /* rejects of entries from before may be gone, likewise */
+    int64_t resharded_ms;             /* Unix; when it last changed, 0: never */
+    struct dedupe_batch stored;       /* identity of the batch that was committed last */
 
     /* Totals that a fold changed, rows of fold.sql, which are the taker's own. */
     void (*on_totals)(void *owner, PGresult *rows);

@@ -14,6 +14,11 @@ static void take_time(struct ledger *l, int64_t now_ms)
     l->now_ms = now_ms > l->stored.committed_ms ? now_ms : l->stored.committed_ms;
 }
 
+static int64_t read_optional_ms(const PGresult *r, int column)
+{
+    return PQgetisnull(r, 0, column) ? INT64_MIN : strtoll(PQgetvalue(r, 0, column), NULL, 10);
+}
+
 static void take_state(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct ledger *l = owner;
@@ -26,9 +31,9 @@ static void take_state(void *owner, const struct err *error, PGresult **results,
         l->shards = strtoll(PQgetvalue(r, 0, 1), NULL, 10);
         l->next_batch = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
         take_time(l, strtoll(PQgetvalue(r, 0, 3), NULL, 10));
-        l->dropped_until_ms =
-            PQgetisnull(r, 0, 4) ? INT64_MIN : strtoll(PQgetvalue(r, 0, 4), NULL, 10);
+        l->dropped_until_ms = read_optional_ms(r, 4);
         l->resharded_ms = strtoll(PQgetvalue(r, 0, 5), NULL, 10);
+        l->rejects_dropped_until_ms = read_optional_ms(r, 6);
     }
     ledger_finish(l, error);
 }

@@ -310,6 +310,7 @@ static void run_batch(struct shard *s)
     w->to = w->from + (size < room ? size : room);
     work_parse(s);
     s->batch->dropped_until_ms = s->ledger.dropped_until_ms;
+    s->batch->rejects_dropped_until_ms = s->ledger.rejects_dropped_until_ms;
     if (batch_again_count(s->batch) > 0)
         ledger_find_again(&s->ledger, s->batch, take_again, s);
     else

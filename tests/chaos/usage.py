@@ -5,6 +5,7 @@ import collections
 import random
 import time
 
+from id_times import uuid7
 from usage_oracle import AGE_MAX_MS, FUTURE_MAX_MS
 
 from .catalog import EMITTED, LASTS
@@ -22,6 +23,10 @@ KINDS = {"fresh": 65, "repeat": 10, "conflict": 5, "retract": 7, "by_entry": 1, 
          "too_early": 3, "never": 1, "broken": 5}
 RECENT, OLD = 500, 4000
 LATE_EACH_MS, LATE_PLACES, LATE_MS = 14 * 3_600_000, 59, 90_000
+
+
+def tells_time(id):
+    return id[14:15] == "7" and len(id) == 36
 
 
 class Known:
@@ -50,7 +55,7 @@ class Usage:
 
     known:    events to come back to; services that share it send each other's ids.
     by_time:  ids come back with their time only, as they must where the window of deduplication is
-              shorter than the run.
+              shorter than the run; but those that tell when they were made.
     certain:  only what means the same whichever of two equal entries came first: for runs in which
               Redis loses entries that were counted."""
 
@@ -88,7 +93,7 @@ class Usage:
 
     def make_fresh(self):
         event = self.event()
-        if "id" in event and ("ts" in event or not self.by_time):
+        if "id" in event and ("ts" in event or not self.by_time or tells_time(event["id"])):
             self.known.add(self.choose, event)
         return [event]
 
@@ -96,7 +101,7 @@ class Usage:
         event = self.known.pick(self.choose)
         if not event:
             return []
-        if not self.by_time and not self.certain and self.choose.random() < 0.2:
+        if (not self.by_time or tells_time(event["id"])) and not self.certain and self.choose.random() < 0.2:
             event = {**event, "ts": self.time_of_use()}
         return [event] * self.choose.choice([1, 1, 1, 2, 5])
 
@@ -157,7 +162,7 @@ class Usage:
 
     def retraction(self, event):
         fields = {"tenant": event["tenant"], "id": event["id"], "op": "retract"}
-        if "ts" in event and (self.by_time or self.choose.random() < 0.5):
+        if "ts" in event and (self.by_time and not tells_time(event["id"]) or self.choose.random() < 0.5):
             fields["ts"] = event["ts"]
         if self.choose.random() < 0.2:
             fields.update(note="taken back", quantity="1")
@@ -165,7 +170,10 @@ class Usage:
 
     def new_id(self):
         self.number += 1
-        if self.choose.random() < 0.5:
+        kind = self.choose.random()
+        if kind < 0.25:
+            return uuid7(int(time.time() * 1000), self.choose.getrandbits(74))
+        if kind < 0.5:
             return "%08x-0000-4000-8000-%012x" % (self.choose.getrandbits(32), self.number)
         return f"{self.name}/{self.number}"
 

@@ -57,8 +57,8 @@ def valid_event(chooser, tenants):
 
 def invalid_event(chooser, tenants, number):
     """One of five kinds in turn. None has more than one fault."""
-    event = {"id": new_id(chooser), "tenant": chooser.choice(tenants), "metric": "api_calls"}
     now_ms = int(time.time() * 1000)
+    event = {"id": new_id(chooser), "tenant": chooser.choice(tenants), "metric": "api_calls", "ts": str(now_ms)}
     kind = number % 5
     if kind == 0:
         event["metric"] = "coffee_cups"

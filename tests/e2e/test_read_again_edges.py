@@ -87,6 +87,29 @@ def test_what_retention_dropped_is_not_counted_again(line):
     assert_balanced(line)
 
 
+def test_what_was_rejected_and_dropped_since_is_not_judged_again(line):
+    """A retraction that came before its event, and a conflict whose first has left the window by now."""
+    then = now_ms() - 3 * DAY_MS
+    entries = [{"metric": "api_calls", "id": "first", "quantity": 4}, {"metric": "api_calls", "id": "first", "quantity": 6},
+               {"op": "retract", "id": "x"}, {"metric": "api_calls", "id": "x", "quantity": 5}]
+    for n, fields in enumerate(entries):
+        line.xadd(entry_id=f"{then}-{n}", tenant="a", **fields)
+    copy_redis(line)
+    line.xadd(tenant="a", metric="api_calls", id="lost", quantity=0)
+    once(line)
+    assert total(line) == 9 and rejects(line) == {"conflict": 1, "unknown_retraction": 1}
+    line.sql("UPDATE usage_batches SET committed_at = committed_at - interval '3 days'")
+    line.sql("UPDATE rejected_events SET rejected_at = rejected_at - interval '3 days'")
+    line.must("meterctl", "retention", "apply", REJECT_KEEP_DAYS=1)
+    assert not rejects(line)
+    lose_redis_since_copy(line)
+    line.xadd(tenant="a", metric="api_calls", id="new", quantity=1)
+    once(line)
+    assert total(line) == 10 and rejects(line) == {"too_old": 2}
+    assert "may have been one of them" in line.value("SELECT min(detail) FROM rejected_events")
+    assert_balanced(line)
+
+
 def test_entries_are_not_kept_longer_than_rejects(line):
     done = line.run("aggregator", STREAM_KEEP_S=86401, REJECT_KEEP_DAYS=1)
     assert done.returncode == 2 and "STREAM_KEEP_S" in done.stderr and "REJECT_KEEP_DAYS" in done.stderr

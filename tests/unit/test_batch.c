@@ -190,7 +190,7 @@ static void ids_made_before_the_window_are_looked_for_at_whatever_time_of_use(vo
     batch_confirm(&batch, 1, &row); /* used at 0: that does not matter */
     settle();
     assert_fates("CDRCCCC");
-    assert_int_equal(batch.slices[tenant_slice("a", 1)].minutes, 3);
+    assert_int_equal(batch.slices[tenant_slice("a", 1)].minutes, 2);
     batch_abort(&batch);
 }
 
@@ -301,6 +301,19 @@ static void what_retention_may_have_forgotten_is_not_judged(void **state)
     assert_int_equal(batch.rejections_count, 3);
     batch_abort(&batch);
     batch.dropped_until_ms = INT64_MIN;
+
+    /* So are rejects: what they were of is older than their day's end. */
+    for (int later = 0; later < 2; later++) {
+        batch.rejects_dropped_until_ms = NOW + later;
+        batch_parse(&batch, catalog, dedupe, &entries, 0, entries.count, NULL);
+        batch_note_again(&batch, 3);
+        batch_settle_again(&batch);
+        batch_probe(&batch, NOW);
+        settle();
+        assert_fates(later ? "RRRDC" : "CCCDD");
+        batch_abort(&batch);
+    }
+    batch.rejects_dropped_until_ms = INT64_MIN;
 }
 
 static void another_entry_with_the_id_of_a_lost_one_is_told(void **state)

@@ -308,8 +308,8 @@ static void timestamps_are_bounded_by_the_entry(void **state)
 
 static int64_t id_ms_at(uint64_t entry_ms, const char *id, bool *new_id)
 {
-    const struct field fields[] = {
-        GOOD, {TEXT("id"), {.data = id, .length = (uint32_t)strlen(id)}}};
+    const struct field fields[] = {GOOD,
+                                   {TEXT("id"), {.data = id, .length = (uint32_t)strlen(id)}}};
     struct event event;
     struct reject why;
 

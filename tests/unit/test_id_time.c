@@ -86,8 +86,9 @@ static void all_others_tell_none(void **state)
     ASSERT_NONE("1795000000000");
     ASSERT_NONE("usage:events/1795000000000-12");
     ASSERT_NONE("__________________________");
-    ASSERT_NONE("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
-                "\xff\xff\xff\xff\xff");
+    ASSERT_NONE(
+        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+        "\xff\xff\xff\xff\xff");
     /* Whatever comes is read within its bounds: ASan looks. */
     for (uint32_t length = 1; length <= 255; length++) {
         char *bytes = xcalloc(length, 1);
