@@ -35,18 +35,22 @@ def make_true(line):
 
 def commit_earlier(line, interval, which="true"):
     """All that is counted, or batches that are chosen by SQL, was committed so much earlier."""
-    line.sql("""DO $$
+    commit_at(line, f"committed_at - interval '{interval}'", which)
+
+
+def commit_at(line, when, which="true"):
+    """The same, committed at a time that SQL tells of a row of usage_batches."""
+    line.sql(f"""DO $$
         DECLARE d date; name text;
         BEGIN
-            FOR d IN SELECT DISTINCT ((committed_at - interval '%s') AT TIME ZONE 'UTC')::date FROM usage_batches LOOP
+            FOR d IN SELECT DISTINCT (({when}) AT TIME ZONE 'UTC')::date FROM usage_batches WHERE {which} LOOP
                 name := 'usage_batches_' || to_char(d, 'YYYYMMDD');
                 IF to_regclass(name) IS NULL THEN
-                    EXECUTE format('CREATE TABLE %%I PARTITION OF usage_batches FOR VALUES FROM (%%L) TO (%%L)', name, d, d + 1);
+                    EXECUTE format('CREATE TABLE %I PARTITION OF usage_batches FOR VALUES FROM (%L) TO (%L)', name, d, d + 1);
                 END IF;
             END LOOP;
-        END $$""" % interval)
-    line.sql("UPDATE usage_batches SET committed_at = committed_at - %s::interval, "
-             "day = ((committed_at - %s::interval) AT TIME ZONE 'UTC')::date WHERE " + which, interval, interval)
+        END $$""")
+    line.sql(f"UPDATE usage_batches SET committed_at = {when}, day = (({when}) AT TIME ZONE 'UTC')::date WHERE {which}")
     seal(line)
 
 

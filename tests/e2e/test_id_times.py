@@ -5,6 +5,7 @@ import secrets
 
 import pytest
 
+from by_hand import commit_at, commit_earlier
 from id_times import kinds, ulid, uuid7
 from ledger_proof import assert_balanced, position, settle
 from test_aggregator import MINUTE_MS, now_ms, start
@@ -28,15 +29,7 @@ def outcomes(line):
 
 def pass_days(line, days):
     """What is counted was committed so much earlier. Its entries were added then, as their own ids say."""
-    line.sql("""DO $$ DECLARE d date; name text; BEGIN
-        FOR i IN 0..%s LOOP
-            d := (now() AT TIME ZONE 'UTC')::date - i; name := 'usage_batches_' || to_char(d, 'YYYYMMDD');
-            IF to_regclass(name) IS NULL THEN
-                EXECUTE format('CREATE TABLE %%I PARTITION OF usage_batches FOR VALUES FROM (%%L) TO (%%L)', name, d, d + 1);
-            END IF;
-        END LOOP; END $$""" % (days + 1))
-    line.sql("UPDATE usage_batches SET day = ((committed_at - make_interval(days => %s)) AT TIME ZONE 'UTC')::date, "
-             "committed_at = committed_at - make_interval(days => %s)", days, days)
+    commit_earlier(line, f"{days} days")
 
 
 def add_at(line, ms, seq, **fields):
@@ -151,7 +144,7 @@ def test_random_ids_of_all_ages_count_once(line):
             pipe.xadd("usage:events", fields, id=f"{ms}-{at + n}")
         pipe.execute()
         once(line, DEDUPE_WINDOW_H=choose.choice([1, 24, 200]), AGGREGATOR_BATCH_MAX=choose.choice([100, 50_000]))
-        line.sql("UPDATE usage_batches SET committed_at = to_timestamp(entry_last_ms / 1000)")
+        commit_at(line, "to_timestamp(entry_last_ms / 1000)")
     stored = {(row.tenant, row.event_id): int(row.quantity) for row in
               line.sql("SELECT tenant, event_id, quantity FROM usage_events")}
     assert stored == wanted

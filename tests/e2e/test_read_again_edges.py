@@ -98,8 +98,8 @@ def test_what_was_rejected_and_dropped_since_is_not_judged_again(line):
     line.xadd(tenant="a", metric="api_calls", id="lost", quantity=0)
     once(line)
     assert total(line) == 9 and rejects(line) == {"conflict": 1, "unknown_retraction": 1}
-    line.sql("UPDATE usage_batches SET committed_at = committed_at - interval '3 days'")
     line.sql("UPDATE rejected_events SET rejected_at = rejected_at - interval '3 days'")
+    commit_earlier(line, "3 days")
     line.must("meterctl", "retention", "apply", REJECT_KEEP_DAYS=1)
     assert not rejects(line)
     lose_redis_since_copy(line)
