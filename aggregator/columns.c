@@ -1,5 +1,6 @@
 #include "aggregator/columns.h"
 
+#include "aggregator/id_time.h"
 #include "common/clock.h"
 
 enum { SLICE_ARRAYS = 10 };
@@ -77,13 +78,14 @@ static void add_id(struct slice_columns *c, const struct event *event)
     }
 }
 
-/* Ids mostly tell the minute that they are added in, or one that many others tell. */
-static void add_id_minute(struct slice_columns *c, const struct event *event)
+/* Ids mostly tell the minute that they are added in, or one that many others tell. A retraction may
+ * be of an old event: sent again, it must find itself. */
+static void add_id_minute(struct slice_columns *c, const struct event *event, int16_t retracts)
 {
     enum { SEEN = sizeof c->minutes_seen / sizeof *c->minutes_seen };
     int32_t minute = (int32_t)(event->id_ms / MINUTE_MS);
 
-    if (!event->new_id)
+    if (!event->new_id && (retracts == RETRACTS_NOTHING || event->id_ms == ID_TIME_NONE))
         return;
     for (uint32_t i = 0; i < SEEN && i < c->minutes; i++)
         if (c->minutes_seen[i] == minute)
@@ -118,7 +120,7 @@ void slice_columns_add(struct slice_columns *c, const struct raw_row *row)
     pg_array_add(&c->tenants, event->tenant->name.data, event->tenant->name.length);
     pg_array_add(&c->metrics, row->metric.data, row->metric.length);
     add_id(c, event);
-    add_id_minute(c, event);
+    add_id_minute(c, event, row->retracts);
     pg_array_add_dec(&c->quantities, row->quantity);
     pg_array_add_i64(&c->occurred_ms, row->occurred_ms);
     if (row->fields.length > 2) {

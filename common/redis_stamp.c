@@ -7,9 +7,10 @@
 
 enum { DEADLINE_MS = 5000 };
 
-/* Commands that cannot take a hash away; in order. Any other one counts as if it could. An EXPIRE
- * shows as soon as it takes effect; HSET and the streams' commands leave other fields and keys
- * alone; scripts are counted by the commands that they call. */
+/* Commands that cannot take a hash away; in order. Any other one counts as if it could: EXPIRE too,
+ * which deletes at once by a time that is past, and expired_keys does not tell. HSET and the
+ * streams' commands leave other fields and keys alone; scripts are counted by the commands that
+ * they call. */
 static const char *const HARMLESS[] = {
     "acl|cat",
     "acl|whoami",
@@ -43,7 +44,6 @@ static const char *const HARMLESS[] = {
     "evalsha_ro",
     "exec",
     "exists",
-    "expire",
     "fcall",
     "fcall_ro",
     "function|list",
@@ -79,7 +79,6 @@ static const char *const HARMLESS[] = {
     "monitor",
     "multi",
     "object|encoding",
-    "pexpire",
     "ping",
     "psubscribe",
     "psync",

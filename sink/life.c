@@ -56,6 +56,7 @@ struct life {
     bool again; /* a doubt came during a look */
     bool closing;
     struct log_repeat delays;
+    struct err failure; /* of the last look; ERR_NONE if there was none */
     void (*on_change)(void *owner);
     void *owner;
     int64_t picks; /* of the ledger, as read */
@@ -84,6 +85,7 @@ static void rest(struct life *l, bool whole)
     l->whole = whole;
     if (whole) {
         l->suspicion = LIFE_WHOLE;
+        l->failure = (struct err){0};
         log_repeat_recovered(&l->delays);
     }
     if (l->closing)
@@ -98,6 +100,8 @@ static void rest(struct life *l, bool whole)
 static void rest_failed(struct life *l, const struct err *error)
 {
     uint64_t held;
+    if (error)
+        l->failure = *error;
     if (error && error->kind != ERR_CLOSED && error->kind != ERR_CANCELED &&
         log_repeat_failed(&l->delays, clock_monotonic_ms(), &held))
         log_warn("life_delayed", LOG_STR("sqlstate", error->sqlstate), LOG_U64("held_back", held),
@@ -331,8 +335,10 @@ bool life_is_ready(const struct life *l, struct buf *why)
     if (!redis_router_is_up(l->redis))
         peer_add_why(PEER_REDIS, why);
     else if (session_is_usable(l->session, why))
-        buf_add_str(why, "held: PostgreSQL was started anew or restored, and is yet to be "
-                         "compared with Redis\n");
+        buf_printf(why,
+                   "held: PostgreSQL was started anew or restored, and is yet to be compared with "
+                   "Redis%s%s\n",
+                   *l->failure.text ? ": " : "", l->failure.text);
     return false;
 }
 

@@ -118,12 +118,19 @@ BEGIN
         RETURN NULL;
     END IF;
     EXECUTE format('LOCK TABLE %I IN SHARE MODE', name);
-    DELETE FROM usage_repeats r WHERE r.day = p_day;
-    WITH tally AS (
+    WITH repeats AS (
+        DELETE FROM usage_repeats r WHERE r.day = p_day RETURNING r.stream, r.epoch
+    ), tally AS (
         INSERT INTO usage_batches_dropped AS o (stream, epoch, day, events, occurred_max)
         SELECT b.stream, b.epoch, b.day, sum(b.events), max(b.occurred_max)
           FROM usage_batches b WHERE b.day = p_day
          GROUP BY b.stream, b.epoch, b.day
+         UNION ALL
+        -- A day that had nothing but repeats: no minute is lost with it.
+        SELECT DISTINCT r.stream, r.epoch, p_day, 0, to_timestamp(0)
+          FROM repeats r
+         WHERE NOT EXISTS (SELECT FROM usage_batches b
+                            WHERE b.day = p_day AND b.stream = r.stream AND b.epoch = r.epoch)
         ON CONFLICT (stream, epoch, day) DO UPDATE
            SET events = o.events + excluded.events, occurred_max = greatest(o.occurred_max, excluded.occurred_max),
                dropped_at = now()

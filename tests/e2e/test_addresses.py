@@ -77,6 +77,10 @@ def test_an_acl_user_with_the_rights_that_the_readme_names_is_enough(line):
     assert "1 sent" in emitted.stdout + emitted.stderr
     line.wait_for(lambda: line.client().hget("quota:{t1}", "api_calls.used") == "1", 20, "counted")
     line.wait_for(lambda: line.client().hget("quota:{t1}", "api_calls.limit"), 20, "limits")
+    line.start_sandbox(rate_per_s=0)
+    line.start("sink", REDIS_URL=url, SINK_INTERVAL_S=1).wait_ready()
+    line.wait_for(lambda: line.client().keys("meterline:sent:*"), 20, "Redis is told what is sent")
+    line.wait_for(lambda: line.client().exists("meterline:quota_checked"), 20, "quotas are gone over")
     for command in (["status"], ["audit"], ["stream", "reset"], ["reshard", "2"]):
         line.must("meterctl", *command, REDIS_URL=url, timeout=90)
     for stage in line.stages:

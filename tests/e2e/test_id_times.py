@@ -150,3 +150,22 @@ def test_random_ids_of_all_ages_count_once(line):
     assert stored == wanted
     assert position(line).counted == len(wanted) and position(line).duplicates == len(entries) - len(wanted)
     assert_balanced(line)
+
+
+def test_a_retraction_of_an_old_event_is_known_beyond_the_window_too(line):
+    """Its id was made more than 35 days before it: it must find itself, or it is booked twice."""
+    made = now_ms() - 40 * DAY_MS
+    retracted = now_ms() - 26 * HOUR_MS
+    for seq, quantity in ((0, 5), (1, 7)):
+        add_at(line, made, seq, metric="api_calls", id=uuid7(made + seq), quantity=quantity)
+    once(line)
+    pass_days(line, 40)
+    gone = line.value("SELECT event_id FROM usage_events WHERE quantity = 5")
+    add_at(line, retracted, 0, op="retract", id=gone)
+    once(line)
+    commit_earlier(line, "26 hours", "batch = (SELECT max(batch) FROM usage_batches)")
+    line.xadd(tenant="a", op="retract", id=gone)
+    once(line)
+    assert outcomes(line) == (3, 1, 0, 0) and total(line) == 7
+    assert line.value("SELECT sum(quantity) FROM usage_events") == 7
+    assert_balanced(line)

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from by_hand import seal
+from line import Line
+from moved_clock import MovedPostgres, faketime
 
 STREAM = "usage:events"
 
@@ -47,6 +49,39 @@ def outcomes(report):
 
 def raw_days(line):
     return line.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'usage_batches'::regclass")
+
+
+def test_a_day_of_nothing_but_repeats_goes_before_an_older_one_that_is_kept(folder, request):
+    """It took no minute with it; its batch stays in the chain as long as the older one does."""
+    line = Line(folder, postgres=MovedPostgres(folder))
+    request.node.meterline = line
+    try:
+        line.postgres.offset_s = -60 * 86_400
+        line.settings.update(faketime(line.postgres.offset_s))
+        line.start_servers()
+        line.migrate()
+        line.catalog()
+        line.sql("INSERT INTO billing_customers (tenant, stripe_customer_id) VALUES ('acme', 'cus_1')")
+        for days_ago in (60, 59):
+            line.postgres.offset_s = -days_ago * 86_400
+            line.postgres.restart()
+            line._disconnect()
+            line.settings.update(faketime(line.postgres.offset_s))
+            now = int(line.value("SELECT extract(epoch FROM now()) * 1000"))
+            line.xadd(entry_id=f"{now}-0", tenant="acme", metric="api_calls", id="same", ts=now - (60 - days_ago) * 86_400_000)
+            line.must("aggregator", "--once")
+        line.postgres.offset_s = 0
+        line.postgres.restart()
+        line._disconnect()
+        line.settings.update(faketime(0))
+        assert line.value("SELECT count(*) FROM usage_repeats") == 1 and line.audit().balanced, line.audit().text
+        report = apply(line, RAW_KEEP_DAYS=40)
+        assert ("dropped", None) in outcomes(report) and ("kept", "unclaimed") in outcomes(report), report
+        assert line.value("SELECT count(*) FROM usage_repeats") == 0
+        assert line.audit().balanced, line.audit().text
+        assert line.must("meterctl", "rebuild", "--check").stdout.endswith("rebuild ok\n")
+    finally:
+        line.close()
 
 
 def test_old_days_go_and_everything_adds_up(line):

@@ -52,10 +52,12 @@ class Proof:
     def is_too_late(self, row):
         """What is billed to an item of a subscription is refused once that was canceled; and is in doubt if
         it was tried before without an answer. So is what was taken back while nothing was there to subtract
-        it from, since nothing comes any more to make up for it. Stripe holds none of it: assert_units tells."""
+        it from, since nothing comes any more to make up for it: held first, by usage records, and late once its
+        period is over. Stripe holds none of it: assert_units tells."""
         if row.tenant not in self.usage.leaving:
             return False
         return row.state == "late" and row.quantity < 0 \
+            or row.state == "held" and row.quantity < 0 and self.transport.ends_with_period \
             or row.state in ("late", "in_doubt") and self.transport.ends_with_period
 
     def assert_units(self, tell):
