@@ -86,6 +86,7 @@ struct shard {
     struct work work;
     struct unfolded unfolded; /* committed, but not yet in minute rows and totals */
     enum shard_state state;
+    int64_t running_since_ms; /* monotonic */
     uint64_t generation; /* rises with every way to OFFLINE: answers of before are for nobody */
     uv_timer_t retry;
     struct backoff backoff;

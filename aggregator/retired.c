@@ -132,6 +132,8 @@ void retired_end(struct shard *s)
                    s->ledger.position.last_id);
 }
 
+/* One that came back after its end has a position of before all that it has: it is given time to be
+ * read. */
 void retired_poll(struct shard *s)
 {
     int64_t keep_ms = s->process->config->stream_keep_s * 1000;
@@ -142,6 +144,7 @@ void retired_poll(struct shard *s)
         return;
     if (entry_id_parse(s->ledger.position.last_id, &last) != 0)
         abort();
-    if (clock_unix_ms() - (int64_t)last.ms > REST_MS + keep_ms)
+    if (clock_monotonic_ms() - s->running_since_ms > REST_MS &&
+        clock_unix_ms() - (int64_t)last.ms > REST_MS + keep_ms)
         retired_end(s);
 }

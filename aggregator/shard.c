@@ -98,6 +98,7 @@ static void start_running(struct shard *s)
     if (entry_id_parse(s->ledger.position.last_id, &from) != 0)
         abort();
     shard_go(s, SHARD_RUNNING);
+    s->running_since_ms = clock_monotonic_ms();
     backoff_reset(&s->backoff);
     log_repeat_recovered(&s->refused);
     log_info("stream_opened", LOG_STR("stream", s->stream),

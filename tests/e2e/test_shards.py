@@ -256,3 +256,25 @@ def test_one_that_freezes_while_it_sends_a_batch_holds_nobody_up(line):
         line.wait_for(lambda: line.value(holds) == 0, 20, "its transaction ends")
     prove_all(line, flow)
     assert not other.logs(level="error")
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["used", "never used"])
+def test_what_comes_late_to_a_stream_that_was_retired_is_counted_each_time(line, first):
+    """It begins anew with nothing read, long after the last entry that it knows of."""
+    aggregator = start(line, METERLINE_STREAM_SHARDS=None)
+    aggregator.wait_log("stream_opened")
+    if first:
+        line.xadd(tenant="t0", metric="api_calls", id="first")
+        aggregator.wait_log("batch_committed")
+    line.must("meterctl", "reshard", "2")
+    aggregator.wait_log("stream_retired", timeout=60, stream="usage:events")
+    for late in range(2):
+        mark = aggregator.mark()
+        for tenant in ("t1", "t2"):
+            line.client().xadd("usage:events", {"tenant": tenant, "metric": "api_calls", "id": f"late-{late}"})
+        line.wait_for(lambda: line.value("SELECT coalesce(sum(quantity), 0) FROM usage_totals")
+                      == first + 2 * (late + 1), 30, "it is counted where it belongs")
+        aggregator.wait_log("stream_retired", timeout=60, since=mark, stream="usage:events")
+    assert not line.client().exists("usage:events")
+    assert len(aggregator.logs("stream_opened")) < 20
+    assert line.audit().ok, line.audit().text
