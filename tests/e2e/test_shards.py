@@ -261,7 +261,7 @@ def test_one_that_freezes_while_it_sends_a_batch_holds_nobody_up(line):
 @pytest.mark.parametrize("first", [True, False], ids=["used", "never used"])
 def test_what_comes_late_to_a_stream_that_was_retired_is_counted_each_time(line, first):
     """It begins anew with nothing read, long after the last entry that it knows of."""
-    aggregator = start(line, METERLINE_STREAM_SHARDS=None)
+    aggregator = start(line, METERLINE_STREAM_SHARDS=None, AGGREGATOR_FLUSH_MS=2500)  # Entries wait that long for others.
     aggregator.wait_log("stream_opened")
     if first:
         line.xadd(tenant="t0", metric="api_calls", id="first")
