@@ -67,7 +67,7 @@ def test_idle_tenants_cost_no_command_and_what_is_lost_comes_back(line, idle):
     wait_rounds(line)
     quiet = spent(line, before)
     print("commands for 1,000 idle tenants in a round of both writers:", quiet)
-    assert quiet < 50
+    assert quiet < TENANTS / 4  # The aggregator looks at its stream by an EVAL a second.
     # A hash that somebody deletes shows in the stamp: all are looked at, and it is written again.
     line.client().delete(OWN % "t7")
     line.client().hdel(OWN % "t8", "api_calls.limit", "api_calls.used")
