@@ -202,23 +202,29 @@ static void judge_durability(struct doctor *d, const redisReply *r)
         doctor_say(d, DOCTOR_OK, check, "appendonly yes, appendfsync always, noeviction");
 }
 
-static bool is_master(redisContext *redis)
+/* Returns false if nothing more can be asked. */
+static bool ask_role(struct doctor *d, redisContext *redis)
 {
     redisReply *r = redisCommand(redis, "ROLE");
-    bool master = r && r->type == REDIS_REPLY_ARRAY && r->elements > 0 &&
-                  strcmp(r->element[0]->str, "master") == 0;
+    bool answers = r && r->type == REDIS_REPLY_ARRAY && r->elements > 0;
 
+    if (!r)
+        doctor_say(d, DOCTOR_BAD, "redis", "does not answer: %s", redis->errstr);
+    else if (!answers)
+        doctor_say(d, DOCTOR_BAD, "redis", "refuses ROLE: %s",
+                   r->type == REDIS_REPLY_ERROR ? r->str : "a strange answer");
+    else if (strcmp(r->element[0]->str, "master") == 0)
+        doctor_say(d, DOCTOR_OK, "redis", "answers");
+    else
+        doctor_say(d, DOCTOR_BAD, "redis", "is a replica: REDIS_URL must lead to the master");
     freeReplyObject(r);
-    return master;
+    return answers;
 }
 
 static void ask_server(struct doctor *d, redisContext *redis)
 {
-    if (is_master(redis))
-        doctor_say(d, DOCTOR_OK, "redis", "answers");
-    else
-        doctor_say(d, DOCTOR_BAD, "redis",
-                   "it is a replica, or does not tell: REDIS_URL must lead to the master");
+    if (!ask_role(d, redis))
+        return;
     redisReply *r = redisCommand(redis, "CONFIG GET *");
     judge_durability(d, r);
     freeReplyObject(r);

@@ -140,5 +140,10 @@ int migrate_run(const struct ctl_config *config, int argc, char **argv)
         return ctl_fail(CTL_FAILED, "%s", e.text);
     int result = migrate_all(conn, &e);
     PQfinish(conn);
+    if (result && strcmp(e.sqlstate, "42501") == 0)
+        return ctl_fail(CTL_FAILED,
+                        "%s; run it as the login that migrated first, or as one that owns the "
+                        "database and may make roles",
+                        e.text);
     return result ? ctl_fail(CTL_FAILED, "%s", e.text) : CTL_DONE;
 }

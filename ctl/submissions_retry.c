@@ -64,7 +64,9 @@ static int retry(PGconn *conn, const struct options *o)
         return ctl_fail(CTL_FAILED, "%s", e.text);
     int done = tell_rows(rows);
     selection_tell_unknown(s, rows);
-    if (s->named || s->yes)
+    if (!s->named && PQntuples(rows) == 0)
+        puts("nothing has failed");
+    else if (s->named || s->yes)
         printf("retried %d submissions: the sink claims their quantities anew, under new "
                "identifiers\n",
                done);

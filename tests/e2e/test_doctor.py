@@ -151,6 +151,10 @@ def test_redis(account):
     client.execute_command("REPLICAOF", "127.0.0.1", "1")
     assert "replica" in str(bad(doctor(account)[1]))
     client.execute_command("REPLICAOF", "NO", "ONE")
+    client.config_set("requirepass", "changed")
+    assert ["NOAUTH" in said and "replica" not in said for _, said in bad(doctor(account)[1])] == [True]
+    client.execute_command("AUTH", "changed")
+    client.config_set("requirepass", "")
     account.redis.stop()
     code, found = doctor(account)
     assert code == 1 and [check for check, _ in bad(found)] == ["redis"]

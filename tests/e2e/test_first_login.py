@@ -51,6 +51,8 @@ def test_a_login_with_createrole_migrates_and_is_every_stage(empty):
     with contextlib.closing(line.postgres.connect(own)) as operator:
         operator.cursor().execute("CREATE ROLE counts LOGIN")
         operator.cursor().execute("GRANT meterline_aggregator TO counts")
+    done = line.meterctl("migrate", DATABASE_URL=line.postgres.url_of("counts", "theirs"))
+    assert done.returncode == 1 and "run it as the login that migrated first" in done.stderr, done.stderr
     aggregator.term()
     aggregator = line.start_aggregator(DATABASE_URL=line.postgres.url_of("counts", "theirs"))
     aggregator.wait_ready()

@@ -154,7 +154,8 @@ def test_all_that_failed_needs_a_yes(line):
     ctl(line, "submissions", "retry", "--state=failed", "--tenant", "acme", "--yes")
     assert identifiers(line, "state = 'failed'") == ["ml-2"] and requests(line) == {("acme", "settle")}
     assert "retried 1" in ctl(line, "submissions", "retry", "--state", "failed", "--yes").stdout
-    assert "retried 0" in ctl(line, "submissions", "retry", "--state", "failed", "--yes").stdout
+    assert "nothing has failed" in ctl(line, "submissions", "retry", "--state", "failed", "--yes").stdout
+    assert "nothing has failed" in ctl(line, "submissions", "retry", "--state", "failed").stdout
     assert state_of(line, "ml-sent") == "sent"
 
 
