@@ -122,7 +122,7 @@ void report_recovered(void)
     for (int i = 0; i < MAX_KINDS; i++)
         any |= log_repeat_recovered(&failures[i].repeat);
     if (any)
-        log_info("send_recovered", LOG_MSG("nothing waits to be sent any more"));
+        log_info("send_recovered", LOG_MSG("no try fails any more"));
 }
 
 static bool waits_to_be_sent(const char *state)
