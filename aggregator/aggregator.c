@@ -44,16 +44,12 @@ static void on_poll(uv_timer_t *timer)
     }
 }
 
-/* Who we are in stream_positions: the process and 64 random bits, so that a restart is somebody
- * else. */
-static void name_owner(char out[OWNER_SIZE])
+static void name_owner(char out[LEASE_OWNER_SIZE])
 {
-    unsigned char random[8];
-    char hex[2 * sizeof random + 1];
+    char pid[16];
 
-    randombytes_buf(random, sizeof random);
-    sodium_bin2hex(hex, sizeof hex, random, sizeof random);
-    snprintf(out, OWNER_SIZE, "%d-%s", (int)getpid(), hex);
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    lease_owner_name(pid, out);
 }
 
 static void on_closed(void *owner)

@@ -24,6 +24,7 @@
 #include "aggregator/unfolded.h"
 #include "aggregator/upkeep.h"
 #include "common/backoff.h"
+#include "common/lease_owner.h"
 #include "common/log.h"
 #include "common/stage.h"
 
@@ -118,9 +119,9 @@ struct shard {
 struct aggregator {
     struct stage *stage;
     struct config *config;
-    unsigned char key[16];      /* of every hash in this process */
-    char owner[OWNER_SIZE];     /* who it is, in stream_positions */
-    struct redis_router *cache; /* for keys anywhere: the quota cache, strays */
+    unsigned char key[16];        /* of every hash in this process */
+    char owner[LEASE_OWNER_SIZE]; /* who it is, in stream_positions */
+    struct redis_router *cache;   /* for keys anywhere: the quota cache, strays */
     struct members members;
     struct upkeep upkeep;
     int64_t stream_shards; /* how many there are; 0: not known yet */

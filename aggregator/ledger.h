@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { ENTRY_ID_SIZE = 48, OWNER_SIZE = 40 };
+enum { ENTRY_ID_SIZE = 48 };
 
 struct position {
     int32_t epoch;

@@ -137,39 +137,30 @@ static bool passes_by_itself(const char *text)
     return false;
 }
 
-/* The command was not run. To its caller that is a lost connection, which it is in a moment. */
-static void take_redirect(struct redis *r, const struct redis_pending *c, const char *text)
+/* The command was not run: a redirect, or a replica, which refuses what writes before it does
+ * anything. To its caller that is a lost connection, which it is in a moment. Returns whether it is
+ * still the same one. */
+static bool end_as_closed(struct redis *r, const struct redis_pending *c, const char *text)
 {
     const struct redis_link *link = r->link;
     struct err e;
     err_set(&e, ERR_CLOSED, "%s", text);
     if (c->done)
         c->done(c->owner, &e, NULL);
-    if (r->link == link)
-        redis_follow(r);
-}
-
-/* Nor was this one: a replica refuses what writes before it does anything. */
-static void take_replica(struct redis *r, const struct redis_pending *c, const char *text)
-{
-    const struct redis_link *link = r->link;
-    struct err e;
-    err_set(&e, ERR_CLOSED, "%s", text);
-    if (c->done)
-        c->done(c->owner, &e, NULL);
-    if (r->link == link)
-        redis_role_lose(r, text);
+    return r->link == link;
 }
 
 void redis_end_first(struct redis *r, struct err *e, void *reply)
 {
     struct redis_pending c = pop(&r->sent);
     if (e && e->kind == ERR_REFUSED && redis_note_redirect(r, e->text)) {
-        take_redirect(r, &c, e->text);
+        if (end_as_closed(r, &c, e->text))
+            redis_follow(r);
         return;
     }
     if (e && e->kind == ERR_REFUSED && redis_role_refuses(r, e->text)) {
-        take_replica(r, &c, e->text);
+        if (end_as_closed(r, &c, e->text))
+            redis_role_lose(r, e->text);
         return;
     }
     r->hops = 0;

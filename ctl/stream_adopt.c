@@ -9,6 +9,7 @@
  *
  * Cut short after 2, the next aggregator sees the token and does 3; run again, it does 4. */
 #include "common/contract.h"
+#include "common/lease_owner.h"
 #include "common/quota_owner.h"
 #include "common/redis.h"
 #include "ctl/ctl.h"
@@ -20,7 +21,6 @@
 #include "ctl/stream_shards.h"
 
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,7 +32,7 @@ struct adopt {
     bool yes;
     PGconn *conn;
     redisContext *redis;
-    char owner[48];
+    char owner[LEASE_OWNER_SIZE];
     char ledger[EPOCH_TOKEN_SIZE]; /* this one */
     int32_t takeovers;
     int64_t found; /* streams of another ledger */
@@ -233,15 +233,11 @@ static int tell_what_happens(const struct adopt *a)
 int stream_adopt_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct adopt a = {.config = config};
-    unsigned char random[8];
-    char hex[17];
     struct err e;
 
     if (ctl_take_flag(argc, argv, "--yes", &a.yes))
         return CTL_USAGE;
-    randombytes_buf(random, sizeof random);
-    sodium_bin2hex(hex, sizeof hex, random, sizeof random);
-    snprintf(a.owner, sizeof a.owner, CTL_PROGRAM "-%s", hex);
+    lease_owner_name(CTL_PROGRAM, a.owner);
     a.conn = db_open(config->base.database_url, CTL_ROLE, &e);
     int code =
         a.conn != NULL && adopt_all(&a, &e) == 0 ? CTL_DONE : ctl_fail(CTL_FAILED, "%s", e.text);

@@ -4,6 +4,7 @@
  * Redis tells how many were ever added and how many wait, so the rest of the balance is what was
  * removed. With --yes the stream's lease is taken first: nobody counts while it is looked at, and
  * the aggregator goes on with the new balance. */
+#include "common/lease_owner.h"
 #include "common/redis.h"
 #include "ctl/audit.h"
 #include "ctl/ctl.h"
@@ -14,7 +15,6 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ struct losing {
     const struct ctl_config *config;
     bool yes;
     PGconn *conn;
-    char owner[48];
+    char owner[LEASE_OWNER_SIZE];
     const char *stream;
     int64_t removed; /* of all streams */
     bool above;      /* a stream has fewer than are accounted for: that is no loss */
@@ -173,15 +173,11 @@ static int tell_result(const struct losing *l)
 int stream_lost_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct losing l = {.config = config};
-    unsigned char random[8];
-    char hex[17];
     struct err e;
 
     if (ctl_take_flag(argc, argv, "--yes", &l.yes))
         return CTL_USAGE;
-    randombytes_buf(random, sizeof random);
-    sodium_bin2hex(hex, sizeof hex, random, sizeof random);
-    snprintf(l.owner, sizeof l.owner, CTL_PROGRAM "-%s", hex);
+    lease_owner_name(CTL_PROGRAM, l.owner);
     l.conn = db_open(config->base.database_url, CTL_ROLE, &e);
     int code = l.conn && run(&l, &e) == 0 ? tell_result(&l) : ctl_fail(CTL_FAILED, "%s", e.text);
     PQfinish(l.conn);

@@ -9,6 +9,7 @@
  * Cut short after 2, the next aggregator sees the token and does 3. So that 2 is never done when
  * the lease has gone to somebody else, Redis refuses it by its own clock well before. */
 #include "common/contract.h"
+#include "common/lease_owner.h"
 #include "common/redis.h"
 #include "common/str.h"
 #include "ctl/ctl.h"
@@ -19,7 +20,6 @@
 #include "ctl/stream_shards.h"
 
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ enum { REDIS_TIMEOUT_MS = 600000, REWRITE_WITHIN_MS = 15000, AHEAD_MS = 60000 };
 struct reset {
     PGconn *conn;
     redisContext *redis;
-    char owner[48];
+    char owner[LEASE_OWNER_SIZE];
     char stream[STREAM_NAME_SIZE];
     /* The position, as it was taken. */
     char epoch[16];
@@ -170,16 +170,6 @@ static int reset_all(struct reset *s, const struct ctl_config *config, struct er
     return 0;
 }
 
-static void name_owner(char out[48])
-{
-    unsigned char random[8];
-    char hex[17];
-
-    randombytes_buf(random, sizeof random);
-    sodium_bin2hex(hex, sizeof hex, random, sizeof random);
-    snprintf(out, 48, CTL_PROGRAM "-%s", hex);
-}
-
 int stream_reset_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct err e;
@@ -188,7 +178,7 @@ int stream_reset_run(const struct ctl_config *config, int argc, char **argv)
 
     if (argc > 0)
         return ctl_take_flag(argc, argv, "", &none) ? CTL_USAGE : CTL_DONE;
-    name_owner(s.owner);
+    lease_owner_name(CTL_PROGRAM, s.owner);
     s.conn = db_open(config->base.database_url, CTL_ROLE, &e);
     int code = s.conn != NULL && reset_all(&s, config, &e) == 0
                    ? CTL_DONE
