@@ -145,6 +145,7 @@ static void run_page(struct reconcile *r, const char *after)
     pg_add_text(&s, r->ask.everything ? "true" : "false");
     pg_add_text(&s, TENANTS_A_PAGE);
     pg_add_text(&s, r->ask.final_before);
+    pg_add_text(&s, r->ask.unproven_alone ? "true" : "false");
     run(r, &s, take_page);
 }
 

@@ -20,13 +20,14 @@ struct reconcile;
 
 /* What to compare. Texts are borrowed until done has run. */
 struct reconcile_ask {
-    const char *reason; /* as in reconcile_runs; a nightly one runs once for all sinks */
-    const char *tenant; /* NULL: all */
-    const char *at;     /* the periods that hold this time, as PostgreSQL reads it; NULL: all */
-    const char *due;    /* minute of the day, UTC, of a nightly run; else NULL */
-    bool everything;    /* also what neither submissions nor totals tell of */
-    bool sent_alone;    /* what may have been sent, or is on its way, does not excuse a drift */
-    bool meters_known;  /* the usage's meters were read before: not again */
+    const char *reason;  /* as in reconcile_runs; a nightly one runs once for all sinks */
+    const char *tenant;  /* NULL: all */
+    const char *at;      /* the periods that hold this time, as PostgreSQL reads it; NULL: all */
+    const char *due;     /* minute of the day, UTC, of a nightly run; else NULL */
+    bool everything;     /* also what neither submissions nor totals tell of */
+    bool sent_alone;     /* what may have been sent, or is on its way, does not excuse a drift */
+    bool meters_known;   /* the usage's meters were read before: not again */
+    bool unproven_alone; /* what was not compared since a restore, and has nothing under way */
     const char *final_before; /* periods whose invoice was final by then are left out; NULL: none */
     int most;                 /* minutes that explain a drift, at most */
 };

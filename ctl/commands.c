@@ -59,6 +59,8 @@ const struct ctl_command CTL_COMMANDS[] = {
          "  drift      units that Stripe holds otherwise than they were sent (meterctl reconcile)\n"
          "  meter_held units not sent, since Stripe's meter is missing or counts otherwise\n"
          "             (meterctl status says which, and why)\n"
+         "  not_compared  units not sent, since nobody knows whether they were before a restore\n"
+         "             (a sink asks Stripe; if they were: meterctl restore accept)\n"
          "  sink_hold  sinks send nothing (meterctl restore accept)\n"
          "Exit 3 if it could not be checked. It only reads, and may run at any time.\n",
      .run = audit_run},
@@ -317,6 +319,9 @@ const struct ctl_command CTL_COMMANDS[] = {
          "services send it again. How far it is stands on stderr. Cut off it may be run again,\n"
          "and goes on where it stopped. Exit 1 if something differs, 3 if Stripe could not be\n"
          "read: sinks are still held for those tenants.\n"
+         "Usage for customers and event names that come to the ledger later (by webhook, `catalog\n"
+         "apply`) is held alone until it is compared, too: a sink does so from an hour after the\n"
+         "restore on; what Stripe holds of it is taken over by running this again.\n"
          "Stripe's figures come late: run it an hour after the last sink sent something.\n",
      .run = restore_accept_run},
     {.run = NULL},

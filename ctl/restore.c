@@ -7,6 +7,7 @@
 #include "ctl/sql.h"
 #include "ctl/stripe_run.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,7 +60,8 @@ static int clear_hold(PGconn *conn, const char *hold)
     return CTL_DONE;
 }
 
-/* Where nothing is billed, Stripe need not be asked. */
+/* Where nothing is billed, there is nobody to ask Stripe of: who is billed later is compared then.
+ */
 static int reconcile_all(const struct ctl_config *config, PGconn *conn, const char *hold)
 {
     struct err e;
@@ -75,22 +77,74 @@ static int reconcile_all(const struct ctl_config *config, PGconn *conn, const ch
     return code == CTL_DONE ? restore_run(config, conn, hold) : code;
 }
 
-static int tell_not_held(const PGresult *lost)
+/* Those of whom something was not compared since a restore; -1 after telling why. */
+static int64_t count_unproven(PGconn *conn)
 {
-    if (*db_text(lost, 0, 5) == 't')
-        return ctl_fail(CTL_FAILED,
-                        "sinks are not held yet: PostgreSQL was started anew, and no sink "
-                        "has compared it with Redis since. A sink that runs does so "
-                        "within seconds: start one, then look again");
-    puts("sinks are not held");
+    struct err e;
+    PGresult *r = db_query(conn, SQL_RESTORE_COUNT_UNPROVEN, 0, NULL, &e);
+    int64_t n = r ? db_i64(r, 0, 0) : -1;
+
+    PQclear(r);
+    if (!r)
+        ctl_fail(CTL_FAILED, "%s", e.text);
+    return n;
+}
+
+static int end_checks(PGconn *conn)
+{
+    struct err e;
+    int64_t left;
+
+    if (db_run(conn, SQL_RESTORE_END, 0, NULL, NULL, &e))
+        return ctl_fail(CTL_FAILED, "%s", e.text);
+    left = count_unproven(conn);
+    if (left < 0)
+        return CTL_FAILED;
+    if (left > 0)
+        return ctl_fail(CTL_UNCHECKED,
+                        "usage of %" PRId64 " tenants is still held: Stripe has no meter for it, "
+                        "or something of theirs is under way. Run it again later",
+                        left);
+    puts("accepted: sinks go on");
     return CTL_DONE;
+}
+
+/* What the backup did not know came back after the restore was accepted. */
+static int accept_unproven(const struct ctl_config *config, PGconn *conn, bool yes)
+{
+    int64_t tenants = count_unproven(conn);
+
+    if (tenants < 0)
+        return CTL_FAILED;
+    if (tenants == 0) {
+        puts("sinks are not held");
+        return CTL_DONE;
+    }
+    if (!yes)
+        return ctl_fail(CTL_FAILED,
+                        "sinks hold usage of %" PRId64
+                        " tenants, for customers or event names that were not compared with Stripe "
+                        "since the restore. `meterctl restore accept --yes` does that, and takes "
+                        "over what Stripe holds",
+                        tenants);
+    int code = stripe_run_check(config);
+    if (code == CTL_DONE)
+        code = restore_run(config, conn, "0");
+    return code == CTL_DONE ? end_checks(conn) : code;
+}
+
+static int tell_unseen(void)
+{
+    return ctl_fail(CTL_FAILED, "sinks are not held yet: PostgreSQL was started anew, and no sink "
+                                "has compared it with Redis since. A sink that runs does so "
+                                "within seconds: start one, then look again");
 }
 
 static int accept_lost(const struct ctl_config *config, PGconn *conn, const PGresult *lost,
                        bool yes)
 {
     if (db_i64(lost, 0, 0) == 0)
-        return tell_not_held(lost);
+        return *db_text(lost, 0, 5) == 't' ? tell_unseen() : accept_unproven(config, conn, yes);
     print_why(lost);
     print_lost(lost);
     if (!yes)

@@ -7,6 +7,9 @@
  * 2. All places compared, by what is surely sent alone.
  * 3. Adopt (restore_adopt.h), and all compared once more: nothing may differ.
  *
+ * While sinks are not held there is no doubt about what they send meanwhile, and compared are the
+ * places alone that nothing may be sent to, since nobody has compared them since the restore.
+ *
  * Left out are periods whose invoice was final in the backup: nothing was sent for them since.
  *
  * The failure modes: Stripe does not tell of one, or still differs: that tenant stays held, and the
@@ -29,6 +32,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Each has one call in flight: enough for the rate while Stripe answers within 400 ms. Unlike meter
  * events, reads of one kind are limited to 25 a second (docs.stripe.com/rate-limits). */
@@ -62,6 +66,7 @@ struct restore {
     PGresult *tenants;
     int next;
     const char *final_before;
+    bool unproven_alone; /* sinks are not held, but for some places */
     struct restore_progress progress;
     int64_t started_ms; /* monotonic */
     struct reconcile_report compared;
@@ -141,6 +146,7 @@ static void take_comparison(void *owner, const struct err *error,
         fail(w, error);
         return;
     }
+    w->meters_known = true;
     if (!w->adopted)
         count(&w->run->compared, report);
     if (report->unread > 0)
@@ -169,8 +175,9 @@ static void run_compare(struct worker *w)
                                       .tenant = w->tenant,
                                       .everything = true,
                                       .sent_alone = true,
-                                      .meters_known = true,
+                                      .meters_known = w->meters_known,
                                       .final_before = w->run->final_before,
+                                      .unproven_alone = w->run->unproven_alone,
                                       .most = INT_MAX};
     if (is_up(w))
         reconcile_start(w->compare, w->pg, &ask);
@@ -204,6 +211,10 @@ static void next_tenant(struct worker *w)
     }
     w->tenant = db_text(r->tenants, r->next++, 0);
     w->adopted = false;
+    if (r->unproven_alone) {
+        run_compare(w);
+        return;
+    }
     const struct doubts_ask ask = {
         .tenant = w->tenant, .restored = true, .meters_known = w->meters_known};
     if (is_up(w))
@@ -374,6 +385,7 @@ int restore_run(const struct ctl_config *config, PGconn *conn, const char *hold)
         return ctl_fail(CTL_FAILED, "%s: sinks are still held", e.text);
     }
     r.final_before = db_text(bound, 0, 0);
+    r.unproven_alone = !strcmp(hold, "0");
     run_workers(&r, config);
     r.progress.elapsed_ms = clock_monotonic_ms() - r.started_ms;
     restore_progress_show(&r.progress, true);

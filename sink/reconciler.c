@@ -25,6 +25,7 @@ enum {
     DEADLINE_MS = 20000,
     DOUBTS_PAUSE_MS = 60000,
     FAILURE_PAUSE_MS = 30000,
+    UNPROVEN_PAUSE_MS = 10000, /* between two rounds over what was not compared since a restore */
     MOST_MINUTES = 100
 };
 enum reconciler_state { RESTING, LOOKING, RUNNING, ENDING };
@@ -42,6 +43,9 @@ struct reconciler {
     bool stopping;
     char *tenant;       /* of the request taken; NULL: none */
     char *requested_at; /* as PostgreSQL writes it */
+    char *round_after;  /* of those not compared since a restore: after this tenant; "" begins */
+    int64_t round_ms;   /* monotonic: when the next round begins */
+    int64_t unproven;   /* tenants, at the last look */
     char due[8];        /* of the nightly run, minute of the day */
     struct reconcile_ask ask;
     int64_t begun_ms;      /* monotonic: this run … */
@@ -78,6 +82,8 @@ static void fail(struct reconciler *r, const struct err *error)
     rest(r);
 }
 
+static void on_timer(uv_timer_t *timer);
+
 static void take_request_end(void *owner, const struct err *error, PGresult **results, int n)
 {
     (void)results;
@@ -91,8 +97,11 @@ static void take_request_end(void *owner, const struct err *error, PGresult **re
 static void end_request(struct reconciler *r)
 {
     struct pg_statement s;
-    if (!r->tenant || !session_is_idle(r->session)) {
+    if (!r->requested_at || !session_is_idle(r->session)) {
+        bool again = r->tenant != NULL;
         rest(r);
+        if (again)
+            on_timer(&r->timer); /* the round goes on */
         return;
     }
     r->state = ENDING;
@@ -134,12 +143,16 @@ static void take_comparison(void *owner, const struct err *error,
     end_request(r);
 }
 
-static void run_comparison(struct reconciler *r, const char *reason, const char *due)
+static void run_comparison(struct reconciler *r, const char *reason, const char *due,
+                           bool everything)
 {
     r->state = RUNNING;
     r->begun_ms = clock_monotonic_ms();
-    r->ask = (struct reconcile_ask){
-        .reason = reason, .tenant = r->tenant, .due = due, .most = MOST_MINUTES};
+    r->ask = (struct reconcile_ask){.reason = reason,
+                                    .tenant = r->tenant,
+                                    .everything = everything,
+                                    .due = due,
+                                    .most = MOST_MINUTES};
     reconcile_start(r->compare, session_pg(r->session), &r->ask);
 }
 
@@ -183,6 +196,25 @@ static void keep_request(struct reconciler *r, const PGresult *request)
     r->requested_at = xstrdup(PQgetvalue(request, 0, 1));
 }
 
+/* The next tenant of the round, or its end. */
+static bool take_round(struct reconciler *r, const PGresult *next)
+{
+    bool any = !PQgetisnull(next, 0, 0);
+    int64_t unproven = 0;
+    (void)str_to_i64(PQgetvalue(next, 0, 1), strlen(PQgetvalue(next, 0, 1)), &unproven);
+    if (unproven > 0 && r->unproven == 0)
+        log_warn("not_compared", LOG_I64("tenants", unproven),
+                 LOG_MSG("usage for customers or event names that were not compared with Stripe "
+                         "since a restore is held until they are"));
+    r->unproven = unproven;
+    free(r->round_after);
+    r->round_after = xstrdup(any ? PQgetvalue(next, 0, 0) : "");
+    r->round_ms = any ? 0 : clock_monotonic_ms() + UNPROVEN_PAUSE_MS;
+    if (any)
+        r->tenant = xstrdup(r->round_after);
+    return any;
+}
+
 static void export_drift(const PGresult *result)
 {
     int64_t drift = 0;
@@ -201,15 +233,19 @@ static void take_look(void *owner, const struct err *error, PGresult **results, 
     export_drift(results[0]);
     if (n > 2)
         keep_request(r, results[2]);
+    bool may_run = n > 2 && !r->stopping && session_is_idle(r->session);
+    if (n > 3 && may_run && !r->tenant && take_round(r, results[3])) {
+        run_comparison(r, "restore", NULL, true);
+        return;
+    }
     bool doubts = *PQgetvalue(results[1], 0, 0) == 't';
     bool nightly = *PQgetvalue(results[1], 0, 1) == 't';
-    bool may_run = n > 2 && !r->stopping && session_is_idle(r->session);
     if (may_run && r->tenant)
-        run_comparison(r, "asked", NULL);
+        run_comparison(r, "asked", NULL, false);
     else if (may_run && doubts && clock_monotonic_ms() >= r->doubts_ms)
         run_doubts(r);
     else if (may_run && nightly)
-        run_comparison(r, "nightly", r->due);
+        run_comparison(r, "nightly", r->due, false);
     else
         rest(r);
 }
@@ -217,14 +253,17 @@ static void take_look(void *owner, const struct err *error, PGresult **results, 
 /* After a failure the drift is exported all the same, and no request is taken. */
 static void run_look(struct reconciler *r)
 {
-    struct pg_statement s[3];
+    struct pg_statement s[4];
     bool paused = r->stopping || clock_monotonic_ms() < r->not_before_ms;
     r->state = LOOKING;
     pg_statement_init(&s[0], SQL_SUM_DRIFT);
     pg_statement_init(&s[1], SQL_FIND_RECONCILE_DUE);
     pg_add_text(&s[1], r->due);
     pg_statement_init(&s[2], SQL_TAKE_RECONCILE_REQUEST);
-    session_run(r->session, s, paused ? 2 : 3, DEADLINE_MS, take_look, r);
+    pg_statement_init(&s[3], SQL_FIND_UNPROVEN);
+    pg_add_text(&s[3], r->round_after);
+    int n = clock_monotonic_ms() >= r->round_ms ? 4 : 3;
+    session_run(r->session, s, paused ? 2 : n, DEADLINE_MS, take_look, r);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -261,6 +300,7 @@ struct reconciler *reconciler_open(struct stage *stage, const struct config *con
 {
     struct reconciler *r = xcalloc(1, sizeof *r);
     r->config = config;
+    r->round_after = xstrdup("");
     (void)snprintf(r->due, sizeof r->due, "%d", (int)config_reconcile_minute(config));
     open_stripe(r, stage_loop(stage));
     r->session = session_open(stage, config->base.database_url, "reconcile",
@@ -270,6 +310,11 @@ struct reconciler *reconciler_open(struct stage *stage, const struct config *con
     uv_timer_start(&r->timer, on_timer, LOOK_MS, LOOK_MS);
     r->handles = 3; /* the timer, the session, the api */
     return r;
+}
+
+int64_t reconciler_unproven(const struct reconciler *r)
+{
+    return r->unproven;
 }
 
 void reconciler_stop(struct reconciler *r)
@@ -287,6 +332,7 @@ static void release(struct reconciler *r)
     doubts_free(r->doubts);
     stripe_usage_free(r->usage);
     forget_request(r);
+    free(r->round_after);
     free(r);
     closed(owner);
 }

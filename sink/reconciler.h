@@ -7,10 +7,14 @@
 #include "common/stage.h"
 #include "sink/config.h"
 
+#include <stdint.h>
+
 struct reconciler;
 
 /* config: borrowed for its life. */
 struct reconciler *reconciler_open(struct stage *stage, const struct config *config);
+/* Tenants with usage that is held until it was compared with Stripe after a restore. */
+int64_t reconciler_unproven(const struct reconciler *r);
 /* Begin nothing new; a run under way is cut off by closing. */
 void reconciler_stop(struct reconciler *r);
 /* closed runs from the loop when r is freed. */

@@ -30,6 +30,7 @@
 #include "sink/urgent.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum {
@@ -356,6 +357,9 @@ bool sink_is_ready(const struct sink *s, struct buf *why)
         buf_add_str(why, sender.refused ? "stripe: refuses our key\n" : "stripe: not reachable\n");
     else
         meter_watch_held(s->meters, why);
+    if (s->reconciler && reconciler_unproven(s->reconciler) > 0)
+        buf_printf(why, "held: %" PRId64 " tenants: not compared with Stripe since a restore\n",
+                   reconciler_unproven(s->reconciler));
     return !sender.blocked;
 }
 

@@ -8,6 +8,7 @@
 -- $4 bool: also metrics of which neither submissions nor totals are known
 -- $5 int8: tenants a page
 -- $6 timestamptz: without periods whose invoice was final by then, or null
+-- $7 bool: only what is not known since a restore, and where nothing of ours is under way
 with recursive known as (
     select (select min(n.tenant)
               from (select min(t.tenant) as tenant from usage_totals t where t.tenant > $1
@@ -72,4 +73,13 @@ select n.tenant, c.metric, c.customer, c.event_name, c.item, c.newest, c.period_
        extract(epoch from c.period_start)::int8 as start_s, extract(epoch from c.period_end)::int8 as end_s
   from tenants n
   left join places c on c.tenant = n.tenant
+       and (not $7::bool
+            or not is_place_proven(c.customer, coalesce(c.item, c.event_name), c.period_start, c.period_end)
+               and not exists (select from usage_submissions s
+                                where s.stripe_customer_id = c.customer and s.event_name = c.event_name
+                                  and s.stripe_subscription_item_id is not distinct from c.item
+                                  and s.usage_at >= c.period_start and s.usage_at < c.period_end
+                                  and (s.state in ('pending', 'sending', 'in_doubt')
+                                       or s.state = 'sent' and s.sent_at > now() - interval '10 minutes'
+                                          and s.identifier not like 'ml-found-%')))
  order by n.tenant, c.metric, c.period_start, c.customer, c.event_name, c.item

@@ -6,12 +6,21 @@
 -- $8 numeric sent, $9 numeric open, $10 numeric Stripe's, $11 numeric drift
 -- $12 int8: run_id
 -- $13 timestamptz[] minutes that differ, $14 numeric[] what Stripe holds of each, null for nothing
+-- Where both agree and nothing is open, the place is known since the last restore, if the run began after it: an hour
+-- later, since Stripe's figures come late, but where `restore accept` or a sink has seen to that.
 with told as (
     update reconcile_runs set beat_at = clock_timestamp() where run_id = $12
 ), moved as (
     delete from usage_drift
      where tenant = $1 and metric = $2 and stripe_customer_id = $3 and event_name = coalesce($5, $4)
        and period_start <> $6::timestamptz and period_start < $7::timestamptz and period_end > $6::timestamptz
+), proven as (
+    insert into restore_proofs (stripe_customer_id, place, from_at, until_at)
+    select $3, coalesce($5, $4), $6::timestamptz, $7::timestamptz
+      from ledger_restore r
+      join reconcile_runs n on n.run_id = $12 and n.started_at >= r.restored_at + case n.reason when 'restore' then interval '0' else interval '1 hour' end
+     where $6::timestamptz < r.restored_at and $9::numeric = 0 and $11::numeric = 0
+        on conflict do nothing
 ), odd as (
     select o.minute, o.held
       from unnest($13::timestamptz[], $14::numeric[]) as o (minute, held)

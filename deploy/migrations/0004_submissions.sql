@@ -82,6 +82,55 @@ CREATE FUNCTION is_released(p_tenant text, p_hold bigint) RETURNS boolean LANGUA
     SELECT EXISTS (SELECT FROM restore_checks WHERE tenant = p_tenant AND hold = p_hold AND checked_at IS NOT NULL)
 $$;
 
+-- When sinks were last held, since PostgreSQL had lost commits: until then another life of this ledger may have sent
+-- anything, also for customers and by event names that this one does not know yet.
+CREATE TABLE ledger_restore (
+    one          boolean PRIMARY KEY DEFAULT true CHECK (one),
+    restored_at  timestamptz,                 -- NULL: never
+    final_before timestamptz                  -- an invoice that was final by then was so in the backup; NULL: none is known
+);
+INSERT INTO ledger_restore DEFAULT VALUES;
+
+-- What was compared with Stripe since then, and agreed: the minutes of a customer's meter, or subscription item.
+CREATE TABLE restore_proofs (
+    stripe_customer_id text NOT NULL,
+    place              text NOT NULL,         -- the event name; of usage records the subscription item
+    from_at            timestamptz NOT NULL,
+    until_at           timestamptz NOT NULL,
+    proven_at          timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (stripe_customer_id, place, from_at, until_at)
+);
+
+-- Is all known that Stripe holds of a place in a period? It is where the period began after the restore, and where all of
+-- it until then was compared, by whatever edges. What ended 35 days ago Stripe takes nothing for.
+CREATE FUNCTION is_place_proven(p_customer text, p_place text, p_start timestamptz, p_end timestamptz) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT r.restored_at IS NULL OR p_start >= r.restored_at OR p_end <= now() - interval '35 days'
+           OR coalesce((SELECT range_agg(tstzrange(p.from_at, p.until_at)) @> tstzrange(p_start, least(p_end, r.restored_at))
+                          FROM restore_proofs p
+                         WHERE p.stripe_customer_id = p_customer AND p.place = p_place), false)
+      FROM ledger_restore r
+$$;
+
+-- May a metric's usage in a period be claimed, by what is known since a restore? By the catalog and the items of today:
+-- where these change, that is another place. A period whose invoice was final in the backup got nothing since.
+CREATE FUNCTION is_proven(p_tenant text, p_metric text, p_customer text, p_start timestamptz, p_end timestamptz)
+RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT NOT EXISTS (
+        SELECT FROM ledger_restore r
+          JOIN metrics m ON m.metric = p_metric AND m.transport <> 'none'
+          LEFT JOIN billing_period(p_tenant, p_start) b ON true
+          LEFT JOIN subscription_items i ON m.transport = 'usage_records' AND i.metric = m.metric
+                                        AND i.stripe_subscription_id = b.stripe_subscription_id
+         WHERE p_start < r.restored_at AND (m.transport <> 'usage_records' OR i.stripe_subscription_item_id IS NOT NULL)
+           AND NOT is_place_proven(p_customer, coalesce(i.stripe_subscription_item_id, m.stripe_event_name), p_start, p_end)
+           AND NOT EXISTS (SELECT FROM invoices v
+                            WHERE v.tenant = p_tenant AND v.stripe_subscription_id = b.stripe_subscription_id
+                              AND v.finalized_at < r.final_before AND v.status <> 'void'
+                              AND v.period_start < v.period_end AND minute_of(v.period_end) = p_end))
+$$;
+
 -- How much of each total its submissions hold. A total is dirty if its version is newer than this one's.
 CREATE TABLE usage_claims (
     tenant       text NOT NULL,
@@ -332,7 +381,34 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
        SET requested_at = greatest(now(), least(now() + p_wait, r.since + interval '1 hour'))
 $$;
 
--- What is counted and not in a submission, with why. too_large: Stripe takes 15 digits; sums are claimed in parts, but a
+-- What sinks do not claim, since nobody knows whether it was sent before the restore: a customer or an event name that
+-- the backup did not know, or that Stripe did not tell of. Sinks compare it; where Stripe holds something,
+-- `meterctl restore accept` takes it over. While all are held, that alone is told.
+CREATE VIEW restore_unproven WITH (security_invoker = true) AS
+WITH since AS MATERIALIZED (
+    SELECT r.restored_at FROM ledger_restore r, ledger_state s
+     WHERE r.restored_at IS NOT NULL AND s.name = 'sink_hold' AND s.value = 0
+)
+SELECT t.tenant, t.metric, t.period_start, t.period_end, b.stripe_customer_id,
+       CASE WHEN m.aggregation IN ('sum', 'count') THEN floor(t.quantity) - coalesce(c.claimed, 0)
+            ELSE floor(t.quantity) END AS units
+  FROM usage_totals t
+  JOIN metrics m ON m.metric = t.metric AND m.transport <> 'none'
+  JOIN billing_customers b ON b.tenant = t.tenant AND b.deleted_at IS NULL
+  LEFT JOIN usage_claims c ON c.tenant = t.tenant AND c.metric = t.metric AND c.period_start = t.period_start
+ WHERE (SELECT restored_at FROM since) IS NOT NULL   -- else nothing is read
+   AND t.period_start < (SELECT restored_at FROM since) AND t.period_end > now() - interval '35 days'
+   AND t.version > coalesce(c.version, -1)
+   AND NOT is_proven(t.tenant, t.metric, b.stripe_customer_id, t.period_start, t.period_end)
+UNION ALL
+SELECT u.tenant, u.metric, p.period_start, p.period_end, b.stripe_customer_id, 0
+  FROM usage_submissions u
+  JOIN billing_customers b ON b.tenant = u.tenant AND b.deleted_at IS NULL
+ CROSS JOIN LATERAL billing_period(u.tenant, now()) p
+ WHERE (SELECT restored_at FROM since) IS NOT NULL AND u.state = 'late' AND u.decision = 'carry'
+   AND NOT is_proven(u.tenant, u.metric, b.stripe_customer_id, p.period_start, p.period_end);
+
+-- What is counted and not in a submission, with why. not_compared: see restore_unproven. too_large: Stripe takes 15 digits; sums are claimed in parts, but a
 -- part of a value that replaces others would be another value.
 CREATE VIEW usage_unbilled WITH (security_invoker = true) AS
 WITH open AS (
@@ -348,6 +424,10 @@ WITH open AS (
                      SELECT FROM subscription_items i
                       WHERE i.stripe_subscription_id = p.stripe_subscription_id AND i.metric = t.metric)
                      THEN 'unmapped'
+                WHEN t.period_start < (SELECT restored_at FROM ledger_restore)
+                     AND (SELECT value FROM ledger_state WHERE name = 'sink_hold') = 0
+                     AND NOT is_proven(t.tenant, t.metric, b.stripe_customer_id, t.period_start, t.period_end)
+                     THEN 'not_compared'
                 WHEN m.aggregation NOT IN ('sum', 'count') AND abs(floor(t.quantity)) > 999999999999999
                      THEN 'too_large'
            END AS obstacle

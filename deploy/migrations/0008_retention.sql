@@ -54,7 +54,7 @@ BEGIN
                AND s.decision IS DISTINCT FROM 'drop'
              UNION ALL
             SELECT DISTINCT 'unclaimed', u.tenant, tstzrange(u.period_start, u.period_end)
-              FROM usage_unbilled u WHERE u.reason IN ('waiting', 'too_large')
+              FROM usage_unbilled u WHERE u.reason IN ('waiting', 'not_compared', 'too_large')
         ), needed AS (
             SELECT min(o.reason) AS reason
               FROM open_periods o

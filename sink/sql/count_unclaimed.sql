@@ -2,7 +2,7 @@
 -- last changed. Of periods that are open or ended up to 35 days ago: Stripe takes nothing older, and the index leads past
 -- it. What a subscription's period is, is asked only where no stored one tells. What is to be taken back counts as well.
 with rest as materialized (
-    select t.tenant, t.metric, t.period_start, m.transport, m.aggregation in ('sum', 'count') as additive,
+    select t.tenant, t.metric, t.period_start, t.period_end, m.transport, m.aggregation in ('sum', 'count') as additive,
            case when m.aggregation in ('sum', 'count') then floor(t.quantity) - coalesce(c.claimed, 0)
                 else floor(t.quantity) end as units,
            now() - t.updated_at as age
@@ -17,6 +17,9 @@ with rest as materialized (
                      when r.transport = 'usage_records' and not exists (
                           select from subscription_items i
                            where i.stripe_subscription_id = s.id and i.metric = r.metric) then 'unmapped'
+                     when r.period_start < (select restored_at from ledger_restore)
+                          and not is_proven(r.tenant, r.metric, b.stripe_customer_id, r.period_start, r.period_end)
+                          then 'not_compared'
                      else 'waiting' end as reason,
            case when r.age < interval '15 minutes' then 'under_15m' when r.age < interval '1 hour' then 'under_1h'
                 when r.age < interval '1 day' then 'under_1d' else 'over_1d' end as bucket

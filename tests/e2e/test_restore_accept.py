@@ -2,11 +2,15 @@
 tenant; it tells how far it is; and killed, it goes on where it stopped."""
 
 import collections
+import json
 import urllib.parse
+import uuid
 
 import pytest
 
-from sink_shop import add_tenants, count, once, open_shop, subscribe, total
+from line.paths import CATALOG
+from lossy_servers import base_backup, held, restore
+from sink_shop import add_tenants, count, once, open_shop, subscribe, total, use_transport
 
 METRICS = ["api_calls", "llm_tokens", "storage_gb"]   # Those with a meter.
 SUMMARIES = "/v1/billing/meters/"
@@ -161,3 +165,286 @@ def test_a_period_whose_invoice_was_final_in_the_backup_is_not_read(shop, finali
     read = {row.period_start for row in line.sql("SELECT period_start FROM usage_drift WHERE tenant = 'acme'")}
     ended = line.value("SELECT minute_of(current_period_start) FROM subscriptions")
     assert (ended not in read) == fewer and len(read) >= 1
+
+
+# What the backup did not know: another life of the ledger may have sent for it, and nobody has asked Stripe.
+
+def restored(line, backup):
+    restore(line, backup)
+    line.run("meterline-sink", "--once")
+    assert held(line)
+
+
+def accept_all(line):
+    told = line.must("meterctl", "restore", "accept", "--yes", timeout=120).stdout
+    assert not held(line)
+    return told
+
+
+def unbilled(line):
+    return {row.reason: int(row.n) for row in line.sql(
+        "SELECT reason, sum(quantity) AS n FROM usage_unbilled GROUP BY reason")}
+
+
+def an_hour_later(line):
+    """Stripe's figures come late: before that, no sink asks for them by itself."""
+    line.sql("UPDATE ledger_restore SET restored_at = restored_at - interval '1 hour'")
+
+
+def find_again(line, tenant):
+    """As webhookd would, from Stripe's list of customers."""
+    line.sql("INSERT INTO billing_customers (tenant, stripe_customer_id) VALUES (%s, %s)",
+             tenant, line.tenants[tenant])
+
+
+def assert_held_alone(line, units):
+    """What was not compared is neither claimed nor sent, and that is told."""
+    once(line)
+    assert unbilled(line)["not_compared"] == units
+    audit = line.audit()
+    assert audit.attention == {"not_compared": str(units)}, audit.text
+    assert "not_compared" in line.must("meterctl", "status").stdout
+    asked = line.meterctl("restore", "accept")
+    assert asked.returncode == 1 and "sinks hold usage of 1 tenants" in asked.stderr
+
+
+def assert_all_known(line):
+    assert line.meterctl("restore", "accept").stdout == "sinks are not held\n"
+    assert not line.audit().attention
+
+
+def at_stripe(line):
+    return sum(int(row["value"]) for row in line.sandbox.totals())
+
+
+def use(line, units, *tenants, metric="api_calls"):
+    """So many more, counted."""
+    for tenant in tenants:
+        line.xadd(tenant=tenant, metric=metric, id=str(uuid.uuid4()), quantity=units)
+    line.must("aggregator", "--once")
+
+
+def test_a_customer_that_the_backup_does_not_know_is_billed_once(shop):
+    line = shop
+    add_tenants(line, "acme")
+    use(line, 10, "acme")
+    use(line, 100, "coral")
+    once(line)
+    backup = base_backup(line)
+    add_tenants(line, "coral")
+    once(line)
+    assert at_stripe(line) == 110
+    restored(line, backup)
+    accept_all(line)
+    find_again(line, "coral")
+    use(line, 5, "acme")
+    assert_held_alone(line, 100)
+    assert at_stripe(line) == 115   # Who was compared goes on.
+    assert "adopted" in accept_all(line)
+    use(line, 30, "coral")
+    once(line)
+    assert total(line, "coral", "api_calls") == 130 and at_stripe(line) == 145
+    assert_all_known(line)
+
+
+def test_where_stripe_holds_nothing_a_sink_compares_a_new_customer_and_goes_on_by_itself(shop):
+    line = shop
+    add_tenants(line, "acme")
+    use(line, 10, "acme")
+    use(line, 100, "coral")
+    backup = base_backup(line)
+    once(line)
+    restored(line, backup)
+    accept_all(line)
+    add_tenants(line, "coral")
+    assert_held_alone(line, 100)
+    sink = line.start_sink(SINK_INTERVAL_S=1)
+    sink.wait_log("not_compared")
+    assert line.value("SELECT count(*) FROM reconcile_runs WHERE tenant = 'coral'") == 0
+    an_hour_later(line)
+    line.wait_for(lambda: at_stripe(line) == 110, 60, "it was compared and sent")
+    assert sink.logs("not_compared")[0]["tenants"] == "1"
+    line.wait_for(lambda: sink.get("/readyz")[1] == "ready\n", 60, "nothing is held")
+    assert_all_known(line)
+
+
+def test_a_sink_tells_of_what_stripe_holds_of_a_new_customer_until_it_is_accepted(shop):
+    line = shop
+    use(line, 100, "coral")
+    backup = base_backup(line)
+    add_tenants(line, "coral")
+    once(line)
+    restored(line, backup)
+    accept_all(line)   # Nobody is billed: Stripe is not asked.
+    sink = line.start_sink(SINK_INTERVAL_S=1)
+    find_again(line, "coral")
+    an_hour_later(line)
+    sink.wait_log("drift_found", timeout=60)
+    line.wait_for(lambda: "not compared with Stripe since a restore" in str(sink.get("/readyz")), 30, "it is told")
+    use(line, 7, "coral")
+    assert sink.ready() and at_stripe(line) == 100
+    accept_all(line)
+    line.wait_for(lambda: at_stripe(line) == 107, 60, "it goes on")
+
+
+def test_a_customer_that_comes_while_it_is_accepted(shop):
+    line = shop
+    add_tenants(line, "acme")
+    use(line, 10, "acme")
+    use(line, 100, "coral")
+    once(line)
+    backup = base_backup(line)
+    add_tenants(line, "coral")
+    once(line)
+    restored(line, backup)
+    # Of the first tenant an answer is late: meanwhile the second one comes.
+    line.sandbox.fault("delay", path=SUMMARIES, delay_ms=3000, times=1)
+    accept = line.start("meterctl", args=["restore", "accept", "--yes"])
+    line.wait_for(lambda: line.value("SELECT count(*) FROM restore_checks") == 1, 30, "it has its list")
+    find_again(line, "coral")
+    line.wait_for(lambda: not accept.running, 60, "it is done")
+    assert not held(line)
+    assert_held_alone(line, 100)
+    accept_all(line)
+    once(line)
+    assert at_stripe(line) == 110
+    assert_all_known(line)
+
+
+def test_a_customer_that_was_moved_after_the_backup(shop):
+    line = shop
+    add_tenants(line, "acme")
+    use(line, 10, "acme")
+    once(line)
+    use(line, 30, "acme")
+    backup = base_backup(line)
+    first = line.tenants["acme"]
+    second = line.sandbox.bootstrap(meters=[], tenants=["acme-2"])["tenants"]["acme-2"]["customer"]
+    move = "UPDATE billing_customers SET stripe_customer_id = %s WHERE tenant = 'acme'"
+    line.sql(move, second)
+    once(line)
+    assert line.sandbox.total(second, "api_calls") == 30
+    restored(line, backup)
+    accept_all(line)
+    line.sql(move, second)
+    assert_held_alone(line, 30)
+    accept_all(line)
+    use(line, 2, "acme")
+    once(line)
+    assert line.sandbox.total(first, "api_calls") == 10 and line.sandbox.total(second, "api_calls") == 32
+    assert_all_known(line)
+
+
+def test_a_ledger_without_customers_that_adopts_a_stream(shop):
+    line = shop
+    line.sql("CREATE DATABASE other")
+    other = {"DATABASE_URL": line.postgres.url_of("postgres", "other")}
+    line.must("meterctl", "migrate", **other)
+    line.must("meterctl", "catalog", "apply", CATALOG, **other)
+    use(line, 100, "coral")
+    add_tenants(line, "coral")
+    once(line)
+    assert at_stripe(line) == 100
+    line.must("meterctl", "stream", "adopt", "--yes", **other)
+    line.xadd(tenant="coral", metric="api_calls", id="again", quantity=100)
+    line.must("aggregator", "--once", **other)
+    line.must("meterctl", "restore", "accept", "--yes", **other)   # Nobody is billed: Stripe is not asked.
+    with line.postgres.connect(other["DATABASE_URL"]) as conn, conn.cursor() as cursor:
+        cursor.execute("INSERT INTO billing_customers (tenant, stripe_customer_id) VALUES ('coral', %s)",
+                       (line.tenants["coral"],))
+        conn.commit()
+    once(line, **other)
+    assert at_stripe(line) == 100
+    assert "adopted" in line.must("meterctl", "restore", "accept", "--yes", **other).stdout
+    line.xadd(tenant="coral", metric="api_calls", id="more", quantity=3)
+    line.must("aggregator", "--once", **other)
+    once(line, **other)
+    assert at_stripe(line) == 103
+
+
+def test_a_metric_that_was_not_billed_in_the_backup(shop):
+    line = shop
+    add_tenants(line, "acme")
+    use_transport(line, "none", "api_calls")
+    use(line, 100, "acme")
+    use(line, 4, "acme", metric="llm_tokens")
+    once(line)
+    backup = base_backup(line)
+    line.catalog()
+    once(line)
+    assert total(line, "acme", "api_calls") == 100
+    restored(line, backup)
+    accept_all(line)
+    line.catalog()
+    assert_held_alone(line, 100)
+    accept_all(line)
+    use(line, 3, "acme")
+    once(line)
+    assert total(line, "acme", "api_calls") == 103 and total(line, "acme", "llm_tokens") == 4
+    assert_all_known(line)
+
+
+def change_catalog(line, change):
+    catalog = json.loads(CATALOG.read_text(encoding="utf-8"))
+    change(catalog["metrics"])
+    path = line.folder / "changed.json"
+    path.write_text(json.dumps(catalog), encoding="utf-8")
+    line.catalog(path)
+
+
+def rename(metrics):
+    next(m for m in metrics if m["metric"] == "api_calls")["stripe_event_name"] = "calls_2"
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_an_event_name_that_was_changed_after_the_backup(shop, between):
+    line = shop
+    add_tenants(line, "acme")
+    line.sandbox.bootstrap(meters=[{"event_name": "calls_2", "formula": "sum"}], tenants=[])
+    use(line, 10, "acme")
+    once(line)
+    use(line, 30, "acme")
+    backup = base_backup(line)
+    change_catalog(line, rename)
+    once(line)
+    assert total(line, "acme", "calls_2") == 30
+    restored(line, backup)
+    accept_all(line)
+    if between:
+        once(line)   # By the backup's catalog they go to the meter of before, and are taken back.
+        assert total(line, "acme", "api_calls") == 40
+    change_catalog(line, rename)
+    use(line, 5, "acme")
+    assert_held_alone(line, 5 if between else 35)
+    accept_all(line)
+    once(line)
+    assert at_stripe(line) == 45
+    assert_all_known(line)
+
+
+def test_a_metric_that_is_new_and_whose_rejected_entries_were_replayed(shop):
+    line = shop
+    add_tenants(line, "acme")
+    line.sandbox.bootstrap(meters=[{"event_name": "pages", "formula": "sum"}], tenants=[])
+    use(line, 10, "acme")
+    use(line, 60, "acme", metric="pages")
+    once(line)
+    backup = base_backup(line)
+
+    def replay():
+        change_catalog(line, lambda metrics: metrics.append(
+            {"metric": "pages", "name": "Pages", "unit": "page", "aggregation": "sum", "stripe_event_name": "pages"}))
+        line.must("meterctl", "rejected", "replay", "--all", "--yes")
+        line.must("aggregator", "--once")
+    replay()
+    once(line)
+    assert total(line, "acme", "pages") == 60
+    restored(line, backup)
+    line.must("aggregator", "--once")   # The entries that were replayed are gone.
+    accept_all(line)
+    replay()
+    assert_held_alone(line, 60)
+    accept_all(line)
+    once(line)
+    assert total(line, "acme", "pages") == 60 and total(line, "acme", "api_calls") == 10
+    assert_all_known(line)
