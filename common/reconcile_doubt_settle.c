@@ -101,6 +101,13 @@ static void leave(struct doubts *d)
     doubts_next(d);
 }
 
+/* Stripe refused it, since it had another of that identifier, from the life that was lost: what it
+ * holds of the minute is adopted, and none of it is ours. */
+static bool is_anothers(const struct doubts *d)
+{
+    return d->ask.restored && !d->place.item && *doubts_text(d, DOUBT_KNOWN) == 't';
+}
+
 static void read_doubt(const struct doubts *d, struct doubt *out)
 {
     *out = (struct doubt){
@@ -151,7 +158,10 @@ void doubts_settle(struct doubts *d)
             run_void(d);
         break;
     case DOUBT_FAIL:
-        run_fail(d, reconcile_rule_may_hold(&doubt));
+        if (is_anothers(d))
+            run_void(d);
+        else
+            run_fail(d, reconcile_rule_may_hold(&doubt));
         break;
     }
 }

@@ -305,6 +305,16 @@ const struct ctl_command CTL_COMMANDS[] = {
          "`reconcile compared=… drifted=… unread=…`; exit 0 without drift, 1 with any, 3 if it "
          "could\nnot be checked.\n",
      .run = reconcile_command_run},
+    {.words = {"restore", "hold"},
+     .arguments = "[--yes]",
+     .what = "Hold sinks after PostgreSQL and Redis were restored to one moment.",
+     .detail =
+         "Sinks notice by themselves that PostgreSQL went back to before what Redis knows of. "
+         "They\n"
+         "cannot where Redis went back with it, or where a whole machine was set back to a\n"
+         "snapshot: stop them before that, hold them before they start, then `restore accept`.\n"
+         "Does nothing without --yes.\n",
+     .run = restore_hold_run},
     {.words = {"restore", "accept"},
      .arguments = "[--yes]",
      .what = "Let sinks go on after PostgreSQL was restored and had lost commits.",
@@ -321,7 +331,8 @@ const struct ctl_command CTL_COMMANDS[] = {
          "read: sinks are still held for those tenants.\n"
          "Usage for customers and event names that come to the ledger later (by webhook, `catalog\n"
          "apply`) is held alone until it is compared, too: a sink does so from an hour after the\n"
-         "restore on; what Stripe holds of it is taken over by running this again.\n"
+         "restore on; what Stripe holds of it is taken over by running this again. Apply the\n"
+         "catalog and let webhookd catch up first: fewer of them are left.\n"
          "Stripe's figures come late: run it an hour after the last sink sent something.\n",
      .run = restore_accept_run},
     {.run = NULL},

@@ -72,6 +72,7 @@ int explain_run(const struct ctl_config *config, int argc, char **argv);
 int retention_apply_run(const struct ctl_config *config, int argc, char **argv);
 int reshard_run(const struct ctl_config *config, int argc, char **argv);
 int reconcile_command_run(const struct ctl_config *config, int argc, char **argv);
+int restore_hold_run(const struct ctl_config *config, int argc, char **argv);
 int restore_accept_run(const struct ctl_config *config, int argc, char **argv);
 
 /* "meterctl: text" on stderr; returns code, so that `return ctl_fail(CTL_FAILED, …)` reads well. */

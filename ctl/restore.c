@@ -1,6 +1,7 @@
-/* meterctl restore accept: after PostgreSQL came back from a backup and had lost commits, sinks
- * hold, since what they see may be less than what was billed. A person looks and lets them go on,
- * once the ledger knows all that Stripe holds. */
+/* meterctl restore hold, accept: after PostgreSQL came back from a backup and had lost commits,
+ * sinks hold, since what they see may be less than what was billed. A person looks and lets them go
+ * on, once the ledger knows all that Stripe holds. Where sinks cannot tell (Redis came back from
+ * the same moment), a person holds them. */
 #include "ctl/ctl.h"
 #include "ctl/db.h"
 #include "ctl/restore_run.h"
@@ -15,13 +16,15 @@ static void print_why(const PGresult *lost)
 {
     const char *why = db_text(lost, 0, 4);
 
-    printf(
-        "sinks are held: why=%s: %s\n", why,
-        strcmp(why, "behind") == 0
-            ? "PostgreSQL went back to before what Redis knows of, and may not know all that was "
-              "sent"
-            : "PostgreSQL is another one or was restored, and Redis, which would tell whether "
-              "anything is missing, was empty");
+    const char *text = "PostgreSQL is another one or was restored, and Redis, which would tell "
+                       "whether anything is missing, was empty";
+
+    if (strcmp(why, "behind") == 0)
+        text = "PostgreSQL went back to before what Redis knows of, and may not know all that was "
+               "sent";
+    else if (strcmp(why, "asked") == 0)
+        text = "somebody asked for it by `meterctl restore hold`";
+    printf("sinks are held: why=%s: %s\n", why, text);
 }
 
 static void print_lost(const PGresult *lost)
@@ -122,10 +125,9 @@ static int accept_unproven(const struct ctl_config *config, PGconn *conn, bool y
     }
     if (!yes)
         return ctl_fail(CTL_FAILED,
-                        "sinks hold usage of %" PRId64
-                        " tenants, for customers or event names that were not compared with Stripe "
-                        "since the restore. `meterctl restore accept --yes` does that, and takes "
-                        "over what Stripe holds",
+                        "usage of %" PRId64 " tenants was not compared with Stripe since the "
+                        "restore: sinks hold it, or will. `meterctl restore accept --yes` compares "
+                        "it, and takes over what Stripe holds",
                         tenants);
     int code = stripe_run_check(config);
     if (code == CTL_DONE)
@@ -168,4 +170,25 @@ int restore_accept_run(const struct ctl_config *config, int argc, char **argv)
     PQclear(lost);
     PQfinish(conn);
     return code;
+}
+
+int restore_hold_run(const struct ctl_config *config, int argc, char **argv)
+{
+    struct err e;
+    bool yes = false;
+    int64_t held = 0;
+
+    if (ctl_take_flag(argc, argv, "--yes", &yes))
+        return CTL_USAGE;
+    if (!yes)
+        return ctl_fail(CTL_FAILED,
+                        "`meterctl restore hold --yes` stops all sinks, until `meterctl "
+                        "restore accept` has compared each tenant with Stripe");
+    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
+    int failed = !conn || db_run(conn, SQL_RESTORE_HOLD, 0, NULL, &held, &e);
+    PQfinish(conn);
+    if (failed)
+        return ctl_fail(CTL_FAILED, "%s", e.text);
+    puts(held > 0 ? "sinks are held" : "sinks are held already");
+    return CTL_DONE;
 }

@@ -2,17 +2,21 @@
  * told the number, which it may have lost.
  *
  *      RESTING --poll, doubt, a peer is back--> READING --known life--> TELLING --> RESTING (whole)
- *         ^                                        |                       |           ^
- *         |                                        | another life          | Redis     |
- *         |                                        v                       | knows of  |
- *         |                                      ASKING                    | more      |
- *         |                                        |                       v           |
- *         |                                        v                    RAISING -------+
- *         +--- first suspicion, any failure --- CHECKING --the verdict--> SETTLING --> RESTING
+ *         ^                                        |                     |     |        ^
+ *         |                                        | another life        |     | Redis  |
+ *         |                                        v                     |     | knows  |
+ *         |                                      ASKING                  |     | of     |
+ *         |                                        |          once a     |     v more   |
+ *         |                                        |          minute     |  RAISING ----+
+ *         |                                        v                     v              |
+ *         |                                     CHECKING               NAMING - NOTING -+
+ *         +--- first suspicion, any failure ---    |
+ *                                                  +-- the verdict --> SETTLING --> RESTING
  *
  * Redis is asked first and the ledger is read after it (CHECKING): what others commit and tell
  * Redis meanwhile must not look like something that the ledger lacks. It is held only for what is
- * found twice.
+ * found twice. Once a minute the ledger notes which Redis it is, and that it is alive: a later life
+ * is compared with that.
  *
  * The failure modes: PostgreSQL or Redis is away: the look ends, and the next poll or their coming
  * back begins another; without Redis nothing is picked. PostgreSQL is exchanged between two
@@ -32,16 +36,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POLL_MS = 2000, DEADLINE_MS = 5000, NUMBER_SIZE = 24 };
+enum { POLL_MS = 2000, NOTE_MS = 60000, DEADLINE_MS = 5000, NUMBER_SIZE = 24 };
 
-enum life_state { RESTING, READING, TELLING, RAISING, ASKING, CHECKING, SETTLING };
+enum life_state { RESTING, READING, TELLING, RAISING, NAMING, NOTING, ASKING, CHECKING, SETTLING };
 
 #define TO(state) (1u << (state))
 static const unsigned MOVES[] = {
     [RESTING] = TO(READING),
     [READING] = TO(TELLING) | TO(ASKING) | TO(RESTING),
-    [TELLING] = TO(RAISING) | TO(RESTING),
+    [TELLING] = TO(RAISING) | TO(NAMING) | TO(RESTING),
     [RAISING] = TO(RESTING),
+    [NAMING] = TO(NOTING) | TO(RESTING),
+    [NOTING] = TO(RESTING),
     [ASKING] = TO(CHECKING) | TO(RESTING),
     [CHECKING] = TO(TELLING) | TO(SETTLING) | TO(RESTING),
     [SETTLING] = TO(RESTING),
@@ -59,7 +65,9 @@ struct life {
     struct err failure; /* of the last look; ERR_NONE if there was none */
     void (*on_change)(void *owner);
     void *owner;
-    int64_t picks; /* of the ledger, as read */
+    int64_t picks;   /* of the ledger, as read */
+    int64_t note_ms; /* monotonic: when to note it next */
+    char *ledger;    /* its id */
     struct life_answers answers;
     enum life_verdict verdict;
     enum life_verdict suspicion; /* of the look before */
@@ -121,6 +129,34 @@ static bool run(struct life *l, enum life_state next, struct pg_statement *s, pg
     return true;
 }
 
+/* Noting. */
+
+static void take_noted(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct life *l = owner;
+    (void)results;
+    (void)n;
+    if (error) {
+        rest_failed(l, error);
+        return;
+    }
+    l->note_ms = clock_monotonic_ms() + NOTE_MS;
+    rest(l, true);
+}
+
+static void take_named(void *owner, const struct err *error, const char *run_id)
+{
+    struct life *l = owner;
+    struct pg_statement s;
+    if (error) {
+        rest_failed(l, error);
+        return;
+    }
+    pg_statement_init(&s, SQL_NOTE_LIFE);
+    pg_add_text(&s, *run_id ? run_id : NULL);
+    run(l, NOTING, &s, take_noted);
+}
+
 /* Telling Redis, and hearing of more: a person accepted what was lost while no sink ran, whose
  * numbers go on above. */
 
@@ -141,6 +177,9 @@ static void take_told(void *owner, const struct err *error, int64_t known)
     char number[NUMBER_SIZE];
     if (error) {
         rest_failed(l, error);
+    } else if (known <= l->picks && clock_monotonic_ms() >= l->note_ms) {
+        life_go(l, NAMING);
+        life_ask_run(l->redis, l->ledger, take_named, l);
     } else if (known <= l->picks) {
         rest(l, true);
     } else {
@@ -155,12 +194,14 @@ static void run_tell(struct life *l, const PGresult *r)
 {
     life_go(l, TELLING);
     l->picks = life_rows_picks(r);
-    life_tell(l->redis, life_rows_ledger(r), l->picks, take_told, l);
+    free(l->ledger);
+    l->ledger = xstrdup(life_rows_ledger(r));
+    life_tell(l->redis, l->ledger, l->picks, take_told, l);
 }
 
 /* Settling. */
 
-static void log_verdict(const struct life *l)
+static void log_verdict(const struct life *l, const char *held_from)
 {
     switch (l->verdict) {
     case LIFE_WHOLE:
@@ -168,6 +209,13 @@ static void log_verdict(const struct life *l)
             log_info("life_changed", LOG_I64("picks", l->answers.sent),
                      LOG_MSG("PostgreSQL was started anew or failed over, and has all that Redis "
                              "knows of: claims and sends"));
+        break;
+    case LIFE_UNSURE:
+        log_warn("life_unsure", LOG_STR("held_from", held_from),
+                 LOG_MSG("PostgreSQL and Redis were both started anew, maybe from backups of one "
+                         "moment: usage that is not compared with Stripe by then is held until it "
+                         "is, which sinks do; if both are backups, run `meterctl restore hold`, "
+                         "then `restore accept`"));
         break;
     case LIFE_BEHIND:
         log_error("ledger_suspected", LOG_STR("why", life_verdict_name(l->verdict)),
@@ -193,7 +241,7 @@ static void take_settled(void *owner, const struct err *error, PGresult **result
     }
     /* No row: another sink was first, or PostgreSQL was exchanged once more. */
     if (PQntuples(results[0]) > 0)
-        log_verdict(l);
+        log_verdict(l, PQgetvalue(results[0], 0, 1));
     l->again = true;
     rest(l, false);
 }
@@ -291,6 +339,14 @@ static void on_peer_up(void *owner)
     look(owner);
 }
 
+/* Maybe another one: a start of PostgreSQL soon after is not to look like one of both. */
+static void on_redis_up(void *owner)
+{
+    struct life *l = owner;
+    l->note_ms = 0;
+    look(l);
+}
+
 static void on_redis_down(void *owner, const struct err *error)
 {
     struct life *l = owner;
@@ -310,7 +366,8 @@ struct life *life_open(struct stage *stage, const struct config *config,
     l->handles = 3;
     l->redis = redis_router_open(
         stage_loop(stage), config->base.redis_url,
-        (struct redis_router_events){.on_up = on_peer_up, .on_down = on_redis_down, .owner = l}, e);
+        (struct redis_router_events){.on_up = on_redis_up, .on_down = on_redis_down, .owner = l},
+        e);
     if (!l->redis) {
         free(l);
         return NULL;
@@ -361,6 +418,7 @@ static void release(void *owner)
     void (*closed)(void *) = l->closed;
     void *closed_owner = l->closed_owner;
     life_answers_done(&l->answers);
+    free(l->ledger);
     free(l);
     closed(closed_owner);
 }

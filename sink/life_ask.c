@@ -84,6 +84,45 @@ void life_tell(struct redis_router *redis, const char *ledger, int64_t picks, li
     command(redis, key, take_told, t, 5, argv);
 }
 
+/* Which server it is: another one after each start. */
+
+static void read_run(const redisReply *info, char out[REDIS_RUN_SIZE])
+{
+    const char *at = info->str ? strstr(info->str, "run_id:") : NULL;
+
+    *out = '\0';
+    if (at)
+        snprintf(out, REDIS_RUN_SIZE, "%.*s", (int)strcspn(at + 7, "\r\n"), at + 7);
+}
+
+struct naming {
+    life_named_fn done;
+    void *owner;
+};
+
+/* A refusal (an ACL without INFO) is an answer. */
+static void take_named(void *owner, const struct err *error, void *reply)
+{
+    struct naming n = *(struct naming *)owner;
+    char run_id[REDIS_RUN_SIZE] = "";
+
+    free(owner);
+    if (!error)
+        read_run(reply, run_id);
+    n.done(n.owner, error && error->kind != ERR_REFUSED ? error : NULL, run_id);
+}
+
+void life_ask_run(struct redis_router *redis, const char *ledger, life_named_fn done, void *owner)
+{
+    char key[SENT_KEY_SIZE];
+    struct naming *n = xcalloc(1, sizeof *n);
+    const char *argv[] = {"INFO", "server"};
+
+    *n = (struct naming){.done = done, .owner = owner};
+    name_key(ledger, key);
+    command(redis, key, take_named, n, 2, argv);
+}
+
 /* Asking. */
 
 struct asking {
@@ -129,6 +168,14 @@ static void take_sent(void *owner, const struct err *error, void *reply)
         a->into->sent_known = true;
         a->into->sent = strtoll(r->str, NULL, 10);
     }
+    take_answer(a, error);
+}
+
+static void take_run(void *owner, const struct err *error, const char *run_id)
+{
+    struct asking *a = owner;
+
+    snprintf(a->into->redis_run, sizeof a->into->redis_run, "%s", run_id);
     take_answer(a, error);
 }
 
@@ -200,9 +247,10 @@ void life_ask(struct redis_router *redis, const char *ledger, struct life_answer
     const char *get[] = {"GET", key};
     struct asking *a = xcalloc(1, sizeof *a);
 
-    *a = (struct asking){.into = into, .left = 1 + 2 * into->count, .done = done, .owner = owner};
+    *a = (struct asking){.into = into, .left = 2 + 2 * into->count, .done = done, .owner = owner};
     name_key(ledger, key);
     command(redis, key, take_sent, a, 2, get);
+    life_ask_run(redis, ledger, take_run, a);
     for (int i = 0; i < into->count; i++) {
         struct life_stream *s = &into->streams[i];
         const char *groups[] = {"XINFO", "GROUPS", s->name};

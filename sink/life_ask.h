@@ -9,10 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { REDIS_RUN_SIZE = 41 };
+
 /* Owned by who asks; streams has a place for each, whose name is set. */
 struct life_answers {
     bool sent_known;
     int64_t sent;
+    char redis_run[REDIS_RUN_SIZE]; /* run_id of the server that keeps it; "": it does not tell */
     struct life_stream *streams;
     int count;
 };
@@ -34,5 +37,9 @@ void life_ask(struct redis_router *redis, const char *ledger, struct life_answer
 typedef void (*life_told_fn)(void *owner, const struct err *error, int64_t known);
 void life_tell(struct redis_router *redis, const char *ledger, int64_t picks, life_told_fn done,
                void *owner);
+
+/* run_id: of the server that keeps the number, "" if it does not tell; borrowed. */
+typedef void (*life_named_fn)(void *owner, const struct err *error, const char *run_id);
+void life_ask_run(struct redis_router *redis, const char *ledger, life_named_fn done, void *owner);
 
 #endif

@@ -10,6 +10,7 @@ enum {
     LIFE,
     IS_FIRST,
     PICKS,
+    REDIS_RUN,
     HAS_PAST,
     STREAM,
     EPOCH,
@@ -80,6 +81,8 @@ enum life_verdict life_rows_judge(const PGresult *r, const struct life_answers *
                                      .has_past = is_true(r, HAS_PAST),
                                      .sent_known = answers->sent_known,
                                      .sent = answers->sent,
+                                     .saw_redis = PQgetvalue(r, 0, REDIS_RUN),
+                                     .redis = answers->redis_run,
                                      .streams = answers->streams,
                                      .count = answers->count};
     *is_first = facts.is_first;

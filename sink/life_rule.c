@@ -35,6 +35,11 @@ static bool is_behind(const struct life_stream *s)
     return s->group_id && is_past(s->group_id, s->last_id);
 }
 
+static bool is_same_redis(const struct life_facts *f)
+{
+    return *f->redis && strcmp(f->redis, f->saw_redis) == 0;
+}
+
 enum life_verdict life_judge(const struct life_facts *f)
 {
     bool any = false;
@@ -46,8 +51,10 @@ enum life_verdict life_judge(const struct life_facts *f)
             return LIFE_BEHIND;
         any = true;
     }
+    if (f->sent_known && f->sent > f->picks)
+        return LIFE_BEHIND;
     if (f->sent_known)
-        return f->sent > f->picks ? LIFE_BEHIND : LIFE_WHOLE;
+        return f->picks == 0 || is_same_redis(f) ? LIFE_WHOLE : LIFE_UNSURE;
     if (!f->has_past || (f->is_first && f->picks == 0 && any))
         return LIFE_WHOLE;
     return LIFE_UNKNOWN;
@@ -60,6 +67,8 @@ const char *life_verdict_name(enum life_verdict verdict)
         return NULL;
     case LIFE_BEHIND:
         return "behind";
+    case LIFE_UNSURE:
+        return "unsure";
     case LIFE_UNKNOWN:
         break;
     }

@@ -3,7 +3,8 @@
  * with each stream where it is counted to. Pure.
  *
  *   a stream's group or epoch is past the ledger's, or the number is        LIFE_BEHIND
- *   the number is known, and not past the ledger's                          LIFE_WHOLE
+ *   the number is not past the ledger's, and Redis was not started anew     LIFE_WHOLE
+ *   it was as well: both may come from backups of one moment                LIFE_UNSURE
  *   it is not, and nothing was ever counted or sent                         LIFE_WHOLE
  *   it is not, no sink has ever picked, and a stream knows this ledger      LIFE_WHOLE
  *   else Redis is empty or new                                              LIFE_UNKNOWN */
@@ -33,12 +34,14 @@ struct life_facts {
     bool is_first; /* no sink has ever found it whole */
     bool has_past; /* something was counted or sent */
     bool sent_known;
-    int64_t sent; /* the greatest number that Redis knows */
+    int64_t sent;          /* the greatest number that Redis knows */
+    const char *saw_redis; /* run_id of the Redis that sinks last saw; "": not known, as the next */
+    const char *redis;     /* that of today's */
     const struct life_stream *streams;
     int count;
 };
 
-enum life_verdict { LIFE_WHOLE, LIFE_BEHIND, LIFE_UNKNOWN };
+enum life_verdict { LIFE_WHOLE, LIFE_BEHIND, LIFE_UNKNOWN, LIFE_UNSURE };
 
 enum life_verdict life_judge(const struct life_facts *f);
 /* NULL for LIFE_WHOLE. */

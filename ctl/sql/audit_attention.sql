@@ -32,7 +32,7 @@ with books as (
       join usage_submissions s using (event_name)
      where s.state = 'pending' and s.transport <> 'usage_records'
 ), unproven as (
-    select trim_scale(sum(abs(units))) as units from restore_unproven where units <> 0
+    select trim_scale(sum(abs(units))) as units from restore_unproven where is_held and units <> 0
 ), drift as (
     select trim_scale(sum(abs(drift_units))) as units from usage_drift where drift_units <> 0
 )

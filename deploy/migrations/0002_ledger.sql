@@ -9,7 +9,9 @@ CREATE TABLE ledger_identity (
     takeovers integer NOT NULL DEFAULT 0,
     life      text,                            -- ledger_life() when it was last known to be whole; NULL: no sink yet
     picks     bigint NOT NULL DEFAULT 0,       -- how often sinks took submissions to send: Redis knows the greatest
-    suspicion text                             -- why sinks were last held: behind (Redis knows of more), unknown
+    suspicion text,                            -- why sinks were last held: behind (Redis knows of more), unknown
+    redis_run text,                            -- the run_id of the Redis that sinks last saw; NULL: none
+    alive_at  timestamptz                      -- when a sink last found it whole, to a minute or so
 );
 INSERT INTO ledger_identity DEFAULT VALUES;
 
@@ -108,10 +110,27 @@ BEGIN
      WHERE name = 'hold_server_ms'
        AND (SELECT h.value FROM ledger_state h WHERE h.name = 'sink_hold') = 0;
     UPDATE ledger_state SET value = value + 1 WHERE name = 'sink_hold';
-    UPDATE ledger_restore SET restored_at = now(), final_before = NULL;
+    UPDATE ledger_restore SET restored_at = now(), held_from = now(), final_before = NULL;
     DELETE FROM restore_proofs;
     PERFORM setval('usage_version', greatest(nextval('usage_version'),
                                              (extract(epoch FROM clock_timestamp()) * 1000000)::bigint));
+END $$;
+
+-- PostgreSQL and Redis were both started anew: nobody can tell whether both come from backups of one moment, and what was
+-- sent after it. That was later than p_alive_at. For 24 h Stripe knows it by the identifiers, which would be the same
+-- ones; from 20 h on what it holds has to be compared before more is claimed. Returns when that begins.
+CREATE FUNCTION suspect_ledger(p_alive_at timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    from_at timestamptz;
+BEGIN
+    DELETE FROM restore_proofs;
+    UPDATE ledger_restore
+       SET restored_at = now(), final_before = NULL,
+           held_from = CASE WHEN (SELECT value FROM ledger_state WHERE name = 'sink_hold') > 0 THEN held_from
+                            ELSE greatest(now(), p_alive_at + interval '20 hours') END
+    RETURNING held_from INTO from_at;
+    RETURN from_at;
 END $$;
 
 -- Ends a stream's epoch with its balance and opens the next one; one that has no outcome yet is opened anew in

@@ -82,14 +82,20 @@ CREATE FUNCTION is_released(p_tenant text, p_hold bigint) RETURNS boolean LANGUA
     SELECT EXISTS (SELECT FROM restore_checks WHERE tenant = p_tenant AND hold = p_hold AND checked_at IS NOT NULL)
 $$;
 
--- When sinks were last held, since PostgreSQL had lost commits: until then another life of this ledger may have sent
+-- When PostgreSQL was last found to have lost commits, or may have: until then another life of this ledger may have sent
 -- anything, also for customers and by event names that this one does not know yet.
 CREATE TABLE ledger_restore (
     one          boolean PRIMARY KEY DEFAULT true CHECK (one),
     restored_at  timestamptz,                 -- NULL: never
+    held_from    timestamptz,                 -- since when what was not compared is not claimed
     final_before timestamptz                  -- an invoice that was final by then was so in the backup; NULL: none is known
 );
 INSERT INTO ledger_restore DEFAULT VALUES;
+
+-- Usage of a period that began before is claimed only where it was compared with Stripe since; NULL: any.
+CREATE FUNCTION proof_needed_before() RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT restored_at FROM ledger_restore WHERE held_from <= now()
+$$;
 
 -- What was compared with Stripe since then, and agreed: the minutes of a customer's meter, or subscription item.
 CREATE TABLE restore_proofs (
@@ -386,12 +392,13 @@ $$;
 -- `meterctl restore accept` takes it over. While all are held, that alone is told.
 CREATE VIEW restore_unproven WITH (security_invoker = true) AS
 WITH since AS MATERIALIZED (
-    SELECT r.restored_at FROM ledger_restore r, ledger_state s
+    SELECT r.restored_at, r.held_from <= now() AS is_held FROM ledger_restore r, ledger_state s
      WHERE r.restored_at IS NOT NULL AND s.name = 'sink_hold' AND s.value = 0
 )
 SELECT t.tenant, t.metric, t.period_start, t.period_end, b.stripe_customer_id,
        CASE WHEN m.aggregation IN ('sum', 'count') THEN floor(t.quantity) - coalesce(c.claimed, 0)
-            ELSE floor(t.quantity) END AS units
+            ELSE floor(t.quantity) END AS units,
+       (SELECT is_held FROM since) AS is_held   -- else it will be
   FROM usage_totals t
   JOIN metrics m ON m.metric = t.metric AND m.transport <> 'none'
   JOIN billing_customers b ON b.tenant = t.tenant AND b.deleted_at IS NULL
@@ -401,15 +408,15 @@ SELECT t.tenant, t.metric, t.period_start, t.period_end, b.stripe_customer_id,
    AND t.version > coalesce(c.version, -1)
    AND NOT is_proven(t.tenant, t.metric, b.stripe_customer_id, t.period_start, t.period_end)
 UNION ALL
-SELECT u.tenant, u.metric, p.period_start, p.period_end, b.stripe_customer_id, 0
+SELECT u.tenant, u.metric, p.period_start, p.period_end, b.stripe_customer_id, 0, (SELECT is_held FROM since)
   FROM usage_submissions u
   JOIN billing_customers b ON b.tenant = u.tenant AND b.deleted_at IS NULL
  CROSS JOIN LATERAL billing_period(u.tenant, now()) p
  WHERE (SELECT restored_at FROM since) IS NOT NULL AND u.state = 'late' AND u.decision = 'carry'
    AND NOT is_proven(u.tenant, u.metric, b.stripe_customer_id, p.period_start, p.period_end);
 
--- What is counted and not in a submission, with why. not_compared: see restore_unproven. too_large: Stripe takes 15 digits; sums are claimed in parts, but a
--- part of a value that replaces others would be another value.
+-- What is counted and not in a submission, with why. not_compared: see restore_unproven. too_large: Stripe takes 15
+-- digits; sums are claimed in parts, but a part of a value that replaces others would be another value.
 CREATE VIEW usage_unbilled WITH (security_invoker = true) AS
 WITH open AS (
     SELECT t.tenant, t.metric, t.period_start, t.period_end, t.quantity,
@@ -424,7 +431,7 @@ WITH open AS (
                      SELECT FROM subscription_items i
                       WHERE i.stripe_subscription_id = p.stripe_subscription_id AND i.metric = t.metric)
                      THEN 'unmapped'
-                WHEN t.period_start < (SELECT restored_at FROM ledger_restore)
+                WHEN t.period_start < (SELECT proof_needed_before())
                      AND (SELECT value FROM ledger_state WHERE name = 'sink_hold') = 0
                      AND NOT is_proven(t.tenant, t.metric, b.stripe_customer_id, t.period_start, t.period_end)
                      THEN 'not_compared'

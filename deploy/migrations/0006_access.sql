@@ -59,9 +59,10 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
 REVOKE ALL ON FUNCTION ensure_usage_partitions(integer), refresh_billing_periods(text),
     advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric, bigint, bytea),
     open_epoch(text, text, integer, text, text, bigint, text, numeric, bigint, text, uuid), hold_sinks(),
-    void_submission(text, text[], text), request_sink(text, text, interval),
+    suspect_ledger(timestamptz),
+    suspect_ledger(timestamptz), void_submission(text, text[], text), request_sink(text, text, interval),
     subtract_place(text, text, timestamptz, timestamptz, text, text, numeric),
-    is_place_proven(text, text, timestamptz, timestamptz), is_proven(text, text, text, timestamptz, timestamptz)
+    proof_needed_before(), is_place_proven(text, text, timestamptz, timestamptz), is_proven(text, text, text, timestamptz, timestamptz)
     FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO meterline_aggregator, meterline_sink, meterline_webhookd,
     meterline_api, meterline_ctl, meterline_tenant;
@@ -89,8 +90,8 @@ GRANT EXECUTE ON FUNCTION ensure_usage_partitions(integer),
 
 GRANT SELECT ON usage_totals, billing_customers, subscription_items, invoices, usage_unbilled, stream_positions,
     stream_epochs TO meterline_sink;
-GRANT UPDATE (life, picks, suspicion) ON ledger_identity TO meterline_sink;
-GRANT EXECUTE ON FUNCTION hold_sinks() TO meterline_sink;
+GRANT UPDATE (life, picks, suspicion, redis_run, alive_at) ON ledger_identity TO meterline_sink;
+GRANT EXECUTE ON FUNCTION hold_sinks(), suspect_ledger(timestamptz) TO meterline_sink;
 GRANT SELECT, INSERT, UPDATE ON usage_submissions, usage_claims TO meterline_sink;
 GRANT SELECT ON webhook_events, billing_period_changes TO meterline_sink;
 GRANT SELECT, INSERT, UPDATE, DELETE ON meter_holds TO meterline_sink;
@@ -98,7 +99,7 @@ GRANT SELECT ON restore_checks, restore_unproven TO meterline_sink;
 GRANT SELECT ON ledger_restore TO meterline_sink, meterline_ctl, meterline_api;
 GRANT SELECT, INSERT ON restore_proofs TO meterline_sink, meterline_ctl;
 GRANT EXECUTE ON FUNCTION is_place_proven(text, text, timestamptz, timestamptz) TO meterline_sink, meterline_ctl;
-GRANT EXECUTE ON FUNCTION is_proven(text, text, text, timestamptz, timestamptz)
+GRANT EXECUTE ON FUNCTION proof_needed_before(), is_proven(text, text, text, timestamptz, timestamptz)
     TO meterline_sink, meterline_ctl, meterline_api;
 GRANT EXECUTE ON FUNCTION is_released(text, bigint) TO meterline_sink, meterline_ctl;
 GRANT SELECT, UPDATE (taken_at), DELETE ON sink_requests TO meterline_sink;

@@ -17,7 +17,7 @@ with rest as materialized (
                      when r.transport = 'usage_records' and not exists (
                           select from subscription_items i
                            where i.stripe_subscription_id = s.id and i.metric = r.metric) then 'unmapped'
-                     when r.period_start < (select restored_at from ledger_restore)
+                     when r.period_start < (select proof_needed_before())
                           and not is_proven(r.tenant, r.metric, b.stripe_customer_id, r.period_start, r.period_end)
                           then 'not_compared'
                      else 'waiting' end as reason,

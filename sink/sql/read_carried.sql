@@ -44,7 +44,7 @@ select u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 as 
  where u.state = 'late' and u.decision = 'carry'
    and (u.tenant, u.metric, p.period_start) > ($1, $2, $3::timestamptz) and ($6::text[] is null or u.tenant = any ($6))
    and ($8::int8 = 0 or is_released(u.tenant, $8))
-   and (p.period_start < (select restored_at from ledger_restore)
+   and (p.period_start < (select proof_needed_before())
         and not is_proven(u.tenant, u.metric, b.stripe_customer_id, p.period_start, p.period_end)) is not true
    and ($7::int8 = 0 or (hashtext(u.tenant) & 1) + 1 = $7)
    and (m.transport <> 'usage_records' or i.item is not null)

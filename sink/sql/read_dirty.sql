@@ -25,7 +25,7 @@ with dirty as materialized (
        and ($7::int8 = 0 or (hashtext(o.tenant) & 1) + 1 = $7)
        and ($8::int8 = 0 or is_released(o.tenant, $8))
        and o.version > coalesce(c.version, -1)
-       and (o.period_start < (select restored_at from ledger_restore)
+       and (o.period_start < (select proof_needed_before())
             and not is_proven(o.tenant, o.metric, b.stripe_customer_id, o.period_start, o.period_end)) is not true
        and o.metric = any (array(select metric from metrics where transport = any ($5::text[])))
      order by o.tenant, o.metric, o.period_start

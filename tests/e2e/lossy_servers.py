@@ -76,6 +76,36 @@ def restore(line, backup):
     line.wait_for(lambda: line.value("SELECT true"), 20, "PostgreSQL is back")
 
 
+def stop_servers(line):
+    line.redis.stop()
+    line.postgres.stop()
+
+
+def start_servers(line):
+    line.redis.start()
+    line.postgres.start()
+    line._disconnect()
+    line.wait_for(lambda: line.value("SELECT true"), 20, "PostgreSQL is back")
+
+
+def snapshot(line):
+    """Copies of both servers' disks, of one moment: [(folder, copy)]."""
+    stop_servers(line)
+    copies = [(each, each.with_name(each.name + "-copy")) for each in (line.redis.data, line.postgres.data)]
+    for data, copy in copies:
+        subprocess.run(["cp", "-a", data, copy], check=True)
+    start_servers(line)
+    return copies
+
+
+def set_back(line, copies):
+    stop_servers(line)
+    for data, copy in copies:
+        shutil.rmtree(data)
+        copy.rename(data)
+    start_servers(line)
+
+
 def held(line):
     return line.value("SELECT value FROM ledger_state WHERE name = 'sink_hold'") > 0
 

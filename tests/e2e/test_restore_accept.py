@@ -205,7 +205,7 @@ def assert_held_alone(line, units):
     assert audit.attention == {"not_compared": str(units)}, audit.text
     assert "not_compared" in line.must("meterctl", "status").stdout
     asked = line.meterctl("restore", "accept")
-    assert asked.returncode == 1 and "sinks hold usage of 1 tenants" in asked.stderr
+    assert asked.returncode == 1 and "usage of 1 tenants was not compared" in asked.stderr
 
 
 def assert_all_known(line):

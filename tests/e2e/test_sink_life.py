@@ -5,7 +5,7 @@ import pytest
 
 from ledger_proof import Flow, settle
 from line import Pgbouncer
-from lossy_servers import base_backup, epochs, held, restore
+from lossy_servers import base_backup, epochs, held, restore, set_back, snapshot, start_servers, stop_servers
 from test_aggregator import start
 from test_sink import add_tenants
 
@@ -207,3 +207,124 @@ def test_who_accepts_before_a_sink_has_compared_is_told_to_start_one(shop):
     bill(shop)
     told = shop.run("meterctl", "restore", "accept")
     assert told.returncode == 0 and told.stdout == "sinks are not held\n"
+
+
+# PostgreSQL and Redis together: neither knows more than the other.
+
+def bill_150_and_set_both_back_to_100(line, ago):
+    """Sinks had last found the ledger whole that long ago."""
+    aggregator = start(line)
+    emit(line, 0, 100)
+    wait_counted(line, 100)
+    bill(line)
+    line.sql("UPDATE ledger_identity SET alive_at = alive_at - %s::interval", ago)
+    aggregator.term()
+    copies = snapshot(line)
+    line.sql("UPDATE ledger_identity SET alive_at = now()")
+    aggregator = start(line)
+    emit(line, 100, 50)
+    wait_counted(line, 150)
+    bill(line)
+    assert at_stripe(line) == 150
+    aggregator.term()
+    set_back(line, copies)
+
+
+def send_again(line):
+    """What services know of, and 20 more."""
+    start(line)
+    emit(line, 100, 70)
+    wait_counted(line, 170)
+
+
+def not_compared(line):
+    return line.value("SELECT coalesce(sum(quantity), 0)::bigint FROM usage_unbilled WHERE reason = 'not_compared'")
+
+
+def later(line):
+    """Stripe's figures are believed an hour after the restore, and 10 minutes after the last call."""
+    line.sql("UPDATE ledger_restore SET restored_at = restored_at - interval '1 hour'")
+    line.sql("UPDATE usage_submissions SET sent_at = sent_at - interval '20 minutes'")
+
+
+def test_both_servers_set_back_to_a_moment_whose_identifiers_stripe_has_forgotten(shop):
+    """150 were billed, both know of 100: 170, not 220."""
+    bill_150_and_set_both_back_to_100(shop, "20 hours")
+    send_again(shop)
+    shop.sandbox.clock(25 * 3600)
+    bill(shop)
+    assert at_stripe(shop) == 150 and not_compared(shop) == 70 and not held(shop)
+    assert shop.audit().attention == {"not_compared": "70"}
+    later(shop)
+    sink = shop.start_sink(SINK_INTERVAL_S=1)
+    sink.wait_log("drift_found", timeout=60)
+    shop.must("meterctl", "restore", "accept", "--yes", timeout=120)
+    shop.wait_for(lambda: at_stripe(shop) == 170, 60, "the rest is sent")
+    assert not_compared(shop) == 0 and shop.value(SENT) == 170
+
+
+def test_who_knows_that_both_were_set_back_holds_sinks(shop):
+    bill_150_and_set_both_back_to_100(shop, "1 hour")
+    asked = shop.run("meterctl", "restore", "hold")
+    assert asked.returncode == 1 and "--yes" in asked.stderr and not held(shop)
+    assert shop.must("meterctl", "restore", "hold", "--yes").stdout == "sinks are held\n"
+    assert shop.must("meterctl", "restore", "hold", "--yes").stdout == "sinks are held already\n"
+    send_again(shop)
+    assert_holds(shop, "asked")
+    bill(shop)
+    assert at_stripe(shop) == 170 == shop.value(SENT)
+
+
+def test_what_stripe_knows_by_its_identifier_is_not_billed_again(shop):
+    """Within a day it is found when it is sent; a person compares."""
+    bill_150_and_set_both_back_to_100(shop, "1 hour")
+    send_again(shop)
+    bill(shop)
+    assert at_stripe(shop) == 150 and not held(shop) and not_compared(shop) == 0
+    assert shop.audit().attention == {"in_doubt": "70"}
+    shop.must("meterctl", "restore", "hold", "--yes")
+    assert_holds(shop, "asked")
+    bill(shop)
+    assert at_stripe(shop) == 170
+
+
+def test_both_servers_started_anew_hold_nobody_for_20_hours(shop):
+    start(shop)
+    emit(shop, 0, 100)
+    wait_counted(shop, 100)
+    sink = shop.start_sink(SINK_INTERVAL_S=1)
+    shop.wait_for(lambda: at_stripe(shop) == 100, 60, "100 are sent")
+    stop_servers(shop)
+    start_servers(shop)
+    sink.wait_log("life_unsure", timeout=60)
+    assert shop.value("SELECT held_from BETWEEN now() + interval '19 hours 50 minutes' AND now() + interval '20 hours'"
+                      " FROM ledger_restore")
+    emit(shop, 100, 5)
+    shop.wait_for(lambda: at_stripe(shop) == 105, 60, "the rest is sent")
+    assert not held(shop) and sink.ready()
+    # 20 hours later: compared by itself, where nothing is missing.
+    shop.sql("UPDATE ledger_restore SET held_from = now()")
+    emit(shop, 105, 5)
+    shop.wait_for(lambda: not_compared(shop) == 5, 60, "it is held")
+    later(shop)
+    shop.wait_for(lambda: at_stripe(shop) == 110, 120, "it was compared, and sent")
+    assert not held(shop) and not shop.audit().attention
+
+
+def test_a_start_of_postgres_soon_after_one_of_redis_is_one_of_postgres(shop):
+    start(shop)
+    emit(shop, 0, 100)
+    wait_counted(shop, 100)
+    sink = shop.start_sink(SINK_INTERVAL_S=1)
+    shop.wait_for(lambda: at_stripe(shop) == 100, 60, "100 are sent")
+    run = "SELECT redis_run FROM ledger_identity"
+    before = shop.value(run)
+    shop.redis.stop()
+    shop.redis.start()
+    shop._disconnect()
+    shop.wait_for(lambda: shop.value(run) == shop.client().info("server")["run_id"] != before, 30, "it is noted")
+    shop.postgres.stop()
+    shop.postgres.start()
+    shop._disconnect()
+    sink.wait_log("life_changed", timeout=60)
+    assert not sink.logs("life_unsure")

@@ -31,6 +31,8 @@ static enum life_verdict judge(int64_t picks, int64_t sent, struct life_stream s
                                  .has_past = true,
                                  .sent_known = sent >= 0,
                                  .sent = sent,
+                                 .saw_redis = "a1",
+                                 .redis = "a1",
                                  .streams = &s,
                                  .count = 1};
 
@@ -68,7 +70,7 @@ static void one_that_lacks_what_redis_knows_is_behind(void **state)
 
 static void where_redis_knows_nothing_only_a_new_one_goes_on(void **state)
 {
-    struct life_facts f = {.ledger = LEDGER};
+    struct life_facts f = {.ledger = LEDGER, .saw_redis = "", .redis = ""};
 
     (void)state;
     assert_int_equal(life_judge(&f), LIFE_WHOLE);
@@ -81,8 +83,13 @@ static void where_redis_knows_nothing_only_a_new_one_goes_on(void **state)
 static void the_first_sink_of_a_ledger_that_counts_already_goes_on(void **state)
 {
     struct life_stream s = stream("5-1", "5-1", 2);
-    struct life_facts f = {
-        .ledger = LEDGER, .is_first = true, .has_past = true, .streams = &s, .count = 1};
+    struct life_facts f = {.ledger = LEDGER,
+                           .is_first = true,
+                           .has_past = true,
+                           .saw_redis = "",
+                           .redis = "a1",
+                           .streams = &s,
+                           .count = 1};
 
     (void)state;
     assert_int_equal(life_judge(&f), LIFE_WHOLE);
@@ -94,12 +101,39 @@ static void the_first_sink_of_a_ledger_that_counts_already_goes_on(void **state)
     assert_int_equal(life_judge(&f), LIFE_UNKNOWN);
 }
 
+static void where_redis_was_started_anew_as_well_nobody_can_tell(void **state)
+{
+    struct life_facts f = {.ledger = LEDGER,
+                           .picks = 7,
+                           .has_past = true,
+                           .sent_known = true,
+                           .sent = 7,
+                           .saw_redis = "a1",
+                           .redis = "b2"};
+
+    (void)state;
+    assert_int_equal(life_judge(&f), LIFE_UNSURE);
+    f.redis = ""; /* it does not tell */
+    assert_int_equal(life_judge(&f), LIFE_UNSURE);
+    f.saw_redis = "";
+    assert_int_equal(life_judge(&f), LIFE_UNSURE);
+    f.saw_redis = f.redis = "a1";
+    assert_int_equal(life_judge(&f), LIFE_WHOLE);
+    /* What Redis knows of more is worse; where nothing was ever sent nothing is missing. */
+    f.redis = "b2";
+    f.sent = 8;
+    assert_int_equal(life_judge(&f), LIFE_BEHIND);
+    f.picks = f.sent = 0;
+    assert_int_equal(life_judge(&f), LIFE_WHOLE);
+}
+
 static void verdicts_have_names(void **state)
 {
     (void)state;
     assert_null(life_verdict_name(LIFE_WHOLE));
     assert_string_equal(life_verdict_name(LIFE_BEHIND), "behind");
     assert_string_equal(life_verdict_name(LIFE_UNKNOWN), "unknown");
+    assert_string_equal(life_verdict_name(LIFE_UNSURE), "unsure");
 }
 
 int main(void)
@@ -108,6 +142,7 @@ int main(void)
         cmocka_unit_test(one_that_has_all_that_redis_knows_goes_on),
         cmocka_unit_test(one_that_lacks_what_redis_knows_is_behind),
         cmocka_unit_test(where_redis_knows_nothing_only_a_new_one_goes_on),
+        cmocka_unit_test(where_redis_was_started_anew_as_well_nobody_can_tell),
         cmocka_unit_test(the_first_sink_of_a_ledger_that_counts_already_goes_on),
         cmocka_unit_test(verdicts_have_names),
     };
