@@ -53,9 +53,9 @@ def test_no_defaults_of_role_or_database_matter(line, whose):
     aggregator = start(line)
     webhookd = line.start_webhookd(STRIPE_SECRET_KEY=None).wait_ready()
     line.start_sandbox(rate_per_s=0)
-    line.start_sink(SINK_INTERVAL_S=1).wait_ready()
     theirs = line.sandbox.bootstrap(meters=[{"event_name": "api_calls", "formula": "sum"}],
                                     tenants=["t1"])["tenants"]["t1"]["customer"]
+    line.start_sink(SINK_INTERVAL_S=1).wait_ready()
     # As Stripe would, again after a 503: idle sessions are cut every 0.7 s.
     event = Events().make("customer.created", customer(id=theirs, tenant="t1"))
     line.wait_for(lambda: post(webhookd, event)[0] == 200)
