@@ -22,6 +22,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { REDIS_TIMEOUT_MS = 10000, ADOPT_WITHIN_MS = 15000 };
