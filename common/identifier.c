@@ -2,8 +2,7 @@
  * different sets of parts give the same bytes. */
 #include "common/identifier.h"
 
-#include "common/str.h"
-
+#include <inttypes.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -32,4 +31,17 @@ void identifier_make(const struct identifier_parts *parts, char out[IDENTIFIER_S
     memcpy(out, "ml-", 3);
     sodium_bin2hex(out + 3, IDENTIFIER_SIZE - 3, hash, sizeof hash);
     buf_done(&bytes);
+}
+
+void identifier_key(const char *name, int64_t spent_keys, struct buf *out)
+{
+    buf_add_str(out, name);
+    if (spent_keys > 0)
+        buf_printf(out, "%c%" PRId64, IDENTIFIER_KEY_MARK, spent_keys);
+}
+
+size_t identifier_length_in_key(const char *key)
+{
+    const char mark[] = {IDENTIFIER_KEY_MARK, '\0'};
+    return strcspn(key, mark);
 }

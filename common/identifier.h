@@ -1,4 +1,4 @@
-/* The identifier of a submission, which is also its Idempotency-Key. Pure.
+/* The identifier of a submission, and its Idempotency-Key, which is made of it. Pure.
  *
  * It is a function of what is billed, so that a claim that is made again after the database was
  * restored gets the same one, and Stripe recognises it. Claims made once the restore was accepted
@@ -6,6 +6,9 @@
 #ifndef METERLINE_IDENTIFIER_H
 #define METERLINE_IDENTIFIER_H
 
+#include "common/str.h"
+
+#include <stddef.h>
 #include <stdint.h>
 
 /* "ml-", 64 hexadecimal digits, NUL. Stripe takes 100 characters as identifier, 255 as key. */
@@ -22,5 +25,17 @@ struct identifier_parts {
 };
 
 void identifier_make(const struct identifier_parts *parts, char out[IDENTIFIER_SIZE]);
+
+/* Stripe stores its answer to a key, and a refusal, too: under that key nothing is executed until
+ * it is forgotten, a day later, even if what was wrong is right by then. So a try after that has
+ * another key, "<identifier>.<number>", while its identifier stays. It was surely not taken, and a
+ * database that was restored finds the same keys again, one after the other. */
+#define IDENTIFIER_KEY_MARK '.'
+
+/* The key of this number, appended; of 0 the name itself. name: an identifier, or what stands for
+ * one. */
+void identifier_key(const char *name, int64_t spent_keys, struct buf *out);
+/* So much of a key is its identifier. */
+size_t identifier_length_in_key(const char *key);
 
 #endif

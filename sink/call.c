@@ -66,6 +66,8 @@ static int64_t wait_of(const struct submission *s, uint32_t random)
     const struct settle_outcome *o = &s->outcome;
     if (o->state != SETTLE_RETRY || o->peer == SETTLE_PEER_AWAY || o->peer == SETTLE_PEER_REFUSES)
         return 0;
+    if (o->key_spent) /* a stored answer tells nothing of today: only another key does */
+        return 0;
     struct backoff b = BACKOFF(RETRY_FIRST_MS, RETRY_MAX_MS);
     b.failures = s->attempt > 32 ? 32 : (unsigned)(s->attempt - 1);
     int64_t wait_ms = (int64_t)backoff_next_ms(&b, random);

@@ -9,7 +9,7 @@ struct request {
     char *url;
     struct http_header headers[TRANSPORT_HEADERS];
     struct buf body;
-    char batch_key[TRANSPORT_KEY_SIZE]; /* the Idempotency-Key, where there are several bodies */
+    struct buf key; /* the Idempotency-Key */
 };
 
 /* batch: of one transport, and caller_takes each; borrowed, like config and authorization ("Bearer

@@ -190,6 +190,8 @@ static void judge_client(const struct settle_try *t, const struct stripe_error *
         out->known = true;
     } else {
         judge_refusal(t, e, out);
+        /* The same answer to every try with this key, since Stripe first executed one. */
+        out->key_spent = out->state == SETTLE_RETRY && header_is(t->replayed, "true");
     }
 }
 
@@ -213,13 +215,16 @@ static void judge_error(const struct settle_try *t, const struct stripe_error *e
     }
 }
 
-static void describe(const struct settle_try *t, const struct stripe_error *e, struct err *out)
+static void describe(const struct settle_try *t, const struct stripe_error *e, bool key_spent,
+                     struct err *out)
 {
     const char *what = t->limited_reason ? t->limited_reason : e->code;
     if (e->message)
         err_set(out, ERR_REFUSED, "HTTP %d %s: %s", t->status, what ? what : "", e->message);
     else
         err_set(out, ERR_REFUSED, "HTTP %d without Stripe's error", t->status);
+    if (key_spent)
+        err_wrap(out, "kept by Stripe for this key, the next try has another");
     out->code = t->status;
 }
 
@@ -249,7 +254,7 @@ void settle_rule_judge(const struct settle_try *t, struct settle_outcome *out)
     struct stripe_error e = read_error(t);
     judge_error(t, &e, out);
     if (out->state != SETTLE_SENT)
-        describe(t, &e, &out->error);
+        describe(t, &e, out->key_spent, &out->error);
     json_decref(e.root);
 }
 

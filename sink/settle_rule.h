@@ -2,7 +2,9 @@
  *
  * What is certain decides: only an answer that is surely Stripe's own, and final, settles a
  * submission. After anything else the same bytes are sent again under the same key, until 23 h have
- * passed, or until Stripe can give nothing but a stored failure for that key. */
+ * passed, or until Stripe can give nothing but a stored failure for that key. A stored refusal that
+ * may pass is no doubt: nothing was taken under that key, nor can be, so that another one is used.
+ */
 #ifndef METERLINE_SINK_SETTLE_RULE_H
 #define METERLINE_SINK_SETTLE_RULE_H
 
@@ -54,6 +56,8 @@ struct settle_outcome {
                                it is, and none was taken */
     bool known;             /* in doubt since Stripe knew its identifier or key before */
     bool meter;             /* refused for its meter, which all of the event name share */
+    bool key_spent;         /* Stripe stored this refusal, which may pass, for the key: the next try
+                               needs another one */
     bool slow_down;         /* the account's rate limit */
     int64_t retry_after_ms; /* wait at least so long; 0: no wish */
     struct err error;       /* ERR_NONE when sent */

@@ -21,6 +21,7 @@ struct submission {
     const struct transport *transport;
     int64_t attempt;                  /* this try's number, from 1 */
     bool sent_before;                 /* an earlier try may have reached Stripe */
+    int64_t spent_keys;               /* tells the key of this try: see common/identifier.h */
     int64_t begin_until_ms;           /* monotonic: no try begins later, the lease would not last */
     struct settle_outcome outcome;    /* once the try has ended */
     int64_t wait_ms;                  /* before the next try */

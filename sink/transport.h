@@ -56,8 +56,8 @@ int transport_cost(const struct transport *t);
 int transport_path(const struct transport *t, const char *subscription_item, struct buf *out,
                    struct err *e);
 
-/* The Idempotency-Key of a request that holds several bodies: a hash of its bytes, so that the same
- * batch has the same key. Pure. */
+/* What the Idempotency-Key of a request that holds several bodies is made of: a hash of its bytes,
+ * so that the same batch has the same key. Pure. */
 #define TRANSPORT_KEY_SIZE 68
 void transport_batch_key(const char *request, size_t length, char out[TRANSPORT_KEY_SIZE]);
 

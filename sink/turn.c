@@ -13,7 +13,7 @@
 enum {
     DEADLINE_MS = 20000,
     MAX_STATEMENTS = 4,
-    SETTLE_COLUMNS = 8,
+    SETTLE_COLUMNS = 9,
     TRANSPORT_COLUMNS = 3,
     NUMBER_SIZE = 8
 };
@@ -31,6 +31,7 @@ enum {
     ATTEMPTS,
     SENT_BEFORE,
     LAST_ERROR,
+    SPENT_KEYS,
     PICKS,
     LEDGER_ID
 };
@@ -72,7 +73,7 @@ static void add_ended(struct pg_array columns[SETTLE_COLUMNS], const struct subm
 {
     const struct settle_outcome *o = &s->outcome;
     const unsigned char forget = o->unsent && !s->sent_before && o->state == SETTLE_RETRY;
-    const unsigned char known = o->known;
+    const unsigned char known = o->known, key_spent = o->key_spent;
     pg_array_add_text(&columns[0], s->identifier);
     pg_array_add_i64(&columns[1], s->attempt);
     pg_array_add_text(&columns[2], settle_state_name(o->state));
@@ -81,6 +82,7 @@ static void add_ended(struct pg_array columns[SETTLE_COLUMNS], const struct subm
     add_optional(&columns[5], s->request_id);
     pg_array_add(&columns[6], &forget, sizeof forget);
     pg_array_add(&columns[7], &known, sizeof known);
+    pg_array_add(&columns[8], &key_spent, sizeof key_spent);
 }
 
 static void add_settle(struct pg_statement *s, const struct submission_queue *ended,
@@ -138,6 +140,7 @@ static struct submission *read_picked(const PGresult *r, int row, const struct t
     s->transport = transport;
     s->attempt = pg_get_i64(r, row, ATTEMPTS);
     s->sent_before = pg_get_i64(r, row, SENT_BEFORE);
+    s->spent_keys = pg_get_i64(r, row, SPENT_KEYS);
     return s;
 }
 
@@ -209,8 +212,8 @@ static void add_binary_statement(struct pg_statement *s, const char *sql)
     s->binary_result = true;
 }
 
-static const unsigned SETTLE_TYPES[SETTLE_COLUMNS] = {PG_TEXT, PG_INT8, PG_TEXT, PG_INT8,
-                                                      PG_TEXT, PG_TEXT, PG_BOOL, PG_BOOL};
+static const unsigned SETTLE_TYPES[SETTLE_COLUMNS] = {PG_TEXT, PG_INT8, PG_TEXT, PG_INT8, PG_TEXT,
+                                                      PG_TEXT, PG_BOOL, PG_BOOL, PG_BOOL};
 static const unsigned TRANSPORT_TYPES[TRANSPORT_COLUMNS] = {PG_TEXT, PG_INT8, PG_BOOL};
 
 static void init_columns(struct pg_array *columns, const unsigned *types, int n)

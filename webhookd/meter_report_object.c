@@ -1,28 +1,37 @@
 #include "webhookd/meter_report_object.h"
 
+#include "common/identifier.h"
 #include "common/str.h"
 #include "webhookd/stripe_event.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Older samples have the Idempotency-Key alone, which is the identifier of a single event. */
-static const char *identifier_of(const json_t *sample)
+/* Older samples have the Idempotency-Key alone, which of a single event is made of its identifier.
+ * length: of the identifier in what is returned. */
+static const char *identifier_of(const json_t *sample, size_t *length)
 {
     const json_t *request = json_object_get(sample, "request");
     const char *identifier = stripe_text(request, "identifier");
-    return identifier ? identifier : stripe_text(request, "idempotency_key");
+    const char *key = stripe_text(request, "idempotency_key");
+    if (identifier)
+        *length = strlen(identifier);
+    else if (key)
+        *length = identifier_length_in_key(key);
+    return identifier ? identifier : key;
 }
 
 static void add_sample(json_t *named, const char *code, const json_t *sample)
 {
-    const char *identifier = identifier_of(sample);
+    size_t length;
+    const char *identifier = identifier_of(sample, &length);
     const char *message = stripe_text(sample, "error_message");
     if (!identifier)
         return;
     char *error =
         xasprintf("refused later: %s: %s", code ? code : "unknown", message ? message : "");
-    json_array_append_new(named, json_pack("{s:s, s:s}", "identifier", identifier, "error", error));
+    json_array_append_new(
+        named, json_pack("{s:s%, s:s}", "identifier", identifier, length, "error", error));
     free(error);
 }
 

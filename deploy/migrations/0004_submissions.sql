@@ -1,7 +1,7 @@
 -- What was claimed for Stripe, sent and settled. Written by the sink.
 
 CREATE TABLE usage_submissions (
-    identifier         text PRIMARY KEY,      -- also the Idempotency-Key
+    identifier         text PRIMARY KEY,      -- also the Idempotency-Key, see spent_keys
     tenant             text NOT NULL,
     metric             text NOT NULL,
     transport          text NOT NULL,
@@ -38,7 +38,10 @@ CREATE TABLE usage_submissions (
     known_before       boolean NOT NULL DEFAULT false,
     -- Stripe took it, and told of its refusal while a call of it was in flight: it fails when that call has ended, so
     -- that its lane stays taken until then.
-    refused_later      text
+    refused_later      text,
+    -- Under so many of its keys Stripe has stored a refusal that may pass, and would give it again until it forgets the
+    -- key: the next try has the key of this number (see common/identifier.h).
+    spent_keys         integer NOT NULL DEFAULT 0
 ) WITH (fillfactor = 80);
 -- Each submission is written three times (claimed, picked, settled), with an entry in nearly every index each time:
 -- so there are few, and what asks for a period goes by usage_at, which never lies before it.

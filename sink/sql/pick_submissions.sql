@@ -73,7 +73,7 @@ with recursive transports as (
       from judged j
      where s.ctid = j.place and s.attempts = j.attempts and s.state = j.state
     returning s.identifier, s.stripe_customer_id, s.event_name, s.transport, s.stripe_subscription_item_id,
-              s.quantity, s.body, s.state, s.attempts, j.sent_before, s.last_error
+              s.quantity, s.body, s.state, s.attempts, j.sent_before, s.last_error, s.spent_keys
 ), numbered as (
     update ledger_identity set picks = picks + 1
      where exists (select from picked where state = 'sending')

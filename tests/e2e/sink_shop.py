@@ -133,3 +133,14 @@ def finalize(line, tenant):
         SELECT 'in_' || %s, tenant, stripe_customer_id, stripe_subscription_id, 'paid', 'usd', 0, 0,
                current_period_start, current_period_end, now()
           FROM subscriptions WHERE tenant = %s""", tenant, tenant)
+
+
+def keys_of(line, path):
+    """The Idempotency-Keys of the tries, each once, in the order of their first."""
+    return list(dict.fromkeys(request["headers"]["idempotency-key"]
+                              for request in line.sandbox.requests(path=path)))
+
+
+def keys_made_of(identifier, n):
+    """The keys that follow one another where Stripe keeps a refusal that may pass for each."""
+    return [identifier] + [f"{identifier}.{number}" for number in range(1, n)]

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from sink_shop import METERS, add_tenants, count, once, open_shop, states, total, use_transport
+from sink_shop import (METERS, add_tenants, count, keys_made_of, keys_of, once, open_shop, states, total,
+                       use_transport)
 
 TENANTS = ["acme", "blue", "coral"]
 ALL_METERS = [*METERS, ("agent_executions", "sum"), ("user_seats", "last")]
@@ -134,3 +135,20 @@ def test_an_archived_meter_holds_until_it_is_active_again(shop):
     line.sandbox.api("POST", f"/v1/billing/meters/{meter}/reactivate")
     once(line)
     assert states(line) == {"sent": 3}
+
+
+def test_a_refusal_that_stripe_kept_for_the_key_does_not_outlive_its_cause(shop):
+    """There was no meter when the first try came: Stripe answers its key with that for a day. Here the sink may not list
+    meters either, so that nothing holds the usage back."""
+    line = shop
+    customers_only(line)
+    line.sandbox.fault("status", path="/v1/billing/meters", method="GET", status=403)
+    count(line, "api_calls", 70, "acme")
+    sink = line.start("sink", SINK_INTERVAL_S="1")
+    line.wait_for(lambda: line.value("SELECT max(spent_keys) FROM usage_submissions"), 60, "a key is spent")
+    make_meter(line, "api_calls")
+    line.wait_for(lambda: states(line) == {"sent": 1}, 120, "it is sent")
+    assert total(line, "acme", "api_calls") == 70
+    keys = keys_of(line, "/v1/billing/meter_events")
+    assert len(keys) > 1 and keys == keys_made_of(line.value("SELECT identifier FROM usage_submissions"), len(keys))
+    sink.term()

@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from line.paths import ROOT
-from sink_shop import (LEGACY, add_tenants, count, finalize, forget_leases, is_sent, once, open_shop,
-                       states, submit, subscribe, subscribe_legacy, total, use_transport)
+from sink_shop import (LEGACY, add_tenants, count, finalize, forget_leases, is_sent, keys_made_of, keys_of,
+                       once, open_shop, states, submit, subscribe, subscribe_legacy, total, use_transport)
 
 SESSION = "/v2/billing/meter_event_session"
 STREAM = "/v2/billing/meter_event_stream"
@@ -315,6 +315,19 @@ def test_an_increment_is_repeated_by_its_key_and_counts_once(shop, fault):
     assert {(r["headers"]["idempotency-key"], r["body"]) for r in tries} == {
         tuple(shop.sql("SELECT identifier, body FROM usage_submissions")[0])}
     sink.term()
+
+
+def test_an_increment_whose_refusal_stripe_kept_has_another_key_and_counts_once(shop):
+    """Its minute was ahead of Stripe's clock: the key has that answer for a day, the minute is over soon."""
+    [(_, item)] = subscribe_legacy(shop, "acme").values()
+    use_transport(shop, "usage_records", "api_calls")
+    count(shop, "api_calls", "5", "acme")
+    early = {"error": {"type": "invalid_request_error", "param": "timestamp",
+                       "message": "Cannot create the usage record with this timestamp in the future."}}
+    shop.sandbox.fault(path=ITEMS, fault="status", status=400, stored=True, times=1, body=early)
+    once(shop)
+    assert states(shop) == {"sent": 1} and records(shop) == {item: 5}
+    assert keys_of(shop, ITEMS) == keys_made_of(shop.value("SELECT identifier FROM usage_submissions"), 2)
 
 
 def test_a_kill_after_an_increment_was_applied_counts_it_once(shop):

@@ -1,8 +1,8 @@
 """Idempotency keys: the first answer is kept for 24 hours and given again.
 
-Kept are the answers of requests whose execution had begun, a 500 among them; not kept are refused
-parameters, conflicts, 401 and 429. The v2 interface keeps successes only: failed work is done
-again.
+Kept are the answers of requests whose execution had begun, a 500 among them and a 400 for a meter
+that is not there; not kept are refused parameters, conflicts, 401 and 429. The v2 interface keeps
+successes only: failed work is done again.
 """
 from .call import Answer
 from .errors import StripeError

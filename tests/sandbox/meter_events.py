@@ -105,7 +105,7 @@ def accept(world, call, params, timestamp, source):
     meter = world.meters_by_event_name.get(event_name)
     if meter is None:
         raise StripeError(400, "No meter found with event name '%s'." % event_name,
-                          code="resource_missing", param="event_name")
+                          code="resource_missing", param="event_name", began=True)
     problem = problem_of(meter, payload, timestamp, world.clock.now_s())
     if problem:
         raise StripeError(400, problem[1], code=problem[0], param=problem[2])

@@ -52,10 +52,29 @@ static void every_part_counts(void **state)
     }
 }
 
+static void check_key(int64_t spent_keys, const char *expected)
+{
+    struct buf key = {0};
+    identifier_key("ml-0a", spent_keys, &key);
+    assert_string_equal(key.data, expected);
+    assert_int_equal(identifier_length_in_key(key.data), 5);
+    buf_done(&key);
+}
+
+static void a_spent_key_is_followed_by_another_of_the_same_identifier(void **state)
+{
+    /* The first is the identifier itself; each tells whose it is. */
+    (void)state;
+    check_key(0, "ml-0a");
+    check_key(1, "ml-0a.1");
+    check_key(12, "ml-0a.12");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_claim_has_the_same_identifier_for_ever),
+        cmocka_unit_test(a_spent_key_is_followed_by_another_of_the_same_identifier),
         cmocka_unit_test(every_part_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

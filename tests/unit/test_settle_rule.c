@@ -383,6 +383,47 @@ static void a_stored_failure_is_in_doubt_at_once(void **state)
     }
 }
 
+static void a_stored_refusal_that_may_pass_needs_another_key(void **state)
+{
+    /* It tells nothing of today, and nothing was taken under that key. One that is final is so, and
+     * what may have been taken keeps its key. */
+    (void)state;
+#define FUTURE ERROR_OF("invalid_request_error", "timestamp_in_future", "x")
+#define METER  ERROR_OF("invalid_request_error", "no_meter", "x")
+    static const struct {
+        int status;
+        const char *body;
+        const char *replayed;
+        const char *should_retry;
+        bool spent;
+    } CASES[] = {
+        {400, METER, "true", NULL, true},       {400, METER, "True", NULL, true},
+        {400, METER, NULL, NULL, false},        {400, METER, "false", NULL, false},
+        {400, FUTURE, "true", NULL, true},      {400, REFUSAL, "true", "true", true},
+        {400, REFUSAL, "true", NULL, false},    {400, KEY_REUSED, "true", NULL, false},
+        {409, KEY_IN_USE, "true", NULL, false}, {500, SERVER, "true", NULL, false},
+        {429, SERVER, "true", NULL, false},     {401, REFUSAL, "true", NULL, false},
+        {400, PAGE, "true", NULL, false},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct settle_outcome o;
+        const struct settle_try t = {.transport = &TRANSPORT_METER_EVENTS,
+                                     .usage = &USAGE,
+                                     .sent_before = true,
+                                     .status = CASES[i].status,
+                                     .body = CASES[i].body,
+                                     .body_length = strlen(CASES[i].body),
+                                     .should_retry = CASES[i].should_retry,
+                                     .replayed = CASES[i].replayed};
+        settle_rule_judge(&t, &o);
+        if (o.key_spent != CASES[i].spent)
+            fail_msg("case %zu: spent %d", i, o.key_spent);
+        if (o.key_spent)
+            assert_true(o.state == SETTLE_RETRY && o.unsent &&
+                        strstr(o.error.text, "the next try has another"));
+    }
+}
+
 static void a_refused_key_is_not_the_submissions_fault(void **state)
 {
     /* 401 and 403 stop everything; if Stripe itself said it, nothing was applied. */
@@ -511,6 +552,7 @@ int main(void)
         cmocka_unit_test(the_limits_reason_is_told),
         cmocka_unit_test(what_may_pass_is_tried_again),
         cmocka_unit_test(a_stored_failure_is_in_doubt_at_once),
+        cmocka_unit_test(a_stored_refusal_that_may_pass_needs_another_key),
         cmocka_unit_test(a_refused_key_is_not_the_submissions_fault),
         cmocka_unit_test(without_an_answer_it_counts_whether_it_was_sent),
         cmocka_unit_test(only_the_accounts_rate_slows_the_sink),

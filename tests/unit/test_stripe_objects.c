@@ -291,7 +291,7 @@ static void test_meter_reports(void **state)
         {"{\"data\":{\"reason\":{}}}", "[]", 0, -1},
         {"{\"data\":{\"reason\":{\"error_count\":7,\"error_types\":[{\"code\":\"no_meter\","
          "\"sample_errors\":[{\"error_message\":\"No.\",\"request\":{\"identifier\":\"ml-1\","
-         "\"idempotency_key\":\"x\"}},{\"request\":{\"idempotency_key\":\"ml-2\"}},"
+         "\"idempotency_key\":\"x\"}},{\"request\":{\"idempotency_key\":\"ml-2.13\"}},"
          "{\"request\":{}},5]},{\"sample_errors\":\"?\"}]},"
          "\"validation_start\":\"1970-01-01T00:01:00.500Z\"}}",
          "[{\"identifier\": \"ml-1\", \"error\": \"refused later: no_meter: No.\"}, "
