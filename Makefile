@@ -40,7 +40,8 @@ ARCHIVES := $(foreach f,$(FOLDERS),$(if $(wildcard $(f)/*.c),$(B)/lib$(f).a))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 WITH_SQL := $(patsubst %/sql,%,$(wildcard $(addsuffix /sql,$(FOLDERS))))
 BENCH_SHARED := $(addprefix $(B)/obj/tests/bench/,events.o wire.o probes.o received.o)
-GENERATED := $(WITH_SQL:%=$(B)/gen/%/sql.h) $(B)/gen/ctl/migrations.h $(B)/gen/revision.h
+GENERATED := $(WITH_SQL:%=$(B)/gen/%/sql.h) $(B)/gen/ctl/migrations.h $(B)/gen/ctl/functions.h \
+           $(B)/gen/revision.h
 # REVISION=: the commit, where the sources are no clone
 REVISION ?= $(shell git describe --always --dirty --exclude '*' 2>/dev/null || echo unknown)
 
@@ -65,6 +66,8 @@ $(B)/gen/%/sql.h: common/embed_sql
 	@mkdir -p $(@D) && common/embed_sql $(sort $(wildcard $*/sql/*.sql)) >$@
 $(B)/gen/ctl/migrations.h: ctl/embed_migrations deploy/migrations $(wildcard deploy/migrations/*.sql)
 	@mkdir -p $(@D) && ctl/embed_migrations $(sort $(wildcard deploy/migrations/*.sql)) >$@
+$(B)/gen/ctl/functions.h: ctl/embed_functions deploy/functions $(wildcard deploy/functions/*.sql)
+	@mkdir -p $(@D) && ctl/embed_functions $(sort $(wildcard deploy/functions/*.sql)) >$@
 # Written when it is another one, and of all files just one includes it.
 $(B)/gen/revision.h: FORCE
 	@mkdir -p $(@D) && echo '#define METERLINE_REVISION "$(REVISION)"' | cmp -s - $@ || \

@@ -3,13 +3,15 @@
 
 const struct ctl_command CTL_COMMANDS[] = {
     {.words = {"migrate"},
-     .arguments = "",
+     .arguments = "[--dry-run]",
      .what = "Bring the database's schema to this build's version.",
      .detail =
          "Runs as the URL's own user, who will own the tables and must be allowed to make roles\n"
-         "(CREATEROLE) the first time. Safe to run twice, and from two places at once. A "
-         "migration\n"
-         "whose text has changed since it was applied is an error.\n",
+         "(CREATEROLE) the first time. Safe to run twice, and from two places at once. All of it "
+         "is\n"
+         "one transaction: after a failure nothing has changed. Functions whose text has changed\n"
+         "are replaced; a migration whose text has changed since it was applied is an error.\n"
+         "--dry-run: only say what would be done.\n",
      .run = migrate_run},
     {.words = {"catalog", "apply"},
      .arguments = "FILE",

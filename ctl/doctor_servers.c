@@ -3,6 +3,7 @@
 #include "common/redis.h"
 #include "ctl/db.h"
 #include "ctl/doctor.h"
+#include "ctl/migrate.h"
 #include "ctl/report.h"
 #include "ctl/sql.h"
 
@@ -36,6 +37,17 @@ static void judge_schema(struct doctor *d, int64_t version)
         doctor_say(d, DOCTOR_BAD, "schema", "version %" PRId64 ", this build has %d: %s", version,
                    SCHEMA_VERSION,
                    version < SCHEMA_VERSION ? "run `meterctl migrate`" : "use a newer build");
+}
+
+static void judge_functions(struct doctor *d, PGconn *conn)
+{
+    struct err e;
+    int stale = functions_count_stale(conn, &e);
+    if (stale < 0)
+        doctor_say(d, DOCTOR_BAD, "schema", "%s (`meterctl migrate` makes it)", e.text);
+    else if (stale > 0)
+        doctor_say(d, DOCTOR_BAD, "schema",
+                   "%d functions differ from this build's: run `meterctl migrate`", stale);
 }
 
 static bool is_off(const PGresult *r, int column)
@@ -118,6 +130,8 @@ static void ask_database(struct doctor *d, PGconn *conn)
     judge_server(d, r);
     judge_pooler(d, conn, r);
     judge_schema(d, db_i64(r, 0, VERSION));
+    if (db_i64(r, 0, VERSION) == SCHEMA_VERSION)
+        judge_functions(d, conn);
     judge_clock(d, "clock of postgres", db_i64(r, 0, OFFSET_MS));
     PQclear(r);
     r = db_query(conn, SQL_DOCTOR_ROLES, 0, NULL, &e);

@@ -2,13 +2,15 @@
 
 -- Small numbers that stages share. sink_hold is not 0 while PostgreSQL was found behind the stream; hold_server_ms: when
 -- the server in which that was found first had been started, Unix ms: what is older than that was in the backup.
+-- retention_ms: when an aggregator last began to apply retention, Unix ms. claim_era: restores that were accepted, which
+-- is part of the identifiers of claims made since, so that they never meet those of the life that was lost.
 CREATE TABLE ledger_state (
     name  text PRIMARY KEY,
     value bigint NOT NULL
 );
 INSERT INTO ledger_state (name, value)
 VALUES ('catalog_version', 0), ('periods_version', 0), ('stream_shards', 1), ('resharded_ms', 0), ('sink_hold', 0),
-       ('hold_server_ms', 0);
+       ('hold_server_ms', 0), ('retention_ms', 0), ('claim_era', 0);
 
 CREATE TABLE metrics (
     metric            text PRIMARY KEY CHECK (metric ~ '^[a-z0-9_]{1,64}$'),
@@ -42,19 +44,6 @@ CREATE TABLE metric_versions (
     checksum         bytea NOT NULL,           -- metric_version_checksum
     PRIMARY KEY (metric, from_version)
 );
-
--- What a metric's usage is counted and sent by, and what a definition says: `meterctl audit` finds what was altered by
--- another hand than `catalog apply`.
-CREATE FUNCTION metric_checksum(m metrics) RETURNS bytea
-LANGUAGE sql STABLE AS $$
-    SELECT sha256(convert_to(jsonb_build_array(m.metric, m.aggregation, m.carry, m.dimensions, m.from_metric,
-               m.where_dimensions, m.stripe_event_name, m.transport, m.rounding, m.retired_at IS NULL)::text, 'UTF8'))
-$$;
-CREATE FUNCTION metric_version_checksum(v metric_versions) RETURNS bytea
-LANGUAGE sql STABLE AS $$
-    SELECT sha256(convert_to(jsonb_build_array(v.metric, v.from_version, v.aggregation, v.dimensions, v.from_metric,
-               v.where_dimensions)::text, 'UTF8'))
-$$;
 
 CREATE TABLE plans (
     plan              text PRIMARY KEY CHECK (plan ~ '^[a-z0-9_]{1,64}$'),

@@ -15,21 +15,6 @@ CREATE TABLE ledger_identity (
 );
 INSERT INTO ledger_identity DEFAULT VALUES;
 
--- Which life of the server this is: another one after each start, on another server, and of a database that was made
--- anew from a dump. A database that went back in time has another life.
-CREATE FUNCTION ledger_life() RETURNS text STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT extract(epoch FROM pg_postmaster_start_time())::text || '/' || d.oid || '/' || c.oid || '/' || c.relfilenode
-      FROM pg_database d, pg_class c
-     WHERE d.datname = current_database() AND c.oid = 'public.ledger_identity'::regclass
-$$;
-
--- 0: sinks may claim and send. Above: they hold until `meterctl restore accept`. -1: they wait until the ledger, which
--- may be an older one, was compared with what Redis knows.
-CREATE FUNCTION sink_hold() RETURNS bigint STABLE LANGUAGE sql AS $$
-    SELECT CASE WHEN i.life IS DISTINCT FROM ledger_life() THEN -1 ELSE s.value END
-      FROM ledger_state s, ledger_identity i WHERE s.name = 'sink_hold'
-$$;
-
 -- One row a stream: how far its current epoch is counted. A stream's epoch ends when Redis loses data.
 CREATE TABLE stream_positions (
     stream      text PRIMARY KEY,
@@ -102,80 +87,9 @@ CREATE TABLE lost_accepted (
     PRIMARY KEY (stream, epoch)
 );
 
--- PostgreSQL lost commits: sinks hold, and versions of totals go on above those that were lost, which the
--- quota cache has seen: they follow the clock then.
-CREATE FUNCTION hold_sinks() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-BEGIN
-    UPDATE ledger_state SET value = (extract(epoch FROM pg_postmaster_start_time()) * 1000)::bigint
-     WHERE name = 'hold_server_ms'
-       AND (SELECT h.value FROM ledger_state h WHERE h.name = 'sink_hold') = 0;
-    UPDATE ledger_state SET value = value + 1 WHERE name = 'sink_hold';
-    UPDATE ledger_restore SET restored_at = now(), held_from = now(), final_before = NULL;
-    DELETE FROM restore_proofs;
-    PERFORM setval('usage_version', greatest(nextval('usage_version'),
-                                             (extract(epoch FROM clock_timestamp()) * 1000000)::bigint));
-END $$;
-
--- PostgreSQL and Redis were both started anew: nobody can tell whether both come from backups of one moment, and what was
--- sent after it. That was later than p_alive_at. For 24 h Stripe knows it by the identifiers, which would be the same
--- ones; from 20 h on what it holds has to be compared before more is claimed. Returns when that begins.
-CREATE FUNCTION suspect_ledger(p_alive_at timestamptz) RETURNS timestamptz
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-    from_at timestamptz;
-BEGIN
-    DELETE FROM restore_proofs;
-    UPDATE ledger_restore
-       SET restored_at = now(), final_before = NULL,
-           held_from = CASE WHEN (SELECT value FROM ledger_state WHERE name = 'sink_hold') > 0 THEN held_from
-                            ELSE greatest(now(), p_alive_at + interval '20 hours') END
-    RETURNING held_from INTO from_at;
-    RETURN from_at;
-END $$;
-
--- Ends a stream's epoch with its balance and opens the next one; one that has no outcome yet is opened anew in
--- its place. p_gone: entries of the ended epoch that are lost without having been booked. p_lost: entries
--- of the new epoch that are gone already. p_token: of the new epoch; NULL: a new one. False: the caller
--- does not own the stream any more, or the position is not where it thought.
-CREATE FUNCTION open_epoch(p_stream text, p_owner text, p_epoch integer, p_last_id text, p_reason text,
-                           p_gone bigint, p_start text, p_base numeric, p_lost bigint, p_repeats_until text,
-                           p_token uuid)
-RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    old stream_positions;
-    outcomes bigint;
-BEGIN
-    SELECT * INTO old FROM stream_positions
-     WHERE stream = p_stream AND owner = p_owner AND epoch = p_epoch AND last_id = p_last_id FOR UPDATE;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    outcomes := old.counted + old.duplicates + old.rejected + old.conflicts + old.lost + p_gone;
-    IF outcomes > 0 THEN
-        INSERT INTO stream_epochs (stream, epoch, token, last_id, added, counted, duplicates, rejected,
-                                   conflicts, lost, reason)
-        VALUES (old.stream, old.epoch, old.token, old.last_id, outcomes, old.counted, old.duplicates,
-                old.rejected, old.conflicts, old.lost + p_gone, p_reason);
-    END IF;
-    UPDATE stream_positions
-       SET epoch = CASE WHEN outcomes > 0 THEN epoch + 1 ELSE epoch END,
-           token = coalesce(p_token, CASE WHEN outcomes > 0 THEN gen_random_uuid() ELSE token END),
-           last_id = p_start, base = p_base, added_seen = p_base + p_lost, counted = 0, duplicates = 0,
-           rejected = 0, conflicts = 0, lost = p_lost, repeats_until = p_repeats_until, reset_token = NULL,
-           updated_at = now()
-     WHERE stream = p_stream;
-    RETURN true;
-END $$;
-
 -- Numbers batches. Not from stream_positions: two aggregators that dispute a stream must not wait for
 -- each other on one number.
 CREATE SEQUENCE usage_batch;
-
--- 16 slices a batch, so that one tenant's events are found without reading all of it.
--- The same number as the aggregator computes: SHA-256, first byte, low four bits.
-CREATE FUNCTION tenant_slice(tenant text) RETURNS smallint
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN (get_byte(sha256(convert_to(tenant, 'UTF8')), 0) & 15)::smallint;
 
 -- One row is one slice of one batch, in parallel arrays. Entry ids are unsigned in Redis; their bits are
 -- kept in bigint. An array that would hold only NULLs is NULL itself. A retraction is an event of its own: id,
@@ -236,36 +150,6 @@ ALTER TABLE usage_repeats
 CREATE INDEX usage_repeats_entries ON usage_repeats (stream, epoch, entry_last_ms);
 CREATE INDEX usage_repeats_day ON usage_repeats (day);
 
--- The time of a batch's last entry, Unix ms, as far as its id is to be believed: at most a day ahead of the commit; that
--- of the commit if it is older than streams are (2018), since somebody numbers the entries himself then.
-CREATE FUNCTION entry_time(entry_last_ms bigint, committed_at timestamptz) RETURNS bigint
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN CASE WHEN entry_last_ms < 1514764800000 THEN floor(extract(epoch FROM committed_at) * 1000)::bigint
-            ELSE least(entry_last_ms, floor(extract(epoch FROM committed_at) * 1000)::bigint + 86400000) END;
-
--- One half of a Redis entry id from its bits.
-CREATE FUNCTION entry_half(bits bigint) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN CASE WHEN bits < 0 THEN bits::numeric + 18446744073709551616 ELSE bits END::text;
-
--- Partitions for today and the days ahead (UTC). Safe to call at any time, from many at once.
-CREATE FUNCTION ensure_usage_partitions(days_ahead integer) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-    d date;
-    name text;
-BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('meterline partitions'));
-    FOR i IN -1 .. days_ahead LOOP
-        d := (now() AT TIME ZONE 'UTC')::date + i;
-        name := 'usage_batches_' || to_char(d, 'YYYYMMDD');
-        IF to_regclass(name) IS NULL THEN
-            EXECUTE format('CREATE TABLE %I PARTITION OF usage_batches FOR VALUES FROM (%L) TO (%L)',
-                           name, d, d + 1);
-        END IF;
-    END LOOP;
-END $$;
-SELECT ensure_usage_partitions(7);
 
 -- What retention dropped, so that the balance still adds up.
 CREATE TABLE usage_batches_dropped (
@@ -278,11 +162,6 @@ CREATE TABLE usage_batches_dropped (
     checksum     bytea,                     -- dropped_day_checksum
     PRIMARY KEY (stream, epoch, day)
 );
-CREATE FUNCTION dropped_day_checksum(d usage_batches_dropped) RETURNS bytea
-LANGUAGE sql STABLE AS $$
-    SELECT sha256(convert_to(jsonb_build_array(d.stream, d.epoch, d.day, d.events, extract(epoch FROM d.occurred_max),
-                                               extract(epoch FROM d.dropped_at))::text, 'UTF8'))
-$$;
 
 CREATE TABLE rejected_events (
     rejected_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -303,12 +182,6 @@ CREATE INDEX rejected_events_entry ON rejected_events (stream, stream_id);
 CREATE INDEX rejected_events_tenant ON rejected_events (tenant, rejected_at);
 CREATE INDEX rejected_events_to_move ON rejected_events (rejected_id) WHERE reason = 'wrong_shard' AND replayed_at IS NULL;
 
--- A field of a rejected entry as text; NULL where it has none of that name.
-CREATE FUNCTION rejected_field(p_fields jsonb, p_name text) RETURNS text IMMUTABLE LANGUAGE sql AS $$
-    SELECT f->>1 FROM jsonb_array_elements(p_fields) WITH ORDINALITY AS e (f, place)
-     WHERE f->>0 = p_name ORDER BY place LIMIT 1
-$$;
-
 CREATE TABLE rejected_events_dropped (
     stream     text NOT NULL,
     epoch      integer NOT NULL,
@@ -318,20 +191,6 @@ CREATE TABLE rejected_events_dropped (
     dropped_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stream, epoch, conflict, day)
 );
-
--- What no command changes of a rejected entry.
-CREATE FUNCTION rejected_checksum(r rejected_events) RETURNS bytea
-LANGUAGE sql STABLE AS $$
-    SELECT sha256(convert_to(jsonb_build_array(r.rejected_id, r.stream, r.epoch, r.batch, r.stream_id, r.tenant, r.reason,
-                                               r.detail, r.fields, r.content, extract(epoch FROM r.rejected_at))::text, 'UTF8'))
-$$;
-
--- Which entries of a batch were repeats, and what they said.
-CREATE FUNCTION repeats_checksum(r usage_repeats) RETURNS bytea
-LANGUAGE sql STABLE AS $$
-    SELECT sha256(convert_to(jsonb_build_array(r.day, r.stream, r.epoch, r.batch, r.entry_last_ms)::text, 'UTF8')
-                  || array_send(r.entry_ms) || array_send(r.entry_seq) || array_send(r.contents))
-$$;
 
 -- What each batch of a stream was, those without a counted event too. Chained: seal is a hash of the row and of the seal
 -- before it, and the newest one stands with the position. So `meterctl audit` finds what was altered, left out or put in
@@ -359,21 +218,6 @@ CREATE TABLE stream_batches (
 );
 CREATE UNIQUE INDEX stream_batches_batch ON stream_batches (batch);
 
-CREATE FUNCTION ended_epoch_checksum(e stream_epochs) RETURNS bytea
-LANGUAGE sql STABLE AS $$
-    SELECT sha256(convert_to(jsonb_build_array(e.stream, e.epoch, e.token, e.last_id, e.added, e.counted, e.duplicates,
-                                               e.rejected, e.conflicts, e.lost, e.reason,
-                                               extract(epoch FROM e.closed_at))::text, 'UTF8'))
-$$;
-
-CREATE FUNCTION stream_batch_seal(p_before bytea, b stream_batches) RETURNS bytea
-LANGUAGE sql STABLE AS $$
-    SELECT sha256(coalesce(p_before, '') || convert_to(jsonb_build_array(b.stream, b.number, b.batch, b.epoch, b.from_id,
-               b.last_id, b.counted, b.duplicates, b.rejected, b.conflicts, b.base, b.lost,
-               extract(epoch FROM b.committed_at), encode(b.contents, 'hex'), encode(b.rejects, 'hex'),
-               encode(b.repeats, 'hex'), encode(b.ended, 'hex'))::text, 'UTF8'))
-$$;
-
 -- Where a stream's chain begins once retention has dropped the batches before: one row an epoch, with their sums.
 CREATE TABLE stream_batches_dropped (
     stream     text NOT NULL,
@@ -387,11 +231,6 @@ CREATE TABLE stream_batches_dropped (
     checksum   bytea,                       -- dropped_batches_checksum
     PRIMARY KEY (stream, epoch)
 );
-CREATE FUNCTION dropped_batches_checksum(d stream_batches_dropped) RETURNS bytea
-LANGUAGE sql STABLE AS $$
-    SELECT sha256(convert_to(jsonb_build_array(d.stream, d.epoch, d.number, encode(d.seal, 'hex'), d.counted, d.duplicates,
-                                               d.rejected, d.conflicts)::text, 'UTF8'))
-$$;
 
 -- Batches that are not yet in usage_aggregates and usage_totals, with their minute sums in parallel arrays. fold_usage
 -- takes them over: in the transaction that added them, or, in a backlog with many keys, many batches at once. There,
@@ -467,45 +306,3 @@ CREATE TABLE usage_recounts (
     batch      bigint NOT NULL              -- of the retraction
 );
 CREATE INDEX usage_recounts_stream ON usage_recounts (stream);
-
--- The fence, and the next link of the chain. Moves a stream's position and books the batch's outcome, or raises ML001 if
--- the caller does not own the stream any more or the position is not where it thought. p_contents: see stream_batches.
--- Returns how many batches the stream has.
-CREATE FUNCTION advance_stream(p_stream text, p_epoch integer, p_owner text, p_old_id text,
-                               p_new_id text, p_counted bigint, p_duplicates bigint,
-                               p_rejected bigint, p_conflicts bigint, p_added numeric,
-                               p_batch bigint, p_contents bytea)
-RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    p stream_positions;
-    b stream_batches;
-BEGIN
-    SELECT * INTO p FROM stream_positions
-     WHERE stream = p_stream AND epoch = p_epoch AND owner = p_owner AND last_id = p_old_id FOR UPDATE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'stream % is owned by another process or was moved', p_stream
-            USING ERRCODE = 'ML001';
-    END IF;
-    b := (p_stream, p.batches + 1, p_batch, p_epoch, p_old_id, p_new_id, p_counted, p_duplicates, p_rejected, p_conflicts,
-          p.base, p.lost, now(), p_contents, NULL, NULL, NULL, NULL);
-    IF p_rejected + p_conflicts > 0 THEN
-        -- By its time, which is ours alone or nearly so: there is an index.
-        SELECT sha256(string_agg(rejected_checksum(r), '' ORDER BY r.rejected_id)) INTO b.rejects
-          FROM rejected_events r
-         WHERE r.rejected_at = now() AND r.stream = p_stream AND r.batch = p_batch;
-    END IF;
-    IF p_duplicates > 0 THEN
-        SELECT repeats_checksum(r) INTO b.repeats FROM usage_repeats r WHERE r.batch = p_batch;
-    END IF;
-    SELECT ended_epoch_checksum(e) INTO b.ended
-      FROM stream_epochs e WHERE e.stream = p_stream AND e.epoch = p_epoch - 1;
-    b.seal := stream_batch_seal(p.seal, b);
-    INSERT INTO stream_batches SELECT b.*;
-    UPDATE stream_positions
-       SET last_id = p_new_id, counted = counted + p_counted, duplicates = duplicates + p_duplicates,
-           rejected = rejected + p_rejected, conflicts = conflicts + p_conflicts,
-           added_seen = greatest(added_seen, p_added), batches = b.number, seal = b.seal, updated_at = now(),
-           lease_until = clock_timestamp() + interval '3 s'
-     WHERE stream = p_stream;
-    RETURN b.number;
-END $$;

@@ -81,10 +81,6 @@ CREATE TABLE restore_checks (
     checked_at timestamptz
 );
 
-CREATE FUNCTION is_released(p_tenant text, p_hold bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM restore_checks WHERE tenant = p_tenant AND hold = p_hold AND checked_at IS NOT NULL)
-$$;
-
 -- When PostgreSQL was last found to have lost commits, or may have: until then another life of this ledger may have sent
 -- anything, also for customers and by event names that this one does not know yet.
 CREATE TABLE ledger_restore (
@@ -95,11 +91,6 @@ CREATE TABLE ledger_restore (
 );
 INSERT INTO ledger_restore DEFAULT VALUES;
 
--- Usage of a period that began before is claimed only where it was compared with Stripe since; NULL: any.
-CREATE FUNCTION proof_needed_before() RETURNS timestamptz LANGUAGE sql STABLE AS $$
-    SELECT restored_at FROM ledger_restore WHERE held_from <= now()
-$$;
-
 -- What was compared with Stripe since then, and agreed: the minutes of a customer's meter, or subscription item.
 CREATE TABLE restore_proofs (
     stripe_customer_id text NOT NULL,
@@ -109,36 +100,6 @@ CREATE TABLE restore_proofs (
     proven_at          timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stripe_customer_id, place, from_at, until_at)
 );
-
--- Is all known that Stripe holds of a place in a period? It is where the period began after the restore, and where all of
--- it until then was compared, by whatever edges. What ended 35 days ago Stripe takes nothing for.
-CREATE FUNCTION is_place_proven(p_customer text, p_place text, p_start timestamptz, p_end timestamptz) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT r.restored_at IS NULL OR p_start >= r.restored_at OR p_end <= now() - interval '35 days'
-           OR coalesce((SELECT range_agg(tstzrange(p.from_at, p.until_at)) @> tstzrange(p_start, least(p_end, r.restored_at))
-                          FROM restore_proofs p
-                         WHERE p.stripe_customer_id = p_customer AND p.place = p_place), false)
-      FROM ledger_restore r
-$$;
-
--- May a metric's usage in a period be claimed, by what is known since a restore? By the catalog and the items of today:
--- where these change, that is another place. A period whose invoice was final in the backup got nothing since.
-CREATE FUNCTION is_proven(p_tenant text, p_metric text, p_customer text, p_start timestamptz, p_end timestamptz)
-RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT NOT EXISTS (
-        SELECT FROM ledger_restore r
-          JOIN metrics m ON m.metric = p_metric AND m.transport <> 'none'
-          LEFT JOIN billing_period(p_tenant, p_start) b ON true
-          LEFT JOIN subscription_items i ON m.transport = 'usage_records' AND i.metric = m.metric
-                                        AND i.stripe_subscription_id = b.stripe_subscription_id
-         WHERE p_start < r.restored_at AND (m.transport <> 'usage_records' OR i.stripe_subscription_item_id IS NOT NULL)
-           AND NOT is_place_proven(p_customer, coalesce(i.stripe_subscription_item_id, m.stripe_event_name), p_start, p_end)
-           AND NOT EXISTS (SELECT FROM invoices v
-                            WHERE v.tenant = p_tenant AND v.stripe_subscription_id = b.stripe_subscription_id
-                              AND v.finalized_at < r.final_before AND v.status <> 'void'
-                              AND v.period_start < v.period_end AND minute_of(v.period_end) = p_end))
-$$;
 
 -- How much of each total its submissions hold. A total is dirty if its version is newer than this one's.
 CREATE TABLE usage_claims (
@@ -166,82 +127,6 @@ CREATE TYPE submission_sums AS (
     last_at     timestamptz
 );
 
--- Values that replace each other (max, last, unique) are not added up: it is the newest one, of the customer and meter
--- given if any. The minute that holds an edge is looked at closer, since Stripe's edge may lie inside of it: submissions
--- of it count for the period before.
-CREATE FUNCTION sum_submissions(p_tenant text, p_metric text, p_start timestamptz, p_end timestamptz,
-                                p_customer text DEFAULT NULL, p_event_name text DEFAULT NULL) RETURNS submission_sums
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    additive boolean := (SELECT m.aggregation IN ('sum', 'count') FROM metrics m WHERE m.metric = p_metric);
-    replaced_at timestamptz;
-    edges timestamptz[] := ARRAY[p_start, p_end];
-    sums submission_sums;
-BEGIN
-    FOR i IN 1..2 LOOP
-        IF EXISTS (SELECT FROM usage_submissions s
-                    WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at = edges[i]) THEN
-            edges[i] := billed_since(p_tenant, edges[i]);
-        END IF;
-    END LOOP;
-    SELECT CASE WHEN additive THEN sum(u.quantity) FILTER (WHERE u.state <> 'held')
-                ELSE (array_agg(u.quantity ORDER BY u.usage_at DESC)
-                         FILTER (WHERE u.state <> 'held'
-                                   AND u.stripe_customer_id = coalesce(p_customer, u.stripe_customer_id)
-                                   AND u.event_name = coalesce(p_event_name, u.event_name)))[1] END,
-           CASE WHEN additive THEN sum(u.quantity) FILTER (WHERE u.state = 'held')
-                ELSE (array_agg(u.quantity ORDER BY u.usage_at DESC) FILTER (WHERE u.state = 'held'))[1] END,
-           array_agg(u.identifier) FILTER (WHERE u.state = 'held')
-      INTO sums.claimed, sums.held, sums.identifiers
-      FROM (SELECT s.* FROM usage_submissions s
-             WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at >= edges[1] AND s.usage_at < edges[2]
-               AND NOT s.carried
-             UNION ALL
-            SELECT s.* FROM usage_submissions s
-             WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.period_start >= p_start AND s.period_start < p_end
-               AND s.carried) u
-     WHERE u.state <> 'void';
-    sums.claimed := coalesce(sums.claimed, 0);
-    SELECT min(s.usage_at), max(s.usage_at) INTO sums.first_at, sums.last_at
-      FROM usage_submissions s
-     WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at >= edges[1] AND s.usage_at < edges[2];
-    IF NOT additive AND p_customer IS NOT NULL THEN
-        -- Another tenant that had the customer meanwhile may have set its meter: then nothing of ours is there any more.
-        SELECT max(s.usage_at) INTO replaced_at
-          FROM usage_submissions s
-         WHERE s.stripe_customer_id = p_customer AND s.event_name = p_event_name AND s.state <> 'void'
-           AND (s.tenant, s.metric) <> (p_tenant, p_metric) AND s.usage_at >= edges[1] AND s.usage_at < edges[2];
-        IF replaced_at > coalesce((SELECT max(s.usage_at) FROM usage_submissions s
-                                    WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.state NOT IN ('void', 'held')
-                                      AND s.stripe_customer_id = p_customer AND s.event_name = p_event_name
-                                      AND s.usage_at < edges[2]), '-infinity') THEN
-            sums.claimed := 0;
-        END IF;
-        sums.last_at := greatest(sums.last_at, replaced_at);
-    END IF;
-    RETURN sums;
-END $$;
-
--- A period's last minute if a customer's meter has not used it, else the latest free one before one that it has; NULL:
--- none.
-CREATE FUNCTION free_minute(p_tenant text, p_metric text, p_start timestamptz, p_end timestamptz, p_customer text,
-                            p_event_name text) RETURNS timestamptz
-LANGUAGE sql STABLE AS $$
-    SELECT u.before - interval '1 minute'
-      FROM (SELECT p_end AS before
-             UNION ALL
-            SELECT usage_at FROM usage_submissions
-             WHERE stripe_customer_id = p_customer AND event_name = p_event_name AND state <> 'void'
-               AND usage_at > p_start AND usage_at < p_end) u
-     WHERE NOT EXISTS (SELECT FROM usage_submissions o
-                        WHERE o.stripe_customer_id = p_customer AND o.event_name = p_event_name
-                          AND o.usage_at = u.before - interval '1 minute' AND o.state <> 'void')
-       AND NOT EXISTS (SELECT FROM usage_submissions o
-                        WHERE o.tenant = p_tenant AND o.metric = p_metric
-                          AND o.usage_at = u.before - interval '1 minute')
-     ORDER BY u.before DESC LIMIT 1
-$$;
-
 -- A customer's meter that holds units of a period.
 CREATE TYPE meter_place AS (
     customer   text,
@@ -249,123 +134,16 @@ CREATE TYPE meter_place AS (
     units      numeric
 );
 
--- Where so many units of a period are to be subtracted: Stripe bills no meter below zero, so that it is one that holds
--- units of them. Those of today if they hold enough, else what held them before the tenant got another customer, or the
--- metric another meter or transport; of several that hold too little, the fullest. NULL: none. What may yet be sent
--- counts, what Stripe refused or may not have taken does not. Records on a subscription's item take nothing back, and
--- neither does a customer that was deleted.
-CREATE FUNCTION subtract_place(p_tenant text, p_metric text, p_start timestamptz, p_end timestamptz, p_customer text,
-                               p_event_name text, p_units numeric) RETURNS meter_place
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT row(u.customer, u.event_name, u.units)::meter_place
-      FROM (SELECT s.stripe_customer_id AS customer, s.event_name,
-                   coalesce(sum(s.quantity) FILTER (WHERE s.state IN ('pending', 'sending', 'sent')), 0)
-                   + coalesce(sum(s.quantity) FILTER (WHERE s.state = 'in_doubt' AND s.quantity < 0), 0) AS units
-              FROM usage_submissions s
-             WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.stripe_subscription_item_id IS NULL
-               AND s.usage_at >= billed_since(p_tenant, p_start) AND s.usage_at < billed_since(p_tenant, p_end)
-             GROUP BY s.stripe_customer_id, s.event_name) u
-     WHERE u.units > 0
-       AND NOT EXISTS (SELECT FROM billing_customers b
-                        WHERE b.stripe_customer_id = u.customer AND b.deleted_at IS NOT NULL)
-       AND NOT EXISTS (SELECT FROM billing_history h
-                        WHERE h.tenant = p_tenant AND h.detail ->> 'customer' = u.customer
-                          AND h.detail -> 'deleted' = 'true')
-     ORDER BY u.units >= p_units DESC, (u.customer, u.event_name) = (p_customer, p_event_name) DESC, u.units DESC,
-              u.customer, u.event_name
-     LIMIT 1
-$$;
+-- Declared for the triggers and views below; what they do is in deploy/functions.
+CREATE FUNCTION reclaim_values() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
+CREATE FUNCTION billing_period(p_tenant text, p_at timestamptz, OUT period_start timestamptz, OUT period_end timestamptz,
+                               OUT stripe_subscription_id text)
+LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
+CREATE FUNCTION proof_needed_before() RETURNS timestamptz
+LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
+CREATE FUNCTION is_proven(p_tenant text, p_metric text, p_customer text, p_start timestamptz, p_end timestamptz)
+RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
 
--- A submission that Stripe surely does not hold becomes void, and its quantity is claimed anew: its claim is summed up
--- once more by the next claimer, under a new number and in another minute. Claimers wait meanwhile, or one that has
--- read the claim already would write back what it was. Returns whether it was in one of the states given.
-CREATE FUNCTION void_submission(p_identifier text, p_states text[], p_why text) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-    s usage_submissions;
-BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('meterline claims'));
-    UPDATE usage_submissions
-       SET state = 'void', last_error = p_why, owner = NULL, lease_until = NULL
-     WHERE identifier = p_identifier AND state = ANY (p_states)
-    RETURNING * INTO s;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    UPDATE usage_claims SET version = -1, periods_version = -1 WHERE tenant = s.tenant AND metric = s.metric;
-    -- Until then it waits, visibly.
-    UPDATE usage_claims c
-       SET claimed = CASE WHEN m.aggregation IN ('sum', 'count') THEN c.claimed - s.quantity
-                          ELSE (SELECT coalesce(h.held, h.claimed)
-                                  FROM sum_submissions(s.tenant, s.metric, p.period_start, p.period_end) h) END
-      FROM metrics m, submission_period(s.tenant, s.usage_at, s.period_start, s.carried) p
-     WHERE m.metric = s.metric AND c.tenant = s.tenant AND c.metric = s.metric AND c.period_start = p.period_start;
-    RETURN true;
-END $$;
-
--- Has or had the tenant a subscription?
-CREATE FUNCTION is_subscriber(p_tenant text) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM subscriptions x
-                    WHERE x.tenant = p_tenant AND x.status NOT IN ('incomplete', 'incomplete_expired'))
-$$;
-
--- Is the invoice of a period, of which that is the end, one that changes no more?
-CREATE FUNCTION has_final_invoice(p_tenant text, p_subscription text, p_period_end timestamptz) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM invoices i
-                    WHERE i.tenant = p_tenant AND i.stripe_subscription_id = p_subscription
-                      AND i.finalized_at IS NOT NULL AND i.status <> 'void'
-                      AND i.period_start < i.period_end AND minute_of(i.period_end) = p_period_end)
-$$;
-
--- Why usage of that minute comes too late for its invoice, or NULL. Stripe refuses meter events older than 35 days, and
--- bills none for a period whose invoice is final; where a transport ends with the period it takes none from then on. An
--- invoice becomes final about an hour after its period, so that younger usage is not looked at further.
-CREATE FUNCTION why_late(p_tenant text, p_at timestamptz, p_ends_with_period boolean) RETURNS text
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    p record;
-BEGIN
-    IF p_at < now() - interval '34 days' THEN
-        RETURN 'its usage is older than 34 days';
-    END IF;
-    IF NOT p_ends_with_period AND p_at > now() - interval '1 hour' THEN
-        RETURN NULL;
-    END IF;
-    SELECT * INTO p FROM billing_period(p_tenant, p_at);
-    IF p.period_end > now() THEN
-        RETURN NULL;
-    END IF;
-    IF p_ends_with_period THEN
-        RETURN 'its billing period is over';
-    END IF;
-    IF has_final_invoice(p_tenant, p.stripe_subscription_id, p.period_end) THEN
-        RETURN 'the invoice of its billing period is final';
-    END IF;
-    RETURN NULL;
-END $$;
-
--- Values that replace each other are claimed again where they are billed from now on: a customer or a meter that took
--- the place of another one holds none of them. What adds up goes on there, and stays where it was claimed.
-CREATE FUNCTION reclaim_values() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-    named text[] := CASE TG_TABLE_NAME WHEN 'metrics' THEN ARRAY[to_jsonb(NEW) ->> 'metric']
-                         ELSE (SELECT array_agg(metric) FROM metrics WHERE aggregation NOT IN ('sum', 'count')) END;
-    concerned text[] := CASE TG_TABLE_NAME WHEN 'metrics' THEN (SELECT array_agg(tenant) FROM billing_customers)
-                             ELSE ARRAY[to_jsonb(NEW) ->> 'tenant'] END;
-BEGIN
-    IF TG_TABLE_NAME = 'metrics' AND to_jsonb(NEW) ->> 'aggregation' IN ('sum', 'count') THEN
-        RETURN NULL;
-    END IF;
-    PERFORM pg_advisory_xact_lock(hashtext('meterline claims'));
-    UPDATE usage_claims c SET version = -1, periods_version = -1
-      FROM usage_totals t
-     WHERE t.tenant = ANY (concerned) AND t.metric = ANY (named) AND t.period_end > now()
-       AND c.tenant = t.tenant AND c.metric = t.metric AND c.period_start = t.period_start;
-    RETURN NULL;
-END $$;
 CREATE TRIGGER customer_changed AFTER UPDATE ON billing_customers FOR EACH ROW
     WHEN (OLD.stripe_customer_id <> NEW.stripe_customer_id) EXECUTE FUNCTION reclaim_values();
 CREATE TRIGGER meter_changed AFTER UPDATE ON metrics FOR EACH ROW
@@ -382,13 +160,6 @@ CREATE TABLE sink_requests (
     since        timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, kind)
 );
--- p_wait: not before that time has passed. Who asks again and again does not put it off for more than an hour.
-CREATE FUNCTION request_sink(p_tenant text, p_kind text, p_wait interval DEFAULT '0') RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    INSERT INTO sink_requests AS r (tenant, kind, requested_at) VALUES (p_tenant, p_kind, now() + p_wait)
-    ON CONFLICT (tenant, kind) DO UPDATE
-       SET requested_at = greatest(now(), least(now() + p_wait, r.since + interval '1 hour'))
-$$;
 
 -- What sinks do not claim, since nobody knows whether it was sent before the restore: a customer or an event name that
 -- the backup did not know, or that Stripe did not tell of. Sinks compare it; where Stripe holds something,

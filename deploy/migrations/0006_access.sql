@@ -1,4 +1,5 @@
--- One role a stage, with just the grants its stage needs; tenants see their own rows.
+-- One role a stage, with just the grants its stage needs; tenants see their own rows. Who may call a function stands in
+-- its own file in deploy/functions.
 
 DO $$
 DECLARE
@@ -32,6 +33,12 @@ BEGIN
     END IF;
 END $$;
 
+-- Declared for the view below; what they do is in deploy/functions.
+CREATE FUNCTION tenant_slice(tenant text) RETURNS smallint
+LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
+CREATE FUNCTION entry_half(bits bigint) RETURNS text
+LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
+
 -- Raw events as plain SQL. Rows of usage_batches hold many tenants, so the view runs with its owner's
 -- rights and filters: stages that may see all do, anyone else sees the tenant of meterline.tenant.
 CREATE VIEW usage_events WITH (security_barrier = true) AS
@@ -56,14 +63,6 @@ SELECT e.stream, e.epoch, e.batch, entry_half(e.ms) || '-' || entry_half(e.seq) 
     OR e.tenant = (SELECT current_setting('meterline.tenant', true));
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
-REVOKE ALL ON FUNCTION ensure_usage_partitions(integer), refresh_billing_periods(text),
-    advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric, bigint, bytea),
-    open_epoch(text, text, integer, text, text, bigint, text, numeric, bigint, text, uuid), hold_sinks(),
-    suspect_ledger(timestamptz),
-    suspect_ledger(timestamptz), void_submission(text, text[], text), request_sink(text, text, interval),
-    subtract_place(text, text, timestamptz, timestamptz, text, text, numeric),
-    proof_needed_before(), is_place_proven(text, text, timestamptz, timestamptz), is_proven(text, text, text, timestamptz, timestamptz)
-    FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO meterline_aggregator, meterline_sink, meterline_webhookd,
     meterline_api, meterline_ctl, meterline_tenant;
 
@@ -83,29 +82,17 @@ GRANT SELECT ON billing_period_changes, usage_batches_dropped, rejected_events_d
 GRANT SELECT, UPDATE (replayed_at) ON rejected_events TO meterline_aggregator;   -- those of another shard
 GRANT UPDATE ON ledger_state TO meterline_aggregator;   -- sink_hold
 GRANT USAGE, UPDATE ON SEQUENCE usage_version, usage_batch TO meterline_aggregator;
-GRANT EXECUTE ON FUNCTION ensure_usage_partitions(integer),
-    advance_stream(text, integer, text, text, text, bigint, bigint, bigint, bigint, numeric, bigint, bytea),
-    open_epoch(text, text, integer, text, text, bigint, text, numeric, bigint, text, uuid), hold_sinks()
-    TO meterline_aggregator, meterline_ctl;
 
 GRANT SELECT ON usage_totals, billing_customers, subscription_items, invoices, usage_unbilled, stream_positions,
     stream_epochs TO meterline_sink;
 GRANT UPDATE (life, picks, suspicion, redis_run, alive_at) ON ledger_identity TO meterline_sink;
-GRANT EXECUTE ON FUNCTION hold_sinks(), suspect_ledger(timestamptz) TO meterline_sink;
 GRANT SELECT, INSERT, UPDATE ON usage_submissions, usage_claims TO meterline_sink;
 GRANT SELECT ON webhook_events, billing_period_changes TO meterline_sink;
 GRANT SELECT, INSERT, UPDATE, DELETE ON meter_holds TO meterline_sink;
 GRANT SELECT ON restore_checks, restore_unproven TO meterline_sink;
 GRANT SELECT ON ledger_restore TO meterline_sink, meterline_ctl, meterline_api;
 GRANT SELECT, INSERT ON restore_proofs TO meterline_sink, meterline_ctl;
-GRANT EXECUTE ON FUNCTION is_place_proven(text, text, timestamptz, timestamptz) TO meterline_sink, meterline_ctl;
-GRANT EXECUTE ON FUNCTION proof_needed_before(), is_proven(text, text, text, timestamptz, timestamptz)
-    TO meterline_sink, meterline_ctl, meterline_api;
-GRANT EXECUTE ON FUNCTION is_released(text, bigint) TO meterline_sink, meterline_ctl;
 GRANT SELECT, UPDATE (taken_at), DELETE ON sink_requests TO meterline_sink;
-GRANT EXECUTE ON FUNCTION void_submission(text, text[], text) TO meterline_sink, meterline_ctl;
-GRANT EXECUTE ON FUNCTION subtract_place(text, text, timestamptz, timestamptz, text, text, numeric) TO meterline_sink;
-GRANT EXECUTE ON FUNCTION request_sink(text, text, interval) TO meterline_webhookd, meterline_ctl;
 GRANT SELECT (identifier, tenant, event_name, first_sent_at, last_sent_at) ON usage_submissions TO meterline_webhookd;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing_customers, subscriptions, subscription_items, usage_quotas,
@@ -114,7 +101,6 @@ GRANT SELECT, INSERT, UPDATE ON invoices, payments TO meterline_webhookd;
 GRANT SELECT, INSERT ON billing_history, usage_alerts TO meterline_webhookd;
 GRANT SELECT ON usage_totals TO meterline_webhookd;
 GRANT SELECT, DELETE ON limit_changes TO meterline_webhookd;
-GRANT EXECUTE ON FUNCTION refresh_billing_periods(text) TO meterline_webhookd, meterline_ctl;
 
 GRANT SELECT ON usage_aggregates, usage_totals, usage_events, usage_quotas, usage_alerts, billing_customers,
     subscription_items, invoices, payments, billing_history, usage_submissions, usage_claims, usage_unbilled,

@@ -1,6 +1,5 @@
 """meterctl: the schema and the catalog are what their files say, and the audit tells the truth."""
 
-import concurrent.futures
 import copy
 import json
 
@@ -11,7 +10,6 @@ from by_hand import make_true, seal
 from line import Line
 from line.paths import CATALOG, ROOT
 
-MIGRATIONS = sorted((ROOT / "deploy" / "migrations").glob("*.sql"))
 STREAM = "usage:events"
 TABLES = ("metrics", "plans", "plan_limits", "ledger_state", "usage_quotas")
 
@@ -25,45 +23,6 @@ def bare(folder):
         yield own
     finally:
         own.close()
-
-
-# migrate
-
-def test_migrate_twice_gives_the_same(bare):
-    first = bare.migrate()
-    second = bare.migrate()
-    assert [line.split()[0] for line in first.stdout.splitlines()[:-1]] == [
-        path.stem for path in MIGRATIONS]
-    assert first.stdout.count(" applied\n") == len(MIGRATIONS)
-    assert second.stdout.count(" is applied already\n") == len(MIGRATIONS)
-    assert bare.value("SELECT count(*) FROM schema_migrations") == len(MIGRATIONS)
-
-
-def test_migrate_from_many_at_once(bare):
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        runs = [pool.submit(bare.meterctl, "migrate") for _ in range(4)]
-        done = [run.result() for run in runs]
-    assert [run.returncode for run in done] == [0] * 4, [run.stderr for run in done]
-    applied = sum(run.stdout.count(" applied\n") for run in done)
-    assert applied == len(MIGRATIONS)
-
-
-def test_migration_that_changed_is_named(bare):
-    bare.migrate()
-    bare.sql("UPDATE schema_migrations SET checksum = 'other' WHERE version = 2")
-    done = bare.meterctl("migrate")
-    assert done.returncode == 1
-    assert "0002_ledger" in done.stderr and "changed" in done.stderr
-
-
-def test_schema_of_a_newer_build(bare):
-    bare.migrate()
-    bare.sql("INSERT INTO schema_migrations (version, name, checksum, compatible_from) "
-             "VALUES (1000, 'future', '', 1)")
-    assert bare.meterctl("migrate").returncode == 0
-    bare.sql("UPDATE schema_migrations SET compatible_from = 1000 WHERE version = 1000")
-    done = bare.meterctl("migrate")
-    assert done.returncode == 1 and "too new" in done.stderr
 
 
 def test_database_that_is_away(bare):

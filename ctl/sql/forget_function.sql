@@ -1,0 +1,3 @@
+-- A function that was dropped.
+-- $1 text: name
+delete from public.schema_functions where name = $1

@@ -1,0 +1,106 @@
+-- Takes over what a tenant's subscriptions say of their current periods, and makes the totals exact
+-- again where an edge moved, what is carried into later periods with them. Call it in the transaction that changed a subscription. fold_usage holds
+-- the lock shared, so that nothing is added by old edges meanwhile; what is pending is added by the new ones. Claimers
+-- end their page first, since what is claimed must be seen where it lies now: it is waited for before edges are held, so
+-- that nobody who counts waits with us.
+CREATE OR REPLACE FUNCTION refresh_billing_periods(p_tenant text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    sub record;
+    v bigint;
+    stale_metrics text[];
+    stale_starts timestamptz[];
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('meterline claims'));
+    PERFORM pg_advisory_xact_lock(hashtext('meterline periods'));
+    FOR sub IN
+        SELECT stripe_subscription_id AS id, minute_of(current_period_start) AS low,
+               minute_of(least(current_period_end, ended_at)) AS high
+          FROM subscriptions
+         WHERE tenant = p_tenant AND status NOT IN ('incomplete', 'incomplete_expired')
+         ORDER BY started_at, stripe_subscription_id
+    LOOP
+        UPDATE billing_periods SET period_end = sub.low
+         WHERE tenant = p_tenant AND period_start < sub.low AND period_end > sub.low;
+        DELETE FROM billing_periods
+         WHERE tenant = p_tenant AND stripe_subscription_id = sub.id AND period_start >= sub.low;
+        DELETE FROM billing_periods
+         WHERE tenant = p_tenant AND period_start >= sub.low AND period_start < sub.high;
+        IF sub.low < sub.high THEN
+            INSERT INTO billing_periods (tenant, period_start, period_end, stripe_subscription_id)
+            VALUES (p_tenant, sub.low, sub.high, sub.id);
+        END IF;
+    END LOOP;
+
+    UPDATE ledger_state SET value = value + 1 WHERE name = 'periods_version' RETURNING value INTO v;
+    INSERT INTO billing_period_changes (tenant, version) VALUES (p_tenant, v)
+        ON CONFLICT (tenant) DO UPDATE SET version = excluded.version;
+
+    SELECT array_agg(o.metric), array_agg(o.period_start) INTO stale_metrics, stale_starts
+      FROM usage_totals o, billing_period(p_tenant, o.period_start) b
+     WHERE o.tenant = p_tenant
+       AND (b.period_start, b.period_end) IS DISTINCT FROM (o.period_start, o.period_end);
+    -- Above all that there were: what is made anew may have been claimed by another version.
+    v := greatest(nextval('usage_version'), 1 + (SELECT max(t.version) FROM usage_totals t WHERE t.tenant = p_tenant));
+
+    WITH stale AS (
+        DELETE FROM usage_totals t
+         USING unnest(stale_metrics, stale_starts) x (metric, period_start)
+         WHERE t.tenant = p_tenant AND t.metric = x.metric AND t.period_start = x.period_start
+        RETURNING t.metric, t.period_start, t.period_end
+    ), forgotten AS (
+        DELETE FROM usage_uniques u
+         USING stale s
+         WHERE u.tenant = p_tenant AND u.metric = s.metric AND u.period_start = s.period_start
+        RETURNING u.metric
+    ), minutes AS (
+        SELECT a.metric, a.dimensions, b.period_start, b.period_end, a.events, a.quantity_sum, a.quantity_max,
+               a.quantity_last, a.last_ms, a.last_entry
+          FROM stale s
+          JOIN usage_aggregates a ON a.tenant = p_tenant AND a.metric = s.metric
+           AND a.minute_at >= s.period_start AND a.minute_at < s.period_end
+         CROSS JOIN LATERAL billing_period(p_tenant, a.minute_at) b
+    ), uniques AS (
+        INSERT INTO usage_uniques (tenant, metric, period_start, dimensions, events)
+        SELECT p_tenant, n.metric, n.period_start, n.dimensions, sum(n.events)
+          FROM minutes n JOIN metrics m USING (metric)
+         -- Counted, so that they are gone before the same ones are added.
+         WHERE m.aggregation = 'unique' AND (SELECT count(*) FROM forgotten) >= 0
+         GROUP BY n.metric, n.period_start, n.dimensions
+    )
+    INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
+    SELECT p_tenant, m.metric, n.period_start, n.period_end,
+           CASE m.aggregation
+               WHEN 'sum' THEN sum(n.quantity_sum)
+               WHEN 'count' THEN sum(n.events)
+               WHEN 'max' THEN max(n.quantity_max)
+               WHEN 'unique' THEN count(DISTINCT n.dimensions)
+               ELSE (array_agg(n.quantity_last ORDER BY n.last_ms DESC, n.last_entry DESC))[1]
+           END,
+           v, max(n.last_ms),
+           (array_agg(n.last_entry ORDER BY n.last_ms DESC, n.last_entry DESC))[1]
+      FROM minutes n JOIN metrics m USING (metric)
+     GROUP BY m.metric, m.aggregation, n.period_start, n.period_end;
+
+    IF stale_metrics IS NOT NULL THEN
+        PERFORM carry_totals(array_fill(p_tenant, ARRAY[cardinality(stale_metrics)]), stale_metrics, stale_starts, v);
+    END IF;
+
+    -- What was claimed where now nothing is left to bill must be taken back: the sink reads totals. What lies
+    -- behind the first minute of a total is surely of it, and not looked at any closer.
+    INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
+    SELECT p_tenant, u.metric, b.period_start, b.period_end, 0, v, (-9223372036854775808), ''
+      FROM (SELECT DISTINCT s.metric, s.usage_at, s.period_start, s.carried
+              FROM usage_submissions s
+             WHERE s.tenant = p_tenant AND s.state <> 'void'
+               AND NOT EXISTS (SELECT FROM usage_totals t
+                                WHERE t.tenant = p_tenant AND t.metric = s.metric AND NOT s.carried
+                                  AND t.period_start < s.usage_at AND s.usage_at < t.period_end)) u
+     CROSS JOIN LATERAL submission_period(p_tenant, u.usage_at, u.period_start, u.carried) b
+    ON CONFLICT (tenant, metric, period_start) DO NOTHING;
+END $$;
+
+COMMENT ON FUNCTION refresh_billing_periods IS
+    'Takes over a tenant''s current subscription periods, and makes the totals exact where an edge moved.';
+REVOKE ALL ON FUNCTION refresh_billing_periods FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION refresh_billing_periods TO meterline_webhookd, meterline_ctl;

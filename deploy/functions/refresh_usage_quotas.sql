@@ -1,0 +1,24 @@
+-- Brings a tenant's quotas in line with its plan (free where it has none) and its own limits.
+CREATE OR REPLACE FUNCTION refresh_usage_quotas(p_tenant text) RETURNS void
+LANGUAGE sql AS $$
+    WITH s AS (SELECT (deciding_subscription(p_tenant)).*),
+    wanted AS (
+        SELECT l.metric,
+               CASE WHEN o.unlimited THEN NULL ELSE coalesce(o.included, l.included) END AS limit_quantity,
+               coalesce(o.cap, l.cap) AS cap,
+               (SELECT coalesce(s.past_due_since, s.updated_at) + payment_grace() FROM s WHERE s.status = 'past_due') AS grace_until
+          FROM plan_limits l
+          LEFT JOIN tenant_limits o ON o.tenant = p_tenant AND o.metric = l.metric
+         WHERE l.plan = coalesce((SELECT plan FROM s), 'free')
+    ), gone AS (
+        DELETE FROM usage_quotas q
+         WHERE q.tenant = p_tenant AND q.metric NOT IN (SELECT metric FROM wanted)
+    )
+    INSERT INTO usage_quotas (tenant, metric, limit_quantity, cap, grace_until)
+    SELECT p_tenant, metric, limit_quantity, cap, grace_until FROM wanted
+    ON CONFLICT (tenant, metric) DO UPDATE
+       SET limit_quantity = excluded.limit_quantity, cap = excluded.cap,
+           grace_until = excluded.grace_until, refreshed_at = now()
+$$;
+
+COMMENT ON FUNCTION refresh_usage_quotas IS 'Brings a tenant''s quotas in line with its plan and its own limits.';
