@@ -1,6 +1,16 @@
-/* The stage: what its shards share, opened and closed, ready or not. */
+/* The stage: what its shards share, opened and closed, ready or not; and which shards it has: what
+ * a heartbeat found is planned (rebalance_plan.h) and carried out here. */
 #include "aggregator/aggregator.h"
+
+#include "aggregator/config.h"
+#include "aggregator/members.h"
+#include "aggregator/rebalance_plan.h"
+#include "aggregator/retired_finder.h"
+#include "aggregator/shard_list.h"
+#include "aggregator/strays.h"
+#include "aggregator/upkeep.h"
 #include "common/clock.h"
+#include "common/lease_owner.h"
 #include "common/peer.h"
 
 #include <sodium.h>
@@ -11,46 +21,30 @@
 
 enum { POLL_MS = 1000 };
 
-/* Nothing is written into a Redis before it is known whose it is. */
-static void on_cache_node(void *owner, struct redis *node)
-{
-    const struct aggregator *a = owner;
+struct aggregator {
+    struct stage *stage;
+    struct config *config;
+    unsigned char key[16];       /* of every hash in this process */
+    char name[LEASE_OWNER_SIZE]; /* who it is, in stream_positions */
+    struct redis_router *cache;  /* for keys anywhere: the quota cache, strays */
+    struct members members;
+    struct retired_finder retired;
+    struct upkeep upkeep;
+    struct strays strays;
+    struct shard_list shards; /* the streams that this process works on */
+    struct shards_told told;
+    int64_t stream_shards; /* how many there are; 0: not known yet */
+    bool all_taken;        /* --once: every stream has its shard */
+    bool oldest;           /* of those that run: it looks after what is nobody's */
+    bool settling;         /* --once: all streams are drained; are there strays? */
+    bool waiting_logged;
+    uv_timer_t poll;  /* of what is watched in the streams */
+    int exit_code;    /* --once: of the shards so far */
+    int open_handles; /* shards and what they share, until all is closed */
+    bool closing;
+};
 
-    if (a->entered)
-        quota_load_function(node);
-}
-
-void aggregator_entered(struct shard *s)
-{
-    struct aggregator *a = s->process;
-    const struct epoch_mark *mark = &s->ledger.position.mark;
-
-    log_repeat_recovered(&s->foreign);
-    quota_set_ledger(&a->upkeep.quota, mark->ledger, mark->takeovers);
-    if (a->entered)
-        return;
-    a->entered = true;
-    redis_router_each_node(a->cache);
-}
-
-static void on_poll(uv_timer_t *timer)
-{
-    struct aggregator *a = timer->data;
-
-    for (int i = 0; i < a->shards_count; i++) {
-        gauges_poll(a->shards[i]);
-        durable_poll(a->shards[i]);
-        retired_poll(a->shards[i]);
-    }
-}
-
-static void name_owner(char out[LEASE_OWNER_SIZE])
-{
-    char pid[16];
-
-    snprintf(pid, sizeof pid, "%d", (int)getpid());
-    lease_owner_name(pid, out);
-}
+/* Closing. */
 
 static void on_closed(void *owner)
 {
@@ -60,178 +54,8 @@ static void on_closed(void *owner)
         return;
     a->config->stage = NULL;
     strays_done(&a->strays);
-    free(a->shards);
+    free(a->shards.shards);
     free(a);
-}
-
-int aggregator_add_shard(struct aggregator *a, const char *stream, int number, struct err *e)
-{
-    struct shard *s = shard_open(a, stream, number, e);
-
-    if (s == NULL)
-        return -1;
-    a->shards = xrealloc(a->shards, (size_t)(a->shards_count + 1) * sizeof *a->shards);
-    a->shards[a->shards_count++] = s;
-    a->open_handles++;
-    return 0;
-}
-
-static void remove_shard(struct aggregator *a, const struct shard *s)
-{
-    int at = 0;
-
-    while (a->shards[at] != s)
-        at++;
-    memmove(&a->shards[at], &a->shards[at + 1],
-            (size_t)(--a->shards_count - at) * sizeof *a->shards);
-}
-
-static bool owns_a_stream(void *owner)
-{
-    const struct aggregator *a = owner;
-
-    for (int i = 0; i < a->shards_count; i++)
-        if (a->shards[i]->ledger.owned)
-            return true;
-    return false;
-}
-
-/* Of a stream that was not entered it is not known whose it is. */
-static bool counts_a_stream(void *owner)
-{
-    const struct aggregator *a = owner;
-
-    for (int i = 0; i < a->shards_count; i++)
-        if (a->shards[i]->ledger.owned && a->shards[i]->state >= SHARD_LOADING)
-            return true;
-    return false;
-}
-
-/* One of its streams has not been read up to an hour ago, or it is not known whether it was. The
- * database sees what waits with the first batch only. */
-static bool is_behind(void *owner)
-{
-    const struct aggregator *a = owner;
-    int64_t now_ms = clock_unix_ms();
-
-    for (int i = 0; i < a->shards_count; i++) {
-        const struct position *p = &a->shards[i]->ledger.position;
-        struct entry_id last;
-
-        if (a->shards[i]->state != SHARD_RUNNING || entry_id_parse(p->last_id, &last) != 0 ||
-            (p->added_seen > position_accounted(p) &&
-             entry_id_time_ms(last, now_ms) < now_ms - HOUR_MS))
-            return true;
-    }
-    return false;
-}
-
-static void on_upkeep_idle(void *owner)
-{
-    struct aggregator *a = owner;
-
-    if (a->settling && quota_is_writing(&a->upkeep.quota))
-        return;
-    if ((a->oldest || a->settling || a->strays.state != STRAYS_IDLE) &&
-        !stage_is_draining(a->stage))
-        strays_poke(&a->strays);
-}
-
-static int start(struct stage *stage, void *owner, struct err *e)
-{
-    struct config *config = owner;
-    uv_loop_t *loop = stage_loop(stage);
-    struct aggregator *a = xcalloc(1, sizeof *a);
-
-    config->stage = a;
-    a->stage = stage;
-    a->config = config;
-    a->stream_shards = config->base.stream_shards;
-    randombytes_buf(a->key, sizeof a->key);
-    name_owner(a->owner);
-    a->cache =
-        redis_router_open(loop, config->base.redis_url,
-                          (struct redis_router_events){.on_node = on_cache_node, .owner = a}, e);
-    if (a->cache == NULL)
-        return -1;
-    uv_timer_init(loop, &a->poll);
-    a->poll.data = a;
-    uv_timer_start(&a->poll, on_poll, POLL_MS, POLL_MS);
-    members_open(&a->members, a);
-    upkeep_open(&a->upkeep, loop, config->base.database_url, a->key, counts_a_stream, a);
-    a->upkeep.redis = a->cache;
-    a->upkeep.retains = !config->once;
-    retention_init(&a->upkeep.retention, config->raw_keep_days, config->reject_keep_days);
-    a->upkeep.is_behind = is_behind;
-    a->upkeep.on_idle = on_upkeep_idle;
-    strays_init(&a->strays, a, a->upkeep.pg);
-    a->open_handles = 3;
-    if (!config->once)
-        stage_announce(stage, a->owner);
-    else
-        stage_give_up_after(stage, config->give_up_after_s);
-    return 0;
-}
-
-static void drain(void *owner)
-{
-    struct config *config = owner;
-    struct aggregator *a = config->stage;
-
-    members_leave(&a->members);
-    for (int i = a->shards_count; i-- > 0;)
-        shard_drain(a->shards[i]);
-    aggregator_may_end(a);
-}
-
-void aggregator_may_end(struct aggregator *a)
-{
-    if (stage_is_draining(a->stage) && a->shards_count == 0 && a->members.has_left)
-        stage_drained(a->stage);
-}
-
-void aggregator_shard_ended(struct shard *s)
-{
-    struct aggregator *a = s->process;
-
-    remove_shard(a, s);
-    shard_close(s, on_closed);
-    aggregator_may_end(a);
-}
-
-void aggregator_shard_finished(struct shard *s, int exit_code)
-{
-    struct aggregator *a = s->process;
-
-    s->finished = true;
-    if (exit_code != EXIT_DONE)
-        a->exit_code = exit_code;
-    for (int i = 0; i < a->shards_count; i++)
-        if (!a->shards[i]->finished)
-            return;
-    a->settling = true;
-    strays_hurry(&a->strays);
-    if (!owns_a_stream(a))
-        stage_finish(a->stage, a->exit_code);
-}
-
-void aggregator_no_strays(struct aggregator *a)
-{
-    if (a->settling)
-        stage_finish(a->stage, a->exit_code);
-}
-
-/* --once: what was moved is to be counted too. */
-void aggregator_strays_moved(struct aggregator *a)
-{
-    if (!a->settling)
-        return;
-    a->settling = false;
-    for (int i = 0; i < a->shards_count; i++)
-        if (a->shards[i]->number >= 0 && a->shards[i]->ledger.owned) {
-            a->shards[i]->finished = false;
-            shard_restart(a->shards[i], false);
-        }
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -254,11 +78,412 @@ static void close_all(void *owner)
 
     a->closing = true;
     upkeep_stop(&a->upkeep);
-    for (int i = 0; i < a->shards_count; i++)
-        shard_close(a->shards[i], on_closed);
+    for (int i = 0; i < a->shards.count; i++)
+        shard_close(a->shards.shards[i], on_closed);
     uv_close((uv_handle_t *)&a->poll, on_timer_closed);
     members_close(&a->members, on_closed, a);
     redis_router_close(a->cache, on_cache_closed, a);
+}
+
+static void may_end(void *owner)
+{
+    struct aggregator *a = owner;
+
+    if (stage_is_draining(a->stage) && a->shards.count == 0 && a->members.has_left)
+        stage_drained(a->stage);
+}
+
+static void drain(void *owner)
+{
+    struct config *config = owner;
+    struct aggregator *a = config->stage;
+
+    members_leave(&a->members);
+    for (int i = a->shards.count; i-- > 0;)
+        shard_leave(a->shards.shards[i]);
+    may_end(a);
+}
+
+/* What shards tell. */
+
+/* Nothing is written into a Redis before it is known whose it is. */
+static void on_cache_node(void *owner, struct redis *node)
+{
+    const struct aggregator *a = owner;
+
+    if (a->told.entered)
+        quota_load_function(node);
+}
+
+static void on_entered(void *owner, struct shard *s)
+{
+    struct aggregator *a = owner;
+    const struct epoch_mark *mark = &s->ledger.position.mark;
+
+    log_repeat_recovered(&s->foreign);
+    quota_set_ledger(&a->upkeep.quota, mark->ledger, mark->takeovers);
+    if (a->told.entered)
+        return;
+    a->told.entered = true;
+    redis_router_each_node(a->cache);
+}
+
+static void on_lease_taken(void *owner)
+{
+    struct aggregator *a = owner;
+
+    members_poke(&a->members);
+}
+
+static void on_totals(void *owner, PGresult *rows, int64_t from_ms)
+{
+    struct aggregator *a = owner;
+
+    quota_take(&a->upkeep.quota, rows, from_ms);
+    upkeep_poke(&a->upkeep);
+}
+
+static void on_committed(void *owner)
+{
+    struct aggregator *a = owner;
+
+    upkeep_poke(&a->upkeep);
+}
+
+static void on_refused(void *owner, int exit_code)
+{
+    struct aggregator *a = owner;
+
+    stage_finish(a->stage, exit_code);
+}
+
+static void on_finished(void *owner, struct shard *s, int exit_code)
+{
+    struct aggregator *a = owner;
+
+    s->finished = true;
+    if (exit_code != EXIT_DONE)
+        a->exit_code = exit_code;
+    if (!shard_list_is_finished(&a->shards))
+        return;
+    a->settling = true;
+    strays_hurry(&a->strays);
+    if (!shard_list_owns_one(&a->shards))
+        stage_finish(a->stage, a->exit_code);
+}
+
+static void on_ended(void *owner, struct shard *s)
+{
+    struct aggregator *a = owner;
+
+    shard_list_remove(&a->shards, s);
+    shard_close(s, on_closed);
+    may_end(a);
+}
+
+/* The database's number is another one than the setting's: then true. */
+static bool refuse_setting(struct aggregator *a, int64_t shards)
+{
+    if (a->config->base.stream_shards == 0 || shards == a->config->base.stream_shards)
+        return false;
+    log_error("setting_refused", LOG_STR("setting", "METERLINE_STREAM_SHARDS"),
+              LOG_I64("value", a->config->base.stream_shards), LOG_I64("database", shards),
+              LOG_MSG("the database has another number of shards: set that one, or none"));
+    stage_finish(a->stage, EXIT_SETTINGS);
+    return true;
+}
+
+static void on_number_moved(void *owner, int64_t shards)
+{
+    struct aggregator *a = owner;
+
+    if (!refuse_setting(a, shards))
+        members_poke(&a->members);
+}
+
+/* Which streams it has. */
+
+static void take_stream(struct aggregator *a, const char *stream, int number)
+{
+    const struct shard_spec spec = {.loop = stage_loop(a->stage),
+                                    .config = a->config,
+                                    .key = a->key,
+                                    .process = a->name,
+                                    .shards = a->stream_shards,
+                                    .told = &a->told,
+                                    .events = {.lease_taken = on_lease_taken,
+                                               .entered = on_entered,
+                                               .number_moved = on_number_moved,
+                                               .totals = on_totals,
+                                               .committed = on_committed,
+                                               .finished = on_finished,
+                                               .refused = on_refused,
+                                               .ended = on_ended,
+                                               .owner = a}};
+    struct err e;
+    struct shard *s = shard_open(&spec, stream, number, &e);
+
+    if (s == NULL) {
+        log_error("step_failed", LOG_STR("stream", stream), LOG_STR("step", "open"), LOG_ERR(&e));
+        return;
+    }
+    shard_list_add(&a->shards, s);
+    a->open_handles++;
+}
+
+/* The number may have changed since it was looked for. */
+static void on_retired_found(void *owner, const char *stream)
+{
+    struct aggregator *a = owner;
+
+    if (!stage_is_draining(a->stage) && shard_list_find(&a->shards, stream) == NULL &&
+        !stream_name_is_current(stream, a->stream_shards))
+        take_stream(a, stream, RETIRED);
+}
+
+static void note_waiting(struct aggregator *a, const struct beat *beat)
+{
+    if (a->shards.count > 0) {
+        a->waiting_logged = false;
+        return;
+    }
+    if (!a->waiting_logged)
+        log_info("lease_waited", LOG_I64("shards", beat->shards), LOG_I64("running", beat->running),
+                 LOG_MSG("other aggregators have all streams; waiting for one to end"));
+    a->waiting_logged = true;
+}
+
+static void set_stream_shards(struct aggregator *a, int64_t shards)
+{
+    a->stream_shards = shards;
+    a->strays.shards = shards;
+}
+
+static void follow(struct aggregator *a, int64_t shards)
+{
+    if (a->shards.count > 0)
+        return; /* the next heartbeat comes back here */
+    if (a->stream_shards > 0)
+        log_info("shards_followed", LOG_I64("shards", shards), LOG_I64("before", a->stream_shards),
+                 LOG_MSG("the database has another number of shards, which is taken on"));
+    set_stream_shards(a, shards);
+    a->all_taken = false;
+    a->settling = false;
+    members_poke(&a->members);
+}
+
+/* Shards end and leave the list meanwhile: held is as the list was when this was planned. */
+static void carry_out(struct aggregator *a, const struct rebalance_plan *p,
+                      struct shard *const *held, const struct beat *beat)
+{
+    for (int i = 0; i < p->lost_count; i++)
+        shard_on_lease_lost(held[p->lost[i]]);
+    for (int i = 0; i < p->hand_over_count; i++) {
+        log_info("stream_handed_over", LOG_STR("stream", held[p->hand_over[i]]->stream));
+        shard_leave(held[p->hand_over[i]]);
+    }
+    for (int i = 0; i < p->take_count; i++)
+        take_stream(a, p->take[i].name, p->take[i].number);
+    for (int i = 0; i < p->give_up_count; i++)
+        shard_leave(held[p->give_up[i]]);
+    if (p->follow)
+        follow(a, beat->shards);
+    if (!p->balanced)
+        return;
+    a->oldest = p->oldest;
+    if (p->oldest && retired_finder_is_due(&a->retired))
+        for (int i = 0; i < p->retired_count; i++)
+            retired_finder_look(&a->retired, &beat->streams[p->retired[i]]);
+    note_waiting(a, beat);
+}
+
+static struct rebalance_plan make_plan(struct aggregator *a, const struct beat *beat, bool may_work)
+{
+    struct held_stream *held = xcalloc((size_t)a->shards.count + 1, sizeof *held);
+    const struct holding holding = {.shards = a->stream_shards,
+                                    .held = held,
+                                    .held_count = a->shards.count,
+                                    .may_work = may_work,
+                                    .once = a->config->once,
+                                    .all_taken = a->all_taken};
+    struct rebalance_plan plan;
+
+    for (int i = 0; i < a->shards.count; i++) {
+        const struct shard *s = a->shards.shards[i];
+        held[i] = (struct held_stream){.name = s->stream,
+                                       .retired = s->number < 0,
+                                       .leaving = s->leaving,
+                                       .renewed = shard_is_renewed(s)};
+    }
+    plan = rebalance_plan(beat, &holding);
+    free(held);
+    return plan;
+}
+
+static void on_beat(void *owner, const struct beat *beat, bool may_work)
+{
+    struct aggregator *a = owner;
+    size_t bytes = (size_t)a->shards.count * sizeof *a->shards.shards;
+    struct shard **held;
+    struct rebalance_plan plan;
+
+    if (stage_is_draining(a->stage) || refuse_setting(a, beat->shards))
+        return;
+    held = xmalloc(bytes + 1);
+    if (bytes > 0)
+        memcpy(held, a->shards.shards, bytes);
+    plan = make_plan(a, beat, may_work);
+    a->all_taken = a->all_taken || (a->config->once && !plan.follow);
+    carry_out(a, &plan, held, beat);
+    rebalance_plan_done(&plan);
+    free(held);
+}
+
+/* --once is none of those that share: it takes what is free and leaves the others their shares. */
+static bool on_ask(void *owner, struct pg_array *streams, struct pg_array *windows_s,
+                   struct pg_array *current)
+{
+    struct aggregator *a = owner;
+
+    shard_list_note_renewed(&a->shards, streams, windows_s);
+    stream_name_list(a->stream_shards, current);
+    return !a->config->once && redis_router_is_up(a->cache);
+}
+
+static void on_renewed(void *owner, const char *stream, int64_t batches)
+{
+    struct aggregator *a = owner;
+
+    shard_list_check_renewed(&a->shards, stream, batches);
+}
+
+static void on_schema_refused(void *owner)
+{
+    on_refused(owner, EXIT_FAILED);
+}
+
+/* What is done beside the batches. */
+
+static void on_no_strays(void *owner)
+{
+    struct aggregator *a = owner;
+
+    if (a->settling)
+        stage_finish(a->stage, a->exit_code);
+}
+
+/* --once: what was moved is to be counted too. */
+static void on_strays_moved(void *owner)
+{
+    struct aggregator *a = owner;
+
+    if (!a->settling)
+        return;
+    a->settling = false;
+    for (int i = 0; i < a->shards.count; i++) {
+        struct shard *s = a->shards.shards[i];
+        if (s->number >= 0 && s->ledger.owned) {
+            s->finished = false;
+            shard_restart(s, false);
+        }
+    }
+}
+
+static void on_poll(uv_timer_t *timer)
+{
+    struct aggregator *a = timer->data;
+
+    for (int i = 0; i < a->shards.count; i++) {
+        gauges_poll(a->shards.shards[i]);
+        durable_poll(a->shards.shards[i]);
+        retired_poll(a->shards.shards[i]);
+    }
+}
+
+static bool counts_a_stream(void *owner)
+{
+    const struct aggregator *a = owner;
+
+    return shard_list_counts_one(&a->shards);
+}
+
+static bool is_behind(void *owner)
+{
+    const struct aggregator *a = owner;
+
+    return shard_list_is_behind(&a->shards);
+}
+
+static void on_upkeep_idle(void *owner)
+{
+    struct aggregator *a = owner;
+
+    if (a->settling && quota_is_writing(&a->upkeep.quota))
+        return;
+    if ((a->oldest || a->settling || a->strays.state != STRAYS_IDLE) &&
+        !stage_is_draining(a->stage))
+        strays_poke(&a->strays);
+}
+
+/* The stage. */
+
+static void name_process(char out[LEASE_OWNER_SIZE])
+{
+    char pid[16];
+
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    lease_owner_name(pid, out);
+}
+
+static void open_parts(struct aggregator *a, uv_loop_t *loop)
+{
+    const struct config *config = a->config;
+    const char *database_url = config->base.database_url;
+
+    uv_timer_init(loop, &a->poll);
+    a->poll.data = a;
+    uv_timer_start(&a->poll, on_poll, POLL_MS, POLL_MS);
+    members_open(&a->members, loop, database_url, a->name,
+                 (struct members_events){.ask = on_ask,
+                                         .renewed = on_renewed,
+                                         .beat = on_beat,
+                                         .refused = on_schema_refused,
+                                         .left = may_end,
+                                         .owner = a});
+    a->retired = (struct retired_finder){.redis = a->cache, .found = on_retired_found, .owner = a};
+    upkeep_open(&a->upkeep, loop, database_url, a->key, counts_a_stream, a);
+    a->upkeep.redis = a->cache;
+    a->upkeep.retains = !config->once;
+    retention_init(&a->upkeep.retention, config->raw_keep_days, config->reject_keep_days);
+    a->upkeep.is_behind = is_behind;
+    a->upkeep.on_idle = on_upkeep_idle;
+    strays_init(&a->strays, a->upkeep.pg, a->cache,
+                (struct strays_events){.moved = on_strays_moved, .none = on_no_strays, .owner = a});
+    set_stream_shards(a, config->base.stream_shards);
+    a->open_handles = 3;
+}
+
+static int start(struct stage *stage, void *owner, struct err *e)
+{
+    struct config *config = owner;
+    struct aggregator *a = xcalloc(1, sizeof *a);
+
+    config->stage = a;
+    a->stage = stage;
+    a->config = config;
+    randombytes_buf(a->key, sizeof a->key);
+    name_process(a->name);
+    a->cache =
+        redis_router_open(stage_loop(stage), config->base.redis_url,
+                          (struct redis_router_events){.on_node = on_cache_node, .owner = a}, e);
+    if (a->cache == NULL)
+        return -1;
+    open_parts(a, stage_loop(stage));
+    if (!config->once)
+        stage_announce(stage, a->name);
+    else
+        stage_give_up_after(stage, config->give_up_after_s);
+    return 0;
 }
 
 static bool ready(void *owner, struct buf *why)
@@ -266,23 +491,11 @@ static bool ready(void *owner, struct buf *why)
     struct config *config = owner;
     const struct aggregator *a = config->stage;
     size_t before = why->length;
-    bool redis_up = redis_router_is_up(a->cache);
-    bool pg_up = pg_is_up(a->members.pg);
 
-    for (int i = 0; i < a->shards_count; i++) {
-        redis_up = redis_up && shard_has_redis(a->shards[i]);
-        pg_up = pg_up && pg_is_up(a->shards[i]->pg);
-    }
-    if (!redis_up)
+    if (!redis_router_is_up(a->cache) || !shard_list_has_redis(&a->shards))
         peer_add_why(PEER_REDIS, why);
-    for (int i = 0; i < a->shards_count; i++)
-        if (a->shards[i]->unfit != NULL)
-            buf_printf(why, "redis: %s: %s\n", a->shards[i]->stream, a->shards[i]->unfit);
-    for (int i = 0; i < a->shards_count; i++)
-        if (a->shards[i]->foreign_ledger[0] != '\0')
-            buf_printf(why, "redis: %s belongs to ledger %s\n", a->shards[i]->stream,
-                       a->shards[i]->foreign_ledger);
-    if (!pg_up)
+    shard_list_add_why(&a->shards, why);
+    if (!pg_is_up(a->members.pg) || !shard_list_has_pg(&a->shards))
         peer_add_why(PEER_POSTGRES, why);
     else if (!a->members.schema_ok)
         buf_add_str(why, "postgres: the schema is not current\n");
@@ -292,17 +505,8 @@ static bool ready(void *owner, struct buf *why)
 static void scrape(void *owner)
 {
     struct config *config = owner;
-    struct aggregator *a = config->stage;
 
-    const struct catalog *catalog = NULL;
-
-    for (int i = 0; i < a->shards_count; i++) {
-        gauges_scrape(a->shards[i]);
-        if (!catalog && a->shards[i]->dedupe)
-            catalog = a->shards[i]->ledger.catalog;
-    }
-    if (catalog)
-        gauges_scrape_metrics(catalog);
+    shard_list_scrape(&config->stage->shards);
 }
 
 const struct stage_spec AGGREGATOR_STAGE = {

@@ -1,6 +1,6 @@
 /* Does Redis keep what it acknowledged? Asked when a stream is opened, and again while it is
  * counted, since both settings can be changed at any time. */
-#include "aggregator/aggregator.h"
+#include "aggregator/shard.h"
 #include "common/clock.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@ enum { EVERY_MS = 5000, DEADLINE_MS = 5000 };
 
 const char *durable_why_not(const struct shard *s, const struct history *h)
 {
-    if (!h->config_known || s->process->config->allow_volatile_redis)
+    if (!h->config_known || s->spec.config->allow_volatile_redis)
         return NULL;
     if (h->evicts)
         return "it evicts keys when memory is full: set maxmemory-policy noeviction, or "

@@ -1,5 +1,5 @@
 /* What operators watch: outcomes, lag, the balance. */
-#include "aggregator/aggregator.h"
+#include "aggregator/shard.h"
 #include "common/clock.h"
 #include "common/contract.h"
 #include "common/metric_table.h"
@@ -134,7 +134,7 @@ static void see_stream(struct shard *s, const struct history *h)
 
 static void set_lag(const struct shard *s, const struct history *h, uint64_t accounted)
 {
-    bool keeps = s->process->config->stream_keep_s > 0;
+    bool keeps = s->spec.config->stream_keep_s > 0;
     int64_t oldest_ms = keeps || h->length == 0 ? 0 : clock_unix_ms() - (int64_t)h->first.ms;
 
     metric_set(metric_of(METRIC_OF_STREAM_LAG, s->label),

@@ -1,4 +1,6 @@
 #include "aggregator/aggregator.h"
+#include "aggregator/config.h"
+#include "aggregator/shard.h"
 
 int main(int argc, char **argv)
 {

@@ -1,4 +1,5 @@
-#include "aggregator/aggregator.h"
+#include "aggregator/members.h"
+
 #include "aggregator/sql.h"
 #include "common/clock.h"
 #include "common/schema.h"
@@ -20,7 +21,7 @@ static void on_schema(void *owner, const struct err *error)
     }
     if (error->kind == ERR_SCHEMA && !error->retry) {
         log_error("schema_refused", LOG_ERR(error));
-        stage_finish(m->process->stage, EXIT_FAILED);
+        m->events.refused(m->events.owner);
         return;
     }
     if (error->kind == ERR_SCHEMA && log_repeat_failed(&m->waiting, clock_monotonic_ms(), &held))
@@ -53,7 +54,7 @@ static void take_left(void *owner, const struct err *error, PGresult **results, 
     (void)results;
     (void)n;
     m->has_left = true;
-    aggregator_may_end(m->process);
+    m->events.left(m->events.owner);
 }
 
 static void run_leave(struct members *m)
@@ -61,7 +62,7 @@ static void run_leave(struct members *m)
     struct pg_statement s;
 
     pg_statement_init(&s, SQL_FORGET_MEMBERS);
-    pg_add_text(&s, m->process->owner);
+    pg_add_text(&s, m->name);
     pg_run(m->pg, &s, 1, DEADLINE_MS, take_left, m);
 }
 
@@ -80,15 +81,15 @@ static void read_beat(struct members *m, const PGresult *spread, const PGresult 
                                          .retired = *PQgetvalue(streams, i, 3) == 't',
                                          .unfolded = *PQgetvalue(streams, i, 4) == 't'};
     beat.streams = known;
-    spread_take(m->process, &beat, m->may_work);
+    m->events.beat(m->events.owner, &beat, m->may_work);
     free(known);
 }
 
 static void read_renewed(struct members *m, const PGresult *renewed)
 {
     for (int i = 0; i < PQntuples(renewed); i++)
-        spread_take_renewed(m->process, PQgetvalue(renewed, i, 0),
-                            strtoll(PQgetvalue(renewed, i, 1), NULL, 10));
+        m->events.renewed(m->events.owner, PQgetvalue(renewed, i, 0),
+                          strtoll(PQgetvalue(renewed, i, 1), NULL, 10));
 }
 
 static void take_beat(void *owner, const struct err *error, PGresult **results, int n)
@@ -105,12 +106,6 @@ static void take_beat(void *owner, const struct err *error, PGresult **results, 
         log_warn("upkeep_failed", LOG_STR("job", "lease"), LOG_ERR(error));
 }
 
-/* --once is nobody's fellow: it takes what is free and leaves the others their shares. */
-static bool can_work(const struct aggregator *a)
-{
-    return !a->config->once && redis_router_is_up(a->cache);
-}
-
 static void run_beat(struct members *m)
 {
     struct pg_statement s[5];
@@ -120,23 +115,21 @@ static void run_beat(struct members *m)
     pg_array_init(&streams, PG_TEXT);
     pg_array_init(&windows_s, PG_INT8);
     pg_array_init(&current, PG_TEXT);
-    spread_list_owned(m->process, &streams, &windows_s);
-    spread_list_current(m->process, &current);
-    m->may_work = can_work(m->process);
+    m->may_work = m->events.ask(m->events.owner, &streams, &windows_s, &current);
     if (m->may_work) {
         pg_statement_init(&s[n], SQL_NOTE_MEMBER);
-        pg_add_text(&s[n++], m->process->owner);
+        pg_add_text(&s[n++], m->name);
     }
     pg_statement_init(&s[n], SQL_RENEW_LEASES);
-    pg_add_text(&s[n], m->process->owner);
+    pg_add_text(&s[n], m->name);
     pg_add_array(&s[n], &streams);
     pg_add_array(&s[n++], &windows_s);
     pg_statement_init(&s[n], SQL_FORGET_MEMBERS);
     pg_add_text(&s[n++], "");
     pg_statement_init(&s[n], SQL_READ_SPREAD);
-    pg_add_text(&s[n++], m->process->owner);
+    pg_add_text(&s[n++], m->name);
     pg_statement_init(&s[n], SQL_READ_STREAMS);
-    pg_add_text(&s[n], m->process->owner);
+    pg_add_text(&s[n], m->name);
     pg_add_array(&s[n++], &current);
     m->beating = true;
     pg_run(m->pg, s, n, DEADLINE_MS, take_beat, m);
@@ -164,13 +157,11 @@ static void on_tick(uv_timer_t *timer)
         members_poke(m);
 }
 
-void members_open(struct members *m, struct aggregator *process)
+void members_open(struct members *m, uv_loop_t *loop, const char *database_url, const char *name,
+                  struct members_events events)
 {
-    uv_loop_t *loop = stage_loop(process->stage);
-
-    *m = (struct members){.process = process};
-    m->pg = pg_open(loop, process->config->base.database_url, "meterline_aggregator",
-                    "meterline-aggregator lease",
+    *m = (struct members){.name = name, .events = events};
+    m->pg = pg_open(loop, database_url, "meterline_aggregator", "meterline-aggregator lease",
                     (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = m});
     uv_timer_init(loop, &m->tick);
     m->tick.data = m;
@@ -187,7 +178,7 @@ void members_leave(struct members *m)
         return;
     }
     m->has_left = true;
-    aggregator_may_end(m->process);
+    m->events.left(m->events.owner);
 }
 
 struct closing {

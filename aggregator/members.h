@@ -1,37 +1,37 @@
 /* Who runs, and who has which stream: a heartbeat twice a second, on a connection of its own, so
  * that no job and no batch makes it late. It keeps the leases of this process' streams, tells the
- * others that it runs, and learns what there is to take or to hand over: see spread.c. */
+ * others that it runs, and learns what there is to take or to hand over: see rebalance_plan.h. */
 #ifndef METERLINE_MEMBERS_H
 #define METERLINE_MEMBERS_H
 
+#include "aggregator/rebalance_plan.h"
 #include "common/log.h"
 #include "common/pg.h"
+#include "common/pg_array.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
-struct aggregator;
-
-/* A stream that has a position in the ledger. */
-struct known_stream {
-    const char *name; /* borrowed */
-    bool mine;        /* its lease has this process' name */
-    bool free;        /* nobody's, or its lease has ended */
-    bool retired;     /* of a number of shards that is not in force any more */
-    bool unfolded;    /* and left with sums that are not in minute rows and totals yet */
-};
-
-struct beat {
-    int64_t shards;  /* as the database has it */
-    int64_t running; /* processes that run and can work */
-    int64_t older;   /* of them, those that joined before this one */
-    const struct known_stream *streams;
-    int streams_count;
+struct members_events {
+    /* Fill in whose leases it is to keep, their windows in s, and the streams that are in force.
+     * Returns whether this process can work: then the others are told that it runs. */
+    bool (*ask)(void *owner, struct pg_array *streams, struct pg_array *windows_s,
+                struct pg_array *current);
+    /* It kept that lease, and found so many batches committed. */
+    void (*renewed)(void *owner, const char *stream, int64_t batches);
+    /* What it found, after all that it renewed. may_work: as ask said. */
+    void (*beat)(void *owner, const struct beat *beat, bool may_work);
+    /* The schema is one that this program cannot work with; it was logged. */
+    void (*refused)(void *owner);
+    /* members_leave is done: maybe from inside it. */
+    void (*left)(void *owner);
+    void *owner;
 };
 
 struct members {
-    struct aggregator *process;
+    const char *name; /* borrowed: of this process */
+    struct members_events events;
     struct pg *pg;
     bool schema_ok;
     uv_timer_t tick;
@@ -43,10 +43,11 @@ struct members {
     struct log_repeat waiting;
 };
 
-void members_open(struct members *m, struct aggregator *process);
+void members_open(struct members *m, uv_loop_t *loop, const char *database_url, const char *name,
+                  struct members_events events);
 /* A heartbeat at once, if the connection is free. */
 void members_poke(struct members *m);
-/* Take nothing any more, and tell the others; aggregator_may_end is called when that is done. */
+/* Take nothing any more, and tell the others; `left` is called when that is done. */
 void members_leave(struct members *m);
 void members_close(struct members *m, void (*closed)(void *owner), void *owner);
 

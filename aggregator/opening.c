@@ -1,8 +1,9 @@
 /* OPENING: may this Redis be trusted, and is the history intact? Then the group stands where the
  * ledger does, and reading can begin. */
-#include "aggregator/aggregator.h"
+#include "aggregator/shard.h"
 #include "common/clock.h"
 #include "common/contract.h"
+#include "common/stage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,7 +96,7 @@ static void take_entered(void *owner, const struct err *error, void *reply)
     s->ledger.reading_ms = first_unread(&h, last).ms;
     if (h.added > p->added_seen)
         p->added_seen = h.added;
-    aggregator_entered(s);
+    s->spec.events.entered(s->spec.events.owner, s);
     opening_done(s);
 }
 
@@ -200,10 +201,10 @@ static void refuse_stream(struct shard *s, const struct history *h)
                   LOG_MSG("the stream belongs to another ledger (its table ledger_identity has "
                           "that id): set DATABASE_URL or REDIS_URL right; or take the stream "
                           "over: meterctl stream adopt"));
-    if (s->process->entered)
+    if (s->spec.told->entered)
         shard_restart(s, true);
     else
-        stage_finish(s->process->stage, EXIT_SETTINGS);
+        s->spec.events.refused(s->spec.events.owner, EXIT_SETTINGS);
 }
 
 static void act_on(struct shard *s, const struct history *h)
@@ -242,9 +243,9 @@ static void act_on(struct shard *s, const struct history *h)
 
 static void warn_of_weakness(struct shard *s, const struct history *h)
 {
-    if (s->process->volatile_warned)
+    if (s->spec.told->weakness)
         return;
-    s->process->volatile_warned = true;
+    s->spec.told->weakness = true;
     if (!h->config_known)
         log_warn("redis_durability_unknown",
                  LOG_MSG("CONFIG GET is not allowed: cannot tell whether Redis keeps entries"));
@@ -263,7 +264,7 @@ static void refuse_redis(struct shard *s, const char *why)
 
     if (s->table_batches < 0) {
         log_error("redis_refused", LOG_STR("stream", s->stream), LOG_MSG(why));
-        stage_finish(s->process->stage, EXIT_FAILED);
+        s->spec.events.refused(s->spec.events.owner, EXIT_FAILED);
         return;
     }
     err_set(&e, ERR_REFUSED, "this Redis cannot be used: %s", why);

@@ -1,60 +1,12 @@
-/* Streams of a number of shards that is not in force any more. Services may write to them for a
- * while: the oldest process looks whether they are there, and takes them on like any other stream.
- * All that comes out of them belongs elsewhere: see strays.h. One that is counted to its end and
- * rests is deleted, and its epoch ends with its balance. */
-#include "aggregator/aggregator.h"
+/* A retired stream that is counted to its end and rests is deleted, and its epoch ends with its
+ * balance: see retired_finder.h. */
+#include "aggregator/shard.h"
 #include "common/clock.h"
-#include "common/contract.h"
+#include "common/stage.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { DEADLINE_MS = 5000, LOOK_EVERY_MS = 2000, REST_MS = 10000 };
-
-struct look {
-    struct aggregator *process;
-    char stream[STREAM_NAME_SIZE];
-};
-
-static void take_look(void *owner, const struct err *error, void *reply)
-{
-    struct look look = *(struct look *)owner;
-    const redisReply *r = reply;
-
-    free(owner);
-    if (error == NULL && r->type == REDIS_REPLY_INTEGER && r->integer > 0)
-        spread_take_retired(look.process, look.stream);
-}
-
-static void look_at(struct aggregator *a, const char *stream)
-{
-    struct look *look = xcalloc(1, sizeof *look);
-    size_t length;
-
-    *look = (struct look){.process = a};
-    snprintf(look->stream, sizeof look->stream, "%s", stream);
-    length = strlen(look->stream);
-    redis_router_command(a->cache, look->stream, length, DEADLINE_MS, take_look, look, 2,
-                         (const char *[]){"EXISTS", look->stream}, (const size_t[]){6, length});
-}
-
-void retired_look(struct aggregator *a, const struct known_stream *streams, int count)
-{
-    int64_t now_ms = clock_monotonic_ms();
-
-    if (now_ms < a->retired_due_ms)
-        return;
-    a->retired_due_ms = now_ms + LOOK_EVERY_MS;
-    for (int i = 0; i < count; i++) {
-        if (!streams[i].retired || !streams[i].free)
-            continue;
-        if (streams[i].unfolded)
-            spread_take_retired(a, streams[i].name);
-        else
-            look_at(a, streams[i].name);
-    }
-}
+enum { DEADLINE_MS = 5000, REST_MS = 10000 };
 
 /* Only if everything that it ever had is counted. 1: there is no such key any more. */
 static const char END[] =
@@ -82,8 +34,8 @@ static void take_epoch(void *owner, const struct err *error)
         return;
     }
     log_info("stream_retired", LOG_STR("stream", s->stream));
-    if (s->process->config->once)
-        aggregator_shard_finished(s, EXIT_DONE);
+    if (s->spec.config->once)
+        s->spec.events.finished(s->spec.events.owner, s, EXIT_DONE);
     else
         shard_leave(s);
 }
@@ -136,7 +88,7 @@ void retired_end(struct shard *s)
  * read. */
 void retired_poll(struct shard *s)
 {
-    int64_t keep_ms = s->process->config->stream_keep_s * 1000;
+    int64_t keep_ms = s->spec.config->stream_keep_s * 1000;
     struct entry_id last;
 
     if (s->number >= 0 || s->state != SHARD_RUNNING || s->ending || s->work.state != WORK_IDLE ||

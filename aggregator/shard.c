@@ -1,6 +1,7 @@
-/* Owning a stream: the machine of aggregator.h, but for what OPENING and RUNNING do in detail. */
-#include "aggregator/aggregator.h"
+/* Owning a stream: the machine of shard.h, but for what OPENING and RUNNING do in detail. */
+#include "aggregator/shard.h"
 #include "common/clock.h"
+#include "common/stage.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -80,6 +81,11 @@ void shard_on_lease_lost(void *owner)
     shard_restart(s, false);
 }
 
+bool shard_is_renewed(const struct shard *s)
+{
+    return s->renewed && s->renewed_generation == s->generation && s->ledger.owned;
+}
+
 bool shard_has_redis(const struct shard *s)
 {
     return redis_is_up(s->commands) && redis_is_up(s->reading);
@@ -126,9 +132,9 @@ static void take_window(void *owner, const struct err *error)
 
 /* Each shard has an equal part, whoever owns it, so that what a process takes over from another
  * makes no table smaller. */
-static size_t table_bytes(const struct aggregator *a)
+static size_t table_bytes(const struct shard_spec *spec)
 {
-    size_t part = ((size_t)a->config->dedupe_memory_mb << 20) / (size_t)a->stream_shards;
+    size_t part = ((size_t)spec->config->dedupe_memory_mb << 20) / (size_t)spec->shards;
 
     return part > DEDUPE_MEMORY_MIN_BYTES ? part : DEDUPE_MEMORY_MIN_BYTES;
 }
@@ -152,7 +158,7 @@ static int64_t reading_ms_of(const struct ledger *l)
 static void load_window(struct shard *s)
 {
     struct window_span span = {.reading_ms = reading_ms_of(&s->ledger),
-                               .window_ms = s->process->config->dedupe_window_h * HOUR_MS};
+                               .window_ms = s->spec.config->dedupe_window_h * HOUR_MS};
 
     if (is_table_good(s, span.reading_ms)) {
         start_running(s);
@@ -160,7 +166,7 @@ static void load_window(struct shard *s)
     }
     dedupe_free(s->dedupe);
     s->table_batches = -1;
-    s->dedupe = dedupe_new(table_bytes(s->process), span.window_ms, s->process->key);
+    s->dedupe = dedupe_new(table_bytes(&s->spec), span.window_ms, s->spec.key);
     s->table_reading_ms = span.reading_ms;
     s->table_resharded_ms = s->ledger.resharded_ms;
     if (s->number < 0)
@@ -190,7 +196,7 @@ static void run_fold(struct shard *s)
     struct pg_array current;
 
     pg_array_init(&current, PG_TEXT);
-    spread_list_current(s->process, &current);
+    stream_name_list(s->spec.shards, &current);
     ledger_fold_left(&s->ledger, &current, take_folded, s);
 }
 
@@ -217,7 +223,9 @@ static void take_state(void *owner, const struct err *error)
         return;
     }
     /* Asked after the lease was taken: a change of the number takes all leases away. */
-    if (!spread_has_moved(s->process, s->ledger.shards))
+    if (s->ledger.shards != s->spec.shards)
+        s->spec.events.number_moved(s->spec.events.owner, s->ledger.shards);
+    else
         ledger_read_catalog(&s->ledger, take_catalog, s);
 }
 
@@ -244,7 +252,7 @@ void opening_done(struct shard *s)
 static void wait_for_lease(struct shard *s)
 {
     shard_go(s, SHARD_OFFLINE);
-    if (!s->process->config->once) {
+    if (!s->spec.config->once) {
         shard_leave(s);
         return;
     }
@@ -253,7 +261,7 @@ static void wait_for_lease(struct shard *s)
     if (clock_monotonic_ms() - s->lease_asked_ms > ONCE_LEASE_WAIT_MS) {
         log_error("lease_refused", LOG_STR("stream", s->stream),
                   LOG_MSG("another aggregator keeps this stream"));
-        aggregator_shard_finished(s, EXIT_FAILED);
+        s->spec.events.finished(s->spec.events.owner, s, EXIT_FAILED);
         return;
     }
     uv_timer_start(&s->retry, shard_on_retry, LEASE_RETRY_MS, 0);
@@ -272,7 +280,7 @@ static void take_lease(void *owner, const struct err *error)
     } else {
         s->lease_asked_ms = 0;
         shard_go(s, SHARD_OPENING);
-        members_poke(&s->process->members);
+        s->spec.events.lease_taken(s->spec.events.owner);
         opening_run(s);
     }
 }
@@ -300,7 +308,7 @@ static void take_released(void *owner, const struct err *error)
     if (s->closing)
         return;
     shard_go(s, SHARD_ENDED);
-    aggregator_shard_ended(s);
+    s->spec.events.ended(s->spec.events.owner, s);
 }
 
 /* What is not folded now waits for whoever opens the stream next: that may be long. */
@@ -316,7 +324,7 @@ static void take_rest(void *owner, const struct err *error)
 
 bool shard_is_leaving(const struct shard *s)
 {
-    return s->leaving || stage_is_draining(s->process->stage);
+    return s->leaving;
 }
 
 void shard_leave(struct shard *s)
@@ -345,5 +353,5 @@ void shard_drain(struct shard *s)
         return;
     }
     shard_go(s, SHARD_ENDED);
-    aggregator_shard_ended(s);
+    s->spec.events.ended(s->spec.events.owner, s);
 }

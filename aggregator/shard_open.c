@@ -1,8 +1,9 @@
 /* A shard's connections and what it holds: made when the process takes a stream on, closed when the
  * stream has gone to another. */
-#include "aggregator/aggregator.h"
+#include "aggregator/shard.h"
 #include "common/metrics.h"
 #include "common/schema.h"
+#include "common/stage.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -79,14 +80,14 @@ static void on_empty(void *owner)
     struct shard *s = owner;
     struct dedupe_stats stats = dedupe_stats(s->dedupe);
 
-    if (work_fold_rest(s) || !s->process->config->once)
+    if (work_fold_rest(s) || !s->spec.config->once)
         return;
     log_info("stream_drained", LOG_STR("stream", s->stream), LOG_U64("dedupe_keys", stats.keys),
              LOG_U64("dedupe_bytes", stats.used_bytes));
-    if (s->number < 0 && s->process->config->stream_keep_s == 0)
+    if (s->number < 0 && s->spec.config->stream_keep_s == 0)
         retired_end(s);
     else
-        aggregator_shard_finished(s, EXIT_DONE);
+        s->spec.events.finished(s->spec.events.owner, s, EXIT_DONE);
 }
 
 static void on_read_failed(void *owner, const struct err *error)
@@ -96,7 +97,7 @@ static void on_read_failed(void *owner, const struct err *error)
 
 static struct feed_spec feed_of(struct shard *s)
 {
-    const struct config *config = s->process->config;
+    const struct config *config = s->spec.config;
 
     return (struct feed_spec){.stream = s->stream,
                               .batch_max = (uint32_t)config->batch_max,
@@ -111,12 +112,10 @@ static struct feed_spec feed_of(struct shard *s)
 
 static void open_ledger(struct shard *s, uv_loop_t *loop)
 {
-    const struct aggregator *a = s->process;
-
-    s->pg = pg_open(loop, a->config->base.database_url, "meterline_aggregator",
+    s->pg = pg_open(loop, s->spec.config->base.database_url, "meterline_aggregator",
                     "meterline-aggregator ledger",
                     (struct pg_events){.on_up = on_pg_up, .on_down = on_pg_down, .owner = s});
-    ledger_init(&s->ledger, s->pg, s->stream, a->owner);
+    ledger_init(&s->ledger, s->pg, s->stream, s->spec.process);
     s->ledger.on_totals = work_take_totals;
     s->ledger.totals_owner = s;
 }
@@ -124,7 +123,7 @@ static void open_ledger(struct shard *s, uv_loop_t *loop)
 /* In a cluster both go to the node of the stream. */
 static int open_redis(struct shard *s, uv_loop_t *loop, struct err *e)
 {
-    const char *url = s->process->config->base.redis_url;
+    const char *url = s->spec.config->base.redis_url;
     const struct redis_events events = {.on_up = on_redis_up, .on_down = on_redis_down, .owner = s};
 
     s->commands = redis_open_at(loop, url, s->stream, events, e);
@@ -137,12 +136,13 @@ static int open_redis(struct shard *s, uv_loop_t *loop, struct err *e)
     return 0;
 }
 
-struct shard *shard_open(struct aggregator *process, const char *stream, int number, struct err *e)
+struct shard *shard_open(const struct shard_spec *spec, const char *stream, int number,
+                         struct err *e)
 {
-    uv_loop_t *loop = stage_loop(process->stage);
+    uv_loop_t *loop = spec->loop;
     struct shard *s = xcalloc(1, sizeof *s);
 
-    s->process = process;
+    s->spec = *spec;
     snprintf(s->stream, sizeof s->stream, "%s", stream);
     if (open_redis(s, loop, e) != 0) {
         free(s);
@@ -157,10 +157,10 @@ struct shard *shard_open(struct aggregator *process, const char *stream, int num
     uv_timer_init(loop, &s->retry);
     s->retry.data = s;
     for (int i = 0; i < 2; i++)
-        batch_init(&s->batches[i], s->stream, number, (int)process->stream_shards, process->key);
+        batch_init(&s->batches[i], s->stream, number, (int)spec->shards, spec->key);
     s->batch = &s->batches[0];
     s->ahead = &s->batches[1];
-    unfolded_init(&s->unfolded, process->key);
+    unfolded_init(&s->unfolded, spec->key);
     open_ledger(s, loop);
     work_forget(s);
     return s;
@@ -189,13 +189,13 @@ struct shard *shard_ref(struct shard *s)
 
 void shard_unref(struct shard *s)
 {
-    struct aggregator *process = s->process;
-    void (*closed)(void *process) = s->closed;
+    void *owner = s->spec.events.owner;
+    void (*closed)(void *owner) = s->closed;
 
     if (--s->references > 0)
         return;
     free_shard(s);
-    closed(process);
+    closed(owner);
 }
 
 static void on_closed(void *owner)
@@ -208,7 +208,7 @@ static void on_timer_closed(uv_handle_t *handle)
     on_closed(handle->data);
 }
 
-void shard_close(struct shard *s, void (*closed)(void *process))
+void shard_close(struct shard *s, void (*closed)(void *owner))
 {
     s->closing = true;
     s->closed = closed;

@@ -1,11 +1,17 @@
-#include "aggregator/aggregator.h"
+#include "aggregator/strays.h"
+
 #include "aggregator/sql.h"
+#include "aggregator/stream_name.h"
 #include "common/clock.h"
 #include "common/contract.h"
+#include "common/log.h"
+#include "common/pg_array.h"
+#include "common/str.h"
 
 #include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { LOOK_EVERY_MS = 1000, PG_DEADLINE_MS = 20000, REDIS_DEADLINE_MS = 5000 };
 enum { REJECTED_ID, STREAM, STREAM_ID, TENANT, FIELDS };
@@ -101,14 +107,13 @@ static void send_row(struct strays *s, int row)
 {
     const char *tenant = PQgetvalue(s->rows, row, TENANT);
     const char *entry = PQgetvalue(s->rows, row, STREAM_ID);
-    int64_t shards = s->process->stream_shards;
     char *id = xasprintf("%s/%s", PQgetvalue(s->rows, row, STREAM), entry);
     char *ts = xasprintf("%.*s", (int)strcspn(entry, "-"), entry);
     json_t *fields = json_loads(PQgetvalue(s->rows, row, FIELDS), 0, NULL);
     char stream[STREAM_NAME_SIZE];
     struct command c = {.argc = 0};
 
-    spread_name_stream(str_crc16(tenant, strlen(tenant)) % shards, shards, stream);
+    stream_name(str_crc16(tenant, strlen(tenant)) % s->shards, s->shards, stream);
     add_text(&c, "XADD");
     add_text(&c, stream);
     add_text(&c, "*");
@@ -116,8 +121,8 @@ static void send_row(struct strays *s, int row)
     if (!add_fields(&c, fields, id, ts))
         abort();
     s->replies_left++;
-    redis_router_command(s->process->cache, stream, strlen(stream), REDIS_DEADLINE_MS, take_added,
-                         s, c.argc, c.argv, c.lengths);
+    redis_router_command(s->redis, stream, strlen(stream), REDIS_DEADLINE_MS, take_added, s, c.argc,
+                         c.argv, c.lengths);
     json_decref(fields);
     free(ts);
     free(id);
@@ -131,7 +136,7 @@ static void take_rows(void *owner, const struct err *error, PGresult **results, 
     s->state = STRAYS_IDLE;
     s->found = error == NULL ? PQntuples(results[0]) : -1;
     if (s->found == 0)
-        aggregator_no_strays(s->process);
+        s->events.none(s->events.owner);
     if (s->found <= 0)
         return;
     s->rows = results[0];
@@ -151,7 +156,7 @@ static void take_noted(void *owner, const struct err *error, PGresult **results,
     s->state = STRAYS_IDLE;
     if (error == NULL) {
         log_info("strays_moved", LOG_I64("entries", PQntuples(s->rows)));
-        aggregator_strays_moved(s->process);
+        s->events.moved(s->events.owner);
         strays_hurry(s);
     }
     PQclear(s->rows);
@@ -186,7 +191,7 @@ void strays_poke(struct strays *s)
 {
     int64_t now_ms = clock_monotonic_ms();
 
-    if (!pg_is_ready(s->pg) || !redis_router_is_up(s->process->cache))
+    if (!pg_is_ready(s->pg) || !redis_router_is_up(s->redis))
         return;
     if (s->state == STRAYS_ADDED) {
         run_note(s);
@@ -201,9 +206,10 @@ void strays_hurry(struct strays *s)
     s->due_ms = 0;
 }
 
-void strays_init(struct strays *s, struct aggregator *process, struct pg *pg)
+void strays_init(struct strays *s, struct pg *pg, struct redis_router *redis,
+                 struct strays_events events)
 {
-    *s = (struct strays){.process = process, .pg = pg};
+    *s = (struct strays){.pg = pg, .redis = redis, .events = events};
 }
 
 void strays_done(struct strays *s)

@@ -6,17 +6,24 @@
 #define METERLINE_STRAYS_H
 
 #include "common/pg.h"
+#include "common/redis_router.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct aggregator;
-
 enum strays_state { STRAYS_IDLE, STRAYS_READING, STRAYS_ADDING, STRAYS_ADDED, STRAYS_NOTING };
 
+struct strays_events {
+    void (*moved)(void *owner); /* all that were found are in their own streams now */
+    void (*none)(void *owner);
+    void *owner;
+};
+
 struct strays {
-    struct aggregator *process;
-    struct pg *pg; /* borrowed: taken when it is free */
+    struct pg *pg;              /* borrowed: taken when it is free */
+    struct redis_router *redis; /* borrowed */
+    int64_t shards;             /* how many there are; the owner's to set */
+    struct strays_events events;
     enum strays_state state;
     PGresult *rows; /* being added */
     int replies_left;
@@ -25,7 +32,8 @@ struct strays {
     int64_t due_ms;
 };
 
-void strays_init(struct strays *s, struct aggregator *process, struct pg *pg);
+void strays_init(struct strays *s, struct pg *pg, struct redis_router *redis,
+                 struct strays_events events);
 void strays_done(struct strays *s);
 /* A step, if there is one to do and the connection is free. Call it often. */
 void strays_poke(struct strays *s);

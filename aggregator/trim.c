@@ -1,7 +1,7 @@
 /* After COMMIT, and only then: the group shows the position, and what is committed leaves the
  * stream. A crash before this reads the entries again from last_id, which the transaction moved
  * past them. */
-#include "aggregator/aggregator.h"
+#include "aggregator/shard.h"
 #include "common/clock.h"
 #include "common/contract.h"
 
@@ -90,7 +90,7 @@ static void take_trimmed(void *owner, const struct err *error, void *reply)
 static struct entry_id trim_below(const struct shard *s, struct entry_id last, bool *all)
 {
     struct entry_id below = entry_id_next(last);
-    int64_t keep_ms = s->process->config->stream_keep_s * 1000;
+    int64_t keep_ms = s->spec.config->stream_keep_s * 1000;
     struct entry_id keep = {.ms = (uint64_t)(clock_unix_ms() - keep_ms), .seq = 0};
 
     /* Nothing comes after the greatest id, so that the entry which has it cannot be trimmed. */

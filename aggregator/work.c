@@ -18,9 +18,9 @@
  * is rejected with PostgreSQL's words. Anything else, also a COMMIT whose answer is lost: forget
  * the batch and read the position again.
  */
-#include "aggregator/aggregator.h"
+#include "aggregator/shard.h"
 #include "common/clock.h"
-#include "common/contract.h"
+#include "common/stage.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -110,7 +110,7 @@ static void take_committed(struct shard *s)
     work_move_window(s);
     gauges_count_batch(s, commit_us);
     trim_run(s);
-    upkeep_poke(&s->process->upkeep);
+    s->spec.events.committed(s->spec.events.owner);
     w->from = w->to;
     w->refusal[0] = '\0';
     if (w->size_max < UINT32_MAX / 2)
@@ -184,9 +184,8 @@ void work_take_totals(void *owner, PGresult *rows)
 {
     struct shard *s = owner;
 
-    quota_take(&s->process->upkeep.quota, rows, s->unfolded.from_ms);
+    s->spec.events.totals(s->spec.events.owner, rows, s->unfolded.from_ms);
     unfolded_clear(&s->unfolded);
-    upkeep_poke(&s->process->upkeep);
 }
 
 /* Its sums come together with those that are pending. */

@@ -1,7 +1,7 @@
 /* Parsing ahead: PostgreSQL works on one batch while the entries of the next one are parsed as they
  * come. What is parsed depends on the entries, the catalog and the clock alone, so that it can be
  * thrown away whenever one of them is not what it was. */
-#include "aggregator/aggregator.h"
+#include "aggregator/shard.h"
 #include "common/clock.h"
 
 /* Which entries are astray is told by the ledger's clock as it was last read: before the first

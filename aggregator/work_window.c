@@ -1,5 +1,5 @@
 /* The deduplication window moves on with what was read. */
-#include "aggregator/aggregator.h"
+#include "aggregator/shard.h"
 
 void work_move_window(struct shard *s)
 {
