@@ -14,11 +14,11 @@
 
 #include "common/log.h"
 #include "common/str.h"
+#include "webhookd/context.h"
 #include "webhookd/healer.h"
 #include "webhookd/limits.h"
 #include "webhookd/script.h"
 #include "webhookd/sql.h"
-#include "webhookd/webhookd.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -37,7 +37,9 @@ static const unsigned MAY_GO[] = {
 };
 
 struct changes {
-    struct webhookd *d;
+    const struct context *context;
+    struct limits *limits;
+    struct healer *healer;
     struct pg *pg;
     uv_timer_t timer;
     enum state state;
@@ -67,7 +69,7 @@ static void rest(struct changes *c, uint64_t wait_ms)
         changes_go(c, RESTING);
     if (!c->closing)
         uv_timer_start(&c->timer, on_timer, wait_ms, 0);
-    webhookd_check_drained(c->d);
+    c->context->on_idle(c->context->owner);
 }
 
 /* True: it rests now. */
@@ -120,7 +122,7 @@ static void take_read(void *owner, const struct err *error, PGresult **results, 
         return;
     changes_go(c, CACHING);
     c->open_parts++;
-    limits_write(c->d->limits, results[n - 1], LIMITS_CHANGED, on_cached, c);
+    limits_write(c->limits, results[n - 1], LIMITS_CHANGED, on_cached, c);
 }
 
 static void run_read(struct changes *c, const char *tenants)
@@ -145,7 +147,7 @@ static void take_look(void *owner, const struct err *error, PGresult **results, 
     if (is_lost(c, error))
         return;
     const PGresult *r = results[0];
-    healer_tell_catalog(c->d->healer, result_i64(r, 0, 3));
+    healer_tell_catalog(c->healer, result_i64(r, 0, 3));
     if (result_i64(r, 0, 2) == 0) {
         rest(c, LOOK_EVERY_MS);
         return;
@@ -158,8 +160,8 @@ static void take_look(void *owner, const struct err *error, PGresult **results, 
 static void run_look(struct changes *c)
 {
     struct script s = {0};
-    if (c->closing || stage_is_draining(c->d->stage) || !c->d->schema_ready ||
-        !pg_is_ready(c->pg) || !redis_router_is_up(c->d->redis)) {
+    if (c->closing || stage_is_draining(c->context->stage) || !c->context->schema_ready ||
+        !pg_is_ready(c->pg) || !redis_router_is_up(c->context->redis)) {
         rest(c, LOOK_EVERY_MS);
         return;
     }
@@ -169,15 +171,19 @@ static void run_look(struct changes *c)
     script_run(&s, c->pg, DEADLINE_MS, take_look, c);
 }
 
-struct changes *changes_open(struct webhookd *d)
+struct changes *changes_open(const struct context *context, struct limits *limits,
+                             struct healer *healer)
 {
     struct changes *c = xcalloc(1, sizeof *c);
-    c->d = d;
+    c->context = context;
+    c->limits = limits;
+    c->healer = healer;
     c->open_parts = 2;
-    uv_timer_init(stage_loop(d->stage), &c->timer);
+    uv_timer_init(stage_loop(context->stage), &c->timer);
     c->timer.data = c;
-    c->pg = pg_open(stage_loop(d->stage), d->config.base.database_url, "meterline_webhookd",
-                    "meterline-webhookd-changes", (struct pg_events){.owner = c});
+    c->pg =
+        pg_open(stage_loop(context->stage), context->config->base.database_url,
+                "meterline_webhookd", "meterline-webhookd-changes", (struct pg_events){.owner = c});
     rest(c, LOOK_EVERY_MS);
     return c;
 }

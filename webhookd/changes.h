@@ -4,10 +4,14 @@
 
 #include <stdbool.h>
 
-struct webhookd;
+struct context;
+struct healer;
+struct limits;
 struct changes;
 
-struct changes *changes_open(struct webhookd *d);
+/* All borrowed for its life. */
+struct changes *changes_open(const struct context *context, struct limits *limits,
+                             struct healer *healer);
 /* Nothing is in flight. */
 bool changes_are_idle(const struct changes *c);
 void changes_close(struct changes *c);

@@ -20,11 +20,11 @@
 #include "common/log.h"
 #include "common/redis_stamp.h"
 #include "common/str.h"
+#include "webhookd/context.h"
 #include "webhookd/gauges.h"
 #include "webhookd/limits.h"
 #include "webhookd/script.h"
 #include "webhookd/sql.h"
-#include "webhookd/webhookd.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -52,7 +52,8 @@ static const unsigned MAY_GO[] = {
 };
 
 struct healer {
-    struct webhookd *d;
+    const struct context *context;
+    struct limits *limits;
     struct pg *pg;
     uv_timer_t timer;
     enum state state;
@@ -77,7 +78,7 @@ static void part_closed(struct healer *h);
 
 static uint64_t round_ms(const struct healer *h)
 {
-    return (uint64_t)h->d->config.heal_s * 1000;
+    return (uint64_t)h->context->config->heal_s * 1000;
 }
 
 static void healer_go(struct healer *h, enum state next)
@@ -88,7 +89,7 @@ static void healer_go(struct healer *h, enum state next)
 
 static bool may_go_on(const struct healer *h)
 {
-    return !h->closing && !stage_is_draining(h->d->stage) && h->d->schema_ready &&
+    return !h->closing && !stage_is_draining(h->context->stage) && h->context->schema_ready &&
            pg_is_ready(h->pg);
 }
 
@@ -113,7 +114,7 @@ static void go_on_resting(struct healer *h)
     h->round = false;
     if (!h->closing)
         uv_timer_start(&h->timer, on_timer, wait_ms < COUNT_EVERY_MS ? wait_ms : COUNT_EVERY_MS, 0);
-    webhookd_check_drained(h->d);
+    h->context->on_idle(h->context->owner);
 }
 
 static void rest(struct healer *h, uint64_t wait_ms)
@@ -126,7 +127,7 @@ static void end_round(struct healer *h)
 {
     h->catalog_version = h->round_version;
     h->stamp = h->round_stamp;
-    limits_checked(h->d->limits);
+    limits_checked(h->limits);
     log_info("limits_rewritten", LOG_I64("tenants", h->tenants),
              LOG_I64("catalog_version", h->catalog_version));
     rest(h, round_ms(h));
@@ -172,8 +173,7 @@ static void take_read(void *owner, const struct err *error, PGresult **results, 
     }
     healer_go(h, CACHING);
     h->open_parts++;
-    limits_write(h->d->limits, results[n - 1], is_kept(h) ? LIMITS_KEPT : LIMITS_UNSURE, on_cached,
-                 h);
+    limits_write(h->limits, results[n - 1], is_kept(h) ? LIMITS_KEPT : LIMITS_UNSURE, on_cached, h);
 }
 
 static void run_read(struct healer *h, const char *tenants)
@@ -246,7 +246,7 @@ static void run_stamp(struct healer *h)
     }
     healer_go(h, STAMPING);
     h->open_parts++;
-    redis_stamp_ask(h->d->redis, take_stamp, h);
+    redis_stamp_ask(h->context->redis, take_stamp, h);
 }
 
 static void take_count(void *owner, const struct err *error, PGresult **results, int n)
@@ -273,7 +273,7 @@ static void run_count(struct healer *h)
     script_add(&s, h->round ? SQL_COUNT_EVENTS : SQL_COUNT_WAITING);
     if (h->round) {
         script_add(&s, SQL_FORGET_PAYLOADS);
-        script_i64(&s, h->d->config.payload_keep_days);
+        script_i64(&s, h->context->config->payload_keep_days);
     }
     script_run(&s, h->pg, DEADLINE_MS, take_count, h);
 }
@@ -315,17 +315,19 @@ static void on_up(void *owner)
         begin_round(h);
 }
 
-struct healer *healer_open(struct webhookd *d)
+struct healer *healer_open(const struct context *context, struct limits *limits)
 {
     struct healer *h = xcalloc(1, sizeof *h);
-    h->d = d;
+    h->context = context;
+    h->limits = limits;
     h->after = xstrdup("");
     h->catalog_version = -1;
     h->open_parts = 2;
-    uv_timer_init(stage_loop(d->stage), &h->timer);
+    uv_timer_init(stage_loop(context->stage), &h->timer);
     h->timer.data = h;
-    h->pg = pg_open(stage_loop(d->stage), d->config.base.database_url, "meterline_webhookd",
-                    "meterline-webhookd-healer", (struct pg_events){.on_up = on_up, .owner = h});
+    h->pg = pg_open(stage_loop(context->stage), context->config->base.database_url,
+                    "meterline_webhookd", "meterline-webhookd-healer",
+                    (struct pg_events){.on_up = on_up, .owner = h});
     return h;
 }
 

@@ -6,10 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct webhookd;
+struct context;
+struct limits;
 struct healer;
 
-struct healer *healer_open(struct webhookd *d);
+struct healer *healer_open(const struct context *context, struct limits *limits);
 /* Redis is back: begin a round now, since it may have come back empty. */
 void healer_hurry(struct healer *h);
 /* The catalog has this version: begin a round now if the last one began with another. */

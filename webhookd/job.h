@@ -79,14 +79,6 @@ struct family {
     void (*tell)(const struct job *j, const PGresult *answer);
 };
 
-extern const struct family CUSTOMER_FAMILY;
-extern const struct family SUBSCRIPTION_FAMILY;
-extern const struct family INVOICE_FAMILY;
-extern const struct family METER_REPORT_FAMILY;
-
-/* The family of a type, or NULL. */
-const struct family *family_of(const char *type);
-
 /* The object to go by. */
 const json_t *job_object(const struct job *j);
 /* Fill why; returns -1. */

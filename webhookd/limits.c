@@ -15,9 +15,9 @@
 #include "common/log.h"
 #include "common/metric_table.h"
 #include "common/str.h"
+#include "webhookd/context.h"
 #include "webhookd/limit_words.h"
 #include "webhookd/script.h"
-#include "webhookd/webhookd.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -27,7 +27,7 @@
 enum { WRITE_DEADLINE_MS = 3000 };
 
 struct limits {
-    struct webhookd *d;
+    const struct context *context;
     struct digests known; /* what stands in each tenant's hash, as we wrote or saw it */
     int in_flight;
     struct log_repeat failed;
@@ -53,10 +53,10 @@ struct task {
     uint64_t seen; /* … of what is to stand there: digests */
 };
 
-struct limits *limits_new(struct webhookd *d)
+struct limits *limits_new(const struct context *context)
 {
     struct limits *l = xcalloc(1, sizeof *l);
-    l->d = d;
+    l->context = context;
     digests_init(&l->known);
     return l;
 }
@@ -96,7 +96,7 @@ static void end_round(struct round *r)
     report(end.limits, &end.error, end.written);
     if (end.done)
         end.done(end.owner, end.error.kind == ERR_NONE ? NULL : &end.error, end.tenants);
-    webhookd_check_drained(end.limits->d);
+    end.limits->context->on_idle(end.limits->context->owner);
 }
 
 static void end_task(struct task *t, const struct err *error)
@@ -139,7 +139,7 @@ static void on_written(void *owner, const struct err *error, void *reply)
 static void run_write(struct task *t)
 {
     const char *key = t->words.list[WORDS_KEY_AT];
-    redis_router_command(t->round->limits->d->redis, key, strlen(key), WRITE_DEADLINE_MS,
+    redis_router_command(t->round->limits->context->redis, key, strlen(key), WRITE_DEADLINE_MS,
                          on_written, t, t->words.n, (const char **)t->words.list, NULL);
 }
 
@@ -162,8 +162,8 @@ static void run_ask(struct task *t)
     int argc;
     const char *key = t->words.list[WORDS_KEY_AT];
     const char **argv = limit_words_ask(&t->words, &argc);
-    redis_router_command(t->round->limits->d->redis, key, strlen(key), WRITE_DEADLINE_MS, on_asked,
-                         t, argc, argv, NULL);
+    redis_router_command(t->round->limits->context->redis, key, strlen(key), WRITE_DEADLINE_MS,
+                         on_asked, t, argc, argv, NULL);
     free(argv);
 }
 
@@ -226,6 +226,6 @@ void limits_checked(struct limits *l)
     char now[24];
     (void)snprintf(now, sizeof now, "%" PRId64, clock_unix_ms());
     const char *argv[] = {"HSET", QUOTA_CHECKED, CHECKED_LIMITS, now};
-    redis_router_command(l->d->redis, QUOTA_CHECKED, strlen(QUOTA_CHECKED), WRITE_DEADLINE_MS, NULL,
-                         NULL, 4, argv, NULL);
+    redis_router_command(l->context->redis, QUOTA_CHECKED, strlen(QUOTA_CHECKED), WRITE_DEADLINE_MS,
+                         NULL, NULL, 4, argv, NULL);
 }

@@ -7,14 +7,14 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
-struct webhookd;
+struct context;
 struct limits;
 
 /* n tenants are in line now; error: some are not. Exactly once, from the
  * loop, or inside the call where nothing had to be asked. */
 typedef void (*limits_done_fn)(void *owner, const struct err *error, int n);
 
-struct limits *limits_new(struct webhookd *d);
+struct limits *limits_new(const struct context *context);
 void limits_free(struct limits *l);
 
 /* What is thought of what stands in Redis. */

@@ -8,11 +8,19 @@
 
 #include <stdbool.h>
 
-struct webhookd;
+struct context;
 struct receiver;
 
+struct receiver_events {
+    void (*on_stored)(void *owner); /* events were kept */
+    void (*on_schema)(void *owner,
+                      bool ready); /* whether PostgreSQL has the schema of this build */
+    void *owner;
+};
+
 /* Opens the listener and a database connection of its own. Returns NULL with e. */
-struct receiver *receiver_open(struct webhookd *d, struct err *e);
+struct receiver *receiver_open(const struct context *context, struct receiver_events events,
+                               struct err *e);
 /* Takes no new connection. */
 void receiver_quiesce(struct receiver *r);
 bool receiver_is_idle(const struct receiver *r);

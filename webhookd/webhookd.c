@@ -17,40 +17,20 @@ static void on_redis_up(void *owner)
         healer_hurry(d->healer);
 }
 
-static void open_parts(struct webhookd *d)
-{
-    int64_t workers = d->config.workers;
-    d->limits = limits_new(d);
-    if (d->config.stripe_secret_key)
-        d->fetcher = fetcher_open(stage_loop(d->stage), &d->config);
-    for (int i = 0; i < workers; i++)
-        d->workers[i] = worker_open(d, i + 1);
-    d->healer = healer_open(d);
-    d->changes = changes_open(d);
-}
-
-int webhookd_start(struct stage *stage, void *owner, struct err *e)
+/* Events were kept: the workers that rest may look. */
+static void wake_workers(void *owner)
 {
     struct webhookd *d = owner;
-    d->stage = stage;
-    d->redis = redis_router_open(stage_loop(stage), d->config.base.redis_url,
-                                 (struct redis_router_events){.on_up = on_redis_up, .owner = d}, e);
-    if (!d->redis)
-        return err_wrap(e, "REDIS_URL");
-    d->receiver = receiver_open(d, e);
-    if (!d->receiver) {
-        redis_router_close(d->redis, NULL, NULL);
-        return -1;
-    }
-    open_parts(d);
-    stage_announce(stage, NULL);
-    return 0;
-}
-
-void webhookd_wake_workers(struct webhookd *d)
-{
     for (int i = 0; i < WORKERS_MAX && d->workers[i]; i++)
         worker_wake(d->workers[i]);
+}
+
+static void on_schema(void *owner, bool ready)
+{
+    struct webhookd *d = owner;
+    d->context.schema_ready = ready;
+    if (ready)
+        wake_workers(d);
 }
 
 static bool workers_are_idle(const struct webhookd *d)
@@ -61,20 +41,56 @@ static bool workers_are_idle(const struct webhookd *d)
     return true;
 }
 
-void webhookd_check_drained(struct webhookd *d)
+/* Tells the stage, while it drains, when all parts have come to rest. */
+static void check_drained(void *owner)
 {
-    if (d->closed || !stage_is_draining(d->stage))
+    struct webhookd *d = owner;
+    if (d->closed || !stage_is_draining(d->context.stage))
         return;
     if (receiver_is_idle(d->receiver) && workers_are_idle(d) && healer_is_idle(d->healer) &&
         changes_are_idle(d->changes) && limits_are_idle(d->limits))
-        stage_drained(d->stage);
+        stage_drained(d->context.stage);
+}
+
+static void open_parts(struct webhookd *d)
+{
+    int64_t workers = d->config.workers;
+    d->limits = limits_new(&d->context);
+    if (d->config.stripe_secret_key)
+        d->fetcher = fetcher_open(stage_loop(d->context.stage), &d->config);
+    for (int i = 0; i < workers; i++)
+        d->workers[i] = worker_open(&d->context, d->fetcher, d->limits, i + 1);
+    d->healer = healer_open(&d->context, d->limits);
+    d->changes = changes_open(&d->context, d->limits, d->healer);
+}
+
+int webhookd_start(struct stage *stage, void *owner, struct err *e)
+{
+    struct webhookd *d = owner;
+    const struct receiver_events events = {
+        .on_stored = wake_workers, .on_schema = on_schema, .owner = d};
+    d->context = (struct context){
+        .config = &d->config, .stage = stage, .on_idle = check_drained, .owner = d};
+    d->context.redis =
+        redis_router_open(stage_loop(stage), d->config.base.redis_url,
+                          (struct redis_router_events){.on_up = on_redis_up, .owner = d}, e);
+    if (!d->context.redis)
+        return err_wrap(e, "REDIS_URL");
+    d->receiver = receiver_open(&d->context, events, e);
+    if (!d->receiver) {
+        redis_router_close(d->context.redis, NULL, NULL);
+        return -1;
+    }
+    open_parts(d);
+    stage_announce(stage, NULL);
+    return 0;
 }
 
 void webhookd_drain(void *owner)
 {
     struct webhookd *d = owner;
     receiver_quiesce(d->receiver);
-    webhookd_check_drained(d);
+    check_drained(d);
 }
 
 static void on_redis_closed(void *owner)
@@ -95,7 +111,7 @@ void webhookd_close(void *owner)
     changes_close(d->changes);
     if (d->fetcher)
         fetcher_close(d->fetcher);
-    redis_router_close(d->redis, on_redis_closed, d->limits);
+    redis_router_close(d->context.redis, on_redis_closed, d->limits);
 }
 
 bool webhookd_ready(void *owner, struct buf *why)
@@ -107,7 +123,7 @@ bool webhookd_ready(void *owner, struct buf *why)
         missing += worker_is_ready(d->workers[i]) ? 0 : 1;
     if (missing > 0)
         buf_printf(why, "postgres: %d workers are not connected\n", missing);
-    if (!redis_router_is_up(d->redis))
+    if (!redis_router_is_up(d->context.redis))
         peer_add_why(PEER_REDIS, why);
-    return ready && missing == 0 && redis_router_is_up(d->redis);
+    return ready && missing == 0 && redis_router_is_up(d->context.redis);
 }

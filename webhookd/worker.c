@@ -1,24 +1,19 @@
 /* One worker: one database connection, one event at a time.
  *
- *   RESTING -> PICKING -> LOCKING -> FETCHING -> READING -> WRITING -> CACHING -> PICKING
- *      ^          |          |          |  ^       |   |       |          |
- *      |          |          |          |  +-------+   |       |          |
- *      +-- none --+          +----------+----> DELAYING <------+          |
- *      +------------------- connection lost, or closing -------------------+
+ *   RESTING -> PICKING -> WORKING -> PICKING
+ *      ^          |          |
+ *      +-- none --+          |
+ *      +-- connection lost --+
  *
  * The happy path: the event's row is locked (SKIP LOCKED, so that workers and replicas share the
- * work), then its customer; with a key the object is fetched anew; what is stored is read; the
- * effect, the event's end and COMMIT go out as one pipeline; then the tenant's limits are read and
- * cached. A report of no one customer goes from PICKING to FETCHING or WRITING at once. All up to
- * COMMIT is one transaction: a crash anywhere leaves the event `received`, and it
- * is picked again.
- *
- * Failure modes. The connection is lost: the transaction is gone with it, or COMMIT's outcome is
- * unknown; either way the row tells, when it is picked again or not. PostgreSQL refuses the effect,
- * or Stripe does not answer: rolled back and put off, by the rules of retry.h. */
-#include "webhookd/worker_internal.h"
+ * work), worked (event_work.h) in the same transaction, and the next one is picked. */
+#include "webhookd/worker.h"
 
+#include "common/backoff.h"
 #include "common/clock.h"
+#include "common/log.h"
+#include "webhookd/context.h"
+#include "webhookd/event_work.h"
 #include "webhookd/fetch.h"
 #include "webhookd/sql.h"
 
@@ -26,21 +21,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    DEADLINE_MS = 10000,
+    POLL_MS = 1000 /* for events put off, and those of a process that died */
+};
+
+enum worker_state { RESTING, PICKING, WORKING };
+
 #define TO(state) (1u << (state))
 static const unsigned MAY_GO[] = {
     [RESTING] = TO(PICKING),
-    [PICKING] = TO(RESTING) | TO(LOCKING) | TO(FETCHING) | TO(WRITING) | TO(DELAYING),
-    [LOCKING] = TO(RESTING) | TO(FETCHING) | TO(READING) | TO(DELAYING),
-    [FETCHING] = TO(RESTING) | TO(READING) | TO(WRITING) | TO(DELAYING),
-    [READING] = TO(RESTING) | TO(FETCHING) | TO(WRITING) | TO(DELAYING),
-    [WRITING] = TO(RESTING) | TO(CACHING) | TO(PICKING) | TO(DELAYING),
-    [CACHING] = TO(RESTING) | TO(PICKING),
-    [DELAYING] = TO(RESTING) | TO(PICKING),
+    [PICKING] = TO(RESTING) | TO(WORKING),
+    [WORKING] = TO(RESTING) | TO(PICKING),
+};
+
+struct worker {
+    const struct context *context;
+    struct pg *pg;
+    uv_timer_t timer;
+    enum worker_state state;
+    struct event_work work;
+    struct backoff backoff; /* between tries that PostgreSQL refuses */
+    struct log_repeat refused;
+    bool woken; /* while it was at work: there may be more */
+    bool closing;
+    int open_parts; /* handles, connections and works that still point here */
 };
 
 static void run_pick(struct worker *w);
 
-void worker_go(struct worker *w, enum worker_state next)
+static void worker_go(struct worker *w, enum worker_state next)
 {
     assert(MAY_GO[w->state] & TO(next));
     w->state = next;
@@ -51,38 +61,46 @@ static void on_timer(uv_timer_t *timer)
     worker_wake(timer->data);
 }
 
-void worker_rest(struct worker *w, uint64_t wait_ms)
+static void rest(struct worker *w, uint64_t wait_ms)
 {
-    job_done(&w->job);
     worker_go(w, RESTING);
     if (!w->closing)
         uv_timer_start(&w->timer, on_timer, wait_ms, 0);
-    webhookd_check_drained(w->d);
+    w->context->on_idle(w->context->owner);
 }
 
 static bool may_pick(const struct worker *w)
 {
-    return !w->closing && !stage_is_draining(w->d->stage) && w->d->schema_ready &&
-           pg_is_ready(w->pg) && !(w->d->fetcher && fetcher_is_paused(w->d->fetcher));
+    return !w->closing && !stage_is_draining(w->context->stage) && w->context->schema_ready &&
+           pg_is_ready(w->pg) && !(w->work.fetcher && fetcher_is_paused(w->work.fetcher));
 }
 
-void worker_next(struct worker *w)
+static void part_closed(struct worker *w)
 {
-    job_done(&w->job);
-    if (may_pick(w))
+    if (--w->open_parts == 0)
+        free(w);
+}
+
+static void on_work_done(void *owner, enum event_work_end end)
+{
+    struct worker *w = owner;
+    if (end == WORK_ENDED && may_pick(w))
         run_pick(w);
     else
-        worker_rest(w, POLL_MS);
+        rest(w, end == WORK_REFUSED ? backoff_next_ms(&w->backoff, backoff_random()) : POLL_MS);
+    part_closed(w);
 }
 
 /* Picking. */
 
 static void take_row(struct worker *w, const PGresult *r)
 {
-    struct job *j = &w->job;
+    struct job *j = &w->work.job;
     struct err e;
     const char *payload = result_text(r, 0, 3);
     j->attempts = result_i64(r, 0, 2);
+    worker_go(w, WORKING);
+    w->open_parts++;
     int failed =
         stripe_event_parse(payload ? payload : "", payload ? strlen(payload) : 0, &j->event, &e);
     if (failed) {
@@ -92,17 +110,17 @@ static void take_row(struct worker *w, const PGresult *r)
         j->event.id = stripe_text(j->event.root, "id");
         j->event.type = stripe_text(j->event.root, "type");
         job_say(j, "the payload cannot be read: %.100s", e.text);
-        worker_run_write(w, VERDICT_FAIL);
+        event_work_fail(&w->work);
         return;
     }
-    worker_start_job(w);
+    event_work_start(&w->work);
 }
 
 static void take_nothing(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct worker *w = owner;
     (void)error, (void)results, (void)n;
-    worker_rest(w, w->woken ? 0 : POLL_MS);
+    rest(w, w->woken ? 0 : POLL_MS);
 }
 
 static void pick_failed(struct worker *w, const struct err *error)
@@ -110,8 +128,7 @@ static void pick_failed(struct worker *w, const struct err *error)
     uint64_t held;
     if (error->kind == ERR_REFUSED && log_repeat_failed(&w->refused, clock_monotonic_ms(), &held))
         log_error("pick_refused", LOG_U64("held_back", held), LOG_ERR(error));
-    worker_rest(w, error->kind == ERR_REFUSED ? backoff_next_ms(&w->backoff, backoff_random())
-                                              : POLL_MS);
+    rest(w, error->kind == ERR_REFUSED ? backoff_next_ms(&w->backoff, backoff_random()) : POLL_MS);
 }
 
 static void take_pick(void *owner, const struct err *error, PGresult **results, int n)
@@ -138,7 +155,7 @@ static void run_pick(struct worker *w)
 {
     struct script s = {0};
     worker_go(w, PICKING);
-    w->woken = w->lost = false;
+    w->woken = w->work.lost = false;
     script_add(&s, "begin");
     script_add(&s, SQL_PICK_EVENT);
     script_run(&s, w->pg, DEADLINE_MS, take_pick, w);
@@ -167,21 +184,29 @@ static void on_down(void *owner, const struct err *error)
 {
     struct worker *w = owner;
     (void)error;
-    w->lost = true;
+    w->work.lost = true;
 }
 
-struct worker *worker_open(struct webhookd *d, int number)
+struct worker *worker_open(const struct context *context, struct fetcher *fetcher,
+                           struct limits *limits, int number)
 {
     struct worker *w = xcalloc(1, sizeof *w);
-    w->d = d;
+    w->context = context;
     w->backoff = BACKOFF(500, 30000);
     w->open_parts = 2;
-    uv_timer_init(stage_loop(d->stage), &w->timer);
+    uv_timer_init(stage_loop(context->stage), &w->timer);
     w->timer.data = w;
     char *name = xasprintf("meterline-webhookd-worker-%d", number);
-    w->pg = pg_open(stage_loop(d->stage), d->config.base.database_url, "meterline_webhookd", name,
+    w->pg = pg_open(stage_loop(context->stage), context->config->base.database_url,
+                    "meterline_webhookd", name,
                     (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = w});
     free(name);
+    w->work = (struct event_work){.pg = w->pg,
+                                  .fetcher = fetcher,
+                                  .limits = limits,
+                                  .live = context->config->stripe_live,
+                                  .done = on_work_done,
+                                  .owner = w};
     return w;
 }
 
@@ -195,27 +220,19 @@ bool worker_is_ready(const struct worker *w)
     return pg_is_up(w->pg);
 }
 
-void worker_part_closed(struct worker *w)
-{
-    if (--w->open_parts > 0)
-        return;
-    job_done(&w->job);
-    free(w);
-}
-
 static void on_pg_closed(void *owner)
 {
-    worker_part_closed(owner);
+    part_closed(owner);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    worker_part_closed(handle->data);
+    part_closed(handle->data);
 }
 
 void worker_close(struct worker *w)
 {
-    w->closing = true;
+    w->closing = w->work.closing = true;
     pg_close(w->pg, on_pg_closed, w);
     uv_close((uv_handle_t *)&w->timer, on_timer_closed);
 }

@@ -5,11 +5,15 @@
 
 #include <stdbool.h>
 
-struct webhookd;
+struct context;
+struct fetcher;
+struct limits;
 struct worker;
 
-/* Opens a database connection of its own; starts as soon as that and the schema are there. */
-struct worker *worker_open(struct webhookd *d, int number);
+/* Opens a database connection of its own; starts as soon as that and the schema are there. fetcher:
+ * NULL without a key. All borrowed for its life. */
+struct worker *worker_open(const struct context *context, struct fetcher *fetcher,
+                           struct limits *limits, int number);
 /* There may be work: look at once if it rests. */
 void worker_wake(struct worker *w);
 /* It holds no event. While the stage drains it takes no new one. */
