@@ -115,10 +115,10 @@ static void parse_from(struct check *c, const struct path *at, json_t *item, jso
     struct path p = path_key(at, "from");
     const char *from = check_name(c, at, item, "from", CHECK_OPTIONAL);
 
-    catalog_set_text(row, "from_metric", from);
+    check_set_text(row, "from_metric", from);
     if (!from)
         return;
-    json_t *source = catalog_find_by(metrics, json_array_size(metrics), "metric", from);
+    json_t *source = check_find_by(metrics, json_array_size(metrics), "metric", from);
     if (!source)
         check_fault(c, &p, "no metric %s in this catalog", from);
     else if (source == item)
@@ -137,8 +137,8 @@ static void parse_billing(struct check *c, const struct path *at, json_t *item, 
     if (!json_object_get(item, "stripe_event_name") && transport && strcmp(transport, "none") != 0)
         check_fault(c, &p, "is missing (only transport none needs none)");
     check_choice(c, at, item, "rounding", ROUNDINGS, "floor");
-    catalog_set_text(row, "transport", transport);
-    catalog_set_text(row, "stripe_event_name", event);
+    check_set_text(row, "transport", transport);
+    check_set_text(row, "stripe_event_name", event);
 }
 
 static void parse_aggregation(struct check *c, const struct path *at, json_t *item, json_t *row)
@@ -149,7 +149,7 @@ static void parse_aggregation(struct check *c, const struct path *at, json_t *it
 
     if (carry && aggregation && strcmp(aggregation, "last") != 0)
         check_fault(c, &p, "goes only with aggregation last");
-    catalog_set_text(row, "aggregation", aggregation);
+    check_set_text(row, "aggregation", aggregation);
     json_object_set_new(row, "carry", json_boolean(carry));
 }
 
@@ -160,7 +160,7 @@ static void check_twice(struct check *c, const struct path *at, json_t *metrics,
     struct path p = path_key(at, key);
     const char *text = json_string_value(json_object_get(json_array_get(metrics, index), key));
 
-    if (text && catalog_find_by(metrics, index, key, text))
+    if (text && check_find_by(metrics, index, key, text))
         check_fault(c, &p, "stands twice in this catalog");
 }
 
@@ -172,10 +172,10 @@ static void parse_metric(struct check *c, const struct path *at, json_t *metrics
         return;
     json_t *row = json_object();
     check_keys(c, at, item, METRIC_KEYS);
-    catalog_set_text(row, "metric", check_name(c, at, item, "metric", CHECK_REQUIRED));
-    catalog_set_text(row, "display_name",
-                     check_text(c, at, item, "name", TITLE_MAX_BYTES, CHECK_REQUIRED));
-    catalog_set_text(row, "unit", check_text(c, at, item, "unit", TITLE_MAX_BYTES, CHECK_REQUIRED));
+    check_set_text(row, "metric", check_name(c, at, item, "metric", CHECK_REQUIRED));
+    check_set_text(row, "display_name",
+                   check_text(c, at, item, "name", TITLE_MAX_BYTES, CHECK_REQUIRED));
+    check_set_text(row, "unit", check_text(c, at, item, "unit", TITLE_MAX_BYTES, CHECK_REQUIRED));
     parse_aggregation(c, at, item, row);
     parse_dimensions(c, at, item, row);
     check_unique(c, at, row);

@@ -3,22 +3,6 @@
 
 #include <string.h>
 
-json_t *catalog_find_by(json_t *array, size_t end, const char *key, const char *text)
-{
-    for (size_t i = 0; i < end && i < json_array_size(array); i++) {
-        json_t *item = json_array_get(array, i);
-        const char *found = json_string_value(json_object_get(item, key));
-        if (found && strcmp(found, text) == 0)
-            return item;
-    }
-    return NULL;
-}
-
-void catalog_set_text(json_t *row, const char *key, const char *text)
-{
-    json_object_set_new(row, key, text ? json_string(text) : json_null());
-}
-
 static void parse_parts(struct check *c, json_t *document, json_t *rows)
 {
     static const char *const KEYS[] = {"metrics", "plans", NULL};

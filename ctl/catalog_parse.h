@@ -24,9 +24,4 @@ void catalog_parse_metrics(struct check *c, json_t *metrics, json_t *rows);
 void catalog_parse_plans(struct check *c, json_t *plans, json_t *metrics, json_t *rows,
                          json_t *limit_rows);
 
-/* The element of array, before end, whose key has this text; NULL if there is none. */
-json_t *catalog_find_by(json_t *array, size_t end, const char *key, const char *text);
-/* A text member, or JSON null for NULL. */
-void catalog_set_text(json_t *row, const char *key, const char *text);
-
 #endif

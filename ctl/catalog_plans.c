@@ -21,7 +21,7 @@ static void parse_currency(struct check *c, const struct path *at, json_t *item,
 
     if (currency && (strlen(currency) != 3 || strspn(currency, "abcdefghijklmnopqrstuvwxyz") != 3))
         check_fault(c, &p, "must be three lower-case letters, such as usd");
-    catalog_set_text(row, "currency", currency);
+    check_set_text(row, "currency", currency);
 }
 
 /* included: a decimal or "unlimited", which is NULL in the table. */
@@ -37,7 +37,7 @@ static void parse_included(struct check *c, const struct path *at, json_t *item,
     if (!check_decimal(c, at, item, "included", &included))
         return;
     dec_format(included, shown);
-    catalog_set_text(row, "included", shown);
+    check_set_text(row, "included", shown);
 }
 
 static void set_price(struct check *c, const struct path *at, struct dec amount, struct dec per,
@@ -52,7 +52,7 @@ static void set_price(struct check *c, const struct path *at, struct dec amount,
         check_fault(c, at,
                     "the price of one unit is not exact in 12 digits before and behind the point");
     } else {
-        catalog_set_text(row, "overage_unit_price", price);
+        check_set_text(row, "overage_unit_price", price);
     }
 }
 
@@ -82,7 +82,7 @@ static void parse_limit(struct check *c, const struct path *at, json_t *item, js
         return;
     check_keys(c, at, item, LIMIT_KEYS);
     parse_included(c, at, item, row);
-    catalog_set_text(row, "cap", check_choice(c, at, item, "cap", CAPS, NULL));
+    check_set_text(row, "cap", check_choice(c, at, item, "cap", CAPS, NULL));
     parse_overage(c, at, item, row);
 }
 
@@ -100,11 +100,11 @@ static void parse_limits(struct check *c, const struct path *at, json_t *plan, j
     {
         struct path each = path_key(&p, metric);
         json_t *row = json_object();
-        if (!catalog_find_by(metrics, json_array_size(metrics), "metric", metric))
+        if (!check_find_by(metrics, json_array_size(metrics), "metric", metric))
             check_fault(c, &each, "no such metric in this catalog");
         json_object_set(row, "plan", json_object_get(plan, "plan"));
         json_object_set(row, "currency", json_object_get(plan, "currency"));
-        catalog_set_text(row, "metric", metric);
+        check_set_text(row, "metric", metric);
         parse_limit(c, &each, item, row);
         json_array_append_new(rows, row);
     }
@@ -116,7 +116,7 @@ static void check_twice(struct check *c, const struct path *at, json_t *plans, s
     struct path p = path_key(at, key);
     const char *text = json_string_value(json_object_get(json_array_get(plans, index), key));
 
-    if (text && catalog_find_by(plans, index, key, text))
+    if (text && check_find_by(plans, index, key, text))
         check_fault(c, &p, "stands twice in this catalog");
 }
 
@@ -125,15 +125,15 @@ static void parse_plan(struct check *c, const struct path *at, json_t *item, jso
     json_t *row = json_object();
 
     check_keys(c, at, item, PLAN_KEYS);
-    catalog_set_text(row, "plan", check_name(c, at, item, "plan", CHECK_REQUIRED));
-    catalog_set_text(row, "display_name",
-                     check_text(c, at, item, "name", TITLE_MAX_BYTES, CHECK_REQUIRED));
+    check_set_text(row, "plan", check_name(c, at, item, "plan", CHECK_REQUIRED));
+    check_set_text(row, "display_name",
+                   check_text(c, at, item, "name", TITLE_MAX_BYTES, CHECK_REQUIRED));
     parse_currency(c, at, item, row);
     json_object_set_new(row, "base_amount_minor",
                         json_integer(check_whole(c, at, item, "base_amount_minor")));
-    catalog_set_text(row, "billing_interval",
-                     check_choice(c, at, item, "interval", INTERVALS, "month"));
-    catalog_set_text(
+    check_set_text(row, "billing_interval",
+                   check_choice(c, at, item, "interval", INTERVALS, "month"));
+    check_set_text(
         row, "stripe_lookup_key",
         check_text(c, at, item, "stripe_lookup_key", LOOKUP_KEY_MAX_BYTES, CHECK_OPTIONAL));
     json_array_append_new(rows, row);

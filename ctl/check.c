@@ -201,3 +201,19 @@ bool check_bool(struct check *c, const struct path *at, const json_t *object, co
         check_fault(c, &p, "must be true or false");
     return json_is_true(value);
 }
+
+json_t *check_find_by(json_t *array, size_t end, const char *key, const char *text)
+{
+    for (size_t i = 0; i < end && i < json_array_size(array); i++) {
+        json_t *item = json_array_get(array, i);
+        const char *found = json_string_value(json_object_get(item, key));
+        if (found && strcmp(found, text) == 0)
+            return item;
+    }
+    return NULL;
+}
+
+void check_set_text(json_t *row, const char *key, const char *text)
+{
+    json_object_set_new(row, key, text ? json_string(text) : json_null());
+}

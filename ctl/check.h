@@ -54,4 +54,9 @@ int64_t check_whole(struct check *c, const struct path *at, const json_t *object
 /* true or false; false if absent. */
 bool check_bool(struct check *c, const struct path *at, const json_t *object, const char *key);
 
+/* The element of array, before end, whose key has this text; NULL if there is none. */
+json_t *check_find_by(json_t *array, size_t end, const char *key, const char *text);
+/* A text member, or JSON null for NULL. */
+void check_set_text(json_t *row, const char *key, const char *text);
+
 #endif

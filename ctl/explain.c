@@ -6,7 +6,6 @@
 #include "ctl/ctl.h"
 #include "ctl/known.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,30 +19,6 @@ struct options {
     bool events;
     bool wide;
 };
-
-void explain_add(struct dec *sum, struct dec value)
-{
-    int failed = dec_add(*sum, value, sum);
-    assert(!failed);
-}
-
-void explain_add_difference(struct dec *sum, struct dec a, struct dec b)
-{
-    struct dec rest;
-    int failed = dec_cmp(a, b) < 0 ? dec_sub(b, a, &rest) : dec_sub(a, b, &rest);
-
-    assert(!failed);
-    explain_add(sum, rest);
-}
-
-struct dec explain_dec(const char *text)
-{
-    struct dec value;
-    int failed = dec_parse(text, strlen(text), &value);
-
-    assert(!failed);
-    return value;
-}
 
 static void set_dec(json_t *finding, const char *name, struct dec value)
 {

@@ -11,8 +11,10 @@
 #include "common/dec.h"
 #include "ctl/db.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <stdbool.h>
+#include <string.h>
 
 struct explain;
 
@@ -107,10 +109,30 @@ int explain_moved(struct explain *x, struct err *e);
 int explain_minutes(struct explain *x, struct err *e);
 
 /* *sum += value. A sum beyond numeric(38,9) cannot come of a ledger that holds numeric(38,9). */
-void explain_add(struct dec *sum, struct dec value);
+static inline void explain_add(struct dec *sum, struct dec value)
+{
+    int failed = dec_add(*sum, value, sum);
+    assert(!failed);
+}
+
 /* *sum += |a - b| */
-void explain_add_difference(struct dec *sum, struct dec a, struct dec b);
+static inline void explain_add_difference(struct dec *sum, struct dec a, struct dec b)
+{
+    struct dec rest;
+    int failed = dec_cmp(a, b) < 0 ? dec_sub(b, a, &rest) : dec_sub(a, b, &rest);
+
+    assert(!failed);
+    explain_add(sum, rest);
+}
+
 /* A decimal that PostgreSQL printed. */
-struct dec explain_dec(const char *text);
+static inline struct dec explain_dec(const char *text)
+{
+    struct dec value;
+    int failed = dec_parse(text, strlen(text), &value);
+
+    assert(!failed);
+    return value;
+}
 
 #endif
