@@ -3,6 +3,8 @@
 #include "common/clock.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 4096 /* PIPE_BUF: lines of several processes on one pipe do not mix */
@@ -58,4 +60,34 @@ bool log_repeat_recovered(struct log_repeat *r)
     bool was_failing = r->failing;
     *r = (struct log_repeat){0};
     return was_failing;
+}
+
+static bool is_told(const struct log_causes *c, const char *cause)
+{
+    for (int i = 0; i < c->n; i++)
+        if (strncmp(c->told[i], cause, sizeof c->told[i] - 1) == 0)
+            return true;
+    return false;
+}
+
+bool log_cause_failed(struct log_causes *c, const char *cause, int64_t now_ms, uint64_t *held)
+{
+    uint64_t held_before = c->repeat.held;
+    if (log_repeat_failed(&c->repeat, now_ms, held)) {
+        c->n = 0;
+    } else {
+        if (c->n == LOG_CAUSES || is_told(c, cause))
+            return false;
+        *held = held_before;
+        c->repeat.held = 0;
+    }
+    (void)snprintf(c->told[c->n], sizeof c->told[c->n], "%s", cause);
+    c->n++;
+    return true;
+}
+
+bool log_cause_recovered(struct log_causes *c)
+{
+    c->n = 0;
+    return log_repeat_recovered(&c->repeat);
 }

@@ -55,6 +55,18 @@ bool log_repeat_failed(struct log_repeat *r, int64_t now_ms, uint64_t *held);
 /* True once after failures: log the recovery. */
 bool log_repeat_recovered(struct log_repeat *r);
 
+enum { LOG_CAUSES = 4 };
+/* The same of a failure whose cause may change meanwhile: another cause is logged at once. Of
+ * several connections each may fail with its own, in turn: up to LOG_CAUSES are told a minute.
+ * Zero-initialise. */
+struct log_causes {
+    struct log_repeat repeat;
+    char told[LOG_CAUSES][sizeof((struct err){0}.text)]; /* since the line that begins a minute */
+    int n;
+};
+bool log_cause_failed(struct log_causes *c, const char *cause, int64_t now_ms, uint64_t *held);
+bool log_cause_recovered(struct log_causes *c);
+
 /* Format one line into out, as log_write would (with the trailing newline and a NUL behind it).
  * size: at least 64; what does not fit is cut, and the line is well-formed all the same. Returns
  * its length without the NUL. Pure, for tests. now_ms: Unix milliseconds. */

@@ -1,4 +1,4 @@
-/* One gauge and one log_repeat for each peer. The gauge is 1 while at least one connection works: a
+/* One gauge and one log_causes for each peer. The gauge is 1 while at least one connection works: a
  * single connection that is made anew does not mean that the peer is away. */
 #include "common/peer.h"
 
@@ -15,7 +15,7 @@ enum { CLOCK_OFFSET_WARN_MS = 2000 };
 struct peer {
     const char *name;
     int links_up; /* connections that work */
-    struct log_repeat losses;
+    struct log_causes losses;
     struct err loss; /* the last one since a connection was made */
 };
 
@@ -48,7 +48,7 @@ void peer_link_up(struct peer_link *l)
 {
     count_link(l, true);
     find_peer(l->peer)->loss = (struct err){0};
-    if (log_repeat_recovered(&find_peer(l->peer)->losses))
+    if (log_cause_recovered(&find_peer(l->peer)->losses))
         log_info("peer_back", LOG_STR("peer", l->peer));
 }
 
@@ -57,7 +57,7 @@ void peer_link_lost(struct peer_link *l, const struct err *error, uint64_t wait_
     count_link(l, false);
     find_peer(l->peer)->loss = *error;
     uint64_t held = 0;
-    if (!log_repeat_failed(&find_peer(l->peer)->losses, clock_monotonic_ms(), &held))
+    if (!log_cause_failed(&find_peer(l->peer)->losses, error->text, clock_monotonic_ms(), &held))
         return;
     if (held == 0)
         log_warn("peer_lost", LOG_STR("peer", l->peer), LOG_U64("wait_ms", wait_ms),

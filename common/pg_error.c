@@ -114,7 +114,9 @@ void pg_loss_err(const struct pg *pg, struct err *e)
 void pg_note_fatal(struct pg *pg, const PGresult *r, const struct err *e)
 {
     const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
-    if (severity && strcmp(severity, "FATAL") == 0)
+    bool says_so = severity && (!strcmp(severity, "FATAL") || !strcmp(severity, "PANIC"));
+    /* pgbouncer closes a client after a mere ERROR, of a class that no session survives. */
+    if (says_so || (*e->sqlstate && e->kind == ERR_CLOSED))
         pg->fatal = *e;
 }
 

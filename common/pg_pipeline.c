@@ -281,6 +281,8 @@ static void take_sync(struct pg *pg)
         run_rollback(pg);
         return;
     }
+    if (p->error.kind == ERR_NONE)
+        pg->fatal = (struct err){0}; /* it was not the end after all */
     p->active = false;
     pg->in_transaction = left_a_transaction(pg);
     uv_timer_stop(&pg->timer);

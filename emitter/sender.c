@@ -19,7 +19,7 @@ struct sender {
     struct batch *filling; /* one of batches */
     struct batch *flying;  /* the other one: sent, its answers not taken; may be empty */
     struct backoff backoff;
-    struct log_repeat lost;
+    struct log_causes lost;
     int64_t failing_ms; /* monotonic, since nothing was acknowledged; 0: all is well */
     uint64_t acknowledged;
 };
@@ -116,7 +116,7 @@ static int wait_to_retry(struct sender *s, struct err *e)
     int64_t left_ms = s->failing_ms + s->settings.config->give_up_ms - now_ms;
     if (left_ms <= 0)
         return err_wrap(e, "given up after %" PRId64 " s", s->settings.config->give_up_ms / 1000);
-    if (log_repeat_failed(&s->lost, now_ms, &held))
+    if (log_cause_failed(&s->lost, e->text, now_ms, &held))
         log_warn("peer_lost", LOG_STR("peer", "redis"), LOG_U64("held", held), LOG_ERR(e));
     int64_t wait_ms = (int64_t)backoff_next_ms(&s->backoff, backoff_random());
     if (wait_ms > left_ms)
@@ -147,7 +147,7 @@ static int recover(struct sender *s, struct err *e)
         }
     } while (deliver(s, e));
     backoff_reset(&s->backoff);
-    if (log_repeat_recovered(&s->lost))
+    if (log_cause_recovered(&s->lost))
         log_info("peer_back", LOG_STR("peer", "redis"));
     return 0;
 }

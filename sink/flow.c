@@ -61,7 +61,7 @@ static void open_gate(struct flow *f)
     f->refused = false;
     if (!gate_works(&f->gate))
         return;
-    log_repeat_recovered(&f->blocks);
+    log_cause_recovered(&f->blocks);
     log_info("sending_resumed", LOG_STR("peer", "stripe"));
 }
 
@@ -73,7 +73,7 @@ static void close_gate(struct flow *f, const struct settle_outcome *o)
     f->refused = o->peer == SETTLE_PEER_REFUSES;
     uint64_t wait_ms = gate_block(&f->gate, now_ms, backoff_random());
     /* Calls that were in flight tell the same once more. */
-    if (wait_ms == 0 || !log_repeat_failed(&f->blocks, now_ms, &held))
+    if (wait_ms == 0 || !log_cause_failed(&f->blocks, o->error.text, now_ms, &held))
         return;
     log_error(f->refused ? "account_refused" : "sending_blocked", LOG_STR("peer", "stripe"),
               LOG_U64("wait_ms", wait_ms), LOG_U64("held_back", held), LOG_ERR(&o->error));

@@ -15,7 +15,7 @@ struct flow {
     struct stripe_limits limits;
     struct gate gate;
     bool refused; /* the gate is closed because our key was refused */
-    struct log_repeat blocks;
+    struct log_causes blocks;
 };
 
 void flow_init(struct flow *f, int64_t calls_per_s);

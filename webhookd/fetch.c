@@ -53,7 +53,7 @@ struct fetcher {
     uv_timer_t timer;
     /* Stripe is one peer, however many workers ask it. One that comes and goes is told of once a
      * minute as well. */
-    struct log_repeat losses;
+    struct log_causes losses;
     int64_t told_ms; /* of the last loss; monotonic */
     uint64_t untold; /* losses since */
     int open_parts;  /* the timer, the client */
@@ -71,11 +71,11 @@ static void report_lost(struct fetcher *f, const struct err *error)
     int64_t now_ms = clock_monotonic_ms();
     if (error->kind == ERR_CANCELED)
         return;
-    if (!f->losses.failing && f->told_ms && now_ms - f->told_ms < FLAP_MS) {
+    if (!f->losses.repeat.failing && f->told_ms && now_ms - f->told_ms < FLAP_MS) {
         f->untold++;
         return;
     }
-    if (!log_repeat_failed(&f->losses, now_ms, &held))
+    if (!log_cause_failed(&f->losses, error->text, now_ms, &held))
         return;
     log_warn("peer_lost", LOG_STR("peer", "stripe"), LOG_U64("held_back", held + f->untold),
              LOG_ERR(error));
@@ -86,7 +86,7 @@ static void report_lost(struct fetcher *f, const struct err *error)
 static void report_answer(struct fetcher *f, const char *outcome)
 {
     count(outcome);
-    if (log_repeat_recovered(&f->losses))
+    if (log_cause_recovered(&f->losses))
         log_info("peer_back", LOG_STR("peer", "stripe"));
 }
 

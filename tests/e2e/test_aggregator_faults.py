@@ -90,7 +90,8 @@ def test_a_server_that_stops_under_load_is_waited_for(line, peer):
         flow.wait_added(50)
         aggregator.wait_log("batch_committed", since=mark)
     settle(line)
-    assert [len(aggregator.logs(event)) for event in ("peer_lost", "peer_back")] == [1, 1]
+    told = [lost["msg"] for lost in aggregator.logs("peer_lost")]
+    assert len(set(told)) == len(told) <= 4 and len(aggregator.logs("peer_back")) == 1
     assert not aggregator.logs("step_failed")
     assert not aggregator.logs("epoch_opened")
     prove(line, flow.oracle, entries=False)

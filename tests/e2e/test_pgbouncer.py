@@ -149,6 +149,26 @@ def test_a_pooler_that_goes_away_is_a_state(pooled):
     assert line.audit().ok
 
 
+def test_the_poolers_own_words_tell_why_postgresql_is_lost(line):
+    """It takes clients while its server is away, says an ERROR to each and closes: what it said is told, and told at once,
+    not a minute after the first cause."""
+    pooler = Pgbouncer(line.folder, line.postgres, query_wait_timeout=2, server_login_retry=1)
+    pooler.start()
+    try:
+        aggregator = line.start_aggregator(AGGREGATOR_FLUSH_MS=50, DATABASE_URL=pooler.url)
+        aggregator.wait_ready()
+        line.postgres.stop()
+        line.wait_for(lambda: any("query_wait_timeout" in lost["msg"] or "server login" in lost["msg"]
+                                  for lost in aggregator.logs("peer_lost")), 40, "the pooler's words are logged")
+        line.wait_for(lambda: any(word in aggregator.get("/readyz")[1]
+                                  for word in ("query_wait_timeout", "server login")), 40, "readiness tells them")
+        assert len(aggregator.logs("peer_lost")) > 1
+        line.postgres.start()
+        aggregator.wait_log("peer_back")
+    finally:
+        pooler.close()
+
+
 def test_migrations_run_through_the_pooler(line):
     pooler = Pgbouncer(line.folder, line.postgres, default_pool_size=1)
     pooler.start()

@@ -281,9 +281,37 @@ static void recovery_is_logged_once(void **state)
     assert_int_equal(held, 0);
 }
 
+static void another_cause_is_logged_at_once(void **state)
+{
+    /* Each once a minute, and so many at most; what was held back is told with the next line. */
+    (void)state;
+    struct log_causes c = {0};
+    uint64_t held = 99;
+    assert_false(log_cause_recovered(&c));
+    assert_true(log_cause_failed(&c, "closed", 1000, &held));
+    assert_int_equal(held, 0);
+    for (int64_t now_ms = 1001; now_ms < 1010; now_ms++)
+        assert_false(log_cause_failed(&c, "closed", now_ms, &held));
+    assert_true(log_cause_failed(&c, "refused", 2000, &held));
+    assert_int_equal(held, 9);
+    assert_false(log_cause_failed(&c, "closed", 2001, &held));
+    assert_false(log_cause_failed(&c, "refused", 2002, &held));
+    assert_true(log_cause_failed(&c, "starting", 3000, &held));
+    assert_int_equal(held, 2);
+    assert_true(log_cause_failed(&c, "full", 3001, &held));
+    assert_false(log_cause_failed(&c, "a fifth one", 3002, &held));
+    assert_true(log_cause_failed(&c, "refused", 61000, &held));
+    assert_int_equal(held, 1);
+    assert_false(log_cause_failed(&c, "refused", 61001, &held));
+    assert_true(log_cause_failed(&c, "closed", 61002, &held));
+    assert_true(log_cause_recovered(&c));
+    assert_true(log_cause_failed(&c, "closed", 61003, &held));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(another_cause_is_logged_at_once),
         cmocka_unit_test(a_line_in_logfmt),
         cmocka_unit_test(a_line_in_json),
         cmocka_unit_test(values_are_escaped),
