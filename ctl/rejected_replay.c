@@ -71,13 +71,15 @@ static int read_ledger(struct replay *r, struct err *e)
     PGresult *shards = db_query(r->conn, SQL_READ_STREAM_SHARDS, 0, NULL, e);
     PGresult *newest = shards ? db_query(r->conn, SQL_FIND_NEWEST_REJECTED, 0, NULL, e) : NULL;
 
-    if (newest) {
+    if (newest)
+        r->metrics = db_query(r->conn, SQL_LIST_EVENT_METRICS, 0, NULL, e);
+    if (r->metrics) {
         r->shards = db_i64(shards, 0, 0);
         snprintf(r->newest, sizeof r->newest, "%s", db_text(newest, 0, 0));
     }
     PQclear(shards);
     PQclear(newest);
-    return newest ? 0 : -1;
+    return r->metrics ? 0 : -1;
 }
 
 static int open_peers(struct replay *r, const struct ctl_config *config, struct err *e)
@@ -161,6 +163,7 @@ int rejected_replay_run(const struct ctl_config *config, int argc, char **argv)
         args_whole("--round", decimals, 0, QUANTITY_DECIMALS_MAX, &r.decimals) == 0)
         code = replay(&r, config);
     buf_done(&r.ids);
+    PQclear(r.metrics);
     redisFree(r.redis);
     PQfinish(r.conn);
     return code;

@@ -2,6 +2,7 @@
  * Redis has acknowledged them, so that what is lost in between is sent twice, and counts once. */
 #include "ctl/replay.h"
 #include "common/contract.h"
+#include "ctl/replay_check.h"
 #include "ctl/sql.h"
 #include "ctl/stream_info.h"
 
@@ -44,6 +45,16 @@ static int for_each_page(struct replay *r, page_fn work, struct err *e)
     return 0;
 }
 
+static bool is_metric(const void *metrics, const char *name, size_t length)
+{
+    for (int i = 0; i < PQntuples(metrics); i++) {
+        const char *known = db_text(metrics, i, 0);
+        if (strlen(known) == length && memcmp(known, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum replay_obstacle build(const struct replay *r, const PGresult *page, int row,
                                   struct replay_entry *out, bool *rounded)
 {
@@ -55,9 +66,11 @@ static enum replay_obstacle build(const struct replay *r, const PGresult *page, 
         return REPLAY_CONFLICT;
     enum replay_obstacle obstacle = replay_entry_build(db_text(page, row, 4), db_text(page, row, 1),
                                                        db_text(page, row, 2), r->now_ms, out);
-    if (obstacle != REPLAY_NONE || r->decimals < 0)
-        return obstacle;
-    return replay_entry_round(out, (int)r->decimals, rounded);
+    if (obstacle == REPLAY_NONE && r->decimals >= 0)
+        obstacle = replay_entry_round(out, (int)r->decimals, rounded);
+    if (obstacle == REPLAY_NONE)
+        obstacle = replay_check(out, is_metric, r->metrics);
+    return obstacle;
 }
 
 static int plan_page(struct replay *r, const PGresult *page, struct err *e)
@@ -68,7 +81,7 @@ static int plan_page(struct replay *r, const PGresult *page, struct err *e)
         bool rounded;
         enum replay_obstacle obstacle = build(r, page, i, &entry, &rounded);
         r->found++;
-        r->rounded += rounded;
+        r->rounded += rounded && obstacle == REPLAY_NONE;
         if (obstacle == REPLAY_NONE)
             r->to_send++;
         else
@@ -78,14 +91,14 @@ static int plan_page(struct replay *r, const PGresult *page, struct err *e)
     return 0;
 }
 
-/* Into its tenant's shard; one without a tenant will be refused wherever it goes. */
+/* Into its tenant's shard. */
 static void append_entry(struct replay *r, const struct replay_entry *entry)
 {
     char stream[STREAM_NAME_SIZE];
     size_t argc = entry->count + 3;
     const char **argv = xcalloc(argc, sizeof *argv);
     size_t *lengths = xcalloc(argc, sizeof *lengths);
-    uint16_t crc = entry->tenant ? str_crc16(entry->tenant, entry->tenant_length) : 0;
+    uint16_t crc = str_crc16(entry->tenant, entry->tenant_length);
 
     stream_name(r->shards, crc % r->shards, stream);
     const char *const head[] = {"XADD", stream, "*"};

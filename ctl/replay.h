@@ -18,12 +18,13 @@ struct replay {
     bool all, yes, again, dry_run;
     int64_t decimals; /* quantities that would be refused are rounded to them; -1: they are not */
     int64_t shards;
-    int64_t now_ms;  /* Redis' clock */
-    char newest[24]; /* entries after this one are not looked at */
-    int64_t to_send; /* found by the plan */
-    int64_t found;   /* sent or not */
-    int64_t rounded; /* of those to send */
-    int64_t sent;    /* acknowledged and noted */
+    PGresult *metrics; /* that events may name */
+    int64_t now_ms;    /* Redis' clock */
+    char newest[24];   /* entries after this one are not looked at */
+    int64_t to_send;   /* found by the plan */
+    int64_t found;     /* sent or not */
+    int64_t rounded;   /* of those to send */
+    int64_t sent;      /* acknowledged and noted */
     int64_t skipped[REPLAY_OBSTACLES];
 };
 

@@ -24,6 +24,19 @@ static const struct {
     [REPLAY_EMPTY] = {"empty", "no field of it could be read"},
     [REPLAY_QUANTITY] = {"bad_quantity", "its quantity is no decimal number, or has more than 18 "
                                          "digits before the point: it would be refused again"},
+    [REPLAY_UNROUNDED] = {REASON_BAD_QUANTITY, "its quantity would be refused again (--round sets "
+                                               "right what has too many decimals, or an exponent)"},
+    [REPLAY_MISSING] = {REASON_MISSING_FIELD, "it has no tenant or no metric, or a retraction no "
+                                              "id: it would be refused again"},
+    [REPLAY_BAD_FIELD] = {REASON_BAD_FIELD, "a field is none that can be counted (rejected show "
+                                            "tells which): it would be refused again"},
+    [REPLAY_TOO_LARGE] = {REASON_TOO_LARGE, "a field is too long, or there are too many: it would "
+                                            "be refused again"},
+    [REPLAY_BAD_TIME] = {REASON_BAD_TIMESTAMP, "its ts is no whole number of milliseconds: it "
+                                               "would be refused again"},
+    [REPLAY_UNKNOWN_METRIC] = {REASON_UNKNOWN_METRIC, "its metric is not in the catalog, or is "
+                                                      "derived from another: add it first "
+                                                      "(catalog apply)"},
     [REPLAY_DONE] = {"replayed", "was replayed before (--again sends it once more)"},
 };
 

@@ -15,7 +15,13 @@ enum replay_obstacle {
     REPLAY_IN_FUTURE, /* ts: more than 5 minutes after now */
     REPLAY_EMPTY,     /* holds no field that could be read */
     REPLAY_QUANTITY,  /* to be rounded, and cannot be */
-    REPLAY_DONE,      /* was sent again already */
+    REPLAY_UNROUNDED, /* the same, where it was not asked for */
+    REPLAY_MISSING,   /* the rest: see replay_check.h */
+    REPLAY_BAD_FIELD,
+    REPLAY_TOO_LARGE,
+    REPLAY_BAD_TIME,
+    REPLAY_UNKNOWN_METRIC,
+    REPLAY_DONE, /* was sent again already */
     REPLAY_OBSTACLES
 };
 /* Its name, and what a person should know. Static. */

@@ -1,6 +1,7 @@
 """meterctl rejected: what was not counted is shown, and sent once more when it can be."""
 
 import json
+import re
 import time
 
 import pytest
@@ -128,7 +129,8 @@ def test_a_retraction_that_came_too_early(line):
 
 
 def test_something_came_of_each_that_was_replayed(line):
-    """It counted, was a repeat, or was rejected once more; the audit names one of which nothing came."""
+    """It counted, was a repeat, or was rejected once more; what would be for what stands in it is not even sent. The audit
+    names one of which nothing came."""
     client = line.client()
     for id_ in ({}, {"id": "a1"}, {"id": b"\xff\xfe"}, {"id": "x" * 300}):
         line.xadd(tenant="acme", metric="later", quantity=4, **id_)
@@ -138,7 +140,10 @@ def test_something_came_of_each_that_was_replayed(line):
     count_all(line)
     add_metric(line, "later")
     for again in [], ["--again"]:
-        replay(line, "--all", "--yes", *again)
+        told = replay(line, "--all", "--yes", *again).stdout
+        skipped = dict(re.findall(r"skipped reason=(\w+) entries=(\d+)", told))
+        assert skipped == {"missing_field": "4", "bad_quantity": "3", "bad_field": "4", "too_large": "2"}, told
+        assert told.endswith("3 of 16 entries can be replayed\nreplayed 3 entries\n"), told
         count_all(line)
         assert line.audit().ok
     assert quantity(line, "later") == 4 and client.xlen(STREAM) == 0
@@ -150,7 +155,7 @@ def test_something_came_of_each_that_was_replayed(line):
 
 
 def test_a_replayed_entry_that_redis_lost_is_no_forgery(line):
-    line.xadd(tenant="acme", metric="api_calls", quantity="much")
+    line.xadd(tenant="acme", op="retract", id="nowhere")
     count_all(line)
     replay(line, "--all", "--yes")
     line.client().delete(STREAM)
@@ -175,11 +180,11 @@ def test_each_goes_to_its_tenants_shard(line):
 
 def test_every_field_arrives_as_it_was(line):
     number = add_reject(line, [["tenant", "acme"], ["metric", "api_calls"], ["id", "a"],
-                               [{"base64": "/w=="}, {"base64": "AP8="}], ["note", "ü\"\\ \n"], ["ts", str(now_ms())]])
+                               [{"base64": "cGxhaW4="}, {"base64": "w7w="}], ["note", "ü\"\\ \n\t\u0001"], ["ts", str(now_ms())]])
     replay(line, str(number))
     raw = line.redis.client(decode_responses=False).xrange(STREAM)[0][1]
     flat = [part for pair in raw.items() for part in pair]
-    assert b"\xff" in flat and b"\0\xff" in flat and "ü\"\\ \n".encode() in flat
+    assert b"plain" in flat and "ü".encode() in flat and "ü\"\\ \n\t\u0001".encode() in flat
     assert flat.count(b"ts") == 1 and flat.count(b"id") == 1
 
 
@@ -190,6 +195,14 @@ def test_every_field_arrives_as_it_was(line):
     ([["tenant", "acme"], ["metric", "api_calls"]], "unknown_metric", "5-0", "more than 35 days"),
     ([["tenant", "acme"], ["ts", "99999999999999"]], "in_future", None, "reason=in_future"),
     ([], "bad_field", None, "reason=empty"),
+    ([["metric", "api_calls"]], "missing_field", None, "reason=missing_field"),
+    ([["tenant", "acme"]], "missing_field", None, "reason=missing_field"),
+    ([["tenant", "acme"], ["op", "retract"]], "missing_field", None, "reason=missing_field"),
+    ([["tenant", "acme"], ["metric", "api_calls"], ["x", {"base64": "/w=="}]], "bad_field", None, "reason=bad_field"),
+    ([["tenant", "acme"], ["metric", "later"]], "unknown_metric", None, "add it first"),
+    ([["tenant", "acme"], ["metric", "api_calls"], ["quantity", "many"]], "bad_quantity", None, "--round"),
+    ([["tenant", "acme"], ["metric", "api_calls"], ["ts", "soon"]], "bad_timestamp", None, "reason=bad_timestamp"),
+    ([["tenant", "acme"], ["metric", "api_calls"], ["x", "y" * 257]], "too_large", None, "reason=too_large"),
 ])
 def test_what_cannot_be_replayed_is_told(line, fields, reason, stream_id, told):
     number = add_reject(line, fields, reason, stream_id)

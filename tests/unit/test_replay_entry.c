@@ -1,6 +1,7 @@
 /* A rejected entry is sent again with every byte, at its time, under one id. */
 #include "common/str.h"
 #include "ctl/event_format.h"
+#include "ctl/replay_check.h"
 #include "ctl/replay_entry.h"
 
 #include <setjmp.h>
@@ -120,6 +121,92 @@ static void what_cannot_be_sent_is_told(void **state)
     }
 }
 
+static bool is_api_calls(const void *metrics, const char *name, size_t length)
+{
+    (void)metrics;
+    return length == strlen("api_calls") && memcmp(name, "api_calls", length) == 0;
+}
+
+#define GOOD "[\"tenant\",\"a\"],[\"metric\",\"api_calls\"]"
+
+static void what_would_be_refused_again_is_told(void **state)
+{
+    /* By what stands in it, as the aggregator says. */
+    static const struct {
+        const char *fields;
+        enum replay_obstacle wanted;
+    } CASES[] = {
+        {"[" GOOD "]", REPLAY_NONE},
+        {"[" GOOD ",[\"quantity\",\"-1.5\"],[\"id\",\"x\"],[\"note\",\"\"]]", REPLAY_NONE},
+        {"[[\"metric\",\"api_calls\"]]", REPLAY_MISSING},
+        {"[[\"tenant\",\"a\"]]", REPLAY_MISSING},
+        {"[[\"tenant\",\"\"],[\"metric\",\"api_calls\"]]", REPLAY_BAD_FIELD},
+        {"[[\"tenant\",\"a\\u0007\"],[\"metric\",\"api_calls\"]]", REPLAY_BAD_FIELD},
+        {"[[\"tenant\",\"a\"],[\"metric\",\"API\"]]", REPLAY_BAD_FIELD},
+        {"[[\"tenant\",\"a\"],[\"metric\",\"other\"]]", REPLAY_UNKNOWN_METRIC},
+        {"[" GOOD ",[\"quantity\",\"1e3\"]]", REPLAY_UNROUNDED},
+        {"[" GOOD ",[\"ts\",\"1795000000000.5\"]]", REPLAY_BAD_TIME},
+        {"[" GOOD ",[\"id\",\"\"]]", REPLAY_BAD_FIELD},
+        {"[" GOOD ",[\"op\",\"add\"]]", REPLAY_BAD_FIELD},
+        {"[" GOOD ",[\"Name\",\"x\"]]", REPLAY_BAD_FIELD},
+        {"[" GOOD ",[\"note\",{\"base64\":\"/w==\"}]]", REPLAY_BAD_FIELD},
+        {"[" GOOD ",[\"note\",\"x\"],[\"note\",\"x\"]]", REPLAY_BAD_FIELD},
+        {"[" GOOD ",[\"metric\",\"api_calls\"]]", REPLAY_BAD_FIELD},
+        {"[[\"tenant\",\"a\"],[\"op\",\"retract\"],[\"id\",\"x\"]]", REPLAY_NONE},
+        {"[[\"tenant\",\"a\"],[\"op\",\"retract\"],[\"metric\",\"other\"],[\"id\",\"x\"]]",
+         REPLAY_NONE},
+        {"[[\"tenant\",\"a\"],[\"op\",\"retract\"]]", REPLAY_MISSING},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        struct replay_entry entry;
+        assert_int_equal(replay_entry_build(CASES[i].fields, "s", ID, NOW_MS, &entry), REPLAY_NONE);
+        if (replay_check(&entry, is_api_calls, NULL) != CASES[i].wanted)
+            fail_msg("%s", CASES[i].fields);
+        replay_entry_done(&entry);
+    }
+}
+
+static void check_sizes(const char *name, size_t length, enum replay_obstacle wanted)
+{
+    struct replay_entry entry;
+    char *value = xmalloc(length + 1);
+    memset(value, 'x', length);
+    value[length] = '\0';
+    char *fields = xasprintf("[%s[\"metric\",\"api_calls\"],[\"%s\",\"%s\"]]",
+                             strcmp(name, "tenant") ? "[\"tenant\",\"a\"]," : "", name, value);
+    replay_entry_build(fields, "s", ID, NOW_MS, &entry);
+    assert_int_equal(replay_check(&entry, is_api_calls, NULL), wanted);
+    replay_entry_done(&entry);
+    free(fields);
+    free(value);
+}
+
+static void what_is_too_large_is_told_to_the_byte(void **state)
+{
+    (void)state;
+    check_sizes("tenant", 128, REPLAY_NONE);
+    check_sizes("tenant", 129, REPLAY_TOO_LARGE);
+    check_sizes("id", 255, REPLAY_NONE);
+    check_sizes("id", 256, REPLAY_TOO_LARGE);
+    check_sizes("note", 256, REPLAY_NONE);
+    check_sizes("note", 257, REPLAY_TOO_LARGE);
+    for (int n = 16; n <= 17; n++) {
+        struct replay_entry entry;
+        struct buf fields = {0};
+        buf_add_str(&fields, "[" GOOD);
+        for (int i = 0; i < n; i++)
+            buf_printf(&fields, ",[\"d%d\",\"x\"]", i);
+        buf_add_str(&fields, "]");
+        replay_entry_build(fields.data, "s", ID, NOW_MS, &entry);
+        assert_int_equal(replay_check(&entry, is_api_calls, NULL),
+                         n == 16 ? REPLAY_NONE : REPLAY_TOO_LARGE);
+        replay_entry_done(&entry);
+        buf_done(&fields);
+    }
+}
+
 static void the_tenant_names_the_shard(void **state)
 {
     struct replay_entry entry;
@@ -163,6 +250,8 @@ int main(void)
         cmocka_unit_test(what_lacks_time_or_id_gets_the_originals),
         cmocka_unit_test(a_quantity_that_would_be_refused_is_rounded),
         cmocka_unit_test(what_cannot_be_sent_is_told),
+        cmocka_unit_test(what_would_be_refused_again_is_told),
+        cmocka_unit_test(what_is_too_large_is_told_to_the_byte),
         cmocka_unit_test(the_tenant_names_the_shard),
         cmocka_unit_test(csv_quotes_what_needs_it),
         cmocka_unit_test(ndjson_is_one_object_a_line),
