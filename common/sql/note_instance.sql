@@ -1,11 +1,15 @@
--- This instance runs. Drops those of its stage that have been silent for an hour; of a stage in which nobody runs any more
--- the rows stay, to be seen.
+-- This instance runs. Drops those of its stage that have been silent for an hour, or for 5 minutes if another one was
+-- started in their place; of a stage in which nobody runs any more the rows stay, to be seen.
 -- $1 text: instance; $2 text: stage; $3 text: version; $4 text: host; $5 bigint: pid; $6 boolean: ready; $7 text: what is
 -- missing, or NULL; $8 bigint: since it started, in ms
 WITH silent AS (
     DELETE FROM stage_instances
-     WHERE instance IN (SELECT instance FROM stage_instances
-                         WHERE stage = $2 AND instance <> $1 AND seen_at < clock_timestamp() - interval '1 hour'
+     WHERE instance IN (SELECT i.instance FROM stage_instances i
+                         WHERE i.stage = $2 AND i.instance <> $1
+                           AND (i.seen_at < clock_timestamp() - interval '1 hour'
+                                OR i.seen_at < clock_timestamp() - interval '5 minutes'
+                                   AND i.instance IN (SELECT s.instance FROM stage_instance_states s
+                                                       WHERE s.stage = $2 AND s.state = 'gone'))
                            FOR UPDATE SKIP LOCKED)
 )
 INSERT INTO stage_instances (instance, stage, version, host, pid, started_at, seen_at, ready, reason)

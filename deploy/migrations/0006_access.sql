@@ -72,6 +72,7 @@ GRANT SELECT ON schema_migrations, ledger_state, ledger_identity, metrics, metri
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON stage_instances
     TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_api;
+GRANT SELECT ON stage_instance_states TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_api;
 
 GRANT SELECT, INSERT, UPDATE ON stream_positions, usage_aggregates, usage_totals TO meterline_aggregator;
 GRANT SELECT, INSERT ON stream_epochs, stream_batches, usage_batches, usage_repeats, rejected_events, usage_pending,

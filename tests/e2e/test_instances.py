@@ -1,5 +1,7 @@
 """Every daemon tells that it runs: a row in stage_instances, that goes in peace and stays in death."""
 
+import json
+
 import pytest
 
 from line.line import TEST_KEY
@@ -33,11 +35,38 @@ def test_a_row_each_that_goes_with_a_clean_end(running):
         assert instances(line, name) == []
 
 
+def last_seen(line, pid, ago):
+    line.sql("UPDATE stage_instances SET seen_at = now() - %s::interval, started_at = now() - %s::interval - interval '1 day' "
+             "WHERE pid = %s", ago, ago, pid)
+
+
+def shown(line, stage):
+    """State and up_s of each, as `meterctl status` tells them."""
+    report = json.loads(line.must("meterctl", "status", "--json").stdout)
+    return {int(row["instance"].split(":")[-1]): (row["state"], row["up_s"]) for row in report["instances"]
+            if row["stage"] == stage}
+
+
+def test_who_was_killed_and_has_a_successor_is_gone_and_soon_forgotten(running):
+    line, stages = running
+    killed = stages["sink"].pid
+    stages["sink"].kill9()
+    last_seen(line, killed, "4 minutes")
+    assert shown(line, "sink") == {killed: ("silent", 86400)}
+    other = line.start_sink()
+    line.wait_for(lambda: shown(line, "sink").get(killed) == ("gone", 86400))
+    assert shown(line, "sink")[other.pid][0] in ("ready", "not_ready")
+    last_seen(line, killed, "6 minutes")
+    line.wait_for(lambda: set(shown(line, "sink")) == {other.pid})
+
+
 def test_who_is_killed_leaves_a_row_that_grows_old_until_another_has_run_for_an_hour(running):
     line, stages = running
-    stages["sink"].kill9()
-    line.sql("UPDATE stage_instances SET seen_at = now() - interval '59 minutes' WHERE stage = 'sink'")
     other = line.start_sink()
+    line.wait_for(lambda: len(instances(line, "sink")) == 2)
+    stages["sink"].kill9()
+    last_seen(line, stages["sink"].pid, "59 minutes")
+    line.sql("UPDATE stage_instances SET started_at = now() - interval '2 hours' WHERE pid = %s", other.pid)
     line.wait_for(lambda: {row.pid: row.fresh for row in instances(line, "sink")} == {
         stages["sink"].pid: False, other.pid: True})
     line.sql("UPDATE stage_instances SET seen_at = now() - interval '61 minutes' WHERE pid = %s",

@@ -55,7 +55,7 @@ def test_a_stage_that_died_or_never_ran_is_seen(line):
     code, report, _ = status(line)
     assert code == 0 and states(report) == {"aggregator": "ready", "sink": "silent", "webhookd": "missing"}
     row = report["instances"][1]
-    assert row["age_s"] >= 21 and "died" in row["reason"]
+    assert row["age_s"] >= 21 and "died" in row["reason"] and row["up_s"] < row["age_s"]
     line.redis.stop()
     line.wait_for(lambda: states(status(line)[1])["aggregator"] == "not_ready")
     row = status(line)[1]["instances"][0]
