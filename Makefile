@@ -45,7 +45,7 @@ GENERATED := $(WITH_SQL:%=$(B)/gen/%/sql.h) $(B)/gen/ctl/migrations.h $(B)/gen/c
 # REVISION=: the commit, where the sources are no clone
 REVISION ?= $(shell git describe --always --dirty --exclude '*' 2>/dev/null || echo unknown)
 
-.PHONY: all help deps run test units benches check bench valgrind fuzz fmt lint docs install clean FORCE
+.PHONY: all help deps run test units benches check bench soak valgrind fuzz fmt lint docs install clean FORCE
 .DELETE_ON_ERROR .SECONDARY:
 all: $(PROGRAMS)
 units: $(UNITS)
@@ -101,10 +101,10 @@ bench: deps
 	@deploy/install_packages gnuplot-nox || echo "no plots without gnuplot"
 	@$(build) SAN= FLAVOUR= all benches
 	@tests/bench/run.py
-# make chaos      faults at random under load, MINUTES=3 of them; SEED= repeats a run's
-chaos: deps
+# make soak       MINUTES=30 of faults and of entries at random, new ones each time; PART= SEED=: tests/soak
+soak: deps
 	@$(build) SAN= FLAVOUR= all
-	@tests/chaos/run $(or $(MINUTES),3)
+	@tests/soak $(or $(MINUTES),30)
 # make valgrind   unit tests and a short run of each program under valgrind
 valgrind: deps
 	@$(build) SAN= FLAVOUR= all units

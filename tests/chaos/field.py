@@ -4,7 +4,7 @@ import contextlib
 import random
 import signal
 
-from forwarder import Forwarder
+from support.forwarder import Forwarder
 from line.process import send
 from line.servers import Postgres, Redis
 

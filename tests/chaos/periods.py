@@ -7,7 +7,7 @@ import time
 
 import psycopg2
 
-from usage_oracle import MINUTE_MS, month_of
+from support.usage_oracle import MINUTE_MS, month_of
 
 DAY_MS = 86_400_000
 FARTHEST_DAYS = 26  # The current period, a month long, is not over yet.

@@ -9,10 +9,10 @@ import collections
 import decimal
 import marshal
 
-from ledger_proof import (POSITION, as_json, assert_balanced, assert_same, stored_minutes,
+from support.ledger_proof import (POSITION, as_json, assert_balanced, assert_same, stored_minutes,
                           stored_totals)
 from line.wait import wait_until
-from usage_oracle import MINUTE_MS, Oracle, rejected
+from support.usage_oracle import MINUTE_MS, Oracle, rejected
 
 from .catalog import METRICS, stream_of, streams
 from .journal import read_journal

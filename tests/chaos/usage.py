@@ -5,8 +5,8 @@ import collections
 import random
 import time
 
-from id_times import uuid7
-from usage_oracle import AGE_MAX_MS, FUTURE_MAX_MS
+from support.id_times import uuid7
+from support.usage_oracle import AGE_MAX_MS, FUTURE_MAX_MS
 
 from .catalog import EMITTED, LASTS
 

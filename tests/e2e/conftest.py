@@ -1,4 +1,5 @@
-"""Fixtures of the end-to-end tests: each test has its own servers in a folder of its own."""
+"""Fixtures of the end-to-end tests. The servers of a `line` are those of all tests in this process, unless
+the test is marked own_servers; all else of it is in a folder of its own."""
 
 import os
 import pathlib
@@ -14,6 +15,8 @@ sys.path.insert(0, str(TESTS))
 from line import Line, Postgres, Redis  # noqa: E402
 from line.claim import claim_folder  # noqa: E402
 from line.paths import BUILD  # noqa: E402
+from line.shared import ADVICE, SharedServers  # noqa: E402
+from support.sink import shop  # noqa: E402, F401 Modules may have a shop of their own.
 
 # Client libraries read these on their own; no test may depend on the machine's.
 for name in list(os.environ):
@@ -50,18 +53,36 @@ def postgres_server(folder):
     server.close()
 
 
+@pytest.fixture(scope="session")
+def servers():
+    path, claim = claim_folder(BUILD / "test", "servers")
+    shared = SharedServers(path)
+    yield shared
+    shared.close()
+    shutil.rmtree(path, ignore_errors=True)
+    claim.release()
+
+
 @pytest.fixture
-def line(folder, request):
+def line(folder, request, servers):
     """Servers up, schema and catalog in place, no stage started."""
-    own = Line(folder)
+    alone = request.node.get_closest_marker("own_servers")
+    own = Line(folder) if alone else Line(folder, **servers.lines())
     request.node.meterline = own
     try:
-        own.start_servers()
-        own.migrate()
-        own.catalog()
+        if alone:
+            own.postgres.origin = servers.migrated()
+            own.start_servers()
         yield own
     finally:
         own.close()
+        harm = "" if alone else servers.harm()
+    assert not harm, f"other tests use these servers too, so {ADVICE}:\n{harm}"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "own_servers: it stops, configures, fills or cuts servers, or looks "
+                                       "at what they tell of themselves, so its line has servers alone")
 
 
 def failed(request):

@@ -65,6 +65,7 @@ def test_a_port_alone_listens_on_ipv6_and_ipv4(line, listen, hosts):
             OPENER.open(f"http://{host}:{stage.ops_port}/healthz", timeout=5)
 
 
+@pytest.mark.own_servers
 def test_an_acl_user_with_the_rights_that_the_readme_names_is_enough(line):
     rule = next(each.strip() for each in README.read_text(encoding="utf-8").splitlines()
                 if each.strip().startswith("ACL SETUSER meterline"))
@@ -88,6 +89,7 @@ def test_an_acl_user_with_the_rights_that_the_readme_names_is_enough(line):
         assert not stage.logs(level="error") and not stage.logs("redis_durability_unknown")
 
 
+@pytest.mark.own_servers
 def test_a_socket_serves_as_well_as_a_port(line):
     line.redis.conf["unixsocket"] = line.redis.folder / "redis.sock"
     line.redis.restart()

@@ -1,42 +1,11 @@
 """Counting: what goes in as entries comes out as rows, each event once, nothing dropped."""
 
-import json
-import time
-
 from redis import Redis as Client
 
-from ledger_proof import Emitter, assert_balanced, position, prove, reasons, settle
 from line.line import STREAM
-from usage_oracle import AGE_MAX_MS, FUTURE_MAX_MS, MINUTE_MS, Oracle
-
-DAY_MS = 86_400_000
-CATALOG = {"plans": [], "metrics": [
-    {"metric": "tokens", "name": "Tokens", "unit": "token", "aggregation": "sum",
-     "dimensions": ["model", "region"], "transport": "none"},
-    {"metric": "large_tokens", "name": "Large", "unit": "token", "aggregation": "sum",
-     "from": "tokens", "where": {"model": "large"}, "dimensions": ["region"], "transport": "none"},
-    {"metric": "eu_calls", "name": "Calls", "unit": "call", "aggregation": "count",
-     "from": "tokens", "where": {"region": "eu"}, "transport": "none"},
-    {"metric": "logins", "name": "Logins", "unit": "login", "aggregation": "count",
-     "transport": "none"},
-    {"metric": "peak", "name": "Peak", "unit": "GB", "aggregation": "max", "transport": "none"},
-    {"metric": "seats", "name": "Seats", "unit": "seat", "aggregation": "last", "carry": True,
-     "transport": "none"}]}
-
-
-def now_ms():
-    return int(time.time() * 1000)
-
-
-def apply(line, catalog):
-    path = line.folder / "catalog.json"
-    path.write_text(json.dumps(catalog), encoding="utf-8")
-    line.catalog(path)
-    return Oracle(path)
-
-
-def start(line, **settings):
-    return line.start_aggregator(**{"AGGREGATOR_FLUSH_MS": 100, **settings})
+from support.aggregator import CATALOG, DAY_MS, apply, now_ms, start
+from support.ledger_proof import Emitter, assert_balanced, position, prove, reasons, settle
+from support.usage_oracle import AGE_MAX_MS, FUTURE_MAX_MS, MINUTE_MS
 
 
 def test_the_same_event_twice_is_counted_once_and_shows_in_the_quota_cache_within_2_s(line):

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from ledger_proof import (Emitter, Flow, assert_balanced, position, prove, reasons, settle)
 from line.line import STREAM
-from test_aggregator import CATALOG, apply, start
+from support.aggregator import CATALOG, apply, start
+from support.ledger_proof import Emitter, Flow, assert_balanced, position, prove, reasons, settle
 
 
 @pytest.mark.parametrize("point", ["after_commit", "in_transaction", "while_reading",
@@ -71,6 +71,7 @@ def test_sigterm_under_load_ends_at_once_and_gives_the_stream_back(line):
     prove(line, flow.oracle, entries=False)
 
 
+@pytest.mark.own_servers
 @pytest.mark.parametrize("peer", ["redis", "postgres"])
 def test_a_server_that_stops_under_load_is_waited_for(line, peer):
     server = getattr(line, peer)
@@ -97,6 +98,7 @@ def test_a_server_that_stops_under_load_is_waited_for(line, peer):
     prove(line, flow.oracle, entries=False)
 
 
+@pytest.mark.own_servers
 def test_a_server_that_is_killed_under_load_loses_nothing_that_was_acknowledged(line):
     line.redis.conf["appendfsync"] = "always"
     line.redis.restart()

@@ -5,10 +5,12 @@ import subprocess
 
 import pytest
 
-from forwarder import Forwarder
-from ledger_proof import Emitter, assert_balanced, position, prove, settle
 from line.line import STREAM
-from test_aggregator import start
+from support.aggregator import start
+from support.forwarder import Forwarder
+from support.ledger_proof import Emitter, assert_balanced, position, prove, settle
+
+pytestmark = pytest.mark.own_servers
 
 LOST = ("lost", "sink_hold")
 

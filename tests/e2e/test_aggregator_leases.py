@@ -5,10 +5,10 @@ import signal
 
 import pytest
 
-from forwarder import Forwarder
-from ledger_proof import Emitter, Flow, assert_balanced, position, prove, settle
 from line.process import send
-from test_aggregator import start
+from support.aggregator import start
+from support.forwarder import Forwarder
+from support.ledger_proof import Emitter, Flow, assert_balanced, position, prove, settle
 
 
 def pid_of_owner(line):

@@ -3,13 +3,12 @@ memory stays flat."""
 
 import os
 import pathlib
-import secrets
 import time
 
-from ledger_proof import assert_balanced, position, reasons, settle
-from random_entries import RandomEntries, send
+from support.ledger_proof import assert_balanced, position, reasons, settle
+from support.random_entries import RandomEntries, send
+from support.seeds import new_seed
 
-SEED = None  # A number repeats the run that printed it, but for the times.
 ENTRIES = 1_000_000
 # What memory may grow by from one half to the other, beside the ids it must know: nearly nothing, but under ASan, whose
 # allocator spreads what is used in turn.
@@ -19,8 +18,7 @@ REASONS = {"missing_field", "bad_field", "too_large", "bad_quantity", "bad_times
 
 
 def test_a_million_random_entries_are_accounted_for_in_flat_memory(line):
-    seed = SEED if SEED is not None else secrets.randbelow(10**9)
-    print(f"SEED = {seed}")
+    seed = new_seed()
     entries = RandomEntries(seed)
     # Memory that was freed is to be used again at once, where a sanitizer would keep it.
     options = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"

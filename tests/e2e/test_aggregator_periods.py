@@ -1,44 +1,8 @@
 """Billing periods that come and move in mid-stream move the totals with them, exactly."""
 
-import contextlib
-
-from ledger_proof import Emitter, Flow, prove, settle, stored_totals
-from test_aggregator import CATALOG, DAY_MS, apply, now_ms, start
-from usage_oracle import MINUTE_MS, month_of
-
-SUBSCRIBE = """
-    INSERT INTO subscriptions (stripe_subscription_id, tenant, stripe_customer_id, status,
-                               current_period_start, current_period_end, billing_cycle_anchor,
-                               started_at)
-    VALUES ('sub_' || %(tenant)s, %(tenant)s, 'cus_' || %(tenant)s, 'active',
-            to_timestamp(%(start)s / 1000.0), to_timestamp(%(start)s / 1000.0) + interval '1 month',
-            to_timestamp(%(start)s / 1000.0), to_timestamp(%(start)s / 1000.0))
-    ON CONFLICT (stripe_subscription_id) DO UPDATE
-       SET current_period_start = excluded.current_period_start,
-           current_period_end = excluded.current_period_end,
-           billing_cycle_anchor = excluded.billing_cycle_anchor;
-    SELECT refresh_billing_periods(%(tenant)s)"""
-
-
-class Periods:
-    """period_of for an oracle: the month until a tenant's first edge, then edge to edge."""
-
-    def __init__(self, line):
-        self.line = line
-        self.edges = {}
-
-    def subscribe(self, tenant, start_ms):
-        """The tenant's current period starts there from now on."""
-        start_ms = start_ms // MINUTE_MS * MINUTE_MS
-        with contextlib.closing(self.line.postgres.connect()) as connection:
-            connection.autocommit = False
-            connection.cursor().execute(SUBSCRIBE, {"tenant": tenant, "start": start_ms})
-            connection.commit()
-        self.edges.setdefault(tenant, []).append(start_ms)
-
-    def __call__(self, tenant, minute_ms):
-        passed = [edge for edge in self.edges.get(tenant, []) if edge <= minute_ms]
-        return max(passed, default=month_of(tenant, minute_ms))
+from support.aggregator import CATALOG, DAY_MS, Periods, apply, now_ms, start
+from support.ledger_proof import Emitter, Flow, prove, settle, stored_totals
+from support.usage_oracle import month_of
 
 
 def test_a_subscription_in_mid_stream_moves_totals_exactly(line):

@@ -2,26 +2,10 @@
 
 import pytest
 
-from by_hand import commit_earlier
-from ledger_proof import Emitter, assert_balanced, position, prove, settle
 from line.line import STREAM
-from test_aggregator import MINUTE_MS, now_ms, start
-
-# Adds ARGV[2] events with ids from ARGV[1] on.
-ADD_MANY = """for n = ARGV[1], ARGV[1] + ARGV[2] - 1 do
-    redis.call('XADD', KEYS[1], '*', 'tenant', 't' .. n % 50, 'metric', 'api_calls', 'id', n) end"""
-
-
-def add_many(line, first, count):
-    for at in range(first, first + count, 10_000):
-        line.client().eval(ADD_MANY, 1, STREAM, at, min(10_000, first + count - at))
-
-
-def age(line, hours):
-    """All that is counted was added and counted so much earlier."""
-    line.sql("UPDATE usage_batches SET entry_first_ms = entry_first_ms - %s, entry_last_ms = entry_last_ms - %s",
-             *2 * [hours * 60 * MINUTE_MS])
-    commit_earlier(line, f"{hours} h")
+from support.aggregator import add_many, age, now_ms, start
+from support.ledger_proof import Emitter, assert_balanced, position, prove, settle
+from support.usage_oracle import MINUTE_MS
 
 
 @pytest.mark.parametrize("batch_max", [1, 50_000])

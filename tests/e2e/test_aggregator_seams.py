@@ -6,12 +6,13 @@ import random
 import threading
 import time
 
-from forwarder import Forwarder
-from ledger_proof import Emitter, assert_balanced, position, prove, reasons, settle
+import pytest
+
 from line.line import STREAM
-from shard_flow import stream_of
-from test_aggregator import CATALOG, apply, start
-from test_folding import fill
+from support.aggregator import CATALOG, apply, fill, start
+from support.forwarder import Forwarder
+from support.ledger_proof import Emitter, assert_balanced, position, prove, reasons, settle
+from support.shard_flow import stream_of
 
 
 def test_a_key_that_no_index_takes_is_refused_alone_in_a_deep_backlog_too(line):
@@ -83,6 +84,7 @@ def test_replies_that_come_in_pieces_are_counted_as_they_were_sent(line):
     prove(line, emitter.oracle)
 
 
+@pytest.mark.own_servers
 def test_a_batch_that_is_forgotten_half_sent_leaves_nothing(line):
     """PostgreSQL takes some of a large batch and then no more; Redis is lost meanwhile, and with it
     the batch. What it had taken must not be committed."""

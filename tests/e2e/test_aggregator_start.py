@@ -2,8 +2,8 @@
 
 import pytest
 
-from ledger_proof import Emitter, prove, settle
-from test_aggregator import start
+from support.aggregator import start
+from support.ledger_proof import Emitter, prove, settle
 
 VOLATILE = [{"appendonly": "no"}, {"maxmemory-policy": "allkeys-lru"},
             {"maxmemory-policy": "volatile-ttl"}]
@@ -34,6 +34,7 @@ def test_help_and_print_config_tell_every_setting_and_no_secret(line):
     assert "secret-word" not in printed
 
 
+@pytest.mark.own_servers
 def test_a_volatile_redis_is_refused_unless_it_is_allowed(line):
     emitter = Emitter(line)
     emitter.add_all(emitter.usage(10))
@@ -51,6 +52,7 @@ def test_a_volatile_redis_is_refused_unless_it_is_allowed(line):
     prove(line, emitter.oracle)
 
 
+@pytest.mark.own_servers
 @pytest.mark.parametrize("conf", VOLATILE, ids=lambda conf: " ".join(*conf.items()))
 def test_a_redis_that_becomes_volatile_while_it_counts_is_told_until_it_is_set_right(line, conf):
     aggregator = start(line)
@@ -71,6 +73,7 @@ def test_a_redis_that_becomes_volatile_while_it_counts_is_told_until_it_is_set_r
     prove(line, emitter.oracle)
 
 
+@pytest.mark.own_servers
 def test_where_config_is_forbidden_it_warns_and_counts(line):
     line.client().acl_setuser("meter", enabled=True, passwords=["+pw"], keys=["*"],
                               commands=["+@all", "-config"])
@@ -128,6 +131,7 @@ def test_a_newer_schema_ends_it_unless_it_is_marked_compatible(line):
     line.must("aggregator", "--once")
 
 
+@pytest.mark.own_servers
 def test_it_starts_before_its_peers_and_waits_for_them(line):
     line.postgres.stop()
     line.redis.stop()

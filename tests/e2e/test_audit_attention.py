@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from test_sink import add_tenants, count, once, shop  # noqa: F401
+from support.sink import add_tenants, count, once
 
 
 def audit(line, *args):

@@ -2,22 +2,20 @@
 its own, whatever comes late, is taken back, or moves."""
 
 import json
-import os
 import random
-import secrets
 
 import pytest
 
-from carried_days import Days
 from line import Line
-from line.wait import NotInTime
 from line.paths import CATALOG
-from moved_clock import MovedPostgres, move_clock
-from sink_shop import add_tenants, once, open_shop, total
-from usage_oracle import DAY_MS, MINUTE_MS
+from line.wait import NotInTime
+from support.carried_days import Days
+from support.moved_clock import MovedPostgres, move_clock
+from support.seeds import new_seed
+from support.sink_shop import add_tenants, once, open_shop
+from support.usage_oracle import DAY_MS, MINUTE_MS
 
 HOUR_MS = 60 * MINUTE_MS
-SEED = os.environ.get("SEED") or str(secrets.randbelow(10**9))
 
 
 @pytest.fixture
@@ -342,7 +340,7 @@ class Story:
         self.line.sql("SELECT ensure_usage_partitions(7)")
 
     def tell(self):
-        return f"SEED={SEED}: {getattr(self.days, 'wrong', '')}"
+        return getattr(self.days, "wrong", "")
 
     def run(self, steps):
         """Begins at a time of the day of the seed's, since edges are judged by it."""
@@ -387,5 +385,4 @@ def passing(folder, request):
 
 @pytest.mark.parametrize("number", range(2))
 def test_chains_are_right_whatever_comes_late_moves_ends_or_pauses(passing, number):
-    print(f"SEED={SEED}")
-    Story(passing, f"{SEED}.{number}").run(9)
+    Story(passing, f"{new_seed()}.{number}").run(9)

@@ -1,19 +1,16 @@
 """Aggregators, Redis, PostgreSQL and the network fail at random under load, and each event counts once.
 
-    CHAOS_S=180  seconds of it, in all rounds together
-    SEED=…       what a run printed: its decisions once more"""
-
-import os
-import secrets
+    CHAOS_S=50   seconds of it, in all rounds together
+    SEED=…       what a soak printed: its decisions once more"""
 
 import pytest
 
 from chaos.field import servers
 from chaos.run import Round
 from line import Line
+from support.seeds import new_seed, seconds
 
-SECONDS = int(os.environ.get("CHAOS_S") or 180)
-SEED = os.environ.get("SEED") or str(secrets.randbelow(10**9))
+SECONDS = seconds("CHAOS_S", 50, 180)
 PAIR_S = 600  # A longer run has more rounds: the oracle keeps a whole one in memory.
 PAIRS = max(1, round(SECONDS / PAIR_S))
 
@@ -29,7 +26,7 @@ def chaos(folder, request):
         opened.append(own)
         own.start_servers()
         own.migrate()
-        Round(own, f"{SEED}.{number}", seconds, lossy).run()
+        Round(own, f"{new_seed()}.{number}", seconds, lossy).run()
 
     yield run
     for own in opened:

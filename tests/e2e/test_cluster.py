@@ -5,9 +5,10 @@ import json
 import threading
 
 import pytest
+
 from line import Line, RedisCluster
-from shard_flow import ShardFlow, owners, prove_all, stream_of, streams
-from test_shards import use_shards, wait_spread
+from support.shard_flow import ShardFlow, owners, prove_all, stream_of, streams
+from support.shards import use_shards, wait_spread
 
 STREAM = "usage:events"
 TENANTS = [f"tenant-{number}" for number in range(40)]

@@ -11,11 +11,10 @@ import threading
 import pytest
 
 from line.stages import DEFAULTS, program
-from test_rebuild import METRICS, MINUTE, catalog_with, count_all, now_ms, random_events
-from test_retention import age, apply as apply_retention
-from sink_shop import subscribe
-from test_sink import add_tenants, count, once, shop  # noqa: F401
-from test_submissions import add
+from support.rebuild import METRICS, MINUTE, catalog_with, count_all, now_ms, random_events
+from support.retention import age, apply as apply_retention
+from support.sink import add, add_tenants, once
+from support.sink_shop import subscribe
 
 ADDITIVE = ("sum", "count")
 

@@ -4,8 +4,8 @@ import contextlib
 
 import pytest
 
-from ledger_proof import Emitter, assert_balanced, prove, settle
 from line.line import Line
+from support.ledger_proof import Emitter, assert_balanced, prove, settle
 
 
 @pytest.fixture(name="empty")

@@ -5,33 +5,11 @@ import threading
 
 import pytest
 
-from ledger_proof import Emitter, prove, settle
 from line.line import STREAM
-from test_aggregator import CATALOG, apply, now_ms, start
+from support.aggregator import CATALOG, add_of_every_kind, apply, fill, prove_folded, start
+from support.ledger_proof import Emitter, prove, settle
 
 BATCH = 3000
-
-
-def fill(line, tenants, events):
-    """Events of that many tenants in turn, 1 unit each, written in one pipeline."""
-    with line.redis.client() as client:
-        pipe = client.pipeline(transaction=False)
-        for n in range(events):
-            pipe.xadd(STREAM, {"tenant": f"t{n % tenants}", "metric": "api_calls", "id": str(n),
-                               "quantity": "1.5"})
-        pipe.execute()
-
-
-def prove_folded(line, tenants, events):
-    assert line.value("SELECT count(*) FROM usage_pending") == 0
-    rows = line.sql("SELECT count(*) AS tenants, sum(quantity) AS quantity, min(quantity) AS least, "
-                    "max(quantity) AS greatest FROM usage_totals")[0]
-    each = events // tenants
-    assert rows.tenants == tenants and rows.quantity == events * 3 / 2
-    assert rows.least == rows.greatest == each * 3 / 2
-    assert line.value("SELECT sum(events) FROM usage_aggregates") == events
-    assert line.run("meterctl", "rebuild", "--check").returncode == 0
-    assert line.audit().ok
 
 
 # Of more than 131,072 keys the sums are written in between.
@@ -51,18 +29,6 @@ def test_killed_with_sums_pending_the_next_one_folds_them(line, point):
     assert line.audit().ok, line.audit().text
     line.must("aggregator", "--once", timeout=120, AGGREGATOR_BATCH_MAX=BATCH)
     prove_folded(line, tenants, events)
-
-
-def add_of_every_kind(emitter, events=20_000, tenants=2500):
-    """Of every aggregation, with dimensions and derived metrics, and some of it taken back."""
-    metrics = [name for name, metric in emitter.oracle.metrics.items() if "from" not in metric]
-    base = now_ms()
-    emitter.add_all([
-        {"tenant": f"t{n % tenants}", "metric": metrics[n % len(metrics)], "id": f"e{n}",
-         "quantity": f"{n * 37 % 50 - 20}.5", "ts": base - n * 7919 % 90_000,
-         "model": ["large", "small"][n % 3 == 0], "region": ["eu", "us"][n % 7 % 2], "user": f"u{n % 3}"}
-        if n % 9 else {"tenant": f"t{n // 2 % tenants}", "op": "retract", "id": f"e{n // 2}"}
-        for n in range(events)])
 
 
 @pytest.mark.parametrize("point", ["after_commit:2", "in_transaction:3"])

@@ -5,10 +5,9 @@ import threading
 
 import pytest
 
-from ledger_proof import Emitter, prove, settle
 from line.line import STREAM
-from test_aggregator import CATALOG, apply, start
-from test_folding import add_of_every_kind, fill, prove_folded
+from support.aggregator import CATALOG, add_of_every_kind, apply, fill, prove_folded, start
+from support.ledger_proof import Emitter, prove, settle
 
 WITHOUT_SUMS = "SELECT count(*) FROM usage_pending WHERE from_raw"
 FOLD = f"SELECT count(*) FROM fold_usage('{STREAM}')"

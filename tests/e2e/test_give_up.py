@@ -4,9 +4,11 @@ import time
 
 import pytest
 
-from ledger_proof import Emitter, assert_balanced
 from line import Line
 from line.line import STREAM
+from support.ledger_proof import Emitter, assert_balanced
+
+pytestmark = pytest.mark.own_servers
 
 RUNS = {"aggregator": ("aggregator", ["--once"], "redis postgres"),
         "sink": ("sink", ["--once"], "postgres"),

@@ -3,6 +3,7 @@ machine's settings reaches a child."""
 
 import os
 import pathlib
+import re
 import signal
 import stat
 import subprocess
@@ -20,6 +21,7 @@ from chaos.plan import Fault
 from line import Line, NotInTime, Postgres, Redis, Stage, wait_until
 from line import logfmt, process, prometheus
 from line.paths import ROOT, can_enter
+from line.shared import SharedServers
 
 
 def test_redis_keeps_port_and_data_over_kill_and_loses_all_when_restarted_empty(redis_server):
@@ -240,3 +242,73 @@ def test_log_lines_and_metrics_are_parsed():
     found = prometheus.Metrics('# TYPE a counter\na{x="1",y="2"} 3\na{x="2"} 4.5\nb +Inf\n')
     assert str(found.value("a")) == "7.5" and found.value("a", x="1") == 3
     assert found.value("b").is_infinite()
+
+
+# Servers that tests use in turn.
+
+@pytest.fixture(name="shared", scope="module")
+def shared_fixture(tmp_path_factory):
+    shared = SharedServers(tmp_path_factory.mktemp("shared"))
+    yield shared
+    shared.close()
+
+
+def test_each_line_finds_shared_servers_without_anything_of_the_one_before(shared, folder):
+    for _ in range(2):
+        own = Line(folder, **shared.lines())
+        assert own.client().dbsize() == 0 and "cmdstat_xadd" not in own.client().info("commandstats")
+        assert own.value("SELECT count(*) FROM billing_customers") == 0
+        assert own.value("SELECT count(*) FROM metrics") > 0
+        own.xadd(tenant="a")
+        own.client().function_load("#!lua name=left\nredis.register_function('left', function() return 1 end)")
+        own.sql("INSERT INTO billing_customers (tenant, stripe_customer_id) VALUES ('a', 'cus_1')")
+        own.sql("ALTER DATABASE meterline SET work_mem = '1MB'")
+        own.close()
+        assert shared.harm() == ""
+
+
+@pytest.mark.parametrize("use", [lambda line: line.redis.restart(), lambda line: line.redis.process,
+                                 lambda line: line.postgres.conf.update(fsync="on")])
+def test_what_would_hurt_shared_servers_is_refused(shared, folder, use):
+    with pytest.raises(AssertionError, match="own_servers"):
+        use(Line(folder, **shared.lines()))
+    assert shared.harm() == ""
+
+
+def change_redis(line):
+    line.client().config_set("maxmemory", "100mb")
+    line.client().acl_setuser("left_behind", enabled=True)
+
+
+def change_postgres(line):
+    line.sql("CREATE ROLE left_behind")
+    line.sql("ALTER ROLE meterline_ctl SET work_mem = '1MB'")
+    line.sql("ALTER SYSTEM SET work_mem = '1MB'")
+    line.sql("CREATE DATABASE left_behind")
+
+
+def kill_a_process(line):
+    os.kill(line.value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("change, told", [
+    (change_redis, ["Redis' settings.*maxmemory", "Redis' users.*left_behind"]),
+    (lambda line: line.client().execute_command("REPLICAOF", "127.0.0.1", "1"), ["Redis' role.*slave"]),
+    (change_postgres, ["^roles.*left_behind", "^settings of roles.*meterline_ctl", "^settings in files.*work_mem",
+                       "^databases.*left_behind"]),
+    (kill_a_process, ["Error"])])
+def test_who_changes_shared_servers_is_told_so_and_the_next_has_others(shared, folder, change, told):
+    own = Line(folder, **shared.lines())
+    change(own)
+    harm = shared.harm()
+    assert all(re.search(each, harm, re.MULTILINE) for each in told), harm
+    own.close()
+    assert Line(folder, **shared.lines()).client().dbsize() == 0 and shared.harm() == ""
+
+
+def test_no_test_module_is_imported_by_another():
+    """What two need is in tests/support/."""
+    found = [f"{path.relative_to(ROOT)}: {text}" for path in (ROOT / "tests").rglob("*.py")
+             for text in path.read_text(encoding="utf-8").splitlines()
+             if re.match(r"\s*(from|import) (e2e\.)?test_", text)]
+    assert not found

@@ -1,15 +1,15 @@
 """An id that tells when it was made counts once as long as raw events are kept: without ts, or with another one."""
 
 import random
-import secrets
 
 import pytest
 
-from by_hand import commit_at, commit_earlier
-from id_times import kinds, ulid, uuid7
-from ledger_proof import assert_balanced, position, settle
-from test_aggregator import MINUTE_MS, now_ms, start
-from test_aggregator_repeats import add_many
+from support.aggregator import add_many, now_ms, start
+from support.by_hand import commit_at, commit_earlier
+from support.id_times import kinds, ulid, uuid7
+from support.ledger_proof import assert_balanced, position, settle
+from support.seeds import new_seed
+from support.usage_oracle import MINUTE_MS
 
 HOUR_MS, DAY_MS = 60 * MINUTE_MS, 24 * 60 * MINUTE_MS
 
@@ -125,9 +125,7 @@ def test_a_window_that_shrank_doubles_no_id_that_tells_its_time(line):
 
 def test_random_ids_of_all_ages_count_once(line):
     """Made up to 35 days before they are added, sent again up to 40 days later."""
-    seed = secrets.randbelow(10**9)
-    print(f"SEED = {seed}")
-    choose = random.Random(seed)
+    choose = random.Random(new_seed())
     entries, wanted = [], {}
     for n in range(3000):
         added = now_ms() - choose.randrange(41 * DAY_MS)

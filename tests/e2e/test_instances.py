@@ -80,6 +80,7 @@ def test_who_is_killed_leaves_a_row_that_grows_old_until_another_has_run_for_an_
     assert [row.pid for row in instances(line, "webhookd")] == [stages["webhookd"].pid]
 
 
+@pytest.mark.own_servers
 def test_who_is_not_ready_says_why(running):
     line, stages = running
     line.redis.stop()

@@ -3,10 +3,12 @@ until a person has it take them over."""
 
 import pytest
 
-from ledger_proof import Emitter, assert_balanced, position, prove, settle
 from line.line import STREAM
-from lossy_servers import epochs, held
-from test_aggregator import start
+from support.aggregator import start
+from support.ledger_proof import Emitter, assert_balanced, position, prove, settle
+from support.lossy_servers import epochs, held
+
+pytestmark = pytest.mark.own_servers
 
 
 @pytest.fixture(name="other")

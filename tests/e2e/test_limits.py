@@ -89,6 +89,7 @@ def test_a_wrong_field_that_no_stamp_tells_is_set_right(line):
     line.wait_for(lambda: limit(line, "t3") == right, 30, "it is right again")
 
 
+@pytest.mark.own_servers
 def test_an_emptied_redis_is_filled_again(line):
     add_tenants(line, 20)
     line.start_webhookd(STRIPE_SECRET_KEY=None, WEBHOOKD_HEAL_S=3600).wait_ready()
@@ -139,6 +140,7 @@ def test_a_new_catalog_reaches_redis_at_once(line, webhookd):
     assert seconds < 4
 
 
+@pytest.mark.own_servers
 def test_changes_wait_while_redis_is_away(line, webhookd):
     line.redis.stop()
     line.wait_for(lambda: not webhookd.ready())

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from line.line import TEST_KEY
-from screen import Screen
+from support.screen import Screen
 
 TENANT = "a-tenant-whose-name-is-as-long-as-names-of-tenants-become-" + "0123456789" * 5
 IDENTIFIER = "ml-" + "0123456789abcdef" * 4

@@ -4,10 +4,10 @@ import contextlib
 
 import pytest
 
-from ledger_proof import Emitter, Flow, position, prove, reasons, settle
 from line.line import STREAM
-from lossy_servers import counted, epochs
-from test_aggregator import now_ms, start
+from support.aggregator import now_ms, start
+from support.ledger_proof import Emitter, Flow, position, prove, reasons, settle
+from support.lossy_servers import counted, epochs
 
 FAR = "99999999999999-0"
 GREATEST = f"{2**64 - 1}-{2**64 - 1}"
@@ -145,6 +145,7 @@ def test_a_reset_cut_short_and_said_again(line):
         1: (1, 0), 2: (2, 0)}
 
 
+@pytest.mark.own_servers
 def test_a_stream_that_lost_data_is_looked_at_first(line):
     start(line)
     for _ in range(5):

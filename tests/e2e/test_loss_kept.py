@@ -1,9 +1,9 @@
 """Entries that stay in the stream after they are counted: the balance is exact there too."""
 
-from ledger_proof import Flow, position, prove
 from line.line import STREAM
-from lossy_servers import counted, epochs
-from test_aggregator import start
+from support.aggregator import start
+from support.ledger_proof import Flow, position, prove
+from support.lossy_servers import counted, epochs
 
 
 def unaccounted(aggregator):

@@ -2,12 +2,14 @@
 
 import pytest
 
-from forwarder import Forwarder
-from ledger_proof import Emitter, Flow, position, prove, settle
 from line.line import STREAM
-from lossy_servers import (accept, base_backup, counted, epochs, held, promote, replicate, restore,
-                           wait_replicated)
-from test_aggregator import start
+from support.aggregator import start
+from support.forwarder import Forwarder
+from support.ledger_proof import Emitter, Flow, position, prove, settle
+from support.lossy_servers import (
+    accept, base_backup, counted, epochs, held, promote, replicate, restore, wait_replicated)
+
+pytestmark = pytest.mark.own_servers
 
 MANY = 4000
 

@@ -3,10 +3,12 @@ still has is counted once, and what is lost is told."""
 
 import pytest
 
-from forwarder import Forwarder
-from ledger_proof import Emitter, Flow, position, prove, settle
-from lossy_servers import counted, epochs, held, promote, replicate, wait_replicated
-from test_aggregator import start
+from support.aggregator import start
+from support.forwarder import Forwarder
+from support.ledger_proof import Emitter, Flow, position, prove, settle
+from support.lossy_servers import counted, epochs, held, promote, replicate, wait_replicated
+
+pytestmark = pytest.mark.own_servers
 
 
 def test_redis_killed_again_and_again_while_events_flow_is_the_same_stream(line):

@@ -3,10 +3,10 @@ counted is named, and booked as lost by a command."""
 
 import pytest
 
-from ledger_proof import position
 from line.line import STREAM
-from lossy_servers import counted, epochs, held
-from test_aggregator import start
+from support.aggregator import start
+from support.ledger_proof import position
+from support.lossy_servers import counted, epochs, held
 
 
 def emit(line, count, note):

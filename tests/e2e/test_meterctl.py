@@ -6,9 +6,9 @@ import json
 import psycopg2
 import pytest
 
-from by_hand import make_true, seal
 from line import Line
 from line.paths import CATALOG, ROOT
+from support.by_hand import make_true, seal
 
 STREAM = "usage:events"
 TABLES = ("metrics", "plans", "plan_limits", "ledger_state", "usage_quotas")
@@ -368,6 +368,7 @@ def test_audit_of_billing(counted):
     assert "claimed=5 submissions=3" in done.stdout
 
 
+@pytest.mark.own_servers
 def test_audit_that_cannot_be_made_says_who_is_away(counted):
     counted.redis.stop()
     done = counted.meterctl("audit")
@@ -398,6 +399,7 @@ def test_status_shows_what_waits(counted):
     assert "someone" in text and "unmapped" in text
 
 
+@pytest.mark.own_servers
 def test_status_with_peers_down(counted):
     counted.redis.stop()
     done = counted.meterctl("status")
@@ -498,6 +500,7 @@ def test_tenant_sees_only_its_rows(line):
     assert not as_role(line, "tenant", "SELECT tenant FROM usage_totals")
 
 
+@pytest.mark.own_servers
 def test_ctl_needs_only_its_own_role(line):
     line.sql("CREATE ROLE operator LOGIN")
     url = line.postgres.url_of("operator")

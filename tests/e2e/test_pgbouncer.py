@@ -7,6 +7,8 @@ import pytest
 from line import Pgbouncer
 from line.line import TEST_WEBHOOK_SECRET
 
+pytestmark = pytest.mark.own_servers
+
 TENANTS = ["acme", "beta", "gamma", "delta"]
 METRICS = ["api_calls", "llm_tokens"]
 POOL = 4

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from ledger_proof import Flow, assert_balanced, position, prove, settle
-from test_aggregator import DAY_MS, MINUTE_MS, now_ms, start
-from test_aggregator_repeats import age
+from support.aggregator import DAY_MS, age, now_ms, start
+from support.ledger_proof import Flow, assert_balanced, position, prove, settle
+from support.usage_oracle import MINUTE_MS
 
 SUBSCRIBE = """
     INSERT INTO subscriptions (stripe_subscription_id, tenant, stripe_customer_id, status,
@@ -170,6 +170,7 @@ def test_a_version_that_is_no_number_is_replaced(line):
     line.wait_for(lambda: client.hget("quota:{acme}", "api_calls.used") == "5", 10, "it is cached")
 
 
+@pytest.mark.own_servers
 def test_a_postgres_that_dies_at_any_moment_ends_no_aggregator(line):
     aggregator = start(line, AGGREGATOR_FLUSH_MS=1)
     with Flow(line, rest_s=0.0005) as flow:

@@ -1,62 +1,23 @@
 """What an entry became stays so: whatever is lost and read again, however late, counts once."""
 
 import random
-import secrets
-import shutil
 
 import pytest
 
-from by_hand import commit_earlier
-from ledger_proof import (Emitter, assert_balanced, assert_rejects, assert_same, expected_events, position,
-                          prove, settle, stored_events)
 from line import Line
 from line.line import STREAM
-from lossy_servers import base_backup, restore
-from moved_clock import MovedPostgres
-from test_aggregator import CATALOG, apply, now_ms, start
-from test_aggregator_random import Chaos
-from test_aggregator_repeats import add_many
-from test_rejected import add_metric
+from support.aggregator import CATALOG, add_many, apply, now_ms, start
+from support.by_hand import commit_earlier
+from support.catalog import add_metric
+from support.ledger_proof import (
+    Emitter, assert_balanced, assert_rejects, assert_same, expected_events, position, prove, settle, stored_events)
+from support.lossy_servers import base_backup, restore
+from support.moved_clock import MovedPostgres
+from support.odd_entries import Chaos
+from support.read_again import HOUR_MS, KEEP, copy_redis, destroy_group, lose_redis_since_copy, once, total
+from support.seeds import new_seed
 
-SEED = None  # A number repeats the run that printed it.
-HOUR_MS = 3_600_000
-KEEP = {"STREAM_KEEP_S": 3600}
-
-
-def once(line, **settings):
-    return line.must("aggregator", "--once", **settings)
-
-
-def total(line, metric="api_calls"):
-    return line.value("SELECT coalesce(sum(quantity), 0) FROM usage_totals WHERE metric = %s", metric)
-
-
-def copy_redis(line):
-    """Its append-only file as it is now. It must rest: nothing is written meanwhile."""
-    line.redis.stop()
-    copy = line.folder / "redis-copy"
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(line.redis.data, copy)
-    line.redis.start()
-    line._disconnect()
-
-
-def lose_redis_since_copy(line):
-    line.redis.kill()
-    shutil.rmtree(line.redis.data)
-    shutil.copytree(line.folder / "redis-copy", line.redis.data)
-    line.redis.start()
-    line._disconnect()
-
-
-def destroy_group(line):
-    """Somebody copies the stream into a new key, without its group and one that was counted: it has had fewer entries
-    than the ledger knows of, so that nobody can tell that it is the same, and all it has is read again."""
-    with line.redis.client(decode_responses=False) as client:  # Entries may hold any bytes.
-        newest, other = (id for id, _ in client.xrevrange(STREAM, count=2))
-        client.xdel(STREAM, other)
-        client.execute_command("XSETID", STREAM, newest, "ENTRIESADDED", client.xlen(STREAM), "MAXDELETEDID", "0-0")
-        assert client.xgroup_destroy(STREAM, "aggregator")
+pytestmark = pytest.mark.own_servers
 
 
 @pytest.fixture(name="moved")
@@ -284,8 +245,7 @@ class Losses:
 
 
 def test_random_entries_and_random_losses(line):
-    seed = SEED if SEED is not None else secrets.randbelow(10**9)
-    print(f"SEED = {seed}")
+    seed = new_seed()
     losses = Losses(line, seed)
     losses.count()
     for _ in range(8):

@@ -4,13 +4,12 @@ import json
 
 import pytest
 
-from by_hand import commit_earlier
-from ledger_proof import assert_balanced, position, settle
 from line.line import STREAM
-from test_aggregator import now_ms, start
-from test_aggregator_repeats import add_many
-from test_read_again import HOUR_MS, KEEP, copy_redis, destroy_group, lose_redis_since_copy, once, total
-from test_shards import reshard
+from support.aggregator import add_many, now_ms, start
+from support.by_hand import commit_earlier
+from support.ledger_proof import assert_balanced, position, settle
+from support.read_again import HOUR_MS, KEEP, copy_redis, destroy_group, lose_redis_since_copy, once, total
+from support.shards import reshard
 
 DAY_MS = 24 * HOUR_MS
 
@@ -20,6 +19,7 @@ def rejects(line):
             line.sql("SELECT reason, count(*)::int AS n FROM rejected_events GROUP BY reason")}
 
 
+@pytest.mark.own_servers
 @pytest.mark.parametrize("loss", ["cut", "destroyed"])
 def test_a_stream_that_was_resharded_away_and_comes_back_changes_nothing(line, loss):
     """Its rejected retraction is no other shard's now, what was in the wrong stream was moved once."""
@@ -66,6 +66,7 @@ def test_what_postgres_refused_and_what_was_a_conflict_stays_so(line):
     assert_balanced(line)
 
 
+@pytest.mark.own_servers
 def test_what_retention_dropped_is_not_counted_again(line):
     """Redis comes back from a backup older than the raw events: nobody knows any more what was counted."""
     once(line)
@@ -87,6 +88,7 @@ def test_what_retention_dropped_is_not_counted_again(line):
     assert_balanced(line)
 
 
+@pytest.mark.own_servers
 def test_what_was_rejected_and_dropped_since_is_not_judged_again(line):
     """A retraction that came before its event, and a conflict whose first has left the window by now."""
     then = now_ms() - 3 * DAY_MS

@@ -4,25 +4,20 @@ resolved, and a restored ledger learns what Stripe holds before anything more is
 import json
 
 import pytest
-import test_sink
+
+import support.sink
 from line import logfmt
 from line.paths import ROOT
-from test_sink import EVENTS, count, once, shop, states, total  # noqa: F401
+from support.sink import EVENTS, accept, age_sent, count, hold, once, reconcile, states, total
 
 SUMMARIES = "/v1/billing/meters/"
 
 
 def add_tenants(line, *tenants):
     """Subscribed 20 days ago, so that no test meets the end of a period."""
-    test_sink.add_tenants(line, *tenants)
+    support.sink.add_tenants(line, *tenants)
     for tenant in tenants:
-        test_sink.subscribe(line, tenant, "now() - interval '20 days'", name=f"sub_{tenant}")
-
-
-def reconcile(line, *args, exit_code=0, **settings):
-    done = line.meterctl("reconcile", *args, SINK_RECONCILE_RATE_PER_S=1000, **settings)
-    assert done.returncode == exit_code, done.stdout + done.stderr
-    return done
+        support.sink.subscribe(line, tenant, "now() - interval '20 days'", name=f"sub_{tenant}")
 
 
 def counts(done):
@@ -52,11 +47,6 @@ def lose(line, identifier):
     answer = line.sandbox.api("POST", "/v1/billing/meter_event_adjustments", {
         "event_name": event_name, "type": "cancel", "cancel": {"identifier": identifier}})
     assert answer.status == 200
-
-
-def age_sent(line):
-    """As if it had been sent long enough ago for Stripe's summaries to show it."""
-    line.sql("UPDATE usage_submissions SET sent_at = sent_at - interval '11 minutes'")
 
 
 def send(line, tenant, metric, *quantities):
@@ -529,17 +519,6 @@ def test_usage_records_in_doubt_are_resolved_by_the_items_total(legacy, doubtful
 
 
 # After a restore.
-
-def hold(line):
-    line.sql("UPDATE ledger_state SET value = 1 WHERE name = 'sink_hold'")
-
-
-def accept(line, exit_code=0, **settings):
-    done = line.meterctl("restore", "accept", "--yes", SINK_RECONCILE_RATE_PER_S=1000, **settings)
-    assert done.returncode == exit_code, done.stdout + done.stderr
-    held = line.value("SELECT value FROM ledger_state WHERE name = 'sink_hold'")
-    assert (held == 0) == (exit_code == 0)
-    return done.stdout
 
 
 def lose_after(line, claim):

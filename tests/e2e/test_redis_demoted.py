@@ -4,10 +4,12 @@ import time
 
 import pytest
 
-from forwarder import Forwarder
-from ledger_proof import Emitter, Flow, position, prove, settle
-from lossy_servers import wait_replicated
-from test_aggregator import start
+from support.aggregator import start
+from support.forwarder import Forwarder
+from support.ledger_proof import Emitter, Flow, position, prove, settle
+from support.lossy_servers import wait_replicated
+
+pytestmark = pytest.mark.own_servers
 
 WITHIN_S = 10
 

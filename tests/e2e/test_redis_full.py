@@ -5,10 +5,12 @@ import itertools
 import pytest
 from redis.exceptions import ResponseError
 
-from ledger_proof import position
 from line.line import STREAM
-from lossy_servers import epochs
-from test_aggregator import start
+from support.aggregator import start
+from support.ledger_proof import position
+from support.lossy_servers import epochs
+
+pytestmark = pytest.mark.own_servers
 
 MAXMEMORY = 24 << 20
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from line.paths import CATALOG
+from support.catalog import add_metric
 
 STREAM = "usage:events"
 DAY_MS = 86_400_000
@@ -18,14 +18,6 @@ def now_ms():
 
 def count_all(line, **settings):
     line.must("aggregator", "--once", timeout=120, **settings)
-
-
-def add_metric(line, name):
-    catalog = json.loads(CATALOG.read_text())
-    catalog["metrics"].append({"metric": name, "name": "x", "unit": "x", "aggregation": "sum", "transport": "none"})
-    path = line.folder / "catalog.json"
-    path.write_text(json.dumps(catalog))
-    line.must("meterctl", "catalog", "apply", path)
 
 
 def add_reject(line, fields, reason="bad_field", stream_id=None, replayed=False):
@@ -233,6 +225,7 @@ def test_many_are_sent_by_pages(line):
     assert line.value("SELECT sum(quantity) FROM usage_totals") == 1001
 
 
+@pytest.mark.own_servers
 def test_what_redis_does_not_take_is_not_noted(line):
     for _ in range(3):
         add_reject(line, [["tenant", "acme"], ["metric", "api_calls"]])

@@ -9,8 +9,10 @@ import uuid
 import pytest
 
 from line.paths import CATALOG
-from lossy_servers import base_backup, held, restore
-from sink_shop import add_tenants, count, once, open_shop, subscribe, total, use_transport
+from support.lossy_servers import base_backup, held, restore
+from support.sink_shop import add_tenants, count, once, open_shop, subscribe, total, use_transport
+
+pytestmark = pytest.mark.own_servers
 
 METRICS = ["api_calls", "llm_tokens", "storage_gb"]   # Those with a meter.
 SUMMARIES = "/v1/billing/meters/"

@@ -2,14 +2,12 @@
 
 import pytest
 
-from ledger_proof import (Emitter, assert_balanced, position, prove, reasons, settle,
-                          stored_minutes, stored_totals)
 from line.line import STREAM
-from test_aggregator import CATALOG, DAY_MS, apply, now_ms, start
-from test_aggregator_periods import Periods
-from test_aggregator_repeats import age
-from test_sink import add_tenants, once, shop, total  # noqa: F401
-from usage_oracle import MINUTE_MS, month_of
+from support.aggregator import CATALOG, DAY_MS, Periods, age, apply, now_ms, start
+from support.ledger_proof import (
+    Emitter, assert_balanced, position, prove, reasons, settle, stored_minutes, stored_totals)
+from support.sink import add_tenants, once, total
+from support.usage_oracle import MINUTE_MS, month_of
 
 
 def retract(emitter, id, tenant="a", **more):

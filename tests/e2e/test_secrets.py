@@ -11,8 +11,8 @@ import pytest
 from line import Line
 from line.line import TEST_KEY, TEST_WEBHOOK_SECRET
 from line.process import send
-from sink_shop import add_tenants, count, is_sent, open_shop, use_transport
-from test_webhookd import Events, customer, post, signature
+from support.sink_shop import add_tenants, count, is_sent, open_shop, use_transport
+from support.webhooks import Events, customer, post, signature
 
 WRONG = [  # setting, its text, what is said of it
     ("STRIPE_SECRET_KEY", "pk_test_hunter2", "a publishable key (pk_)"),
@@ -173,6 +173,7 @@ def drop_sessions(line):
     line.client().execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
 
+@pytest.mark.own_servers
 def test_sessions_that_are_made_anew_use_the_rolled_passwords(line):
     """Both servers cut every session, as they may after a password is gone."""
     line.sql("CREATE ROLE rolled LOGIN SUPERUSER")
@@ -213,6 +214,7 @@ def test_another_database_or_redis_needs_a_restart(line):
     line.wait_for(lambda: line.value("SELECT sum(quantity) FROM usage_totals") == 3)
 
 
+@pytest.mark.own_servers
 def test_the_emitter_goes_on_with_a_rolled_password(line):
     place = line.redis.url.removeprefix("redis://")
     client = line.client()

@@ -7,14 +7,16 @@ import time
 
 import pytest
 
-from forwarder import Forwarder
-from ledger_proof import Emitter, assert_balanced, position, prove, reasons, settle
 from line import Postgres
 from line.line import STREAM
 from line.paths import POSTGRES_USER
 from line.postgres_template import tool
-from test_aggregator import start
-from test_webhookd import Events, customer, deliver, post
+from support.aggregator import start
+from support.forwarder import Forwarder
+from support.ledger_proof import Emitter, assert_balanced, position, prove, reasons, settle
+from support.webhooks import Events, customer, deliver, post
+
+pytestmark = pytest.mark.own_servers
 
 HOSTILE = {"default_transaction_isolation": "serializable", "default_transaction_read_only": "on",
            "default_transaction_deferrable": "on", "TimeZone": "Asia/Kathmandu",

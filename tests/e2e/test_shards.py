@@ -4,24 +4,10 @@ import time
 
 import pytest
 
-from shard_flow import ShardFlow, owners, prove_all, settle_all, spread
-from stalling_forwarder import StallingForwarder
-from test_aggregator import start
-
-SHARDS = 4
-
-
-def use_shards(line, shards=SHARDS):
-    line.settings["METERLINE_STREAM_SHARDS"] = str(shards)
-    line.sql("UPDATE ledger_state SET value = %s WHERE name = 'stream_shards'", shards)
-
-
-def wait_spread(line, expected, timeout=20, shards=SHARDS):
-    """Seconds until the streams are spread like that."""
-    began = time.monotonic()
-    line.wait_for(lambda: spread(line, shards) == expected, timeout,
-                  f"the streams are spread as {expected}: {owners(line, shards)}")
-    return time.monotonic() - began
+from support.aggregator import start
+from support.shard_flow import ShardFlow, owners, prove_all, settle_all
+from support.shards import SHARDS, reshard, use_shards, wait_spread
+from support.stalling_forwarder import StallingForwarder
 
 
 def test_streams_are_spread_evenly_over_those_that_run(line):
@@ -116,11 +102,6 @@ def test_each_stream_has_its_gauges_where_it_is_counted(line):
                   "gauges of streams that were handed over are gone")
     # The bound is of all tables together.
     assert first.metric("meterline_dedupe_bytes") <= 512 << 20
-
-
-def reshard(line, shards, is_set=True):
-    line.must("meterctl", "reshard", shards, timeout=120)
-    line.settings["METERLINE_STREAM_SHARDS"] = str(shards) if is_set else None
 
 
 def restart_all(line, stages):

@@ -5,65 +5,8 @@ import signal
 import pytest
 
 from line.paths import ROOT
-
-EVENTS = "/v1/billing/meter_events"
-KNOWN = [("llm_tokens", "sum"), ("agent_executions", "sum"), ("api_calls", "sum"),
-         ("storage_gb", "last"), ("user_seats", "last")]
-
-
-@pytest.fixture
-def shop(line):
-    """A line with the sandbox and its meters. Subscriptions began 20 days ago."""
-    line.settings["SINK_RATE_PER_S"] = "1000"
-    line.start_sandbox(rate_per_s=0)
-    line.tenants = {}
-    return line
-
-
-def add_tenants(line, *tenants, days=20):
-    """Customers in the sandbox and in our table, as webhookd would write them; no subscriptions."""
-    start = int(line.value("SELECT extract(epoch FROM now())::bigint")) - days * 86400
-    made = line.sandbox.bootstrap(
-        meters=[{"event_name": name, "formula": formula} for name, formula in KNOWN],
-        tenants=list(tenants), backdate_start_date=start)
-    for tenant in tenants:
-        line.tenants[tenant] = made["tenants"][tenant]["customer"]
-        line.sql("INSERT INTO billing_customers (tenant, stripe_customer_id) VALUES (%s, %s)",
-                 tenant, line.tenants[tenant])
-
-
-def count(line, tenant, metric, quantity, at="now()"):
-    """A period's total, as the aggregator would write it after more usage."""
-    line.sql(f"""
-        INSERT INTO usage_totals AS t (tenant, metric, period_start, period_end, quantity, version,
-                                       last_ms, last_entry)
-        SELECT %s, %s, p.period_start, p.period_end, %s, nextval('usage_version'), 0, ''
-          FROM billing_period(%s, {at}) p
-        ON CONFLICT (tenant, metric, period_start) DO UPDATE
-           SET quantity = excluded.quantity, version = excluded.version""",
-             tenant, metric, quantity, tenant)
-
-
-def once(line, **settings):
-    return line.must("meterline-sink", "--once", **settings)
-
-
-def total(line, tenant, metric):
-    return line.sandbox.total(line.tenants[tenant], metric)
-
-
-def states(line):
-    return {row.state: row.n for row in line.sql(
-        "SELECT state, count(*) AS n FROM usage_submissions GROUP BY state")}
-
-
-def forget_leases(line):
-    """As if the time had passed that a dead sink keeps its lanes."""
-    line.sql("UPDATE usage_submissions SET lease_until = now() WHERE state = 'sending'")
-
-
-def is_sent(line, n):
-    return lambda: states(line) == {"sent": n}
+from support.sink import (
+    EVENTS, KNOWN, add_tenants, count, forget_leases, is_sent, once, states, subscribe, total, unbilled)
 
 
 def test_sum_and_last_reach_stripe_exactly_and_only_once(shop):
@@ -249,6 +192,7 @@ def test_two_sinks_side_by_side_send_each_difference_once(shop):
         sink.term()
 
 
+@pytest.mark.own_servers
 def test_postgres_away_is_a_state(shop):
     add_tenants(shop, "acme")
     sink = shop.start_sink(SINK_INTERVAL_S=1).wait_ready()
@@ -408,22 +352,6 @@ def test_held_sinks_neither_claim_nor_send(shop):
     shop.wait_for(is_sent(shop, 1))
     sink.wait_log("hold_lifted")
     sink.wait_ready()
-
-
-def subscribe(line, tenant, started, ended="NULL", status="active", name="sub_1"):
-    line.sql(f"""
-        INSERT INTO subscriptions (stripe_subscription_id, tenant, stripe_customer_id, status,
-            current_period_start, current_period_end, billing_cycle_anchor, started_at, ended_at)
-        SELECT %s, %s, %s, %s, s, s + interval '1 month', s, s, {ended}
-          FROM (SELECT {started} AS s) x
-        ON CONFLICT (stripe_subscription_id) DO NOTHING""",
-             name, tenant, line.tenants[tenant], status)
-    line.sql("SELECT refresh_billing_periods(%s)", tenant)
-
-
-def unbilled(line):
-    return {row.reason: str(row.quantity.normalize()) for row in line.sql(
-        "SELECT reason, sum(quantity) AS quantity FROM usage_unbilled GROUP BY reason")}
 
 
 def test_what_is_not_billed_shows_why(shop):

@@ -8,32 +8,10 @@ import pytest
 
 from line import logfmt
 from line.paths import ROOT
-from test_sink import (EVENTS, add_tenants, count, forget_leases, is_sent, once, shop, states, subscribe,  # noqa: F401
-                       total, unbilled)
+from support.sink import (
+    EVENTS, add_tenants, billing, claims, count, finalize, is_sent, once, states, subscribe, total, unbilled)
 
 NOWHERE = "http://127.0.0.1:1"
-
-
-def billing(line, metric):
-    """The audit's balance of one metric, and what it finds wrong with claims."""
-    text = line.meterctl("audit").stdout.splitlines()
-    assert not [row for row in text if row.startswith(("audit claim", "audit value"))], text
-    pairs = next(logfmt.pairs(row) for row in text if row.startswith(f"audit billing metric={metric} "))
-    assert pairs["difference"] == "0", pairs
-    return pairs
-
-
-def claims(line, columns="quantity, state, usage_at"):
-    return line.sql(f"SELECT {columns} FROM usage_submissions ORDER BY created_at, claim")
-
-
-def finalize(line, tenant="acme"):
-    """Stripe's invoice of the subscription's current period can change no more."""
-    line.sql("""INSERT INTO invoices (stripe_invoice_id, tenant, stripe_customer_id, stripe_subscription_id,
-                    status, currency, amount_due_minor, amount_paid_minor, period_start, period_end, finalized_at)
-                SELECT 'in_' || tenant, tenant, stripe_customer_id, stripe_subscription_id, 'paid', 'usd', 0, 0,
-                       current_period_start, current_period_end, now()
-                  FROM subscriptions WHERE tenant = %s""", tenant)
 
 
 @pytest.fixture

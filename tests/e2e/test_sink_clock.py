@@ -4,8 +4,8 @@ tell what became of them."""
 import pytest
 
 from line import Line
-from moved_clock import MovedPostgres, move_clock
-from test_sink import EVENTS, add_tenants, count, is_sent, states, total
+from support.moved_clock import MovedPostgres, move_clock
+from support.sink import EVENTS, add_tenants, count, is_sent, states, total
 
 HOUR = 60  # Minutes.
 # What becomes of the first try.

@@ -1,7 +1,5 @@
 """Where claims meet an edge: a period's last minute, a customer that gets another tenant, a hold that comes meanwhile."""
-
-from test_reconcile import accept, age_sent, hold, reconcile  # noqa: F401
-from test_sink import add_tenants, count, once, shop, states, subscribe, total, unbilled  # noqa: F401
+from support.sink import add_tenants, age_sent, count, hold, once, states, subscribe, total, unbilled
 
 CLAIMS = "hashtext('meterline claims')"
 

@@ -1,22 +1,19 @@
 """Stripe fails in every way that it can, and sinks are killed at random, and each unit is billed once.
 
-    FAULTS_S=30  seconds of it, for each transport
-    SEED=…       what a run printed: its decisions once more"""
-
-import os
-import secrets
+    FAULTS_S=10  seconds of it, for each transport
+    SEED=…       what a soak printed: its decisions once more"""
 
 import pytest
 
 from line import Line
-from moved_clock import MovedPostgres
 from sinkfaults.edge import EdgeRound
 from sinkfaults.run import Round
 from sinkfaults.stored import StoredRound
 from sinkfaults.transports import TRANSPORTS
+from support.moved_clock import MovedPostgres
+from support.seeds import new_seed, seconds
 
-SECONDS = int(os.environ.get("FAULTS_S") or 30)
-SEED = os.environ.get("SEED") or str(secrets.randbelow(10**9))
+SECONDS = seconds("FAULTS_S", 10, 60)
 
 each_transport = pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda each: each.name)
 
@@ -36,13 +33,13 @@ def moved(folder, request):
 
 @each_transport
 def test_each_unit_is_billed_once_whatever_fails(line, transport):
-    Round(line, SEED, SECONDS, transport).run()
+    Round(line, new_seed(), SECONDS, transport).run()
 
 
 @each_transport
 def test_across_a_months_end_and_changes_of_plans(moved, transport):
-    EdgeRound(moved, SEED, transport).run()
+    EdgeRound(moved, new_seed(), transport).run()
 
 
 def test_failures_that_stripe_stores_and_three_sinks_that_are_killed(moved):
-    StoredRound(moved, SEED, SECONDS).run()
+    StoredRound(moved, new_seed(), SECONDS).run()

@@ -1,6 +1,5 @@
 """Claims are made in two halves side by side, each for tenants of its own."""
-
-from test_sink import add_tenants, count, once, shop, states, total  # noqa: F401
+from support.sink import add_tenants, count, once, states, total
 
 HALF = "(hashtext(tenant) & 1) + 1"
 CLAIMS = "hashtext('meterline claims')"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sink_shop import once, open_shop, states, subscribe_legacy, use_transport
-from test_sink_claims import billing
+from support.sink import billing
+from support.sink_shop import once, open_shop, states, subscribe_legacy, use_transport
 
 
 @pytest.fixture

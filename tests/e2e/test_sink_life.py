@@ -3,11 +3,13 @@ shows that nothing is missing, and hold where something is, or where nobody can 
 
 import pytest
 
-from ledger_proof import Flow, settle
 from line import Pgbouncer
-from lossy_servers import base_backup, epochs, held, restore, set_back, snapshot, start_servers, stop_servers
-from test_aggregator import start
-from test_sink import add_tenants
+from support.aggregator import start
+from support.ledger_proof import Flow, settle
+from support.lossy_servers import base_backup, epochs, held, restore, set_back, snapshot, start_servers, stop_servers
+from support.sink import add_tenants
+
+pytestmark = pytest.mark.own_servers
 
 SENT = "SELECT coalesce(sum(quantity), 0)::bigint FROM usage_submissions WHERE state = 'sent'"
 
@@ -177,6 +179,7 @@ def test_restarts_while_it_counts_hold_nobody(shop):
     add_tenants(shop, *(f"t{n}" for n in range(5)))
     start(shop)
     sinks = [shop.start_sink(SINK_INTERVAL_S=1) for _ in range(2)]
+    shop.wait_for(lambda: shop.value("SELECT life FROM ledger_identity"), 60, "the first life is known")
     with Flow(shop, repeats=0) as flow:
         for _ in range(4):
             flow.wait_added(200)

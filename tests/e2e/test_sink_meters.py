@@ -5,9 +5,8 @@ import json
 
 import pytest
 
-from sink_shop import (METERS, add_tenants, count, keys_made_of, keys_of, once, open_shop, states, total,
-                       use_transport)
-
+from support.sink_shop import (
+    METERS, add_tenants, count, keys_made_of, keys_of, once, open_shop, states, total, use_transport)
 TENANTS = ["acme", "blue", "coral"]
 ALL_METERS = [*METERS, ("agent_executions", "sum"), ("user_seats", "last")]
 

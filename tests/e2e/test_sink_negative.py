@@ -5,8 +5,7 @@ import json
 
 import pytest
 
-from test_sink import EVENTS, add_tenants, count, once, shop, states, subscribe, total  # noqa: F401
-from test_sink_claims import billing, claims, finalize
+from support.sink import EVENTS, add_tenants, billing, claims, count, finalize, once, states, subscribe, total
 
 
 @pytest.fixture

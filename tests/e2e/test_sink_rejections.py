@@ -4,8 +4,8 @@ import pytest
 
 from line import Line
 from line.line import TEST_WEBHOOK_SECRET
-from moved_clock import MovedPostgres, move_clock
-from test_sink import EVENTS, add_tenants, count, forget_leases, states
+from support.moved_clock import MovedPostgres, move_clock
+from support.sink import EVENTS, add_tenants, count, forget_leases, states
 
 TENANTS = [f"t{n}" for n in range(12)]
 NAMED = 5       # Stripe's report has so many samples of a reason.

@@ -5,8 +5,10 @@ import random
 
 import pytest
 
-from lossy_servers import base_backup, held, restore
-from test_sink import EVENTS, add_tenants
+from support.lossy_servers import base_backup, held, restore
+from support.sink import EVENTS, add_tenants
+
+pytestmark = pytest.mark.own_servers
 
 TENANTS = [f"t{n}" for n in range(12)]
 METRICS = ["api_calls", "llm_tokens"]

@@ -10,9 +10,9 @@ import threading
 import pytest
 
 from line.paths import ROOT
-from sink_shop import (LEGACY, add_tenants, count, finalize, forget_leases, is_sent, keys_made_of, keys_of,
-                       once, open_shop, states, submit, subscribe, subscribe_legacy, total, use_transport)
-
+from support.sink_shop import (
+    LEGACY, add_tenants, count, finalize, forget_leases, is_sent, keys_made_of, keys_of, once, open_shop, states,
+    submit, subscribe, subscribe_legacy, total, use_transport)
 SESSION = "/v2/billing/meter_event_session"
 STREAM = "/v2/billing/meter_event_stream"
 ITEMS = "/v1/subscription_items"

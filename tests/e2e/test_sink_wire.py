@@ -6,8 +6,8 @@ import re
 import pytest
 
 from line import npm
-from sink_shop import add_tenants, count, once, open_shop, subscribe_legacy, use_transport
-from stripe_wire import CURRENT, LEGACY, call, official, wire
+from support.sink_shop import add_tenants, count, once, open_shop, subscribe_legacy, use_transport
+from support.stripe_wire import CURRENT, LEGACY, call, official, wire
 
 EVENTS = "/v1/billing/meter_events"
 SESSION = "/v2/billing/meter_event_session"

@@ -11,7 +11,9 @@ import pytest
 from line import Pgbouncer
 from line.line import TEST_KEY
 from line.process import freeze, send
-from screen import Screen
+from support.screen import Screen
+
+pytestmark = pytest.mark.own_servers
 
 SECTIONS = ["peers", "instances", "stages", "submissions", "webhooks", "rejected", "meters", "unbilled", "quotas",
             "ledger"]

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from test_retention import age, apply as apply_retention, outcomes
-from test_sink import EVENTS, add_tenants, count, once, shop, states, total  # noqa: F401
+from support.retention import age, apply as apply_retention, outcomes
+from support.sink import EVENTS, add, add_tenants, count, once, states, total
 
 
 def ctl(line, *args, code=0):
@@ -21,18 +21,6 @@ def listed(line, *args):
 def identifiers(line, where="true"):
     return [row.identifier for row in line.sql(
         f"SELECT identifier FROM usage_submissions WHERE {where} ORDER BY tenant, claim")]
-
-
-def add(line, identifier, state="failed", tenant="acme", metric="api_calls", quantity=5, minutes=0, **more):
-    """By hand, in the tenant's current period, so many minutes ago."""
-    columns = {"identifier": identifier, "state": state, "tenant": tenant, "metric": metric,
-               "transport": "meter_events", "stripe_customer_id": f"cus_{tenant}", "event_name": metric,
-               "quantity": quantity, "body": f"event_name={metric}", **more}
-    claim = line.value("SELECT coalesce(max(claim), 0) + 1 FROM usage_submissions")
-    line.sql(f"INSERT INTO usage_submissions ({', '.join(columns)}, claim, period_start, usage_at) "
-             f"SELECT {', '.join(['%s'] * len(columns))}, %s, p.period_start, "
-             "minute_of(now()) - make_interval(mins => %s) FROM billing_period(%s, now()) p",
-             *columns.values(), claim, minutes, tenant)
 
 
 def requests(line):

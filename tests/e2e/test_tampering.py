@@ -7,12 +7,11 @@ import re
 import psycopg2
 import pytest
 
-from ledger_proof import settle
 from line import Line
 from line.claim import claim_folder
-from line.line import STREAM
 from line.paths import BUILD, CATALOG
-from sink_shop import add_tenants, once, open_shop
+from support.ledger_proof import settle
+from support.sink_shop import add_tenants, once, open_shop
 
 UUID = "0190a7c4-7a3e-7c1d-9d2a-5f2b8c6d1e0f"
 SENT = "(SELECT identifier FROM usage_submissions WHERE metric = 'llm_tokens' AND state = 'sent' LIMIT 1)"

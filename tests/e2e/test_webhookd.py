@@ -1,8 +1,6 @@
 """webhookd: a signed event is kept or refused, worked once, in any order, whatever dies meanwhile."""
 
 import concurrent.futures
-import hashlib
-import hmac
 import http.client
 import json
 import time
@@ -11,52 +9,9 @@ import pytest
 
 from line.line import TEST_WEBHOOK_SECRET
 from sandbox.client import Sandbox
+from support.webhooks import Events, NOW, customer, deliver, post, signature
 
-NOW = int(time.time())
 DAY = 86400
-
-
-def signature(body, secret=TEST_WEBHOOK_SECRET, at=None, sign=None):
-    at = int(time.time()) if at is None else at
-    mac = hmac.new(secret.encode(), b"%d." % at + (sign or body), hashlib.sha256).hexdigest()
-    return f"t={at},v1={mac}"
-
-
-def post(stage, body, header=None, method="POST", path="/webhooks/stripe"):
-    """(status, text) of one delivery; header False: none."""
-    body = body if isinstance(body, bytes) else json.dumps(body).encode()
-    headers = {} if header is False else {
-        "Stripe-Signature": signature(body) if header is None else header}
-    connection = http.client.HTTPConnection("127.0.0.1", stage.port("webhooks"), timeout=15)
-    try:
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
-
-
-def deliver(stage, event):
-    assert post(stage, event) == (200, '{"received":true}')
-    return event["id"]
-
-
-class Events:
-    """Builds events; each with an id of its own."""
-
-    def __init__(self):
-        self.count = 0
-
-    def make(self, kind, obj, created=NOW, previous=None, **more):
-        self.count += 1
-        data = {"object": obj, **({"previous_attributes": previous} if previous else {})}
-        return {"id": f"evt_{self.count}", "object": "event", "type": kind, "created": created,
-                "livemode": False, "api_version": "2026-10-28.endive", "data": data, **more}
-
-
-def customer(id="cus_1", tenant="acme", email="a@acme.test", **more):
-    return {"id": id, "object": "customer", "email": email,
-            "metadata": {"tenant": tenant} if tenant else {}, **more}
 
 
 def subscription(id="sub_1", customer="cus_1", tenant=None, status="active", key="standard",
@@ -384,6 +339,7 @@ def test_a_tenant_keeps_its_customer_and_a_customer_its_tenant(line, webhookd, e
 
 # What it bears.
 
+@pytest.mark.own_servers
 def test_postgres_away_is_503_and_then_all_goes_on(line, webhookd, events):
     work(line, webhookd, events.make("customer.created", customer()))
     line.postgres.stop()
@@ -397,6 +353,7 @@ def test_postgres_away_is_503_and_then_all_goes_on(line, webhookd, events):
     assert plan_of(line) == ("standard", "active")
 
 
+@pytest.mark.own_servers
 def test_redis_away_delays_nothing_and_the_cache_heals(line, webhookd, events):
     line.redis.stop()
     line.wait_for(lambda: not webhookd.ready())
@@ -482,6 +439,7 @@ CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW WHEN ({condition})
 EXECUTE FUNCTION refuse();"""
 
 
+@pytest.mark.own_servers
 def test_an_event_that_postgres_refuses_does_not_hold_up_those_kept_with_it(line, webhookd, events):
     line.sql(REFUSE.format(table="webhook_events", condition="new.type = 'bad.one'"))
     made = [events.make("bad.one" if i == 3 else "x.y", {"id": f"x_{i}"}) for i in range(6)]

@@ -79,6 +79,7 @@ def test_stripe_answers(whole, fault):
     prove(whole, 7)
 
 
+@pytest.mark.own_servers
 def test_servers_are_away_for_a_while_under_all_stages(whole):
     start_sink(whole).wait_ready()
     emit(whole, 3)

@@ -224,6 +224,7 @@ class Line:
         """The last log lines of each piece."""
         parts = [stage.log_tail(lines) for stage in self.stages]
         for server in (self.redis, self.postgres):
-            if server.process:
-                parts.append(f"--- {server.name}, last lines:\n{server.log_tail(8)}")
+            tail = server.log_tail(8).strip()
+            if tail:
+                parts.append(f"--- {server.name}, last lines:\n{tail}")
         return "\n".join(parts)

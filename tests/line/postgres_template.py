@@ -22,8 +22,8 @@ def tool(name):
     return path
 
 
-def copy_template(target):
-    """Puts an initialised data folder with an empty database at target."""
+def empty_template():
+    """An initialised data folder with an empty database, to be copied."""
     version = process.run([tool("postgres"), "--version"]).stdout.split()[2]
     home = postgres_data(BUILD)
     template = home / f"postgres-template-{version}"
@@ -31,7 +31,11 @@ def copy_template(target):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not template.exists():
             make_template(template)
-    subprocess.run(["cp", "-a", "--reflink=auto", str(template), str(target)], check=True)
+    return template
+
+
+def copy_data(origin, target):
+    subprocess.run(["cp", "-a", "--reflink=auto", str(origin), str(target)], check=True)
 
 
 def make_template(template):

@@ -15,7 +15,7 @@ import redis
 from . import process
 from .claim import claim_port
 from .paths import POSTGRES_USER, postgres_data
-from .postgres_template import DATABASE, copy_template, tool
+from .postgres_template import DATABASE, copy_data, empty_template, tool
 from .server import Server
 from .wait import NotInTime, wait_until
 
@@ -266,6 +266,7 @@ class Postgres(Server):
     death_signal = signal.SIGQUIT
     stop_signal = signal.SIGINT
     user = POSTGRES_USER
+    origin = None  # The data folder of another, which has ended: a copy of it is ours at first.
 
     def __init__(self, folder, **conf):
         super().__init__(folder, **conf)
@@ -290,7 +291,7 @@ class Postgres(Server):
 
     def prepare(self):
         if not self.data.exists():
-            copy_template(self.data)
+            copy_data(self.origin or empty_template(), self.data)
 
     def command(self):
         # Durable against the death of any process. fsync only matters when the kernel dies,

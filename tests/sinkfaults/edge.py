@@ -7,9 +7,9 @@ import json
 import random
 import time
 
-from ledger_proof import assert_balanced, assert_same
+from support.ledger_proof import assert_balanced, assert_same
 from line.line import TEST_WEBHOOK_SECRET
-from moved_clock import move_clock
+from support.moved_clock import move_clock
 
 from .catalog import SUMS, catalog
 from .run import PREPARE_S, Round

@@ -2,7 +2,7 @@
 
 import collections
 
-from ledger_proof import assert_balanced, assert_same
+from support.ledger_proof import assert_balanced, assert_same
 
 from .catalog import LAST
 

@@ -19,6 +19,7 @@ from .usage import Usage
 STEP_S = 0.05
 LEAVE_AT = 4            # The step before which some customers are deleted at Stripe.
 PREPARE_S, DRAIN_S = 120, 180    # On a machine that does much else.
+ALL_S, LEAST_TENANTS = 30, 60   # A shorter round has fewer of a transport's tenants.
 # Totals that are newer than what was claimed of them. Rising values wait for a minute of their own.
 UNCLAIMED = """
     SELECT count(*) FROM usage_totals t LEFT JOIN usage_claims c USING (tenant, metric, period_start)
@@ -33,7 +34,8 @@ class Round:
 
     def __init__(self, line, seed, seconds, transport):
         self.line, self.seed, self.seconds, self.transport = line, seed, seconds, transport
-        self.usage = Usage(seed, [f"t{n:04}" for n in range(transport.tenants)],
+        tenants = max(LEAST_TENANTS, int(transport.tenants * min(1, seconds / ALL_S)))
+        self.usage = Usage(seed, [f"t{n:04}" for n in range(tenants)],
                            [f"leaver-{n}" for n in range(self.leaving)], transport)
         self.step, self.emitted = 0, 0
         self.rest_s = seconds * 0.7 / transport.steps   # Between two steps, so that usage never rests long.

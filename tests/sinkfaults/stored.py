@@ -1,7 +1,7 @@
 """A round with failures that Stripe stores for their keys, calls that hang, and three sinks that are killed: what
 is in doubt since then is resolved by Stripe's summaries, hours later."""
 
-from moved_clock import move_clock
+from support.moved_clock import move_clock
 
 from .proof import Proof
 from .run import DRAIN_S, Round

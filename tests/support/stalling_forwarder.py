@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 
-from forwarder import Forwarder
+from support.forwarder import Forwarder
 
 SSL_REQUEST, GSS_REQUEST = 80877103, 80877104
 

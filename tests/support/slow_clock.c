@@ -1,5 +1,6 @@
-/* Preloaded: the time of day is behind by SLOW_CLOCK_S seconds, the monotonic clock is true. Asks the
- * kernel itself: a library that looks the C library's functions up may be called before it can. */
+/* Preloaded: the time of day is behind by SLOW_CLOCK_S seconds, the monotonic clock is true. Asks
+ * the kernel itself: a library that looks the C library's functions up may be called before it can.
+ */
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/time.h>

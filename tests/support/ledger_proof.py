@@ -13,7 +13,7 @@ from redis import RedisError
 
 from line import wait_until
 from line.line import STREAM
-from usage_oracle import Oracle
+from support.usage_oracle import Oracle
 
 POSITION = """
     SELECT coalesce(sum(counted), 0) AS counted, coalesce(sum(duplicates), 0) AS duplicates,

@@ -8,9 +8,9 @@ import time
 
 from redis import RedisError
 
-from ledger_proof import prove
 from line import wait_until
-from usage_oracle import Oracle
+from support.ledger_proof import prove
+from support.usage_oracle import Oracle
 
 KEY = "usage:events"
 

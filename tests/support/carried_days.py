@@ -3,9 +3,9 @@ oracle that knows nothing of how they are kept."""
 
 import bisect
 
-from ledger_proof import Emitter, assert_totals
 from line.paths import CATALOG
-from usage_oracle import DAY_MS, MINUTE_MS, Oracle
+from support.ledger_proof import Emitter, assert_totals
+from support.usage_oracle import DAY_MS, Oracle
 
 BACK_DAYS = 60
 EDGES = """

@@ -1,0 +1,1 @@
+"""What tests share. No test module imports another; what two of them need is here."""
