@@ -1,6 +1,6 @@
 # make            every program, in build/bin
 # make run        the whole line on private servers, with 100,000 events
-# make test       unit tests and end-to-end tests, under ASan and UBSan
+# make test       unit tests and end-to-end tests, under ASan and UBSan; T=test_dedupe T=test_shards.py::test_x just one
 # make help       all targets
 PREFIX  ?= /usr/local
 PYTHON  ?= /usr/bin/python3
@@ -92,8 +92,8 @@ run: deps
 	@$(build) SAN= FLAVOUR= all
 	@$(PYTHON) tests/demo/run.py
 test: deps
-	@$(build) SAN=1 FLAVOUR= all units benches
-	@tests/run_all build/san
+	@$(build) SAN=1 FLAVOUR= all $(if $(T),$(if $(wildcard tests/unit/$(T).c),build/san/unit/$(T),benches),units benches)
+	@tests/run_all build/san $(if $(T),'$(T)')
 # make check      lint and test
 check: lint test
 # make bench      the aggregator's speed, size and lag, the sink's speed; EVENTS= TENANTS= PARTS= …: tests/bench/settings.py

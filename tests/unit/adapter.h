@@ -1,6 +1,5 @@
-/* For tests of adapters that need a server of their own. tests/e2e/test_adapters.py starts both and
- * tells the address by an environment variable; without it the tests are skipped, as in a bare run
- * of the unit tests. */
+/* For tests of adapters that need a server of their own. tests/run_all starts it and tells the
+ * address by an environment variable (tests/line/units.py); without it the tests are skipped. */
 #ifndef METERLINE_TEST_ADAPTER_H
 #define METERLINE_TEST_ADAPTER_H
 
