@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests. The servers of a `line` are those of all tests in this process, unless
 the test is marked own_servers; all else of it is in a folder of its own."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -83,6 +84,22 @@ def line(folder, request, servers):
 def pytest_configure(config):
     config.addinivalue_line("markers", "own_servers: it stops, configures, fills or cuts servers, or looks "
                                        "at what they tell of themselves, so its line has servers alone")
+    config.addinivalue_line("markers", "long: it takes most of a minute, so it begins before others")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Long ones begin first, so that nobody waits for them at the end. xdist gives each process a quarter of its
+    share as one piece of this order, and the rest by and by: so each piece begins with some of them."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("long")]
+    others = iter([item for item in items if not item.get_closest_marker("long")])
+    piece = max(len(items) // processes // 4, 2)
+    ordered = []
+    for n in range(processes):
+        first = long[n::processes]
+        ordered += [*first, *itertools.islice(others, max(piece - len(first), 0))]
+    items[:] = [*ordered, *others]
 
 
 def failed(request):

@@ -5,6 +5,8 @@ import os
 import pathlib
 import time
 
+import pytest
+
 from support.ledger_proof import assert_balanced, position, reasons, settle
 from support.random_entries import RandomEntries, send
 from support.seeds import new_seed
@@ -17,6 +19,7 @@ REASONS = {"missing_field", "bad_field", "too_large", "bad_quantity", "bad_times
            "in_future", "unknown_metric", "unknown_retraction", "conflict"}
 
 
+@pytest.mark.long
 def test_a_million_random_entries_are_accounted_for_in_flat_memory(line):
     seed = new_seed()
     entries = RandomEntries(seed)

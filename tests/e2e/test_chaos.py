@@ -10,6 +10,8 @@ from chaos.run import Round
 from line import Line
 from support.seeds import new_seed, seconds
 
+pytestmark = pytest.mark.long
+
 SECONDS = seconds("CHAOS_S", 50, 180)
 PAIR_S = 600  # A longer run has more rounds: the oracle keeps a whole one in memory.
 PAIRS = max(1, round(SECONDS / PAIR_S))

@@ -62,6 +62,7 @@ def idle(line):
     return webhookd
 
 
+@pytest.mark.long
 def test_idle_tenants_cost_no_command_and_what_is_lost_comes_back(line, idle):
     before = calls(line)
     wait_rounds(line)

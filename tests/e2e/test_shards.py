@@ -239,6 +239,7 @@ def test_one_that_freezes_while_it_sends_a_batch_holds_nobody_up(line):
     assert not other.logs(level="error")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", [True, False], ids=["used", "never used"])
 def test_what_comes_late_to_a_stream_that_was_retired_is_counted_each_time(line, first):
     """It begins anew with nothing read, long after the last entry that it knows of."""

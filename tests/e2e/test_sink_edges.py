@@ -1,4 +1,7 @@
 """Where claims meet an edge: a period's last minute, a customer that gets another tenant, a hold that comes meanwhile."""
+
+import pytest
+
 from support.sink import add_tenants, age_sent, count, hold, once, states, subscribe, total, unbilled
 
 CLAIMS = "hashtext('meterline claims')"
@@ -16,6 +19,7 @@ def swap_customers(line):
     give_customer(line, "acme", other)
 
 
+@pytest.mark.long
 def test_a_value_that_changes_until_the_end_of_its_period_is_billed(shop):
     add_tenants(shop, "acme")
     shop.wait_for(lambda: shop.value("SELECT extract(second FROM now()) < 15"), timeout=60)
@@ -40,6 +44,7 @@ def test_an_heirs_usage_of_a_period_that_is_over_finds_a_minute(shop):
     assert total(shop, "acme", "llm_tokens") == 6
 
 
+@pytest.mark.long
 def test_what_two_tenants_sent_of_one_customer_is_compared_together(shop):
     add_tenants(shop, "acme")
     count(shop, "acme", "llm_tokens", "4")

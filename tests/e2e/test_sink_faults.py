@@ -13,6 +13,8 @@ from sinkfaults.transports import TRANSPORTS
 from support.moved_clock import MovedPostgres
 from support.seeds import new_seed, seconds
 
+pytestmark = pytest.mark.long
+
 SECONDS = seconds("FAULTS_S", 10, 60)
 
 each_transport = pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda each: each.name)
