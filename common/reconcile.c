@@ -78,8 +78,7 @@ static void tell(struct reconcile *r, const char *drift, const struct err *error
     const struct reconcile_found found = {.tenant = target_text(&r->target, TARGET_TENANT),
                                           .metric = target_text(&r->target, TARGET_METRIC),
                                           .customer = target_text(&r->target, TARGET_CUSTOMER),
-                                          .period_start =
-                                              target_text(&r->target, TARGET_PERIOD_START),
+                                          .period_start = target_text(&r->target, TARGET_PERIOD),
                                           .drift = drift,
                                           .error = error};
     r->events.on_found(r->events.owner, &found);

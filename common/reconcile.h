@@ -44,9 +44,9 @@ struct reconcile_found {
     const char *tenant;
     const char *metric;
     const char *customer;
-    const char *period_start;
-    const char *drift;       /* units; NULL if it was not read … */
-    const struct err *error; /* … and why */
+    const char *period_start; /* RFC 3339, UTC */
+    const char *drift;        /* units; NULL if it was not read … */
+    const struct err *error;  /* … and why */
 };
 
 struct reconcile_events {

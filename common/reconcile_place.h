@@ -15,7 +15,8 @@ enum target_column {
     TARGET_PERIOD_START,
     TARGET_PERIOD_END,
     TARGET_START_S,
-    TARGET_END_S
+    TARGET_END_S,
+    TARGET_PERIOD /* period_start for people: RFC 3339, UTC */
 };
 
 /* One row of its (text) result. */

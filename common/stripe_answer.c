@@ -4,6 +4,7 @@
 #include "common/str.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TOO_MANY_REQUESTS = 429 };
@@ -35,6 +36,16 @@ void stripe_answer_error(const struct http_answer *answer, struct err *e)
     e->code = status;
     e->retry = status == 408 || status == 409 || status == TOO_MANY_REQUESTS || status >= 500;
     json_decref(body);
+}
+
+char *stripe_answer_words(const struct http_answer *answer)
+{
+    const json_t *error;
+    json_t *body = read_error(answer, &error);
+    const char *message = shown(json_string_value(json_object_get(error, "message")), "");
+    char *words = *message ? xstrdup(message) : NULL;
+    json_decref(body);
+    return words;
 }
 
 bool stripe_answer_is_limited(const struct http_answer *answer, struct stripe_limits *limits,

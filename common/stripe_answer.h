@@ -13,6 +13,10 @@
  * 5xx. */
 void stripe_answer_error(const struct http_answer *answer, struct err *e);
 
+/* Stripe's own words to the end, for which an err has no room: the caller's; NULL: there are none
+ * that can be shown. */
+char *stripe_answer_words(const struct http_answer *answer);
+
 /* Tell the limiter of an answer. True if it is the account's rate limit: the call was not executed,
  * and may be made again after stripe_limits_wait_ms. (Another 429 concerns one object.) error: as
  * filled from it, for the log. */

@@ -45,6 +45,7 @@ struct stripe_api {
     char *query;
     const char *version;
     char *after; /* the last item's id; NULL: the first page */
+    char *words; /* see stripe_api_words */
     int tries;   /* of this page that failed … */
     int limited; /* … and that the rate limit refused */
     struct backoff backoff;
@@ -195,6 +196,8 @@ static void on_answer(void *owner, const struct err *error, const struct http_an
     struct stripe_api *a = owner;
     struct err e = {0};
     json_t *page = answer ? read_page(answer, &e) : NULL;
+    free(a->words);
+    a->words = answer && answer->status != 200 ? stripe_answer_words(answer) : NULL;
     if (page)
         take_page(a, page);
     else if (error && error->kind == ERR_CANCELED)
@@ -231,6 +234,7 @@ static void on_client_closed(void *owner)
     struct stripe_api *a = owner;
     void (*closed)(void *) = a->closed;
     void *closed_owner = a->closed_owner;
+    free(a->words);
     free(a);
     closed(closed_owner);
 }
@@ -251,4 +255,9 @@ void stripe_api_close(struct stripe_api *a, void (*closed)(void *owner), void *o
     a->closed = closed;
     a->closed_owner = owner;
     uv_close((uv_handle_t *)&a->timer, on_timer_closed);
+}
+
+const char *stripe_api_words(const struct stripe_api *a)
+{
+    return a->words;
 }

@@ -41,6 +41,10 @@ void stripe_api_list(struct stripe_api *a, const char *path, const char *query, 
  * calls alike. */
 bool stripe_api_refused_this(const struct err *error);
 
+/* What Stripe said to the end when it last refused a call: borrowed until the next call; NULL: it
+ * did not, or said nothing. */
+const char *stripe_api_words(const struct stripe_api *a);
+
 /* A call under way is canceled; closed runs from the loop when a is freed. */
 void stripe_api_close(struct stripe_api *a, void (*closed)(void *owner), void *owner);
 

@@ -39,7 +39,7 @@ static int take_option(int left, char **words, const struct args_option *options
     const struct args_option *o = find_option(options, words[0], length);
 
     if (!o)
-        return ctl_fail(-1, "unknown argument: %s (see meterctl --help)", words[0]);
+        return ctl_fail_argument(words[0]);
     if (o->flag && equals)
         return ctl_fail(-1, "%s takes no value", o->name);
     if (o->flag) {
@@ -74,7 +74,7 @@ int args_take(int argc, char **argv, const struct args_option *options)
 int args_expect_none(int count, char **argv)
 {
     if (count > 0)
-        return ctl_fail(-1, "unknown argument: %s (see meterctl --help)", argv[0]);
+        return ctl_fail_argument(argv[0]);
     return count;
 }
 

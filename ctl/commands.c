@@ -61,15 +61,21 @@ const struct ctl_command CTL_COMMANDS[] = {
          "  drift      units that Stripe holds otherwise than they were sent (meterctl reconcile)\n"
          "  meter_held units not sent, since Stripe's meter is missing or counts otherwise\n"
          "             (meterctl status says which, and why)\n"
+         "  unmapped   units of a tenant with a subscription that have no place at Stripe: its\n"
+         "             customer is gone, or the subscription lacks an item (meterctl status)\n"
          "  not_compared  units not sent, since nobody knows whether they were before a restore\n"
          "             (a sink asks Stripe; if they were: meterctl restore accept)\n"
          "  sink_hold  sinks send nothing (meterctl restore accept)\n"
+         "Not among them, as there is nothing to do: what tenants without a subscription use\n"
+         "(`unmapped`), and what one used before its subscription began (`before_subscription`),\n"
+         "neither of which is ever billed. meterctl status shows both.\n"
          "Exit 3 if it could not be checked. It only reads, and may run at any time.\n",
      .run = audit_run},
     {.words = {"doctor"},
      .arguments = "[--json]",
-     .what = "Look at all that the line needs: PostgreSQL, Redis, Stripe's key, meters, prices, "
-             "endpoint.",
+     .what =
+         "Look at all that the line needs: PostgreSQL, the stages, Redis, Stripe's key, meters, "
+         "prices, endpoint.",
      .detail = "A line each: ok, warn (it works, and could be better) or BAD, with what to do; "
                "exit 1 if\n"
                "anything is BAD. It only reads. Set STRIPE_SECRET_KEY as the sink has it.\n",

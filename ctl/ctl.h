@@ -78,6 +78,11 @@ int restore_accept_run(const struct ctl_config *config, int argc, char **argv);
 /* "meterctl: text" on stderr; returns code, so that `return ctl_fail(CTL_FAILED, …)` reads well. */
 int ctl_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* This command runs from now on: its help is what ctl_fail_argument leads to. */
+void ctl_begin(const struct ctl_command *command);
+/* A word that the command does not know; tells where its help is. Returns -1. */
+int ctl_fail_argument(const char *word);
+
 /* Takes the one flag that a command knows: argc 0, or 1 and the flag. Returns 0 with *given, or -1
  * after telling what is wrong. */
 int ctl_take_flag(int argc, char **argv, const char *flag, bool *given);

@@ -16,7 +16,7 @@ static const char *const VERDICTS[] = {
 void doctor_say(struct doctor *d, enum doctor_verdict verdict, const char *check,
                 const char *format, ...)
 {
-    char text[600];
+    char text[1000];
     va_list args;
 
     va_start(args, format);

@@ -5,6 +5,7 @@
 #include "ctl/ctl.h"
 
 #include <jansson.h>
+#include <libpq-fe.h>
 
 enum doctor_verdict {
     DOCTOR_OK,
@@ -29,6 +30,9 @@ void doctor_say(struct doctor *d, enum doctor_verdict verdict, const char *check
 /* doctor_servers.c; reads the catalog too */
 void doctor_ask_postgres(struct doctor *d);
 void doctor_ask_redis(struct doctor *d);
+
+/* doctor_stages.c */
+void doctor_ask_stages(struct doctor *d, PGconn *conn);
 
 /* doctor_stripe.c */
 void doctor_ask_stripe(struct doctor *d);

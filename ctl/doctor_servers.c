@@ -143,6 +143,7 @@ static void ask_database(struct doctor *d, PGconn *conn)
     if (d->metrics && json_array_size(d->metrics) == 0)
         doctor_say(d, DOCTOR_WARN, "catalog",
                    "no metric goes to a meter: `meterctl catalog apply FILE`");
+    doctor_ask_stages(d, conn);
 }
 
 /* A pooler's `statement` mode answers single statements, and ends the connection at a BEGIN. */

@@ -65,11 +65,15 @@ static void on_listed(void *owner, const struct err *error)
         json_decref(a->lists[a->at]);
         a->lists[a->at] = NULL;
     }
+    /* An err has no room for all that Stripe says. */
+    const char *words = error ? stripe_api_words(a->api) : NULL;
+    const char *said = words ? words : error ? error->text : "";
     if (error && is_forbidden(error))
-        doctor_say(a->doctor, DOCTOR_BAD, "permission", "%s: %s; give the key \"%s\"",
-                   LISTS[a->at].name, error->text, LISTS[a->at].permission);
+        doctor_say(a->doctor, DOCTOR_BAD, "permission",
+                   "%s: Stripe answered 403: %s; give the key \"%s\"", LISTS[a->at].name, said,
+                   LISTS[a->at].permission);
     else if (error)
-        doctor_say(a->doctor, DOCTOR_BAD, "stripe", "%s: %s", LISTS[a->at].name, error->text);
+        doctor_say(a->doctor, DOCTOR_BAD, "stripe", "%s: %s", LISTS[a->at].name, said);
     if ((error && !is_forbidden(error)) || ++a->at == N_LISTS)
         stripe_api_close(a->api, on_closed, a);
     else

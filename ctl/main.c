@@ -104,6 +104,7 @@ static int run_command(const struct ctl_command *command, int argc, char **argv)
 
     if (asks_for_help(command, argc, argv))
         return print_command_help(command);
+    ctl_begin(command);
     int code = load_config(&config) ? CTL_USAGE : command->run(&config, argc, argv);
     conf_done(SETTINGS, &config);
     return code;

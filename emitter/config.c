@@ -100,6 +100,7 @@ static int take_flag(struct emitter_config *config, int flag, bool *print)
         config->dry_run = true;
         return -1;
     default: /* getopt has told what is wrong */
+        fprintf(stderr, "%s: see --help\n", EMITTER_PROGRAM);
         return EMITTER_USAGE;
     }
 }

@@ -47,7 +47,8 @@ const struct conf_setting SINK_SETTINGS[] = {
     {"STRIPE_API_VERSION", CONF_STR, FIELD(stripe_api_version), .fallback = STRIPE_VERSION_CURRENT,
      .check = conf_check_token, .help = "Stripe-Version; usage records have their own, " STRIPE_VERSION_LEGACY},
     {"SINK_INTERVAL_S", CONF_INT, FIELD(interval_s), .fallback = "300", .unit = "s", .min = 1,
-     .max = 86400, .help = "time between two claims, aligned to the clock"},
+     .max = 86400, .help = "time between two claims, aligned to the clock; below 60, those of one "
+     "minute go to minutes beside it"},
     {"SINK_RATE_PER_S", CONF_INT, FIELD(rate_per_s), .fallback = "0", .unit = "calls", .min = 0,
      .max = 10000, .help = "calls a second; 0: 20 for test keys, 900 for live keys"},
     {"SINK_MAX_IN_FLIGHT", CONF_INT, FIELD(max_in_flight), .fallback = "32", .unit = "calls",

@@ -20,7 +20,7 @@
 enum { DEADLINE_MS = 600000 };
 
 /* Columns of list_sendable.sql; those before CLAIMED are printed under their names. */
-enum { STATE = 8, CLAIMED = 9 };
+enum { STATE = 8, CLAIMED = 9, METER = 10 };
 
 struct dry_run {
     struct stage *stage;
@@ -34,6 +34,7 @@ struct dry_run {
     int64_t pending;
     int64_t held;
     int64_t late;
+    int64_t meter_held;
 };
 
 static void end(struct dry_run *d, const struct err *error)
@@ -60,9 +61,10 @@ static void print_lines(const struct dry_run *d)
     rewind(d->lines);
     while ((bytes = fread(part, 1, sizeof part, d->lines)) > 0)
         (void)fwrite(part, 1, bytes, stdout);
-    printf("would_send_total submissions=%lld claimed=%lld pending=%lld held=%lld late=%lld\n",
+    printf("would_send_total submissions=%lld claimed=%lld pending=%lld held=%lld late=%lld "
+           "meter_held=%lld\n",
            (long long)d->rows, (long long)d->claimed, (long long)d->pending, (long long)d->held,
-           (long long)d->late);
+           (long long)d->late, (long long)d->meter_held);
 }
 
 static void take_rollback(void *owner, const struct err *error, PGresult **results, int n)
@@ -95,10 +97,15 @@ static void add_value(struct buf *line, const char *value)
 static void write_row(FILE *lines, const PGresult *row)
 {
     struct buf line = {0};
-    buf_add_str(&line, "would_send");
+    bool waits = !PQgetisnull(row, 0, METER);
+    buf_add_str(&line, waits ? "would_wait" : "would_send");
     for (int column = 0; column <= STATE; column++) {
         buf_printf(&line, " %s=", PQfname(row, column));
         add_value(&line, PQgetvalue(row, 0, column));
+    }
+    if (waits) {
+        buf_add_str(&line, " meter_held=");
+        add_value(&line, PQgetvalue(row, 0, METER));
     }
     buf_add_char(&line, '\n');
     (void)fwrite(line.data, 1, line.length, lines);
@@ -114,6 +121,7 @@ static void on_row(void *owner, const PGresult *row)
     d->pending += !strcmp(state, "pending");
     d->held += !strcmp(state, "held");
     d->late += !strcmp(state, "late");
+    d->meter_held += !PQgetisnull(row, 0, METER);
     write_row(d->lines, row);
 }
 

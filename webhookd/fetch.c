@@ -31,6 +31,8 @@ enum {
     BODY_MAX_BYTES = 4 << 20,
     PATIENCE_MS = 20000, /* with 429s: whoever asks holds locks meanwhile */
     PAUSE_MS = 3000,
+    UNAUTHORIZED = 401,
+    FORBIDDEN = 403,
     TOO_MANY_REQUESTS = 429,
     FLAP_MS = 60000
 };
@@ -56,6 +58,7 @@ struct fetcher {
     struct log_causes losses;
     int64_t told_ms; /* of the last loss; monotonic */
     uint64_t untold; /* losses since */
+    struct err loss; /* of the last call; ERR_NONE: it was answered */
     int open_parts;  /* the timer, the client */
     bool closing;
 };
@@ -71,6 +74,7 @@ static void report_lost(struct fetcher *f, const struct err *error)
     int64_t now_ms = clock_monotonic_ms();
     if (error->kind == ERR_CANCELED)
         return;
+    f->loss = *error;
     if (!f->losses.repeat.failing && f->told_ms && now_ms - f->told_ms < FLAP_MS) {
         f->untold++;
         return;
@@ -86,6 +90,7 @@ static void report_lost(struct fetcher *f, const struct err *error)
 static void report_answer(struct fetcher *f, const char *outcome)
 {
     count(outcome);
+    f->loss = (struct err){0};
     if (log_cause_recovered(&f->losses))
         log_info("peer_back", LOG_STR("peer", "stripe"));
 }
@@ -155,6 +160,18 @@ static void on_timer(uv_timer_t *timer)
 bool fetcher_is_paused(struct fetcher *f)
 {
     return stripe_limits_wait_ms(&f->limits, clock_monotonic_ms()) > PAUSE_MS;
+}
+
+void fetcher_add_why(const struct fetcher *f, struct buf *why)
+{
+    if (f->loss.kind == ERR_NONE)
+        return;
+    bool refused = f->loss.code == UNAUTHORIZED || f->loss.code == FORBIDDEN;
+    if (refused)
+        buf_printf(why, "stripe: refuses our key (%d)", f->loss.code);
+    else
+        buf_add_str(why, "stripe: not reachable, or answers with errors");
+    buf_add_str(why, ": events are kept, and worked when it serves us\n");
 }
 
 /* Answers. */

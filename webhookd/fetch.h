@@ -4,6 +4,7 @@
 #define METERLINE_FETCH_H
 
 #include "common/err.h"
+#include "common/str.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -26,6 +27,9 @@ void fetch_object(struct fetcher *f, const char *path, const char *id, fetch_don
 
 /* Stripe wants no call for so long that nothing should be begun that needs one. */
 bool fetcher_is_paused(struct fetcher *f);
+
+/* Appends why Stripe gave nothing at the last call, a line; nothing where it did. */
+void fetcher_add_why(const struct fetcher *f, struct buf *why);
 
 /* What waits or is in flight ends as canceled. */
 void fetcher_close(struct fetcher *f);

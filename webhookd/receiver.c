@@ -61,12 +61,41 @@ static void count(const char *outcome)
     metric_count(METRIC_OF_WEBHOOK_REQUESTS, outcome);
 }
 
+/* What a person at Stripe's dashboard can act on, and nobody else learns from: which of a
+ * signature's faults it is, or what is wrong with an event, stands in our log alone. */
+static const struct {
+    const char *outcome;
+    const char *message;
+} REFUSALS[] = {
+    {"wrong_path", "no webhook is taken here: the path is /webhooks/stripe"},
+    {"wrong_method", "only POST is taken"},
+    {"too_large", "the event is larger than is taken"},
+    {"bad_signature",
+     "the Stripe-Signature header is missing, too old, or made with another secret "
+     "than this endpoint's"},
+    {"bad_event", "the body is no event of Stripe's"},
+    {"unavailable", "it could not be kept now: send it again later"},
+};
+
+static const char *message_of(const char *outcome)
+{
+    for (size_t i = 0; i < sizeof REFUSALS / sizeof *REFUSALS; i++)
+        if (strcmp(REFUSALS[i].outcome, outcome) == 0)
+            return REFUSALS[i].message;
+    return "refused";
+}
+
 static void answer(struct http_exchange *x, int status, const char *outcome)
 {
-    static const char *const NOTHING = "{}";
-    const char *body = status == 200 ? RECEIVED : NOTHING;
+    struct buf body = {0};
+    if (status == 200)
+        buf_add_str(&body, RECEIVED);
+    else
+        buf_printf(&body, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", outcome,
+                   message_of(outcome));
     count(outcome);
-    http_reply(x, status, "application/json", body, strlen(body));
+    http_reply(x, status, "application/json", body.data, body.length);
+    buf_done(&body);
 }
 
 /* Keeping: those that wait at once go into one transaction, and are answered after its COMMIT. */

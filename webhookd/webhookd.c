@@ -125,5 +125,7 @@ bool webhookd_ready(void *owner, struct buf *why)
         buf_printf(why, "postgres: %d workers are not connected\n", missing);
     if (!redis_router_is_up(d->context.redis))
         peer_add_why(PEER_REDIS, why);
+    if (d->fetcher) /* told, and ready all the same: what Stripe delivers is kept */
+        fetcher_add_why(d->fetcher, why);
     return ready && missing == 0 && redis_router_is_up(d->context.redis);
 }

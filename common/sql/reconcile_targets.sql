@@ -70,7 +70,8 @@ with recursive known as (
                           and v.period_start < v.period_end and minute_of(v.period_end) = p.period_end)
 )
 select n.tenant, c.metric, c.customer, c.event_name, c.item, c.newest, c.period_start, c.period_end,
-       extract(epoch from c.period_start)::int8 as start_s, extract(epoch from c.period_end)::int8 as end_s
+       extract(epoch from c.period_start)::int8 as start_s, extract(epoch from c.period_end)::int8 as end_s,
+       to_char(c.period_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as period
   from tenants n
   left join places c on c.tenant = n.tenant
        and (not $7::bool

@@ -65,10 +65,16 @@ def servers():
 
 
 @pytest.fixture
-def line(folder, request, servers):
+def postgres_conf():
+    """Settings of a line's own PostgreSQL that are not the usual ones; a module's fixture of this name wins."""
+    return {}
+
+
+@pytest.fixture
+def line(folder, request, servers, postgres_conf):
     """Servers up, schema and catalog in place, no stage started."""
     alone = request.node.get_closest_marker("own_servers")
-    own = Line(folder) if alone else Line(folder, **servers.lines())
+    own = Line(folder, postgres=Postgres(folder, **postgres_conf)) if alone else Line(folder, **servers.lines())
     request.node.meterline = own
     try:
         if alone:

@@ -77,3 +77,21 @@ def test_units_that_wait_for_a_person(shop, state, extra):
 def test_it_is_documented(line):
     assert "4 balanced but something waits for a person" in line.must("meterctl", "--help").stdout
     assert "audit balanced, attention: lost=100 failed=13280" in line.must("meterctl", "audit", "--help").stdout
+
+
+def attention(line):
+    return json.loads(line.meterctl("audit", "--json").stdout)["attention"]
+
+
+def test_what_a_subscriber_uses_without_a_place_at_stripe(shop):
+    """A tenant without a subscription is free, and so is what one used before it began; a subscriber pays."""
+    count(shop, "free", "api_calls", "50")
+    assert attention(shop) == {}
+    shop.sql("""INSERT INTO subscriptions (stripe_subscription_id, tenant, stripe_customer_id, status,
+                    current_period_start, current_period_end, billing_cycle_anchor, started_at)
+                SELECT 'sub_1', 'payer', 'cus_1', 'active', s, s + interval '1 month', s, s
+                  FROM (SELECT date_trunc('minute', now()) - interval '1 day' AS s) x""")
+    count(shop, "payer", "api_calls", "70")
+    assert attention(shop) == {"unmapped": "70"}
+    shop.sql("UPDATE subscriptions SET status = 'canceled'")
+    assert attention(shop) == {}

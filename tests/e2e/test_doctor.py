@@ -4,14 +4,17 @@ import json
 
 import pytest
 
-from line import Line, Pgbouncer, Postgres
+from line import Line, Pgbouncer
 from line.line import TEST_KEY
+
+pytestmark = pytest.mark.own_servers
 
 
 def doctor(line, **settings):
     """(exit code, {check: [(result, msg), …]})"""
     done = line.meterctl("doctor", "--json", **settings)
     found = {}
+    assert done.stdout, done.stderr
     for row in json.loads(done.stdout):
         found.setdefault(row["check"], []).append((row["result"], row["msg"]))
     return done.returncode, found
@@ -27,17 +30,9 @@ def meters_of(line):
 
 
 @pytest.fixture
-def line(folder, request):
-    """As everybody's, but its PostgreSQL is as durable as a real one."""
-    own = Line(folder, postgres=Postgres(folder, fsync="on"))
-    request.node.meterline = own
-    try:
-        own.start_servers()
-        own.migrate()
-        own.catalog()
-        yield own
-    finally:
-        own.close()
+def postgres_conf():
+    """As durable as a real one."""
+    return {"fsync": "on"}
 
 
 @pytest.fixture
@@ -184,6 +179,35 @@ def test_the_poolers_mode(account, mode):
         assert code == 1 and "pool_mode" in str(bad(found)), found
     else:
         assert bad(found) == [] and "stands in between" in found["pooler"][0][1]
+
+
+def test_the_stages(account):
+    stages = ("aggregator", "sink", "webhookd")
+    found = doctor(account)[1]
+    assert {name: found[name][0][0] for name in stages} == dict.fromkeys(stages, "warn")
+    assert "start meterline-sink" in found["sink"][0][1] and "versions" not in found
+    running = {name: account.start(name).wait_ready() for name in stages}
+    account.wait_for(lambda: account.value("SELECT count(*) FROM stage_instances WHERE ready") == 3)
+    code, found = doctor(account)
+    assert code == 0 and {name: found[name][0][0] for name in (*stages, "versions")} == dict.fromkeys((*stages, "versions"), "ok")
+    running["sink"].kill9()
+    account.sql("UPDATE stage_instances SET seen_at = seen_at - interval '30 s' WHERE stage = 'sink'")
+    account.sql("UPDATE stage_instances SET version = '0.0.9' WHERE stage = 'webhookd'")
+    account.redis.stop()
+    account.wait_for(lambda: account.value("SELECT NOT ready FROM stage_instances WHERE stage = 'aggregator'"))
+    code, found = doctor(account)
+    assert code == 1 and found["sink"][0][0] == "BAD" and "it died" in found["sink"][0][1]
+    assert found["aggregator"][0][0] == "BAD" and "is not ready: redis: not connected" in found["aggregator"][0][1]
+    assert found["versions"][0][0] == "warn" and "is 0.0.9" in found["versions"][0][1]
+
+
+def test_stripes_words_are_told_to_the_end(account):
+    words = ("The provided key 'rk_test_*********************************************************0000' does not have the "
+             "required permissions for this endpoint on account 'acct_1'. Having the 'rak_billing_meter_read' permission "
+             "would allow this request to continue.")
+    account.sandbox.fault("status", path="/v1/billing/meters", method="GET", status=403,
+                          body={"error": {"type": "invalid_request_error", "message": words}})
+    assert any(words in msg for _, msg in bad(doctor(account)[1]))
 
 
 def test_an_unsafe_postgres(folder):

@@ -234,3 +234,8 @@ def test_wrong_usage(line):
     shown = line.run("emitter", "--print-config",
                      REDIS_URL="redis://:very-secret@127.0.0.1:1").stdout
     assert "METERLINE_STREAM_SHARDS=1" in shown and "very-secret" not in shown
+
+
+def test_a_wrong_flag_leads_to_the_help(line):
+    done = emit(line, "", "--bogus")
+    assert done.returncode == 2 and done.stderr.endswith("meterline-emitter: see --help\n"), done.stderr

@@ -106,3 +106,10 @@ def test_a_tenant_may_be_called_like_an_option(asked, line, name):
     line.must("aggregator", "--once")
     for words in (["--tenant", name], [f"--tenant={name}"]):
         assert json.loads(asked("events", *words).stdout)["tenant"] == name
+
+
+def test_a_word_too_many_is_told_with_the_commands_own_help(asked):
+    for words in (["audit"], ["doctor"], ["rejected", "list"], ["retention", "apply"]):
+        done = asked(*words, "x")
+        assert done.returncode == 2 and done.stderr == f"meterctl: unknown argument: x (see meterctl {' '.join(words)} --help)\n"
+        assert asked(*words, "--bogus").stderr == f"meterctl: unknown argument: --bogus (see meterctl {' '.join(words)} --help)\n"

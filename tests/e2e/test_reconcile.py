@@ -2,6 +2,7 @@
 resolved, and a restored ledger learns what Stripe holds before anything more is billed."""
 
 import json
+import re
 
 import pytest
 
@@ -176,6 +177,7 @@ def test_stripe_away_or_unwilling_could_not_be_checked(shop):
     shop.sandbox.fault("status", path=SUMMARIES, status=404)
     done = reconcile(shop, exit_code=3)
     assert counts(done)["unread"] == 1 and "404" in done.stderr
+    assert re.search(r"period \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ: ", done.stderr), done.stderr
     shop.sandbox.clear_faults()
     shop.sandbox.fault("status", path=SUMMARIES, status=503, times=2)
     assert counts(reconcile(shop))["compared"] == 1

@@ -523,7 +523,7 @@ def test_a_dry_run_tells_all_and_changes_nothing(late):
     rows, summary = dry_run(late)
     assert [late.sql(f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in tables] == before
     assert len(late.sandbox.requests()) == asked
-    assert summary == {"submissions": "6", "claimed": "6", "pending": "6", "held": "0", "late": "0"}
+    assert summary == {"submissions": "6", "claimed": "6", "pending": "6", "held": "0", "late": "0", "meter_held": "0"}
     assert [(row["metric"], row["quantity"]) for row in rows] == [
         ("api_calls", "9"), ("api_calls", "5"), ("llm_tokens", "999999999999999"),
         ("llm_tokens", "999999999999999"), ("llm_tokens", "9"), ("user_seats", "7")]
@@ -549,7 +549,7 @@ def test_a_dry_run_shows_what_waits_and_what_is_late(shop):
     count(shop, "acme", "api_calls", "9", at="now() - interval '5 days'")
     rows, summary = dry_run(shop)
     assert [(row["quantity"], row["state"]) for row in rows] == [("9", "late"), ("4", "pending")]
-    assert summary == {"submissions": "2", "claimed": "1", "pending": "1", "held": "0", "late": "1"}
+    assert summary == {"submissions": "2", "claimed": "1", "pending": "1", "held": "0", "late": "1", "meter_held": "0"}
 
 
 def test_a_dry_run_waits_for_another_claim(shop):

@@ -5,8 +5,10 @@ import json
 
 import pytest
 
+from line import logfmt
 from support.sink_shop import (
     METERS, add_tenants, count, keys_made_of, keys_of, once, open_shop, states, total, use_transport)
+
 TENANTS = ["acme", "blue", "coral"]
 ALL_METERS = [*METERS, ("agent_executions", "sum"), ("user_seats", "last")]
 
@@ -65,6 +67,21 @@ def test_a_missing_meter_holds_its_metric_and_no_other(shop, transport):
     once(line)
     assert held(line) == {} and states(line) == {"sent": 6}
     assert [total(line, tenant, "api_calls") for tenant in TENANTS] == [70, 70, 70]
+
+
+def test_a_dry_run_tells_what_waits_for_its_meter(shop):
+    line = shop
+    customers_only(line)
+    count(line, "api_calls", 70, "acme")
+    count(line, "llm_tokens", 5, "acme")
+    fails(line)
+    count(line, "llm_tokens", 9, "acme")
+    lines = line.must("meterline-sink", "--dry-run").stdout.splitlines()
+    rows = {row["metric"]: (word, row.get("meter_held")) for word, row in
+            ((text.split(" ")[0], logfmt.pairs(text)) for text in lines[:-1])}
+    assert rows["llm_tokens"] == ("would_send", None) and rows["api_calls"][0] == "would_wait"
+    assert "no meter with event name api_calls" in rows["api_calls"][1]
+    assert logfmt.pairs(lines[-1])["meter_held"] == "1"
 
 
 def test_a_daemon_says_so_and_goes_on_once_the_meter_is_there(shop):

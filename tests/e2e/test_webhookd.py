@@ -94,9 +94,12 @@ def test_only_genuine_and_young_signatures_get_in(line, webhookd, events):
                signature(body, "whsec_other"), signature(body, at=now - 400),
                signature(body, sign=body + b" "), signature(body).replace("v1=", "v0="),
                "t=x," + signature(body).split(",")[1]]
+    said = set()
     for header in refused:
         status, text = post(webhookd, body, header)
-        assert (status, text) == (400, "{}"), header
+        assert (status, json.loads(text)["error"]["code"]) == (400, "bad_signature"), header
+        said.add(text)
+    assert len(said) == 1 and "whsec" not in str(said), "no word of which fault it was"
     assert line.value("SELECT count(*) FROM webhook_events") == 0
     assert webhookd.logs("webhook_refused")
     both = signature(body, "whsec_other") + "," + signature(body).split(",")[1]
@@ -118,7 +121,8 @@ def test_what_is_no_event_is_refused(line, webhookd, events):
     for body in (b"", b"{", b"[]", b"{}", b'{"id": "evt_1"}', b"\xff\xfe", b"{}" * 10,
                  b'{"id": "evt/1", "type": "a", "created": 1}',
                  b'{"id": "evt_1", "type": "a", "created": "yesterday"}'):
-        assert post(webhookd, body) == (400, "{}"), body
+        status, text = post(webhookd, body)
+        assert (status, json.loads(text)["error"]["code"]) == (400, "bad_event"), body
     large = json.dumps(events.make("x.y", {"id": "x_1", "text": "x" * 260_000})).encode()
     assert post(webhookd, large)[0] == 200
     assert post(webhookd, large + b" " * 5000)[0] == 413
@@ -339,12 +343,30 @@ def test_a_tenant_keeps_its_customer_and_a_customer_its_tenant(line, webhookd, e
 
 # What it bears.
 
+def test_a_refused_key_is_told_and_keeps_nobody_out(line, stripe):
+    """Stripe's deliveries are kept all the same, so that it stays ready; the reason goes with the refusal."""
+    webhookd = line.start_webhookd(STRIPE_API_BASE=stripe.url).wait_ready()
+    assert webhookd.get("/readyz") == (200, "ready\n")
+    fault = stripe.fault("status", status=401, path="/v1/", method="GET")
+    stripe.webhook(webhookd.webhook_url, secret=TEST_WEBHOOK_SECRET)
+    stripe.bootstrap(tenants=["acme"], price_lookup_key="standard")
+    line.wait_for(lambda: "stripe: refuses our key (401)" in webhookd.get("/readyz")[1], 30, "it says so")
+    status, text = webhookd.get("/readyz")
+    assert status == 200 and text.startswith("ready\n") and "sk_" not in text
+    line.wait_for(lambda: "refuses our key" in (line.value(
+        "SELECT reason FROM stage_instances WHERE stage = 'webhookd'") or ""), 30, "status tells it")
+    stripe.end_fault(fault)
+    line.wait_for(lambda: line.value("SELECT count(*) FROM subscriptions") == 1, 60, "what was kept is worked")
+    assert webhookd.get("/readyz") == (200, "ready\n")
+
+
 @pytest.mark.own_servers
 def test_postgres_away_is_503_and_then_all_goes_on(line, webhookd, events):
     work(line, webhookd, events.make("customer.created", customer()))
     line.postgres.stop()
     event = events.make("customer.subscription.created", subscription())
-    line.wait_for(lambda: post(webhookd, event) == (503, "{}"))
+    line.wait_for(lambda: post(webhookd, event)[0] == 503)
+    assert json.loads(post(webhookd, event)[1])["error"]["code"] == "unavailable"
     line.wait_for(lambda: not webhookd.ready())
     assert webhookd.get("/healthz")[0] == 200
     line.postgres.start()
