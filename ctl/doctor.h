@@ -22,8 +22,8 @@ struct doctor {
     int bad;
 };
 
-/* check: what was looked at, such as "redis durability"; the text: how it is and, unless it is OK,
- * what to do. */
+/* doctor_say.c. check: what was looked at, such as "redis durability"; the text: how it is and,
+ * unless it is OK, what to do. */
 void doctor_say(struct doctor *d, enum doctor_verdict verdict, const char *check,
                 const char *format, ...) __attribute__((format(printf, 4, 5)));
 
