@@ -83,7 +83,9 @@ $(B)/lib%.a:
 $(foreach s,$(STAGES),$(eval $(call program,$(s)): \
     $(B)/obj/$(call folder,$(s))/main.o $(B)/lib$(call folder,$(s)).a $(B)/libcommon.a))
 $(B)/bin/%: ; $(link)
-$(B)/unit/%: $(B)/obj/tests/unit/%.o $(ARCHIVES) ; $(link) -lcmocka
+# What a test plays itself, FAKE(type, name, …): see tests/unit/fake.h.
+fakes    = $(shell awk -F'[^A-Za-z_0-9]+' '/^FAKE/ {print "-Wl,--wrap=" $$3}' tests/unit/$*.c)
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(ARCHIVES) ; $(link) -lcmocka $(fakes)
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(ARCHIVES) ; $(link) -fsanitize=fuzzer
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(BENCH_SHARED) $(B)/libcommon.a ; $(link)
 

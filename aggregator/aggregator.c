@@ -120,7 +120,6 @@ static void on_entered(void *owner, struct shard *s)
     struct aggregator *a = owner;
     const struct epoch_mark *mark = &s->ledger.position.mark;
 
-    log_repeat_recovered(&s->foreign);
     quota_set_ledger(&a->upkeep.quota, mark->ledger, mark->takeovers);
     if (a->told.entered)
         return;
@@ -393,11 +392,8 @@ static void on_poll(uv_timer_t *timer)
 {
     struct aggregator *a = timer->data;
 
-    for (int i = 0; i < a->shards.count; i++) {
-        gauges_poll(a->shards.shards[i]);
-        durable_poll(a->shards.shards[i]);
-        retired_poll(a->shards.shards[i]);
-    }
+    for (int i = 0; i < a->shards.count; i++)
+        shard_poll(a->shards.shards[i]);
 }
 
 static bool counts_a_stream(void *owner)

@@ -1,6 +1,6 @@
 #include "aggregator/aggregator.h"
 #include "aggregator/config.h"
-#include "aggregator/shard.h"
+#include "aggregator/shard_metrics.h"
 
 int main(int argc, char **argv)
 {
@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 
     if (code < 0)
         code = stage_run(&AGGREGATOR_STAGE, &config.base);
-    gauges_done();
+    shard_metrics_done();
     conf_done(AGGREGATOR_SETTINGS, &config);
     return code;
 }

@@ -1,34 +1,41 @@
-/* Owning a stream: the machine of shard.h, but for what OPENING and RUNNING do in detail. */
+/* The machine of shard_state.h: its moves, the lease, and its end. What the parts report is in
+ * shard_parts.c. */
 #include "aggregator/shard.h"
+
+#include "aggregator/errand.h"
+#include "aggregator/shard_metrics.h"
 #include "common/clock.h"
+#include "common/schema.h"
 #include "common/stage.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-enum { LEASE_RETRY_MS = 300, ONCE_LEASE_WAIT_MS = 10000 };
+enum { SCHEMA_RETRY_MS = 1000, LEASE_RETRY_MS = 300, ONCE_LEASE_WAIT_MS = 10000 };
 
-static const bool MAY_GO[SHARD_ENDED + 1][SHARD_ENDED + 1] = {
-    [SHARD_OFFLINE] = {[SHARD_LEASING] = true, [SHARD_RELEASING] = true, [SHARD_ENDED] = true},
-    [SHARD_LEASING] = {[SHARD_OPENING] = true, [SHARD_OFFLINE] = true},
-    [SHARD_OPENING] = {[SHARD_LOADING] = true, [SHARD_OFFLINE] = true},
-    [SHARD_LOADING] = {[SHARD_RUNNING] = true, [SHARD_OFFLINE] = true},
-    [SHARD_RUNNING] = {[SHARD_OFFLINE] = true},
-    [SHARD_RELEASING] = {[SHARD_ENDED] = true},
-};
-
-static void shard_go(struct shard *s, enum shard_state next)
+void shard_go(struct shard *s, enum shard_state next)
 {
-    assert(MAY_GO[s->state][next]);
+    assert(shard_may_go(s->state, next));
     s->state = next;
 }
 
-bool shard_is_stale(struct shard *s, enum shard_state expected)
+/* The machine's answers call this first: true if the answer is of a life before. */
+static bool is_stale(struct shard *s, enum shard_state expected)
 {
     if (s->state == expected)
         return false;
     shard_try(s);
     return true;
+}
+
+void shard_stop_parts(struct shard *s)
+{
+    recovery_stop(&s->recovery);
+    loading_stop(&s->loading);
+    retire_stop(&s->retire);
+    stream_watch_stop(&s->watch);
+    batch_loop_stop(&s->batch_loop);
+    feed_stop(&s->feed);
 }
 
 void shard_restart(struct shard *s, bool delay)
@@ -40,10 +47,8 @@ void shard_restart(struct shard *s, bool delay)
     s->generation++;
     /* The lease is not renewed meanwhile: while this process cannot work, another one may. */
     s->ledger.owned = false;
-    s->ending = false;
-    s->sums_left = s->sums_left || s->unfolded.events > 0;
-    work_forget(s);
-    feed_stop(&s->feed);
+    s->loading.sums_left = s->loading.sums_left || s->batch_loop.unfolded.events > 0;
+    shard_stop_parts(s);
     uv_timer_start(&s->retry, shard_on_retry,
                    delay ? backoff_next_ms(&s->backoff, backoff_random()) : 0, 0);
 }
@@ -58,6 +63,26 @@ void shard_fail(struct shard *s, const char *step, const struct err *error)
         log_error("step_failed", LOG_STR("stream", s->stream), LOG_STR("step", step),
                   LOG_U64("held_back", held), LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     shard_restart(s, true);
+}
+
+/* What is wrong with the schema is told of where it is asked for first: see members.c. */
+static void on_schema(void *owner, const struct err *error)
+{
+    struct shard *s = owner;
+
+    if (s->closing)
+        return;
+    s->schema_ok = error == NULL;
+    if (error == NULL || s->leaving)
+        shard_try(s);
+    else
+        uv_timer_start(&s->retry, shard_on_retry, SCHEMA_RETRY_MS, 0);
+}
+
+void shard_ask_schema(struct shard *s)
+{
+    if (pg_is_ready(s->pg))
+        schema_check(s->pg, on_schema, s);
 }
 
 void shard_on_retry(uv_timer_t *timer)
@@ -77,7 +102,7 @@ void shard_on_lease_lost(void *owner)
     if (s->state < SHARD_OPENING || s->state > SHARD_RUNNING)
         return;
     log_warn("lease_lost", LOG_STR("stream", s->stream));
-    s->table_batches = -1;
+    loading_forget_table(&s->loading);
     shard_restart(s, false);
 }
 
@@ -95,156 +120,6 @@ void shard_on_redis_down(struct shard *s)
 {
     if (s->state >= SHARD_OPENING && s->state <= SHARD_RUNNING && !s->closing)
         shard_restart(s, false);
-}
-
-static void start_running(struct shard *s)
-{
-    struct entry_id from;
-
-    if (entry_id_parse(s->ledger.position.last_id, &from) != 0)
-        abort();
-    shard_go(s, SHARD_RUNNING);
-    s->running_since_ms = clock_monotonic_ms();
-    backoff_reset(&s->backoff);
-    log_repeat_recovered(&s->refused);
-    log_info("stream_opened", LOG_STR("stream", s->stream),
-             LOG_I64("epoch", s->ledger.position.epoch),
-             LOG_STR("last_id", s->ledger.position.last_id));
-    /* Who was here before may have been killed between COMMIT and this, and a stream may stay
-     * quiet. */
-    trim_run(s);
-    feed_start(&s->feed, from);
-}
-
-static void take_window(void *owner, const struct err *error)
-{
-    struct shard *s = owner;
-
-    if (shard_is_stale(s, SHARD_LOADING))
-        return;
-    if (error != NULL) {
-        shard_fail(s, "load window", error);
-        return;
-    }
-    s->table_batches = s->ledger.position.batches;
-    start_running(s);
-}
-
-/* Each shard has an equal part, whoever owns it, so that what a process takes over from another
- * makes no table smaller. */
-static size_t table_bytes(const struct shard_spec *spec)
-{
-    size_t part = ((size_t)spec->config->dedupe_memory_mb << 20) / (size_t)spec->shards;
-
-    return part > DEDUPE_MEMORY_MIN_BYTES ? part : DEDUPE_MEMORY_MIN_BYTES;
-}
-
-/* A stream that is read again from long before needs a table that goes back as far. */
-static bool is_table_good(const struct shard *s, int64_t reading_ms)
-{
-    return s->dedupe != NULL && s->table_batches == s->ledger.position.batches &&
-           s->table_resharded_ms == s->ledger.resharded_ms &&
-           reading_ms >= s->table_reading_ms - DEDUPE_SLACK_MS;
-}
-
-/* In a stream that is new or was made anew, entries come from now on. */
-static int64_t reading_ms_of(const struct ledger *l)
-{
-    struct entry_id next = {.ms = l->reading_ms};
-
-    return l->reading_ms == 0 ? l->now_ms : entry_id_time_ms(next, l->now_ms);
-}
-
-static void load_window(struct shard *s)
-{
-    struct window_span span = {.reading_ms = reading_ms_of(&s->ledger),
-                               .window_ms = s->spec.config->dedupe_window_h * HOUR_MS};
-
-    if (is_table_good(s, span.reading_ms)) {
-        start_running(s);
-        return;
-    }
-    dedupe_free(s->dedupe);
-    s->table_batches = -1;
-    s->dedupe = dedupe_new(table_bytes(&s->spec), span.window_ms, s->spec.key);
-    s->table_reading_ms = span.reading_ms;
-    s->table_resharded_ms = s->ledger.resharded_ms;
-    if (s->number < 0)
-        take_window(s, NULL); /* nothing of this stream is counted any more */
-    else
-        ledger_load_window(&s->ledger, s->dedupe, s->number, span, take_window, s);
-}
-
-static void take_folded(void *owner, const struct err *error)
-{
-    struct shard *s = owner;
-
-    if (shard_is_stale(s, SHARD_LOADING))
-        return;
-    if (error != NULL) {
-        shard_fail(s, "fold", error);
-        return;
-    }
-    s->sums_left = false;
-    load_window(s);
-}
-
-/* Whoever had the stream before may have left sums pending. So may those of another number of
- * shards: a retraction here may take back what is pending there. */
-static void run_fold(struct shard *s)
-{
-    struct pg_array current;
-
-    pg_array_init(&current, PG_TEXT);
-    stream_name_list(s->spec.shards, &current);
-    ledger_fold_left(&s->ledger, &current, take_folded, s);
-}
-
-static void take_catalog(void *owner, const struct err *error)
-{
-    struct shard *s = owner;
-
-    if (shard_is_stale(s, SHARD_LOADING))
-        return;
-    if (error != NULL)
-        shard_fail(s, "read catalog", error);
-    else
-        run_fold(s);
-}
-
-static void take_state(void *owner, const struct err *error)
-{
-    struct shard *s = owner;
-
-    if (shard_is_stale(s, SHARD_LOADING))
-        return;
-    if (error != NULL) {
-        shard_fail(s, "read state", error);
-        return;
-    }
-    /* Asked after the lease was taken: a change of the number takes all leases away. */
-    if (s->ledger.shards != s->spec.shards)
-        s->spec.events.number_moved(s->spec.events.owner, s->ledger.shards);
-    else
-        ledger_read_catalog(&s->ledger, take_catalog, s);
-}
-
-static void take_days(void *owner, const struct err *error)
-{
-    struct shard *s = owner;
-
-    if (shard_is_stale(s, SHARD_LOADING))
-        return;
-    if (error != NULL)
-        shard_fail(s, "make partitions", error);
-    else
-        ledger_read_state(&s->ledger, take_state, s);
-}
-
-void opening_done(struct shard *s)
-{
-    shard_go(s, SHARD_LOADING);
-    ledger_ensure_days(&s->ledger, take_days, s);
 }
 
 /* Somebody else has the stream: leave it to them. --once asks again for a while, since their lease
@@ -271,7 +146,7 @@ static void take_lease(void *owner, const struct err *error)
 {
     struct shard *s = owner;
 
-    if (shard_is_stale(s, SHARD_LEASING))
+    if (is_stale(s, SHARD_LEASING))
         return;
     if (error != NULL) {
         shard_fail(s, "lease", error);
@@ -281,14 +156,14 @@ static void take_lease(void *owner, const struct err *error)
         s->lease_asked_ms = 0;
         shard_go(s, SHARD_OPENING);
         s->spec.events.lease_taken(s->spec.events.owner);
-        opening_run(s);
+        recovery_run(&s->recovery);
     }
 }
 
 /* An answer of a life before may still be on its way: it calls back here. */
 void shard_try(struct shard *s)
 {
-    if (s->state == SHARD_OFFLINE && shard_is_leaving(s)) {
+    if (s->state == SHARD_OFFLINE && s->leaving) {
         shard_drain(s);
         return;
     }
@@ -322,14 +197,10 @@ static void take_rest(void *owner, const struct err *error)
         take_released(s, error);
 }
 
-bool shard_is_leaving(const struct shard *s)
-{
-    return s->leaving;
-}
-
 void shard_leave(struct shard *s)
 {
     s->leaving = true;
+    batch_loop_leave(&s->batch_loop);
     shard_drain(s);
 }
 
@@ -337,16 +208,16 @@ void shard_drain(struct shard *s)
 {
     if (s->state == SHARD_RELEASING || s->state == SHARD_ENDED)
         return;
-    if (s->work.state == WORK_WRITING || s->work.state == WORK_FOLDING || work_fold_rest(s))
-        return; /* work.c comes back here */
+    if (batch_loop_is_writing(&s->batch_loop) || batch_loop_fold_rest(&s->batch_loop))
+        return; /* it comes back here, rested */
     if (s->state != SHARD_OFFLINE)
         shard_restart(s, false);
     if (s->ledger.done != NULL)
-        return; /* shard_is_stale comes back here */
+        return; /* shard_try comes back here */
     uv_timer_stop(&s->retry);
     if (s->schema_ok && pg_is_ready(s->pg)) {
         shard_go(s, SHARD_RELEASING);
-        if (s->sums_left)
+        if (s->loading.sums_left)
             ledger_fold(&s->ledger, (struct ledger_sums){.fold = true}, take_rest, s);
         else
             ledger_release(&s->ledger, take_released, s);

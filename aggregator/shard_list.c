@@ -1,5 +1,6 @@
 #include "aggregator/shard_list.h"
 
+#include "aggregator/shard_metrics.h"
 #include "common/clock.h"
 
 #include <string.h>
@@ -70,7 +71,7 @@ bool shard_list_is_finished(const struct shard_list *l)
 static void add_window(struct pg_array *windows_s, const struct shard *s)
 {
     if (s->state == SHARD_RUNNING)
-        pg_array_add_i64(windows_s, dedupe_window_ms(s->dedupe) / 1000);
+        pg_array_add_i64(windows_s, dedupe_window_ms(s->loading.dedupe) / 1000);
     else
         pg_array_add_null(windows_s);
 }
@@ -125,12 +126,12 @@ bool shard_list_has_redis(const struct shard_list *l)
 void shard_list_add_why(const struct shard_list *l, struct buf *why)
 {
     for (int i = 0; i < l->count; i++)
-        if (l->shards[i]->unfit != NULL)
-            buf_printf(why, "redis: %s: %s\n", l->shards[i]->stream, l->shards[i]->unfit);
+        if (l->shards[i]->watch.unfit != NULL)
+            buf_printf(why, "redis: %s: %s\n", l->shards[i]->stream, l->shards[i]->watch.unfit);
     for (int i = 0; i < l->count; i++)
-        if (l->shards[i]->foreign_ledger[0] != '\0')
+        if (l->shards[i]->recovery.foreign_ledger[0] != '\0')
             buf_printf(why, "redis: %s belongs to ledger %s\n", l->shards[i]->stream,
-                       l->shards[i]->foreign_ledger);
+                       l->shards[i]->recovery.foreign_ledger);
 }
 
 void shard_list_scrape(struct shard_list *l)
@@ -138,10 +139,13 @@ void shard_list_scrape(struct shard_list *l)
     const struct catalog *catalog = NULL;
 
     for (int i = 0; i < l->count; i++) {
-        gauges_scrape(l->shards[i]);
-        if (!catalog && l->shards[i]->dedupe)
-            catalog = l->shards[i]->ledger.catalog;
+        const struct shard *s = l->shards[i];
+        if (!s->loading.dedupe)
+            continue;
+        shard_metrics_set_dedupe(s->label, s->loading.dedupe);
+        if (!catalog)
+            catalog = s->ledger.catalog;
     }
     if (catalog)
-        gauges_scrape_metrics(catalog);
+        shard_metrics_set_silence(catalog);
 }

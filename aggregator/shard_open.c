@@ -2,34 +2,11 @@
  * stream has gone to another. */
 #include "aggregator/shard.h"
 #include "common/metrics.h"
-#include "common/schema.h"
 #include "common/stage.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { SCHEMA_RETRY_MS = 1000 };
-
-/* What is wrong with the schema is told of where it is asked for first: see members.c. */
-static void on_schema(void *owner, const struct err *error)
-{
-    struct shard *s = owner;
-
-    if (s->closing)
-        return;
-    s->schema_ok = error == NULL;
-    if (error == NULL || s->leaving)
-        shard_try(s);
-    else
-        uv_timer_start(&s->retry, shard_on_retry, SCHEMA_RETRY_MS, 0);
-}
-
-void shard_ask_schema(struct shard *s)
-{
-    if (pg_is_ready(s->pg))
-        schema_check(s->pg, on_schema, s);
-}
 
 static void on_pg_up(void *owner)
 {
@@ -59,33 +36,35 @@ static void on_redis_down(void *owner, const struct err *error)
     struct shard *s = owner;
 
     (void)error;
-    if (!s->ending) /* then it was our own doing */
+    if (!s->retire.begun) /* then it was our own doing */
         shard_on_redis_down(s);
 }
 
 static void on_due(void *owner)
 {
-    work_start(owner);
+    struct shard *s = owner;
+
+    batch_loop_poke(&s->batch_loop);
 }
 
 static void on_more(void *owner)
 {
     struct shard *s = owner;
 
-    work_parse_ahead(s);
+    batch_loop_parse_ahead(&s->batch_loop);
 }
 
 static void on_empty(void *owner)
 {
     struct shard *s = owner;
-    struct dedupe_stats stats = dedupe_stats(s->dedupe);
+    struct dedupe_stats stats = dedupe_stats(s->loading.dedupe);
 
-    if (work_fold_rest(s) || !s->spec.config->once)
+    if (batch_loop_fold_rest(&s->batch_loop) || !s->spec.config->once)
         return;
     log_info("stream_drained", LOG_STR("stream", s->stream), LOG_U64("dedupe_keys", stats.keys),
              LOG_U64("dedupe_bytes", stats.used_bytes));
     if (s->number < 0 && s->spec.config->stream_keep_s == 0)
-        retired_end(s);
+        shard_retire(s);
     else
         s->spec.events.finished(s->spec.events.owner, s, EXIT_DONE);
 }
@@ -116,8 +95,6 @@ static void open_ledger(struct shard *s, uv_loop_t *loop)
                     "meterline-aggregator ledger",
                     (struct pg_events){.on_up = on_pg_up, .on_down = on_pg_down, .owner = s});
     ledger_init(&s->ledger, s->pg, s->stream, s->spec.process);
-    s->ledger.on_totals = work_take_totals;
-    s->ledger.totals_owner = s;
 }
 
 /* In a cluster both go to the node of the stream. */
@@ -150,19 +127,13 @@ struct shard *shard_open(const struct shard_spec *spec, const char *stream, int 
     }
     s->label = xasprintf("stream=\"%s\"", stream);
     s->queue_label = xasprintf("queue=\"%s\"", stream);
-    s->references = 4; /* retry, reading, commands, pg */
+    s->open_handles = 4; /* retry, reading, commands, pg */
     s->number = number;
-    s->table_batches = -1;
     s->backoff = BACKOFF(200, 5000);
     uv_timer_init(loop, &s->retry);
     s->retry.data = s;
-    for (int i = 0; i < 2; i++)
-        batch_init(&s->batches[i], s->stream, number, (int)spec->shards, spec->key);
-    s->batch = &s->batches[0];
-    s->ahead = &s->batches[1];
-    unfolded_init(&s->unfolded, spec->key);
     open_ledger(s, loop);
-    work_forget(s);
+    shard_init_parts(s);
     return s;
 }
 
@@ -170,37 +141,25 @@ static void free_shard(struct shard *s)
 {
     metrics_forget(s->label);
     metrics_forget(s->queue_label);
-    batch_done(&s->batches[0]);
-    batch_done(&s->batches[1]);
-    unfolded_done(&s->unfolded);
+    batch_loop_done(&s->batch_loop);
     feed_done(&s->feed);
     ledger_done(&s->ledger);
-    dedupe_free(s->dedupe);
+    loading_done(&s->loading);
     free(s->label);
     free(s->queue_label);
     free(s);
 }
 
-struct shard *shard_ref(struct shard *s)
-{
-    s->references++;
-    return s;
-}
-
-void shard_unref(struct shard *s)
-{
-    void *owner = s->spec.events.owner;
-    void (*closed)(void *owner) = s->closed;
-
-    if (--s->references > 0)
-        return;
-    free_shard(s);
-    closed(owner);
-}
-
 static void on_closed(void *owner)
 {
-    shard_unref(owner);
+    struct shard *s = owner;
+    void *events_owner = s->spec.events.owner;
+    void (*closed)(void *owner) = s->closed;
+
+    if (--s->open_handles > 0)
+        return;
+    free_shard(s);
+    closed(events_owner);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -215,8 +174,7 @@ void shard_close(struct shard *s, void (*closed)(void *owner))
     s->ledger.owned = false;
     s->state = SHARD_ENDED;
     s->generation++;
-    work_forget(s);
-    feed_stop(&s->feed);
+    shard_stop_parts(s);
     uv_close((uv_handle_t *)&s->retry, on_timer_closed);
     redis_close(s->reading, on_closed, s);
     redis_close(s->commands, on_closed, s);

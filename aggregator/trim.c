@@ -1,7 +1,5 @@
-/* After COMMIT, and only then: the group shows the position, and what is committed leaves the
- * stream. A crash before this reads the entries again from last_id, which the transaction moved
- * past them. */
-#include "aggregator/shard.h"
+#include "aggregator/trim.h"
+
 #include "common/clock.h"
 #include "common/contract.h"
 
@@ -10,9 +8,9 @@
 enum { DEADLINE_MS = 10000 };
 
 struct trim {
-    struct shard *shard;
-    uint64_t generation;
-    struct trim_seen seen;
+    struct trimmed trimmed;
+    trim_done_fn done;
+    void *owner;
 };
 
 /* In one step, and only in the stream that the position belongs to: in one that was made anew or
@@ -43,54 +41,33 @@ static const char TRIM[] =
 
 enum { TRIMMED, STREAM, ANSWERS };
 
-/* Returns -1 if the answer has another shape than asked for. */
-static int take_answers(struct trim *t, const redisReply *r, struct history *h, struct err *e)
+/* Returns -1 with e: fenced, or if the answer has another shape than asked for. */
+static int take_answers(struct trimmed *t, const redisReply *r, struct err *e)
 {
-    struct position *p = &t->shard->ledger.position;
-
+    if (r->type == REDIS_REPLY_STRING)
+        return err_set(e, ERR_FENCED, "another process has gone on from there");
     if (r->type != REDIS_REPLY_ARRAY || r->elements != ANSWERS ||
-        history_take_stream(h, r->element[STREAM]) != 0)
+        history_take_stream(&t->stream, r->element[STREAM]) != 0)
         return err_set(e, ERR_SCHEMA, "the script gave other answers than asked for");
-    p->trimmed += (uint64_t)r->element[TRIMMED]->integer;
-    if (t->seen.all)
-        p->trimmed = h->added - h->length;
-    position_note_marked(p, t->seen.last, t->seen.accounted);
+    t->entries = (uint64_t)r->element[TRIMMED]->integer;
     return 0;
-}
-
-static void take_answer(struct shard *s, struct trim *t, const struct err *error,
-                        const redisReply *r)
-{
-    struct history h = {.length = 0};
-    struct err e;
-
-    if (error == NULL && r->type == REDIS_REPLY_STRING) {
-        shard_on_lease_lost(s);
-        return;
-    }
-    if (error == NULL && take_answers(t, r, &h, &e) != 0)
-        error = &e;
-    if (error != NULL)
-        shard_fail(s, "trim", error);
-    else
-        gauges_take_stream(s, &h, &t->seen);
 }
 
 static void take_trimmed(void *owner, const struct err *error, void *reply)
 {
-    struct trim t = *(struct trim *)owner;
+    struct trim *t = owner;
+    struct err e;
 
-    free(owner);
-    if (t.generation == t.shard->generation)
-        take_answer(t.shard, &t, error, reply);
-    shard_unref(t.shard);
+    if (error == NULL && take_answers(&t->trimmed, reply, &e) != 0)
+        error = &e;
+    t->done(t->owner, error, error == NULL ? &t->trimmed : NULL);
+    free(t);
 }
 
 /* Everything below the returned id may go. */
-static struct entry_id trim_below(const struct shard *s, struct entry_id last, bool *all)
+static struct entry_id trim_below(struct entry_id last, int64_t keep_ms, bool *all)
 {
     struct entry_id below = entry_id_next(last);
-    int64_t keep_ms = s->spec.config->stream_keep_s * 1000;
     struct entry_id keep = {.ms = (uint64_t)(clock_unix_ms() - keep_ms), .seq = 0};
 
     /* Nothing comes after the greatest id, so that the entry which has it cannot be trimmed. */
@@ -99,22 +76,27 @@ static struct entry_id trim_below(const struct shard *s, struct entry_id last, b
     return *all || keep_ms == 0 ? below : keep;
 }
 
-void trim_run(struct shard *s)
+void trim_run(struct redis *r, const char *stream, const struct position *p, int64_t keep_ms,
+              trim_done_fn done, void *owner)
 {
-    const struct position *p = &s->ledger.position;
     struct trim *t = xcalloc(1, sizeof *t);
-    struct entry_id last;
+    struct trim_seen *seen = &t->trimmed.seen;
     char below[ENTRY_ID_TEXT_SIZE];
     char mark[EPOCH_MARK_SIZE];
 
-    if (entry_id_parse(p->last_id, &last) != 0)
+    t->done = done;
+    t->owner = owner;
+    if (entry_id_parse(p->last_id, &seen->last) != 0)
         abort();
-    *t = (struct trim){.shard = shard_ref(s),
-                       .generation = s->generation,
-                       .seen = {.last = last, .accounted = position_accounted(p)}};
-    entry_id_format(trim_below(s, last, &t->seen.all), below);
+    seen->accounted = position_accounted(p);
+    entry_id_format(trim_below(seen->last, keep_ms, &seen->all), below);
     epoch_mark_format(&p->mark, mark);
-    redis_commandf(s->commands, DEADLINE_MS, take_trimmed, t, "EVAL %s 1 %s %s %s %s %llu %s", TRIM,
-                   s->stream, STREAM_GROUP, mark, p->last_id, (unsigned long long)t->seen.accounted,
-                   below);
+    redis_commandf(r, DEADLINE_MS, take_trimmed, t, "EVAL %s 1 %s %s %s %s %llu %s", TRIM, stream,
+                   STREAM_GROUP, mark, p->last_id, (unsigned long long)seen->accounted, below);
+}
+
+void trim_note(struct position *p, const struct trimmed *t)
+{
+    p->trimmed = t->seen.all ? t->stream.added - t->stream.length : p->trimmed + t->entries;
+    position_note_marked(p, t->seen.last, t->seen.accounted);
 }

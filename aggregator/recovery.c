@@ -1,9 +1,9 @@
-/* OPENING: may this Redis be trusted, and is the history intact? Then the group stands where the
- * ledger does, and reading can begin. */
-#include "aggregator/shard.h"
+#include "aggregator/recovery.h"
+
+#include "aggregator/durability.h"
+#include "aggregator/errand.h"
 #include "common/clock.h"
 #include "common/contract.h"
-#include "common/stage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,31 +11,34 @@
 
 enum { DEADLINE_MS = 5000 };
 
-/* Which life of the machine an answer of Redis belongs to: unlike the ledger's, several may be out.
- */
-struct opening {
-    struct shard *shard;
-    uint64_t generation;
-};
-
-static struct opening *opening_new(struct shard *s)
+/* NULL if the answer is of a life before, or of one that ends in a moment, with PostgreSQL lost. */
+static struct recovery *take_errand(void *errand)
 {
-    struct opening *o = xcalloc(1, sizeof *o);
+    struct recovery *r = errand_take(errand);
 
-    *o = (struct opening){.shard = shard_ref(s), .generation = s->generation};
-    return o;
+    return r != NULL && pg_is_ready(r->spec.ledger->pg) ? r : NULL;
 }
 
-/* NULL if the answer is of a life before, or of one that ends in a moment, with PostgreSQL lost.
- * The shard may be freed then. */
-static struct shard *opening_take(struct opening *o)
+static void end(struct recovery *r)
 {
-    struct shard *s = o->shard;
-    bool is_over = o->generation != s->generation || !pg_is_ready(s->pg);
+    r->running = false;
+    r->life++;
+}
 
-    free(o);
-    shard_unref(s);
-    return is_over ? NULL : s;
+static void fail(struct recovery *r, const char *step, const struct err *error)
+{
+    end(r);
+    r->spec.events.failed(r->spec.events.owner, step, error);
+}
+
+/* The ledger's answer is of a life before. */
+static bool is_late(struct recovery *r)
+{
+    bool late = !r->running;
+
+    if (late)
+        r->spec.events.late(r->spec.events.owner);
+    return late;
 }
 
 /* Group and mark stand where the ledger does, in one step. Marks of other epochs go, but not those
@@ -70,112 +73,118 @@ static struct entry_id first_unread(const struct history *h, struct entry_id las
 }
 
 /* Entries that are kept: how far the stream is trimmed is where its first entry begins. */
+static void note_entered(struct ledger *l, const struct history *h)
+{
+    struct position *p = &l->position;
+    struct entry_id last;
+
+    p->trimmed = h->added - h->length;
+    if (entry_id_parse(p->last_id, &last) != 0)
+        abort();
+    position_note_marked(p, last, position_accounted(p));
+    l->reading_ms = first_unread(h, last).ms;
+    if (h->added > p->added_seen)
+        p->added_seen = h->added;
+}
+
 static void take_entered(void *owner, const struct err *error, void *reply)
 {
-    struct shard *s = opening_take(owner);
+    struct recovery *r = take_errand(owner);
     struct history h = {.length = 0};
-    struct position *p;
-    struct entry_id last;
     struct err e;
 
-    if (s == NULL)
+    if (r == NULL)
         return;
-    p = &s->ledger.position;
     if (error == NULL && history_take_stream(&h, reply) != 0) {
         err_set(&e, ERR_SCHEMA, "XINFO STREAM has another shape than that of Redis 7.0");
         error = &e;
     }
     if (error != NULL) {
-        shard_fail(s, "set group", error);
+        fail(r, "set group", error);
         return;
     }
-    p->trimmed = h.added - h.length;
-    if (entry_id_parse(p->last_id, &last) != 0)
-        abort();
-    position_note_marked(p, last, position_accounted(p));
-    s->ledger.reading_ms = first_unread(&h, last).ms;
-    if (h.added > p->added_seen)
-        p->added_seen = h.added;
-    s->spec.events.entered(s->spec.events.owner, s);
-    opening_done(s);
+    note_entered(r->spec.ledger, &h);
+    log_repeat_recovered(&r->foreign_told);
+    end(r);
+    r->spec.events.recovered(r->spec.events.owner);
 }
 
-static void enter(struct shard *s)
+static void enter(struct recovery *r)
 {
-    const struct position *p = &s->ledger.position;
+    const struct position *p = &r->spec.ledger->position;
     char mark[EPOCH_MARK_SIZE];
 
-    if (entry_id_parse(p->repeats_until, &s->batch->repeats_until) != 0)
-        abort();
-    s->ahead->repeats_until = s->batch->repeats_until;
     epoch_mark_format(&p->mark, mark);
-    redis_commandf(s->commands, DEADLINE_MS, take_entered, opening_new(s),
-                   "EVAL %s 1 %s %s %s %llu %s %s", ENTER, s->stream, STREAM_GROUP, p->last_id,
+    redis_commandf(r->spec.redis, DEADLINE_MS, take_entered, errand_new(r, &r->life),
+                   "EVAL %s 1 %s %s %s %llu %s %s", ENTER, r->spec.stream, STREAM_GROUP, p->last_id,
                    (unsigned long long)position_accounted(p), mark, p->mark.ledger);
 }
 
 static void take_acquired(void *owner, const struct err *error)
 {
-    struct shard *s = owner;
+    struct recovery *r = owner;
+    struct err e;
 
-    if (shard_is_stale(s, SHARD_OPENING))
+    if (is_late(r))
         return;
+    if (error == NULL && !r->spec.ledger->owned) {
+        err_set(&e, ERR_FENCED, "another process took the lease");
+        error = &e;
+    }
     if (error != NULL)
-        shard_fail(s, "read position", error);
-    else if (!s->ledger.owned)
-        shard_on_lease_lost(s);
+        fail(r, "read position", error);
     else
-        enter(s);
+        enter(r);
 }
 
 static void take_corrected(void *owner, const struct err *error)
 {
-    struct shard *s = owner;
+    struct recovery *r = owner;
 
-    if (shard_is_stale(s, SHARD_OPENING))
+    if (is_late(r))
         return;
-    if (error == NULL)
-        ledger_acquire(&s->ledger, take_acquired, s);
-    else if (error->kind == ERR_FENCED)
-        shard_on_lease_lost(s);
+    if (error != NULL)
+        fail(r, "correct position", error);
     else
-        shard_fail(s, "correct position", error);
+        ledger_acquire(r->spec.ledger, take_acquired, r);
 }
 
 /* Told only now: to one that slept past its lease the stream looks just like that. */
 static void take_booked(void *owner, const struct err *error)
 {
-    struct shard *s = owner;
+    struct recovery *r = owner;
 
     if (error == NULL)
-        log_error("ledger_behind_stream", LOG_STR("stream", s->stream),
-                  LOG_I64("epoch", s->ledger.position.epoch),
-                  LOG_STR("last_id", s->ledger.position.last_id), LOG_I64("lost", s->found.missing),
-                  LOG_I64("ended_lost", s->found.gone),
+        log_error("ledger_behind_stream", LOG_STR("stream", r->spec.stream),
+                  LOG_I64("epoch", r->spec.ledger->position.epoch),
+                  LOG_STR("last_id", r->spec.ledger->position.last_id),
+                  LOG_I64("lost", r->found.missing), LOG_I64("ended_lost", r->found.gone),
                   LOG_MSG("PostgreSQL lost commits; sinks hold until: meterctl restore accept"));
-    take_corrected(s, error);
+    take_corrected(r, error);
 }
 
 static void take_opened(void *owner, const struct err *error)
 {
-    struct shard *s = owner;
-    const struct position *p = &s->ledger.position;
+    struct recovery *r = owner;
+    const struct position *p = &r->spec.ledger->position;
 
-    if (error == NULL && s->found.verdict == HISTORY_RESET_CUT)
-        log_warn("epoch_opened", LOG_STR("stream", s->stream), LOG_I64("ended_epoch", p->epoch),
-                 LOG_STR("reason", "reset"), LOG_MSG("finished what meterctl stream reset began"));
+    if (error == NULL && r->found.verdict == HISTORY_RESET_CUT)
+        log_warn("epoch_opened", LOG_STR("stream", r->spec.stream),
+                 LOG_I64("ended_epoch", p->epoch), LOG_STR("reason", "reset"),
+                 LOG_MSG("finished what meterctl stream reset began"));
     else if (error == NULL)
-        log_error("epoch_opened", LOG_STR("stream", s->stream), LOG_I64("ended_epoch", p->epoch),
-                  LOG_STR("last_id", p->last_id), LOG_I64("lost", s->found.gone),
-                  LOG_U64("start_ms", s->found.start.ms), LOG_STR("reason", "redis lost entries"),
+        log_error("epoch_opened", LOG_STR("stream", r->spec.stream),
+                  LOG_I64("ended_epoch", p->epoch), LOG_STR("last_id", p->last_id),
+                  LOG_I64("lost", r->found.gone), LOG_U64("start_ms", r->found.start.ms),
+                  LOG_STR("reason", "redis lost entries"),
                   LOG_MSG("Redis lost data: reading on from where the stream it has is surely "
                           "counted; repeats are recognised"));
-    take_corrected(s, error);
+    take_corrected(r, error);
 }
 
-static void open_epoch(struct shard *s, const char *reason, const char *token)
+static void open_epoch(struct recovery *r, const char *reason, const char *token)
 {
-    const struct judgement *j = &s->found;
+    const struct judgement *j = &r->found;
     struct epoch_change change = {.reason = reason,
                                   .gone = j->gone,
                                   .start = j->start,
@@ -185,67 +194,65 @@ static void open_epoch(struct shard *s, const char *reason, const char *token)
                                   .token = token,
                                   .hold = j->verdict == HISTORY_LEDGER_LOST_EPOCH};
 
-    ledger_open_epoch(&s->ledger, &change, change.hold ? take_booked : take_opened, s);
+    ledger_open_epoch(r->spec.ledger, &change, change.hold ? take_booked : take_opened, r);
 }
 
-/* Another ledger's stream. A process that was started with wrong settings ends, and one that has
- * counted before waits: the other ledger may have been the mistake. */
-static void refuse_stream(struct shard *s, const struct history *h)
+/* Another ledger's stream. */
+static void refuse_stream(struct recovery *r, const struct history *h)
 {
     uint64_t held;
 
-    snprintf(s->foreign_ledger, sizeof s->foreign_ledger, "%s", h->mark.ledger);
-    if (log_repeat_failed(&s->foreign, clock_monotonic_ms(), &held))
-        log_error("stream_refused", LOG_STR("stream", s->stream), LOG_STR("ledger", h->mark.ledger),
-                  LOG_STR("own_ledger", s->ledger.position.mark.ledger), LOG_U64("held_back", held),
-                  LOG_MSG("the stream belongs to another ledger (its table ledger_identity has "
-                          "that id): set DATABASE_URL or REDIS_URL right; or take the stream "
-                          "over: meterctl stream adopt"));
-    if (s->spec.told->entered)
-        shard_restart(s, true);
-    else
-        s->spec.events.refused(s->spec.events.owner, EXIT_SETTINGS);
+    snprintf(r->foreign_ledger, sizeof r->foreign_ledger, "%s", h->mark.ledger);
+    if (log_repeat_failed(&r->foreign_told, clock_monotonic_ms(), &held))
+        log_error(
+            "stream_refused", LOG_STR("stream", r->spec.stream), LOG_STR("ledger", h->mark.ledger),
+            LOG_STR("own_ledger", r->spec.ledger->position.mark.ledger), LOG_U64("held_back", held),
+            LOG_MSG("the stream belongs to another ledger (its table ledger_identity has "
+                    "that id): set DATABASE_URL or REDIS_URL right; or take the stream "
+                    "over: meterctl stream adopt"));
+    end(r);
+    r->spec.events.foreign(r->spec.events.owner);
 }
 
-static void act_on(struct shard *s, const struct history *h)
+static void act_on(struct recovery *r, const struct history *h)
 {
-    const struct judgement *j = &s->found;
+    const struct judgement *j = &r->found;
 
     if (j->verdict != HISTORY_FOREIGN)
-        s->foreign_ledger[0] = '\0';
+        r->foreign_ledger[0] = '\0';
     switch (j->verdict) {
     case HISTORY_FOREIGN:
-        refuse_stream(s, h);
+        refuse_stream(r, h);
         break;
     case HISTORY_INTACT:
-        enter(s);
+        enter(r);
         break;
     case HISTORY_NEW:
         if (j->base > 0)
-            log_warn("stream_joined_late", LOG_STR("stream", s->stream),
+            log_warn("stream_joined_late", LOG_STR("stream", r->spec.stream),
                      LOG_U64("trimmed_before", j->base));
-        ledger_set_base(&s->ledger, j->base, take_corrected, s);
+        ledger_set_base(r->spec.ledger, j->base, take_corrected, r);
         break;
     case HISTORY_REDIS_LOST:
-        open_epoch(s, h->stream_exists ? "redis lost entries" : "redis lost the stream", NULL);
+        open_epoch(r, h->stream_exists ? "redis lost entries" : "redis lost the stream", NULL);
         break;
     case HISTORY_LEDGER_BEHIND:
-        ledger_book_lost(&s->ledger, j->missing, take_booked, s);
+        ledger_book_lost(r->spec.ledger, j->missing, take_booked, r);
         break;
     case HISTORY_LEDGER_LOST_EPOCH:
-        open_epoch(s, "postgres lost commits", h->mark.token);
+        open_epoch(r, "postgres lost commits", h->mark.token);
         break;
     case HISTORY_RESET_CUT:
-        open_epoch(s, "reset", h->mark.token);
+        open_epoch(r, "reset", h->mark.token);
         break;
     }
 }
 
-static void warn_of_weakness(struct shard *s, const struct history *h)
+static void warn_of_weakness(struct recovery *r, const struct history *h)
 {
-    if (s->spec.told->weakness)
+    if (*r->spec.weakness_told)
         return;
-    s->spec.told->weakness = true;
+    *r->spec.weakness_told = true;
     if (!h->config_known)
         log_warn("redis_durability_unknown",
                  LOG_MSG("CONFIG GET is not allowed: cannot tell whether Redis keeps entries"));
@@ -255,20 +262,6 @@ static void warn_of_weakness(struct shard *s, const struct history *h)
         log_warn("redis_durability_weak",
                  LOG_MSG("appendfsync is not always: a power loss may lose the last entries, and "
                          "so may a crash of Redis while its disk is busy"));
-}
-
-/* A Redis that was never fit ends the start; one that became unfit is waited for. */
-static void refuse_redis(struct shard *s, const char *why)
-{
-    struct err e;
-
-    if (s->table_batches < 0) {
-        log_error("redis_refused", LOG_STR("stream", s->stream), LOG_MSG(why));
-        s->spec.events.refused(s->spec.events.owner, EXIT_FAILED);
-        return;
-    }
-    err_set(&e, ERR_REFUSED, "this Redis cannot be used: %s", why);
-    shard_fail(s, "open stream", &e);
 }
 
 static enum lineage find_lineage(const struct ledger *l, const struct history *h)
@@ -317,32 +310,44 @@ static struct judgement judge(const struct ledger *l, const struct history *h)
 
 static void take_history(void *owner, const struct err *error, const struct history *h)
 {
-    struct shard *s = opening_take(owner);
+    struct recovery *r = take_errand(owner);
     const char *unfit;
 
-    if (s == NULL)
+    if (r == NULL)
         return;
     if (error != NULL) {
-        shard_fail(s, "read history", error);
+        fail(r, "read history", error);
         return;
     }
     if (!h->is_master) { /* since we connected; what it has may be old */
-        redis_found_replica(s->commands);
+        redis_found_replica(r->spec.redis);
         return;
     }
-    unfit = durable_why_not(s, h);
-    if (unfit != NULL) {
-        refuse_redis(s, unfit);
+    unfit = durability_fault(h, r->spec.config->allow_volatile_redis);
+    if (unfit != NULL)
+        end(r);
+    r->spec.events.redis_judged(r->spec.events.owner, unfit);
+    if (unfit != NULL)
         return;
-    }
-    durable_take(s, NULL);
-    warn_of_weakness(s, h);
-    note_takeovers(&s->ledger, h);
-    s->found = judge(&s->ledger, h);
-    act_on(s, h);
+    warn_of_weakness(r, h);
+    note_takeovers(r->spec.ledger, h);
+    r->found = judge(r->spec.ledger, h);
+    act_on(r, h);
 }
 
-void opening_run(struct shard *s)
+void recovery_init(struct recovery *r, struct recovery_spec spec)
 {
-    history_read(s->commands, s->stream, s->ledger.position.last_id, take_history, opening_new(s));
+    *r = (struct recovery){.spec = spec};
+}
+
+void recovery_run(struct recovery *r)
+{
+    r->running = true;
+    history_read(r->spec.redis, r->spec.stream, r->spec.ledger->position.last_id, take_history,
+                 errand_new(r, &r->life));
+}
+
+void recovery_stop(struct recovery *r)
+{
+    end(r);
 }
