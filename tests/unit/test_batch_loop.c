@@ -425,22 +425,33 @@ static void a_refused_entry_is_found_and_rejected_alone(void **state)
         }
 }
 
-static void a_refused_batch_is_halved(void **state)
+static void a_refused_batch_is_halved_and_grows_again(void **state)
 {
     (void)state;
-    fill(0, 4);
+    fill(0, 7);
     batch_loop_poke(&loop);
     answer();
     refuse(ERR_REFUSED, "22003");
     answer();
-    assert_story("take:4 state begin:0-4 commit+own+fold state begin:0-2 commit+own+fold");
-    assert_int_equal(loop.size_max, 2);
+    assert_story("take:7 state begin:0-7 commit+own+fold state begin:0-3 commit+own+fold");
     answer();
     answer();
-    assert_story("committed:2 state begin:2-4 commit+own+fold");
+    assert_story("committed:3 state begin:3-7 commit+own+fold");
     answer();
-    assert_story("committed:2 back");
+    assert_story("committed:4 back");
     assert_int_equal(loop.size_max, UINT32_MAX);
+}
+
+static void few_sums_are_folded_with_each_batch(void **state)
+{
+    /* Also in a backlog: it costs little. */
+    (void)state;
+    fill(0, 3);
+    more = true;
+    batch_loop_poke(&loop);
+    answer();
+    assert_story("take:3 state begin:0-3 commit+own+fold");
+    answer();
 }
 
 static void any_other_failure_forgets_the_batch_and_it_counts_later(void **state)
@@ -652,7 +663,8 @@ int main(void)
         TEST(what_the_table_knows_is_confirmed_by_the_ledger),
         TEST(entries_that_may_have_been_read_are_looked_up),
         TEST(a_refused_entry_is_found_and_rejected_alone),
-        TEST(a_refused_batch_is_halved),
+        TEST(a_refused_batch_is_halved_and_grows_again),
+        TEST(few_sums_are_folded_with_each_batch),
         TEST(any_other_failure_forgets_the_batch_and_it_counts_later),
         TEST(each_step_that_fails_is_named),
         TEST(an_answer_after_the_end_is_told_and_nothing_else),
