@@ -15,7 +15,6 @@
 #include "ctl/db.h"
 #include "ctl/sql.h"
 
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,14 +30,6 @@ struct migration {
 _Static_assert(MIGRATIONS_LAST == SCHEMA_VERSION, "contract.h names another newest migration");
 
 enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0] };
-
-void migrate_checksum(const char *text, char out[MIGRATE_CHECKSUM_SIZE])
-{
-    unsigned char hash[crypto_hash_sha256_BYTES];
-
-    crypto_hash_sha256(hash, (const unsigned char *)text, strlen(text));
-    sodium_bin2hex(out, MIGRATE_CHECKSUM_SIZE, hash, sizeof hash);
-}
 
 /* The first line may be a comment `-- compatible-from: N`. */
 static int compatible_from(const struct migration *m)

@@ -7,6 +7,7 @@
 #include "ctl/migrate.h"
 #include "ctl/sql.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,14 @@ struct plan {
     int count;       /* of all that is not kept */
     PGresult *known; /* what read_functions.sql said; NULL: nothing was ever defined */
 };
+
+void migrate_checksum(const char *text, char out[MIGRATE_CHECKSUM_SIZE])
+{
+    unsigned char hash[crypto_hash_sha256_BYTES];
+
+    crypto_hash_sha256(hash, (const unsigned char *)text, strlen(text));
+    sodium_bin2hex(out, MIGRATE_CHECKSUM_SIZE, hash, sizeof hash);
+}
 
 static void plan_close(struct plan *p)
 {
