@@ -181,7 +181,7 @@ static void check(const struct row *row)
     struct known_stream known[MAX] = {0};
     struct held_stream held[MAX] = {0};
     int64_t goes_by = row->goes_by > 0 ? row->goes_by : row->goes_by < 0 ? 0 : row->shards;
-    struct words w, done = {.count = 0};
+    struct words w = {.count = 0}, done = {.count = 0};
 
     split(&w, row->known);
     struct beat beat = {.shards = row->shards,
@@ -257,7 +257,7 @@ static void beat_one(struct world *w, int process)
     char names[MAX][STREAM_NAME_SIZE];
     struct known_stream known[MAX];
     struct held_stream held[MAX];
-    int held_count = 0, number_of[MAX];
+    int held_count = 0, number_of[MAX] = {0};
 
     for (int i = 0; i < w->shards; i++) {
         stream_name(i, w->shards, names[i]);
