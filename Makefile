@@ -40,8 +40,7 @@ ARCHIVES := $(foreach f,$(FOLDERS),$(if $(wildcard $(f)/*.c),$(B)/lib$(f).a))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 WITH_SQL := $(patsubst %/sql,%,$(wildcard $(addsuffix /sql,$(FOLDERS))))
 BENCH_SHARED := $(addprefix $(B)/obj/tests/bench/,events.o wire.o probes.o received.o)
-GENERATED := $(WITH_SQL:%=$(B)/gen/%/sql.h) $(B)/gen/ctl/migrations.h $(B)/gen/ctl/functions.h \
-           $(B)/gen/revision.h
+GENERATED := $(addprefix $(B)/gen/,$(WITH_SQL:%=%/sql.h) ctl/migrations.h ctl/functions.h revision.h)
 # REVISION=: the commit, where the sources are no clone
 REVISION ?= $(shell git describe --always --dirty --exclude '*' 2>/dev/null || echo unknown)
 
@@ -50,36 +49,28 @@ REVISION ?= $(shell git describe --always --dirty --exclude '*' 2>/dev/null || e
 all: $(PROGRAMS)
 units: $(UNITS)
 benches: $(addprefix $(B)/bench/,fill floor lag stripe ceiling)
-help:
-	@sed -n 's/^# make/make/p' Makefile
+help: ; @sed -n 's/^# make/make/p' Makefile
 # make deps       install the Debian packages that are missing
-deps:
-	@deploy/install_packages
-
+deps: ; @deploy/install_packages
 # With other flags or another compiler everything is compiled again.
 $(B)/flags: FORCE
-	@mkdir -p $(@D)
-	@echo '$(COMPILE) $(LINK)' | cmp -s - $@ || echo '$(COMPILE) $(LINK)' >$@
+	@mkdir -p $(@D); echo '$(COMPILE) $(LINK)' | cmp -s - $@ || echo '$(COMPILE) $(LINK)' >$@
 # A folder is newer than what is made of it when a file in it was added, renamed or deleted.
 $(foreach f,$(WITH_SQL),$(eval $(B)/gen/$(f)/sql.h: $(f)/sql $(wildcard $(f)/sql/*.sql)))
 $(B)/gen/%/sql.h: common/embed_sql
 	@mkdir -p $(@D) && common/embed_sql $(sort $(wildcard $*/sql/*.sql)) >$@
-$(B)/gen/ctl/migrations.h: ctl/embed_migrations deploy/migrations $(wildcard deploy/migrations/*.sql)
-	@mkdir -p $(@D) && ctl/embed_migrations $(sort $(wildcard deploy/migrations/*.sql)) >$@
-$(B)/gen/ctl/functions.h: ctl/embed_functions deploy/functions $(wildcard deploy/functions/*.sql)
-	@mkdir -p $(@D) && ctl/embed_functions $(sort $(wildcard deploy/functions/*.sql)) >$@
+$(foreach n,migrations functions,$(eval $(B)/gen/ctl/$(n).h: deploy/$(n) $(wildcard deploy/$(n)/*.sql)))
+$(B)/gen/ctl/migrations.h $(B)/gen/ctl/functions.h: $(B)/gen/ctl/%.h: ctl/embed_%
+	@mkdir -p $(@D) && ctl/embed_$* $(sort $(wildcard deploy/$*/*.sql)) >$@
 # Written when it is another one, and of all files just one includes it.
 $(B)/gen/revision.h: FORCE
-	@mkdir -p $(@D) && echo '#define METERLINE_REVISION "$(REVISION)"' | cmp -s - $@ || \
-	    echo '#define METERLINE_REVISION "$(REVISION)"' >$@
+	@mkdir -p $(@D); echo '#define METERLINE_REVISION "$(REVISION)"' >$@.now; cmp -s $@.now $@ || cp $@.now $@
 $(B)/obj/%.o: %.c $(B)/flags | $(GENERATED)
-	@mkdir -p $(@D)
-	@$(COMPILE) -MMD -MP -c $< -o $@
+	@mkdir -p $(@D) && $(COMPILE) -MMD -MP -c $< -o $@
 # A folder's archive holds all but main.o, so that unit tests can link it.
 $(foreach f,$(FOLDERS),$(eval $(B)/lib$(f).a: $(f) $(filter-out %/main.o,$(call objects,$(f)))))
 $(B)/lib%.a:
-	@rm -f $@
-	@ar rcs $@ $(filter %.o,$^)
+	@rm -f $@ && ar rcs $@ $(filter %.o,$^)
 $(foreach s,$(STAGES),$(eval $(call program,$(s)): \
     $(B)/obj/$(call folder,$(s))/main.o $(B)/lib$(call folder,$(s)).a $(B)/libcommon.a))
 $(B)/bin/%: ; $(link)
@@ -115,8 +106,7 @@ valgrind: deps
 fuzz: deps
 	@tests/fuzz/run $(or $(FUZZ_S),60)
 # make lint       format, clang-tidy, cppcheck; gcc and clang without a warning
-lint:
-	@tests/lint
+lint: ; @tests/lint
 # make fmt        format the C sources
 fmt:
 	clang-format -i $(wildcard $(addsuffix /*.[ch],$(FOLDERS) tests/unit tests/fuzz tests/bench))
@@ -126,9 +116,7 @@ docs:
 	@mkdir -p docs && build/unit/test_metric_table --print >docs/metrics.md
 # make install    programs into $(PREFIX)/bin
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(PROGRAMS)
 # make clean      delete build/
-clean:
-	rm -rf build
+clean: ; rm -rf build
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

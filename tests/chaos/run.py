@@ -39,7 +39,7 @@ class Round:
         self.told = open(line.folder / "faults.log", "w", encoding="utf-8")
 
     def run(self):
-        self.tell(f"SEED={self.seed} seconds={self.seconds} shards={self.shards}"
+        self.tell(f"round={self.seed} seconds={self.seconds} shards={self.shards}"
                   f" places={self.places} small_memory={self.small_memory} lossy={self.lossy}")
         self.prepare()
         with contextlib.ExitStack() as stack:

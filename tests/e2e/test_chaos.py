@@ -13,6 +13,7 @@ from support.seeds import new_seed, seconds
 pytestmark = pytest.mark.long
 
 SECONDS = seconds("CHAOS_S", 50, 180)
+FIXED = 1284    # Four streams, three aggregators, little memory, and 23 of 27 kinds of faults in its short rounds.
 PAIR_S = 600  # A longer run has more rounds: the oracle keeps a whole one in memory.
 PAIRS = max(1, round(SECONDS / PAIR_S))
 
@@ -28,7 +29,7 @@ def chaos(folder, request):
         opened.append(own)
         own.start_servers()
         own.migrate()
-        Round(own, f"{new_seed()}.{number}", seconds, lossy).run()
+        Round(own, f"{new_seed(FIXED)}.{number}", seconds, lossy).run()
 
     yield run
     for own in opened:

@@ -49,7 +49,7 @@ class EdgeRound(Round):
         return [tenant for group in self.groups.values() for tenant in group]
 
     def run(self):
-        self.tell(f"SEED={self.seed} transport={self.transport.name} edge tenants={len(self.tenants)}")
+        self.tell(f"round={self.seed} transport={self.transport.name} edge tenants={len(self.tenants)}")
         self.prepare()
         self.open_places()
         self.strike()

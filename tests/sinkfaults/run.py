@@ -43,7 +43,7 @@ class Round:
         self.began = time.monotonic()
 
     def run(self):
-        self.tell(f"SEED={self.seed} transport={self.transport.name} lanes={self.usage.lanes}"
+        self.tell(f"round={self.seed} transport={self.transport.name} lanes={self.usage.lanes}"
                   f" steps={self.usage.steps}")
         self.prepare()
         self.open_places()
