@@ -1,6 +1,6 @@
 /* Streams of a number of shards that is not in force any more. Services may write to them for a
  * while: the oldest process looks whether they are there, and takes them on like any other stream.
- * All that comes out of them belongs elsewhere: see strays.h. */
+ * All that comes out of them belongs elsewhere: see misrouted.h. */
 #ifndef METERLINE_RETIRED_FINDER_H
 #define METERLINE_RETIRED_FINDER_H
 

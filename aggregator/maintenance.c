@@ -1,4 +1,4 @@
-#include "aggregator/upkeep.h"
+#include "aggregator/maintenance.h"
 
 #include "aggregator/sql.h"
 #include "common/clock.h"

@@ -1,4 +1,4 @@
-#include "aggregator/strays.h"
+#include "aggregator/misrouted.h"
 
 #include "aggregator/sql.h"
 #include "aggregator/stream_name.h"
@@ -171,7 +171,7 @@ static void run_note(struct strays *s)
     pg_array_init(&ids, PG_INT8);
     for (int row = 0; row < PQntuples(s->rows); row++)
         pg_array_add_i64(&ids, strtoll(PQgetvalue(s->rows, row, REJECTED_ID), NULL, 10));
-    pg_statement_init(&statement, SQL_NOTE_STRAYS);
+    pg_statement_init(&statement, SQL_NOTE_MISROUTED);
     pg_add_array(&statement, &ids);
     s->state = STRAYS_NOTING;
     pg_run(s->pg, &statement, 1, PG_DEADLINE_MS, take_noted, s);
@@ -182,7 +182,7 @@ static void run_read(struct strays *s)
 {
     struct pg_statement statement;
 
-    pg_statement_init(&statement, SQL_READ_STRAYS);
+    pg_statement_init(&statement, SQL_READ_MISROUTED);
     s->state = STRAYS_READING;
     pg_run(s->pg, &statement, 1, PG_DEADLINE_MS, take_rows, s);
 }
