@@ -26,17 +26,17 @@ struct aggregator {
     struct config *config;
     unsigned char key[16];       /* of every hash in this process */
     char name[LEASE_OWNER_SIZE]; /* who it is, in stream_positions */
-    struct redis_router *cache;  /* for keys anywhere: the quota cache, strays */
+    struct redis_router *cache;  /* for keys anywhere: the quota cache, misrouted entries */
     struct members members;
     struct retired_finder retired;
-    struct upkeep upkeep;
-    struct strays strays;
+    struct maintenance maintenance;
+    struct misrouted misrouted;
     struct shard_list shards; /* the streams that this process works on */
     struct shards_told told;
     int64_t stream_shards; /* how many there are; 0: not known yet */
     bool all_taken;        /* --once: every stream has its shard */
     bool oldest;           /* of those that run: it looks after what is nobody's */
-    bool settling;         /* --once: all streams are drained; are there strays? */
+    bool settling;         /* --once: all streams are drained; are entries misrouted? */
     bool waiting_logged;
     uv_timer_t poll;  /* of what is watched in the streams */
     int exit_code;    /* --once: of the shards so far */
@@ -53,7 +53,7 @@ static void on_closed(void *owner)
     if (--a->open_handles > 0 || !a->closing)
         return;
     a->config->stage = NULL;
-    strays_done(&a->strays);
+    misrouted_done(&a->misrouted);
     free(a->shards.shards);
     free(a);
 }
@@ -63,12 +63,12 @@ static void on_timer_closed(uv_handle_t *handle)
     on_closed(handle->data);
 }
 
-/* Its answers go to the quota cache's writer, which upkeep owns: it goes last. */
+/* Its answers go to the quota cache's writer, which maintenance owns: it goes last. */
 static void on_cache_closed(void *owner)
 {
     struct aggregator *a = owner;
 
-    upkeep_close(&a->upkeep, on_closed, a);
+    maintenance_close(&a->maintenance, on_closed, a);
 }
 
 static void close_all(void *owner)
@@ -77,7 +77,7 @@ static void close_all(void *owner)
     struct aggregator *a = config->stage;
 
     a->closing = true;
-    upkeep_stop(&a->upkeep);
+    maintenance_stop(&a->maintenance);
     for (int i = 0; i < a->shards.count; i++)
         shard_close(a->shards.shards[i], on_closed);
     uv_close((uv_handle_t *)&a->poll, on_timer_closed);
@@ -120,7 +120,7 @@ static void on_entered(void *owner, struct shard *s)
     struct aggregator *a = owner;
     const struct epoch_mark *mark = &s->ledger.position.mark;
 
-    quota_set_ledger(&a->upkeep.quota, mark->ledger, mark->takeovers);
+    quota_set_ledger(&a->maintenance.quota, mark->ledger, mark->takeovers);
     if (a->told.entered)
         return;
     a->told.entered = true;
@@ -138,15 +138,15 @@ static void on_totals(void *owner, PGresult *rows, int64_t from_ms)
 {
     struct aggregator *a = owner;
 
-    quota_take(&a->upkeep.quota, rows, from_ms);
-    upkeep_poke(&a->upkeep);
+    quota_take(&a->maintenance.quota, rows, from_ms);
+    maintenance_poke(&a->maintenance);
 }
 
 static void on_committed(void *owner)
 {
     struct aggregator *a = owner;
 
-    upkeep_poke(&a->upkeep);
+    maintenance_poke(&a->maintenance);
 }
 
 static void on_refused(void *owner, int exit_code)
@@ -166,7 +166,7 @@ static void on_finished(void *owner, struct shard *s, int exit_code)
     if (!shard_list_is_finished(&a->shards))
         return;
     a->settling = true;
-    strays_hurry(&a->strays);
+    misrouted_hurry(&a->misrouted);
     if (!shard_list_owns_one(&a->shards))
         stage_finish(a->stage, a->exit_code);
 }
@@ -255,7 +255,7 @@ static void note_waiting(struct aggregator *a, const struct beat *beat)
 static void set_stream_shards(struct aggregator *a, int64_t shards)
 {
     a->stream_shards = shards;
-    a->strays.shards = shards;
+    a->misrouted.shards = shards;
 }
 
 static void follow(struct aggregator *a, int64_t shards)
@@ -363,7 +363,7 @@ static void on_schema_refused(void *owner)
 
 /* What is done beside the batches. */
 
-static void on_no_strays(void *owner)
+static void on_no_misrouted(void *owner)
 {
     struct aggregator *a = owner;
 
@@ -372,7 +372,7 @@ static void on_no_strays(void *owner)
 }
 
 /* --once: what was moved is to be counted too. */
-static void on_strays_moved(void *owner)
+static void on_misrouted_moved(void *owner)
 {
     struct aggregator *a = owner;
 
@@ -410,15 +410,15 @@ static bool is_behind(void *owner)
     return shard_list_is_behind(&a->shards);
 }
 
-static void on_upkeep_idle(void *owner)
+static void on_maintenance_idle(void *owner)
 {
     struct aggregator *a = owner;
 
-    if (a->settling && quota_is_writing(&a->upkeep.quota))
+    if (a->settling && quota_is_writing(&a->maintenance.quota))
         return;
-    if ((a->oldest || a->settling || a->strays.state != STRAYS_IDLE) &&
+    if ((a->oldest || a->settling || a->misrouted.state != MISROUTED_IDLE) &&
         !stage_is_draining(a->stage))
-        strays_poke(&a->strays);
+        misrouted_poke(&a->misrouted);
 }
 
 /* The stage. */
@@ -447,14 +447,15 @@ static void open_parts(struct aggregator *a, uv_loop_t *loop)
                                          .left = may_end,
                                          .owner = a});
     a->retired = (struct retired_finder){.redis = a->cache, .found = on_retired_found, .owner = a};
-    upkeep_open(&a->upkeep, loop, database_url, a->key, counts_a_stream, a);
-    a->upkeep.redis = a->cache;
-    a->upkeep.retains = !config->once;
-    retention_init(&a->upkeep.retention, config->raw_keep_days, config->reject_keep_days);
-    a->upkeep.is_behind = is_behind;
-    a->upkeep.on_idle = on_upkeep_idle;
-    strays_init(&a->strays, a->upkeep.pg, a->cache,
-                (struct strays_events){.moved = on_strays_moved, .none = on_no_strays, .owner = a});
+    maintenance_open(&a->maintenance, loop, database_url, a->key, counts_a_stream, a);
+    a->maintenance.redis = a->cache;
+    a->maintenance.retains = !config->once;
+    retention_init(&a->maintenance.retention, config->raw_keep_days, config->reject_keep_days);
+    a->maintenance.is_behind = is_behind;
+    a->maintenance.on_idle = on_maintenance_idle;
+    misrouted_init(&a->misrouted, a->maintenance.pg, a->cache,
+                   (struct misrouted_events){
+                       .moved = on_misrouted_moved, .none = on_no_misrouted, .owner = a});
     set_stream_shards(a, config->base.stream_shards);
     a->open_handles = 3;
 }

@@ -14,7 +14,7 @@ static const char CARRY_PAGE[] = "500";
 
 static void on_checked(void *owner, const struct err *error)
 {
-    struct upkeep *u = owner;
+    struct maintenance *u = owner;
 
     /* The shard's own check reports what is wrong. */
     u->working = error == NULL && !u->stopped;
@@ -23,7 +23,7 @@ static void on_checked(void *owner, const struct err *error)
 
 static void on_up(void *owner)
 {
-    struct upkeep *u = owner;
+    struct maintenance *u = owner;
 
     u->working = false;
     schema_check(u->pg, on_checked, u);
@@ -31,7 +31,7 @@ static void on_up(void *owner)
 
 static void on_down(void *owner, const struct err *error)
 {
-    struct upkeep *u = owner;
+    struct maintenance *u = owner;
 
     (void)error;
     u->working = false;
@@ -39,7 +39,7 @@ static void on_down(void *owner, const struct err *error)
 
 static void on_job_done(void *owner)
 {
-    upkeep_poke(owner);
+    maintenance_poke(owner);
 }
 
 static void log_failed(const char *job, const struct err *error)
@@ -63,10 +63,10 @@ static void take_partitions(void *owner, const struct err *error, PGresult **res
     (void)n;
     if (error != NULL)
         log_failed("partitions", error);
-    upkeep_poke(owner);
+    maintenance_poke(owner);
 }
 
-static void note_tenants(struct upkeep *u, const PGresult *r)
+static void note_tenants(struct maintenance *u, const PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++)
         quota_note(&u->quota, (struct text){.data = PQgetvalue(r, i, 0),
@@ -75,7 +75,7 @@ static void note_tenants(struct upkeep *u, const PGresult *r)
 
 static void take_carried(void *owner, const struct err *error, PGresult **results, int n)
 {
-    struct upkeep *u = owner;
+    struct maintenance *u = owner;
 
     if (error != NULL)
         log_failed("carry", error);
@@ -83,10 +83,10 @@ static void take_carried(void *owner, const struct err *error, PGresult **result
         u->carry_due_ms = 0; /* there may be more */
     for (int i = 0; i < n; i++)
         note_tenants(u, results[i]);
-    upkeep_poke(u);
+    maintenance_poke(u);
 }
 
-static void carry(struct upkeep *u)
+static void carry(struct maintenance *u)
 {
     struct pg_statement s;
 
@@ -95,7 +95,7 @@ static void carry(struct upkeep *u)
     pg_run(u->pg, &s, 1, DEADLINE_MS, take_carried, u);
 }
 
-static void run_simple(struct upkeep *u, const char *sql, pg_done_fn done)
+static void run_simple(struct maintenance *u, const char *sql, pg_done_fn done)
 {
     struct pg_statement s;
 
@@ -103,7 +103,7 @@ static void run_simple(struct upkeep *u, const char *sql, pg_done_fn done)
     pg_run(u->pg, &s, 1, DEADLINE_MS, done, u);
 }
 
-void upkeep_poke(struct upkeep *u)
+void maintenance_poke(struct maintenance *u)
 {
     int64_t now_ms = clock_monotonic_ms();
 
@@ -125,13 +125,13 @@ void upkeep_poke(struct upkeep *u)
 
 static void on_tick(uv_timer_t *timer)
 {
-    upkeep_poke(timer->data);
+    maintenance_poke(timer->data);
 }
 
-void upkeep_open(struct upkeep *u, uv_loop_t *loop, const char *database_url,
-                 const unsigned char key[16], bool (*has_stream)(void *owner), void *owner)
+void maintenance_open(struct maintenance *u, uv_loop_t *loop, const char *database_url,
+                      const unsigned char key[16], bool (*has_stream)(void *owner), void *owner)
 {
-    *u = (struct upkeep){.has_stream = has_stream, .owner = owner};
+    *u = (struct maintenance){.has_stream = has_stream, .owner = owner};
     quota_init(&u->quota, key);
     u->pg = pg_open(loop, database_url, "meterline_aggregator", "meterline-aggregator upkeep",
                     (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = u});
@@ -140,14 +140,14 @@ void upkeep_open(struct upkeep *u, uv_loop_t *loop, const char *database_url,
     uv_timer_start(&u->tick, on_tick, TICK_MS, TICK_MS);
 }
 
-void upkeep_stop(struct upkeep *u)
+void maintenance_stop(struct maintenance *u)
 {
     u->working = false;
     u->stopped = true;
 }
 
 struct closing {
-    struct upkeep *upkeep;
+    struct maintenance *maintenance;
     void (*closed)(void *owner);
     void *owner;
 };
@@ -156,8 +156,8 @@ static void on_pg_closed(void *owner)
 {
     struct closing *c = owner;
 
-    quota_done(&c->upkeep->quota);
-    retention_done(&c->upkeep->retention);
+    quota_done(&c->maintenance->quota);
+    retention_done(&c->maintenance->retention);
     c->closed(c->owner);
     free(c);
 }
@@ -166,15 +166,15 @@ static void on_tick_closed(uv_handle_t *handle)
 {
     struct closing *c = handle->data;
 
-    pg_close(c->upkeep->pg, on_pg_closed, c);
+    pg_close(c->maintenance->pg, on_pg_closed, c);
 }
 
-void upkeep_close(struct upkeep *u, void (*closed)(void *owner), void *owner)
+void maintenance_close(struct maintenance *u, void (*closed)(void *owner), void *owner)
 {
     struct closing *c = xcalloc(1, sizeof *c);
 
-    *c = (struct closing){.upkeep = u, .closed = closed, .owner = owner};
-    upkeep_stop(u);
+    *c = (struct closing){.maintenance = u, .closed = closed, .owner = owner};
+    maintenance_stop(u);
     u->tick.data = c;
     uv_close((uv_handle_t *)&u->tick, on_tick_closed);
 }

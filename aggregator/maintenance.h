@@ -1,7 +1,7 @@
 /* What has to be done beside the batches, on a connection of its own: writing and healing the quota
  * cache, partitions ahead of time, opening periods of carried metrics, and retention. */
-#ifndef METERLINE_UPKEEP_H
-#define METERLINE_UPKEEP_H
+#ifndef METERLINE_MAINTENANCE_H
+#define METERLINE_MAINTENANCE_H
 
 #include "aggregator/ledger.h"
 #include "aggregator/quota.h"
@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-struct upkeep {
+struct maintenance {
     struct pg *pg;
     struct redis_router *redis; /* borrowed: for the quota cache */
     struct quota quota;
@@ -31,13 +31,13 @@ struct upkeep {
     void *owner;
 };
 
-void upkeep_open(struct upkeep *u, uv_loop_t *loop, const char *database_url,
-                 const unsigned char key[16], bool (*has_stream)(void *owner), void *owner);
+void maintenance_open(struct maintenance *u, uv_loop_t *loop, const char *database_url,
+                      const unsigned char key[16], bool (*has_stream)(void *owner), void *owner);
 /* The next step at once, if there is one and the connection is free. */
-void upkeep_poke(struct upkeep *u);
+void maintenance_poke(struct maintenance *u);
 /* No further step: what it works for is being closed. */
-void upkeep_stop(struct upkeep *u);
+void maintenance_stop(struct maintenance *u);
 /* closed runs from the loop when all handles are. */
-void upkeep_close(struct upkeep *u, void (*closed)(void *owner), void *owner);
+void maintenance_close(struct maintenance *u, void (*closed)(void *owner), void *owner);
 
 #endif

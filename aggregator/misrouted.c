@@ -82,20 +82,20 @@ static bool add_fields(struct command *c, const json_t *fields, const char *id, 
     return true;
 }
 
-static void on_all_added(struct strays *s)
+static void on_all_added(struct misrouted *s)
 {
-    s->state = STRAYS_ADDED;
+    s->state = MISROUTED_ADDED;
     if (s->failed) {
         PQclear(s->rows);
         s->rows = NULL;
-        s->state = STRAYS_IDLE;
+        s->state = MISROUTED_IDLE;
     }
-    strays_poke(s);
+    misrouted_poke(s);
 }
 
 static void take_added(void *owner, const struct err *error, void *reply)
 {
-    struct strays *s = owner;
+    struct misrouted *s = owner;
 
     (void)reply;
     s->failed = s->failed || error != NULL;
@@ -103,7 +103,7 @@ static void take_added(void *owner, const struct err *error, void *reply)
         on_all_added(s);
 }
 
-static void send_row(struct strays *s, int row)
+static void send_row(struct misrouted *s, int row)
 {
     const char *tenant = PQgetvalue(s->rows, row, TENANT);
     const char *entry = PQgetvalue(s->rows, row, STREAM_ID);
@@ -130,10 +130,10 @@ static void send_row(struct strays *s, int row)
 
 static void take_rows(void *owner, const struct err *error, PGresult **results, int n)
 {
-    struct strays *s = owner;
+    struct misrouted *s = owner;
 
     (void)n;
-    s->state = STRAYS_IDLE;
+    s->state = MISROUTED_IDLE;
     s->found = error == NULL ? PQntuples(results[0]) : -1;
     if (s->found == 0)
         s->events.none(s->events.owner);
@@ -141,7 +141,7 @@ static void take_rows(void *owner, const struct err *error, PGresult **results, 
         return;
     s->rows = results[0];
     results[0] = NULL;
-    s->state = STRAYS_ADDING;
+    s->state = MISROUTED_ADDING;
     s->failed = false;
     for (int row = 0; row < PQntuples(s->rows); row++)
         send_row(s, row);
@@ -149,21 +149,21 @@ static void take_rows(void *owner, const struct err *error, PGresult **results, 
 
 static void take_noted(void *owner, const struct err *error, PGresult **results, int n)
 {
-    struct strays *s = owner;
+    struct misrouted *s = owner;
 
     (void)results;
     (void)n;
-    s->state = STRAYS_IDLE;
+    s->state = MISROUTED_IDLE;
     if (error == NULL) {
         log_info("strays_moved", LOG_I64("entries", PQntuples(s->rows)));
         s->events.moved(s->events.owner);
-        strays_hurry(s);
+        misrouted_hurry(s);
     }
     PQclear(s->rows);
     s->rows = NULL;
 }
 
-static void run_note(struct strays *s)
+static void run_note(struct misrouted *s)
 {
     struct pg_statement statement;
     struct pg_array ids;
@@ -173,46 +173,46 @@ static void run_note(struct strays *s)
         pg_array_add_i64(&ids, strtoll(PQgetvalue(s->rows, row, REJECTED_ID), NULL, 10));
     pg_statement_init(&statement, SQL_NOTE_MISROUTED);
     pg_add_array(&statement, &ids);
-    s->state = STRAYS_NOTING;
+    s->state = MISROUTED_NOTING;
     pg_run(s->pg, &statement, 1, PG_DEADLINE_MS, take_noted, s);
     pg_array_done(&ids);
 }
 
-static void run_read(struct strays *s)
+static void run_read(struct misrouted *s)
 {
     struct pg_statement statement;
 
     pg_statement_init(&statement, SQL_READ_MISROUTED);
-    s->state = STRAYS_READING;
+    s->state = MISROUTED_READING;
     pg_run(s->pg, &statement, 1, PG_DEADLINE_MS, take_rows, s);
 }
 
-void strays_poke(struct strays *s)
+void misrouted_poke(struct misrouted *s)
 {
     int64_t now_ms = clock_monotonic_ms();
 
     if (!pg_is_ready(s->pg) || !redis_router_is_up(s->redis))
         return;
-    if (s->state == STRAYS_ADDED) {
+    if (s->state == MISROUTED_ADDED) {
         run_note(s);
-    } else if (s->state == STRAYS_IDLE && now_ms >= s->due_ms) {
+    } else if (s->state == MISROUTED_IDLE && now_ms >= s->due_ms) {
         s->due_ms = now_ms + LOOK_EVERY_MS;
         run_read(s);
     }
 }
 
-void strays_hurry(struct strays *s)
+void misrouted_hurry(struct misrouted *s)
 {
     s->due_ms = 0;
 }
 
-void strays_init(struct strays *s, struct pg *pg, struct redis_router *redis,
-                 struct strays_events events)
+void misrouted_init(struct misrouted *s, struct pg *pg, struct redis_router *redis,
+                    struct misrouted_events events)
 {
-    *s = (struct strays){.pg = pg, .redis = redis, .events = events};
+    *s = (struct misrouted){.pg = pg, .redis = redis, .events = events};
 }
 
-void strays_done(struct strays *s)
+void misrouted_done(struct misrouted *s)
 {
     PQclear(s->rows);
 }
