@@ -16,6 +16,7 @@ from support.seeds import new_seed, seconds
 pytestmark = pytest.mark.long
 
 SECONDS = seconds("FAULTS_S", 10, 60)
+FIXED = 2494    # Sinks are killed, crash and freeze in its short rounds, and Stripe has most kinds of bad moments.
 
 each_transport = pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda each: each.name)
 
@@ -35,13 +36,13 @@ def moved(folder, request):
 
 @each_transport
 def test_each_unit_is_billed_once_whatever_fails(line, transport):
-    Round(line, new_seed(), SECONDS, transport).run()
+    Round(line, f"{new_seed(FIXED)}.{transport.name}", SECONDS, transport).run()
 
 
 @each_transport
 def test_across_a_months_end_and_changes_of_plans(moved, transport):
-    EdgeRound(moved, new_seed(), transport).run()
+    EdgeRound(moved, new_seed(FIXED), transport).run()
 
 
 def test_failures_that_stripe_stores_and_three_sinks_that_are_killed(moved):
-    StoredRound(moved, new_seed(), SECONDS).run()
+    StoredRound(moved, new_seed(FIXED), SECONDS).run()

@@ -51,14 +51,20 @@ class Proof:
 
     def is_too_late(self, row):
         """What is billed to an item of a subscription is refused once that was canceled; and is in doubt if
-        it was tried before without an answer. So is what was taken back while nothing was there to subtract
-        it from, since nothing comes any more to make up for it: held first, by usage records, and late once its
-        period is over. Stripe holds none of it: assert_units tells."""
+        it was tried before without an answer. So is what was taken back while less was there to subtract it
+        from, since nothing comes any more to make up for it: held first, and late once its period is over.
+        Stripe holds none of it: assert_units tells."""
         if row.tenant not in self.usage.leaving:
             return False
         return row.state == "late" and row.quantity < 0 \
-            or row.state == "held" and row.quantity < 0 and self.transport.ends_with_period \
+            or row.state == "held" and row.quantity < 0 and (
+                self.transport.ends_with_period or self.sent(row) < -row.quantity) \
             or row.state in ("late", "in_doubt") and self.transport.ends_with_period
+
+    def sent(self, row):
+        """What Stripe took of its tenant and metric."""
+        return sum(other.quantity for other in self.submissions if other.state == "sent"
+                   and (other.tenant, other.metric) == (row.tenant, row.metric))
 
     def assert_units(self, tell):
         """Stripe holds what was sent, and that is what was used, but for what waits for a person."""
