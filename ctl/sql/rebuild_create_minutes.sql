@@ -1,7 +1,7 @@
 -- The minute rows of one day, recomputed, or as they are stored where they cannot be.
 create temporary table rebuild_minutes (
-    tenant       text not null,
-    metric       text not null,
+    tenant       text collate "C" not null,
+    metric       text collate "C" not null,
     dimensions   jsonb not null,
     minute_at    timestamptz not null,
     events       bigint not null,

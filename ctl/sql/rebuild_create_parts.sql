@@ -1,7 +1,7 @@
 -- What each day gave to each period; dimensions only for unique.
 create temporary table rebuild_parts (
-    tenant       text not null,
-    metric       text not null,
+    tenant       text collate "C" not null,
+    metric       text collate "C" not null,
     aggregation  text not null,
     period_start timestamptz not null,
     period_end   timestamptz not null,

@@ -43,7 +43,7 @@ BEGIN
         SELECT tenant, metric, dimensions, minute_at, events, quantity_sum, quantity_min, quantity_max,
                last_value_quantity(last), last_value_ms(last), last_value_entry(last)
           FROM counted
-         ORDER BY tenant, metric, minute_at
+         ORDER BY tenant COLLATE "C", metric COLLATE "C", minute_at
         ON CONFLICT (tenant, metric, minute_at, dimensions) DO UPDATE
            SET events = excluded.events, quantity_sum = excluded.quantity_sum, quantity_min = excluded.quantity_min,
                quantity_max = excluded.quantity_max, quantity_last = excluded.quantity_last,

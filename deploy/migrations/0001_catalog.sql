@@ -5,7 +5,7 @@
 -- retention_ms: when an aggregator last began to apply retention, Unix ms. claim_era: restores that were accepted, which
 -- is part of the identifiers of claims made since, so that they never meet those of the life that was lost.
 CREATE TABLE ledger_state (
-    name  text PRIMARY KEY,
+    name  text COLLATE "C" PRIMARY KEY,
     value bigint NOT NULL
 );
 INSERT INTO ledger_state (name, value)
@@ -13,15 +13,15 @@ VALUES ('catalog_version', 0), ('periods_version', 0), ('stream_shards', 1), ('r
        ('hold_server_ms', 0), ('retention_ms', 0), ('claim_era', 0);
 
 CREATE TABLE metrics (
-    metric            text PRIMARY KEY CHECK (metric ~ '^[a-z0-9_]{1,64}$'),
+    metric            text COLLATE "C" PRIMARY KEY CHECK (metric ~ '^[a-z0-9_]{1,64}$'),
     display_name      text NOT NULL,
     unit              text NOT NULL,
     aggregation       text NOT NULL CHECK (aggregation IN ('sum', 'count', 'max', 'last', 'unique')),
     carry             boolean NOT NULL DEFAULT false,      -- a new period opens with the last value
-    dimensions        text[] NOT NULL DEFAULT '{}',        -- fields that minute rows are split by
-    from_metric       text REFERENCES metrics,             -- derived from another metric, …
+    dimensions        text[] COLLATE "C" NOT NULL DEFAULT '{}', -- fields that minute rows are split by
+    from_metric       text COLLATE "C" REFERENCES metrics, -- derived from another metric, …
     where_dimensions  jsonb NOT NULL DEFAULT '{}',         -- … where these fields have these values
-    stripe_event_name text UNIQUE,
+    stripe_event_name text COLLATE "C" UNIQUE,
     transport         text NOT NULL DEFAULT 'meter_events'
         CHECK (transport IN ('meter_events', 'meter_event_stream', 'usage_records', 'none')),
     rounding          text NOT NULL DEFAULT 'floor' CHECK (rounding = 'floor'),
@@ -34,30 +34,30 @@ CREATE TABLE metrics (
 -- How events of a metric became minute rows, by version of the catalog. A batch tells the version that it was
 -- counted by, so that minutes can be recomputed from the raw events whatever became of the catalog since.
 CREATE TABLE metric_versions (
-    metric           text NOT NULL REFERENCES metrics,
+    metric           text COLLATE "C" NOT NULL REFERENCES metrics,
     from_version     bigint NOT NULL,          -- catalog_version
     until_version    bigint,                   -- the first one by which it no longer holds; NULL: it does
     aggregation      text NOT NULL,
-    dimensions       text[] NOT NULL,
-    from_metric      text,
+    dimensions       text[] COLLATE "C" NOT NULL,
+    from_metric      text COLLATE "C",
     where_dimensions jsonb NOT NULL,
     checksum         bytea NOT NULL,           -- metric_version_checksum
     PRIMARY KEY (metric, from_version)
 );
 
 CREATE TABLE plans (
-    plan              text PRIMARY KEY CHECK (plan ~ '^[a-z0-9_]{1,64}$'),
+    plan              text COLLATE "C" PRIMARY KEY CHECK (plan ~ '^[a-z0-9_]{1,64}$'),
     display_name      text NOT NULL,
     currency          text NOT NULL CHECK (currency ~ '^[a-z]{3}$'),
     base_amount_minor bigint NOT NULL CHECK (base_amount_minor >= 0),  -- per billing period
     billing_interval  text NOT NULL DEFAULT 'month' CHECK (billing_interval IN ('day', 'week', 'month', 'year')),
-    stripe_lookup_key text UNIQUE,
+    stripe_lookup_key text COLLATE "C" UNIQUE,
     retired_at        timestamptz
 );
 
 CREATE TABLE plan_limits (
-    plan               text NOT NULL REFERENCES plans ON DELETE CASCADE,
-    metric             text NOT NULL REFERENCES metrics,
+    plan               text COLLATE "C" NOT NULL REFERENCES plans ON DELETE CASCADE,
+    metric             text COLLATE "C" NOT NULL REFERENCES metrics,
     included           numeric(38,9),                    -- per period; NULL: unlimited
     cap                text NOT NULL CHECK (cap IN ('none', 'soft', 'hard')),
     overage_unit_price numeric(24,12),                   -- minor units per unit past included; NULL: no overage
@@ -68,9 +68,9 @@ CREATE TABLE plan_limits (
 -- A tenant's own limits and prices: each column that is not NULL (or unlimited) replaces the plan's.
 CREATE TABLE tenant_limits (
     -- As the stream takes it: no control characters, nor U+0080 to U+009F.
-    tenant             text NOT NULL CHECK (octet_length(tenant) BETWEEN 1 AND 128
+    tenant             text COLLATE "C" NOT NULL CHECK (octet_length(tenant) BETWEEN 1 AND 128
                                             AND tenant !~ '[\x01-\x1f\x7f-\x9f]'),
-    metric             text NOT NULL REFERENCES metrics,
+    metric             text COLLATE "C" NOT NULL REFERENCES metrics,
     included           numeric(38,9),
     unlimited          boolean NOT NULL DEFAULT false,
     cap                text CHECK (cap IN ('none', 'soft', 'hard')),

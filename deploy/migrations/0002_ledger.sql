@@ -17,11 +17,11 @@ INSERT INTO ledger_identity DEFAULT VALUES;
 
 -- One row a stream: how far its current epoch is counted. A stream's epoch ends when Redis loses data.
 CREATE TABLE stream_positions (
-    stream      text PRIMARY KEY,
+    stream      text COLLATE "C" PRIMARY KEY,
     epoch       integer NOT NULL DEFAULT 1,
     token       uuid NOT NULL DEFAULT gen_random_uuid(), -- of the epoch; Redis keeps it with the entries
-    last_id     text NOT NULL DEFAULT '0-0',   -- Redis entry id: everything up to it is in the ledger
-    owner       text,                          -- the aggregator process that holds the lease
+    last_id     text COLLATE "C" NOT NULL DEFAULT '0-0', -- Redis entry id: everything up to it is in the ledger
+    owner       text COLLATE "C",              -- the aggregator process that holds the lease
     lease_until timestamptz,                   -- by this database's clock
     base        numeric(20) NOT NULL DEFAULT 0, -- the stream's entries-added when the epoch opened
     counted     bigint NOT NULL DEFAULT 0,
@@ -31,7 +31,7 @@ CREATE TABLE stream_positions (
     lost        bigint NOT NULL DEFAULT 0,     -- entries that Redis or PostgreSQL lost, as far as was seen
     added_seen  numeric(20) NOT NULL DEFAULT 0, -- entries-added when last looked at
     batches     bigint NOT NULL DEFAULT 0,     -- batches committed, all epochs
-    repeats_until text NOT NULL DEFAULT '0-0', -- entries up to here may be ones that an earlier epoch counted
+    repeats_until text COLLATE "C" NOT NULL DEFAULT '0-0', -- entries up to here may be ones that an earlier epoch counted
     dedupe_window_s bigint,                    -- how far back repeated ids are known, as its owner last told
     reset_token uuid,                          -- of the epoch that `meterctl stream reset` or `adopt` is about to open
     seal        bytea,                         -- of the newest batch: see stream_batches
@@ -40,7 +40,7 @@ CREATE TABLE stream_positions (
 
 -- The aggregators that run, so that they share the streams evenly.
 CREATE TABLE aggregator_members (
-    owner      text PRIMARY KEY,
+    owner      text COLLATE "C" PRIMARY KEY,
     joined_at  timestamptz NOT NULL,
     seen_until timestamptz NOT NULL            -- by this database's clock
 );
@@ -72,10 +72,10 @@ SELECT i.*,
 
 -- Epochs that ended, with their final balance.
 CREATE TABLE stream_epochs (
-    stream     text NOT NULL,
+    stream     text COLLATE "C" NOT NULL,
     epoch      integer NOT NULL,
     token      uuid NOT NULL,
-    last_id    text NOT NULL,
+    last_id    text COLLATE "C" NOT NULL,
     added      bigint NOT NULL,
     counted    bigint NOT NULL,
     duplicates bigint NOT NULL,
@@ -89,7 +89,7 @@ CREATE TABLE stream_epochs (
 
 -- Entries that a person knows to be lost (`meterctl lost accept`, `restore accept`): the audit asks for nobody any more.
 CREATE TABLE lost_accepted (
-    stream      text NOT NULL,
+    stream      text COLLATE "C" NOT NULL,
     epoch       integer NOT NULL,
     lost        bigint NOT NULL CHECK (lost > 0), -- of the epoch, when it was accepted
     accepted_at timestamptz NOT NULL DEFAULT now(),
@@ -106,7 +106,7 @@ CREATE SEQUENCE usage_batch;
 -- metric, fields and time of use of the event that it takes back, and that one's quantity negated.
 CREATE TABLE usage_batches (
     day          date NOT NULL,             -- UTC day of the commit
-    stream       text NOT NULL,
+    stream       text COLLATE "C" NOT NULL,
     epoch        integer NOT NULL,
     batch        bigint NOT NULL,           -- from usage_batch: unique, and rising within a stream
     slice        smallint NOT NULL,
@@ -119,10 +119,10 @@ CREATE TABLE usage_batches (
     entry_last_ms bigint NOT NULL,          -- … and of its last; cut to 63 bits
     entry_ms     bigint[] NOT NULL,
     entry_seq    bigint[] NOT NULL,
-    tenants      text[] NOT NULL,
-    metrics      text[] NOT NULL,
+    tenants      text[] COLLATE "C" NOT NULL,
+    metrics      text[] COLLATE "C" NOT NULL,
     ids_uuid     uuid[],                    -- ids that are UUIDs in lower case, …
-    ids_text     text[],                    -- … all other given ids; both NULL: the entry's own id
+    ids_text     text[] COLLATE "C",        -- … all other given ids; both NULL: the entry's own id
     quantities   numeric[] NOT NULL,
     occurred_ms  bigint[] NOT NULL,
     fields       text[],                    -- all other fields, canonical JSON; NULL: none
@@ -147,7 +147,7 @@ CREATE INDEX usage_batches_id_minutes ON usage_batches USING gin (id_minutes) WI
 -- rejected_events, should its stream be read again since Redis lost what came after it. Goes with usage_batches.
 CREATE TABLE usage_repeats (
     day           date NOT NULL,            -- UTC day of the commit
-    stream        text NOT NULL,
+    stream        text COLLATE "C" NOT NULL,
     epoch         integer NOT NULL,
     batch         bigint PRIMARY KEY,
     entry_last_ms bigint NOT NULL,          -- as in usage_batches
@@ -163,7 +163,7 @@ CREATE INDEX usage_repeats_day ON usage_repeats (day);
 
 -- What retention dropped, so that the balance still adds up.
 CREATE TABLE usage_batches_dropped (
-    stream       text NOT NULL,
+    stream       text COLLATE "C" NOT NULL,
     epoch        integer NOT NULL,
     day          date NOT NULL,
     events       bigint NOT NULL,
@@ -175,11 +175,11 @@ CREATE TABLE usage_batches_dropped (
 
 CREATE TABLE rejected_events (
     rejected_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    stream      text NOT NULL,
+    stream      text COLLATE "C" NOT NULL,
     epoch       integer NOT NULL,
     batch       bigint,                     -- that it was read with, as in stream_batches
-    stream_id   text NOT NULL,
-    tenant      text,                       -- where it could be read
+    stream_id   text COLLATE "C" NOT NULL,
+    tenant      text COLLATE "C",           -- where it could be read
     reason      text NOT NULL,
     detail      text NOT NULL,              -- which field, and why
     fields      jsonb NOT NULL,             -- [[name, value], …]
@@ -193,7 +193,7 @@ CREATE INDEX rejected_events_tenant ON rejected_events (tenant, rejected_at);
 CREATE INDEX rejected_events_to_move ON rejected_events (rejected_id) WHERE reason = 'wrong_shard' AND replayed_at IS NULL;
 
 CREATE TABLE rejected_events_dropped (
-    stream     text NOT NULL,
+    stream     text COLLATE "C" NOT NULL,
     epoch      integer NOT NULL,
     conflict   boolean NOT NULL,            -- the balance counts conflicts apart
     day        date NOT NULL,               -- UTC, of rejected_at
@@ -206,12 +206,12 @@ CREATE TABLE rejected_events_dropped (
 -- before it, and the newest one stands with the position. So `meterctl audit` finds what was altered, left out or put in
 -- between: raw events, repeats, rejected entries, ended epochs, and a base or a loss that was moved.
 CREATE TABLE stream_batches (
-    stream       text NOT NULL,
+    stream       text COLLATE "C" NOT NULL,
     number       bigint NOT NULL,           -- from 1 in each stream
     batch        bigint NOT NULL,           -- as in usage_batches
     epoch        integer NOT NULL,
-    from_id      text NOT NULL,             -- read from behind this entry …
-    last_id      text NOT NULL,             -- … up to this one
+    from_id      text COLLATE "C" NOT NULL, -- read from behind this entry …
+    last_id      text COLLATE "C" NOT NULL, -- … up to this one
     counted      bigint NOT NULL,
     duplicates   bigint NOT NULL,
     rejected     bigint NOT NULL,
@@ -230,7 +230,7 @@ CREATE UNIQUE INDEX stream_batches_batch ON stream_batches (batch);
 
 -- Where a stream's chain begins once retention has dropped the batches before: one row an epoch, with their sums.
 CREATE TABLE stream_batches_dropped (
-    stream     text NOT NULL,
+    stream     text COLLATE "C" NOT NULL,
     epoch      integer NOT NULL,
     number     bigint NOT NULL,             -- the newest one dropped
     seal       bytea NOT NULL,              -- of it
@@ -248,10 +248,10 @@ CREATE TABLE stream_batches_dropped (
 -- the raw events tell.
 CREATE TABLE usage_pending (
     batch      bigint PRIMARY KEY,
-    stream     text NOT NULL,
-    tenants    text[] NOT NULL DEFAULT '{}',
-    metrics    text[] NOT NULL DEFAULT '{}',
-    dimensions text[] NOT NULL DEFAULT '{}', -- canonical JSON
+    stream     text COLLATE "C" NOT NULL,
+    tenants    text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    metrics    text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    dimensions text[] COLLATE "C" NOT NULL DEFAULT '{}', -- canonical JSON
     minutes    timestamptz[] NOT NULL DEFAULT '{}',
     events     bigint[] NOT NULL DEFAULT '{}',
     sums       numeric[] NOT NULL DEFAULT '{}',
@@ -266,8 +266,8 @@ ALTER TABLE usage_pending
     ALTER mins SET COMPRESSION lz4, ALTER maxs SET COMPRESSION lz4, ALTER lasts SET COMPRESSION lz4;
 
 CREATE TABLE usage_aggregates (
-    tenant        text NOT NULL,
-    metric        text NOT NULL,
+    tenant        text COLLATE "C" NOT NULL,
+    metric        text COLLATE "C" NOT NULL,
     dimensions    jsonb NOT NULL DEFAULT '{}',
     minute_at     timestamptz NOT NULL,
     events        bigint NOT NULL,
@@ -284,8 +284,8 @@ CREATE TABLE usage_aggregates (
 CREATE SEQUENCE usage_version;
 
 CREATE TABLE usage_totals (
-    tenant       text NOT NULL,
-    metric       text NOT NULL,
+    tenant       text COLLATE "C" NOT NULL,
+    metric       text COLLATE "C" NOT NULL,
     period_start timestamptz NOT NULL,
     period_end   timestamptz NOT NULL,
     quantity     numeric(38,9) NOT NULL,
@@ -299,8 +299,8 @@ CREATE INDEX usage_totals_period_end ON usage_totals (period_end);
 
 -- The different values of the dimensions of metrics with aggregation unique, by period.
 CREATE TABLE usage_uniques (
-    tenant       text NOT NULL,
-    metric       text NOT NULL,
+    tenant       text COLLATE "C" NOT NULL,
+    metric       text COLLATE "C" NOT NULL,
     period_start timestamptz NOT NULL,
     dimensions   jsonb NOT NULL,
     events       bigint NOT NULL,           -- less those retracted
@@ -309,10 +309,10 @@ CREATE TABLE usage_uniques (
 
 -- Minutes of which a retraction took something back: fold_usage counts them anew from the raw events.
 CREATE TABLE usage_recounts (
-    tenant     text NOT NULL,
-    metric     text NOT NULL,               -- of the event; those derived from it are counted anew too
+    tenant     text COLLATE "C" NOT NULL,
+    metric     text COLLATE "C" NOT NULL,   -- of the event; those derived from it are counted anew too
     minute_at  timestamptz NOT NULL,
-    stream     text NOT NULL,
+    stream     text COLLATE "C" NOT NULL,
     batch      bigint NOT NULL              -- of the retraction
 );
 CREATE INDEX usage_recounts_stream ON usage_recounts (stream);

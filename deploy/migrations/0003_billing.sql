@@ -1,8 +1,8 @@
 -- Who is billed, for which periods. Written by webhookd from Stripe's events.
 
 CREATE TABLE billing_customers (
-    tenant             text PRIMARY KEY,
-    stripe_customer_id text NOT NULL UNIQUE,
+    tenant             text COLLATE "C" PRIMARY KEY,
+    stripe_customer_id text COLLATE "C" NOT NULL UNIQUE,
     email              text,
     deleted_at         timestamptz,
     event_created      timestamptz,          -- of the newest event applied
@@ -10,10 +10,10 @@ CREATE TABLE billing_customers (
 );
 
 CREATE TABLE subscriptions (
-    stripe_subscription_id text PRIMARY KEY,
-    tenant                 text NOT NULL,
-    stripe_customer_id     text NOT NULL,
-    plan                   text REFERENCES plans,
+    stripe_subscription_id text COLLATE "C" PRIMARY KEY,
+    tenant                 text COLLATE "C" NOT NULL,
+    stripe_customer_id     text COLLATE "C" NOT NULL,
+    plan                   text COLLATE "C" REFERENCES plans,
     status                 text NOT NULL,
     current_period_start   timestamptz NOT NULL,
     current_period_end     timestamptz NOT NULL,
@@ -31,21 +31,21 @@ CREATE TABLE subscriptions (
 CREATE INDEX subscriptions_tenant ON subscriptions (tenant);
 
 CREATE TABLE subscription_items (
-    stripe_subscription_item_id text PRIMARY KEY,
-    stripe_subscription_id      text NOT NULL REFERENCES subscriptions ON DELETE CASCADE,
-    tenant                      text NOT NULL,
-    metric                      text,        -- NULL: not metered by us (a base fee)
-    stripe_price_id             text NOT NULL,
+    stripe_subscription_item_id text COLLATE "C" PRIMARY KEY,
+    stripe_subscription_id      text COLLATE "C" NOT NULL REFERENCES subscriptions ON DELETE CASCADE,
+    tenant                      text COLLATE "C" NOT NULL,
+    metric                      text COLLATE "C", -- NULL: not metered by us (a base fee)
+    stripe_price_id             text COLLATE "C" NOT NULL,
     quantity                    bigint
 );
 CREATE INDEX subscription_items_subscription ON subscription_items (stripe_subscription_id);
 
 -- Periods that Stripe told of. Edges are whole minutes: the minute is the resolution of usage.
 CREATE TABLE billing_periods (
-    tenant                 text NOT NULL,
+    tenant                 text COLLATE "C" NOT NULL,
     period_start           timestamptz NOT NULL,
     period_end             timestamptz NOT NULL,
-    stripe_subscription_id text NOT NULL,
+    stripe_subscription_id text COLLATE "C" NOT NULL,
     PRIMARY KEY (tenant, period_start),
     CHECK (period_start < period_end)
 );
@@ -53,17 +53,17 @@ CREATE INDEX billing_periods_end ON billing_periods (period_end);
 
 -- The newest periods_version that touched a tenant, so that aggregators forget just what changed.
 CREATE TABLE billing_period_changes (
-    tenant  text PRIMARY KEY,
+    tenant  text COLLATE "C" PRIMARY KEY,
     version bigint NOT NULL
 );
 CREATE INDEX billing_period_changes_version ON billing_period_changes (version);
 
 CREATE TABLE webhook_events (
-    event_id        text PRIMARY KEY,
+    event_id        text COLLATE "C" PRIMARY KEY,
     type            text NOT NULL,
-    state           text NOT NULL DEFAULT 'received'
+    state           text COLLATE "C" NOT NULL DEFAULT 'received'
         CHECK (state IN ('received', 'processed', 'ignored', 'failed')),
-    object_id       text,                    -- of data.object
+    object_id       text COLLATE "C",        -- of data.object
     created_at      timestamptz NOT NULL,    -- by Stripe
     attempts        integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
@@ -77,10 +77,10 @@ CREATE INDEX webhook_events_waiting ON webhook_events (next_attempt_at) WHERE st
 CREATE INDEX webhook_events_object ON webhook_events (object_id) WHERE state = 'received';
 
 CREATE TABLE invoices (
-    stripe_invoice_id      text PRIMARY KEY,
-    tenant                 text NOT NULL,
-    stripe_customer_id     text NOT NULL,
-    stripe_subscription_id text,
+    stripe_invoice_id      text COLLATE "C" PRIMARY KEY,
+    tenant                 text COLLATE "C" NOT NULL,
+    stripe_customer_id     text COLLATE "C" NOT NULL,
+    stripe_subscription_id text COLLATE "C",
     status                 text NOT NULL,
     currency               text NOT NULL,
     amount_due_minor       bigint NOT NULL,
@@ -94,9 +94,9 @@ CREATE TABLE invoices (
 CREATE INDEX invoices_tenant ON invoices (tenant, period_start);
 
 CREATE TABLE payments (
-    stripe_payment_id text PRIMARY KEY,
-    tenant            text NOT NULL,
-    stripe_invoice_id text,
+    stripe_payment_id text COLLATE "C" PRIMARY KEY,
+    tenant            text COLLATE "C" NOT NULL,
+    stripe_invoice_id text COLLATE "C",
     status            text NOT NULL,
     currency          text NOT NULL,
     amount_minor      bigint NOT NULL,
@@ -108,10 +108,10 @@ CREATE INDEX payments_tenant ON payments (tenant);
 -- Append-only: what changed in a tenant's billing, and by which event.
 CREATE TABLE billing_history (
     history_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    tenant      text NOT NULL,
-    kind        text NOT NULL,               -- such as subscription_updated
-    object_id   text,
-    event_id    text,
+    tenant      text COLLATE "C" NOT NULL,
+    kind        text COLLATE "C" NOT NULL,   -- such as subscription_updated
+    object_id   text COLLATE "C",
+    event_id    text COLLATE "C",
     detail      jsonb NOT NULL DEFAULT '{}',
     recorded_at timestamptz NOT NULL DEFAULT now()
 );

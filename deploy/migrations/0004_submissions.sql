@@ -1,31 +1,31 @@
 -- What was claimed for Stripe, sent and settled. Written by the sink.
 
 CREATE TABLE usage_submissions (
-    identifier         text PRIMARY KEY,      -- also the Idempotency-Key, see spent_keys
-    tenant             text NOT NULL,
-    metric             text NOT NULL,
+    identifier         text COLLATE "C" PRIMARY KEY, -- also the Idempotency-Key, see spent_keys
+    tenant             text COLLATE "C" NOT NULL,
+    metric             text COLLATE "C" NOT NULL,
     transport          text NOT NULL,
-    stripe_customer_id text NOT NULL,
-    event_name         text NOT NULL,
+    stripe_customer_id text COLLATE "C" NOT NULL,
+    event_name         text COLLATE "C" NOT NULL,
     period_start       timestamptz NOT NULL,
     claim              integer NOT NULL,      -- numbers the claims of a (tenant, metric, period) from 1; the
                                               -- identifier is made of it, and keeps it unique
     usage_at           timestamptz NOT NULL,
     quantity           numeric(38,9) NOT NULL,
     body               text NOT NULL,         -- the exact bytes of every try
-    state              text NOT NULL DEFAULT 'pending' CHECK (state IN
+    state              text COLLATE "C" NOT NULL DEFAULT 'pending' CHECK (state IN
         ('pending', 'sending', 'sent', 'held', 'failed', 'in_doubt', 'void', 'late')),
     attempts           integer NOT NULL DEFAULT 0,
     next_attempt_at    timestamptz NOT NULL DEFAULT now(),
     last_error         text,
     request_id         text,                  -- Stripe's, of the last answer
-    owner              text,                  -- the sink that is sending it
+    owner              text COLLATE "C",      -- the sink that is sending it
     lease_until        timestamptz,
     created_at         timestamptz NOT NULL DEFAULT now(),
     first_sent_at      timestamptz,
     last_sent_at       timestamptz,
     sent_at            timestamptz,
-    stripe_subscription_item_id text,         -- of transport usage_records: what its usage is added to
+    stripe_subscription_item_id text COLLATE "C", -- of transport usage_records: what its usage is added to
     -- Counts for the period of period_start although usage_at lies in a later one: a person had it carried over.
     carried            boolean NOT NULL DEFAULT false,
     decision           text CHECK (decision IN ('carry', 'drop')),   -- what a person made of a late one
@@ -66,8 +66,8 @@ CREATE INDEX usage_submissions_usage ON usage_submissions (tenant, metric, usage
 
 -- Event names by which nothing is sent, since Stripe's meter of that name is missing, archived, or counts otherwise.
 CREATE TABLE meter_holds (
-    event_name text PRIMARY KEY,
-    metric     text NOT NULL,
+    event_name text COLLATE "C" PRIMARY KEY,
+    metric     text COLLATE "C" NOT NULL,
     why        text NOT NULL,
     since      timestamptz NOT NULL DEFAULT now()
 );
@@ -75,7 +75,7 @@ CREATE TABLE meter_holds (
 -- While sinks are held after a restore: whom `meterctl restore accept` has to compare with Stripe, and since when sinks
 -- go on with those that it has.
 CREATE TABLE restore_checks (
-    tenant     text PRIMARY KEY,
+    tenant     text COLLATE "C" PRIMARY KEY,
     hold       bigint NOT NULL,               -- the sink_hold that it is made for: of another one it says nothing
     owner      uuid NOT NULL,                 -- the newest `restore accept`
     checked_at timestamptz
@@ -93,8 +93,8 @@ INSERT INTO ledger_restore DEFAULT VALUES;
 
 -- What was compared with Stripe since then, and agreed: the minutes of a customer's meter, or subscription item.
 CREATE TABLE restore_proofs (
-    stripe_customer_id text NOT NULL,
-    place              text NOT NULL,         -- the event name; of usage records the subscription item
+    stripe_customer_id text COLLATE "C" NOT NULL,
+    place              text COLLATE "C" NOT NULL, -- the event name; of usage records the subscription item
     from_at            timestamptz NOT NULL,
     until_at           timestamptz NOT NULL,
     proven_at          timestamptz NOT NULL DEFAULT now(),
@@ -103,8 +103,8 @@ CREATE TABLE restore_proofs (
 
 -- How much of each total its submissions hold. A total is dirty if its version is newer than this one's.
 CREATE TABLE usage_claims (
-    tenant       text NOT NULL,
-    metric       text NOT NULL,
+    tenant       text COLLATE "C" NOT NULL,
+    metric       text COLLATE "C" NOT NULL,
     period_start timestamptz NOT NULL,
     version      bigint NOT NULL,             -- of the total when it was last claimed
     claimed      numeric(38,9) NOT NULL,      -- sum of submissions that are not void; of max, last, unique: the newest
@@ -122,15 +122,15 @@ CREATE TABLE usage_claims (
 CREATE TYPE submission_sums AS (
     claimed     numeric,       -- without what is held
     held        numeric,       -- NULL where nothing is held
-    identifiers text[],        -- of those held
+    identifiers text[] COLLATE "C", -- of those held
     first_at    timestamptz,   -- least and greatest usage_at in the period, those of void and carried ones too
     last_at     timestamptz
 );
 
 -- A customer's meter that holds units of a period.
 CREATE TYPE meter_place AS (
-    customer   text,
-    event_name text,
+    customer   text COLLATE "C",
+    event_name text COLLATE "C",
     units      numeric
 );
 
@@ -153,8 +153,8 @@ CREATE TRIGGER meter_changed AFTER UPDATE ON metrics FOR EACH ROW
 -- What others ask of the sink: to claim a tenant's usage at once, since an invoice of it was begun, or to compare it
 -- with Stripe. A request goes when it was done, unless it was made again meanwhile.
 CREATE TABLE sink_requests (
-    tenant       text NOT NULL,
-    kind         text NOT NULL CHECK (kind IN ('settle', 'reconcile')),
+    tenant       text COLLATE "C" NOT NULL,
+    kind         text COLLATE "C" NOT NULL CHECK (kind IN ('settle', 'reconcile')),
     requested_at timestamptz NOT NULL,       -- from when on it may be done
     taken_at     timestamptz,                -- when a sink began to do it
     since        timestamptz NOT NULL DEFAULT now(),

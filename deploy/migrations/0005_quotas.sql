@@ -1,8 +1,8 @@
 -- What tenants may use, and how much of it they have used.
 
 CREATE TABLE usage_quotas (
-    tenant         text NOT NULL,
-    metric         text NOT NULL,
+    tenant         text COLLATE "C" NOT NULL,
+    metric         text COLLATE "C" NOT NULL,
     limit_quantity numeric(38,9),            -- NULL: unlimited
     cap            text NOT NULL CHECK (cap IN ('none', 'soft', 'hard')),
     grace_until    timestamptz,
@@ -11,8 +11,8 @@ CREATE TABLE usage_quotas (
 );
 
 CREATE TABLE usage_alerts (
-    tenant            text NOT NULL,
-    metric            text NOT NULL,
+    tenant            text COLLATE "C" NOT NULL,
+    metric            text COLLATE "C" NOT NULL,
     period_start      timestamptz NOT NULL,
     threshold_percent integer NOT NULL,
     limit_quantity    numeric(38,9) NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE usage_alerts (
 -- cache, and forgets them here unless the number is another one since.
 CREATE SEQUENCE limit_change;
 CREATE TABLE limit_changes (
-    tenant text PRIMARY KEY,
+    tenant text COLLATE "C" PRIMARY KEY,
     number bigint NOT NULL
 );
 -- Declared for the trigger below; what it does is in deploy/functions.

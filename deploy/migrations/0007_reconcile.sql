@@ -4,7 +4,7 @@
 CREATE TABLE reconcile_runs (
     run_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     reason      text NOT NULL,               -- nightly, asked (in sink_requests), operator, restore
-    tenant      text,                        -- NULL: all
+    tenant      text COLLATE "C",            -- NULL: all
     due_at      timestamptz UNIQUE,          -- of a nightly one: all sinks want it, one makes it
     started_at  timestamptz NOT NULL DEFAULT now(),
     beat_at     timestamptz NOT NULL DEFAULT now(), -- when it last found something; else it was cut off
@@ -17,11 +17,11 @@ CREATE TABLE reconcile_runs (
 -- The newest comparison of each customer, metric and period. drift_units other than 0: Stripe holds so many more than
 -- what was sent.
 CREATE TABLE usage_drift (
-    tenant             text NOT NULL,
-    metric             text NOT NULL,
+    tenant             text COLLATE "C" NOT NULL,
+    metric             text COLLATE "C" NOT NULL,
     period_start       timestamptz NOT NULL,
-    stripe_customer_id text NOT NULL,
-    event_name         text NOT NULL,        -- of usage records: the subscription item
+    stripe_customer_id text COLLATE "C" NOT NULL,
+    event_name         text COLLATE "C" NOT NULL, -- of usage records: the subscription item
     period_end         timestamptz NOT NULL,
     sent_quantity      numeric(38,9) NOT NULL, -- by submissions that are `sent`
     open_quantity      numeric(38,9) NOT NULL, -- of those that Stripe may hold or not: sending, in_doubt, …

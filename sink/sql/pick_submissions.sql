@@ -21,8 +21,8 @@ with recursive transports as (
     select g.hold, exists (select from restore_checks c where c.hold = g.hold and c.checked_at is not null) as any_released
       from sink_hold() as g (hold)
 ), seen as (
-    select $4::text as customer, $5::text as event_name, null::tid as place, null::text as tenant,
-           null::timestamptz as usage_at, null::text as state, null::int4 as attempts,
+    select $4::text collate "C" as customer, $5::text collate "C" as event_name, null::tid as place,
+           null::text collate "C" as tenant, null::timestamptz as usage_at, null::text collate "C" as state, null::int4 as attempts,
            null::timestamptz as first_sent_at, null::text as refused_later, null::bool as ends_with_period,
            0::int8 as used
     union all

@@ -86,7 +86,7 @@ def test_a_migration_that_changed_is_named(bare):
 
 
 def test_a_failure_leaves_nothing_behind(bare):
-    bare.sql("CREATE TABLE usage_drift (mine text)")   # of the last migration
+    bare.sql("CREATE TABLE usage_drift (mine text)")   # of a late migration
     done = bare.meterctl("migrate")
     assert done.returncode == 1 and "migration 0007_reconcile" in done.stderr
     assert names(bare, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == ["usage_drift"]
