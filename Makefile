@@ -107,9 +107,14 @@ fuzz: deps
 	@tests/fuzz/run $(or $(FUZZ_S),60)
 # make lint       format, clang-tidy, cppcheck; gcc and clang without a warning
 lint: ; @tests/lint
-# make fmt        format the C sources
+# make fmt        format the C sources, and SQL keywords in capitals
 fmt:
+	@tests/sql_keywords --fix $(shell find deploy $(FOLDERS) -name '*.sql')
 	clang-format -i $(wildcard $(addsuffix /*.[ch],$(FOLDERS) tests/unit tests/fuzz tests/bench))
+# make freeze-migrations   note their checksums: from then on a change is a new migration
+.PHONY: freeze-migrations
+freeze-migrations:
+	deploy/freeze_migrations
 # make docs       docs/metrics.md, from the table in the code
 docs:
 	@$(build) SAN= FLAVOUR= build/unit/test_metric_table

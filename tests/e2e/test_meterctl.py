@@ -437,7 +437,7 @@ def test_restore_accept_wants_a_yes(counted):
 # statements
 
 TEMPORARY = "".join(f"{path.read_text()};" for path in sorted((ROOT / "ctl" / "sql").glob("rebuild_create_*.sql"))
-                    ).replace("on commit drop", "")
+                    ).replace("ON COMMIT DROP", "")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "ctl" / "sql").glob("*.sql")),
@@ -446,7 +446,7 @@ def test_statement_fits_the_schema(migrated, path):
     text = path.read_text()
     assert text.startswith("-- ")
     # A table is made by `migrate`, or by the command for itself, and cannot be prepared.
-    if "create table" not in text and "create temporary table" not in text:
+    if "CREATE TABLE" not in text and "CREATE TEMPORARY TABLE" not in text:
         as_role(migrated, "ctl", f"{TEMPORARY if path.stem.startswith('rebuild_') else ''} PREPARE statement AS {text}")
 
 

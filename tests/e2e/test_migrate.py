@@ -1,6 +1,7 @@
 """meterctl migrate: one transaction that brings migrations and functions to this build's."""
 
 import concurrent.futures
+import os
 import subprocess
 
 import pytest
@@ -225,3 +226,32 @@ def test_callers_follow_what_they_call(tmp_path):
 def test_a_file_that_cannot_be_is_refused(tmp_path, texts, told):
     done = embed(tmp_path, **texts)
     assert done.returncode != 0 and told in done.stderr
+
+
+# frozen migrations
+
+def freeze(folder, *args):
+    return subprocess.run([ROOT / "deploy" / "freeze_migrations", *args], env={**os.environ, "FREEZE_IN": str(folder)},
+                          capture_output=True, text=True, check=False)
+
+
+def test_migrations_are_as_they_were_frozen():
+    done = freeze(ROOT / "deploy", "--check")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_migration_that_differs_from_its_frozen_text_is_told(tmp_path):
+    (tmp_path / "migrations").mkdir()
+    for name in ("0001_a", "0002_b", "0003_c"):
+        (tmp_path / "migrations" / f"{name}.sql").write_text(f"-- {name}\n")
+    assert freeze(tmp_path).returncode == 0 and freeze(tmp_path, "--check").returncode == 0
+    (tmp_path / "migrations" / "0001_a.sql").write_text("-- other\n")
+    (tmp_path / "migrations" / "0002_b.sql").unlink()
+    (tmp_path / "migrations" / "0004_d.sql").write_text("-- new\n")
+    done = freeze(tmp_path, "--check")
+    assert done.returncode == 1
+    assert "deploy/migrations/0001_a.sql: was changed after it was frozen" in done.stdout
+    assert "deploy/migrations/0002_b.sql: was frozen and is gone" in done.stdout
+    assert "deploy/migrations/0004_d.sql: is not frozen yet" in done.stdout
+    assert "0003_c" not in done.stdout
+    assert freeze(tmp_path).returncode == 0 and freeze(tmp_path, "--check").returncode == 0

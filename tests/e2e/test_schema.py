@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import subprocess
 
 import psycopg2
 import pytest
@@ -141,7 +142,7 @@ def test_statements_fit_a_database_that_sorts_otherwise(foreign):
     wrong = {}
     for path in SINGLE:
         text = path.read_text(encoding="utf-8")
-        if re.search("^create (temporary )?table", text, re.IGNORECASE | re.MULTILINE):
+        if re.search("^CREATE (TEMPORARY )?TABLE", text, re.MULTILINE):
             continue
         foreign.execute(f"BEGIN; {temporary}")
         try:
@@ -151,3 +152,27 @@ def test_statements_fit_a_database_that_sorts_otherwise(foreign):
             wrong[path.name] = str(error).splitlines()[0]
         foreign.execute("ROLLBACK")
     assert wrong == {}
+
+
+# how it is written
+
+@pytest.mark.parametrize("text, capitals", [
+    ("select a.end as last, left(b, 1) from t left join u on true",
+     "SELECT a.end AS last, left(b, 1) FROM t LEFT JOIN u ON true"),
+    ("-- select\nselect 'from', \"order\", e'\\' or' /* and */",
+     "-- select\nSELECT 'from', \"order\", e'\\' or' /* and */"),
+    ("insert into t values (1) on conflict (conflict) do nothing returning key",
+     "INSERT INTO t VALUES (1) ON CONFLICT (conflict) DO NOTHING RETURNING key"),
+    ("create function f() returns trigger set jit = on as $$ begin return null; end $$",
+     "CREATE FUNCTION f() RETURNS trigger SET jit = on AS $$ BEGIN RETURN NULL; END $$"),
+    ("select max(at) filter (where x) over w at time zone 'utc' order by 1 desc nulls last",
+     "SELECT max(at) FILTER (WHERE x) OVER w AT TIME ZONE 'utc' ORDER BY 1 DESC NULLS LAST"),
+], ids=["names", "quoted", "conflict", "function", "context"])
+def test_keywords_are_put_in_capitals_and_names_are_not(tmp_path, text, capitals):
+    path = tmp_path / "a.sql"
+    path.write_text(text)
+    command = [ROOT / "tests" / "sql_keywords"]
+    assert subprocess.run([*command, path], capture_output=True, check=False).returncode == 1
+    assert subprocess.run([*command, "--fix", path], check=False).returncode == 0
+    assert path.read_text() == capitals
+    assert subprocess.run([*command, path], capture_output=True, check=False).returncode == 0
