@@ -1,2 +1,2 @@
 -- The server's clock, to compare it with ours; is it read-only by default?
-select clock_timestamp(), current_setting('default_transaction_read_only') = 'on'
+SELECT clock_timestamp(), current_setting('default_transaction_read_only') = 'on'

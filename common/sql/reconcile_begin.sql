@@ -3,10 +3,10 @@
 -- $1 text: reason
 -- $2 text: tenant, null for all
 -- $3 int8: minute of the day, UTC, at which a nightly run is due, null for others
-insert into reconcile_runs as r (reason, tenant, due_at)
-select $1, $2::text, reconcile_due($3::int8)
- where $3::int8 is null or reconcile_due($3::int8) > now() - interval '6 hours'
-    on conflict (due_at) do update
-   set started_at = now(), beat_at = now()
- where r.finished_at is null and r.beat_at < now() - interval '10 minutes'
-returning r.run_id
+INSERT INTO reconcile_runs AS r (reason, tenant, due_at)
+SELECT $1, $2::text, reconcile_due($3::int8)
+ WHERE $3::int8 IS NULL OR reconcile_due($3::int8) > now() - interval '6 hours'
+    ON CONFLICT (due_at) DO UPDATE
+   SET started_at = now(), beat_at = now()
+ WHERE r.finished_at IS NULL AND r.beat_at < now() - interval '10 minutes'
+RETURNING r.run_id

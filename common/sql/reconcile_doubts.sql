@@ -7,45 +7,45 @@
 -- $3 bool: after a restore
 -- $4 int8: rows at most
 -- $5 text: of this tenant alone, or null
-with open as (
-    select s.*, coalesce(s.last_sent_at, s.first_sent_at, s.created_at) + interval '2 hours' as due_at
-      from usage_submissions s
-     where s.identifier > $1 and ($2::text is null or s.identifier = $2) and ($5::text is null or s.tenant = $5)
-       and (s.state = 'in_doubt' or $3::bool and s.state in ('pending', 'sending'))
-       and case when $3::bool
-                then not exists (select from billing_customers b where b.stripe_customer_id = s.stripe_customer_id
-                                                                   and b.deleted_at is not null)
-                else not exists (select from ledger_state g, ledger_identity i
-                                  where g.name = 'sink_hold' and (g.value <> 0 or i.life <> ledger_life())) end
-), due as (
-    select o.*, o.doubt_read_at is not null and o.doubt_read_at >= o.due_at as read_before
-      from open o
-     where $3::bool or o.due_at < now()
-       and (o.doubt_read_at is null or o.doubt_read_at < o.due_at or o.doubt_read_at < now() - interval '1 hour')
-     order by o.identifier
-     limit $4::int8
+WITH open AS (
+    SELECT s.*, coalesce(s.last_sent_at, s.first_sent_at, s.created_at) + interval '2 hours' AS due_at
+      FROM usage_submissions s
+     WHERE s.identifier > $1 AND ($2::text IS NULL OR s.identifier = $2) AND ($5::text IS NULL OR s.tenant = $5)
+       AND (s.state = 'in_doubt' OR $3::bool AND s.state IN ('pending', 'sending'))
+       AND CASE WHEN $3::bool
+                THEN NOT EXISTS (SELECT FROM billing_customers b WHERE b.stripe_customer_id = s.stripe_customer_id
+                                                                   AND b.deleted_at IS NOT NULL)
+                ELSE NOT EXISTS (SELECT FROM ledger_state g, ledger_identity i
+                                  WHERE g.name = 'sink_hold' AND (g.value <> 0 OR i.life <> ledger_life())) END
+), due AS (
+    SELECT o.*, o.doubt_read_at IS NOT NULL AND o.doubt_read_at >= o.due_at AS read_before
+      FROM open o
+     WHERE $3::bool OR o.due_at < now()
+       AND (o.doubt_read_at IS NULL OR o.doubt_read_at < o.due_at OR o.doubt_read_at < now() - interval '1 hour')
+     ORDER BY o.identifier
+     LIMIT $4::int8
 )
-select d.identifier, d.stripe_customer_id, d.event_name, d.stripe_subscription_item_id as item,
-       m.aggregation not in ('sum', 'count') as newest,
-       extract(epoch from case when d.stripe_subscription_item_id is null then d.usage_at
-                               else p.period_start end)::int8 as start_s,
-       extract(epoch from case when d.stripe_subscription_item_id is null then d.usage_at + interval '1 minute'
-                               else p.period_end end)::int8 as end_s,
-       d.quantity, d.read_before, case when d.read_before then d.doubt_quantity end as first,
+SELECT d.identifier, d.stripe_customer_id, d.event_name, d.stripe_subscription_item_id AS item,
+       m.aggregation NOT IN ('sum', 'count') AS newest,
+       extract(epoch FROM CASE WHEN d.stripe_subscription_item_id IS NULL THEN d.usage_at
+                               ELSE p.period_start END)::int8 AS start_s,
+       extract(epoch FROM CASE WHEN d.stripe_subscription_item_id IS NULL THEN d.usage_at + interval '1 minute'
+                               ELSE p.period_end END)::int8 AS end_s,
+       d.quantity, d.read_before, CASE WHEN d.read_before THEN d.doubt_quantity END AS first,
        r.sent, r.doubtful, r.moving, d.known_before, d.state
-  from due d
-  join metrics m on m.metric = d.metric
- cross join lateral billing_period(d.tenant, d.usage_at) as p
-  left join lateral (
-       select coalesce(sum(u.quantity) filter (where u.state = 'sent'), 0) as sent,
-              coalesce(sum(u.quantity) filter (where u.state in ('in_doubt', 'failed')
-                                                     or $3::bool and u.state <> 'sent'), 0) as doubtful,
-              count(*) filter (where u.state in ('pending', 'sending') and u.first_sent_at is not null
-                                     and not $3::bool) as moving
-         from usage_submissions u
-        where d.stripe_subscription_item_id is not null and u.tenant = d.tenant and u.metric = d.metric
-          and u.stripe_subscription_item_id = d.stripe_subscription_item_id
-          and u.usage_at >= p.period_start and u.usage_at < p.period_end
-          and (u.state in ('sent', 'in_doubt', 'pending', 'sending')
-               or u.state = 'failed' and u.doubt_read_at is not null)) as r on true
- order by d.identifier
+  FROM due d
+  JOIN metrics m ON m.metric = d.metric
+ CROSS JOIN LATERAL billing_period(d.tenant, d.usage_at) AS p
+  LEFT JOIN LATERAL (
+       SELECT coalesce(sum(u.quantity) FILTER (WHERE u.state = 'sent'), 0) AS sent,
+              coalesce(sum(u.quantity) FILTER (WHERE u.state IN ('in_doubt', 'failed')
+                                                     OR $3::bool AND u.state <> 'sent'), 0) AS doubtful,
+              count(*) FILTER (WHERE u.state IN ('pending', 'sending') AND u.first_sent_at IS NOT NULL
+                                     AND NOT $3::bool) AS moving
+         FROM usage_submissions u
+        WHERE d.stripe_subscription_item_id IS NOT NULL AND u.tenant = d.tenant AND u.metric = d.metric
+          AND u.stripe_subscription_item_id = d.stripe_subscription_item_id
+          AND u.usage_at >= p.period_start AND u.usage_at < p.period_end
+          AND (u.state IN ('sent', 'in_doubt', 'pending', 'sending')
+               OR u.state = 'failed' AND u.doubt_read_at IS NOT NULL)) AS r ON true
+ ORDER BY d.identifier

@@ -5,35 +5,35 @@
 -- $4 timestamptz, $5 timestamptz: from, until before
 -- $6 bool: the newest value counts
 -- $7 bool: count what is `sent` alone
-with ours as (
-    select s.quantity, s.usage_at, s.state = 'sent' as sent,
-           not $7::bool and (s.state <> 'sent' or s.sent_at > now() - interval '10 minutes') as open
-      from usage_submissions s
-     where s.stripe_customer_id = $1 and s.event_name = $2 and s.state <> 'void'
-       and s.stripe_subscription_item_id is not distinct from $3
-       and s.usage_at >= $4::timestamptz and s.usage_at < $5::timestamptz
-       and (s.state in ('sent', 'sending', 'in_doubt')
-            or s.state = 'pending' and s.first_sent_at is not null
-            or s.state = 'failed' and s.doubt_read_at is not null)
-), sums as (
-    select coalesce(sum(quantity) filter (where sent), 0) as sent,
-           coalesce(sum(quantity) filter (where open), 0) as open,
-           coalesce(sum(quantity) filter (where sent and not open), 0) as certain,
-           coalesce(sum(least(quantity, 0)) filter (where open), 0) as less,
-           coalesce(sum(greatest(quantity, 0)) filter (where open), 0) as more,
-           (array_agg(quantity order by usage_at desc) filter (where sent))[1] as newest_sent,
-           max(usage_at) filter (where sent and not open) as certain_at,
-           count(*) as n, count(*) filter (where sent) as n_sent
-      from ours
-), newest as (
-    select coalesce(min(o.quantity), 0) as low, coalesce(max(o.quantity), 0) as high
-      from (select u.quantity from ours u, sums where u.usage_at >= coalesce(certain_at, '-infinity')
-                                                  and (u.open or u.usage_at = certain_at)
-            union all
-            select 0 from sums where certain_at is null) as o (quantity)
+WITH ours AS (
+    SELECT s.quantity, s.usage_at, s.state = 'sent' AS sent,
+           NOT $7::bool AND (s.state <> 'sent' OR s.sent_at > now() - interval '10 minutes') AS open
+      FROM usage_submissions s
+     WHERE s.stripe_customer_id = $1 AND s.event_name = $2 AND s.state <> 'void'
+       AND s.stripe_subscription_item_id IS NOT DISTINCT FROM $3
+       AND s.usage_at >= $4::timestamptz AND s.usage_at < $5::timestamptz
+       AND (s.state IN ('sent', 'sending', 'in_doubt')
+            OR s.state = 'pending' AND s.first_sent_at IS NOT NULL
+            OR s.state = 'failed' AND s.doubt_read_at IS NOT NULL)
+), sums AS (
+    SELECT coalesce(sum(quantity) FILTER (WHERE sent), 0) AS sent,
+           coalesce(sum(quantity) FILTER (WHERE open), 0) AS open,
+           coalesce(sum(quantity) FILTER (WHERE sent AND NOT open), 0) AS certain,
+           coalesce(sum(least(quantity, 0)) FILTER (WHERE open), 0) AS less,
+           coalesce(sum(greatest(quantity, 0)) FILTER (WHERE open), 0) AS more,
+           (array_agg(quantity ORDER BY usage_at DESC) FILTER (WHERE sent))[1] AS newest_sent,
+           max(usage_at) FILTER (WHERE sent AND NOT open) AS certain_at,
+           count(*) AS n, count(*) FILTER (WHERE sent) AS n_sent
+      FROM ours
+), newest AS (
+    SELECT coalesce(min(o.quantity), 0) AS low, coalesce(max(o.quantity), 0) AS high
+      FROM (SELECT u.quantity FROM ours u, sums WHERE u.usage_at >= coalesce(certain_at, '-infinity')
+                                                  AND (u.open OR u.usage_at = certain_at)
+            UNION ALL
+            SELECT 0 FROM sums WHERE certain_at IS NULL) AS o (quantity)
 )
-select case when $6::bool then coalesce(newest_sent, 0) else sent end as sent, open,
-       case when $6::bool then low else certain + less end as low,
-       case when $6::bool then high else certain + more end as high,
-       case when n = 0 then '0' else n || '/' || n_sent end as mark
-  from sums, newest
+SELECT CASE WHEN $6::bool THEN coalesce(newest_sent, 0) ELSE sent END AS sent, open,
+       CASE WHEN $6::bool THEN low ELSE certain + less END AS low,
+       CASE WHEN $6::bool THEN high ELSE certain + more END AS high,
+       CASE WHEN n = 0 THEN '0' ELSE n || '/' || n_sent END AS mark
+  FROM sums, newest

@@ -4,9 +4,9 @@
 -- $3 text: why
 -- $4 text: the state that it must still be in
 -- $5 numeric: of one that failed, what Stripe holds or may hold of it; null for nothing
-update usage_submissions
-   set state = $2::text, last_error = $3, owner = null, lease_until = null, next_attempt_at = now(),
-       sent_at = case when $2::text = 'sent' then now() end,
-       doubt_quantity = case when $2::text = 'failed' then $5::numeric else doubt_quantity end,
-       doubt_read_at = case when $2::text = 'failed' then now() else doubt_read_at end
- where identifier = $1 and state = $4
+UPDATE usage_submissions
+   SET state = $2::text, last_error = $3, owner = NULL, lease_until = NULL, next_attempt_at = now(),
+       sent_at = CASE WHEN $2::text = 'sent' THEN now() END,
+       doubt_quantity = CASE WHEN $2::text = 'failed' THEN $5::numeric ELSE doubt_quantity END,
+       doubt_read_at = CASE WHEN $2::text = 'failed' THEN now() ELSE doubt_read_at END
+ WHERE identifier = $1 AND state = $4

@@ -8,54 +8,54 @@
 -- $13 timestamptz[] minutes that differ, $14 numeric[] what Stripe holds of each, null for nothing
 -- Where both agree and nothing is open, the place is known since the last restore, if the run began after it: an hour
 -- later, since Stripe's figures come late, but where `restore accept` or a sink has seen to that.
-with told as (
-    update reconcile_runs set beat_at = clock_timestamp() where run_id = $12
-), moved as (
-    delete from usage_drift
-     where tenant = $1 and metric = $2 and stripe_customer_id = $3 and event_name = coalesce($5, $4)
-       and period_start <> $6::timestamptz and period_start < $7::timestamptz and period_end > $6::timestamptz
-), proven as (
-    insert into restore_proofs (stripe_customer_id, place, from_at, until_at)
-    select $3, coalesce($5, $4), $6::timestamptz, $7::timestamptz
-      from ledger_restore r
-      join reconcile_runs n on n.run_id = $12 and n.started_at >= r.restored_at + case n.reason when 'restore' then interval '0' else interval '1 hour' end
-     where $6::timestamptz < r.restored_at and $9::numeric = 0 and $11::numeric = 0
-        on conflict do nothing
-), odd as (
-    select o.minute, o.held
-      from unnest($13::timestamptz[], $14::numeric[]) as o (minute, held)
-    union all
-    select null, $10::numeric where $5::text is not null and $11::numeric <> 0
-), named as (
-    select o.minute, o.held, s.*
-      from odd o
-      left join lateral (
-           select sum(u.quantity) filter (where u.state = 'sent') as sent,
+WITH told AS (
+    UPDATE reconcile_runs SET beat_at = clock_timestamp() WHERE run_id = $12
+), moved AS (
+    DELETE FROM usage_drift
+     WHERE tenant = $1 AND metric = $2 AND stripe_customer_id = $3 AND event_name = coalesce($5, $4)
+       AND period_start <> $6::timestamptz AND period_start < $7::timestamptz AND period_end > $6::timestamptz
+), proven AS (
+    INSERT INTO restore_proofs (stripe_customer_id, place, from_at, until_at)
+    SELECT $3, coalesce($5, $4), $6::timestamptz, $7::timestamptz
+      FROM ledger_restore r
+      JOIN reconcile_runs n ON n.run_id = $12 AND n.started_at >= r.restored_at + CASE n.reason WHEN 'restore' THEN interval '0' ELSE interval '1 hour' END
+     WHERE $6::timestamptz < r.restored_at AND $9::numeric = 0 AND $11::numeric = 0
+        ON CONFLICT DO NOTHING
+), odd AS (
+    SELECT o.minute, o.held
+      FROM unnest($13::timestamptz[], $14::numeric[]) AS o (minute, held)
+    UNION ALL
+    SELECT NULL, $10::numeric WHERE $5::text IS NOT NULL AND $11::numeric <> 0
+), named AS (
+    SELECT o.minute, o.held, s.*
+      FROM odd o
+      LEFT JOIN LATERAL (
+           SELECT sum(u.quantity) FILTER (WHERE u.state = 'sent') AS sent,
                   jsonb_agg(jsonb_build_object('identifier', u.identifier, 'state', u.state,
                             'quantity', trim_scale(u.quantity)::text, 'usage_at', u.usage_at,
-                            'request_id', u.request_id) order by u.usage_at, u.created_at) as submissions
-             from (select x.*
-                     from usage_submissions x
-                    where x.stripe_customer_id = $3 and x.event_name = $4
-                      and x.stripe_subscription_item_id is not distinct from $5
-                      and (x.usage_at = o.minute or o.minute is null and x.tenant = $1 and x.metric = $2
-                           and x.usage_at >= $6::timestamptz and x.usage_at < $7::timestamptz)
-                    order by x.state = 'sent', x.usage_at desc
-                    limit 100) as u) as s on true
-), explained as (
-    select coalesce(jsonb_agg(jsonb_build_object('minute', minute, 'stripe', trim_scale(held)::text,
+                            'request_id', u.request_id) ORDER BY u.usage_at, u.created_at) AS submissions
+             FROM (SELECT x.*
+                     FROM usage_submissions x
+                    WHERE x.stripe_customer_id = $3 AND x.event_name = $4
+                      AND x.stripe_subscription_item_id IS NOT DISTINCT FROM $5
+                      AND (x.usage_at = o.minute OR o.minute IS NULL AND x.tenant = $1 AND x.metric = $2
+                           AND x.usage_at >= $6::timestamptz AND x.usage_at < $7::timestamptz)
+                    ORDER BY x.state = 'sent', x.usage_at DESC
+                    LIMIT 100) AS u) AS s ON true
+), explained AS (
+    SELECT coalesce(jsonb_agg(jsonb_build_object('minute', minute, 'stripe', trim_scale(held)::text,
                               'sent', trim_scale(sent)::text, 'submissions', coalesce(submissions, '[]'))
-                              order by minute), '[]') as list
-      from named
+                              ORDER BY minute), '[]') AS list
+      FROM named
 )
-insert into usage_drift as d (tenant, metric, stripe_customer_id, event_name, period_start, period_end,
+INSERT INTO usage_drift AS d (tenant, metric, stripe_customer_id, event_name, period_start, period_end,
                               sent_quantity, open_quantity, stripe_quantity, drift_units, explanation, run_id,
                               checked_at)
-select $1, $2, $3, coalesce($5, $4), $6::timestamptz, $7::timestamptz, $8::numeric, $9::numeric, $10::numeric,
+SELECT $1, $2, $3, coalesce($5, $4), $6::timestamptz, $7::timestamptz, $8::numeric, $9::numeric, $10::numeric,
        $11::numeric, e.list, $12, now()
-  from explained e
-    on conflict (tenant, metric, period_start, stripe_customer_id, event_name) do update
-   set period_end = excluded.period_end, sent_quantity = excluded.sent_quantity,
+  FROM explained e
+    ON CONFLICT (tenant, metric, period_start, stripe_customer_id, event_name) DO UPDATE
+   SET period_end = excluded.period_end, sent_quantity = excluded.sent_quantity,
        open_quantity = excluded.open_quantity, stripe_quantity = excluded.stripe_quantity,
        drift_units = excluded.drift_units, explanation = excluded.explanation, run_id = excluded.run_id,
        checked_at = excluded.checked_at

@@ -6,13 +6,13 @@
 -- ours. What an older server lacks is left out. The isolation is said by BEGIN.
 -- $1 text: the role, or null for the login's own
 -- $2 text: after how many ms a statement is cut off, 0 for never
-select set_config(wanted.name, wanted.setting, true)
-  from (values ('role', $1), ('synchronous_commit', 'on'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO, YMD'),
+SELECT set_config(wanted.name, wanted.setting, true)
+  FROM (VALUES ('role', $1), ('synchronous_commit', 'on'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO, YMD'),
                ('IntervalStyle', 'postgres'), ('bytea_output', 'hex'), ('extra_float_digits', '1'),
                ('standard_conforming_strings', 'on'), ('array_nulls', 'on'), ('transform_null_equals', 'off'),
                ('row_security', 'on'), ('search_path', 'public'), ('restrict_nonsystem_relation_kind', ''),
                ('statement_timeout', $2), ('lock_timeout', '0'), ('transaction_timeout', '0'),
                ('idle_in_transaction_session_timeout', '0'), ('jit', 'off'),
                ('client_connection_check_interval', '5s')
-       ) as wanted (name, setting)
- where wanted.setting is not null and current_setting(wanted.name, true) is not null
+       ) AS wanted (name, setting)
+ WHERE wanted.setting IS NOT NULL AND current_setting(wanted.name, true) IS NOT NULL

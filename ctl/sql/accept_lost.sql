@@ -1,12 +1,12 @@
 -- A person knows of what was lost: a row for each stream and epoch whose losses were not accepted, or not all.
-with books as (
-    select stream, epoch, lost from stream_positions
-    union all
-    select stream, epoch, lost from stream_epochs
+WITH books AS (
+    SELECT stream, epoch, lost FROM stream_positions
+    UNION ALL
+    SELECT stream, epoch, lost FROM stream_epochs
 )
-insert into lost_accepted as a (stream, epoch, lost)
-select stream, epoch, lost from books where lost > 0
-    on conflict (stream, epoch) do update
-   set lost = excluded.lost, accepted_at = now(), accepted_by = session_user
- where a.lost < excluded.lost
-returning stream, epoch, lost
+INSERT INTO lost_accepted AS a (stream, epoch, lost)
+SELECT stream, epoch, lost FROM books WHERE lost > 0
+    ON CONFLICT (stream, epoch) DO UPDATE
+   SET lost = excluded.lost, accepted_at = now(), accepted_by = session_user
+ WHERE a.lost < excluded.lost
+RETURNING stream, epoch, lost

@@ -3,7 +3,7 @@
 -- is not known here.
 -- $1 text stream; $2 text owner; $3 int4 epoch; $4 text last_id; $5 uuid token of the new epoch; $6 int8 entries that
 -- are lost to the ended one; $7 text where the new one begins to read; $8 numeric its base, entries-added
-with opened as materialized (
-    select open_epoch($1, $2, $3, $4, 'adopted', $6, $7, $8, 0, '0-0', $5) as done
+WITH opened AS MATERIALIZED (
+    SELECT open_epoch($1, $2, $3, $4, 'adopted', $6, $7, $8, 0, '0-0', $5) AS done
 )
-select hold_sinks() from opened where done
+SELECT hold_sinks() FROM opened WHERE done

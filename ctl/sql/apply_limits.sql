@@ -1,34 +1,34 @@
 -- Add and change what plans allow and charge. One row for each that is new or different.
 -- $1 json: rows of plan_limits
-with wanted as (
-    select * from json_to_recordset($1::json) as x (
+WITH wanted AS (
+    SELECT * FROM json_to_recordset($1::json) AS x (
         plan text, metric text, included numeric(38,9), cap text, overage_unit_price numeric(24,12),
         currency text)
-), before as (
-    select * from plan_limits
-), written as (
-    insert into plan_limits as l (plan, metric, included, cap, overage_unit_price, currency)
-    select plan, metric, included, cap, overage_unit_price, currency
-      from wanted
-        on conflict (plan, metric) do update
-       set included = excluded.included, cap = excluded.cap,
+), before AS (
+    SELECT * FROM plan_limits
+), written AS (
+    INSERT INTO plan_limits AS l (plan, metric, included, cap, overage_unit_price, currency)
+    SELECT plan, metric, included, cap, overage_unit_price, currency
+      FROM wanted
+        ON CONFLICT (plan, metric) DO UPDATE
+       SET included = excluded.included, cap = excluded.cap,
            overage_unit_price = excluded.overage_unit_price, currency = excluded.currency
-     where (l.included, l.cap, l.overage_unit_price, l.currency)
-           is distinct from
+     WHERE (l.included, l.cap, l.overage_unit_price, l.currency)
+           IS DISTINCT FROM
            (excluded.included, excluded.cap, excluded.overage_unit_price, excluded.currency)
-    returning l.*
+    RETURNING l.*
 )
-select w.plan || '/' || w.metric,
-       case when b.plan is null then 'added' else 'changed: ' || concat_ws(', ',
-           case when w.included is distinct from b.included then
+SELECT w.plan || '/' || w.metric,
+       CASE WHEN b.plan IS NULL THEN 'added' ELSE 'changed: ' || concat_ws(', ',
+           CASE WHEN w.included IS DISTINCT FROM b.included THEN
                format('included %s to %s', coalesce(trim_scale(b.included)::text, 'unlimited'),
-                      coalesce(trim_scale(w.included)::text, 'unlimited')) end,
-           case when w.cap <> b.cap then format('cap %s to %s', b.cap, w.cap) end,
-           case when w.overage_unit_price is distinct from b.overage_unit_price then
+                      coalesce(trim_scale(w.included)::text, 'unlimited')) END,
+           CASE WHEN w.cap <> b.cap THEN format('cap %s to %s', b.cap, w.cap) END,
+           CASE WHEN w.overage_unit_price IS DISTINCT FROM b.overage_unit_price THEN
                format('unit price %s to %s', 
                       coalesce(trim_scale(b.overage_unit_price)::text, 'none'),
-                      coalesce(trim_scale(w.overage_unit_price)::text, 'none')) end,
-           case when w.currency <> b.currency then 'currency' end) end
-  from written w
-  left join before b using (plan, metric)
- order by 1
+                      coalesce(trim_scale(w.overage_unit_price)::text, 'none')) END,
+           CASE WHEN w.currency <> b.currency THEN 'currency' END) END
+  FROM written w
+  LEFT JOIN before b USING (plan, metric)
+ ORDER BY 1

@@ -6,43 +6,43 @@
 -- says which). unmapped: what cannot be sent although its tenant has a subscription: its customer is gone, or the
 -- subscription has no item of the metric. not_compared: what sinks do not claim, since it was not compared with Stripe since a restore. sink_hold:
 -- sinks send nothing.
-with books as (
-    select stream, epoch, lost from stream_positions
-    union all
-    select stream, epoch, lost from stream_epochs
-), lost as (
-    select sum(greatest(b.lost - coalesce(a.lost, 0), 0))::bigint as entries
-      from books b
-      left join lost_accepted a using (stream, epoch)
-), stuck as (
-    select trim_scale(sum(abs(quantity)) filter (where state = 'failed')) as failed,
-           trim_scale(sum(abs(quantity)) filter (where state = 'in_doubt')) as in_doubt,
-           trim_scale(sum(abs(quantity)) filter (where state = 'late' and decision is null)) as late
-      from usage_submissions
-     where state in ('failed', 'in_doubt', 'late')
-), too_large as (
-    select trim_scale(sum(abs(t.quantity))) as units
-      from metrics m
-      join usage_totals t using (metric)
-      join billing_customers b on b.tenant = t.tenant and b.deleted_at is null
-     where m.aggregation not in ('sum', 'count') and m.transport <> 'none'
-       and abs(floor(t.quantity)) > 999999999999999
-), unmetered as (
-    select trim_scale(sum(abs(s.quantity))) as units
-      from meter_holds h
-      join usage_submissions s using (event_name)
-     where s.state = 'pending' and s.transport <> 'usage_records'
-), unmapped as (
-    select trim_scale(sum(abs(u.quantity))) as units
-      from usage_unbilled u
-     where u.reason = 'unmapped' and u.quantity <> 0
-       and u.tenant in (select tenant from subscriptions where status not in ('canceled', 'incomplete', 'incomplete_expired'))
-), unproven as (
-    select trim_scale(sum(abs(units))) as units from restore_unproven where is_held and units <> 0
-), drift as (
-    select trim_scale(sum(abs(drift_units))) as units from usage_drift where drift_units <> 0
+WITH books AS (
+    SELECT stream, epoch, lost FROM stream_positions
+    UNION ALL
+    SELECT stream, epoch, lost FROM stream_epochs
+), lost AS (
+    SELECT sum(greatest(b.lost - coalesce(a.lost, 0), 0))::bigint AS entries
+      FROM books b
+      LEFT JOIN lost_accepted a USING (stream, epoch)
+), stuck AS (
+    SELECT trim_scale(sum(abs(quantity)) FILTER (WHERE state = 'failed')) AS failed,
+           trim_scale(sum(abs(quantity)) FILTER (WHERE state = 'in_doubt')) AS in_doubt,
+           trim_scale(sum(abs(quantity)) FILTER (WHERE state = 'late' AND decision IS NULL)) AS late
+      FROM usage_submissions
+     WHERE state IN ('failed', 'in_doubt', 'late')
+), too_large AS (
+    SELECT trim_scale(sum(abs(t.quantity))) AS units
+      FROM metrics m
+      JOIN usage_totals t USING (metric)
+      JOIN billing_customers b ON b.tenant = t.tenant AND b.deleted_at IS NULL
+     WHERE m.aggregation NOT IN ('sum', 'count') AND m.transport <> 'none'
+       AND abs(floor(t.quantity)) > 999999999999999
+), unmetered AS (
+    SELECT trim_scale(sum(abs(s.quantity))) AS units
+      FROM meter_holds h
+      JOIN usage_submissions s USING (event_name)
+     WHERE s.state = 'pending' AND s.transport <> 'usage_records'
+), unmapped AS (
+    SELECT trim_scale(sum(abs(u.quantity))) AS units
+      FROM usage_unbilled u
+     WHERE u.reason = 'unmapped' AND u.quantity <> 0
+       AND u.tenant IN (SELECT tenant FROM subscriptions WHERE status NOT IN ('canceled', 'incomplete', 'incomplete_expired'))
+), unproven AS (
+    SELECT trim_scale(sum(abs(units))) AS units FROM restore_unproven WHERE is_held AND units <> 0
+), drift AS (
+    SELECT trim_scale(sum(abs(drift_units))) AS units FROM usage_drift WHERE drift_units <> 0
 )
-select nullif(l.entries, 0) as lost, s.failed, s.in_doubt, s.late, t.units as too_large, d.units as drift,
-       u.units as meter_held, p.units as unmapped, n.units as not_compared,
-       (select nullif(value, 0) from ledger_state where name = 'sink_hold') as sink_hold
-  from lost l, stuck s, too_large t, drift d, unmetered u, unmapped p, unproven n
+SELECT nullif(l.entries, 0) AS lost, s.failed, s.in_doubt, s.late, t.units AS too_large, d.units AS drift,
+       u.units AS meter_held, p.units AS unmapped, n.units AS not_compared,
+       (SELECT nullif(value, 0) FROM ledger_state WHERE name = 'sink_hold') AS sink_hold
+  FROM lost l, stuck s, too_large t, drift d, unmetered u, unmapped p, unproven n

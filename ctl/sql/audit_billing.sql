@@ -2,69 +2,69 @@
 -- visibly waits. Late is what a person has still to decide on; dropped, what was decided not to be billed. Carried
 -- is below one and claimed with what comes; rounded, what was below one when its period ended. Where a period's
 -- edges moved and the sink has not looked since, the tenant's usage is apart (`moving`).
-with moving as (
-    select distinct t.tenant, t.metric
-      from usage_totals t
-      left join usage_claims c using (tenant, metric, period_start)
-     where t.version > coalesce(c.version, -1)
-       and exists (select from usage_submissions s
-                    where s.tenant = t.tenant and s.metric = t.metric and s.state <> 'void'
-                      and not exists (select from usage_totals o
-                                       where o.tenant = s.tenant and o.metric = s.metric
-                                         and o.period_start = s.period_start))
-), aggregated as (
-    select t.metric, sum(t.quantity) filter (where v.tenant is null) as quantity,
-           sum(t.quantity) filter (where v.tenant is not null) as moving
-      from usage_totals t
-      left join moving v using (tenant, metric)
-     group by t.metric
-), submitted as (
-    select s.metric,
-           sum(quantity) filter (where state = 'pending') as pending,
-           sum(quantity) filter (where state = 'sending') as sending,
-           sum(quantity) filter (where state = 'sent') as sent,
-           sum(quantity) filter (where state = 'held') as held,
-           sum(quantity) filter (where state = 'failed') as failed,
-           sum(quantity) filter (where state = 'in_doubt') as in_doubt,
-           sum(quantity) filter (where state = 'late' and decision is distinct from 'drop') as late,
-           sum(quantity) filter (where state = 'late' and decision = 'drop') as dropped,
-           sum(quantity) as total
-      from usage_submissions s
-     where state <> 'void'
-       and not exists (select from moving v where v.tenant = s.tenant and v.metric = s.metric)
-     group by s.metric
-), unbilled as (
-    select u.metric,
-           sum(quantity) filter (where reason = 'waiting') as waiting,
-           sum(quantity) filter (where reason = 'unmapped') as unmapped,
-           sum(quantity) filter (where reason = 'before_subscription') as before_subscription,
-           sum(quantity) filter (where reason = 'not_compared') as not_compared,
-           sum(quantity) filter (where reason = 'not_billed') as not_billed,
-           sum(quantity) filter (where reason = 'carried') as carried,
-           sum(quantity) filter (where reason = 'rounded') as rounded,
-           sum(quantity) as total
-      from usage_unbilled u
-     where not exists (select from moving v where v.tenant = u.tenant and v.metric = u.metric)
-     group by u.metric
+WITH moving AS (
+    SELECT DISTINCT t.tenant, t.metric
+      FROM usage_totals t
+      LEFT JOIN usage_claims c USING (tenant, metric, period_start)
+     WHERE t.version > coalesce(c.version, -1)
+       AND EXISTS (SELECT FROM usage_submissions s
+                    WHERE s.tenant = t.tenant AND s.metric = t.metric AND s.state <> 'void'
+                      AND NOT EXISTS (SELECT FROM usage_totals o
+                                       WHERE o.tenant = s.tenant AND o.metric = s.metric
+                                         AND o.period_start = s.period_start))
+), aggregated AS (
+    SELECT t.metric, sum(t.quantity) FILTER (WHERE v.tenant IS NULL) AS quantity,
+           sum(t.quantity) FILTER (WHERE v.tenant IS NOT NULL) AS moving
+      FROM usage_totals t
+      LEFT JOIN moving v USING (tenant, metric)
+     GROUP BY t.metric
+), submitted AS (
+    SELECT s.metric,
+           sum(quantity) FILTER (WHERE state = 'pending') AS pending,
+           sum(quantity) FILTER (WHERE state = 'sending') AS sending,
+           sum(quantity) FILTER (WHERE state = 'sent') AS sent,
+           sum(quantity) FILTER (WHERE state = 'held') AS held,
+           sum(quantity) FILTER (WHERE state = 'failed') AS failed,
+           sum(quantity) FILTER (WHERE state = 'in_doubt') AS in_doubt,
+           sum(quantity) FILTER (WHERE state = 'late' AND decision IS DISTINCT FROM 'drop') AS late,
+           sum(quantity) FILTER (WHERE state = 'late' AND decision = 'drop') AS dropped,
+           sum(quantity) AS total
+      FROM usage_submissions s
+     WHERE state <> 'void'
+       AND NOT EXISTS (SELECT FROM moving v WHERE v.tenant = s.tenant AND v.metric = s.metric)
+     GROUP BY s.metric
+), unbilled AS (
+    SELECT u.metric,
+           sum(quantity) FILTER (WHERE reason = 'waiting') AS waiting,
+           sum(quantity) FILTER (WHERE reason = 'unmapped') AS unmapped,
+           sum(quantity) FILTER (WHERE reason = 'before_subscription') AS before_subscription,
+           sum(quantity) FILTER (WHERE reason = 'not_compared') AS not_compared,
+           sum(quantity) FILTER (WHERE reason = 'not_billed') AS not_billed,
+           sum(quantity) FILTER (WHERE reason = 'carried') AS carried,
+           sum(quantity) FILTER (WHERE reason = 'rounded') AS rounded,
+           sum(quantity) AS total
+      FROM usage_unbilled u
+     WHERE NOT EXISTS (SELECT FROM moving v WHERE v.tenant = u.tenant AND v.metric = u.metric)
+     GROUP BY u.metric
 )
-select m.metric, trim_scale(coalesce(a.quantity, 0)) as aggregated,
-       trim_scale(coalesce(s.pending, 0)) as pending, trim_scale(coalesce(s.sending, 0)) as sending,
-       trim_scale(coalesce(s.sent, 0)) as sent, trim_scale(coalesce(s.held, 0)) as held,
-       trim_scale(coalesce(s.failed, 0)) as failed, trim_scale(coalesce(s.in_doubt, 0)) as in_doubt,
-       trim_scale(coalesce(s.late, 0)) as late, trim_scale(coalesce(s.dropped, 0)) as dropped,
-       trim_scale(coalesce(u.waiting, 0)) as waiting,
-       trim_scale(coalesce(u.unmapped, 0)) as unmapped,
-       trim_scale(coalesce(u.before_subscription, 0)) as before_subscription,
-       trim_scale(coalesce(u.not_compared, 0)) as not_compared,
-       trim_scale(coalesce(u.not_billed, 0)) as not_billed,
-       trim_scale(coalesce(u.carried, 0)) as carried, trim_scale(coalesce(u.rounded, 0)) as rounded,
-       trim_scale(a.moving) as moving,
+SELECT m.metric, trim_scale(coalesce(a.quantity, 0)) AS aggregated,
+       trim_scale(coalesce(s.pending, 0)) AS pending, trim_scale(coalesce(s.sending, 0)) AS sending,
+       trim_scale(coalesce(s.sent, 0)) AS sent, trim_scale(coalesce(s.held, 0)) AS held,
+       trim_scale(coalesce(s.failed, 0)) AS failed, trim_scale(coalesce(s.in_doubt, 0)) AS in_doubt,
+       trim_scale(coalesce(s.late, 0)) AS late, trim_scale(coalesce(s.dropped, 0)) AS dropped,
+       trim_scale(coalesce(u.waiting, 0)) AS waiting,
+       trim_scale(coalesce(u.unmapped, 0)) AS unmapped,
+       trim_scale(coalesce(u.before_subscription, 0)) AS before_subscription,
+       trim_scale(coalesce(u.not_compared, 0)) AS not_compared,
+       trim_scale(coalesce(u.not_billed, 0)) AS not_billed,
+       trim_scale(coalesce(u.carried, 0)) AS carried, trim_scale(coalesce(u.rounded, 0)) AS rounded,
+       trim_scale(a.moving) AS moving,
        trim_scale(coalesce(a.quantity, 0) - coalesce(s.total, 0) - coalesce(u.total, 0))
-           as difference
-  from metrics m
-  left join aggregated a using (metric)
-  left join submitted s using (metric)
-  left join unbilled u using (metric)
- where m.aggregation in ('sum', 'count')
-   and (a.metric is not null or s.metric is not null)
- order by m.metric
+           AS difference
+  FROM metrics m
+  LEFT JOIN aggregated a USING (metric)
+  LEFT JOIN submitted s USING (metric)
+  LEFT JOIN unbilled u USING (metric)
+ WHERE m.aggregation IN ('sum', 'count')
+   AND (a.metric IS NOT NULL OR s.metric IS NOT NULL)
+ ORDER BY m.metric

@@ -1,27 +1,27 @@
 -- Of metrics that carry their last value over: totals that are not the last value until the end of their period, and
 -- where a value was carried through time that no total holds (missing: from then on); at most 10. Not by carry_totals,
 -- which sets them: what counts is not what checks. A period that has just begun is about to be opened.
-with owned as materialized (
-    select t.tenant, t.metric, t.period_start, t.period_end, t.quantity,
-           least(now() - interval '10 minutes', m.retired_at) as until,
-           (select max((lpad(to_hex(a.last_ms # (-9223372036854775808)), 16, '0') || encode(a.last_entry, 'hex')
-                        || a.quantity_last) collate "C")
-              from usage_aggregates a
-             where a.tenant = t.tenant and a.metric = t.metric
-               and a.minute_at >= t.period_start and a.minute_at < t.period_end) as newest
-      from usage_totals t
-      join metrics m on m.metric = t.metric and m.carry
-), valued as (
-    select o.*, coalesce(substr(max(o.newest) over w, 49)::numeric, 0) as value,
-           coalesce(lead(o.period_start) over w, 'infinity') as next_start
-      from owned o
-    window w as (partition by o.tenant, o.metric order by o.period_start)
+WITH owned AS MATERIALIZED (
+    SELECT t.tenant, t.metric, t.period_start, t.period_end, t.quantity,
+           least(now() - interval '10 minutes', m.retired_at) AS until,
+           (SELECT max((lpad(to_hex(a.last_ms # (-9223372036854775808)), 16, '0') || encode(a.last_entry, 'hex')
+                        || a.quantity_last) COLLATE "C")
+              FROM usage_aggregates a
+             WHERE a.tenant = t.tenant AND a.metric = t.metric
+               AND a.minute_at >= t.period_start AND a.minute_at < t.period_end) AS newest
+      FROM usage_totals t
+      JOIN metrics m ON m.metric = t.metric AND m.carry
+), valued AS (
+    SELECT o.*, coalesce(substr(max(o.newest) OVER w, 49)::numeric, 0) AS value,
+           coalesce(lead(o.period_start) OVER w, 'infinity') AS next_start
+      FROM owned o
+    WINDOW w AS (PARTITION BY o.tenant, o.metric ORDER BY o.period_start)
 )
-select tenant, metric, period_start, trim_scale(quantity) as quantity, trim_scale(value) as minutes,
-       null::boolean as missing
-  from valued where quantity <> value
-union all
-select tenant, metric, period_end, null, trim_scale(value), true
-  from valued where value <> 0 and period_end < next_start and period_end <= until
- order by 1, 2, 3
- limit 10
+SELECT tenant, metric, period_start, trim_scale(quantity) AS quantity, trim_scale(value) AS minutes,
+       NULL::boolean AS missing
+  FROM valued WHERE quantity <> value
+UNION ALL
+SELECT tenant, metric, period_end, NULL, trim_scale(value), true
+  FROM valued WHERE value <> 0 AND period_end < next_start AND period_end <= until
+ ORDER BY 1, 2, 3
+ LIMIT 10

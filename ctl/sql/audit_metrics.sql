@@ -1,24 +1,24 @@
 -- Metrics that are not as `catalog apply` left them, and definitions that are not as it noted them: events were counted by
 -- these, and usage is sent by those. A metric in force has just one definition without an end, its own.
-with versions as (
-    select v.metric, v.from_version, v.until_version,
-           case when v.checksum is distinct from metric_version_checksum(v) then 'definition altered'
-                when v.until_version <= v.from_version then 'ends before it begins'
-                when v.until_version > (select value from ledger_state where name = 'catalog_version')
-                     or v.from_version > (select value from ledger_state where name = 'catalog_version')
-                then 'of a catalog that was never applied' end as what
-      from metric_versions v
-), metrics_now as (
-    select m.metric, null::bigint, null::bigint,
-           case when m.checksum is distinct from metric_checksum(m) then 'altered since the catalog was applied'
-                when m.retired_at is null and not exists (
-                     select from metric_versions v
-                      where v.metric = m.metric and v.until_version is null
-                        and (v.aggregation, v.dimensions, v.from_metric, v.where_dimensions)
-                            is not distinct from (m.aggregation, m.dimensions, m.from_metric, m.where_dimensions))
-                then 'counted by another definition' end
-      from metrics m
+WITH versions AS (
+    SELECT v.metric, v.from_version, v.until_version,
+           CASE WHEN v.checksum IS DISTINCT FROM metric_version_checksum(v) THEN 'definition altered'
+                WHEN v.until_version <= v.from_version THEN 'ends before it begins'
+                WHEN v.until_version > (SELECT value FROM ledger_state WHERE name = 'catalog_version')
+                     OR v.from_version > (SELECT value FROM ledger_state WHERE name = 'catalog_version')
+                THEN 'of a catalog that was never applied' END AS what
+      FROM metric_versions v
+), metrics_now AS (
+    SELECT m.metric, NULL::bigint, NULL::bigint,
+           CASE WHEN m.checksum IS DISTINCT FROM metric_checksum(m) THEN 'altered since the catalog was applied'
+                WHEN m.retired_at IS NULL AND NOT EXISTS (
+                     SELECT FROM metric_versions v
+                      WHERE v.metric = m.metric AND v.until_version IS NULL
+                        AND (v.aggregation, v.dimensions, v.from_metric, v.where_dimensions)
+                            IS NOT DISTINCT FROM (m.aggregation, m.dimensions, m.from_metric, m.where_dimensions))
+                THEN 'counted by another definition' END
+      FROM metrics m
 )
-select * from (select * from versions union all select * from metrics_now) x
- where what is not null
- order by metric, from_version
+SELECT * FROM (SELECT * FROM versions UNION ALL SELECT * FROM metrics_now) x
+ WHERE what IS NOT NULL
+ ORDER BY metric, from_version

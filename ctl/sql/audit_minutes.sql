@@ -1,8 +1,8 @@
 -- Minutes that no period total holds, so that nobody would be billed for them; at most 10.
-select a.tenant, a.metric, a.minute_at, a.events
-  from usage_aggregates a
- where not exists (select from usage_totals t
-                    where t.tenant = a.tenant and t.metric = a.metric
-                      and t.period_start <= a.minute_at and a.minute_at < t.period_end)
- order by a.tenant, a.metric, a.minute_at
- limit 10
+SELECT a.tenant, a.metric, a.minute_at, a.events
+  FROM usage_aggregates a
+ WHERE NOT EXISTS (SELECT FROM usage_totals t
+                    WHERE t.tenant = a.tenant AND t.metric = a.metric
+                      AND t.period_start <= a.minute_at AND a.minute_at < t.period_end)
+ ORDER BY a.tenant, a.metric, a.minute_at
+ LIMIT 10

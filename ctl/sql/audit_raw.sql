@@ -1,20 +1,20 @@
 -- Streams and epochs whose raw events, kept and dropped by retention, are not as many as counted.
-with counted as (
-    select stream, epoch, counted from stream_positions
-    union all
-    select stream, epoch, counted from stream_epochs
-), kept as (
-    select stream, epoch, sum(events) as events from usage_batches group by stream, epoch
-), dropped as (
-    select stream, epoch, sum(events) as events from usage_batches_dropped group by stream, epoch
-), both_sides as (
-    select stream, epoch, (coalesce(k.events, 0) + coalesce(d.events, 0))::bigint as raw_events,
-           coalesce(c.counted, 0) as counted
-      from counted c
-      full join kept k using (stream, epoch)
-      full join dropped d using (stream, epoch)
+WITH counted AS (
+    SELECT stream, epoch, counted FROM stream_positions
+    UNION ALL
+    SELECT stream, epoch, counted FROM stream_epochs
+), kept AS (
+    SELECT stream, epoch, sum(events) AS events FROM usage_batches GROUP BY stream, epoch
+), dropped AS (
+    SELECT stream, epoch, sum(events) AS events FROM usage_batches_dropped GROUP BY stream, epoch
+), both_sides AS (
+    SELECT stream, epoch, (coalesce(k.events, 0) + coalesce(d.events, 0))::bigint AS raw_events,
+           coalesce(c.counted, 0) AS counted
+      FROM counted c
+      FULL JOIN kept k USING (stream, epoch)
+      FULL JOIN dropped d USING (stream, epoch)
 )
-select stream, epoch, raw_events, counted, counted - raw_events as difference
-  from both_sides
- where raw_events <> counted
- order by stream, epoch
+SELECT stream, epoch, raw_events, counted, counted - raw_events AS difference
+  FROM both_sides
+ WHERE raw_events <> counted
+ ORDER BY stream, epoch

@@ -1,22 +1,22 @@
 -- Submissions that are in a state which the sink cannot have left them in: at most 10, and what is odd. It is written with
 -- the state: an owner and a lease while it is `sending`; sent_at as long as it is `sent`; why an earlier try is made again.
-select s.identifier, s.tenant, s.metric, s.state, x.what
-  from usage_submissions s
- cross join lateral (
-    select case when s.state = 'sending' and (s.owner is null or s.lease_until is null or s.first_sent_at is null
-                                              or s.attempts < 1) then 'sending without a sender'
-                when s.state <> 'sending' and (s.owner is not null or s.lease_until is not null)
-                then 'has a sender, and is not sending'
-                when s.state = 'sent' and s.sent_at is null then 'sent without a time'
-                when s.state <> 'sent' and s.sent_at is not null then 'was sent already'
-                when s.state = 'pending' and s.attempts > 0 and s.last_error is null
-                then 'waits for another try without a reason'
-                when s.attempts = 0 and (s.first_sent_at is not null or s.request_id is not null)
-                     and not starts_with(s.identifier, 'ml-found-') then 'an answer without a try'
-                when s.decision is not null and s.state not in ('late', 'void') then 'decided on, and not late'
-                when s.quantity <> floor(s.quantity) then 'not a whole number'
-                when s.usage_at <> minute_of(s.usage_at) then 'not a whole minute'
-                when s.usage_at < s.period_start and not s.carried then 'before its period' end as what) x
- where x.what is not null
- order by s.identifier
- limit 10
+SELECT s.identifier, s.tenant, s.metric, s.state, x.what
+  FROM usage_submissions s
+ CROSS JOIN LATERAL (
+    SELECT CASE WHEN s.state = 'sending' AND (s.owner IS NULL OR s.lease_until IS NULL OR s.first_sent_at IS NULL
+                                              OR s.attempts < 1) THEN 'sending without a sender'
+                WHEN s.state <> 'sending' AND (s.owner IS NOT NULL OR s.lease_until IS NOT NULL)
+                THEN 'has a sender, and is not sending'
+                WHEN s.state = 'sent' AND s.sent_at IS NULL THEN 'sent without a time'
+                WHEN s.state <> 'sent' AND s.sent_at IS NOT NULL THEN 'was sent already'
+                WHEN s.state = 'pending' AND s.attempts > 0 AND s.last_error IS NULL
+                THEN 'waits for another try without a reason'
+                WHEN s.attempts = 0 AND (s.first_sent_at IS NOT NULL OR s.request_id IS NOT NULL)
+                     AND NOT starts_with(s.identifier, 'ml-found-') THEN 'an answer without a try'
+                WHEN s.decision IS NOT NULL AND s.state NOT IN ('late', 'void') THEN 'decided on, and not late'
+                WHEN s.quantity <> floor(s.quantity) THEN 'not a whole number'
+                WHEN s.usage_at <> minute_of(s.usage_at) THEN 'not a whole minute'
+                WHEN s.usage_at < s.period_start AND NOT s.carried THEN 'before its period' END AS what) x
+ WHERE x.what IS NOT NULL
+ ORDER BY s.identifier
+ LIMIT 10

@@ -1,27 +1,27 @@
 -- Period totals that are not what their minutes say; at most 10. Those of unique must also be as many as the
 -- different values that are kept. One whose usage was all taken back has nothing. Metrics that carry their last value
 -- over: audit_carried.sql.
-select t.tenant, t.metric, t.period_start, trim_scale(t.quantity) as quantity,
-       trim_scale(x.quantity) as minutes, u.kept as "values"
-  from usage_totals t
-  join metrics m on m.metric = t.metric and not m.carry
- cross join lateral (
-    select case m.aggregation
-               when 'sum' then coalesce(sum(a.quantity_sum), 0)
-               when 'count' then coalesce(sum(a.events), 0)
-               when 'max' then coalesce(max(a.quantity_max), 0)
-               when 'unique' then count(distinct a.dimensions)
-               when 'last' then
-                   coalesce((array_agg(a.quantity_last order by a.last_ms desc, a.last_entry desc))[1], 0)
-           end as quantity
-      from usage_aggregates a
-     where a.tenant = t.tenant and a.metric = t.metric
-       and a.minute_at >= t.period_start and a.minute_at < t.period_end) x
- cross join lateral (
-    select case when m.aggregation = 'unique' then count(*) end as kept
-      from usage_uniques u
-     where m.aggregation = 'unique'
-       and (u.tenant, u.metric, u.period_start) = (t.tenant, t.metric, t.period_start)) u
- where t.quantity is distinct from x.quantity or u.kept <> x.quantity
- order by t.tenant, t.metric, t.period_start
- limit 10
+SELECT t.tenant, t.metric, t.period_start, trim_scale(t.quantity) AS quantity,
+       trim_scale(x.quantity) AS minutes, u.kept AS "values"
+  FROM usage_totals t
+  JOIN metrics m ON m.metric = t.metric AND NOT m.carry
+ CROSS JOIN LATERAL (
+    SELECT CASE m.aggregation
+               WHEN 'sum' THEN coalesce(sum(a.quantity_sum), 0)
+               WHEN 'count' THEN coalesce(sum(a.events), 0)
+               WHEN 'max' THEN coalesce(max(a.quantity_max), 0)
+               WHEN 'unique' THEN count(DISTINCT a.dimensions)
+               WHEN 'last' THEN
+                   coalesce((array_agg(a.quantity_last ORDER BY a.last_ms DESC, a.last_entry DESC))[1], 0)
+           END AS quantity
+      FROM usage_aggregates a
+     WHERE a.tenant = t.tenant AND a.metric = t.metric
+       AND a.minute_at >= t.period_start AND a.minute_at < t.period_end) x
+ CROSS JOIN LATERAL (
+    SELECT CASE WHEN m.aggregation = 'unique' THEN count(*) END AS kept
+      FROM usage_uniques u
+     WHERE m.aggregation = 'unique'
+       AND (u.tenant, u.metric, u.period_start) = (t.tenant, t.metric, t.period_start)) u
+ WHERE t.quantity IS DISTINCT FROM x.quantity OR u.kept <> x.quantity
+ ORDER BY t.tenant, t.metric, t.period_start
+ LIMIT 10

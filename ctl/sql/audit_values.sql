@@ -1,21 +1,21 @@
 -- Values that replace each other (max, last, unique): the newest submission must be the period's value, rounded down,
 -- or the total must visibly wait. Those that are neither; at most 10.
-with waiting as materialized (
-    select tenant, metric, period_start from usage_unbilled where reason not in ('carried', 'rounded')
-), compared as (
-    select t.tenant, t.metric, t.period_start, t.period_end, floor(t.quantity) as value,
-           coalesce((select s.quantity from usage_submissions s
-                      where s.tenant = t.tenant and s.metric = t.metric and s.state <> 'void'
-                        and s.period_start = t.period_start and s.usage_at >= t.period_start
-                      order by s.claim desc limit 1), 0) as newest
-      from usage_totals t
-      join metrics m using (metric)
-     where m.aggregation not in ('sum', 'count')
+WITH waiting AS MATERIALIZED (
+    SELECT tenant, metric, period_start FROM usage_unbilled WHERE reason NOT IN ('carried', 'rounded')
+), compared AS (
+    SELECT t.tenant, t.metric, t.period_start, t.period_end, floor(t.quantity) AS value,
+           coalesce((SELECT s.quantity FROM usage_submissions s
+                      WHERE s.tenant = t.tenant AND s.metric = t.metric AND s.state <> 'void'
+                        AND s.period_start = t.period_start AND s.usage_at >= t.period_start
+                      ORDER BY s.claim DESC LIMIT 1), 0) AS newest
+      FROM usage_totals t
+      JOIN metrics m USING (metric)
+     WHERE m.aggregation NOT IN ('sum', 'count')
 )
-select c.tenant, c.metric, c.period_start, c.value, trim_scale(c.newest) as submitted
-  from compared c
-  left join waiting w using (tenant, metric, period_start)
- cross join lateral sum_submissions(c.tenant, c.metric, c.period_start, c.period_end) h
- where c.value <> c.newest and w.tenant is null and c.value <> coalesce(h.held, h.claimed)
- order by c.tenant, c.metric, c.period_start
- limit 10
+SELECT c.tenant, c.metric, c.period_start, c.value, trim_scale(c.newest) AS submitted
+  FROM compared c
+  LEFT JOIN waiting w USING (tenant, metric, period_start)
+ CROSS JOIN LATERAL sum_submissions(c.tenant, c.metric, c.period_start, c.period_end) h
+ WHERE c.value <> c.newest AND w.tenant IS NULL AND c.value <> coalesce(h.held, h.claimed)
+ ORDER BY c.tenant, c.metric, c.period_start
+ LIMIT 10

@@ -1,19 +1,19 @@
 -- Versions of totals and claims that cannot be: at most 10. A claim has the version of the total that it was made of, and
 -- then holds all of it, so that usage is never passed over; a total's comes from the sequence, or is one more than the
 -- one before.
-with compared as (
-    select t.tenant, t.metric, t.period_start, t.version, c.version as claimed_version, trim_scale(t.quantity) as quantity,
-           trim_scale(c.claimed) as claimed,
-           case when t.version < 1 or t.version > (select last_value from usage_version) + 100000
-                then 'the total has a version that was never given'
-                when c.version > t.version then 'the claim is newer than its total'
-                when c.version = t.version and m.transport <> 'none' and c.claimed <> floor(t.quantity)
-                     and (m.aggregation in ('sum', 'count') or abs(floor(t.quantity)) <= 999999999999999)
-                then 'the claim has the total''s version, and does not hold all of it' end as what
-      from usage_totals t
-      join metrics m using (metric)
-      left join usage_claims c using (tenant, metric, period_start)
+WITH compared AS (
+    SELECT t.tenant, t.metric, t.period_start, t.version, c.version AS claimed_version, trim_scale(t.quantity) AS quantity,
+           trim_scale(c.claimed) AS claimed,
+           CASE WHEN t.version < 1 OR t.version > (SELECT last_value FROM usage_version) + 100000
+                THEN 'the total has a version that was never given'
+                WHEN c.version > t.version THEN 'the claim is newer than its total'
+                WHEN c.version = t.version AND m.transport <> 'none' AND c.claimed <> floor(t.quantity)
+                     AND (m.aggregation IN ('sum', 'count') OR abs(floor(t.quantity)) <= 999999999999999)
+                THEN 'the claim has the total''s version, and does not hold all of it' END AS what
+      FROM usage_totals t
+      JOIN metrics m USING (metric)
+      LEFT JOIN usage_claims c USING (tenant, metric, period_start)
 )
-select * from compared where what is not null
- order by tenant, metric, period_start
- limit 10
+SELECT * FROM compared WHERE what IS NOT NULL
+ ORDER BY tenant, metric, period_start
+ LIMIT 10

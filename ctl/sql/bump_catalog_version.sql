@@ -1,5 +1,5 @@
 -- Tell the stages that the catalog has changed.
-update ledger_state
-   set value = value + 1
- where name = 'catalog_version'
-returning value
+UPDATE ledger_state
+   SET value = value + 1
+ WHERE name = 'catalog_version'
+RETURNING value

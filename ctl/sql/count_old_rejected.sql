@@ -1,2 +1,2 @@
 -- $1 interval: rejected entries are kept that long
-select count(*) from rejected_events where rejected_at < now() - $1::interval
+SELECT count(*) FROM rejected_events WHERE rejected_at < now() - $1::interval

@@ -1,8 +1,8 @@
 -- What was applied, by whom stages tell whether the schema is theirs.
-create table if not exists public.schema_migrations (
-    version         int primary key,
-    name            text collate "C" not null,
-    checksum        text not null,         -- SHA-256 of the migration's text
-    compatible_from int not null,          -- the oldest build that this still suits
-    applied_at      timestamptz not null default now()
+CREATE TABLE IF NOT EXISTS public.schema_migrations (
+    version         int PRIMARY KEY,
+    name            text COLLATE "C" NOT NULL,
+    checksum        text NOT NULL,         -- SHA-256 of the migration's text
+    compatible_from int NOT NULL,          -- the oldest build that this still suits
+    applied_at      timestamptz NOT NULL DEFAULT now()
 )

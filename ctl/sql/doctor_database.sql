@@ -1,7 +1,7 @@
 -- What the database says of itself. offset_ms: its clock, less ours.
 -- $1 bigint: our time, Unix ms
-select (select max(version) from schema_migrations) as version,
-       (extract(epoch from clock_timestamp()) * 1000)::bigint - $1::bigint as offset_ms,
-       current_setting('fsync') as fsync, current_setting('synchronous_commit') as synchronous_commit,
-       pg_is_in_recovery() as standby, pg_backend_pid() as pid, session_user as login,
-       (select rolsuper from pg_roles where rolname = session_user) as is_superuser
+SELECT (SELECT max(version) FROM schema_migrations) AS version,
+       (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1::bigint AS offset_ms,
+       current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
+       pg_is_in_recovery() AS standby, pg_backend_pid() AS pid, session_user AS login,
+       (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) AS is_superuser

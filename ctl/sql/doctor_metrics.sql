@@ -1,5 +1,5 @@
 -- The metrics that go to meters.
-select metric, stripe_event_name as event_name, aggregation not in ('sum', 'count') as newest
-  from metrics
- where retired_at is null and transport in ('meter_events', 'meter_event_stream')
- order by metric
+SELECT metric, stripe_event_name AS event_name, aggregation NOT IN ('sum', 'count') AS newest
+  FROM metrics
+ WHERE retired_at IS NULL AND transport IN ('meter_events', 'meter_event_stream')
+ ORDER BY metric

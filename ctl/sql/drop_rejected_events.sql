@@ -1,3 +1,3 @@
 -- A part of those past their keep, so that no transaction is long: how many; 0: none is left.
 -- $1 interval: rejected entries are kept that long
-select drop_rejected_events($1::interval, 10000)
+SELECT drop_rejected_events($1::interval, 10000)

@@ -1,6 +1,6 @@
 -- What of a total is in no submission, with why.
 -- $1 text: tenant; $2 text: metric; $3 timestamptz: the period's start
-select u.reason, trim_scale(u.quantity) as quantity
-  from usage_unbilled u
- where u.tenant = $1::text and u.metric = $2::text and u.period_start = $3::timestamptz and u.quantity <> 0
- order by u.reason
+SELECT u.reason, trim_scale(u.quantity) AS quantity
+  FROM usage_unbilled u
+ WHERE u.tenant = $1::text AND u.metric = $2::text AND u.period_start = $3::timestamptz AND u.quantity <> 0
+ ORDER BY u.reason

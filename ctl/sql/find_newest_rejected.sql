@@ -1,2 +1,2 @@
 -- Up to where a replay goes: what it makes be rejected once more comes after.
-select coalesce(max(rejected_id), 0) from rejected_events
+SELECT coalesce(max(rejected_id), 0) FROM rejected_events

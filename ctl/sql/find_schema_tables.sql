@@ -1,3 +1,3 @@
 -- Has this database been migrated before?
-select to_regclass('public.schema_migrations') is not null as has_migrations,
-       to_regclass('public.schema_functions') is not null as has_functions
+SELECT to_regclass('public.schema_migrations') IS NOT NULL AS has_migrations,
+       to_regclass('public.schema_functions') IS NOT NULL AS has_functions

@@ -1,3 +1,3 @@
 -- A function that was dropped.
 -- $1 text: name
-delete from public.schema_functions where name = $1
+DELETE FROM public.schema_functions WHERE name = $1

@@ -1,2 +1,2 @@
 -- Every metric that there is or was.
-select metric from metrics order by metric
+SELECT metric FROM metrics ORDER BY metric

@@ -1,2 +1,2 @@
 -- The streams that an aggregator ever owned.
-select stream from stream_positions order by stream
+SELECT stream FROM stream_positions ORDER BY stream

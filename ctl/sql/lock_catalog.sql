@@ -1,2 +1,2 @@
 -- One catalog at a time, until the transaction ends.
-select pg_advisory_xact_lock(hashtext('meterline catalog'))
+SELECT pg_advisory_xact_lock(hashtext('meterline catalog'))

@@ -1,2 +1,2 @@
 -- One migration at a time in a database, until the transaction ends.
-select pg_advisory_xact_lock(hashtext('meterline migrations'))
+SELECT pg_advisory_xact_lock(hashtext('meterline migrations'))

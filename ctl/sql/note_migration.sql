@@ -3,5 +3,5 @@
 -- $2 text: name
 -- $3 text: SHA-256 of its text, hexadecimal
 -- $4 int4: the oldest build that it still suits
-insert into public.schema_migrations (version, name, checksum, compatible_from)
-values ($1, $2, $3, $4)
+INSERT INTO public.schema_migrations (version, name, checksum, compatible_from)
+VALUES ($1, $2, $3, $4)

@@ -1,2 +1,2 @@
 -- $1 bigint[]: rejected entries that Redis has again
-update rejected_events set replayed_at = now() where rejected_id = any ($1::bigint[])
+UPDATE rejected_events SET replayed_at = now() WHERE rejected_id = ANY ($1::bigint[])

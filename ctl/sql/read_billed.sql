@@ -1,4 +1,4 @@
 -- Is anything billed through Stripe?
-select (exists (select from billing_customers where deleted_at is null)
-        and exists (select from metrics where transport <> 'none'))
-       or exists (select from usage_submissions where state <> 'void')
+SELECT (EXISTS (SELECT FROM billing_customers WHERE deleted_at IS NULL)
+        AND EXISTS (SELECT FROM metrics WHERE transport <> 'none'))
+       OR EXISTS (SELECT FROM usage_submissions WHERE state <> 'void')

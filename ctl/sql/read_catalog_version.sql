@@ -1,2 +1,2 @@
 -- The catalog's version: it rises with every change.
-select value from ledger_state where name = 'catalog_version'
+SELECT value FROM ledger_state WHERE name = 'catalog_version'

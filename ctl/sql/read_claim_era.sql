@@ -1,2 +1,2 @@
 -- How many restores were accepted: part of the identifiers of claims.
-select value from ledger_state where name = 'claim_era'
+SELECT value FROM ledger_state WHERE name = 'claim_era'

@@ -1,2 +1,2 @@
 -- Who this ledger is.
-select ledger_id, takeovers from ledger_identity
+SELECT ledger_id, takeovers FROM ledger_identity

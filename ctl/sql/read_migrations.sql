@@ -1,2 +1,2 @@
 -- The migrations that were applied.
-select version, checksum from public.schema_migrations order by version
+SELECT version, checksum FROM public.schema_migrations ORDER BY version

@@ -1,5 +1,5 @@
 -- How far a stream's current epoch is counted.
 -- $1 text: stream
-select epoch, last_id, base::bigint, counted, duplicates, rejected, conflicts, lost
-  from stream_positions
- where stream = $1
+SELECT epoch, last_id, base::bigint, counted, duplicates, rejected, conflicts, lost
+  FROM stream_positions
+ WHERE stream = $1

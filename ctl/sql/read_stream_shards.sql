@@ -1,2 +1,2 @@
 -- Over how many streams the ledger's tenants are spread.
-select value from ledger_state where name = 'stream_shards'
+SELECT value FROM ledger_state WHERE name = 'stream_shards'

@@ -1,12 +1,12 @@
 -- The minute rows of one day, recomputed, or as they are stored where they cannot be.
-create temporary table rebuild_minutes (
-    tenant       text collate "C" not null,
-    metric       text collate "C" not null,
-    dimensions   jsonb not null,
-    minute_at    timestamptz not null,
-    events       bigint not null,
-    quantity_sum numeric not null,
-    quantity_min numeric not null,
-    quantity_max numeric not null,
-    last         text collate "C" not null   -- as last_value makes it
-) on commit drop
+CREATE TEMPORARY TABLE rebuild_minutes (
+    tenant       text COLLATE "C" NOT NULL,
+    metric       text COLLATE "C" NOT NULL,
+    dimensions   jsonb NOT NULL,
+    minute_at    timestamptz NOT NULL,
+    events       bigint NOT NULL,
+    quantity_sum numeric NOT NULL,
+    quantity_min numeric NOT NULL,
+    quantity_max numeric NOT NULL,
+    last         text COLLATE "C" NOT NULL   -- as last_value makes it
+) ON COMMIT DROP

@@ -1,13 +1,13 @@
 -- What each day gave to each period; dimensions only for unique.
-create temporary table rebuild_parts (
-    tenant       text collate "C" not null,
-    metric       text collate "C" not null,
-    aggregation  text not null,
-    period_start timestamptz not null,
-    period_end   timestamptz not null,
-    dimensions   jsonb not null,
-    events       bigint not null,
-    quantity_sum numeric not null,
-    quantity_max numeric not null,
-    last         text collate "C" not null
-) on commit drop
+CREATE TEMPORARY TABLE rebuild_parts (
+    tenant       text COLLATE "C" NOT NULL,
+    metric       text COLLATE "C" NOT NULL,
+    aggregation  text NOT NULL,
+    period_start timestamptz NOT NULL,
+    period_end   timestamptz NOT NULL,
+    dimensions   jsonb NOT NULL,
+    events       bigint NOT NULL,
+    quantity_sum numeric NOT NULL,
+    quantity_max numeric NOT NULL,
+    last         text COLLATE "C" NOT NULL
+) ON COMMIT DROP

@@ -1,5 +1,5 @@
 -- $1 text: one tenant; NULL: all
-insert into rebuild_keys
-select distinct tenant, metric
-  from usage_aggregates
- where $1::text is null or tenant = $1::text
+INSERT INTO rebuild_keys
+SELECT DISTINCT tenant, metric
+  FROM usage_aggregates
+ WHERE $1::text IS NULL OR tenant = $1::text

@@ -1,6 +1,6 @@
 -- Batches whose minute sums wait to be folded: their events are not yet in the minutes. A row of sums alone is no batch.
-select stream, count(*) as batches, min(batch) as first_batch, max(batch) as last_batch
-  from usage_pending p
- where exists (select from usage_batches b where b.batch = p.batch)
- group by stream
- order by stream
+SELECT stream, count(*) AS batches, min(batch) AS first_batch, max(batch) AS last_batch
+  FROM usage_pending p
+ WHERE EXISTS (SELECT FROM usage_batches b WHERE b.batch = p.batch)
+ GROUP BY stream
+ ORDER BY stream

@@ -1,4 +1,4 @@
 -- Bring every tenant that has quotas in line with the catalog. Returns how many there are.
-select count(*)
-  from (select distinct tenant from usage_quotas) as t
- cross join lateral refresh_usage_quotas(t.tenant)
+SELECT count(*)
+  FROM (SELECT DISTINCT tenant FROM usage_quotas) AS t
+ CROSS JOIN LATERAL refresh_usage_quotas(t.tenant)

@@ -1,8 +1,8 @@
 -- Free the lookup keys that plans give up, so that another plan may take them in the same catalog.
 -- $1 json: rows of plans
-update plans
-   set stripe_lookup_key = null
- where stripe_lookup_key is not null
-   and exists (select from json_to_recordset($1::json) as x (plan text, stripe_lookup_key text)
-                where x.stripe_lookup_key = plans.stripe_lookup_key and x.plan <> plans.plan)
-returning plan, 'gave up its stripe_lookup_key'
+UPDATE plans
+   SET stripe_lookup_key = NULL
+ WHERE stripe_lookup_key IS NOT NULL
+   AND EXISTS (SELECT FROM json_to_recordset($1::json) AS x (plan text, stripe_lookup_key text)
+                WHERE x.stripe_lookup_key = plans.stripe_lookup_key AND x.plan <> plans.plan)
+RETURNING plan, 'gave up its stripe_lookup_key'

@@ -1,2 +1,2 @@
 -- Take every stream from whoever counts it: what they have in hand is fenced.
-update stream_positions set owner = null, lease_until = null
+UPDATE stream_positions SET owner = NULL, lease_until = NULL

@@ -1,8 +1,8 @@
 -- Where the ledger has no usage of a period any more, what Stripe holds of it must be taken back: the sink reads
 -- totals, so that there must be one.
 -- $1 text tenant, $2 text metric, $3 timestamptz, $4 timestamptz: the period
-insert into usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
-select $1, $2, $3::timestamptz, $4::timestamptz, 0, nextval('usage_version'), (-9223372036854775808), ''
-  from metrics
- where metric = $2 and aggregation in ('sum', 'count')
-    on conflict (tenant, metric, period_start) do nothing
+INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
+SELECT $1, $2, $3::timestamptz, $4::timestamptz, 0, nextval('usage_version'), (-9223372036854775808), ''
+  FROM metrics
+ WHERE metric = $2 AND aggregation IN ('sum', 'count')
+    ON CONFLICT (tenant, metric, period_start) DO NOTHING

@@ -1,2 +1,2 @@
 -- Nobody is held any more.
-delete from restore_checks
+DELETE FROM restore_checks

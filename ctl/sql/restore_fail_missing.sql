@@ -1,13 +1,13 @@
 -- Submissions that the ledger takes for sent, and of which Stripe holds nothing: it refused them after its receipt, and
 -- they wait for a person; or, of those that are young, its figures are late, and they are in doubt.
 -- $1 int8: run_id of the comparison
-update usage_submissions s
-   set state = case when s.sent_at > now() - interval '2 hours' then 'in_doubt' else 'failed' end, last_error = 'Stripe does not hold it', sent_at = null
-  from usage_drift d
-  join metrics m using (metric)
- cross join lateral jsonb_to_recordset(d.explanation) as e (minute timestamptz, stripe numeric)
- where d.run_id = $1::int8 and d.drift_units <> 0 and e.minute is not null
-   and (e.stripe is null or e.stripe = 0 and m.aggregation in ('sum', 'count'))
-   and s.stripe_customer_id = d.stripe_customer_id and s.event_name = d.event_name
-   and s.stripe_subscription_item_id is null and s.usage_at = e.minute and s.state = 'sent'
-returning s.identifier, s.tenant, s.metric, trim_scale(s.quantity)::text as quantity
+UPDATE usage_submissions s
+   SET state = CASE WHEN s.sent_at > now() - interval '2 hours' THEN 'in_doubt' ELSE 'failed' END, last_error = 'Stripe does not hold it', sent_at = NULL
+  FROM usage_drift d
+  JOIN metrics m USING (metric)
+ CROSS JOIN LATERAL jsonb_to_recordset(d.explanation) AS e (minute timestamptz, stripe numeric)
+ WHERE d.run_id = $1::int8 AND d.drift_units <> 0 AND e.minute IS NOT NULL
+   AND (e.stripe IS NULL OR e.stripe = 0 AND m.aggregation IN ('sum', 'count'))
+   AND s.stripe_customer_id = d.stripe_customer_id AND s.event_name = d.event_name
+   AND s.stripe_subscription_item_id IS NULL AND s.usage_at = e.minute AND s.state = 'sent'
+RETURNING s.identifier, s.tenant, s.metric, trim_scale(s.quantity)::text AS quantity

@@ -1,3 +1,3 @@
 -- What was checked for another hold says nothing any more, and without a hold there may be more to check since.
 -- $1 int8: sink_hold
-delete from restore_checks where hold <> $1 or $1 = 0
+DELETE FROM restore_checks WHERE hold <> $1 OR $1 = 0

@@ -1,7 +1,7 @@
 -- Retire metrics that the catalog no longer has: their events are refused, their usage stays.
 -- $1 json: rows of metrics
-update metrics
-   set retired_at = now()
- where retired_at is null
-   and metric not in (select metric from json_to_recordset($1::json) as x (metric text))
-returning metric, 'retired'
+UPDATE metrics
+   SET retired_at = now()
+ WHERE retired_at IS NULL
+   AND metric NOT IN (SELECT metric FROM json_to_recordset($1::json) AS x (metric text))
+RETURNING metric, 'retired'

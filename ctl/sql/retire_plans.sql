@@ -1,7 +1,7 @@
 -- Retire plans that the catalog no longer has. Their limits stay for who is still subscribed.
 -- $1 json: rows of plans
-update plans
-   set retired_at = now()
- where retired_at is null
-   and plan not in (select plan from json_to_recordset($1::json) as x (plan text))
-returning plan, 'retired'
+UPDATE plans
+   SET retired_at = now()
+ WHERE retired_at IS NULL
+   AND plan NOT IN (SELECT plan FROM json_to_recordset($1::json) AS x (plan text))
+RETURNING plan, 'retired'

@@ -4,9 +4,9 @@
 -- $3 numeric: included, or NULL
 -- $4 boolean: unlimited, or NULL
 -- $5 text: cap, or NULL
-insert into tenant_limits as l (tenant, metric, included, unlimited, cap)
-values ($1::text, $2::text, $3::numeric, coalesce($4::boolean, false), $5::text)
-on conflict (tenant, metric) do update
-   set included = case when $4::boolean then null else coalesce($3::numeric, l.included) end,
-       unlimited = coalesce($4::boolean, l.unlimited and $3::numeric is null),
+INSERT INTO tenant_limits AS l (tenant, metric, included, unlimited, cap)
+VALUES ($1::text, $2::text, $3::numeric, coalesce($4::boolean, false), $5::text)
+ON CONFLICT (tenant, metric) DO UPDATE
+   SET included = CASE WHEN $4::boolean THEN NULL ELSE coalesce($3::numeric, l.included) END,
+       unlimited = coalesce($4::boolean, l.unlimited AND $3::numeric IS NULL),
        cap = coalesce($5::text, l.cap)

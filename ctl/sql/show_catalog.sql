@@ -1,36 +1,36 @@
 -- The catalog in the form of its file, without what is retired. A price of more than nine digits
 -- behind the point is shown per 1000, as the file would have to put it.
-select json_build_object(
+SELECT json_build_object(
     'metrics', (
-        select coalesce(json_agg(json_strip_nulls(json_build_object(
+        SELECT coalesce(json_agg(json_strip_nulls(json_build_object(
                    'metric', metric, 'name', display_name, 'unit', unit, 'aggregation', aggregation,
-                   'carry', case when carry then true end,
-                   'dimensions', case when dimensions <> '{}' then to_json(dimensions) end,
+                   'carry', CASE WHEN carry THEN true END,
+                   'dimensions', CASE WHEN dimensions <> '{}' THEN to_json(dimensions) END,
                    'from', from_metric,
-                   'where', case when where_dimensions <> '{}' then where_dimensions end,
+                   'where', CASE WHEN where_dimensions <> '{}' THEN where_dimensions END,
                    'stripe_event_name', stripe_event_name, 'transport', transport))
-                   order by metric), '[]')
-          from metrics
-         where retired_at is null),
+                   ORDER BY metric), '[]')
+          FROM metrics
+         WHERE retired_at IS NULL),
     'plans', (
-        select coalesce(json_agg(json_strip_nulls(json_build_object(
+        SELECT coalesce(json_agg(json_strip_nulls(json_build_object(
                    'plan', p.plan, 'name', p.display_name, 'currency', p.currency,
                    'base_amount_minor', p.base_amount_minor, 'interval', p.billing_interval,
                    'stripe_lookup_key', p.stripe_lookup_key,
                    'limits', (
-                       select coalesce(json_object_agg(l.metric, json_build_object(
+                       SELECT coalesce(json_object_agg(l.metric, json_build_object(
                                   'included', coalesce(trim_scale(l.included)::text, 'unlimited'),
                                   'cap', l.cap,
-                                  'overage', case when l.overage_unit_price is not null then
+                                  'overage', CASE WHEN l.overage_unit_price IS NOT NULL THEN
                                       json_build_object(
                                           'amount_minor',
                                           trim_scale(l.overage_unit_price * x.per)::text,
-                                          'per', x.per::text) end) order by l.metric), '{}')
-                         from plan_limits l
-                        cross join lateral (
-                            select case when scale(trim_scale(l.overage_unit_price)) > 9
-                                        then 1000 else 1 end) as x (per)
-                        where l.plan = p.plan)))
-                   order by p.base_amount_minor, p.plan), '[]')
-          from plans p
-         where p.retired_at is null))
+                                          'per', x.per::text) END) ORDER BY l.metric), '{}')
+                         FROM plan_limits l
+                        CROSS JOIN LATERAL (
+                            SELECT CASE WHEN scale(trim_scale(l.overage_unit_price)) > 9
+                                        THEN 1000 ELSE 1 END) AS x (per)
+                        WHERE l.plan = p.plan)))
+                   ORDER BY p.base_amount_minor, p.plan), '[]')
+          FROM plans p
+         WHERE p.retired_at IS NULL))

@@ -1,15 +1,15 @@
 -- The daemons that run, with the age of their heartbeat (every 5 s), and the stages in which nobody does: the sink is needed
 -- where something is billed. One that is silent was up until its last heartbeat.
-select s.stage, i.host || ':' || i.pid as instance, coalesce(i.state, 'missing') as state, i.version,
-       floor(extract(epoch from clock_timestamp() - i.seen_at))::bigint as age_s,
-       floor(extract(epoch from case when i.state in ('silent', 'gone') then i.seen_at else clock_timestamp() end
-                                - i.started_at))::bigint as up_s, i.ready,
-       case when i.instance is null then 'no instance runs'
-            when i.state = 'silent' then 'no heartbeat: it died, or does not reach PostgreSQL'
-            when i.state = 'gone' then 'no heartbeat, and another one was started in its place'
-            else i.reason end as reason
-  from (select 'aggregator' as stage union select 'webhookd'
-        union select 'sink' where exists (select from metrics where transport <> 'none' and retired_at is null)
-        union select stage from stage_instances) s
-  left join stage_instance_states i using (stage)
- order by array_position(array['aggregator', 'sink', 'webhookd'], s.stage), s.stage, i.started_at, i.instance
+SELECT s.stage, i.host || ':' || i.pid AS instance, coalesce(i.state, 'missing') AS state, i.version,
+       floor(extract(epoch FROM clock_timestamp() - i.seen_at))::bigint AS age_s,
+       floor(extract(epoch FROM CASE WHEN i.state IN ('silent', 'gone') THEN i.seen_at ELSE clock_timestamp() END
+                                - i.started_at))::bigint AS up_s, i.ready,
+       CASE WHEN i.instance IS NULL THEN 'no instance runs'
+            WHEN i.state = 'silent' THEN 'no heartbeat: it died, or does not reach PostgreSQL'
+            WHEN i.state = 'gone' THEN 'no heartbeat, and another one was started in its place'
+            ELSE i.reason END AS reason
+  FROM (SELECT 'aggregator' AS stage UNION SELECT 'webhookd'
+        UNION SELECT 'sink' WHERE EXISTS (SELECT FROM metrics WHERE transport <> 'none' AND retired_at IS NULL)
+        UNION SELECT stage FROM stage_instances) s
+  LEFT JOIN stage_instance_states i USING (stage)
+ ORDER BY array_position(ARRAY['aggregator', 'sink', 'webhookd'], s.stage), s.stage, i.started_at, i.instance

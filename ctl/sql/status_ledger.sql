@@ -1,6 +1,6 @@
 -- Numbers of the ledger as a whole. sink_hold above 0: sinks wait for `meterctl restore accept`.
-select (select max(version) from schema_migrations) as schema_version,
-       max(value) filter (where name = 'catalog_version') as catalog_version,
-       max(value) filter (where name = 'stream_shards') as stream_shards,
-       max(value) filter (where name = 'sink_hold') as sink_hold
-  from ledger_state
+SELECT (SELECT max(version) FROM schema_migrations) AS schema_version,
+       max(value) FILTER (WHERE name = 'catalog_version') AS catalog_version,
+       max(value) FILTER (WHERE name = 'stream_shards') AS stream_shards,
+       max(value) FILTER (WHERE name = 'sink_hold') AS sink_hold
+  FROM ledger_state

@@ -1,7 +1,7 @@
 -- What is not sent, since Stripe's meter is missing, archived or counts otherwise, and how many submissions wait for it.
-select metric, event_name, extract(epoch from now() - since)::int8 as since_s,
-       (select count(*) from usage_submissions s
-         where s.event_name = h.event_name and s.state in ('pending', 'sending')
-           and s.transport <> 'usage_records') as waiting, why
-  from meter_holds h
- order by event_name
+SELECT metric, event_name, extract(epoch FROM now() - since)::int8 AS since_s,
+       (SELECT count(*) FROM usage_submissions s
+         WHERE s.event_name = h.event_name AND s.state IN ('pending', 'sending')
+           AND s.transport <> 'usage_records') AS waiting, why
+  FROM meter_holds h
+ ORDER BY event_name

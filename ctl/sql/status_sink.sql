@@ -1,7 +1,7 @@
 -- What waits to be sent to Stripe, since when, and who is sending.
-select 'sink' as stage, 'submissions' as queue, count(*) as depth, count(*) as waiting,
-       floor(extract(epoch from clock_timestamp() - min(created_at)))::bigint as oldest_s,
-       string_agg(distinct owner, ',')
-           filter (where state = 'sending' and lease_until > clock_timestamp()) as owner
-  from usage_submissions
- where state in ('pending', 'sending')
+SELECT 'sink' AS stage, 'submissions' AS queue, count(*) AS depth, count(*) AS waiting,
+       floor(extract(epoch FROM clock_timestamp() - min(created_at)))::bigint AS oldest_s,
+       string_agg(DISTINCT owner, ',')
+           FILTER (WHERE state = 'sending' AND lease_until > clock_timestamp()) AS owner
+  FROM usage_submissions
+ WHERE state IN ('pending', 'sending')

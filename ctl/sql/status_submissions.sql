@@ -1,8 +1,8 @@
 -- Submissions by state, and the age of the oldest, in s.
-select s.state, count(u.state) as count,
-       floor(extract(epoch from clock_timestamp() - min(u.created_at)))::bigint as oldest_s
-  from unnest(array['pending', 'sending', 'held', 'in_doubt', 'failed', 'late', 'sent', 'void'])
-       with ordinality as s (state, place)
-  left join usage_submissions u on u.state = s.state
- group by s.state, s.place
- order by s.place
+SELECT s.state, count(u.state) AS count,
+       floor(extract(epoch FROM clock_timestamp() - min(u.created_at)))::bigint AS oldest_s
+  FROM unnest(ARRAY['pending', 'sending', 'held', 'in_doubt', 'failed', 'late', 'sent', 'void'])
+       WITH ORDINALITY AS s (state, place)
+  LEFT JOIN usage_submissions u ON u.state = s.state
+ GROUP BY s.state, s.place
+ ORDER BY s.place

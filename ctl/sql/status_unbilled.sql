@@ -1,5 +1,5 @@
 -- What is counted and not in a submission, by why and by metric.
-select reason, metric, count(distinct tenant) as tenants, trim_scale(sum(quantity)) as quantity
-  from usage_unbilled
- group by reason, metric
- order by reason, metric
+SELECT reason, metric, count(DISTINCT tenant) AS tenants, trim_scale(sum(quantity)) AS quantity
+  FROM usage_unbilled
+ GROUP BY reason, metric
+ ORDER BY reason, metric

@@ -1,7 +1,7 @@
 -- Webhook events by state, and the age of the oldest, in s.
-select s.state, count(e.state) as count,
-       floor(extract(epoch from clock_timestamp() - min(e.received_at)))::bigint as oldest_s
-  from unnest(array['received', 'failed', 'processed', 'ignored']) with ordinality as s (state, place)
-  left join webhook_events e on e.state = s.state
- group by s.state, s.place
- order by s.place
+SELECT s.state, count(e.state) AS count,
+       floor(extract(epoch FROM clock_timestamp() - min(e.received_at)))::bigint AS oldest_s
+  FROM unnest(ARRAY['received', 'failed', 'processed', 'ignored']) WITH ORDINALITY AS s (state, place)
+  LEFT JOIN webhook_events e ON e.state = s.state
+ GROUP BY s.state, s.place
+ ORDER BY s.place

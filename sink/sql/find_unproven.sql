@@ -2,13 +2,13 @@
 -- many there are. Where Stripe holds something, a person goes on; it is looked at again an hour later. Nobody is compared
 -- within an hour of the restore: Stripe's figures come late.
 -- $1 text: tenant after which to go on
-select min(n.tenant) filter (where n.tenant > $1
-           and (select restored_at < now() - interval '1 hour' from ledger_restore)
-           and not exists (select from usage_drift d
-                            where d.tenant = n.tenant and d.metric = n.metric
-                              and d.stripe_customer_id = n.stripe_customer_id
-                              and d.period_start = n.period_start and d.drift_units <> 0
-                              and d.checked_at > now() - interval '1 hour')) as tenant,
-       count(distinct n.tenant) as tenants
-  from restore_unproven n
- where n.is_held
+SELECT min(n.tenant) FILTER (WHERE n.tenant > $1
+           AND (SELECT restored_at < now() - interval '1 hour' FROM ledger_restore)
+           AND NOT EXISTS (SELECT FROM usage_drift d
+                            WHERE d.tenant = n.tenant AND d.metric = n.metric
+                              AND d.stripe_customer_id = n.stripe_customer_id
+                              AND d.period_start = n.period_start AND d.drift_units <> 0
+                              AND d.checked_at > now() - interval '1 hour')) AS tenant,
+       count(DISTINCT n.tenant) AS tenants
+  FROM restore_unproven n
+ WHERE n.is_held

@@ -6,10 +6,10 @@
 -- $1 text: name of the run; NULL: wait for any
 -- $2 text: off: never sort, as reading along a key needs it; on
 -- $3 int8: half, 1 or 2; 0: alone
-select r.locked and (case when r.locked and $3::int8 = 0 then pg_advisory_xact_lock(hashtext('meterline claims'))::text
-                          when r.locked then pg_advisory_xact_lock_shared(hashtext('meterline claims'))::text
-                     end) is not null as locked,
+SELECT r.locked AND (CASE WHEN r.locked AND $3::int8 = 0 THEN pg_advisory_xact_lock(hashtext('meterline claims'))::text
+                          WHEN r.locked THEN pg_advisory_xact_lock_shared(hashtext('meterline claims'))::text
+                     END) IS NOT NULL AS locked,
        set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
        set_config('enable_material', 'off', true), set_config('enable_sort', $2, true)
-  from (select $1::text is null or pg_try_advisory_xact_lock(hashtext($1), $3::int8::int4) as locked offset 0) as r
+  FROM (SELECT $1::text IS NULL OR pg_try_advisory_xact_lock(hashtext($1), $3::int8::int4) AS locked OFFSET 0) AS r

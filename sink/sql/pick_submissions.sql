@@ -15,70 +15,70 @@
 -- $4 text, $5 text: customer and event_name after which to go on
 -- Transports of this build, arrays of one length: $6 text[] name, $7 int8[] what a submission takes of a call,
 -- in hundredths, $8 bool[] takes nothing for a period that is over
-with recursive transports as (
-    select * from unnest($6::text[], $7::int8[], $8::bool[]) as t (transport, cost, ends_with_period)
-), held as materialized (
-    select g.hold, exists (select from restore_checks c where c.hold = g.hold and c.checked_at is not null) as any_released
-      from sink_hold() as g (hold)
-), seen as (
-    select $4::text collate "C" as customer, $5::text collate "C" as event_name, null::tid as place,
-           null::text collate "C" as tenant, null::timestamptz as usage_at, null::text collate "C" as state, null::int4 as attempts,
-           null::timestamptz as first_sent_at, null::text as refused_later, null::bool as ends_with_period,
-           0::int8 as used
-    union all
-    select n.stripe_customer_id, n.event_name, case when h.due then n.ctid end, n.tenant, n.usage_at, n.state,
-           n.attempts, n.first_sent_at, n.refused_later, h.ends_with_period, d.used + case when h.due then h.cost else 0 end
-      from seen d
-     cross join lateral (
-           select o.ctid, o.*
-             from usage_submissions o
-            where o.state in ('pending', 'sending')
-              and (o.stripe_customer_id, o.event_name) > (d.customer, d.event_name)
-            order by o.stripe_customer_id, o.event_name,
-                     case o.state when 'sending' then timestamptz '-infinity' else o.usage_at end
-            limit 1) as n
-      left join lateral (
-           select t.cost, t.ends_with_period,
-                  case n.state when 'sending' then n.lease_until < now()
-                       else n.next_attempt_at <= now() end
-                  and (n.transport = 'usage_records'
-                       or n.event_name <> all (array(select event_name from meter_holds)))
-                  and ((select hold from held) = 0 or is_released(n.tenant, (select hold from held))) as due
-             from transports t
-            where t.transport = n.transport) as h on true
-     where d.used < $3
-       and (select hold = 0 or hold > 0 and any_released from held)
-), judged as (
-    select d.place, d.attempts, d.state, d.first_sent_at is not null as sent_before, l.why,
-           case when d.refused_later is not null then 'failed'
-                when d.first_sent_at < now() - interval '23 hours' then 'in_doubt'
-                when l.why is not null then 'late'
-                else 'sending' end as verdict
-      from seen d
-     cross join lateral (
-           select case when d.first_sent_at is null
-                       then why_late(d.tenant, d.usage_at, d.ends_with_period) end as why
-           offset 0) as l   -- so that it is asked once
-     where d.place is not null
-), picked as (
-    update usage_submissions s
-       set state = j.verdict,
-           owner = case when j.verdict = 'sending' then $1 end,
-           lease_until = case when j.verdict = 'sending'
-                              then clock_timestamp() + $2::int8 * interval '1 ms' end,
-           attempts = s.attempts + case when j.verdict = 'sending' then 1 else 0 end,
-           first_sent_at = coalesce(s.first_sent_at, case when j.verdict = 'sending' then now() end),
-           last_sent_at = case when j.verdict = 'sending' then now() else s.last_sent_at end,
+WITH RECURSIVE transports AS (
+    SELECT * FROM unnest($6::text[], $7::int8[], $8::bool[]) AS t (transport, cost, ends_with_period)
+), held AS MATERIALIZED (
+    SELECT g.hold, EXISTS (SELECT FROM restore_checks c WHERE c.hold = g.hold AND c.checked_at IS NOT NULL) AS any_released
+      FROM sink_hold() AS g (hold)
+), seen AS (
+    SELECT $4::text COLLATE "C" AS customer, $5::text COLLATE "C" AS event_name, NULL::tid AS place,
+           NULL::text COLLATE "C" AS tenant, NULL::timestamptz AS usage_at, NULL::text COLLATE "C" AS state, NULL::int4 AS attempts,
+           NULL::timestamptz AS first_sent_at, NULL::text AS refused_later, NULL::bool AS ends_with_period,
+           0::int8 AS used
+    UNION ALL
+    SELECT n.stripe_customer_id, n.event_name, CASE WHEN h.due THEN n.ctid END, n.tenant, n.usage_at, n.state,
+           n.attempts, n.first_sent_at, n.refused_later, h.ends_with_period, d.used + CASE WHEN h.due THEN h.cost ELSE 0 END
+      FROM seen d
+     CROSS JOIN LATERAL (
+           SELECT o.ctid, o.*
+             FROM usage_submissions o
+            WHERE o.state IN ('pending', 'sending')
+              AND (o.stripe_customer_id, o.event_name) > (d.customer, d.event_name)
+            ORDER BY o.stripe_customer_id, o.event_name,
+                     CASE o.state WHEN 'sending' THEN timestamptz '-infinity' ELSE o.usage_at END
+            LIMIT 1) AS n
+      LEFT JOIN LATERAL (
+           SELECT t.cost, t.ends_with_period,
+                  CASE n.state WHEN 'sending' THEN n.lease_until < now()
+                       ELSE n.next_attempt_at <= now() END
+                  AND (n.transport = 'usage_records'
+                       OR n.event_name <> ALL (ARRAY(SELECT event_name FROM meter_holds)))
+                  AND ((SELECT hold FROM held) = 0 OR is_released(n.tenant, (SELECT hold FROM held))) AS due
+             FROM transports t
+            WHERE t.transport = n.transport) AS h ON true
+     WHERE d.used < $3
+       AND (SELECT hold = 0 OR hold > 0 AND any_released FROM held)
+), judged AS (
+    SELECT d.place, d.attempts, d.state, d.first_sent_at IS NOT NULL AS sent_before, l.why,
+           CASE WHEN d.refused_later IS NOT NULL THEN 'failed'
+                WHEN d.first_sent_at < now() - interval '23 hours' THEN 'in_doubt'
+                WHEN l.why IS NOT NULL THEN 'late'
+                ELSE 'sending' END AS verdict
+      FROM seen d
+     CROSS JOIN LATERAL (
+           SELECT CASE WHEN d.first_sent_at IS NULL
+                       THEN why_late(d.tenant, d.usage_at, d.ends_with_period) END AS why
+           OFFSET 0) AS l   -- so that it is asked once
+     WHERE d.place IS NOT NULL
+), picked AS (
+    UPDATE usage_submissions s
+       SET state = j.verdict,
+           owner = CASE WHEN j.verdict = 'sending' THEN $1 END,
+           lease_until = CASE WHEN j.verdict = 'sending'
+                              THEN clock_timestamp() + $2::int8 * interval '1 ms' END,
+           attempts = s.attempts + CASE WHEN j.verdict = 'sending' THEN 1 ELSE 0 END,
+           first_sent_at = coalesce(s.first_sent_at, CASE WHEN j.verdict = 'sending' THEN now() END),
+           last_sent_at = CASE WHEN j.verdict = 'sending' THEN now() ELSE s.last_sent_at END,
            last_error = coalesce(j.why, s.last_error)
-      from judged j
-     where s.ctid = j.place and s.attempts = j.attempts and s.state = j.state
-    returning s.identifier, s.stripe_customer_id, s.event_name, s.transport, s.stripe_subscription_item_id,
+      FROM judged j
+     WHERE s.ctid = j.place AND s.attempts = j.attempts AND s.state = j.state
+    RETURNING s.identifier, s.stripe_customer_id, s.event_name, s.transport, s.stripe_subscription_item_id,
               s.quantity, s.body, s.state, s.attempts, j.sent_before, s.last_error, s.spent_keys
-), numbered as (
-    update ledger_identity set picks = picks + 1
-     where exists (select from picked where state = 'sending')
-    returning picks, ledger_id::text)
-select p.*, coalesce(n.picks, 0) as picks, n.ledger_id
-  from picked p
-  left join numbered n on true
- order by stripe_customer_id, event_name
+), numbered AS (
+    UPDATE ledger_identity SET picks = picks + 1
+     WHERE EXISTS (SELECT FROM picked WHERE state = 'sending')
+    RETURNING picks, ledger_id::text)
+SELECT p.*, coalesce(n.picks, 0) AS picks, n.ledger_id
+  FROM picked p
+  LEFT JOIN numbered n ON true
+ ORDER BY stripe_customer_id, event_name

@@ -9,49 +9,49 @@
 -- $6 text[]: tenants; NULL: all
 -- $7 int8: those of that half, 1 or 2; 0: all
 -- $8 int8: sink_hold; not 0: only those that are released
-select u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 as version, true as additive,
-       m.transport, m.stripe_event_name as event_name, b.stripe_customer_id as customer, i.item,
-       false as outside, false as unmapped, billed_from(p.period_start, s.billing_cycle_anchor, s.started_at) as billed_from,
-       false as invoice_final, 0::numeric as claimed, null::numeric as held,
-       (select max(n.claim) from usage_submissions n
-         where n.tenant = u.tenant and n.metric = u.metric and n.period_start = u.period_start
-           and n.usage_at >= u.period_start)::int8 as claims,
-       h.first_at, h.last_at, null::timestamptz as free_at, 0::int8 as periods_version, false as resummed,
-       array[u.identifier] as replaced, u.period_start as carried_from,
+SELECT u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 AS version, true AS additive,
+       m.transport, m.stripe_event_name AS event_name, b.stripe_customer_id AS customer, i.item,
+       false AS outside, false AS unmapped, billed_from(p.period_start, s.billing_cycle_anchor, s.started_at) AS billed_from,
+       false AS invoice_final, 0::numeric AS claimed, NULL::numeric AS held,
+       (SELECT max(n.claim) FROM usage_submissions n
+         WHERE n.tenant = u.tenant AND n.metric = u.metric AND n.period_start = u.period_start
+           AND n.usage_at >= u.period_start)::int8 AS claims,
+       h.first_at, h.last_at, NULL::timestamptz AS free_at, 0::int8 AS periods_version, false AS resummed,
+       ARRAY[u.identifier] AS replaced, u.period_start AS carried_from,
        (l.place).*
-  from usage_submissions u
-  join metrics m on m.metric = u.metric and m.aggregation in ('sum', 'count')
-                and m.transport = any ($5::text[])
-  join billing_customers b on b.tenant = u.tenant and b.deleted_at is null
- cross join lateral billing_period(u.tenant, now()) as p
-  join subscriptions s on s.stripe_subscription_id = p.stripe_subscription_id
-  left join lateral (
-       select x.stripe_subscription_item_id as item
-         from subscription_items x
-        where m.transport = 'usage_records' and x.stripe_subscription_id = p.stripe_subscription_id
-          and x.metric = u.metric
-        order by x.stripe_subscription_item_id desc
-        limit 1) as i on true
- cross join lateral (
-       select min(n.usage_at) as first_at, max(n.usage_at) as last_at
-         from usage_submissions n
-        where n.tenant = u.tenant and n.metric = u.metric
-          and n.usage_at >= p.period_start and n.usage_at < p.period_end) as h
- cross join lateral (
-       select case when u.quantity < 0
-                   then subtract_place(u.tenant, u.metric, p.period_start, p.period_end, b.stripe_customer_id,
-                                       m.stripe_event_name, -u.quantity) end as place) as l
- where u.state = 'late' and u.decision = 'carry'
-   and (u.tenant, u.metric, p.period_start) > ($1, $2, $3::timestamptz) and ($6::text[] is null or u.tenant = any ($6))
-   and ($8::int8 = 0 or is_released(u.tenant, $8))
-   and (p.period_start < (select proof_needed_before())
-        and not is_proven(u.tenant, u.metric, b.stripe_customer_id, p.period_start, p.period_end)) is not true
-   and ($7::int8 = 0 or (hashtext(u.tenant) & 1) + 1 = $7)
-   and (m.transport <> 'usage_records' or i.item is not null)
-   and (u.quantity > 0 or m.transport = 'usage_records' or (l.place).units >= -u.quantity)
-   and not exists (select from usage_submissions o
-                    where o.state = 'late' and o.decision = 'carry' and o.tenant = u.tenant
-                      and o.metric = u.metric and (o.period_start, o.claim) < (u.period_start, u.claim))
- order by u.tenant, u.metric
- limit $4
-   for update of u
+  FROM usage_submissions u
+  JOIN metrics m ON m.metric = u.metric AND m.aggregation IN ('sum', 'count')
+                AND m.transport = ANY ($5::text[])
+  JOIN billing_customers b ON b.tenant = u.tenant AND b.deleted_at IS NULL
+ CROSS JOIN LATERAL billing_period(u.tenant, now()) AS p
+  JOIN subscriptions s ON s.stripe_subscription_id = p.stripe_subscription_id
+  LEFT JOIN LATERAL (
+       SELECT x.stripe_subscription_item_id AS item
+         FROM subscription_items x
+        WHERE m.transport = 'usage_records' AND x.stripe_subscription_id = p.stripe_subscription_id
+          AND x.metric = u.metric
+        ORDER BY x.stripe_subscription_item_id DESC
+        LIMIT 1) AS i ON true
+ CROSS JOIN LATERAL (
+       SELECT min(n.usage_at) AS first_at, max(n.usage_at) AS last_at
+         FROM usage_submissions n
+        WHERE n.tenant = u.tenant AND n.metric = u.metric
+          AND n.usage_at >= p.period_start AND n.usage_at < p.period_end) AS h
+ CROSS JOIN LATERAL (
+       SELECT CASE WHEN u.quantity < 0
+                   THEN subtract_place(u.tenant, u.metric, p.period_start, p.period_end, b.stripe_customer_id,
+                                       m.stripe_event_name, -u.quantity) END AS place) AS l
+ WHERE u.state = 'late' AND u.decision = 'carry'
+   AND (u.tenant, u.metric, p.period_start) > ($1, $2, $3::timestamptz) AND ($6::text[] IS NULL OR u.tenant = ANY ($6))
+   AND ($8::int8 = 0 OR is_released(u.tenant, $8))
+   AND (p.period_start < (SELECT proof_needed_before())
+        AND NOT is_proven(u.tenant, u.metric, b.stripe_customer_id, p.period_start, p.period_end)) IS NOT true
+   AND ($7::int8 = 0 OR (hashtext(u.tenant) & 1) + 1 = $7)
+   AND (m.transport <> 'usage_records' OR i.item IS NOT NULL)
+   AND (u.quantity > 0 OR m.transport = 'usage_records' OR (l.place).units >= -u.quantity)
+   AND NOT EXISTS (SELECT FROM usage_submissions o
+                    WHERE o.state = 'late' AND o.decision = 'carry' AND o.tenant = u.tenant
+                      AND o.metric = u.metric AND (o.period_start, o.claim) < (u.period_start, u.claim))
+ ORDER BY u.tenant, u.metric
+ LIMIT $4
+   FOR UPDATE of u

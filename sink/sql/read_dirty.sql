@@ -12,77 +12,77 @@
 -- $6 text[]: tenants; NULL: all
 -- $7 int8: those of that half, 1 or 2; 0: all
 -- $8 int8: sink_hold; not 0: those that are released
-with dirty as materialized (
-    select o.tenant, o.metric, o.period_start, o.period_end, o.quantity, o.version,
-           b.stripe_customer_id as customer, c.claimed, coalesce(c.claims, 0) as claims, c.first_at, c.last_at,
-           c.periods_version as summed_version
-      from usage_totals o
-      join billing_customers b on b.tenant = o.tenant and b.deleted_at is null and b.tenant >= $1
-      left join usage_claims c on (c.tenant, c.metric, c.period_start) = (o.tenant, o.metric, o.period_start)
-                              and (c.tenant, c.metric, c.period_start) > ($1, $2, $3)
-     where (o.tenant, o.metric, o.period_start) > ($1, $2, $3)
-       and ($6::text[] is null or o.tenant = any ($6))
-       and ($7::int8 = 0 or (hashtext(o.tenant) & 1) + 1 = $7)
-       and ($8::int8 = 0 or is_released(o.tenant, $8))
-       and o.version > coalesce(c.version, -1)
-       and (o.period_start < (select proof_needed_before())
-            and not is_proven(o.tenant, o.metric, b.stripe_customer_id, o.period_start, o.period_end)) is not true
-       and o.metric = any (array(select metric from metrics where transport = any ($5::text[])))
-     order by o.tenant, o.metric, o.period_start
-     limit $4
-), known as materialized (
+WITH dirty AS MATERIALIZED (
+    SELECT o.tenant, o.metric, o.period_start, o.period_end, o.quantity, o.version,
+           b.stripe_customer_id AS customer, c.claimed, coalesce(c.claims, 0) AS claims, c.first_at, c.last_at,
+           c.periods_version AS summed_version
+      FROM usage_totals o
+      JOIN billing_customers b ON b.tenant = o.tenant AND b.deleted_at IS NULL AND b.tenant >= $1
+      LEFT JOIN usage_claims c ON (c.tenant, c.metric, c.period_start) = (o.tenant, o.metric, o.period_start)
+                              AND (c.tenant, c.metric, c.period_start) > ($1, $2, $3)
+     WHERE (o.tenant, o.metric, o.period_start) > ($1, $2, $3)
+       AND ($6::text[] IS NULL OR o.tenant = ANY ($6))
+       AND ($7::int8 = 0 OR (hashtext(o.tenant) & 1) + 1 = $7)
+       AND ($8::int8 = 0 OR is_released(o.tenant, $8))
+       AND o.version > coalesce(c.version, -1)
+       AND (o.period_start < (SELECT proof_needed_before())
+            AND NOT is_proven(o.tenant, o.metric, b.stripe_customer_id, o.period_start, o.period_end)) IS NOT true
+       AND o.metric = ANY (ARRAY(SELECT metric FROM metrics WHERE transport = ANY ($5::text[])))
+     ORDER BY o.tenant, o.metric, o.period_start
+     LIMIT $4
+), known AS MATERIALIZED (
     -- Most periods are told by Stripe, or are calendar months of tenants that have no subscription. A period that was
     -- never claimed and has no submission needs no sum.
-    select t.*, m.aggregation in ('sum', 'count') as additive, m.transport, m.stripe_event_name as event_name,
-           coalesce(v.version, 0) as periods_version,
-           case when e.stripe_subscription_id is not null then e.stripe_subscription_id
-                when exists (select from subscriptions x where x.tenant = t.tenant)
-                then (select stripe_subscription_id from billing_period(t.tenant, t.period_start))
-           end as subscription,
-           case when t.claimed is null
-                then exists (select from usage_submissions n
-                              where (n.tenant, n.metric) = (t.tenant, t.metric) and n.usage_at >= t.period_start)
-                     or (select exists (select from usage_submissions where carried))
-                        and exists (select from usage_submissions n
-                                 where n.carried and (n.tenant, n.metric) = (t.tenant, t.metric)
-                                   and n.period_start >= t.period_start)
-                else t.summed_version < coalesce(v.version, 0) end
-           or ((select exists (select from usage_submissions where state = 'held'))
-               and exists (select from usage_submissions n
-                            where n.state = 'held' and (n.tenant, n.metric) = (t.tenant, t.metric))) as stale
-      from dirty t
-      join metrics m using (metric)
-      left join billing_period_changes v using (tenant)
-      left join billing_periods e using (tenant, period_start)
-), summed as materialized (
-    select k.*, case when k.stale
-                     then sum_submissions(k.tenant, k.metric, k.period_start, k.period_end, k.customer, k.event_name)
-                     else row(coalesce(k.claimed, 0), null, null, k.first_at, k.last_at)::submission_sums end as sums,
-           case when k.transport = 'usage_records'
-                then (select (array_agg(x.stripe_subscription_item_id order by x.stripe_subscription_item_id desc))[1]
-                        from subscription_items x
-                       where x.stripe_subscription_id = k.subscription and x.metric = k.metric) end as item
-      from known k
-), placed as materialized (
-    select u.*, case when u.additive and floor(u.quantity) < (u.sums).claimed
-                     then subtract_place(u.tenant, u.metric, u.period_start, u.period_end, u.customer, u.event_name,
-                                         (u.sums).claimed - floor(u.quantity)) end as place
-      from summed u
+    SELECT t.*, m.aggregation IN ('sum', 'count') AS additive, m.transport, m.stripe_event_name AS event_name,
+           coalesce(v.version, 0) AS periods_version,
+           CASE WHEN e.stripe_subscription_id IS NOT NULL THEN e.stripe_subscription_id
+                WHEN EXISTS (SELECT FROM subscriptions x WHERE x.tenant = t.tenant)
+                THEN (SELECT stripe_subscription_id FROM billing_period(t.tenant, t.period_start))
+           END AS subscription,
+           CASE WHEN t.claimed IS NULL
+                THEN EXISTS (SELECT FROM usage_submissions n
+                              WHERE (n.tenant, n.metric) = (t.tenant, t.metric) AND n.usage_at >= t.period_start)
+                     OR (SELECT EXISTS (SELECT FROM usage_submissions WHERE carried))
+                        AND EXISTS (SELECT FROM usage_submissions n
+                                 WHERE n.carried AND (n.tenant, n.metric) = (t.tenant, t.metric)
+                                   AND n.period_start >= t.period_start)
+                ELSE t.summed_version < coalesce(v.version, 0) END
+           OR ((SELECT EXISTS (SELECT FROM usage_submissions WHERE state = 'held'))
+               AND EXISTS (SELECT FROM usage_submissions n
+                            WHERE n.state = 'held' AND (n.tenant, n.metric) = (t.tenant, t.metric))) AS stale
+      FROM dirty t
+      JOIN metrics m USING (metric)
+      LEFT JOIN billing_period_changes v USING (tenant)
+      LEFT JOIN billing_periods e USING (tenant, period_start)
+), summed AS MATERIALIZED (
+    SELECT k.*, CASE WHEN k.stale
+                     THEN sum_submissions(k.tenant, k.metric, k.period_start, k.period_end, k.customer, k.event_name)
+                     ELSE row(coalesce(k.claimed, 0), NULL, NULL, k.first_at, k.last_at)::submission_sums END AS sums,
+           CASE WHEN k.transport = 'usage_records'
+                THEN (SELECT (array_agg(x.stripe_subscription_item_id ORDER BY x.stripe_subscription_item_id DESC))[1]
+                        FROM subscription_items x
+                       WHERE x.stripe_subscription_id = k.subscription AND x.metric = k.metric) END AS item
+      FROM known k
+), placed AS MATERIALIZED (
+    SELECT u.*, CASE WHEN u.additive AND floor(u.quantity) < (u.sums).claimed
+                     THEN subtract_place(u.tenant, u.metric, u.period_start, u.period_end, u.customer, u.event_name,
+                                         (u.sums).claimed - floor(u.quantity)) END AS place
+      FROM summed u
 )
-select d.tenant, d.metric, d.period_start, d.period_end, d.quantity, d.version, d.additive,
+SELECT d.tenant, d.metric, d.period_start, d.period_end, d.quantity, d.version, d.additive,
        d.transport, d.event_name, d.customer, d.item,
-       d.subscription is null and is_subscriber(d.tenant) as outside,
-       d.transport = 'usage_records' and d.item is null as unmapped,
+       d.subscription IS NULL AND is_subscriber(d.tenant) AS outside,
+       d.transport = 'usage_records' AND d.item IS NULL AS unmapped,
        billed_from(d.period_start, s.billing_cycle_anchor, s.started_at),
-       d.period_end <= now() and has_final_invoice(d.tenant, d.subscription, d.period_end) as invoice_final,
+       d.period_end <= now() AND has_final_invoice(d.tenant, d.subscription, d.period_end) AS invoice_final,
        (d.sums).claimed, (d.sums).held, d.claims, (d.sums).first_at, (d.sums).last_at,
-       case when d.additive and d.period_end <= now()
-            then free_minute(d.tenant, d.metric, d.period_start, d.period_end,
+       CASE WHEN d.additive AND d.period_end <= now()
+            THEN free_minute(d.tenant, d.metric, d.period_start, d.period_end,
                              coalesce((d.place).customer, d.customer), coalesce((d.place).event_name, d.event_name))
-       end as free_at,
-       d.periods_version, d.stale and (d.claimed is not null or (d.sums).last_at is not null) as resummed,
-       (d.sums).identifiers as replaced, null::timestamptz,
+       END AS free_at,
+       d.periods_version, d.stale AND (d.claimed IS NOT NULL OR (d.sums).last_at IS NOT NULL) AS resummed,
+       (d.sums).identifiers AS replaced, NULL::timestamptz,
        (d.place).*
-  from placed d
-  left join subscriptions s on s.stripe_subscription_id = d.subscription
- order by d.tenant, d.metric, d.period_start
+  FROM placed d
+  LEFT JOIN subscriptions s ON s.stripe_subscription_id = d.subscription
+ ORDER BY d.tenant, d.metric, d.period_start

@@ -3,18 +3,18 @@
 -- $1 int8: how soon, ms
 -- $2 text: tenant after which to go on
 -- $3 int8: rows at most
-select p.tenant
-  from billing_periods p
- where p.period_end > now() - interval '1 hour' and p.period_end <= now() + $1::int8 * interval '1 ms'
-   and p.tenant > $2
-   and exists (select from billing_customers b where b.tenant = p.tenant and b.deleted_at is null)
-   and exists (select
-                 from metrics m
-                 join usage_totals t on t.tenant = p.tenant and t.metric = m.metric
-                                    and t.period_start = p.period_start
-                 left join usage_claims c on c.tenant = t.tenant and c.metric = t.metric
-                                         and c.period_start = t.period_start
-                where m.transport <> 'none' and t.version > coalesce(c.version, -1))
- group by p.tenant
- order by p.tenant
- limit $3
+SELECT p.tenant
+  FROM billing_periods p
+ WHERE p.period_end > now() - interval '1 hour' AND p.period_end <= now() + $1::int8 * interval '1 ms'
+   AND p.tenant > $2
+   AND EXISTS (SELECT FROM billing_customers b WHERE b.tenant = p.tenant AND b.deleted_at IS NULL)
+   AND EXISTS (SELECT
+                 FROM metrics m
+                 JOIN usage_totals t ON t.tenant = p.tenant AND t.metric = m.metric
+                                    AND t.period_start = p.period_start
+                 LEFT JOIN usage_claims c ON c.tenant = t.tenant AND c.metric = t.metric
+                                         AND c.period_start = t.period_start
+                WHERE m.transport <> 'none' AND t.version > coalesce(c.version, -1))
+ GROUP BY p.tenant
+ ORDER BY p.tenant
+ LIMIT $3

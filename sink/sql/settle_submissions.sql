@@ -5,15 +5,15 @@
 -- $2 text[] identifier, $3 int8[] attempts, $4 text[] state, $5 int8[] wait before the next try, ms,
 -- $6 text[] last_error, $7 text[] request_id, $8 bool[] forget,
 -- $9 bool[] known: Stripe knew it before, $10 bool[] key_spent: Stripe has a refusal stored for the key
-update usage_submissions s
-   set state = case when s.refused_later is null then a.state else 'failed' end,
-       owner = null, lease_until = null,
+UPDATE usage_submissions s
+   SET state = CASE WHEN s.refused_later IS NULL THEN a.state ELSE 'failed' END,
+       owner = NULL, lease_until = NULL,
        next_attempt_at = now() + a.wait_ms * interval '1 ms',
        last_error = coalesce(s.refused_later, a.last_error), request_id = coalesce(a.request_id, s.request_id),
-       first_sent_at = case when a.forget and s.refused_later is null then null else s.first_sent_at end,
-       known_before = s.known_before or a.known, spent_keys = s.spent_keys + a.key_spent::int4,
-       sent_at = case when a.state = 'sent' and s.refused_later is null then now() end
-  from unnest($2::text[], $3::int8[], $4::text[], $5::int8[], $6::text[], $7::text[], $8::bool[],
+       first_sent_at = CASE WHEN a.forget AND s.refused_later IS NULL THEN NULL ELSE s.first_sent_at END,
+       known_before = s.known_before OR a.known, spent_keys = s.spent_keys + a.key_spent::int4,
+       sent_at = CASE WHEN a.state = 'sent' AND s.refused_later IS NULL THEN now() END
+  FROM unnest($2::text[], $3::int8[], $4::text[], $5::int8[], $6::text[], $7::text[], $8::bool[],
               $9::bool[], $10::bool[])
-       as a (identifier, attempts, state, wait_ms, last_error, request_id, forget, known, key_spent)
- where s.identifier = a.identifier and s.owner = $1 and s.attempts = a.attempts
+       AS a (identifier, attempts, state, wait_ms, last_error, request_id, forget, known, key_spent)
+ WHERE s.identifier = a.identifier AND s.owner = $1 AND s.attempts = a.attempts

@@ -1,5 +1,5 @@
 -- Held and carried ones whose quantity is in a new submission of this transaction.
 -- $1 text[] identifier
-update usage_submissions
-   set state = 'void', last_error = 'claimed anew'
- where identifier = any ($1::text[]) and state in ('held', 'late')
+UPDATE usage_submissions
+   SET state = 'void', last_error = 'claimed anew'
+ WHERE identifier = ANY ($1::text[]) AND state IN ('held', 'late')

@@ -1,6 +1,6 @@
 -- How many webhook events are in each state, and how long the oldest has waited, in s.
-select s.state, count(e.event_id),
-       coalesce(floor(extract(epoch from now() - min(e.received_at)))::bigint, 0) as oldest_s
-  from unnest(array['received', 'processed', 'ignored', 'failed']) as s (state)
-  left join webhook_events e on e.state = s.state
- group by s.state
+SELECT s.state, count(e.event_id),
+       coalesce(floor(extract(epoch FROM now() - min(e.received_at)))::bigint, 0) AS oldest_s
+  FROM unnest(ARRAY['received', 'processed', 'ignored', 'failed']) AS s (state)
+  LEFT JOIN webhook_events e ON e.state = s.state
+ GROUP BY s.state

@@ -2,7 +2,7 @@
 -- $1 text: event id
 -- $2 text: why
 -- $3 bigint: until the next try, in ms
-update webhook_events
-   set error = $2::text, attempts = attempts + 1,
+UPDATE webhook_events
+   SET error = $2::text, attempts = attempts + 1,
        next_attempt_at = now() + $3::bigint * interval '1 ms'
- where event_id = $1::text and state = 'received'
+ WHERE event_id = $1::text AND state = 'received'

@@ -2,6 +2,6 @@
 -- $1 text: event id
 -- $2 text: processed, ignored or failed
 -- $3 text: why it was ignored or failed, or NULL
-update webhook_events
-   set state = $2::text, error = $3::text, attempts = attempts + 1, processed_at = now()
- where event_id = $1::text
+UPDATE webhook_events
+   SET state = $2::text, error = $3::text, attempts = attempts + 1, processed_at = now()
+ WHERE event_id = $1::text

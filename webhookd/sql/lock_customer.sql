@@ -1,3 +1,3 @@
 -- One at a time for a customer, until the transaction ends. Not a row's lock: there may be no row yet.
 -- $1 text: Stripe's customer id
-select pg_advisory_xact_lock(hashtextextended('meterline customer ' || $1::text, 0))
+SELECT pg_advisory_xact_lock(hashtextextended('meterline customer ' || $1::text, 0))

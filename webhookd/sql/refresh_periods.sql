@@ -1,3 +1,3 @@
 -- Takes over the tenant's billing periods, and makes its totals exact where an edge moved.
 -- $1 text: tenant
-select refresh_billing_periods($1::text)
+SELECT refresh_billing_periods($1::text)

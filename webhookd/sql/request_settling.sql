@@ -1,4 +1,4 @@
 -- request_settling
 -- Asks the sink to claim a tenant's usage at once.
 -- $1 text: tenant
-select request_sink($1::text, 'settle')
+SELECT request_sink($1::text, 'settle')

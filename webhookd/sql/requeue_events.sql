@@ -1,9 +1,9 @@
 -- Takes up again the events of a customer's subscriptions and invoices that had no tenant when they came.
 -- $1 text: Stripe's customer id
-update webhook_events
-   set state = 'received', attempts = 0, next_attempt_at = now(), processed_at = null
- where state in ('received', 'ignored')
-   and (type like 'customer.subscription.%' or type like 'invoice.%')
-   and error like 'no tenant:%'
-   and coalesce(payload #>> '{data,object,customer,id}', payload #>> '{data,object,customer}')
+UPDATE webhook_events
+   SET state = 'received', attempts = 0, next_attempt_at = now(), processed_at = NULL
+ WHERE state IN ('received', 'ignored')
+   AND (type LIKE 'customer.subscription.%' OR type LIKE 'invoice.%')
+   AND error LIKE 'no tenant:%'
+   AND coalesce(payload #>> '{data,object,customer,id}', payload #>> '{data,object,customer}')
        = $1::text

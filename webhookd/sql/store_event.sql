@@ -4,6 +4,6 @@
 -- $3 text: id of its object, or NULL
 -- $4 bigint: created, Unix seconds
 -- $5 json: the body as it came
-insert into webhook_events (event_id, type, object_id, created_at, payload)
-values ($1::text, $2::text, $3::text, 'epoch'::timestamptz + $4::bigint * interval '1 s', $5::json)
-    on conflict (event_id) do nothing
+INSERT INTO webhook_events (event_id, type, object_id, created_at, payload)
+VALUES ($1::text, $2::text, $3::text, 'epoch'::timestamptz + $4::bigint * interval '1 s', $5::json)
+    ON CONFLICT (event_id) DO NOTHING

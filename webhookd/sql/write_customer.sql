@@ -5,14 +5,14 @@
 -- $3 text: email, or NULL
 -- $4 boolean: deleted
 -- $5 bigint: created of the event, Unix seconds; NULL if it was not the customer's own event
-insert into billing_customers (tenant, stripe_customer_id, email, deleted_at, event_created)
-values ($1::text, $2::text, $3::text,
-        case when $4::boolean then 'epoch'::timestamptz + $5::bigint * interval '1 s' end,
+INSERT INTO billing_customers (tenant, stripe_customer_id, email, deleted_at, event_created)
+VALUES ($1::text, $2::text, $3::text,
+        CASE WHEN $4::boolean THEN 'epoch'::timestamptz + $5::bigint * interval '1 s' END,
         'epoch'::timestamptz + $5::bigint * interval '1 s')
-    on conflict (tenant) do update
-   set stripe_customer_id = excluded.stripe_customer_id, email = excluded.email,
+    ON CONFLICT (tenant) DO UPDATE
+   SET stripe_customer_id = excluded.stripe_customer_id, email = excluded.email,
        deleted_at = excluded.deleted_at,
-       event_created = case when billing_customers.stripe_customer_id = excluded.stripe_customer_id
-                            then greatest(billing_customers.event_created, excluded.event_created)
-                            else excluded.event_created end,
+       event_created = CASE WHEN billing_customers.stripe_customer_id = excluded.stripe_customer_id
+                            THEN greatest(billing_customers.event_created, excluded.event_created)
+                            ELSE excluded.event_created END,
        updated_at = now()

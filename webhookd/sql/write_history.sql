@@ -4,5 +4,5 @@
 -- $3 text: id of the object
 -- $4 text: event id
 -- $5 jsonb: detail
-insert into billing_history (tenant, kind, object_id, event_id, detail)
-values ($1::text, replace($2::text, '.', '_'), $3::text, $4::text, $5::jsonb)
+INSERT INTO billing_history (tenant, kind, object_id, event_id, detail)
+VALUES ($1::text, replace($2::text, '.', '_'), $3::text, $4::text, $5::jsonb)

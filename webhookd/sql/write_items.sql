@@ -3,12 +3,12 @@
 -- $1 text: Stripe's subscription id
 -- $2 text: tenant
 -- $3 jsonb: its items now, [{id, price, lookup_key, metric, quantity}]
-insert into subscription_items (stripe_subscription_item_id, stripe_subscription_id, tenant, metric,
+INSERT INTO subscription_items (stripe_subscription_item_id, stripe_subscription_id, tenant, metric,
                                 stripe_price_id, quantity)
-select n.id, $1::text, $2::text, m.metric, n.price, n.quantity
-  from jsonb_to_recordset($3::jsonb)
-       as n (id text, price text, lookup_key text, metric text, quantity bigint)
-  left join metrics m on m.metric = coalesce(n.metric, n.lookup_key)
-    on conflict (stripe_subscription_item_id) do update
-   set metric = excluded.metric, stripe_price_id = excluded.stripe_price_id,
+SELECT n.id, $1::text, $2::text, m.metric, n.price, n.quantity
+  FROM jsonb_to_recordset($3::jsonb)
+       AS n (id text, price text, lookup_key text, metric text, quantity bigint)
+  LEFT JOIN metrics m ON m.metric = coalesce(n.metric, n.lookup_key)
+    ON CONFLICT (stripe_subscription_item_id) DO UPDATE
+   SET metric = excluded.metric, stripe_price_id = excluded.stripe_price_id,
        quantity = excluded.quantity
