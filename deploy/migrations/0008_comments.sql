@@ -582,3 +582,17 @@ COMMENT ON COLUMN meter_place.units IS 'How many units it holds.';
 COMMENT ON SEQUENCE usage_batch IS 'Numbers batches.';
 COMMENT ON SEQUENCE usage_version IS 'Numbers changes of totals.';
 COMMENT ON SEQUENCE limit_change IS 'Numbers changes of tenants'' own limits.';
+
+COMMENT ON VIEW stage_instance_states IS 'The daemons that run, with what their heartbeats say of them.';
+COMMENT ON COLUMN stage_instance_states.instance IS 'Name of the process.';
+COMMENT ON COLUMN stage_instance_states.stage IS 'aggregator, sink, webhookd or another stage.';
+COMMENT ON COLUMN stage_instance_states.version IS 'Version of the program.';
+COMMENT ON COLUMN stage_instance_states.host IS 'The machine that it runs on.';
+COMMENT ON COLUMN stage_instance_states.pid IS 'Its process id there.';
+COMMENT ON COLUMN stage_instance_states.started_at IS 'When it began, by this database''s clock.';
+COMMENT ON COLUMN stage_instance_states.seen_at IS 'When it last renewed its row.';
+COMMENT ON COLUMN stage_instance_states.ready IS 'Whether it can work.';
+COMMENT ON COLUMN stage_instance_states.reason IS
+    'What is missing while it is not ready, or what holds it while it is.';
+COMMENT ON COLUMN stage_instance_states.state IS
+    'ready, not_ready, silent (no heartbeat for 20 s) or gone (and another one was started since).';
