@@ -21,7 +21,7 @@ from line.line import OUTAGES  # noqa: E402
 from line.paths import BUILD, ROOT  # noqa: E402
 
 from external import Refused, given_servers, refuse_live_key  # noqa: E402
-from support.screen import Screen  # noqa: E402
+from screen import Screen  # noqa: E402
 from story import Failed, Story  # noqa: E402
 import events  # noqa: E402
 
