@@ -20,7 +20,7 @@
 
 #include "common/clock.h"
 #include "common/reconcile.h"
-#include "common/reconcile_doubt.h"
+#include "common/in_doubt.h"
 #include "common/stripe_limits.h"
 #include "ctl/db.h"
 #include "ctl/restore_adopt.h"

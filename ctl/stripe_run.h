@@ -1,10 +1,10 @@
-/* Runs of common/reconcile.h and common/reconcile_doubt.h by a tool: on a loop of their own that
+/* Runs of common/reconcile.h and common/in_doubt.h by a tool: on a loop of their own that
  * ends with them. */
 #ifndef METERLINE_CTL_STRIPE_RUN_H
 #define METERLINE_CTL_STRIPE_RUN_H
 
 #include "common/reconcile.h"
-#include "common/reconcile_doubt.h"
+#include "common/in_doubt.h"
 #include "ctl/ctl.h"
 
 /* Can Stripe be asked? Returns CTL_DONE, or CTL_USAGE after telling what is wrong with the key. */

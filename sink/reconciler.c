@@ -12,7 +12,7 @@
 #include "common/log.h"
 #include "common/metric_table.h"
 #include "common/reconcile.h"
-#include "common/reconcile_doubt.h"
+#include "common/in_doubt.h"
 #include "sink/session.h"
 #include "sink/sql.h"
 

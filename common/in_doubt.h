@@ -1,8 +1,8 @@
 /* Resolving what is in doubt, by Stripe's own summary: read twice, an hour apart, at least 2 h
  * after the last try. Both say that it is there: sent. Both say that nothing is: void, and claimed
  * anew. Anything else: failed, for a person. All times are the database's. */
-#ifndef METERLINE_RECONCILE_DOUBT_H
-#define METERLINE_RECONCILE_DOUBT_H
+#ifndef METERLINE_IN_DOUBT_H
+#define METERLINE_IN_DOUBT_H
 
 #include "common/pg.h"
 #include "common/stripe_usage.h"
