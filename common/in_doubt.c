@@ -257,7 +257,7 @@ static void settle(struct doubts *d)
         run_settle(d, "sent", NULL);
         break;
     case DOUBT_VOID:
-        if (d->ask.restored)
+        if (d->ask.restored && !is_anothers(d))
             leave(d);
         else
             run_void(d);

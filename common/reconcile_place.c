@@ -142,6 +142,12 @@ static void add_minutes(const struct place_check *p, struct pg_array *minutes,
     }
 }
 
+/* What is open may add up to nothing, and Stripe hold a part of it all the same. */
+static bool is_certain(const struct place_check *p)
+{
+    return dec_cmp(our_number(p, LOW), our_number(p, HIGH)) == 0;
+}
+
 static void run_write(struct place_check *p)
 {
     struct pg_statement s;
@@ -164,6 +170,7 @@ static void run_write(struct place_check *p)
     add_minutes(p, &minutes, &held);
     pg_add_array(&s, &minutes);
     pg_add_array(&s, &held);
+    pg_add_text(&s, is_certain(p) ? "true" : "false");
     run(p, &s, take_written);
     pg_array_done(&minutes);
     pg_array_done(&held);

@@ -54,7 +54,7 @@ enum life_verdict life_judge(const struct life_facts *f)
     if (f->sent_known && f->sent > f->picks)
         return LIFE_BEHIND;
     if (f->sent_known)
-        return f->picks == 0 || is_same_redis(f) ? LIFE_WHOLE : LIFE_UNSURE;
+        return is_same_redis(f) ? LIFE_WHOLE : LIFE_UNSURE;
     if (!f->has_past || (f->is_first && f->picks == 0 && any))
         return LIFE_WHOLE;
     return LIFE_UNKNOWN;

@@ -4,7 +4,8 @@
  *
  *   a stream's group or epoch is past the ledger's, or the number is        LIFE_BEHIND
  *   the number is not past the ledger's, and Redis was not started anew     LIFE_WHOLE
- *   it was as well: both may come from backups of one moment                LIFE_UNSURE
+ *   it was as well: both may come from backups of one moment, also of one
+ *   before anything was sent                                                LIFE_UNSURE
  *   it is not, and nothing was ever counted or sent                         LIFE_WHOLE
  *   it is not, no sink has ever picked, and a stream knows this ledger      LIFE_WHOLE
  *   else Redis is empty or new                                              LIFE_UNKNOWN */

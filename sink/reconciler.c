@@ -45,7 +45,7 @@ struct reconciler {
     char *requested_at; /* as PostgreSQL writes it */
     char *round_after;  /* of those not compared since a restore: after this tenant; "" begins */
     int64_t round_ms;   /* monotonic: when the next round begins */
-    int64_t unproven;   /* tenants, at the last look */
+    int64_t unproven;   /* tenants, as the last round began */
     char due[8];        /* of the nightly run, minute of the day */
     struct reconcile_ask ask;
     int64_t begun_ms;      /* monotonic: this run … */
@@ -200,8 +200,9 @@ static void keep_request(struct reconciler *r, const PGresult *request)
 static bool take_round(struct reconciler *r, const PGresult *next)
 {
     bool any = !PQgetisnull(next, 0, 0);
-    int64_t unproven = 0;
-    (void)str_to_i64(PQgetvalue(next, 0, 1), strlen(PQgetvalue(next, 0, 1)), &unproven);
+    int64_t unproven = r->unproven;
+    if (!PQgetisnull(next, 0, 1))
+        (void)str_to_i64(PQgetvalue(next, 0, 1), strlen(PQgetvalue(next, 0, 1)), &unproven);
     if (unproven > 0 && r->unproven == 0)
         log_warn("not_compared", LOG_I64("tenants", unproven),
                  LOG_MSG("usage for customers or event names that were not compared with Stripe "
@@ -235,7 +236,7 @@ static void take_look(void *owner, const struct err *error, PGresult **results, 
         keep_request(r, results[2]);
     bool may_run = n > 2 && !r->stopping && session_is_idle(r->session);
     if (n > 3 && may_run && !r->tenant && take_round(r, results[3])) {
-        run_comparison(r, "restore", NULL, true);
+        run_comparison(r, "unproven", NULL, true);
         return;
     }
     bool doubts = *PQgetvalue(results[1], 0, 0) == 't';

@@ -150,13 +150,15 @@ static void log_retired(const PGresult *r, int row)
     const char *state = PQgetvalue(r, row, STATE);
     bool doubted = !strcmp(state, "in_doubt");
     const char *event = doubted ? "send_doubted" : "send_refused";
-    log_error(!strcmp(state, "late") ? "send_expired" : event,
-              LOG_STR("identifier", PQgetvalue(r, row, IDENTIFIER)),
-              LOG_STR("customer", PQgetvalue(r, row, CUSTOMER)),
-              LOG_I64("attempt", pg_get_i64(r, row, ATTEMPTS)),
-              LOG_STR("last_error", doubted ? PQgetvalue(r, row, LAST_ERROR) : NULL),
-              LOG_MSG(doubted ? "no certain answer for 23 hours; it is not sent again"
-                              : PQgetvalue(r, row, LAST_ERROR)));
+    log_error(
+        !strcmp(state, "late") ? "send_expired" : event,
+        LOG_STR("identifier", PQgetvalue(r, row, IDENTIFIER)),
+        LOG_STR("customer", PQgetvalue(r, row, CUSTOMER)),
+        LOG_I64("attempt", pg_get_i64(r, row, ATTEMPTS)),
+        LOG_STR("last_error", doubted ? PQgetvalue(r, row, LAST_ERROR) : NULL),
+        LOG_MSG(doubted ? "nobody knows whether Stripe has it: it is not sent again, and Stripe is "
+                          "asked what it holds of its minute"
+                        : PQgetvalue(r, row, LAST_ERROR)));
 }
 
 static void read_pick(const PGresult *r, int row, struct turn_answer *answer)

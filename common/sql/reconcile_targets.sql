@@ -75,7 +75,8 @@ SELECT n.tenant, c.metric, c.customer, c.event_name, c.item, c.newest, c.period_
   FROM tenants n
   LEFT JOIN places c ON c.tenant = n.tenant
        AND (NOT $7::bool
-            OR NOT is_place_proven(c.customer, coalesce(c.item, c.event_name), c.period_start, c.period_end)
+            OR NOT is_place_proven(c.customer, coalesce(c.item, c.event_name), c.period_start, c.period_end,
+                                   (SELECT restored_last()))
                AND NOT EXISTS (SELECT FROM usage_submissions s
                                 WHERE s.stripe_customer_id = c.customer AND s.event_name = c.event_name
                                   AND s.stripe_subscription_item_id IS NOT DISTINCT FROM c.item

@@ -6,6 +6,7 @@
 -- $8 numeric sent, $9 numeric open, $10 numeric Stripe's, $11 numeric drift
 -- $12 int8: run_id
 -- $13 timestamptz[] minutes that differ, $14 numeric[] what Stripe holds of each, null for nothing
+-- $15 bool: Stripe's figure can be but one: nothing is open, or what is adds up to nothing either way
 -- Where both agree and nothing is open, the place is known since the last restore, if the run began after it: an hour
 -- later, since Stripe's figures come late, but where `restore accept` or a sink has seen to that.
 WITH told AS (
@@ -15,12 +16,16 @@ WITH told AS (
      WHERE tenant = $1 AND metric = $2 AND stripe_customer_id = $3 AND event_name = coalesce($5, $4)
        AND period_start <> $6::timestamptz AND period_start < $7::timestamptz AND period_end > $6::timestamptz
 ), proven AS (
-    INSERT INTO restore_proofs (stripe_customer_id, place, from_at, until_at)
-    SELECT $3, coalesce($5, $4), $6::timestamptz, $7::timestamptz
-      FROM ledger_restore r
-      JOIN reconcile_runs n ON n.run_id = $12 AND n.started_at >= r.restored_at + CASE n.reason WHEN 'restore' THEN interval '0' ELSE interval '1 hour' END
-     WHERE $6::timestamptz < r.restored_at AND $9::numeric = 0 AND $11::numeric = 0
-        ON CONFLICT DO NOTHING
+    INSERT INTO restore_proofs AS p (stripe_customer_id, place, from_at, until_at, proven_for)
+    SELECT $3, coalesce($5, $4), $6::timestamptz, $7::timestamptz, max(r.restored_at)
+      FROM ledger_restores r
+      JOIN reconcile_runs n ON n.run_id = $12
+                           AND n.started_at >= r.restored_at + CASE WHEN n.reason = 'restore' AND r.held_from <= now()
+                                                                  THEN interval '0' ELSE interval '1 hour' END
+     WHERE $6::timestamptz < r.restored_at AND $15::bool AND $11::numeric = 0
+    HAVING max(r.restored_at) IS NOT NULL
+        ON CONFLICT (stripe_customer_id, place, from_at, until_at) DO UPDATE
+       SET proven_for = greatest(p.proven_for, excluded.proven_for), proven_at = excluded.proven_at
 ), odd AS (
     SELECT o.minute, o.held
       FROM unnest($13::timestamptz[], $14::numeric[]) AS o (minute, held)

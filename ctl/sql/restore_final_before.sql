@@ -5,6 +5,6 @@ WITH known AS (
       FROM usage_submissions s
      WHERE s.created_at < to_timestamp((SELECT value FROM ledger_state WHERE name = 'hold_server_ms' AND value > 0) / 1000)
 ), noted AS (
-    UPDATE ledger_restore SET final_before = known.at FROM known
+    UPDATE ledger_restores SET final_before = known.at FROM known
 )
 SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS final_before FROM known

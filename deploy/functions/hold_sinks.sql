@@ -6,8 +6,9 @@ BEGIN
      WHERE name = 'hold_server_ms'
        AND (SELECT h.value FROM ledger_state h WHERE h.name = 'sink_hold') = 0;
     UPDATE ledger_state SET value = value + 1 WHERE name = 'sink_hold';
-    UPDATE ledger_restore SET restored_at = now(), held_from = now(), final_before = NULL;
     DELETE FROM restore_proofs;
+    DELETE FROM ledger_restores;
+    INSERT INTO ledger_restores (restored_at, held_from) VALUES (now(), now());
     PERFORM setval('usage_version', greatest(nextval('usage_version'),
                                              (extract(epoch FROM clock_timestamp()) * 1000000)::bigint));
 END $$;

@@ -1,12 +1,12 @@
--- Is all known that Stripe holds of a place in a period? It is where the period began after the restore, and where all of
--- it until then was compared, by whatever edges. What ended 35 days ago Stripe takes nothing for.
-CREATE OR REPLACE FUNCTION is_place_proven(p_customer text, p_place text, p_start timestamptz, p_end timestamptz) RETURNS boolean
+-- Is all known that Stripe holds of a place in a period, since a restore? It is where the period began after it, and where
+-- all of it until then was compared, by whatever edges. What ended 35 days ago Stripe takes nothing for.
+CREATE OR REPLACE FUNCTION is_place_proven(p_customer text, p_place text, p_start timestamptz, p_end timestamptz,
+                                           p_restored timestamptz) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT r.restored_at IS NULL OR p_start >= r.restored_at OR p_end <= now() - interval '35 days'
-           OR coalesce((SELECT range_agg(tstzrange(p.from_at, p.until_at)) @> tstzrange(p_start, least(p_end, r.restored_at))
+    SELECT p_restored IS NULL OR p_start >= p_restored OR p_end <= now() - interval '35 days'
+           OR coalesce((SELECT range_agg(tstzrange(p.from_at, p.until_at)) @> tstzrange(p_start, least(p_end, p_restored))
                           FROM restore_proofs p
-                         WHERE p.stripe_customer_id = p_customer AND p.place = p_place), false)
-      FROM ledger_restore r
+                         WHERE p.stripe_customer_id = p_customer AND p.place = p_place AND p.proven_for >= p_restored), false)
 $$;
 
 COMMENT ON FUNCTION is_place_proven IS

@@ -1,6 +1,6 @@
 -- Usage of a period that began before is claimed only where it was compared with Stripe since; NULL: any.
 CREATE OR REPLACE FUNCTION proof_needed_before() RETURNS timestamptz LANGUAGE sql STABLE AS $$
-    SELECT restored_at FROM ledger_restore WHERE held_from <= now()
+    SELECT max(restored_at) FROM ledger_restores WHERE held_from <= now()
 $$;
 
 COMMENT ON FUNCTION proof_needed_before IS

@@ -1,17 +1,17 @@
 -- PostgreSQL and Redis were both started anew: nobody can tell whether both come from backups of one moment, and what was
 -- sent after it. That was later than p_alive_at. For 24 h Stripe knows it by the identifiers, which would be the same
--- ones; from 20 h on what it holds has to be compared before more is claimed. Returns when that begins.
+-- ones; from 20 h on what it holds has to be compared before more is claimed. Returns when that begins. What an earlier
+-- restore holds, or will, stays so.
 CREATE OR REPLACE FUNCTION suspect_ledger(p_alive_at timestamptz) RETURNS timestamptz
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    from_at timestamptz;
+    from_at timestamptz := CASE WHEN (SELECT value FROM ledger_state WHERE name = 'sink_hold') > 0 THEN now()
+                                ELSE greatest(now(), p_alive_at + interval '20 hours') END;
 BEGIN
-    DELETE FROM restore_proofs;
-    UPDATE ledger_restore
-       SET restored_at = now(), final_before = NULL,
-           held_from = CASE WHEN (SELECT value FROM ledger_state WHERE name = 'sink_hold') > 0 THEN held_from
-                            ELSE greatest(now(), p_alive_at + interval '20 hours') END
-    RETURNING held_from INTO from_at;
+    DELETE FROM ledger_restores r
+     WHERE r.held_from >= from_at OR r.restored_at < (SELECT max(n.restored_at) FROM ledger_restores n WHERE n.held_from <= now());
+    DELETE FROM restore_proofs WHERE proven_for < (SELECT min(r.restored_at) FROM ledger_restores r);
+    INSERT INTO ledger_restores (restored_at, held_from) VALUES (now(), from_at);
     RETURN from_at;
 END $$;
 

@@ -81,15 +81,14 @@ CREATE TABLE restore_checks (
     checked_at timestamptz
 );
 
--- When PostgreSQL was last found to have lost commits, or may have: until then another life of this ledger may have sent
--- anything, also for customers and by event names that this one does not know yet.
-CREATE TABLE ledger_restore (
-    one          boolean PRIMARY KEY DEFAULT true CHECK (one),
-    restored_at  timestamptz,                 -- NULL: never
-    held_from    timestamptz,                 -- since when what was not compared is not claimed
+-- When PostgreSQL was found to have lost commits, or may have: until then another life of this ledger may have sent
+-- anything, also for customers and by event names that this one does not know yet. A row each, until a later one holds all
+-- that it does.
+CREATE TABLE ledger_restores (
+    restored_at  timestamptz PRIMARY KEY,
+    held_from    timestamptz NOT NULL,        -- since when what was not compared is not claimed
     final_before timestamptz                  -- an invoice that was final by then was so in the backup; NULL: none is known
 );
-INSERT INTO ledger_restore DEFAULT VALUES;
 
 -- What was compared with Stripe since then, and agreed: the minutes of a customer's meter, or subscription item.
 CREATE TABLE restore_proofs (
@@ -97,6 +96,7 @@ CREATE TABLE restore_proofs (
     place              text COLLATE "C" NOT NULL, -- the event name; of usage records the subscription item
     from_at            timestamptz NOT NULL,
     until_at           timestamptz NOT NULL,
+    proven_for         timestamptz NOT NULL,  -- the newest restore since which it was
     proven_at          timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stripe_customer_id, place, from_at, until_at)
 );
@@ -139,9 +139,12 @@ CREATE FUNCTION reclaim_values() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RA
 CREATE FUNCTION billing_period(p_tenant text, p_at timestamptz, OUT period_start timestamptz, OUT period_end timestamptz,
                                OUT stripe_subscription_id text)
 LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
+CREATE FUNCTION restored_last() RETURNS timestamptz
+LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
 CREATE FUNCTION proof_needed_before() RETURNS timestamptz
 LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
-CREATE FUNCTION is_proven(p_tenant text, p_metric text, p_customer text, p_start timestamptz, p_end timestamptz)
+CREATE FUNCTION is_proven(p_tenant text, p_metric text, p_customer text, p_start timestamptz, p_end timestamptz,
+                          p_restored timestamptz)
 RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
 
 CREATE TRIGGER customer_changed AFTER UPDATE ON billing_customers FOR EACH ROW
@@ -166,28 +169,37 @@ CREATE TABLE sink_requests (
 -- `meterctl restore accept` takes it over. While all are held, that alone is told.
 CREATE VIEW restore_unproven WITH (security_invoker = true) AS
 WITH since AS MATERIALIZED (
-    SELECT r.restored_at, r.held_from <= now() AS is_held FROM ledger_restore r, ledger_state s
-     WHERE r.restored_at IS NOT NULL AND s.name = 'sink_hold' AND s.value = 0
+    SELECT restored_last() AS restored_at, proof_needed_before() AS held_before FROM ledger_state
+     WHERE name = 'sink_hold' AND value = 0
+), held AS MATERIALIZED (                     -- once for all: what is not proven since the newest one may be since another
+    SELECT held_before, held_before = restored_at AS is_same FROM since
 )
 SELECT t.tenant, t.metric, t.period_start, t.period_end, b.stripe_customer_id,
        CASE WHEN m.aggregation IN ('sum', 'count') THEN floor(t.quantity) - coalesce(c.claimed, 0)
             ELSE floor(t.quantity) END AS units,
-       (SELECT is_held FROM since) AS is_held   -- else it will be
+       CASE WHEN (SELECT is_same FROM held) IS NOT FALSE THEN (SELECT held_before FROM held) IS NOT NULL
+            ELSE NOT is_proven(t.tenant, t.metric, b.stripe_customer_id, t.period_start, t.period_end,
+                               (SELECT held_before FROM held)) END AS is_held   -- else it will be
   FROM usage_totals t
   JOIN metrics m ON m.metric = t.metric AND m.transport <> 'none'
   JOIN billing_customers b ON b.tenant = t.tenant AND b.deleted_at IS NULL
   LEFT JOIN usage_claims c ON c.tenant = t.tenant AND c.metric = t.metric AND c.period_start = t.period_start
  WHERE (SELECT restored_at FROM since) IS NOT NULL   -- else nothing is read
    AND t.period_start < (SELECT restored_at FROM since) AND t.period_end > now() - interval '35 days'
-   AND t.version > coalesce(c.version, -1)
-   AND NOT is_proven(t.tenant, t.metric, b.stripe_customer_id, t.period_start, t.period_end)
+   AND CASE WHEN t.version > coalesce(c.version, -1)   -- only of what is left it is asked
+            THEN NOT is_proven(t.tenant, t.metric, b.stripe_customer_id, t.period_start, t.period_end,
+                               (SELECT restored_at FROM since)) ELSE false END
 UNION ALL
-SELECT u.tenant, u.metric, p.period_start, p.period_end, b.stripe_customer_id, 0, (SELECT is_held FROM since)
+SELECT u.tenant, u.metric, p.period_start, p.period_end, b.stripe_customer_id, 0,
+       CASE WHEN (SELECT is_same FROM held) IS NOT FALSE THEN (SELECT held_before FROM held) IS NOT NULL
+            ELSE NOT is_proven(u.tenant, u.metric, b.stripe_customer_id, p.period_start, p.period_end,
+                               (SELECT held_before FROM held)) END
   FROM usage_submissions u
   JOIN billing_customers b ON b.tenant = u.tenant AND b.deleted_at IS NULL
  CROSS JOIN LATERAL billing_period(u.tenant, now()) p
  WHERE (SELECT restored_at FROM since) IS NOT NULL AND u.state = 'late' AND u.decision = 'carry'
-   AND NOT is_proven(u.tenant, u.metric, b.stripe_customer_id, p.period_start, p.period_end);
+   AND NOT is_proven(u.tenant, u.metric, b.stripe_customer_id, p.period_start, p.period_end,
+                     (SELECT restored_at FROM since));
 
 -- What is counted and not in a submission, with why. not_compared: see restore_unproven. too_large: Stripe takes 15
 -- digits; sums are claimed in parts, but a part of a value that replaces others would be another value.
@@ -205,9 +217,10 @@ WITH open AS (
                      SELECT FROM subscription_items i
                       WHERE i.stripe_subscription_id = p.stripe_subscription_id AND i.metric = t.metric)
                      THEN 'unmapped'
-                WHEN t.period_start < (SELECT proof_needed_before())
+                WHEN coalesce(t.period_start < (SELECT proof_needed_before()), false)
                      AND (SELECT value FROM ledger_state WHERE name = 'sink_hold') = 0
-                     AND NOT is_proven(t.tenant, t.metric, b.stripe_customer_id, t.period_start, t.period_end)
+                     AND NOT is_proven(t.tenant, t.metric, b.stripe_customer_id, t.period_start, t.period_end,
+                                       (SELECT proof_needed_before()))
                      THEN 'not_compared'
                 WHEN m.aggregation NOT IN ('sum', 'count') AND abs(floor(t.quantity)) > 999999999999999
                      THEN 'too_large'

@@ -91,8 +91,8 @@ GRANT SELECT, INSERT, UPDATE ON usage_submissions, usage_claims TO meterline_sin
 GRANT SELECT ON webhook_events, billing_period_changes TO meterline_sink;
 GRANT SELECT, INSERT, UPDATE, DELETE ON meter_holds TO meterline_sink;
 GRANT SELECT ON restore_checks, restore_unproven TO meterline_sink;
-GRANT SELECT ON ledger_restore TO meterline_sink, meterline_ctl, meterline_api;
-GRANT SELECT, INSERT ON restore_proofs TO meterline_sink, meterline_ctl;
+GRANT SELECT ON ledger_restores TO meterline_sink, meterline_ctl, meterline_api;
+GRANT SELECT, INSERT, UPDATE ON restore_proofs TO meterline_sink, meterline_ctl;
 GRANT SELECT, UPDATE (taken_at), DELETE ON sink_requests TO meterline_sink;
 GRANT SELECT (identifier, tenant, event_name, first_sent_at, last_sent_at) ON usage_submissions TO meterline_webhookd;
 

@@ -3,7 +3,8 @@
 -- One comparison of many, by a sink on its own or by `meterctl reconcile`.
 CREATE TABLE reconcile_runs (
     run_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    reason      text NOT NULL,               -- nightly, asked (in sink_requests), operator, restore
+    reason      text NOT NULL,               -- nightly, asked (in sink_requests), operator, restore (a person's
+                                             -- `restore accept`), unproven (by a sink, an hour after a restore)
     tenant      text COLLATE "C",            -- NULL: all
     due_at      timestamptz UNIQUE,          -- of a nightly one: all sinks want it, one makes it
     started_at  timestamptz NOT NULL DEFAULT now(),

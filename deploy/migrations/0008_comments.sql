@@ -440,11 +440,11 @@ COMMENT ON COLUMN restore_checks.hold IS 'The sink_hold that it is made for.';
 COMMENT ON COLUMN restore_checks.owner IS 'The newest run of restore accept.';
 COMMENT ON COLUMN restore_checks.checked_at IS 'When it was compared, so that sinks go on with it; NULL: not yet.';
 
-COMMENT ON TABLE ledger_restore IS 'When PostgreSQL was last found to have lost commits, in one row.';
-COMMENT ON COLUMN ledger_restore.one IS 'Always true: there is one row.';
-COMMENT ON COLUMN ledger_restore.restored_at IS 'When it was found; NULL: never.';
-COMMENT ON COLUMN ledger_restore.held_from IS 'Since when usage that was not compared with Stripe is not claimed.';
-COMMENT ON COLUMN ledger_restore.final_before IS
+COMMENT ON TABLE ledger_restores IS
+    'When PostgreSQL was found to have lost commits, or may have: a row each, until a later one holds all that it does.';
+COMMENT ON COLUMN ledger_restores.restored_at IS 'When it was found.';
+COMMENT ON COLUMN ledger_restores.held_from IS 'Since when usage that was not compared with Stripe is not claimed.';
+COMMENT ON COLUMN ledger_restores.final_before IS
     'Invoices that were final by then were so in the backup; NULL: not known.';
 
 COMMENT ON TABLE restore_proofs IS 'What was compared with Stripe since a restore, and agreed.';
@@ -452,6 +452,7 @@ COMMENT ON COLUMN restore_proofs.stripe_customer_id IS 'The customer at Stripe.'
 COMMENT ON COLUMN restore_proofs.place IS 'The event name; of usage records the subscription item.';
 COMMENT ON COLUMN restore_proofs.from_at IS 'From this time …';
 COMMENT ON COLUMN restore_proofs.until_at IS '… until before this one.';
+COMMENT ON COLUMN restore_proofs.proven_for IS 'The newest restore since which it was.';
 COMMENT ON COLUMN restore_proofs.proven_at IS 'When it was compared.';
 
 COMMENT ON TABLE usage_claims IS 'How much of each total its submissions hold.';

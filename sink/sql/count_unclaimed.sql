@@ -17,8 +17,9 @@ WITH rest AS MATERIALIZED (
                      WHEN r.transport = 'usage_records' AND NOT EXISTS (
                           SELECT FROM subscription_items i
                            WHERE i.stripe_subscription_id = s.id AND i.metric = r.metric) THEN 'unmapped'
-                     WHEN r.period_start < (SELECT proof_needed_before())
-                          AND NOT is_proven(r.tenant, r.metric, b.stripe_customer_id, r.period_start, r.period_end)
+                     WHEN coalesce(r.period_start < (SELECT proof_needed_before()), false)
+                          AND NOT is_proven(r.tenant, r.metric, b.stripe_customer_id, r.period_start, r.period_end,
+                                            (SELECT proof_needed_before()))
                           THEN 'not_compared'
                      ELSE 'waiting' END AS reason,
            CASE WHEN r.age < interval '15 minutes' THEN 'under_15m' WHEN r.age < interval '1 hour' THEN 'under_1h'

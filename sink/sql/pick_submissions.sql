@@ -3,7 +3,8 @@
 -- beginning after the lane given, one probe of an index each, which finds the call in flight first, until what
 -- was taken fills the calls. What was first sent 23 h ago is never sent again (Stripe forgets keys and
 -- identifiers after 24 h); what was never sent and comes too late for its invoice is late; what Stripe refused
--- later, while a sink that died had it in flight, is failed. Lanes of a meter that is at fault, or
+-- later, while a sink that died had it in flight, is failed. What was claimed before sinks began to hold what was not
+-- compared with Stripe since a restore, and was not either, is in doubt: a life that was lost may have sent it. Lanes of a meter that is at fault, or
 -- of a tenant that is held after a restore, rest.
 -- A row is taken where it was seen: the snapshot keeps its place from being used again. The conditions on
 -- attempts and state are for a settlement that commits meanwhile.
@@ -48,10 +49,14 @@ WITH RECURSIVE transports AS (
             WHERE t.transport = n.transport) AS h ON true
      WHERE d.used < $3
        AND (SELECT hold = 0 OR hold > 0 AND any_released FROM held)
+), needed AS MATERIALIZED (
+    SELECT proof_needed_before() AS restored, (SELECT max(held_from) FROM ledger_restores WHERE held_from <= now()) AS since
 ), judged AS (
     SELECT d.place, d.attempts, d.state, d.first_sent_at IS NOT NULL AS sent_before, l.why,
+           CASE WHEN u.unproven THEN 'claimed before a restore: what was lost may have sent it' END AS unproven,
            CASE WHEN d.refused_later IS NOT NULL THEN 'failed'
                 WHEN d.first_sent_at < now() - interval '23 hours' THEN 'in_doubt'
+                WHEN u.unproven THEN 'in_doubt'
                 WHEN l.why IS NOT NULL THEN 'late'
                 ELSE 'sending' END AS verdict
       FROM seen d
@@ -59,6 +64,16 @@ WITH RECURSIVE transports AS (
            SELECT CASE WHEN d.first_sent_at IS NULL
                        THEN why_late(d.tenant, d.usage_at, d.ends_with_period) END AS why
            OFFSET 0) AS l   -- so that it is asked once
+     CROSS JOIN LATERAL (
+           SELECT CASE WHEN (SELECT since FROM needed) IS NOT NULL
+                       THEN EXISTS (SELECT FROM usage_submissions o
+                                     CROSS JOIN LATERAL billing_period(o.tenant, o.usage_at) AS p
+                                     WHERE o.ctid = d.place AND o.created_at < (SELECT since FROM needed)
+                                       AND NOT is_place_proven(o.stripe_customer_id,
+                                                               coalesce(o.stripe_subscription_item_id, o.event_name),
+                                                               p.period_start, p.period_end, (SELECT restored FROM needed)))
+                       ELSE false END AS unproven
+           OFFSET 0) AS u
      WHERE d.place IS NOT NULL
 ), picked AS (
     UPDATE usage_submissions s
@@ -69,7 +84,7 @@ WITH RECURSIVE transports AS (
            attempts = s.attempts + CASE WHEN j.verdict = 'sending' THEN 1 ELSE 0 END,
            first_sent_at = coalesce(s.first_sent_at, CASE WHEN j.verdict = 'sending' THEN now() END),
            last_sent_at = CASE WHEN j.verdict = 'sending' THEN now() ELSE s.last_sent_at END,
-           last_error = coalesce(j.why, s.last_error)
+           last_error = coalesce(CASE j.verdict WHEN 'late' THEN j.why END, j.unproven, s.last_error)
       FROM judged j
      WHERE s.ctid = j.place AND s.attempts = j.attempts AND s.state = j.state
     RETURNING s.identifier, s.stripe_customer_id, s.event_name, s.transport, s.stripe_subscription_item_id,

@@ -44,8 +44,10 @@ SELECT u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 AS 
  WHERE u.state = 'late' AND u.decision = 'carry'
    AND (u.tenant, u.metric, p.period_start) > ($1, $2, $3::timestamptz) AND ($6::text[] IS NULL OR u.tenant = ANY ($6))
    AND ($8::int8 = 0 OR is_released(u.tenant, $8))
-   AND (p.period_start < (SELECT proof_needed_before())
-        AND NOT is_proven(u.tenant, u.metric, b.stripe_customer_id, p.period_start, p.period_end)) IS NOT true
+   AND CASE WHEN p.period_start < (SELECT proof_needed_before())
+            THEN is_proven(u.tenant, u.metric, b.stripe_customer_id, p.period_start, p.period_end,
+                           (SELECT proof_needed_before()))
+            ELSE true END
    AND ($7::int8 = 0 OR (hashtext(u.tenant) & 1) + 1 = $7)
    AND (m.transport <> 'usage_records' OR i.item IS NOT NULL)
    AND (u.quantity > 0 OR m.transport = 'usage_records' OR (l.place).units >= -u.quantity)

@@ -4,6 +4,7 @@
 -- replace each other (not additive) count as claimed where they would be sent today. A sum that fell below what was
 -- claimed has the place to subtract from, if there is one.
 -- What was not compared with Stripe since a restore is not read either: see restore_unproven.
+-- That is asked last, of those rows that all else leaves.
 -- Each step is materialized, so that nothing is asked twice of a row. The first one goes along the key and stops at the
 -- limit (see lock_claims.sql); each table in it begins at the place given.
 -- $1 text, $2 text, $3 timestamptz: tenant, metric and period_start after which to go on
@@ -24,9 +25,9 @@ WITH dirty AS MATERIALIZED (
        AND ($6::text[] IS NULL OR o.tenant = ANY ($6))
        AND ($7::int8 = 0 OR (hashtext(o.tenant) & 1) + 1 = $7)
        AND ($8::int8 = 0 OR is_released(o.tenant, $8))
-       AND o.version > coalesce(c.version, -1)
-       AND (o.period_start < (SELECT proof_needed_before())
-            AND NOT is_proven(o.tenant, o.metric, b.stripe_customer_id, o.period_start, o.period_end)) IS NOT true
+       AND CASE WHEN o.version > coalesce(c.version, -1)
+                THEN is_proven(o.tenant, o.metric, b.stripe_customer_id, o.period_start, o.period_end,
+                               (SELECT proof_needed_before())) END
        AND o.metric = ANY (ARRAY(SELECT metric FROM metrics WHERE transport = ANY ($5::text[])))
      ORDER BY o.tenant, o.metric, o.period_start
      LIMIT $4

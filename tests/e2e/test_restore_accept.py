@@ -4,12 +4,12 @@ tenant; it tells how far it is; and killed, it goes on where it stopped."""
 import collections
 import json
 import urllib.parse
-import uuid
 
 import pytest
 
 from line.paths import CATALOG
-from support.lossy_servers import base_backup, held, restore
+from support.lossy_servers import base_backup, held
+from support.restores import accept_all, at_stripe, find_again, restored, use
 from support.sink_shop import add_tenants, count, once, open_shop, subscribe, total, use_transport
 
 pytestmark = pytest.mark.own_servers
@@ -171,18 +171,6 @@ def test_a_period_whose_invoice_was_final_in_the_backup_is_not_read(shop, finali
 
 # What the backup did not know: another life of the ledger may have sent for it, and nobody has asked Stripe.
 
-def restored(line, backup):
-    restore(line, backup)
-    line.run("meterline-sink", "--once")
-    assert held(line)
-
-
-def accept_all(line):
-    told = line.must("meterctl", "restore", "accept", "--yes", timeout=120).stdout
-    assert not held(line)
-    return told
-
-
 def unbilled(line):
     return {row.reason: int(row.n) for row in line.sql(
         "SELECT reason, sum(quantity) AS n FROM usage_unbilled GROUP BY reason")}
@@ -190,13 +178,7 @@ def unbilled(line):
 
 def an_hour_later(line):
     """Stripe's figures come late: before that, no sink asks for them by itself."""
-    line.sql("UPDATE ledger_restore SET restored_at = restored_at - interval '1 hour'")
-
-
-def find_again(line, tenant):
-    """As webhookd would, from Stripe's list of customers."""
-    line.sql("INSERT INTO billing_customers (tenant, stripe_customer_id) VALUES (%s, %s)",
-             tenant, line.tenants[tenant])
+    line.sql("UPDATE ledger_restores SET restored_at = restored_at - interval '1 hour'")
 
 
 def assert_held_alone(line, units):
@@ -213,17 +195,6 @@ def assert_held_alone(line, units):
 def assert_all_known(line):
     assert line.meterctl("restore", "accept").stdout == "sinks are not held\n"
     assert not line.audit().attention
-
-
-def at_stripe(line):
-    return sum(int(row["value"]) for row in line.sandbox.totals())
-
-
-def use(line, units, *tenants, metric="api_calls"):
-    """So many more, counted."""
-    for tenant in tenants:
-        line.xadd(tenant=tenant, metric=metric, id=str(uuid.uuid4()), quantity=units)
-    line.must("aggregator", "--once")
 
 
 def test_a_customer_that_the_backup_does_not_know_is_billed_once(shop):

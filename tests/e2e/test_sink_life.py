@@ -6,7 +6,9 @@ import pytest
 from line import Pgbouncer
 from support.aggregator import start
 from support.ledger_proof import Flow, settle
-from support.lossy_servers import base_backup, epochs, held, restore, set_back, snapshot, start_servers, stop_servers
+from support.lossy_servers import base_backup, epochs, held, restore, start_servers, stop_servers
+from support.restores import (at_stripe, bill, bill_150_and_set_both_back_to_100, emit, later, not_compared,
+                              send_again, wait_counted)
 from support.sink import add_tenants
 
 pytestmark = pytest.mark.own_servers
@@ -21,23 +23,6 @@ def shop_fixture(line):
     line.tenants = {}
     add_tenants(line, "a")
     return line
-
-
-def emit(line, first, count):
-    line.emit([{"tenant": "a", "metric": "api_calls", "id": f"call {n}"} for n in range(first, first + count)])
-
-
-def wait_counted(line, count):
-    line.wait_for(lambda: line.value("SELECT sum(quantity) FROM usage_totals") == count, 60,
-                  f"{count} are counted")
-
-
-def at_stripe(line):
-    return sum(int(row["value"]) for row in line.sandbox.totals())
-
-
-def bill(line):
-    line.must("meterline-sink", "--once")
 
 
 def picks(line):
@@ -81,6 +66,8 @@ def test_redis_that_lost_all_is_told_again_and_a_restart_holds_nobody(shop):
     shop.redis.restart_empty()
     shop.wait_for(lambda: shop.client().get(key) is not None, 60, "Redis knows the picks again")
     assert int(shop.client().get(key)) == picks(shop)
+    shop.wait_for(lambda: shop.value("SELECT redis_run FROM ledger_identity") == shop.client().info("server")["run_id"], 30,
+                  "and it is noted, since another start of it looks like a restore of both")
     shop.postgres.stop()
     shop.postgres.start()
     shop._disconnect()
@@ -214,42 +201,6 @@ def test_who_accepts_before_a_sink_has_compared_is_told_to_start_one(shop):
 
 # PostgreSQL and Redis together: neither knows more than the other.
 
-def bill_150_and_set_both_back_to_100(line, ago):
-    """Sinks had last found the ledger whole that long ago."""
-    aggregator = start(line)
-    emit(line, 0, 100)
-    wait_counted(line, 100)
-    bill(line)
-    line.sql("UPDATE ledger_identity SET alive_at = alive_at - %s::interval", ago)
-    aggregator.term()
-    copies = snapshot(line)
-    line.sql("UPDATE ledger_identity SET alive_at = now()")
-    aggregator = start(line)
-    emit(line, 100, 50)
-    wait_counted(line, 150)
-    bill(line)
-    assert at_stripe(line) == 150
-    aggregator.term()
-    set_back(line, copies)
-
-
-def send_again(line):
-    """What services know of, and 20 more."""
-    start(line)
-    emit(line, 100, 70)
-    wait_counted(line, 170)
-
-
-def not_compared(line):
-    return line.value("SELECT coalesce(sum(quantity), 0)::bigint FROM usage_unbilled WHERE reason = 'not_compared'")
-
-
-def later(line):
-    """Stripe's figures are believed an hour after the restore, and 10 minutes after the last call."""
-    line.sql("UPDATE ledger_restore SET restored_at = restored_at - interval '1 hour'")
-    line.sql("UPDATE usage_submissions SET sent_at = sent_at - interval '20 minutes'")
-
-
 def test_both_servers_set_back_to_a_moment_whose_identifiers_stripe_has_forgotten(shop):
     """150 were billed, both know of 100: 170, not 220."""
     bill_150_and_set_both_back_to_100(shop, "20 hours")
@@ -263,7 +214,7 @@ def test_both_servers_set_back_to_a_moment_whose_identifiers_stripe_has_forgotte
     sink.wait_log("drift_found", timeout=60)
     shop.must("meterctl", "restore", "accept", "--yes", timeout=120)
     shop.wait_for(lambda: at_stripe(shop) == 170, 60, "the rest is sent")
-    assert not_compared(shop) == 0 and shop.value(SENT) == 170
+    shop.wait_for(lambda: not_compared(shop) == 0 and shop.value(SENT) == 170, 30, "and settled")
 
 
 def test_who_knows_that_both_were_set_back_holds_sinks(shop):
@@ -301,12 +252,12 @@ def test_both_servers_started_anew_hold_nobody_for_20_hours(shop):
     start_servers(shop)
     sink.wait_log("life_unsure", timeout=60)
     assert shop.value("SELECT held_from BETWEEN now() + interval '19 hours 50 minutes' AND now() + interval '20 hours'"
-                      " FROM ledger_restore")
+                      " FROM ledger_restores")
     emit(shop, 100, 5)
     shop.wait_for(lambda: at_stripe(shop) == 105, 60, "the rest is sent")
     assert not held(shop) and sink.ready()
     # 20 hours later: compared by itself, where nothing is missing.
-    shop.sql("UPDATE ledger_restore SET held_from = now()")
+    shop.sql("UPDATE ledger_restores SET held_from = now()")
     emit(shop, 105, 5)
     shop.wait_for(lambda: not_compared(shop) == 5, 60, "it is held")
     later(shop)
