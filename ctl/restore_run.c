@@ -19,8 +19,8 @@
 #include "ctl/restore_run.h"
 
 #include "common/clock.h"
-#include "common/reconcile.h"
 #include "common/in_doubt.h"
+#include "common/reconcile.h"
 #include "common/stripe_limits.h"
 #include "ctl/db.h"
 #include "ctl/restore_adopt.h"

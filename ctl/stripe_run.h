@@ -3,8 +3,8 @@
 #ifndef METERLINE_CTL_STRIPE_RUN_H
 #define METERLINE_CTL_STRIPE_RUN_H
 
-#include "common/reconcile.h"
 #include "common/in_doubt.h"
+#include "common/reconcile.h"
 #include "ctl/ctl.h"
 
 /* Can Stripe be asked? Returns CTL_DONE, or CTL_USAGE after telling what is wrong with the key. */
