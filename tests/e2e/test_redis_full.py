@@ -20,7 +20,7 @@ def is_full(client):
     try:
         client.xgroup_create("other", "g", "0", mkstream=True)
     except ResponseError as error:
-        assert "OOM" in str(error)
+        assert "used memory > 'maxmemory'" in str(error)
         return True
     client.delete("other")
     return False
@@ -38,7 +38,7 @@ def fill(line):
         answers = pipe.execute(raise_on_error=False)
         refused = [a for a in answers if isinstance(a, Exception)]
         added += len(answers) - len(refused)
-        assert not refused or "OOM" in str(refused[0])
+        assert not refused or "used memory > 'maxmemory'" in str(refused[0])
         if refused and is_full(client):
             return added
 
