@@ -105,7 +105,8 @@ static int end_checks(PGconn *conn)
         return CTL_FAILED;
     if (left > 0)
         return ctl_fail(CTL_UNCHECKED,
-                        "usage of %" PRId64 " tenants is still held: Stripe has no meter for it, "
+                        "usage of %" PRId64
+                        " tenants is still not compared: Stripe has no meter for it, "
                         "or something of theirs is under way. Run it again later",
                         left);
     puts("accepted: sinks go on");
