@@ -9,6 +9,7 @@ from line import process
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 LOOK_EVERY_S = 0.02
+FIRST_LOOK_S = 0.0005  # Soon, then less often: small runs last a few milliseconds.
 
 
 @dataclasses.dataclass
@@ -22,10 +23,11 @@ class Cost:
 def follow(line, child):
     """Waits for the end of a child (Popen) that was just started: its Cost, with returncode set."""
     redis_before, postgres_before = redis_cpu_s(line), postgres_cpu_s(line)
-    peak_kib, ended = 0, 0
+    peak_kib, ended, pause_s = 0, 0, FIRST_LOOK_S
     while not ended:
         peak_kib = max(peak_kib, high_water_kib(child.pid))
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, LOOK_EVERY_S)
         ended, status, usage = os.wait4(child.pid, os.WNOHANG)
     child.returncode = os.waitstatus_to_exitcode(status)
     return Cost(usage.ru_utime + usage.ru_stime, peak_kib / 1024,

@@ -231,11 +231,13 @@ def test_a_sink_that_was_frozen_in_a_call_finds_itself_fenced(shop):
 def test_what_was_picked_too_long_ago_is_handed_back_unsent(shop):
     """Frozen between the COMMIT of the pick and the first byte: the lease may be another's by now."""
     add_tenants(shop, "acme")
-    sink = shop.start_sink(SINK_INTERVAL_S=1).wait_ready()
-    sink.wait_log("cycle_settled")  # Its first pick is over: the next one begins after the claim.
+    # The next pick is the one that the claim calls for: one that began before it sees nothing due yet.
+    sink = shop.start_sink(SINK_INTERVAL_S=86400).wait_ready()
+    sink.wait_log("cycle_settled")
     with shop.postgres.connect() as other, other.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(hashtext('meterline picks'))")
         count(shop, "acme", "llm_tokens", "5")
+        shop.sql("SELECT request_sink('acme', 'settle')")
         shop.wait_for(lambda: states(shop) == {"pending": 1} and shop.value(
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
         sink.pause()
