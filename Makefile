@@ -33,12 +33,13 @@ STAGES  := emitter:meterline-emitter aggregator:meterline-aggregator sink:meterl
            webhookd:meterline-webhookd ctl:meterctl
 folder   = $(firstword $(subst :, ,$(1)))
 program  = $(B)/bin/$(lastword $(subst :, ,$(1)))
-objects  = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c))
+objects  = $(patsubst %.c,$(B)/obj/%.o,$(shell find $(1) -name '*.c' | sort))
 FOLDERS := $(foreach s,$(STAGES),$(call folder,$(s))) common
 PROGRAMS := $(foreach s,$(STAGES),$(if $(wildcard $(call folder,$(s))/main.c),$(call program,$(s))))
-ARCHIVES := $(foreach f,$(FOLDERS),$(if $(wildcard $(f)/*.c),$(B)/lib$(f).a))
+ARCHIVES := $(FOLDERS:%=$(B)/lib%.a)
 UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-WITH_SQL := $(patsubst %/sql,%,$(wildcard $(addsuffix /sql,$(FOLDERS))))
+statements = $(shell find $(1) -name '*.sql' | sort)
+WITH_SQL := $(foreach f,$(FOLDERS),$(if $(call statements,$(f)),$(f)))
 BENCH_SHARED := $(addprefix $(B)/obj/tests/bench/,events.o wire.o probes.o received.o)
 GENERATED := $(addprefix $(B)/gen/,$(WITH_SQL:%=%/sql.h) ctl/migrations.h ctl/functions.h revision.h)
 # REVISION=: the commit, where the sources are no clone
@@ -56,19 +57,20 @@ deps: ; @deploy/install_packages
 $(B)/flags: FORCE
 	@mkdir -p $(@D); echo '$(COMPILE) $(LINK)' | cmp -s - $@ || echo '$(COMPILE) $(LINK)' >$@
 # A folder is newer than what is made of it when a file in it was added, renamed or deleted.
-$(foreach f,$(WITH_SQL),$(eval $(B)/gen/$(f)/sql.h: $(f)/sql $(wildcard $(f)/sql/*.sql)))
+wings    = $(shell find $(1) -type d)
+$(foreach f,$(WITH_SQL),$(eval $(B)/gen/$(f)/sql.h: $(call wings,$(f)) $(call statements,$(f))))
 $(B)/gen/%/sql.h: common/embed_sql
-	@mkdir -p $(@D) && common/embed_sql $(sort $(wildcard $*/sql/*.sql)) >$@
+	@mkdir -p $(@D) && common/embed_sql $(call statements,$*) >$@
 $(foreach n,migrations functions,$(eval $(B)/gen/ctl/$(n).h: deploy/$(n) $(wildcard deploy/$(n)/*.sql)))
-$(B)/gen/ctl/migrations.h $(B)/gen/ctl/functions.h: $(B)/gen/ctl/%.h: ctl/embed_%
-	@mkdir -p $(@D) && ctl/embed_$* $(sort $(wildcard deploy/$*/*.sql)) >$@
+$(B)/gen/ctl/migrations.h $(B)/gen/ctl/functions.h: $(B)/gen/ctl/%.h: ctl/migrate/embed_%
+	@mkdir -p $(@D) && ctl/migrate/embed_$* $(sort $(wildcard deploy/$*/*.sql)) >$@
 # Written when it is another one, and of all files just one includes it.
 $(B)/gen/revision.h: FORCE
 	@mkdir -p $(@D); echo '#define METERLINE_REVISION "$(REVISION)"' >$@.now; cmp -s $@.now $@ || cp $@.now $@
 $(B)/obj/%.o: %.c $(B)/flags | $(GENERATED)
 	@mkdir -p $(@D) && $(COMPILE) -MMD -MP -c $< -o $@
 # A folder's archive holds all but main.o, so that unit tests can link it.
-$(foreach f,$(FOLDERS),$(eval $(B)/lib$(f).a: $(f) $(filter-out %/main.o,$(call objects,$(f)))))
+$(foreach f,$(FOLDERS),$(eval $(B)/lib$(f).a: $(call wings,$(f)) $(filter-out %/main.o,$(call objects,$(f)))))
 $(B)/lib%.a:
 	@rm -f $@ && ar rcs $@ $(filter %.o,$^)
 $(foreach s,$(STAGES),$(eval $(call program,$(s)): \
@@ -110,7 +112,7 @@ lint: ; @tests/lint
 # make fmt        format the C sources, and SQL keywords in capitals
 fmt:
 	@tests/sql_keywords --fix $(shell find deploy $(FOLDERS) -name '*.sql')
-	clang-format -i $(wildcard $(addsuffix /*.[ch],$(FOLDERS) tests/unit tests/fuzz tests/bench))
+	clang-format -i $(shell find $(FOLDERS) tests/unit tests/fuzz tests/bench -name '*.[ch]')
 # make freeze-migrations   note their checksums: from then on a change is a new migration
 .PHONY: freeze-migrations
 freeze-migrations:

@@ -1,6 +1,6 @@
 #include "aggregator/aggregator.h"
 #include "aggregator/config.h"
-#include "aggregator/shard_metrics.h"
+#include "aggregator/shard/shard_metrics.h"
 
 int main(int argc, char **argv)
 {

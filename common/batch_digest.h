@@ -11,7 +11,7 @@
 #ifndef METERLINE_BATCH_DIGEST_H
 #define METERLINE_BATCH_DIGEST_H
 
-#include "common/pg_array.h"
+#include "common/pg/pg_array.h"
 
 #include <sodium.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 #include "common/conf_check.h"
 
 #include "common/log.h"
-#include "common/redis.h"
-#include "common/redis_tls.h"
+#include "common/redis/redis.h"
+#include "common/redis/redis_tls.h"
 #include "common/str.h"
 
 #include <arpa/inet.h>

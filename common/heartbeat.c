@@ -3,7 +3,7 @@
 #include "common/clock.h"
 #include "common/contract.h"
 #include "common/log.h"
-#include "common/pg.h"
+#include "common/pg/pg.h"
 #include "common/sql.h"
 
 #include <stdio.h>

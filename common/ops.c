@@ -2,7 +2,7 @@
  * Failure modes: none of its own; a client that goes away is the HTTP server's matter. */
 #include "common/ops.h"
 
-#include "common/http_server.h"
+#include "common/http/http_server.h"
 #include "common/metrics.h"
 
 #include <stdlib.h>

@@ -23,8 +23,8 @@
 #include "common/metrics.h"
 #include "common/ops.h"
 #include "common/patience.h"
-#include "common/pg.h"
-#include "common/redis.h"
+#include "common/pg/pg.h"
+#include "common/redis/redis.h"
 
 #include <assert.h>
 #include <signal.h>

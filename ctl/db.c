@@ -1,7 +1,7 @@
 /* PostgreSQL for a tool. */
 #include "ctl/db.h"
 
-#include "common/pg.h"
+#include "common/pg/pg.h"
 #include "common/sql.h"
 #include "ctl/ctl.h"
 #include "ctl/sql.h"

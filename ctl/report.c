@@ -1,7 +1,7 @@
 /* Findings as lines of name=value. */
 #include "ctl/report.h"
 
-#include "common/pg.h"
+#include "common/pg/pg.h"
 #include "common/str.h"
 #include "ctl/db.h"
 

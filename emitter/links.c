@@ -2,7 +2,7 @@
 
 #include "common/conf_reload.h"
 #include "common/contract.h"
-#include "common/redis.h"
+#include "common/redis/redis.h"
 #include "common/str.h"
 
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 #include "sink/dry_run.h"
 
 #include "common/log.h"
-#include "sink/claim.h"
+#include "sink/claim/claim.h"
 #include "sink/session.h"
 #include "sink/sql.h"
 

@@ -9,10 +9,10 @@
 #include "sink/reconciler.h"
 
 #include "common/clock.h"
-#include "common/in_doubt.h"
 #include "common/log.h"
 #include "common/metric_table.h"
-#include "common/reconcile.h"
+#include "common/stripe/in_doubt.h"
+#include "common/stripe/reconcile.h"
 #include "sink/session.h"
 #include "sink/sql.h"
 

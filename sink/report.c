@@ -5,7 +5,7 @@
 #include "common/log.h"
 #include "common/metric_table.h"
 #include "common/peer.h"
-#include "common/pg.h"
+#include "common/pg/pg.h"
 
 #include <string.h>
 

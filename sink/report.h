@@ -2,7 +2,7 @@
 #ifndef METERLINE_SINK_REPORT_H
 #define METERLINE_SINK_REPORT_H
 
-#include "sink/submission.h"
+#include "sink/send/submission.h"
 
 #include <libpq-fe.h>
 

@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/peer.h"
-#include "common/schema.h"
+#include "common/pg/schema.h"
 
 #include <assert.h>
 #include <stdlib.h>

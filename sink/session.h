@@ -2,7 +2,7 @@
 #ifndef METERLINE_SINK_SESSION_H
 #define METERLINE_SINK_SESSION_H
 
-#include "common/pg.h"
+#include "common/pg/pg.h"
 #include "common/stage.h"
 
 struct session;

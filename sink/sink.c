@@ -16,18 +16,18 @@
 #include "sink/sink.h"
 
 #include "common/clock.h"
-#include "sink/cycle.h"
-#include "sink/halves.h"
-#include "sink/life.h"
-#include "sink/meter_watch.h"
+#include "sink/claim/claim_workers.h"
+#include "sink/claim/priority_claims.h"
+#include "sink/claim/unclaimed.h"
+#include "sink/cycle_stats.h"
+#include "sink/life/life.h"
 #include "sink/reconciler.h"
 #include "sink/report.h"
-#include "sink/send.h"
+#include "sink/send/meter_watch.h"
+#include "sink/send/send.h"
 #include "sink/session.h"
 #include "sink/sql.h"
-#include "sink/tick.h"
-#include "sink/unclaimed.h"
-#include "sink/urgent.h"
+#include "sink/wall_timer.h"
 
 #include <assert.h>
 #include <inttypes.h>

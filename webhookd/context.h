@@ -2,7 +2,7 @@
 #ifndef METERLINE_WEBHOOKD_CONTEXT_H
 #define METERLINE_WEBHOOKD_CONTEXT_H
 
-#include "common/redis_router.h"
+#include "common/redis/redis_router.h"
 #include "common/stage.h"
 #include "webhookd/config.h"
 

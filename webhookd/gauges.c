@@ -1,7 +1,7 @@
 #include "webhookd/gauges.h"
 
 #include "common/metric_table.h"
-#include "webhookd/script.h"
+#include "webhookd/work/statement_list.h"
 
 #include <string.h>
 

@@ -3,12 +3,12 @@
 
 #include "common/contract.h"
 #include "common/peer.h"
-#include "webhookd/changes.h"
-#include "webhookd/fetch.h"
-#include "webhookd/healer.h"
-#include "webhookd/limits.h"
-#include "webhookd/receiver.h"
-#include "webhookd/worker.h"
+#include "webhookd/limits/changes.h"
+#include "webhookd/limits/limits.h"
+#include "webhookd/limits/limits_sweep.h"
+#include "webhookd/receive/receiver.h"
+#include "webhookd/work/fetch.h"
+#include "webhookd/work/worker.h"
 
 static void on_redis_up(void *owner)
 {

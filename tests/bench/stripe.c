@@ -9,7 +9,7 @@
  *
  * until it is ended by a signal. */
 #include "common/clock.h"
-#include "common/http_server.h"
+#include "common/http/http_server.h"
 #include "common/log.h"
 #include "common/str.h"
 #include "tests/bench/received.h"

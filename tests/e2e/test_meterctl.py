@@ -436,11 +436,11 @@ def test_restore_accept_wants_a_yes(counted):
 
 # statements
 
-TEMPORARY = "".join(f"{path.read_text()};" for path in sorted((ROOT / "ctl" / "sql").glob("rebuild_create_*.sql"))
+TEMPORARY = "".join(f"{path.read_text()};" for path in sorted((ROOT / "ctl").rglob("rebuild_create_*.sql"))
                     ).replace("ON COMMIT DROP", "")
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "ctl" / "sql").glob("*.sql")),
+@pytest.mark.parametrize("path", sorted((ROOT / "ctl").rglob("*.sql")),
                          ids=lambda path: path.stem)
 def test_statement_fits_the_schema(migrated, path):
     text = path.read_text()

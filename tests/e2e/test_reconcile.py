@@ -633,7 +633,7 @@ def test_stripe_away_keeps_the_hold(shop):
 
 
 def test_every_statement_prepares_for_both_roles(line):
-    files = sorted((ROOT / "common" / "sql").glob("reconcile_*.sql"))
+    files = sorted((ROOT / "common" / "stripe" / "sql").glob("reconcile_*.sql"))
     assert len(files) == 11
     for role in ("meterline_sink", "meterline_ctl"):
         line.sql("RESET ROLE")

@@ -133,7 +133,7 @@ def test_pages_go_by_bytes_whatever_the_database_sorts_by(foreign):
 
 
 SINGLE = sorted(path for stage in ("common", "aggregator", "sink", "webhookd", "ctl")
-                for path in (ROOT / stage / "sql").glob("*.sql"))
+                for path in (ROOT / stage).rglob("*.sql"))
 
 
 def test_statements_fit_a_database_that_sorts_otherwise(foreign):

@@ -1,6 +1,6 @@
 /* Any bytes as Redis' answers: the first says in what steps they come. However they come, they make
  * the same entries, or the same error after the same entries. */
-#include "aggregator/xread.h"
+#include "aggregator/stream/xread.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <assert.h>

@@ -1,8 +1,8 @@
 /* Any fields as an entry. The input: one byte of shards, eight of the entry's time, then names and
  * values in turn, each after its length in two bytes. */
-#include "aggregator/event.h"
-#include "aggregator/reject.h"
-#include "aggregator/tally.h"
+#include "aggregator/batch/event.h"
+#include "aggregator/batch/minute_sums.h"
+#include "aggregator/batch/reject.h"
 #include "common/contract.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -4,7 +4,7 @@
 #ifndef METERLINE_TESTS_BATCH_FIXTURE_H
 #define METERLINE_TESTS_BATCH_FIXTURE_H
 
-#include "aggregator/batch.h"
+#include "aggregator/batch/batch.h"
 #include "common/clock.h"
 #include "common/contract.h"
 

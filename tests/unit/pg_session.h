@@ -5,7 +5,7 @@
 
 #include "adapter.h"
 #include "common/metrics.h"
-#include "common/pg.h"
+#include "common/pg/pg.h"
 
 static const char *URL;
 

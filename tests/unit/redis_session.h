@@ -5,7 +5,7 @@
 
 #include "adapter.h"
 #include "common/metrics.h"
-#include "common/redis.h"
+#include "common/redis/redis.h"
 
 static const char *URL;
 

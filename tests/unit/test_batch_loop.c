@@ -1,7 +1,7 @@
 /* The batch loop on a ledger and a feed that are played here. */
-#include "aggregator/batch_loop.h"
+#include "aggregator/shard/batch_loop.h"
 
-#include "aggregator/catalog.h"
+#include "aggregator/batch/catalog.h"
 #include "common/clock.h"
 #include "common/contract.h"
 #include "fake.h"

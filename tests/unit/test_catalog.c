@@ -1,5 +1,5 @@
 /* The catalog in memory. */
-#include "aggregator/catalog.h"
+#include "aggregator/batch/catalog.h"
 #include "common/str.h"
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* The catalog file is taken whole, or every fault of it is told with its path. */
-#include "ctl/catalog_parse.h"
-#include "ctl/unit_price.h"
+#include "ctl/catalog/catalog_parse.h"
+#include "ctl/catalog/unit_price.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

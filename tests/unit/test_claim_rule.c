@@ -1,5 +1,5 @@
 /* What to claim of a total, and in which minute. */
-#include "sink/claim_rule.h"
+#include "sink/claim/claim_rule.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Which keys were counted within the window. */
-#include "aggregator/dedupe.h"
-#include "aggregator/dedupe_room.h"
+#include "aggregator/dedupe/dedupe.h"
+#include "aggregator/dedupe/dedupe_evict.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

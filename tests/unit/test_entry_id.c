@@ -1,5 +1,5 @@
 /* Redis entry ids: text, order, the next one. */
-#include "aggregator/entry_id.h"
+#include "aggregator/stream/entry_id.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

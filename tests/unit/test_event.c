@@ -1,7 +1,7 @@
 /* Entries into events, or into reasons: the rules of the stream, as tables. */
-#include "aggregator/event.h"
-#include "aggregator/id_time.h"
-#include "aggregator/json_text.h"
+#include "aggregator/batch/event.h"
+#include "aggregator/batch/id_time.h"
+#include "aggregator/batch/json_text.h"
 #include "common/clock.h"
 #include "common/contract.h"
 #include "common/str.h"

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "aggregator/entry_content.h"
-#include "aggregator/event_id.h"
+#include "aggregator/batch/event_id.h"
+#include "aggregator/stream/entry_content.h"
 
 static void just_as_it_would_be_made(void **state)
 {

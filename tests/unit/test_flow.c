@@ -1,6 +1,6 @@
 /* The token bucket of all that call Stripe, and the gate of the sink. */
-#include "common/stripe_limits.h"
-#include "sink/gate.h"
+#include "common/stripe/stripe_limits.h"
+#include "sink/send/circuit_breaker.h"
 
 #include <limits.h>
 #include <setjmp.h>

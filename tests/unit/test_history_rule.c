@@ -1,5 +1,5 @@
 /* Is the history intact? What Redis has beside what the ledger says, and the verdict. */
-#include "aggregator/history.h"
+#include "aggregator/shard/history.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* The HTTP client against a peer that breaks off, or sends it elsewhere. The peer reads requests
  * and follows a script, one letter a request. */
-#include "common/http_client.h"
+#include "common/http/http_client.h"
 #include "common/str.h"
 
 #include <arpa/inet.h>

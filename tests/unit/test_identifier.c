@@ -1,5 +1,5 @@
 /* The identifier of a submission. */
-#include "common/identifier.h"
+#include "common/stripe/identifier.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Whether a ledger may be older than what was sent from it. */
-#include "sink/life_rule.h"
+#include "sink/life/life_rule.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

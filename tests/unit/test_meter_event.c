@@ -1,5 +1,5 @@
 /* Transport meter_events: body and receipt. */
-#include "sink/meter_event.h"
+#include "sink/transport/meter_event.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

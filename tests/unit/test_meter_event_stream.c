@@ -1,5 +1,5 @@
 /* Transport meter_event_stream: the event and the receipt. */
-#include "sink/meter_event_stream.h"
+#include "sink/transport/meter_event_stream.h"
 
 #include <jansson.h>
 #include <setjmp.h>

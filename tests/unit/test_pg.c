@@ -1,6 +1,6 @@
 /* Pipelines and streams of the PostgreSQL adapter. */
 #include "common/contract.h"
-#include "common/pg_array.h"
+#include "common/pg/pg_array.h"
 #include "common/str.h"
 #include "pg_session.h"
 

@@ -1,5 +1,5 @@
 /* Binary arrays: what goes out, and what may come in. */
-#include "common/pg_array.h"
+#include "common/pg/pg_array.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Quantities that floats print become what the stream allows, exactly, by the digits. */
-#include "ctl/quantity_round.h"
+#include "ctl/rejected/quantity_round.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

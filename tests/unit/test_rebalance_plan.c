@@ -1,5 +1,5 @@
 /* Which streams a process takes and which it hands over. */
-#include "aggregator/rebalance_plan.h"
+#include "aggregator/fleet/rebalance_plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

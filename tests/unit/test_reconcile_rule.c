@@ -1,5 +1,5 @@
 /* Comparing with Stripe, and what becomes of a submission in doubt. */
-#include "common/reconcile_rule.h"
+#include "common/stripe/reconcile_rule.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Recovery: what is asked of Redis and of the ledger, in which order, and how it ends. Both are
  * played here; the history is what the test says. */
-#include "aggregator/recovery.h"
+#include "aggregator/shard/recovery.h"
 
 #include "fake.h"
 

@@ -1,5 +1,5 @@
 /* Commands and replies of the Redis adapter. */
-#include "aggregator/xread.h"
+#include "aggregator/stream/xread.h"
 #include "common/str.h"
 #include "redis_session.h"
 

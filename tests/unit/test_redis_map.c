@@ -1,5 +1,5 @@
 /* Where a key of a Redis Cluster is: redirections, slots, and the map that is learned from both. */
-#include "common/redis_map.h"
+#include "common/redis/redis_map.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

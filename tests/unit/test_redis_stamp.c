@@ -1,6 +1,6 @@
 /* Whether a Redis may have lost keys, told from its INFO. */
 #include "common/digests.h"
-#include "common/redis_stamp.h"
+#include "common/redis/redis_stamp.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

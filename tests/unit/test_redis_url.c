@@ -1,5 +1,5 @@
 /* Redis URLs. */
-#include "common/redis_internal.h"
+#include "common/redis/redis_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Rejected entries as JSON that keeps every byte, or says how many it does not. */
-#include "aggregator/reject.h"
+#include "aggregator/batch/reject.h"
 #include "common/contract.h"
 
 #include <jansson.h>

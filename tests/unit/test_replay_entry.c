@@ -1,8 +1,8 @@
 /* A rejected entry is sent again with every byte, at its time, under one id. */
 #include "common/str.h"
-#include "ctl/event_format.h"
-#include "ctl/replay_check.h"
-#include "ctl/replay_entry.h"
+#include "ctl/explain/event_format.h"
+#include "ctl/rejected/replay_check.h"
+#include "ctl/rejected/replay_entry.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

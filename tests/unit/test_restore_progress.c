@@ -1,5 +1,5 @@
 /* How far a check of many is, as a person reads it. */
-#include "ctl/restore_progress.h"
+#include "ctl/restore/restore_progress.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Does the database have the schema that this build knows? */
 #include "common/contract.h"
-#include "common/schema.h"
+#include "common/pg/schema.h"
 #include "pg_session.h"
 
 static void on_schema(void *owner, const struct err *error)

@@ -1,5 +1,5 @@
 /* From the end of a try to what becomes of the submission. */
-#include "sink/settle_rule.h"
+#include "sink/send/settle_rule.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

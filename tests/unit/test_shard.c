@@ -1,8 +1,8 @@
 /* The shard's machine: every legal move and every illegal one, and what brings it from one state to
  * the next. Peers and parts are played here. */
-#include "aggregator/shard.h"
+#include "aggregator/shard/shard.h"
 
-#include "common/schema.h"
+#include "common/pg/schema.h"
 #include "common/stage.h"
 #include "fake.h"
 

@@ -1,6 +1,6 @@
 /* Stripe-Signature: what gets in and what does not. The signatures were computed by Python's hmac
  * module. */
-#include "webhookd/signature.h"
+#include "webhookd/receive/signature.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

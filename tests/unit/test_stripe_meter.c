@@ -1,5 +1,5 @@
 /* A meter counts what we send as we bill it, or it is told why not. */
-#include "common/stripe_meter.h"
+#include "common/stripe/stripe_meter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,10 +1,10 @@
 /* Events and their objects, in both shapes; which events are news; when a try is repeated. */
-#include "webhookd/customer_object.h"
-#include "webhookd/meter_report_object.h"
-#include "webhookd/order.h"
-#include "webhookd/retry.h"
-#include "webhookd/stripe_event.h"
-#include "webhookd/subscription_object.h"
+#include "webhookd/receive/stripe_event.h"
+#include "webhookd/work/customer_object.h"
+#include "webhookd/work/meter_report_object.h"
+#include "webhookd/work/order.h"
+#include "webhookd/work/retry.h"
+#include "webhookd/work/subscription_object.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

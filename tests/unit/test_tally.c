@@ -1,5 +1,5 @@
 /* Minute rows of a batch. */
-#include "aggregator/tally.h"
+#include "aggregator/batch/minute_sums.h"
 #include "common/clock.h"
 
 #include <setjmp.h>

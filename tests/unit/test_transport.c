@@ -1,5 +1,5 @@
 /* What the transports have in common: names, paths, headers, keys. */
-#include "sink/transport.h"
+#include "sink/transport/transport.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* How often edges of periods are looked for. */
-#include "sink/urgent.h"
+#include "sink/claim/priority_claims.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Transport usage_records: body, receipt, and what comes too late. */
-#include "sink/usage_record.h"
+#include "sink/transport/usage_record.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

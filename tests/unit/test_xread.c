@@ -1,5 +1,5 @@
 /* Replies to XREAD, as bytes, into entries. */
-#include "aggregator/xread.h"
+#include "aggregator/stream/xread.h"
 #include "common/str.h"
 
 #include <setjmp.h>

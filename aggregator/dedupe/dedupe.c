@@ -1,0 +1,261 @@
+#include "aggregator/dedupe/dedupe_evict.h"
+#include "common/str.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+#define RING_FRACTION 16U /* one part in so many of the memory is for batches */
+#define HASH_INPUT    1024U
+
+struct dedupe *dedupe_new(size_t memory_bytes, int64_t window_ms,
+                          const unsigned char key[DEDUPE_KEY_BYTES])
+{
+    struct dedupe *d = xcalloc(1, sizeof(*d));
+    size_t ring_bytes = memory_bytes / RING_FRACTION;
+
+    assert(memory_bytes >= DEDUPE_MEMORY_MIN_BYTES);
+    memcpy(d->key, key, sizeof(d->key));
+    table_init(&d->table, memory_bytes - ring_bytes);
+    ring_init(&d->ring, ring_bytes);
+    d->next = 1;
+    d->window_ms = window_ms;
+    d->since_ms = INT64_MIN;
+    return d;
+}
+
+void dedupe_free(struct dedupe *d)
+{
+    if (d == NULL)
+        return;
+    table_done(&d->table);
+    ring_done(&d->ring);
+    free(d);
+}
+
+uint32_t dedupe_batch_max(const struct dedupe *d)
+{
+    uint64_t quarter = table_slots_max(&d->table) / 4;
+
+    return quarter < DEDUPE_BATCH_MAX ? (uint32_t)quarter : DEDUPE_BATCH_MAX;
+}
+
+static unsigned char *put_text(unsigned char *at, struct text t)
+{
+    memcpy(at, &t.length, sizeof(t.length));
+    at += sizeof(t.length);
+    if (t.length > 0)
+        memcpy(at, t.data, t.length);
+    return at + t.length;
+}
+
+struct dedupe_hash dedupe_hash(const struct dedupe *d, enum id_domain domain, struct text tenant,
+                               struct text id)
+{
+    unsigned char input[HASH_INPUT];
+    unsigned char *end = input;
+    struct dedupe_hash hash;
+
+    assert(tenant.length <= HASH_INPUT / 4 && id.length <= HASH_INPUT / 2);
+    *end++ = (unsigned char)domain;
+    end = put_text(end, tenant);
+    end = put_text(end, id);
+    _Static_assert(sizeof(hash) == crypto_shorthash_siphashx24_BYTES, "all 128 bits");
+    crypto_shorthash_siphashx24((unsigned char *)&hash, input, (size_t)(end - input), d->key);
+    return hash;
+}
+
+void dedupe_prefetch(const struct dedupe *d, const struct dedupe_hash *hash)
+{
+    const struct dedupe_segment *s = table_segment(&d->table, hash);
+
+    __builtin_prefetch(&s->slots[segment_home(s, (uint32_t)hash->tag)], 1);
+}
+
+void dedupe_begin(struct dedupe *d, uint32_t n)
+{
+    uint32_t skipped = 0;
+
+    assert(!d->pending.open && n <= dedupe_batch_max(d));
+    if (d->next == 0 || d->next > UINT32_MAX - 2 * n) { /* a batch never wraps, nor takes 0 */
+        skipped = 1 - d->next;
+        d->next = 1;
+    }
+    room_for_batch(d, n);
+    d->pending = (struct pending){.open = true, .first = d->next, .n = n};
+    room_sweep_some(d, skipped + 2 * n);
+}
+
+/* Where a batch is alive, tell which row. slice_counts add up to its count. */
+static void tell_row(const struct ring_batch *batch, uint32_t ordinal, struct dedupe_hit *hit)
+{
+    uint32_t row = ordinal - batch->first;
+    uint32_t slice = 0;
+
+    while (row >= batch->id.slice_counts[slice])
+        row -= batch->id.slice_counts[slice++];
+    *hit = (struct dedupe_hit){
+        .batch_id = batch->id.batch_id,
+        .day = batch->id.day,
+        .epoch = batch->id.epoch,
+        .slice = slice,
+        .row = row,
+    };
+}
+
+static bool resolve(const struct dedupe *d, uint32_t ordinal, struct dedupe_hit *hit)
+{
+    const struct ring_batch *batch;
+    uint32_t number = ordinal - d->pending.first;
+
+    if (d->pending.open && number < 2 * d->pending.n) {
+        assert(number < d->pending.n); /* nothing is probed once placing has begun */
+        *hit = (struct dedupe_hit){.pending = true, .number = number};
+        return true;
+    }
+    if (ordinal_is_before(ordinal, room_oldest_ordinal(d)))
+        return false;
+    batch = ring_find(&d->ring, ordinal);
+    if (batch != NULL)
+        tell_row(batch, ordinal, hit);
+    return batch != NULL;
+}
+
+int dedupe_probe(const struct dedupe *d, const struct dedupe_hash *hash, struct dedupe_hit *hits,
+                 int max)
+{
+    const struct dedupe_segment *s = table_segment(&d->table, hash);
+    uint32_t tag = (uint32_t)hash->tag;
+    struct dedupe_hit hit;
+    int found = 0;
+
+    for (uint32_t i = segment_home(s, tag); s->slots[i].ordinal != 0; i = segment_next(s, i)) {
+        if (s->slots[i].tag != tag || !resolve(d, s->slots[i].ordinal, &hit))
+            continue;
+        if (found < max)
+            hits[found] = hit;
+        found++;
+    }
+    return found;
+}
+
+static void insert(struct dedupe *d, const struct dedupe_hash *hash, uint32_t ordinal)
+{
+    struct dedupe_segment *s = table_segment(&d->table, hash);
+
+    if (segment_is_full(s))
+        room_in_segment(d, s);
+    segment_put(s, (uint32_t)hash->tag, ordinal, room_oldest_ordinal(d));
+    d->pending.inserted++;
+}
+
+void dedupe_insert(struct dedupe *d, const struct dedupe_hash *hash, uint32_t number)
+{
+    assert(d->pending.open && number < d->pending.n);
+    insert(d, hash, d->pending.first + number);
+}
+
+void dedupe_load(struct dedupe *d, const struct dedupe_hash *hash, uint32_t row)
+{
+    assert(d->pending.open && row < d->pending.n);
+    insert(d, hash, d->pending.first + d->pending.n + row);
+    d->pending.placed++;
+}
+
+void dedupe_skip(struct dedupe *d)
+{
+    assert(d->pending.open && d->pending.placed < d->pending.n);
+    d->pending.placed++;
+    d->pending.skipped++;
+}
+
+void dedupe_place(struct dedupe *d, const struct dedupe_hash *hash, uint32_t number, uint32_t row)
+{
+    struct dedupe_segment *s = table_segment(&d->table, hash);
+    uint32_t i = segment_home(s, (uint32_t)hash->tag);
+    uint32_t ordinal = d->pending.first + number;
+
+    assert(d->pending.open && number < d->pending.n && row < d->pending.n);
+    for (; s->slots[i].ordinal != ordinal; i = segment_next(s, i))
+        assert(s->slots[i].ordinal != 0); /* it was inserted */
+    s->slots[i].ordinal = d->pending.first + d->pending.n + row;
+    d->pending.placed++;
+}
+
+void dedupe_commit(struct dedupe *d, const struct dedupe_batch *batch)
+{
+    uint32_t keys = d->pending.placed - d->pending.skipped;
+    struct ring_batch stored = {
+        .first = d->pending.first + d->pending.n,
+        .keys = keys,
+        .waste = d->waste + d->pending.inserted - keys,
+        .id = *batch,
+    };
+
+    for (int i = 0; i < SLICES; i++)
+        stored.count += batch->slice_counts[i];
+    assert(d->pending.open && stored.count == d->pending.placed);
+    d->pending.open = false;
+    d->next = stored.first + stored.count;
+    if (keys == 0) {
+        d->waste = stored.waste;
+        return;
+    }
+    d->waste = 0;
+    ring_push(&d->ring, &stored);
+}
+
+void dedupe_abort(struct dedupe *d)
+{
+    assert(d->pending.open);
+    d->pending.open = false;
+    d->waste += d->pending.inserted;
+    d->next = d->pending.first + 2 * d->pending.n;
+}
+
+void dedupe_read_from(struct dedupe *d, int64_t reading_ms)
+{
+    d->reading_ms = reading_ms;
+}
+
+static bool has_left(const struct dedupe *d, const struct dedupe_batch *batch, int64_t now_ms)
+{
+    return batch->entry_ms < d->reading_ms - d->window_ms - DEDUPE_SLACK_MS &&
+           batch->committed_ms < now_ms - d->window_ms;
+}
+
+void dedupe_expire(struct dedupe *d, int64_t now_ms)
+{
+    while (d->ring.count > 0 && has_left(d, &ring_oldest(&d->ring)->id, now_ms))
+        room_drop_oldest(d);
+}
+
+void dedupe_set_since(struct dedupe *d, int64_t since_ms)
+{
+    if (since_ms > d->since_ms)
+        d->since_ms = since_ms;
+}
+
+int64_t dedupe_window_ms(const struct dedupe *d)
+{
+    if (d->since_ms < d->reading_ms - d->window_ms)
+        return d->window_ms;
+    return d->reading_ms > d->since_ms ? d->reading_ms - d->since_ms : 0;
+}
+
+uint64_t dedupe_shrunk(struct dedupe *d)
+{
+    uint64_t shrunk = d->shrunk;
+
+    d->shrunk = 0;
+    return shrunk;
+}
+
+struct dedupe_stats dedupe_stats(const struct dedupe *d)
+{
+    return (struct dedupe_stats){
+        .keys = d->ring.keys,
+        .batches = d->ring.count,
+        .used_bytes = table_used_bytes(&d->table) + d->ring.capacity * sizeof(struct ring_batch),
+    };
+}

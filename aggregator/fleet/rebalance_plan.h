@@ -1,0 +1,89 @@
+/* Which streams a process takes and which it hands over, decided at each heartbeat. Pure.
+ *
+ * Each process has a share, by how many run and which joined before it: the shares are even and add
+ * up to all, so nobody has to be asked. Who has more than its share hands the surplus over: the
+ * batch in hand is finished, the lease given back. Who has less takes streams that are nobody's or
+ * whose lease has ended, as those of a process that died. Nobody takes more than its share, so that
+ * a stream handed over does not come back.
+ *
+ * Streams of a number of shards that is not in force any more are the oldest's to look after. Where
+ * the number itself has changed, whoever changed it took all leases away, so that nothing is
+ * counted by the old one any more: all that is held ends before the new number is gone by. */
+#ifndef METERLINE_REBALANCE_PLAN_H
+#define METERLINE_REBALANCE_PLAN_H
+
+#include "aggregator/stream/stream_name.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A stream that has a position in the ledger. */
+struct known_stream {
+    const char *name; /* borrowed */
+    bool mine;        /* its lease has this process' name */
+    bool free;        /* nobody's, or its lease has ended */
+    bool retired;     /* of a number of shards that is not in force any more */
+    bool unfolded;    /* and left with sums that are not in minute rows and totals yet */
+};
+
+/* What a heartbeat found. */
+struct beat {
+    int64_t shards;  /* as the database has it */
+    int64_t running; /* processes that run and can work */
+    int64_t older;   /* of them, those that joined before this one */
+    const struct known_stream *streams;
+    int streams_count;
+};
+
+/* A stream that this process works on. */
+struct held_stream {
+    const char *name; /* borrowed */
+    bool retired;
+    bool leaving; /* it is on its way to another process already */
+    bool renewed; /* the heartbeat was to keep its lease, which is ours as far as we know */
+};
+
+/* What this process has and is. */
+struct holding {
+    int64_t shards; /* the number that it goes by; 0: none yet */
+    const struct held_stream *held;
+    int held_count;
+    bool may_work;  /* it told the others that it can work */
+    bool once;      /* it wants every stream, and waits a while for those that others have */
+    bool all_taken; /* once: it has them */
+};
+
+struct taken_stream {
+    char name[STREAM_NAME_SIZE];
+    int number; /* or RETIRED */
+};
+
+/* Numbers are indices, in held or in the beat's streams; what is done is done in this order. */
+struct rebalance_plan {
+    bool follow; /* the database has another number: give up all; then go by it */
+    int *lost;   /* of held: their leases are another's */
+    int lost_count;
+    int *hand_over; /* of held: the surplus */
+    int hand_over_count;
+    int *give_up; /* of held: not this process' to have, without being a surplus */
+    int give_up_count;
+    struct taken_stream *take;
+    int take_count;
+    int *retired; /* of the beat's streams: to be looked after, if they are there */
+    int retired_count;
+    bool balanced; /* this process has part in the sharing, and … */
+    bool oldest;   /* … is the oldest */
+};
+
+/* Freed by rebalance_plan_done. */
+struct rebalance_plan rebalance_plan(const struct beat *beat, const struct holding *h);
+void rebalance_plan_done(struct rebalance_plan *p);
+
+/* The share of the process that `older` of the `running` ones joined before. The shares of all of
+ * them add up to shards, and one more that joins takes from others without giving to any. */
+int64_t rebalance_share(int64_t shards, int64_t running, int64_t older);
+/* Where that process looks first for a free stream, from 0 to shards - 1: each one elsewhere, so
+ * that two seldom ask for the same. */
+int64_t rebalance_start(int64_t shards, int64_t running, int64_t older);
+
+#endif

@@ -1,0 +1,49 @@
+/* Entries that came to the stream of another shard, as while services change to another number of
+ * shards: each is kept as rejected, reason wrong_shard, and added to its tenant's own stream, with
+ * its id and its time. Where it had no id it gets one made of the stream and its entry's id: should
+ * it be added twice, since a process died in between, it still counts once. */
+#ifndef METERLINE_MISROUTED_H
+#define METERLINE_MISROUTED_H
+
+#include "common/pg/pg.h"
+#include "common/redis/redis_router.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum misrouted_state {
+    MISROUTED_IDLE,
+    MISROUTED_READING,
+    MISROUTED_ADDING,
+    MISROUTED_ADDED,
+    MISROUTED_NOTING
+};
+
+struct misrouted_events {
+    void (*moved)(void *owner); /* all that were found are in their own streams now */
+    void (*none)(void *owner);
+    void *owner;
+};
+
+struct misrouted {
+    struct pg *pg;              /* borrowed: taken when it is free */
+    struct redis_router *redis; /* borrowed */
+    int64_t shards;             /* how many there are; the owner's to set */
+    struct misrouted_events events;
+    enum misrouted_state state;
+    PGresult *rows; /* being added */
+    int replies_left;
+    int found;   /* when last looked: -1 if it could not be told */
+    bool failed; /* one could not be added: all of them are, once more, later */
+    int64_t due_ms;
+};
+
+void misrouted_init(struct misrouted *s, struct pg *pg, struct redis_router *redis,
+                    struct misrouted_events events);
+void misrouted_done(struct misrouted *s);
+/* A step, if there is one to do and the connection is free. Call it often. */
+void misrouted_poke(struct misrouted *s);
+/* Look again at once. */
+void misrouted_hurry(struct misrouted *s);
+
+#endif

@@ -1,0 +1,250 @@
+#include "aggregator/maintenance/quota.h"
+
+#include "aggregator/sql.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/metric_table.h"
+#include "common/pg/pg_array.h"
+#include "common/redis/redis_stamp.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    READ_TENANTS = 500,
+    DEADLINE_MS = 10000,
+    RETRY_MS = 1000,
+    FAILURES_MAX = 5,
+    SCRUB_ROUNDS = 10
+};
+
+void quota_init(struct quota *q, const unsigned char key[16])
+{
+    *q = (struct quota){.busy = false};
+    tenants_init(&q->noted, key);
+    digests_init(&q->known);
+}
+
+static void drop_first(struct quota *q)
+{
+    q->line_rows -= PQntuples(q->line[0].result);
+    PQclear(q->line[0].result);
+    q->line_count--;
+    memmove(&q->line[0], &q->line[1], (size_t)q->line_count * sizeof q->line[0]);
+    q->next = 0;
+}
+
+static void drop_last(struct quota *q)
+{
+    struct quota_rows *last = &q->line[--q->line_count];
+
+    q->line_rows -= PQntuples(last->result);
+    PQclear(last->result);
+}
+
+void quota_done(struct quota *q)
+{
+    while (q->line_count > 0)
+        drop_first(q);
+    tenants_done(&q->noted);
+    digests_done(&q->known);
+}
+
+/* What waits was read from the ledger that was here before. */
+void quota_set_ledger(struct quota *q, const char *id, int32_t takeovers)
+{
+    char name[LEDGER_NAME_SIZE];
+
+    snprintf(name, sizeof name, "%" PRId32 ":%s", takeovers, id);
+    if (strcmp(name, q->ledger) == 0)
+        return;
+    while (q->line_count > (q->busy ? 1 : 0))
+        drop_last(q);
+    snprintf(q->ledger, sizeof q->ledger, "%s", name);
+    q->stamp = 0;
+    q->complete = false;
+    quota_heal(q);
+}
+
+void quota_take(struct quota *q, PGresult *rows, int64_t oldest_ms)
+{
+    int n = PQntuples(rows);
+
+    if (n == 0 || q->line_count == QUOTA_RESULTS_MAX || q->line_rows + n > QUOTA_ROWS_MAX) {
+        PQclear(rows);
+        q->complete = q->complete && n == 0;
+        if (n > 0)
+            quota_heal(q);
+        return;
+    }
+    q->line[q->line_count++] = (struct quota_rows){.result = rows, .oldest_ms = oldest_ms};
+    q->line_rows += n;
+}
+
+void quota_note(struct quota *q, struct text tenant)
+{
+    tenants_intern(&q->noted, tenant);
+}
+
+void quota_heal(struct quota *q)
+{
+    if (q->healing)
+        return;
+    q->healing = q->stamping = true;
+    q->ending = false;
+    q->heal_after[0] = '\0';
+}
+
+bool quota_has_work(const struct quota *q)
+{
+    return !q->busy && clock_monotonic_ms() >= q->retry_ms && q->ledger[0] != '\0' &&
+           (q->line_count > 0 || q->noted.count > 0 || q->healing || q->ending);
+}
+
+bool quota_is_writing(const struct quota *q)
+{
+    return q->busy || (q->line_count > 0 && q->failures < FAILURES_MAX);
+}
+
+static void end_step(struct quota *q)
+{
+    q->busy = false;
+    q->done(q->owner);
+}
+
+static void end_rows(struct quota *q)
+{
+    static struct metric *lag;
+
+    if (lag == NULL)
+        lag = metric_of(METRIC_OF_QUOTA_LAG, "");
+    if (q->line[0].oldest_ms > 0)
+        metric_set(lag, clock_unix_ms() - q->line[0].oldest_ms);
+    drop_first(q);
+}
+
+void quota_end_page(struct quota *q)
+{
+    q->failures = q->failed ? q->failures + 1 : 0;
+    if (q->failed)
+        q->retry_ms = clock_monotonic_ms() + RETRY_MS;
+    else
+        q->next = q->page_end;
+    if (q->next >= PQntuples(q->line[0].result))
+        end_rows(q);
+    end_step(q);
+}
+
+/* Not again at once: the next step would follow without a rest. */
+static void read_failed(struct quota *q, const struct err *error)
+{
+    if (error->kind == ERR_REFUSED)
+        log_warn("quota_read_refused", LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
+    q->retry_ms = clock_monotonic_ms() + RETRY_MS;
+    end_step(q);
+}
+
+static void take_used(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct quota *q = owner;
+
+    (void)n;
+    if (error != NULL) {
+        read_failed(q, error);
+        return;
+    }
+    tenants_trim(&q->noted, 0);
+    quota_take(q, results[0], 0);
+    results[0] = NULL; /* ours now */
+    end_step(q);
+}
+
+static void read_noted(struct quota *q)
+{
+    struct pg_array tenants;
+    struct pg_statement s;
+
+    pg_array_init(&tenants, PG_TEXT);
+    for (uint32_t i = 0; i < q->noted.count; i++)
+        pg_array_add(&tenants, q->noted.list[i]->name.data, q->noted.list[i]->name.length);
+    pg_statement_init(&s, SQL_READ_USED);
+    pg_add_array(&s, &tenants);
+    pg_run(q->pg, &s, 1, DEADLINE_MS, take_used, q);
+    pg_array_done(&tenants);
+}
+
+static void take_tenants(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct quota *q = owner;
+    int rows;
+
+    (void)n;
+    if (error != NULL) {
+        read_failed(q, error);
+        return;
+    }
+    rows = PQntuples(results[0]);
+    for (int row = 0; row < rows; row++)
+        quota_note(q, (struct text){.data = PQgetvalue(results[0], row, 0),
+                                    .length = (uint32_t)PQgetlength(results[0], row, 0)});
+    if (rows > 0)
+        snprintf(q->heal_after, sizeof q->heal_after, "%s", PQgetvalue(results[0], rows - 1, 0));
+    if (rows < READ_TENANTS) {
+        q->healing = false;
+        q->ending = true;
+    }
+    end_step(q);
+}
+
+static void read_heal_page(struct quota *q)
+{
+    struct pg_statement s;
+    char count[16];
+
+    snprintf(count, sizeof count, "%d", READ_TENANTS);
+    pg_statement_init(&s, SQL_READ_TENANTS);
+    pg_add_text(&s, q->heal_after);
+    pg_add_text(&s, count);
+    pg_run(q->pg, &s, 1, DEADLINE_MS, take_tenants, q);
+}
+
+static void take_stamp(void *owner, uint64_t stamp)
+{
+    struct quota *q = owner;
+
+    q->round_stamp = stamp;
+    q->stamping = false;
+    q->complete = true;
+    q->rounds = (q->rounds + 1) % SCRUB_ROUNDS;
+    end_step(q);
+}
+
+static void end_round(struct quota *q)
+{
+    q->ending = false;
+    q->stamp = q->complete ? q->round_stamp : 0;
+    quota_tell_checked(q);
+}
+
+void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
+               void (*done)(void *owner), void *owner)
+{
+    assert(quota_has_work(q));
+    q->pg = pg;
+    q->redis = redis;
+    q->done = done;
+    q->owner = owner;
+    q->busy = true;
+    if (q->line_count > 0)
+        quota_write_page(q);
+    else if (q->noted.count > 0)
+        read_noted(q);
+    else if (q->ending)
+        end_round(q);
+    else if (q->stamping)
+        redis_stamp_ask(redis, take_stamp, q);
+    else
+        read_heal_page(q);
+}

@@ -1,0 +1,106 @@
+/* The quota cache: `used` of each metric in the hash quota:{<tenant>}: what a fold changed, as it
+ * changed it; and once a minute all of it is gone over, so that a lost cache heals. Redis is asked
+ * nothing about usage that we know to stand there, as long as its stamp says that no key was lost;
+ * else one HMGET looks at a tenant, and only what is not as it should be is written. Once in
+ * SCRUB_ROUNDS all are looked at, for what no stamp tells.
+ *
+ * Rows wait in line and are written in their order. Written by a Redis Function that keeps the
+ * newer version, so that a process that was paused cannot set usage back, and leaves the hashes of
+ * another ledger alone (common/quota_owner.h). Failures are a state:
+ * rows stay until they are written; more than there is room for are forgotten, and all is healed
+ * instead. */
+#ifndef METERLINE_QUOTA_H
+#define METERLINE_QUOTA_H
+
+#include "aggregator/batch/tenants.h"
+#include "common/contract.h"
+#include "common/digests.h"
+#include "common/log.h"
+#include "common/pg/pg.h"
+#include "common/quota_owner.h"
+#include "common/redis/redis_router.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { QUOTA_RESULTS_MAX = 64, QUOTA_ROWS_MAX = 400000 };
+
+/* Rows as read_used.sql and fold.sql give them; those of a tenant stand together. */
+struct quota_rows {
+    PGresult *result;  /* owned */
+    int64_t oldest_ms; /* entry time of the oldest event in them; 0: healing */
+};
+
+struct quota {
+    struct pg *pg;                             /* borrowed; used only inside quota_run */
+    struct redis_router *redis;                /* borrowed */
+    struct quota_rows line[QUOTA_RESULTS_MAX]; /* to be written, oldest first */
+    int line_count;
+    int64_t line_rows;    /* in all of them */
+    int next;             /* of the first one: the next page's first row */
+    int page_end;         /* … and one past the page in flight */
+    struct tenants noted; /* to be read */
+    int replies_left;
+    bool failed;      /* a write of the page in flight did */
+    int failures;     /* pages in a row */
+    int64_t retry_ms; /* after a failure: not before this monotonic time */
+    bool busy;
+    void (*done)(void *owner); /* of quota_run */
+    void *owner;
+    char ledger[LEDGER_NAME_SIZE];         /* whose hashes are written; "": not known yet */
+    struct log_repeat foreign;             /* hashes of another ledger, which are left alone */
+    struct log_repeat refused;             /* writes that Redis refuses, such as while it is full */
+    char heal_after[TENANT_MAX_BYTES + 1]; /* the last tenant of the healing page before */
+    bool healing;                          /* pages are left to be noted */
+    bool stamping;                         /* Redis is to be asked first */
+    bool ending;                           /* all are noted: it ends with the last one written */
+    bool complete;                         /* so far: nothing of it was forgotten */
+    int rounds;                            /* since one that looked at all tenants */
+    uint64_t stamp;       /* of Redis, before the last round that was complete; 0: none */
+    uint64_t round_stamp; /* … before this one */
+    struct digests known; /* usage that stands in the cache, as we wrote or saw it */
+};
+
+void quota_init(struct quota *q, const unsigned char key[16]);
+void quota_done(struct quota *q);
+
+/* Whose the hashes are: needed before the first write. */
+void quota_set_ledger(struct quota *q, const char *id, int32_t takeovers);
+/* Totals that a fold changed; takes rows. oldest_ms: the entry time of the first event in them. */
+void quota_take(struct quota *q, PGresult *rows, int64_t oldest_ms);
+/* A tenant whose totals changed in another way: read and write them. */
+void quota_note(struct quota *q, struct text tenant);
+/* Begin to note all tenants, page by page. */
+void quota_heal(struct quota *q);
+
+/* Is there something to write or to heal? */
+/* What was counted is not yet in the cache, and not given up. */
+bool quota_is_writing(const struct quota *q);
+bool quota_has_work(const struct quota *q);
+/* One step: needs pg ready and redis up; done runs when the connection is free again. */
+void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
+               void (*done)(void *owner), void *owner);
+
+/* quota_check.c */
+
+/* Bring a tenant's rows, from … to of the first result in line, in line: those that are known are
+ * passed over. q->replies_left counts what is asked. */
+void quota_check_tenant(struct quota *q, int from, int to);
+/* Rows of the first result in line stand in the cache now. */
+void quota_know(struct quota *q, int from, int to);
+/* Tell that all usage was just gone over. */
+void quota_tell_checked(struct quota *q);
+
+/* quota_write.c */
+
+void quota_send_tenant(struct quota *q, int from, int to);
+/* An answer came, or none was needed. */
+void quota_end_reply(struct quota *q);
+
+/* Redis is up (again): give it our function. */
+void quota_load_function(struct redis *redis);
+/* Write the next page of the first rows in line; then quota_end_page. */
+void quota_write_page(struct quota *q);
+void quota_end_page(struct quota *q);
+
+#endif

@@ -1,0 +1,418 @@
+#include "aggregator/shard/batch_loop.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/stage.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* With few keys a fold costs little. With many it is worth while once each has come this often, or
+ * when it becomes large: a million rows take half a minute at worst, and its deadline is two. */
+enum {
+    FOLD_FEW_ROWS = 2000,
+    FOLD_EVENTS_A_KEY = 512,
+    FOLD_EVENTS_MAX = 4000000,
+    FOLD_ROWS_MAX = 1000000
+};
+
+static void run_state(struct batch_loop *w);
+static void run_fold(struct batch_loop *w, ledger_done_fn done);
+
+static const bool MAY_GO[4][4] = {
+    [BATCH_IDLE] = {[BATCH_JUDGING] = true, [BATCH_FOLDING] = true},
+    [BATCH_JUDGING] = {[BATCH_WRITING] = true, [BATCH_IDLE] = true},
+    [BATCH_WRITING] = {[BATCH_JUDGING] = true, [BATCH_IDLE] = true, [BATCH_FOLDING] = true},
+    [BATCH_FOLDING] = {[BATCH_IDLE] = true, [BATCH_JUDGING] = true},
+};
+
+static void go(struct batch_loop *w, enum batch_loop_state next)
+{
+    assert(MAY_GO[w->state][next]);
+    w->state = next;
+}
+
+static void abort_batch(struct batch_loop *w)
+{
+    if (w->batch_open)
+        batch_abort(w->parsed.batch);
+    w->batch_open = false;
+}
+
+/* Nothing runs any more: nobody waits for this answer. */
+static bool is_late(struct batch_loop *w)
+{
+    bool late = !w->running;
+
+    if (late)
+        w->events.late(w->events.owner);
+    return late;
+}
+
+static bool is_over(struct batch_loop *w, const char *step, const struct err *error)
+{
+    if (is_late(w))
+        return true;
+    if (error == NULL)
+        return false;
+    w->events.failed(w->events.owner, step, error);
+    return true;
+}
+
+/* On with what is left of the feed's entries, or give them back. */
+static void run_rest(struct batch_loop *w)
+{
+    go(w, BATCH_IDLE);
+    if (w->leaving) {
+        w->events.rested(w->events.owner);
+        return;
+    }
+    if (w->from < w->entries->count) {
+        go(w, BATCH_JUDGING);
+        run_state(w);
+        return;
+    }
+    w->entries = NULL;
+    w->size_max = UINT32_MAX;
+    feed_give_back(w->feed);
+}
+
+static void take_committed(struct batch_loop *w)
+{
+    int64_t commit_us = clock_monotonic_us() - w->write_started_us;
+
+    stage_crash_point("after_commit");
+    batch_commit(w->parsed.batch, &w->ledger->stored);
+    w->batch_open = false;
+    if (w->spills)
+        unfolded_note_written(&w->unfolded, w->parsed.batch->tally.count, w->parsed.batch->counted);
+    w->events.committed(w->events.owner, w->parsed.batch, commit_us);
+    w->from = w->to;
+    w->refusal[0] = '\0';
+    if (w->size_max < UINT32_MAX / 2)
+        w->size_max *= 2;
+    run_rest(w);
+}
+
+/* PostgreSQL's words may be in any language and are cut: what is kept of them is ASCII. */
+static void note_refusal(struct batch_loop *w, const struct err *error)
+{
+    snprintf(w->refusal, sizeof w->refusal, "%s: %.140s", error->sqlstate, error->text);
+    for (char *c = w->refusal; *c != '\0'; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+}
+
+static void judge_again(struct batch_loop *w)
+{
+    go(w, BATCH_JUDGING);
+    run_state(w);
+}
+
+static void take_fold_before(void *owner, const struct err *error)
+{
+    struct batch_loop *w = owner;
+
+    if (!is_over(w, "fold", error))
+        judge_again(w);
+}
+
+/* What was pending before is none of the culprit's, and would be written again with each half. */
+static void isolate_poison(struct batch_loop *w, const struct err *error)
+{
+    uint32_t n = w->to - w->from;
+
+    log_warn("batch_refused", LOG_STR("stream", w->stream), LOG_U64("entries", n),
+             LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
+    abort_batch(w);
+    if (n == 1)
+        note_refusal(w, error);
+    w->size_max = n > 1 ? n / 2 : 1;
+    if (w->kept)
+        unfolded_lose(&w->unfolded); /* its sums are among them */
+    if (w->unfolded.events > 0)
+        run_fold(w, take_fold_before);
+    else
+        judge_again(w);
+}
+
+static void take_commit(void *owner, const struct err *error)
+{
+    struct batch_loop *w = owner;
+
+    if (is_late(w))
+        return;
+    if (error == NULL)
+        take_committed(w);
+    else if (pg_is_data_fault(error) && w->refusal[0] == '\0')
+        isolate_poison(w, error);
+    else if (error->kind == ERR_FENCED)
+        w->events.fenced(w->events.owner, error);
+    else
+        w->events.failed(w->events.owner, "commit", error);
+}
+
+/* Every caller of fold_usage gets its rows here, before its own answer. */
+static void take_totals(void *owner, PGresult *rows)
+{
+    struct batch_loop *w = owner;
+
+    w->events.totals(w->events.owner, rows, w->unfolded.from_ms);
+    unfolded_clear(&w->unfolded);
+}
+
+/* Its sums come together with those that are pending. */
+static bool must_fold(const struct batch_loop *w)
+{
+    const struct unfolded *u = &w->unfolded;
+    const struct batch *b = w->parsed.batch;
+    int64_t events = u->events + b->counted;
+
+    /* What PostgreSQL may refuse is folded in its own transaction: later it would refuse others. */
+    return events > 0 &&
+           (b->tally.has_large || b->tally.count < FOLD_FEW_ROWS || !feed_has_more(w->feed) ||
+            events >= (int64_t)b->tally.count * FOLD_EVENTS_A_KEY || events >= FOLD_EVENTS_MAX ||
+            u->rows >= FOLD_ROWS_MAX || u->lost);
+}
+
+static void keep_sums(struct batch_loop *w)
+{
+    struct unfolded *u = &w->unfolded;
+    const struct batch *b = w->parsed.batch;
+
+    unfolded_add(u, &b->tally, w->ledger->catalog_version, b->counted);
+    if (batch_waits(b))
+        unfolded_note_waiting(u, w->ledger->next_batch);
+}
+
+/* All sums that are here. */
+static struct ledger_sums take_sums(struct batch_loop *w, const struct tally *own, bool fold)
+{
+    struct unfolded *u = &w->unfolded;
+    struct ledger_sums sums = {.own = own, .fold = fold};
+
+    sums.kept = unfolded_sort(u, w->ledger->catalog_version);
+    sums.batches = u->batches;
+    sums.first_batch = u->first_batch;
+    return sums;
+}
+
+/* What is kept may follow the commit's last statement, on which PostgreSQL works meanwhile. */
+static void run_commit(struct batch_loop *w)
+{
+    struct tally *own = &w->parsed.batch->tally;
+    const struct entry *last = &w->entries->list[w->to - 1];
+    char id[ENTRY_ID_TEXT_SIZE];
+    bool folds = must_fold(w);
+    struct ledger_sums sums = {.own = NULL};
+
+    entry_id_format((struct entry_id){.ms = last->ms, .seq = last->seq}, id);
+    if (w->unfolded.events == 0)
+        w->unfolded.from_ms = (int64_t)w->entries->list[w->from].ms;
+    w->kept = !folds && !unfolded_is_full(&w->unfolded);
+    w->spills = !folds && !w->kept;
+    if (!w->kept) {
+        tally_sort(own);
+        sums = take_sums(w, own, folds);
+    }
+    ledger_commit(w->ledger, id, w->ledger->position.added_seen, sums);
+    stage_crash_point("in_transaction");
+    if (w->kept)
+        keep_sums(w);
+    batch_loop_parse_ahead(w);
+}
+
+/* This turn of the loop is a long one: both servers are kept at work meanwhile. */
+static void on_slice(void *owner, int slice)
+{
+    struct batch_loop *w = owner;
+
+    (void)slice;
+    ledger_add_slice(w->ledger);
+    feed_poll(w->feed);
+}
+
+static void run_write(struct batch_loop *w)
+{
+    go(w, BATCH_WRITING);
+    w->write_started_us = clock_monotonic_us();
+    ledger_begin(w->ledger, w->parsed.batch, take_commit, w);
+    batch_settle(w->parsed.batch, on_slice, w);
+    run_commit(w);
+}
+
+static void take_confirmed(void *owner, const struct err *error)
+{
+    struct batch_loop *w = owner;
+
+    if (is_over(w, "confirm repeats", error))
+        return;
+    run_write(w);
+}
+
+static void judge(struct batch_loop *w)
+{
+    w->batch_open = true;
+    batch_probe(w->parsed.batch, w->ledger->now_ms);
+    feed_poll(w->feed);
+    if (ledger_must_confirm(w->parsed.batch))
+        ledger_confirm(w->ledger, w->parsed.batch, take_confirmed, w);
+    else
+        take_confirmed(w, NULL);
+}
+
+static void take_again(void *owner, const struct err *error)
+{
+    struct batch_loop *w = owner;
+
+    if (is_over(w, "look up entries read again", error))
+        return;
+    batch_settle_again(w->parsed.batch);
+    judge(w);
+}
+
+static void run_batch(struct batch_loop *w)
+{
+    uint32_t left = w->entries->count - w->from;
+    uint32_t room = dedupe_batch_max(w->dedupe);
+    uint32_t size = left < w->size_max ? left : w->size_max;
+
+    w->to = w->from + (size < room ? size : room);
+    parse_ahead_take(&w->parsed, w->entries, w->from, w->to,
+                     w->refusal[0] != '\0' ? w->refusal : NULL);
+    w->parsed.batch->dropped_until_ms = w->ledger->dropped_until_ms;
+    w->parsed.batch->rejects_dropped_until_ms = w->ledger->rejects_dropped_until_ms;
+    if (batch_again_count(w->parsed.batch) > 0)
+        ledger_find_again(w->ledger, w->parsed.batch, take_again, w);
+    else
+        judge(w);
+}
+
+static void take_catalog(void *owner, const struct err *error)
+{
+    struct batch_loop *w = owner;
+
+    if (!is_over(w, "read catalog", error))
+        run_batch(w);
+}
+
+static void take_state(void *owner, const struct err *error)
+{
+    struct batch_loop *w = owner;
+
+    if (is_over(w, "read state", error))
+        return;
+    if (w->ledger->catalog_newest != w->ledger->catalog_version)
+        ledger_read_catalog(w->ledger, take_catalog, w);
+    else
+        run_batch(w);
+}
+
+static void run_state(struct batch_loop *w)
+{
+    ledger_read_state(w->ledger, take_state, w);
+}
+
+void batch_loop_poke(struct batch_loop *w)
+{
+    /* A connection that is lost is told of in a moment; Redis may answer before. */
+    if (w->state != BATCH_IDLE || w->ledger->done != NULL || w->leaving ||
+        !pg_is_ready(w->ledger->pg))
+        return;
+    w->entries = feed_take(w->feed);
+    if (w->entries == NULL)
+        return;
+    w->from = 0;
+    go(w, BATCH_JUDGING);
+    run_state(w);
+    parse_ahead_run(&w->parsed, w->entries, w->entries->count);
+}
+
+static void take_fold(void *owner, const struct err *error)
+{
+    struct batch_loop *w = owner;
+
+    if (is_over(w, "fold", error))
+        return;
+    go(w, BATCH_IDLE);
+    if (w->leaving)
+        w->events.rested(w->events.owner);
+    else
+        batch_loop_poke(w);
+    feed_resume(w->feed);
+}
+
+static void run_fold(struct batch_loop *w, ledger_done_fn done)
+{
+    go(w, BATCH_FOLDING);
+    ledger_fold(w->ledger, take_sums(w, NULL, true), done, w);
+}
+
+bool batch_loop_fold_rest(struct batch_loop *w)
+{
+    if (w->state != BATCH_IDLE || w->unfolded.events == 0 || w->ledger->done != NULL ||
+        !pg_is_ready(w->ledger->pg))
+        return false;
+    run_fold(w, take_fold);
+    return true;
+}
+
+void batch_loop_parse_ahead(struct batch_loop *w)
+{
+    uint32_t whole;
+    const struct entries *entries = feed_filling(w->feed, &whole);
+
+    /* What was taken is parsed already, and about to become the batch on its way. */
+    if (!w->running || (w->state == BATCH_JUDGING && parse_ahead_has(&w->parsed, w->entries)))
+        return;
+    parse_ahead_run(&w->parsed, entries, whole);
+}
+
+bool batch_loop_is_writing(const struct batch_loop *w)
+{
+    return w->state == BATCH_WRITING || w->state == BATCH_FOLDING;
+}
+
+void batch_loop_leave(struct batch_loop *w)
+{
+    w->leaving = true;
+}
+
+void batch_loop_init(struct batch_loop *w, struct batch_loop_spec spec)
+{
+    *w = (struct batch_loop){.stream = spec.stream,
+                             .ledger = spec.ledger,
+                             .feed = spec.feed,
+                             .events = spec.events,
+                             .size_max = UINT32_MAX};
+    parse_ahead_init(&w->parsed, spec.ledger, spec.stream, spec.shard, spec.shards, spec.key);
+    unfolded_init(&w->unfolded, spec.key);
+    spec.ledger->on_totals = take_totals;
+    spec.ledger->totals_owner = w;
+}
+
+void batch_loop_done(struct batch_loop *w)
+{
+    parse_ahead_done(&w->parsed);
+    unfolded_done(&w->unfolded);
+}
+
+void batch_loop_start(struct batch_loop *w, struct dedupe *dedupe, struct entry_id repeats_until)
+{
+    w->running = true;
+    w->dedupe = dedupe;
+    w->parsed.dedupe = dedupe;
+    parse_ahead_set_repeats(&w->parsed, repeats_until);
+}
+
+void batch_loop_stop(struct batch_loop *w)
+{
+    abort_batch(w);
+    ledger_forget_batch(w->ledger);
+    unfolded_clear(&w->unfolded);
+    w->running = false;
+    w->state = BATCH_IDLE;
+    w->entries = NULL;
+    w->size_max = UINT32_MAX;
+    w->refusal[0] = '\0';
+}

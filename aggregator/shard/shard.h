@@ -1,0 +1,131 @@
+/* One stream of those that this process works on: who owns it, what is read, what is written. Its
+ * machine: shard_state.h. */
+#ifndef METERLINE_SHARD_H
+#define METERLINE_SHARD_H
+
+#include "aggregator/config.h"
+#include "aggregator/ledger/ledger.h"
+#include "aggregator/shard/batch_loop.h"
+#include "aggregator/shard/loading.h"
+#include "aggregator/shard/recovery.h"
+#include "aggregator/shard/retire.h"
+#include "aggregator/shard/shard_state.h"
+#include "aggregator/shard/stream_watch.h"
+#include "aggregator/stream/stream_name.h"
+#include "aggregator/stream/stream_reader.h"
+#include "common/backoff.h"
+#include "common/log.h"
+
+struct shard;
+
+/* What a shard tells the process that it is part of. */
+struct shard_events {
+    /* Its lease was taken: others should see. */
+    void (*lease_taken)(void *owner);
+    /* The stream is this ledger's, and so is what the process writes into Redis from now on. */
+    void (*entered)(void *owner, struct shard *s);
+    /* The database has another number of shards than the process goes by. */
+    void (*number_moved)(void *owner, int64_t shards);
+    /* Totals that a fold changed, rows of fold.sql, which are the taker's own. from_ms: the entry
+     * time of the first event in them. */
+    void (*totals)(void *owner, PGresult *rows, int64_t from_ms);
+    void (*committed)(void *owner);
+    /* --once: the stream is read to its end and counted, or cannot be had (EXIT_FAILED). */
+    void (*finished)(void *owner, struct shard *s, int exit_code);
+    /* The process was started with something that it cannot work with. */
+    void (*refused)(void *owner, int exit_code);
+    /* It has nothing in flight any more and has given its lease back: to be closed. */
+    void (*ended)(void *owner, struct shard *s);
+    void *owner;
+};
+
+/* What the shards of a process tell of together. */
+struct shards_told {
+    bool entered;  /* some stream was found to be this ledger's, or nobody's; the owner's to set */
+    bool weakness; /* of Redis' durability */
+};
+
+/* What a shard is made of; the pointers live as long as the process. */
+struct shard_spec {
+    uv_loop_t *loop;
+    const struct config *config;
+    const unsigned char *key; /* 16 bytes, of every hash in this process */
+    const char *process;      /* its name, in stream_positions */
+    int64_t shards;           /* how many there are */
+    struct shards_told *told;
+    struct shard_events events;
+};
+
+/* One stream: its machine, its connections, and the parts that work on it. */
+struct shard {
+    struct shard_spec spec;
+    char stream[STREAM_NAME_SIZE];
+    char *label;            /* of its metrics; owned */
+    char *queue_label;      /* of the age of what waits in it; owned */
+    int number;             /* of the shards, from 0; RETIRED: of a number that is not in force */
+    struct pg *pg;          /* the ledger's */
+    struct redis *commands; /* both go where the stream is, in a cluster too */
+    struct redis *reading;
+    bool schema_ok;
+    struct ledger ledger;
+    struct feed feed;
+    struct recovery recovery;     /* OPENING */
+    struct loading loading;       /* LOADING; it has the deduplication table */
+    struct batch_loop batch_loop; /* RUNNING */
+    struct retire retire;         /* a retired stream's end */
+    struct stream_watch watch;
+    enum shard_state state;
+    int64_t running_since_ms; /* monotonic */
+    uint64_t generation; /* rises with every way to OFFLINE: answers of before are for nobody */
+    uv_timer_t retry;
+    struct backoff backoff;
+    struct log_repeat refused;   /* a Redis that is not fit, a replica, a failing step */
+    bool leaving;                /* it is to end, and another process may have the stream */
+    bool renewed;                /* the heartbeat that is out keeps its lease, … */
+    uint64_t renewed_generation; /* … for this life of the machine, … */
+    int64_t renewed_batches;     /* … in which so many were committed: not fewer may be found */
+    int64_t lease_asked_ms;      /* monotonic; --once gives up after a while */
+    bool finished;               /* --once: nothing is left to do */
+    bool closing;
+    void (*closed)(void *owner);
+    int open_handles;
+};
+
+/* shard_open.c */
+/* Returns NULL with e for a URL that cannot be used. */
+struct shard *shard_open(const struct shard_spec *spec, const char *stream, int number,
+                         struct err *e);
+/* Ends at once, whatever is in flight. Afterwards closed runs from the loop, with the events'
+ * owner; the shard is freed then. */
+void shard_close(struct shard *s, void (*closed)(void *owner));
+
+/* shard.c */
+/* A legal move (asserted). */
+void shard_go(struct shard *s, enum shard_state next);
+/* What is in flight is for nobody any more. */
+void shard_stop_parts(struct shard *s);
+void shard_try(struct shard *s);
+void shard_ask_schema(struct shard *s);
+/* Forget what is in flight and start again, after a backoff if delay. */
+void shard_restart(struct shard *s, bool delay);
+void shard_fail(struct shard *s, const char *step, const struct err *error);
+/* Finish the batch that is being written, forget the rest, give the lease back, and end. */
+void shard_leave(struct shard *s);
+/* A step towards its end: when something that this waits for has happened. */
+void shard_drain(struct shard *s);
+void shard_on_retry(uv_timer_t *timer);
+void shard_on_lease_lost(void *owner);
+/* Its lease is ours as far as we know, and the heartbeat that is out was to keep it. */
+bool shard_is_renewed(const struct shard *s);
+void shard_on_redis_down(struct shard *s);
+bool shard_has_redis(const struct shard *s);
+
+/* shard_parts.c */
+/* The parts report to it: when the rest of it is there. */
+void shard_init_parts(struct shard *s);
+/* Once a second: look at the stream; a retired one that rests ends. */
+void shard_poll(struct shard *s);
+/* Delete a retired stream's key if all that it ever had is counted, and end its epoch. */
+void shard_retire(struct shard *s);
+
+#endif

@@ -1,0 +1,194 @@
+/* Names and values, nearly all of a reply. Those that are short and here to their end have a loop
+ * of their own, where names are compared with those of the entry before: equal ones share its
+ * bytes. What that loop cannot take, it leaves to the slow way. */
+#include "aggregator/stream/xread_internal.h"
+
+enum {
+    SHORT_BYTES = 999,
+    ROOM_BYTES = 4 << 10 /* asked of the arena at once */
+};
+
+static void keep_string(struct xread *x, struct text text)
+{
+    struct entries *e = x->target;
+    struct entry *entry = &e->list[e->count - 1];
+
+    if (e->strings_count == e->strings_capacity)
+        entries_grow_strings(e);
+    e->strings[e->strings_count++] = text;
+    entry->fields++;
+    entry->bytes += text.length;
+    e->bytes += text.length;
+    x->strings_left--;
+    x->length = -1;
+}
+
+/* The string that starts at `at`, if it is of at most 999 bytes and here to its end. Returns where
+ * the next token starts, or NULL: take_string knows more. */
+static inline const char *find_short(const char *at, const char *end, struct text *out)
+{
+    uint32_t length;
+
+    if (end - at < (ptrdiff_t)strlen("$999\r\n\r\n") || at[0] != '$' || !xread_is_digit(at[1]))
+        return NULL;
+    length = (uint32_t)(at[1] - '0');
+    at += 2;
+    for (int more = 0; more < 2 && xread_is_digit(*at); more++)
+        length = length * 10 + (uint32_t)(*at++ - '0');
+    if (!xread_is_line_end(at) || end - at < (ptrdiff_t)length + 4 ||
+        !xread_is_line_end(at + 2 + length))
+        return NULL;
+    *out = (struct text){.data = at + 2, .length = length};
+    return at + 2 + length + 2;
+}
+
+static inline char *copy_short(char *to, struct text text)
+{
+    if (text.length <= XREAD_SLACK_BYTES)
+        memcpy(to, text.data, XREAD_SLACK_BYTES);
+    else
+        memcpy(to, text.data, text.length);
+    return to + text.length;
+}
+
+/* Names are short: two loads that may overlap are faster than a call. */
+static inline bool is_same(const char *a, const char *b, uint32_t length)
+{
+    uint32_t words[4];
+
+    if (length < sizeof(uint32_t) || length > 2 * sizeof(uint32_t))
+        return memcmp(a, b, length) == 0;
+    memcpy(&words[0], a, sizeof(uint32_t));
+    memcpy(&words[1], b, sizeof(uint32_t));
+    memcpy(&words[2], a + length - sizeof(uint32_t), sizeof(uint32_t));
+    memcpy(&words[3], b + length - sizeof(uint32_t), sizeof(uint32_t));
+    return words[0] == words[1] && words[2] == words[3];
+}
+
+/* How many strings of the entry before are where this entry's next ones may be the same. */
+static uint32_t find_known(const struct entries *e, const struct text **known)
+{
+    const struct entry *entry = &e->list[e->count - 1];
+
+    if (e->count < 2 || entry[-1].fields <= entry->fields)
+        return 0;
+    *known = e->strings + entry[-1].first_field + entry->fields;
+    return entry[-1].fields - entry->fields;
+}
+
+/* How many strings may be appended without another look: none to an entry that is too large. */
+static uint32_t count_missing(const struct xread *x, struct entries *e)
+{
+    uint32_t room;
+
+    if (e->strings_count == e->strings_capacity)
+        entries_grow_strings(e);
+    room = e->strings_capacity - e->strings_count;
+    if (e->list[e->count - 1].bytes > XREAD_STRING_MAX)
+        return 0;
+    return x->strings_left < room ? x->strings_left : room;
+}
+
+/* The strings of this entry that are short and here to their end: as many as there are. */
+static void take_short_strings(struct xread *x)
+{
+    struct entries *e = x->target;
+    struct entry *entry = &e->list[e->count - 1];
+    const char *at = x->buffer + x->at;
+    const char *end = x->buffer + x->end;
+    uint32_t most = count_missing(x, e);
+    struct text *to = e->strings + e->strings_count;
+    const struct text *known = NULL;
+    uint32_t known_count = find_known(e, &known);
+    char *start = arena_reserve(&e->arena, ROOM_BYTES);
+    char *copy = start;
+    bool is_name = x->strings_left % 2 == 0; /* the first one is; then every other one */
+    uint32_t bytes = 0;
+    uint32_t i = 0;
+
+    for (; i < most && copy - start < ROOM_BYTES - SHORT_BYTES - XREAD_SLACK_BYTES; i++) {
+        struct text text;
+        const char *next = find_short(at, end, &text);
+        if (next == NULL)
+            break;
+        at = next;
+        bytes += text.length;
+        if (i < known_count && is_name == (i % 2 == 0) && known[i].length == text.length &&
+            is_same(known[i].data, text.data, text.length)) {
+            to[i] = known[i];
+            continue;
+        }
+        to[i] = (struct text){.data = copy, .length = text.length};
+        copy = copy_short(copy, text);
+    }
+    arena_commit(&e->arena, (size_t)(copy - start));
+    e->strings_count += i;
+    e->bytes += bytes;
+    entry->fields += i;
+    entry->bytes += bytes;
+    x->strings_left -= i;
+    xread_pass(x, at);
+}
+
+/* A large string goes where it stays at once, with what has come of it. */
+static void begin_body(struct xread *x)
+{
+    size_t there = x->end - x->at;
+
+    if (there > (size_t)x->length)
+        there = (size_t)x->length;
+    x->body = arena_reserve(&x->target->arena, (size_t)x->length);
+    arena_commit(&x->target->arena, (size_t)x->length);
+    memcpy(x->body, x->buffer + x->at, there);
+    xread_pass(x, x->buffer + x->at + there);
+    x->body += there;
+    x->body_left = (size_t)x->length - there;
+}
+
+static enum step take_body(struct xread *x, struct err *e)
+{
+    enum step step;
+
+    if (x->body_left > 0)
+        return STEP_WAIT;
+    step = xread_take_string_end(x, e);
+    if (step != STEP_ON)
+        return step;
+    keep_string(x, (struct text){.data = x->body - x->length, .length = (uint32_t)x->length});
+    x->body = NULL;
+    return STEP_ON;
+}
+
+/* Any string, slowly. */
+static enum step take_string(struct xread *x, struct err *e)
+{
+    size_t there;
+    struct text text;
+    enum step step;
+
+    if (x->body != NULL)
+        return take_body(x, e);
+    step = xread_take_length(x, XREAD_STRING_MAX, e);
+    if (step != STEP_ON)
+        return step;
+    if (x->length > XREAD_STRING_MAX - x->target->list[x->target->count - 1].bytes)
+        return xread_bad(x, e, "an entry above 1 GiB");
+    there = x->end - x->at;
+    if (there < (size_t)x->length + 2 && x->length > XREAD_LARGE_BYTES)
+        begin_body(x);
+    if (there < (size_t)x->length + 2)
+        return STEP_WAIT;
+    text = arena_copy(&x->target->arena, x->buffer + x->at, (uint32_t)x->length);
+    xread_pass(x, x->buffer + x->at + x->length);
+    step = xread_take_string_end(x, e);
+    if (step == STEP_ON)
+        keep_string(x, text);
+    return step;
+}
+
+enum step xread_take_strings(struct xread *x, struct err *e)
+{
+    if (x->length < 0)
+        take_short_strings(x);
+    return x->strings_left > 0 ? take_string(x, e) : STEP_ON;
+}

@@ -1,0 +1,253 @@
+/* One request and its answer.
+ *
+ *      READING -> HANDED -> ANSWERED -> QUEUED
+ *         |          |          |          |
+ *         +----------+----------+----------+--> GONE (answered, or the client left)
+ *
+ * The happy path: the body is read whole, the handler gets the exchange, the connection is
+ * suspended unless the answer is there already, http_reply resumes it, and the next MHD_run queues
+ * the answer.
+ *
+ * Failure modes: the client leaves before the body is whole: the handler never hears of it. The
+ * client leaves before the answer: http_reply is then a no-op that frees the exchange. The body is
+ * too large: it is read and dropped up to a bound, so that the client reads our 413 rather than a
+ * reset. */
+#include "common/http/http_server_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    DISCARD_MAX_BYTES = 8 << 20
+}; /* of a body that is too large, before the connection is cut */
+
+static const bool MAY_GO[5][5] = {
+    [READING] = {[HANDED] = true, [GONE] = true},
+    [HANDED] = {[ANSWERED] = true, [GONE] = true},
+    [ANSWERED] = {[QUEUED] = true, [GONE] = true},
+    [QUEUED] = {[GONE] = true},
+};
+
+static void exchange_go(struct exchange *x, enum exchange_state next)
+{
+    assert(MAY_GO[x->state][next]);
+    x->state = next;
+}
+
+static void exchange_free(struct exchange *x)
+{
+    for (int i = 0; i < x->headers; i++) {
+        free(x->header_names[i]);
+        free(x->header_values[i]);
+    }
+    if (x->response)
+        MHD_destroy_response(x->response);
+    buf_done(&x->body);
+    free(x->path);
+    free(x->method);
+    free(x);
+}
+
+static void list_add(struct http_server *s, struct exchange *x)
+{
+    x->previous = NULL;
+    x->next = s->handed;
+    if (s->handed)
+        s->handed->previous = x;
+    s->handed = x;
+    s->in_flight++;
+}
+
+static void list_remove(struct http_server *s, struct exchange *x)
+{
+    if (x->previous)
+        x->previous->next = x->next;
+    else
+        s->handed = x->next;
+    if (x->next)
+        x->next->previous = x->previous;
+    s->in_flight--;
+}
+
+static struct exchange *exchange_new(struct http_server *s, struct MHD_Connection *connection,
+                                     const char *method, const char *path)
+{
+    struct exchange *x = xcalloc(1, sizeof *x);
+    x->server = s;
+    x->connection = connection;
+    x->method = xstrdup(method);
+    x->path = xstrdup(path);
+    x->public.method = x->method;
+    x->public.path = x->path;
+    x->public.internal = x;
+    return x;
+}
+
+static enum MHD_Result take_body(struct exchange *x, const char *data, size_t length)
+{
+    if (!x->public.too_large && x->body.length + length <= x->server->max_body_bytes) {
+        buf_add(&x->body, data, length);
+        return MHD_YES;
+    }
+    x->public.too_large = true;
+    buf_done(&x->body);
+    x->discarded_bytes += length;
+    return x->discarded_bytes > DISCARD_MAX_BYTES ? MHD_NO : MHD_YES;
+}
+
+static struct MHD_Response *make_response(const char *content_type, const char *body, size_t length)
+{
+    /* libmicrohttpd only reads a buffer that it copies, yet asks for a pointer to non-const. */
+    union {
+        const char *text;
+        void *any;
+    } bytes = {.text = length > 0 ? body : ""};
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(length, bytes.any, MHD_RESPMEM_MUST_COPY);
+    assert(r);
+    if (content_type)
+        MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    return r;
+}
+
+static void resume(struct exchange *x)
+{
+    if (!x->suspended)
+        return;
+    x->suspended = false;
+    x->server->resumed = true;
+    MHD_resume_connection(x->connection);
+    http_server_run_soon(x->server);
+}
+
+static struct MHD_Response *make_stopping(void)
+{
+    static const char BODY[] = "stopping\n";
+    return make_response("text/plain", BODY, sizeof BODY - 1);
+}
+
+static void answer(struct exchange *x, int status, struct MHD_Response *response)
+{
+    x->status = status;
+    x->response = response;
+    exchange_go(x, ANSWERED);
+    list_remove(x->server, x);
+    resume(x);
+}
+
+static enum MHD_Result queue_answer(struct exchange *x)
+{
+    for (int i = 0; i < x->headers; i++)
+        MHD_add_response_header(x->response, x->header_names[i], x->header_values[i]);
+    if (x->server->quiesced || x->server->closing)
+        MHD_add_response_header(x->response, MHD_HTTP_HEADER_CONNECTION, "close");
+    exchange_go(x, QUEUED);
+    return MHD_queue_response(x->connection, (unsigned)x->status, x->response);
+}
+
+/* The body is whole: hand the exchange over. If the answer is not there when the handler returns,
+ * the connection sleeps until http_reply. */
+static enum MHD_Result hand_over(struct exchange *x)
+{
+    exchange_go(x, HANDED);
+    list_add(x->server, x);
+    if (x->server->closing) {
+        answer(x, 503, make_stopping());
+        return queue_answer(x);
+    }
+    x->public.body = x->body.data ? x->body.data : "";
+    x->public.body_length = x->body.length;
+    x->owed = true;
+    x->server->handler(x->server->owner, &x->public);
+    if (x->state == ANSWERED)
+        return queue_answer(x);
+    x->suspended = true;
+    MHD_suspend_connection(x->connection);
+    return MHD_YES;
+}
+
+/* libmicrohttpd calls this first with the headers alone, then for each piece of the body, then with
+ * an empty piece, and once more after a suspended connection was resumed. */
+enum MHD_Result http_exchange_on_access(void *owner, struct MHD_Connection *connection,
+                                        const char *url, const char *method, const char *version,
+                                        const char *data, size_t *length, void **slot)
+{
+    (void)version;
+    struct exchange *x = *slot;
+    if (!x) {
+        *slot = exchange_new(owner, connection, method, url);
+        return MHD_YES;
+    }
+    if (*length > 0) {
+        enum MHD_Result result = take_body(x, data, *length);
+        *length = 0;
+        return result;
+    }
+    if (x->state == READING)
+        return hand_over(x);
+    return x->state == ANSWERED ? queue_answer(x) : MHD_YES;
+}
+
+static void exchange_leave(struct exchange *x)
+{
+    if (x->state == HANDED)
+        list_remove(x->server, x);
+    exchange_go(x, GONE);
+    x->connection = NULL;
+    if (!x->owed)
+        exchange_free(x);
+}
+
+void http_exchange_on_completed(void *owner, struct MHD_Connection *connection, void **slot,
+                                enum MHD_RequestTerminationCode why)
+{
+    (void)owner, (void)connection, (void)why;
+    struct exchange *x = *slot;
+    *slot = NULL;
+    if (x)
+        exchange_leave(x);
+}
+
+const char *http_exchange_header(const struct http_exchange *public, const char *name)
+{
+    const struct exchange *x = public->internal;
+    if (!x->connection)
+        return NULL;
+    return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+}
+
+const char *http_exchange_query(const struct http_exchange *public, const char *name)
+{
+    const struct exchange *x = public->internal;
+    if (!x->connection)
+        return NULL;
+    return MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+void http_reply_header(struct http_exchange *public, const char *name, const char *value)
+{
+    struct exchange *x = public->internal;
+    assert(x->owed && x->headers < REPLY_HEADERS_MAX);
+    x->header_names[x->headers] = xstrdup(name);
+    x->header_values[x->headers++] = xstrdup(value);
+}
+
+void http_reply(struct http_exchange *public, int status, const char *content_type,
+                const char *body, size_t length)
+{
+    struct exchange *x = public->internal;
+    assert(x->owed);
+    x->owed = false;
+    if (x->state == GONE)
+        exchange_free(x);
+    else if (x->state == HANDED)
+        answer(x, status, make_response(content_type, body, length));
+    /* Else closing answered 503 already and the connection is about to end. */
+}
+
+void http_exchange_answer_all(struct http_server *s)
+{
+    while (s->handed)
+        answer(s->handed, 503, make_stopping());
+}

@@ -1,0 +1,231 @@
+/* Making a connection: options, PQconnectPoll, and a first pipeline.
+ *
+ * The happy path: PQconnectPoll is called each time the socket is ready until it says OK; the
+ * first pipeline asks for the server's clock, which also tells whether we may take our role; with
+ * the answer pg is READY.
+ *
+ * Of several hosts or addresses each is tried by itself, so that one that does not answer or cannot
+ * be written to keeps none of the others from being tried. One that is read-only by default, as an
+ * operator makes the old primary of two, is taken only when no other will do.
+ *
+ * The failure modes: a URL that libpq cannot parse, a server that cannot be reached or refuses us,
+ * is a standby, a role that is missing. Each is told to on_down, and tried again after the wait. */
+#include "common/pg/pg_internal.h"
+
+#include "common/clock.h"
+#include "common/sql.h"
+#include "common/str.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a URL that does not say otherwise gets. A peer that vanishes without a word is noticed after
+ * about 25 s when idle (keepalives, in s), and after 10 s with data on their way (in ms). */
+static const struct {
+    const char *keyword;
+    const char *value;
+} DEFAULTS[] = {
+    {"keepalives_idle", "10"},
+    {"keepalives_interval", "5"},
+    {"keepalives_count", "3"},
+    {"tcp_user_timeout", "10000"},
+};
+enum { CLOCK_ANSWER_MAX_MS = 1000 };
+enum { CONNECT_DEADLINE_MS = 10000, EACH_DEADLINE_MS = 3000 }; /* of one host, of each of several */
+enum { N_DEFAULTS = sizeof DEFAULTS / sizeof *DEFAULTS };
+
+struct options {
+    const char **keywords; /* ends in NULL */
+    const char **values;
+    size_t n;
+};
+
+static void add_option(struct options *o, const char *keyword, const char *value)
+{
+    for (size_t i = 0; i < o->n; i++)
+        if (strcmp(o->keywords[i], keyword) == 0)
+            return;
+    o->keywords[o->n] = keyword;
+    o->values[o->n++] = value;
+}
+
+/* libpq quotes what it could not read, which may be the whole URL or a piece of the password: all
+ * that stands between the first and the last quote is left out. */
+static void url_err(struct err *e, const char *message)
+{
+    char line[sizeof e->text];
+    pg_first_line(message ? message : "out of memory", line, sizeof line);
+    const char *first = strchr(line, '"');
+    const char *last = strrchr(line, '"');
+    if (!first)
+        err_set(e, ERR_CONFIG, "DATABASE_URL cannot be read: %s", line);
+    else
+        err_set(e, ERR_CONFIG, "DATABASE_URL cannot be read: %.*s\"***\"%s", (int)(first - line),
+                line, last > first ? last + 1 : "");
+}
+
+/* The first of two with one keyword counts: what was looked up goes before what the URL says. */
+static PGconn *start_conn(const struct pg *pg)
+{
+    size_t most = N_DEFAULTS + 6; /* hosts, encoding, application_name and the NULL at the end */
+    for (const PQconninfoOption *p = pg->hosts.options; p->keyword; p++)
+        most++;
+    struct options o = {xcalloc(most, sizeof *o.keywords), xcalloc(most, sizeof *o.values), 0};
+    if (pg->hosts.n > 0) {
+        const struct pg_host *host = &pg->hosts.entries[pg->hosts.next];
+        add_option(&o, "host", host->name);
+        add_option(&o, "hostaddr", host->address);
+        add_option(&o, "port", host->port);
+    }
+    add_option(&o, "client_encoding", "UTF8");
+    for (const PQconninfoOption *p = pg->hosts.options; p->keyword; p++)
+        if (p->val && *p->val)
+            add_option(&o, p->keyword, p->val);
+    add_option(&o, "application_name", pg->application_name);
+    for (size_t i = 0; i < N_DEFAULTS; i++)
+        add_option(&o, DEFAULTS[i].keyword, DEFAULTS[i].value);
+    PGconn *conn = PQconnectStartParams(o.keywords, o.values, 0);
+    free(o.keywords);
+    free(o.values);
+    return conn;
+}
+
+static char *url_in_force; /* NULL: each connection's own */
+
+void pg_use_url(const char *url)
+{
+    free(url_in_force);
+    url_in_force = url ? xstrdup(url) : NULL;
+}
+
+void pg_connect_prepare(struct pg *pg)
+{
+    char *message = NULL;
+    pg_go(pg, PG_IS_RESOLVING);
+    pg->hosts.options = PQconninfoParse(url_in_force ? url_in_force : pg->url, &message);
+    if (pg->hosts.options) {
+        pg_resolve(pg);
+        return;
+    }
+    struct err e;
+    url_err(&e, message);
+    PQfreemem(message);
+    pg_lost(pg, &e);
+}
+
+static void connect_failed(struct pg *pg)
+{
+    struct err e;
+    char line[sizeof e.text];
+    pg_first_line(PQerrorMessage(pg->conn), line, sizeof line);
+    err_set(&e, ERR_CONNECT, "%s", line);
+    pg_lost(pg, &e);
+}
+
+void pg_connect_start(struct pg *pg)
+{
+    pg_go(pg, PG_IS_CONNECTING);
+    pg_start_timer(pg, pg->hosts.n > 1 ? EACH_DEADLINE_MS : CONNECT_DEADLINE_MS);
+    pg->fatal = (struct err){0};
+    pg->conn = start_conn(pg);
+    assert(pg->conn); /* NULL only without memory */
+    pg->hosts.next++;
+    PQsetNoticeReceiver(pg->conn, pg_on_notice, pg);
+    if (PQstatus(pg->conn) == CONNECTION_BAD)
+        connect_failed(pg);
+    else
+        pg_watch(pg, UV_WRITABLE); /* as libpq's manual says: as if it had answered WRITING */
+}
+
+static void take_clock(struct pg *pg, const PGresult *r)
+{
+    int64_t answered_ms = clock_unix_ms();
+    /* A pooler may have kept the question waiting: the answer tells nothing then. */
+    if (answered_ms - pg->asked_clock_ms > CLOCK_ANSWER_MAX_MS)
+        return;
+    int64_t ours_ms = pg->asked_clock_ms + (answered_ms - pg->asked_clock_ms) / 2;
+    pg->clock_offset_ms = pg_get_time_ms(r, 0, 0) - ours_ms;
+    peer_measured_clock(PEER_POSTGRES, pg->clock_offset_ms);
+}
+
+static bool is_unwanted_reader(const struct pg *pg, const PGresult *r)
+{
+    return pg->hosts.n > 1 && !pg->takes_reader && pg_get_i64(r, 0, 1);
+}
+
+static void take_setup(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct pg *pg = owner;
+    if (error) {
+        struct err e = *error;
+        err_wrap(&e, "first statement%s",
+                 pg->role && e.kind == ERR_REFUSED
+                     ? " (was `meterctl migrate` run, and is the login granted the role?)"
+                     : "");
+        pg_lost(pg, &e);
+        return;
+    }
+    if (is_unwanted_reader(pg, results[n - 1])) {
+        struct err e;
+        err_set(&e, ERR_REFUSED, "%s:%s is read-only by default", PQhost(pg->conn),
+                PQport(pg->conn));
+        pg_lost(pg, &e);
+        return;
+    }
+    take_clock(pg, results[n - 1]);
+    pg_resolve_done(pg);
+    pg->takes_reader = false;
+    backoff_reset(&pg->backoff);
+    peer_link_up(&pg->peer);
+    if (pg->events.on_up)
+        pg->events.on_up(pg->events.owner);
+}
+
+static void run_setup(struct pg *pg)
+{
+    struct pg_statement s;
+    pg_statement_init(&s, SQL_READ_CLOCK);
+    s.binary_result = true;
+
+    pg_go(pg, PG_IS_SETUP);
+    pg->in_transaction = false;
+    pg->pipeline = (struct pg_pipeline){.done = take_setup, .owner = pg};
+    pg->asked_clock_ms = clock_unix_ms();
+    struct err e;
+    pg_pipeline_begin(pg, 1);
+    pg_pipeline_add(pg, &s);
+    if (pg_pipeline_end(pg, &e) != 0)
+        pg_lost(pg, &e);
+}
+
+static void take_connected(struct pg *pg)
+{
+    int blocking = PQsetnonblocking(pg->conn, 1);
+    int pipelined = PQenterPipelineMode(pg->conn);
+    assert(!blocking && pipelined); /* an idle connection refuses neither */
+    run_setup(pg);
+}
+
+/* libpq may close the socket and open another one (several addresses, TLS refused), even under the
+ * same number, which then is no longer polled: so the handle lives for one step. */
+void pg_connect_step(struct pg *pg)
+{
+    pg_unwatch(pg);
+    switch (PQconnectPoll(pg->conn)) {
+    case PGRES_POLLING_READING:
+        pg_watch(pg, UV_READABLE);
+        break;
+    case PGRES_POLLING_WRITING:
+    case PGRES_POLLING_ACTIVE:
+        pg_watch(pg, UV_WRITABLE);
+        break;
+    case PGRES_POLLING_OK:
+        take_connected(pg);
+        break;
+    case PGRES_POLLING_FAILED:
+        connect_failed(pg);
+        break;
+    }
+}

@@ -1,0 +1,139 @@
+/* What the files of the PostgreSQL adapter share: pg.c (the machine), pg_resolve.c (hosts),
+ * pg_connect.c (making a connection), pg_pipeline.c (running statements), pg_error.c. Nobody else
+ * includes this. */
+#ifndef METERLINE_PG_INTERNAL_H
+#define METERLINE_PG_INTERNAL_H
+
+#include "common/backoff.h"
+#include "common/peer.h"
+#include "common/pg/pg.h"
+#include "common/str.h"
+
+enum pg_state {
+    PG_IS_WAITING,    /* no connection; the timer starts the next try, or tries the next host */
+    PG_IS_RESOLVING,  /* the hosts' names are looked up */
+    PG_IS_CONNECTING, /* PQconnectPoll */
+    PG_IS_SETUP,      /* the session's settings are on their way */
+    PG_IS_READY,
+    PG_IS_BUSY,   /* a caller's pipeline is in flight */
+    PG_IS_CLOSING /* handles are being closed */
+};
+
+/* The pipeline in flight, or one whose done has not been called yet. */
+struct pg_pipeline {
+    bool active;        /* sent, and the answer to its Sync has not come */
+    bool rolling_back;  /* it failed inside BEGIN; ROLLBACK was sent after it */
+    bool send_failed;   /* a statement could not be given to libpq */
+    bool wrapped;       /* the transaction that is open was begun by us, who must commit it */
+    int most;           /* room for so many statements of the caller's, … */
+    int n;              /* … who has given so many */
+    const char *before; /* the SQL of the last one, or NULL */
+    int sent;           /* statements sent: those, and what surrounds each transaction */
+    bool *is_ours;      /* owned; of each one sent: of the latter, whose result is nobody's */
+    int at;             /* of those sent, the one whose result comes next */
+    int kept;           /* results that have come */
+    PGresult **results; /* owned; room for most of them, NULL until they come */
+    struct err error;   /* the first; ERR_NONE while all goes well */
+    pg_row_fn on_row;   /* NULL but for a stream */
+    pg_next_fn next;    /* NULL once all statements are given, or from the start */
+    pg_done_fn done;
+    void *owner;
+};
+
+struct pg_host {
+    char *name;    /* what certificates and passwords are looked up by */
+    char *address; /* "": a socket */
+    char *port;    /* "": libpq's default */
+};
+
+/* The URL taken apart, and its hosts, an entry an address, which are tried one by one. */
+struct pg_hosts {
+    PQconninfoOption *options; /* owned; NULL but from resolving until it is up or all were tried */
+    size_t at;                 /* of the hosts in the URL, the one looked up */
+    uv_getaddrinfo_t lookup;
+    int n; /* entries; 0 with options: libpq is given the URL as it is */
+    struct pg_host *entries;
+    int next;        /* entry that is tried next; n: all were */
+    struct buf said; /* why those before were not taken */
+};
+
+struct pg {
+    uv_loop_t *loop;
+    char *url;
+    char *role; /* or NULL */
+    char *application_name;
+    struct pg_events events;
+
+    enum pg_state state;
+    struct pg_hosts hosts;
+    PGconn *conn;      /* NULL while waiting */
+    uv_poll_t *poll;   /* on the socket of conn; NULL while there is none */
+    uv_timer_t timer;  /* by state: the connect deadline, the wait, the pipeline's deadline */
+    bool takes_reader; /* a primary that is read-only by default is taken, too */
+    uv_timer_t soon;   /* calls what must not be called from inside a public function */
+    int handles;       /* open handles and requests; at 0 pg is freed */
+    bool looked_again; /* the deadline passed, and the socket got its last look */
+
+    struct pg_pipeline pipeline;
+    bool in_transaction; /* the last pipeline left BEGIN without COMMIT */
+    bool pipeline_ended; /* by a lost connection: done is called soon */
+    bool tell_down;      /* on_down is called soon */
+    struct err down;
+    struct err fatal; /* the server's last words, if it said why it closes the connection */
+
+    struct backoff backoff;
+    struct peer_link peer;
+    int64_t asked_clock_ms; /* ours, when the server's was asked for */
+    int64_t clock_offset_ms;
+
+    void (*closed)(void *owner);
+    void *closed_owner;
+};
+
+/* pg.c */
+void pg_go(struct pg *pg, enum pg_state next); /* asserts that the move is legal */
+/* Poll the socket of conn for these events; makes the handle at the first call. */
+void pg_watch(struct pg *pg, int events);
+void pg_unwatch(struct pg *pg);
+/* The one timer, counted from now and not from the start of this turn of the loop. */
+void pg_start_timer(struct pg *pg, uint64_t wait_ms);
+/* The connection is lost or could not be made: drop it, wait, tell. */
+void pg_lost(struct pg *pg, const struct err *error);
+void pg_release_handle(struct pg *pg);
+
+/* pg_resolve.c */
+/* Looks up the host at hosts.at and those behind it, then connects. */
+void pg_resolve(struct pg *pg);
+/* There is another address to try before the URL is given up for now. */
+bool pg_has_next_host(const struct pg *pg);
+void pg_say_host(struct pg *pg, const struct err *error); /* why this one is not taken */
+void pg_resolve_done(struct pg *pg);                      /* frees what was found */
+
+/* pg_connect.c */
+void pg_connect_prepare(struct pg *pg); /* takes the URL apart, then resolves */
+void pg_connect_start(struct pg *pg);   /* the hosts are known */
+void pg_connect_step(struct pg *pg);    /* the socket is ready */
+
+/* pg_pipeline.c */
+void pg_pipeline_begin(struct pg *pg, int most);
+void pg_pipeline_add(struct pg *pg, const struct pg_statement *statement);
+int pg_pipeline_end(struct pg *pg, struct err *e);
+void pg_pipeline_io(struct pg *pg, int events); /* the socket is ready */
+/* Ends with that error unless it has failed before. done is not called. */
+void pg_pipeline_fail(struct pg *pg, const struct err *error);
+/* Calls done, which may do anything but free pg; then releases the results. */
+void pg_pipeline_finish(struct pg *pg);
+
+/* pg_error.c */
+void pg_first_line(const char *text, char *out, size_t size);
+/* The server or the session cannot write, which no statement of ours is served by. is_ours: it was
+ * said of what we surround a transaction with. */
+bool pg_is_read_only(const struct err *e, bool is_ours);
+/* Why the connection is gone: the server's last words, else libpq's. */
+void pg_loss_err(const struct pg *pg, struct err *e);
+/* Keep an error result in pg->fatal if it is the server's last word. */
+void pg_note_fatal(struct pg *pg, const PGresult *r, const struct err *e);
+/* Install it as notice receiver: logs at debug; never to stderr as it is. */
+void pg_on_notice(void *owner, const PGresult *notice);
+
+#endif

@@ -1,0 +1,41 @@
+/* Which node of a Redis Cluster serves which slot, and which nodes there are: one map for all
+ * connections of the process that were given the same URL, so that each learns from what the others
+ * are told. Of a plain server it knows just the URL's addresses. Loop thread only. */
+#ifndef METERLINE_REDIS_MAP_H
+#define METERLINE_REDIS_MAP_H
+
+#include "common/redis/redis.h"
+#include "common/redis/redis_redirect.h"
+
+struct redis_map; /* opaque, counted */
+
+struct redis_node {
+    char *host;
+    int port;
+    bool is_listed; /* by the URL, or by the cluster when it was asked last */
+};
+
+struct redis_map *redis_map_get(const char *url, const struct redis_url *parts);
+void redis_map_release(struct redis_map *m); /* m may be NULL */
+
+/* True once a node has said so. */
+bool redis_map_is_cluster(const struct redis_map *m);
+/* The master of a slot, or NULL while it is not known. Nodes live as long as the map. */
+const struct redis_node *redis_map_owner(const struct redis_map *m, int slot);
+bool redis_map_is_owner(const struct redis_map *m, const struct redis_node *node); /* of any slot */
+/* Where to connect, at which try since the last success, from 0: to the owner of the slot and, in
+ * between, to each node there is in turn, since one that lives knows who took over. slot -1: any.
+ * NULL: the URL has no host. */
+const struct redis_node *redis_map_pick(const struct redis_map *m, int slot, unsigned attempt);
+
+/* The i-th of the nodes that have slots, or NULL. */
+const struct redis_node *redis_map_master(const struct redis_map *m, int i);
+bool redis_map_is_only(const struct redis_map *m); /* at most one node is known */
+
+/* The answer to CLUSTER SLOTS by that node. Anything but a list leaves the map as it is. */
+void redis_map_take(struct redis_map *m, const redisReply *reply, const struct redis_node *from);
+/* That node said so; returns where to go. MOVED changes the map. */
+const struct redis_node *redis_map_follow(struct redis_map *m, const struct redis_redirect *to,
+                                          const struct redis_node *from);
+
+#endif

@@ -1,0 +1,67 @@
+/* One run that compares what Stripe holds with what was sent: each customer, metric and billing
+ * period that is open or ended up to 35 days ago. What it finds goes to usage_drift, and for what
+ * differs the minutes and submissions as well.
+ *
+ * The happy path: the run's row is begun; Stripe's meters are read; then, by pages of tenants, for
+ * each place: ours, Stripe's, ours again (and all once more if it changed meanwhile), the drift and
+ * its explanation; at last the run's row is ended. Failure modes: Stripe cannot read one place: it
+ * is unread, the others go on. Stripe or PostgreSQL is away: the run ends with the error, and its
+ * row stays without an end. */
+#ifndef METERLINE_RECONCILE_H
+#define METERLINE_RECONCILE_H
+
+#include "common/pg/pg.h"
+#include "common/stripe/stripe_usage.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct reconcile;
+
+/* What to compare. Texts are borrowed until done has run. */
+struct reconcile_ask {
+    const char *reason;  /* as in reconcile_runs; a nightly one runs once for all sinks */
+    const char *tenant;  /* NULL: all */
+    const char *at;      /* the periods that hold this time, as PostgreSQL reads it; NULL: all */
+    const char *due;     /* minute of the day, UTC, of a nightly run; else NULL */
+    bool everything;     /* also what neither submissions nor totals tell of */
+    bool sent_alone;     /* what may have been sent, or is on its way, does not excuse a drift */
+    bool meters_known;   /* the usage's meters were read before: not again */
+    bool unproven_alone; /* what was not compared since a restore, and has nothing under way */
+    const char *final_before; /* periods whose invoice was final by then are left out; NULL: none */
+    int most;                 /* minutes that explain a drift, at most */
+};
+
+struct reconcile_report {
+    int64_t run_id; /* 0: another process makes this run */
+    int64_t compared;
+    int64_t drifted;
+    int64_t unread; /* places that Stripe did not tell */
+};
+
+/* One place, for logs. Texts are borrowed. */
+struct reconcile_found {
+    const char *tenant;
+    const char *metric;
+    const char *customer;
+    const char *period_start; /* RFC 3339, UTC */
+    const char *drift;        /* units; NULL if it was not read … */
+    const struct err *error;  /* … and why */
+};
+
+struct reconcile_events {
+    void (*on_found)(void *owner, const struct reconcile_found *found); /* drift, or unread */
+    void (*done)(void *owner, const struct err *error, const struct reconcile_report *report);
+    void *owner;
+};
+
+/* usage: borrowed; both callbacks from the loop. */
+struct reconcile *reconcile_new(struct stripe_usage *usage, struct reconcile_events events);
+/* Not while it runs. */
+void reconcile_free(struct reconcile *r);
+
+/* Start a run; done exactly once. pg: ready (asserted), and no one else's until done. If it or the
+ * api is closed meanwhile, the run ends with ERR_CANCELED. */
+void reconcile_start(struct reconcile *r, struct pg *pg, const struct reconcile_ask *ask);
+
+#endif

@@ -1,0 +1,196 @@
+/* meterctl audit: does everything add up? design: every event is accounted for, every counted unit
+ * is billed or visibly waits. Exit 0 ok, 1 unbalanced, 3 could not be checked, 4 balanced but
+ * something waits for a person. */
+#include "ctl/audit/audit.h"
+
+#include "common/redis/redis.h"
+#include "ctl/ctl.h"
+#include "ctl/db.h"
+#include "ctl/report.h"
+#include "ctl/sql.h"
+#include "ctl/streams/stream_info.h"
+#include "ctl/streams/stream_shards.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { REDIS_TIMEOUT_MS = 10000, TIME_SIZE = 64 };
+
+struct audit {
+    PGconn *conn;
+    const char *redis_url;
+    json_t *report;  /* owned: streams, epochs, …, result */
+    json_t *streams; /* in report */
+    bool balanced;
+};
+
+static bool is_listed(const json_t *streams, const char *stream)
+{
+    for (size_t i = 0; i < json_array_size(streams); i++) {
+        const json_t *name = json_object_get(json_array_get(streams, i), "stream");
+        if (strcmp(json_string_value(name), stream) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int add_stream(struct audit *a, const char *stream, struct err *e)
+{
+    /* In a cluster each stream has a server of its own. */
+    redisContext *redis =
+        redis_connect_blocking_at(a->redis_url, stream, REDIS_TIMEOUT_MS, NULL, e);
+    if (!redis)
+        return err_wrap(e, "redis");
+    json_t *finding = audit_stream(a->conn, redis, stream, e);
+    redisFree(redis);
+    if (!finding)
+        return -1;
+    if (json_integer_value(json_object_get(finding, "difference")) != 0)
+        a->balanced = false;
+    return json_array_append_new(a->streams, finding);
+}
+
+/* Those that an aggregator ever owned … */
+static int add_known_streams(struct audit *a, struct err *e)
+{
+    int result = 0;
+    PGresult *known = db_query(a->conn, SQL_LIST_STREAMS, 0, NULL, e);
+    if (!known)
+        return err_wrap(e, "postgres");
+    for (int i = 0; result == 0 && i < PQntuples(known); i++)
+        result = add_stream(a, db_text(known, i, 0), e);
+    PQclear(known);
+    return result;
+}
+
+/* … and those that services may write to all the same. */
+static int add_unseen_streams(struct audit *a, int64_t shards, struct err *e)
+{
+    char name[STREAM_NAME_SIZE];
+
+    for (int64_t i = 0; i < shards; i++) {
+        stream_name(shards, i, name);
+        if (!is_listed(a->streams, name) && add_stream(a, name, e))
+            return -1;
+    }
+    return 0;
+}
+
+/* The ledger's own number of shards may be another than our setting: its streams are looked at too.
+ */
+static int add_ledger_shards(struct audit *a, struct err *e)
+{
+    int64_t shards;
+    return stream_shards_read(a->conn, 0, &shards, e) || add_unseen_streams(a, shards, e);
+}
+
+static int read_time(PGconn *conn, char begun[TIME_SIZE], struct err *e)
+{
+    PGresult *r = db_query(conn, SQL_AUDIT_BEGUN, 0, NULL, e);
+    if (!r)
+        return err_wrap(e, "postgres");
+    snprintf(begun, TIME_SIZE, "%s", db_text(r, 0, 0));
+    PQclear(r);
+    return 0;
+}
+
+/* Then all that was added before we began is counted. */
+static bool nothing_waits(const json_t *streams)
+{
+    for (size_t i = 0; i < json_array_size(streams); i++)
+        if (json_integer_value(json_object_get(json_array_get(streams, i), "waiting")) != 0)
+            return false;
+    return true;
+}
+
+static int check_all(struct audit *a, const struct ctl_config *config, struct err *e)
+{
+    char begun[TIME_SIZE];
+
+    a->conn = db_open(config->base.database_url, CTL_ROLE, e);
+    if (!a->conn)
+        return -1;
+    if (read_time(a->conn, begun, e) || add_known_streams(a, e) ||
+        add_unseen_streams(a, config->base.stream_shards, e))
+        return -1;
+    if (add_ledger_shards(a, e))
+        return -1;
+    if (nothing_waits(a->streams))
+        json_object_set_new(a->report, "counted_until", json_string(begun));
+    return audit_ledger(a->conn, a->report, &a->balanced, e);
+}
+
+/* Only what nobody has counted can be missing: what is removed after that was accounted for. */
+static void print_removed(const struct audit *a)
+{
+    for (size_t i = 0; i < json_array_size(a->streams); i++) {
+        const json_t *stream = json_array_get(a->streams, i);
+        json_int_t removed = json_integer_value(json_object_get(stream, "difference"));
+        if (removed > 0)
+            printf("audit stream=%s removed=%" JSON_INTEGER_FORMAT
+                   " by somebody else before they were counted (XTRIM, XDEL, or XADD with MAXLEN); "
+                   "to book them: meterctl stream lost\n",
+                   json_string_value(json_object_get(stream, "stream")), removed);
+    }
+}
+
+static void print_lines(const struct audit *a)
+{
+    const json_t *epochs = json_object_get(a->report, "epochs");
+
+    for (size_t i = 0; i < json_array_size(epochs); i++)
+        report_print_line("audit", json_array_get(epochs, i));
+    for (size_t i = 0; i < json_array_size(a->streams); i++)
+        report_print_line("audit", json_array_get(a->streams, i));
+    print_removed(a);
+    audit_ledger_print(a->report);
+    const json_t *attention = json_object_get(a->report, "attention");
+    bool waits = json_object_size(attention) > 0;
+    if (waits)
+        report_print_line(a->balanced ? "audit balanced, attention:" : "audit attention",
+                          attention);
+    if (!a->balanced)
+        puts("audit unbalanced");
+    else if (!waits)
+        puts("audit ok");
+}
+
+static int exit_code(const struct audit *a)
+{
+    if (!a->balanced)
+        return CTL_FAILED;
+    bool waits = json_object_size(json_object_get(a->report, "attention")) > 0;
+    return waits ? CTL_ATTENTION : CTL_DONE;
+}
+
+static void print_json(const struct audit *a)
+{
+    static const char *const RESULTS[] = {
+        [CTL_DONE] = "ok", [CTL_FAILED] = "unbalanced", [CTL_ATTENTION] = "attention"};
+
+    json_object_set_new(a->report, "result", json_string(RESULTS[exit_code(a)]));
+    json_dumpf(a->report, stdout, JSON_INDENT(2));
+    putchar('\n');
+}
+
+int audit_run(const struct ctl_config *config, int argc, char **argv)
+{
+    struct audit a = {.redis_url = config->base.redis_url,
+                      .report = json_object(),
+                      .streams = json_array(),
+                      .balanced = true};
+    struct err e;
+    bool json = false;
+
+    json_object_set_new(a.report, "streams", a.streams);
+    int code = ctl_take_flag(argc, argv, "--json", &json) ? CTL_USAGE : CTL_DONE;
+    if (code == CTL_DONE && check_all(&a, config, &e))
+        code = ctl_fail(CTL_UNCHECKED, "could not be checked: %s", e.text);
+    if (code == CTL_DONE) {
+        (json ? print_json : print_lines)(&a);
+        code = exit_code(&a);
+    }
+    json_decref(a.report);
+    PQfinish(a.conn);
+    return code;
+}

@@ -1,0 +1,157 @@
+/* The catalog file's plans and their limits. */
+#include "ctl/catalog/catalog_parse.h"
+#include "ctl/catalog/unit_price.h"
+
+#include <string.h>
+
+enum { TITLE_MAX_BYTES = 200, LOOKUP_KEY_MAX_BYTES = 200 }; /* Stripe: prices[lookup_key] */
+
+static const char *const PLAN_KEYS[] = {
+    "plan",     "name",   "currency",          "base_amount_minor",
+    "interval", "limits", "stripe_lookup_key", NULL};
+static const char *const LIMIT_KEYS[] = {"included", "cap", "overage", NULL};
+static const char *const OVERAGE_KEYS[] = {"amount_minor", "per", NULL};
+static const char *const INTERVALS[] = {"day", "week", "month", "year", NULL};
+static const char *const CAPS[] = {"none", "soft", "hard", NULL};
+
+static void parse_currency(struct check *c, const struct path *at, json_t *item, json_t *row)
+{
+    struct path p = path_key(at, "currency");
+    const char *currency = check_text(c, at, item, "currency", 16, CHECK_REQUIRED);
+
+    if (currency && (strlen(currency) != 3 || strspn(currency, "abcdefghijklmnopqrstuvwxyz") != 3))
+        check_fault(c, &p, "must be three lower-case letters, such as usd");
+    check_set_text(row, "currency", currency);
+}
+
+/* included: a decimal or "unlimited", which is NULL in the table. */
+static void parse_included(struct check *c, const struct path *at, json_t *item, json_t *row)
+{
+    const char *text = json_string_value(json_object_get(item, "included"));
+    char shown[DEC_TEXT_SIZE];
+    struct dec included;
+
+    json_object_set_new(row, "included", json_null());
+    if (text && strcmp(text, "unlimited") == 0)
+        return;
+    if (!check_decimal(c, at, item, "included", &included))
+        return;
+    dec_format(included, shown);
+    check_set_text(row, "included", shown);
+}
+
+static void set_price(struct check *c, const struct path *at, struct dec amount, struct dec per,
+                      json_t *row)
+{
+    char price[UNIT_PRICE_TEXT_SIZE];
+
+    if (dec_is_zero(per)) {
+        struct path p = path_key(at, "per");
+        check_fault(c, &p, "must be above 0");
+    } else if (unit_price(amount, per, price)) {
+        check_fault(c, at,
+                    "the price of one unit is not exact in 12 digits before and behind the point");
+    } else {
+        check_set_text(row, "overage_unit_price", price);
+    }
+}
+
+static void parse_overage(struct check *c, const struct path *at, json_t *item, json_t *row)
+{
+    struct path p = path_key(at, "overage");
+    json_t *overage = json_object_get(item, "overage");
+    struct dec amount;
+    struct dec per;
+
+    json_object_set_new(row, "overage_unit_price", json_null());
+    if (!overage || !check_object(c, &p, overage))
+        return;
+    check_keys(c, &p, overage, OVERAGE_KEYS);
+    bool has_amount = check_decimal(c, &p, overage, "amount_minor", &amount);
+    bool has_per = check_decimal(c, &p, overage, "per", &per);
+    const char *included = json_string_value(json_object_get(item, "included"));
+    if (included && strcmp(included, "unlimited") == 0)
+        check_fault(c, &p, "would never be charged: included is unlimited");
+    if (has_amount && has_per)
+        set_price(c, &p, amount, per, row);
+}
+
+static void parse_limit(struct check *c, const struct path *at, json_t *item, json_t *row)
+{
+    if (!check_object(c, at, item))
+        return;
+    check_keys(c, at, item, LIMIT_KEYS);
+    parse_included(c, at, item, row);
+    check_set_text(row, "cap", check_choice(c, at, item, "cap", CAPS, NULL));
+    parse_overage(c, at, item, row);
+}
+
+static void parse_limits(struct check *c, const struct path *at, json_t *plan, json_t *metrics,
+                         json_t *rows)
+{
+    struct path p = path_key(at, "limits");
+    json_t *limits = json_object_get(plan, "limits");
+    const char *metric;
+    json_t *item;
+
+    if (!check_object(c, &p, limits))
+        return;
+    json_object_foreach(limits, metric, item)
+    {
+        struct path each = path_key(&p, metric);
+        json_t *row = json_object();
+        if (!check_find_by(metrics, json_array_size(metrics), "metric", metric))
+            check_fault(c, &each, "no such metric in this catalog");
+        json_object_set(row, "plan", json_object_get(plan, "plan"));
+        json_object_set(row, "currency", json_object_get(plan, "currency"));
+        check_set_text(row, "metric", metric);
+        parse_limit(c, &each, item, row);
+        json_array_append_new(rows, row);
+    }
+}
+
+static void check_twice(struct check *c, const struct path *at, json_t *plans, size_t index,
+                        const char *key)
+{
+    struct path p = path_key(at, key);
+    const char *text = json_string_value(json_object_get(json_array_get(plans, index), key));
+
+    if (text && check_find_by(plans, index, key, text))
+        check_fault(c, &p, "stands twice in this catalog");
+}
+
+static void parse_plan(struct check *c, const struct path *at, json_t *item, json_t *rows)
+{
+    json_t *row = json_object();
+
+    check_keys(c, at, item, PLAN_KEYS);
+    check_set_text(row, "plan", check_name(c, at, item, "plan", CHECK_REQUIRED));
+    check_set_text(row, "display_name",
+                   check_text(c, at, item, "name", TITLE_MAX_BYTES, CHECK_REQUIRED));
+    parse_currency(c, at, item, row);
+    json_object_set_new(row, "base_amount_minor",
+                        json_integer(check_whole(c, at, item, "base_amount_minor")));
+    check_set_text(row, "billing_interval",
+                   check_choice(c, at, item, "interval", INTERVALS, "month"));
+    check_set_text(
+        row, "stripe_lookup_key",
+        check_text(c, at, item, "stripe_lookup_key", LOOKUP_KEY_MAX_BYTES, CHECK_OPTIONAL));
+    json_array_append_new(rows, row);
+}
+
+void catalog_parse_plans(struct check *c, json_t *plans, json_t *metrics, json_t *rows,
+                         json_t *limit_rows)
+{
+    struct path at = path_key(NULL, "plans");
+
+    for (size_t i = 0; i < json_array_size(plans); i++) {
+        struct path each = path_index(&at, i);
+        json_t *item = json_array_get(plans, i);
+        if (!check_object(c, &each, item))
+            continue;
+        parse_plan(c, &each, item, rows);
+        parse_limits(c, &each, item, metrics, limit_rows);
+        check_twice(c, &each, plans, i, "plan");
+        check_twice(c, &each, plans, i, "stripe_lookup_key");
+    }
+}

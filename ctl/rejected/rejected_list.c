@@ -1,0 +1,206 @@
+/* meterctl rejected list and show: what was not counted, and why. */
+#include "common/contract.h"
+#include "common/str.h"
+#include "ctl/ctl.h"
+#include "ctl/db.h"
+#include "ctl/known.h"
+#include "ctl/rejected/rejected.h"
+#include "ctl/report.h"
+#include "ctl/sql.h"
+#include "ctl/terminal/table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LIST_DEFAULT "50"
+
+enum { LIST_MAX = 100000 };
+
+static const char *const REASONS[] = {
+    REASON_MISSING_FIELD,      REASON_BAD_FIELD,     REASON_UNKNOWN_METRIC,
+    REASON_BAD_QUANTITY,       REASON_BAD_TIMESTAMP, REASON_TOO_OLD,
+    REASON_IN_FUTURE,          REASON_TOO_LARGE,     REASON_WRONG_SHARD,
+    REASON_UNKNOWN_RETRACTION, REASON_REFUSED,       REASON_CONFLICT};
+
+enum { REASON_COUNT = sizeof REASONS / sizeof REASONS[0] };
+
+/* What a person looks for; `show`, --wide and --json have the rest. */
+static const struct table_column COLUMNS[] = {
+    {"rejected_id", TABLE_NUMBER}, {"rejected_at", TABLE_TEXT}, {"tenant", TABLE_NAME},
+    {"metric", TABLE_NAME},        {"quantity", TABLE_NAME},    {"reason", TABLE_TEXT},
+    {"replayed", TABLE_TEXT},      {"detail", TABLE_NOTE},      {NULL, TABLE_TEXT}};
+static const struct table_column WIDE[] = {
+    {"rejected_id", TABLE_NUMBER}, {"rejected_at", TABLE_TEXT}, {"stream", TABLE_TEXT},
+    {"epoch", TABLE_NUMBER},       {"stream_id", TABLE_TEXT},   {"tenant", TABLE_NAME},
+    {"metric", TABLE_NAME},        {"quantity", TABLE_NAME},    {"reason", TABLE_TEXT},
+    {"replayed_at", TABLE_TEXT},   {"detail", TABLE_NOTE},      {NULL, TABLE_TEXT}};
+static const struct table_column SUMMARY[] = {{"reason", TABLE_TEXT},    {"metric", TABLE_NAME},
+                                              {"entries", TABLE_NUMBER}, {"pending", TABLE_NUMBER},
+                                              {"tenants", TABLE_NUMBER}, {"first_at", TABLE_TEXT},
+                                              {"last_at", TABLE_TEXT},   {NULL, TABLE_TEXT}};
+
+struct options {
+    struct rejected_filter filter;
+    const char *limit;
+    bool pending, summary, json, wide;
+};
+
+int rejected_check_reason(const struct rejected_filter *f)
+{
+    struct buf list = {0};
+
+    for (int i = 0; i < REASON_COUNT; i++) {
+        if (!f->reason || strcmp(f->reason, REASONS[i]) == 0) {
+            buf_done(&list);
+            return 0;
+        }
+        buf_printf(&list, "%s%s", i == 0 ? "" : ", ", REASONS[i]);
+    }
+    ctl_fail(-1, "no such reason: %s (one of: %s)", f->reason, list.data);
+    buf_done(&list);
+    return -1;
+}
+
+int rejected_check_id(const char *text)
+{
+    int64_t id;
+
+    if (str_to_i64(text, strlen(text), &id) || id < 1)
+        return ctl_fail(-1, "not the id of a rejected entry: %s (see meterctl rejected list)",
+                        text);
+    return 0;
+}
+
+/* The fields as JSON, for programs; a table has no room for them. */
+static void unfold_fields(json_t *rows, bool json)
+{
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        json_t *row = json_array_get(rows, i);
+        json_t *fields =
+            json ? json_loads(json_string_value(json_object_get(row, "fields")), 0, NULL) : NULL;
+        json_object_del(row, "fields");
+        if (fields)
+            json_object_set_new(row, "fields", fields);
+    }
+}
+
+static json_t *read_rows(PGconn *conn, const char *sql, int n, const char *const *values,
+                         struct err *e)
+{
+    PGresult *r = db_query(conn, sql, n, values, e);
+    if (!r)
+        return NULL;
+    json_t *rows = json_array();
+    report_add_rows(rows, r);
+    PQclear(r);
+    return rows;
+}
+
+static void mark_replayed(json_t *rows)
+{
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        json_t *row = json_array_get(rows, i);
+        json_object_set_new(row, "replayed",
+                            json_string(json_object_get(row, "replayed_at") ? "yes" : "no"));
+    }
+}
+
+static void print_rows(json_t *rows, const struct options *o)
+{
+    if (o->json) {
+        report_print_json(rows);
+        return;
+    }
+    mark_replayed(rows);
+    if (json_array_size(rows) == 0)
+        puts(o->pending ? "nothing waits to be replayed" : "nothing was rejected");
+    else if (o->summary)
+        table_print("rejected, by reason and metric; pending: not replayed", rows, SUMMARY,
+                    o->wide);
+    else
+        table_print("rejected, the newest first", rows, o->wide ? WIDE : COLUMNS, o->wide);
+}
+
+static int list_rows(PGconn *conn, struct options *o)
+{
+    struct rejected_filter *f = &o->filter;
+    struct err e;
+    int code = args_time(conn, "--since", f->since, f->since_at);
+
+    if (code == CTL_DONE)
+        code = known_check(conn, f->tenant, NULL, CTL_FAILED);
+    if (code != CTL_DONE)
+        return code;
+    const char *pending = o->pending ? "t" : "f";
+    const char *since = args_or_null(f->since_at);
+    const char *list[] = {f->tenant, f->reason, since, o->limit, NULL, pending};
+    const char *summary[] = {f->tenant, f->reason, since, pending};
+    json_t *rows = o->summary ? read_rows(conn, SQL_SUMMARIZE_REJECTED, 4, summary, &e)
+                              : read_rows(conn, SQL_LIST_REJECTED, 6, list, &e);
+    if (!rows)
+        return ctl_fail(CTL_FAILED, "%s", e.text);
+    unfold_fields(rows, o->json);
+    print_rows(rows, o);
+    json_decref(rows);
+    return CTL_DONE;
+}
+
+int rejected_list_run(const struct ctl_config *config, int argc, char **argv)
+{
+    struct options o = {.limit = LIST_DEFAULT};
+    const struct args_option options[] = {REJECTED_FILTER_OPTIONS(o.filter),
+                                          {"--limit", &o.limit, NULL},
+                                          {"--json", NULL, &o.json},
+                                          {"--pending", NULL, &o.pending},
+                                          {"--wide", NULL, &o.wide},
+                                          {"--summary", NULL, &o.summary},
+                                          {NULL, NULL, NULL}};
+    int64_t rows;
+    struct err e;
+    int plain = args_take(argc, argv, options);
+
+    if (plain < 0 || args_expect_none(plain, argv) || rejected_check_reason(&o.filter) ||
+        args_whole("--limit", o.limit, 1, LIST_MAX, &rows))
+        return CTL_USAGE;
+    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
+    int code = conn ? list_rows(conn, &o) : ctl_fail(CTL_FAILED, "%s", e.text);
+    PQfinish(conn);
+    return code;
+}
+
+static int show_row(PGconn *conn, const char *id, bool json)
+{
+    const char *values[] = {NULL, NULL, NULL, "1", id, "f"};
+    struct err e;
+    json_t *rows = read_rows(conn, SQL_LIST_REJECTED, 6, values, &e);
+
+    if (!rows)
+        return ctl_fail(CTL_FAILED, "%s", e.text);
+    int code = CTL_DONE;
+    unfold_fields(rows, true);
+    if (json_array_size(rows) == 0)
+        code = ctl_fail(CTL_FAILED, "there is no rejected entry %s", id);
+    else
+        (json ? report_print_json : report_print_entry)(json_array_get(rows, 0));
+    json_decref(rows);
+    return code;
+}
+
+int rejected_show_run(const struct ctl_config *config, int argc, char **argv)
+{
+    bool json = false;
+    const struct args_option options[] = {{"--json", NULL, &json}, {NULL, NULL, NULL}};
+    struct err e;
+    int plain = args_take(argc, argv, options);
+
+    if (plain < 0)
+        return CTL_USAGE;
+    if (plain != 1)
+        return ctl_fail(CTL_USAGE, "usage: meterctl rejected show ID [--json]");
+    if (rejected_check_id(argv[0]))
+        return CTL_USAGE;
+    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
+    int code = conn ? show_row(conn, argv[0], json) : ctl_fail(CTL_FAILED, "%s", e.text);
+    PQfinish(conn);
+    return code;
+}

@@ -1,0 +1,195 @@
+/* meterctl restore hold, accept: after PostgreSQL came back from a backup and had lost commits,
+ * sinks hold, since what they see may be less than what was billed. A person looks and lets them go
+ * on, once the ledger knows all that Stripe holds. Where sinks cannot tell (Redis came back from
+ * the same moment), a person holds them. */
+#include "ctl/ctl.h"
+#include "ctl/db.h"
+#include "ctl/restore/restore_run.h"
+#include "ctl/sql.h"
+#include "ctl/submissions/stripe_run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void print_why(const PGresult *lost)
+{
+    const char *why = db_text(lost, 0, 4);
+
+    const char *text = "PostgreSQL is another one or was restored, and Redis, which would tell "
+                       "whether anything is missing, was empty";
+
+    if (strcmp(why, "behind") == 0)
+        text = "PostgreSQL went back to before what Redis knows of, and may not know all that was "
+               "sent";
+    else if (strcmp(why, "asked") == 0)
+        text = "somebody asked for it by `meterctl restore hold`";
+    printf("sinks are held: why=%s: %s\n", why, text);
+}
+
+static void print_lost(const PGresult *lost)
+{
+    for (int i = 0; i < PQntuples(lost); i++)
+        if (db_text(lost, i, 1))
+            printf("stream=%s epoch=%lld lost=%lld\n", db_text(lost, i, 1),
+                   (long long)db_i64(lost, i, 2), (long long)db_i64(lost, i, 3));
+}
+
+/* In one transaction: losses that the audit asks for no more, and sinks go on with all. */
+static int lift(PGconn *conn, const char *hold, int64_t *lifted, struct err *e)
+{
+    struct err ignored;
+
+    if (db_script(conn, "BEGIN", e))
+        return -1;
+    if (db_run(conn, SQL_CLEAR_SINK_HOLD, 1, &hold, lifted, e) == 0 &&
+        (*lifted == 0 || (db_run(conn, SQL_RESTORE_END, 0, NULL, NULL, e) == 0 &&
+                          db_run(conn, SQL_ACCEPT_LOST, 0, NULL, NULL, e) == 0)))
+        return db_script(conn, "COMMIT", e);
+    db_script(conn, "ROLLBACK", &ignored);
+    return -1;
+}
+
+static int clear_hold(PGconn *conn, const char *hold)
+{
+    struct err e;
+    int64_t lifted = 0;
+
+    if (lift(conn, hold, &lifted, &e))
+        return ctl_fail(CTL_FAILED, "%s", e.text);
+    if (lifted == 0)
+        return ctl_fail(CTL_FAILED, "more was lost meanwhile: look again");
+    puts("accepted: sinks go on");
+    return CTL_DONE;
+}
+
+/* Where nothing is billed, there is nobody to ask Stripe of: who is billed later is compared then.
+ */
+static int reconcile_all(const struct ctl_config *config, PGconn *conn, const char *hold)
+{
+    struct err e;
+    PGresult *r = db_query(conn, SQL_READ_BILLED, 0, NULL, &e);
+
+    if (!r)
+        return ctl_fail(CTL_FAILED, "%s", e.text);
+    bool billed = *db_text(r, 0, 0) == 't';
+    PQclear(r);
+    if (!billed)
+        return CTL_DONE;
+    int code = stripe_run_check(config);
+    return code == CTL_DONE ? restore_run(config, conn, hold) : code;
+}
+
+/* Those of whom something was not compared since a restore; -1 after telling why. */
+static int64_t count_unproven(PGconn *conn)
+{
+    struct err e;
+    PGresult *r = db_query(conn, SQL_RESTORE_COUNT_UNPROVEN, 0, NULL, &e);
+    int64_t n = r ? db_i64(r, 0, 0) : -1;
+
+    PQclear(r);
+    if (!r)
+        ctl_fail(CTL_FAILED, "%s", e.text);
+    return n;
+}
+
+static int end_checks(PGconn *conn)
+{
+    struct err e;
+    int64_t left;
+
+    if (db_run(conn, SQL_RESTORE_END, 0, NULL, NULL, &e))
+        return ctl_fail(CTL_FAILED, "%s", e.text);
+    left = count_unproven(conn);
+    if (left < 0)
+        return CTL_FAILED;
+    if (left > 0)
+        return ctl_fail(CTL_UNCHECKED,
+                        "usage of %" PRId64
+                        " tenants is still not compared: Stripe has no meter for it, "
+                        "or something of theirs is under way. Run it again later",
+                        left);
+    puts("accepted: sinks go on");
+    return CTL_DONE;
+}
+
+/* What the backup did not know came back after the restore was accepted. */
+static int accept_unproven(const struct ctl_config *config, PGconn *conn, bool yes)
+{
+    int64_t tenants = count_unproven(conn);
+
+    if (tenants < 0)
+        return CTL_FAILED;
+    if (tenants == 0) {
+        puts("sinks are not held");
+        return CTL_DONE;
+    }
+    if (!yes)
+        return ctl_fail(CTL_FAILED,
+                        "usage of %" PRId64 " tenants was not compared with Stripe since the "
+                        "restore: sinks hold it, or will. `meterctl restore accept --yes` compares "
+                        "it, and takes over what Stripe holds",
+                        tenants);
+    int code = stripe_run_check(config);
+    if (code == CTL_DONE)
+        code = restore_run(config, conn, "0");
+    return code == CTL_DONE ? end_checks(conn) : code;
+}
+
+static int tell_unseen(void)
+{
+    return ctl_fail(CTL_FAILED, "sinks are not held yet: PostgreSQL was started anew, and no sink "
+                                "has compared it with Redis since. A sink that runs does so "
+                                "within seconds: start one, then look again");
+}
+
+static int accept_lost(const struct ctl_config *config, PGconn *conn, const PGresult *lost,
+                       bool yes)
+{
+    if (db_i64(lost, 0, 0) == 0)
+        return *db_text(lost, 0, 5) == 't' ? tell_unseen() : accept_unproven(config, conn, yes);
+    print_why(lost);
+    print_lost(lost);
+    if (!yes)
+        return ctl_fail(CTL_FAILED,
+                        "sinks are held. `meterctl restore accept --yes` takes over what Stripe "
+                        "holds of every open period, and lets them go on");
+    int code = reconcile_all(config, conn, db_text(lost, 0, 0));
+    return code == CTL_DONE ? clear_hold(conn, db_text(lost, 0, 0)) : code;
+}
+
+int restore_accept_run(const struct ctl_config *config, int argc, char **argv)
+{
+    struct err e;
+    bool yes = false;
+
+    if (ctl_take_flag(argc, argv, "--yes", &yes))
+        return CTL_USAGE;
+    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
+    PGresult *lost = conn ? db_query(conn, SQL_READ_SINK_HOLD, 0, NULL, &e) : NULL;
+    int code = lost ? accept_lost(config, conn, lost, yes) : ctl_fail(CTL_FAILED, "%s", e.text);
+    PQclear(lost);
+    PQfinish(conn);
+    return code;
+}
+
+int restore_hold_run(const struct ctl_config *config, int argc, char **argv)
+{
+    struct err e;
+    bool yes = false;
+    int64_t held = 0;
+
+    if (ctl_take_flag(argc, argv, "--yes", &yes))
+        return CTL_USAGE;
+    if (!yes)
+        return ctl_fail(CTL_FAILED,
+                        "`meterctl restore hold --yes` stops all sinks, until `meterctl "
+                        "restore accept` has compared each tenant with Stripe");
+    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
+    int failed = !conn || db_run(conn, SQL_RESTORE_HOLD, 0, NULL, &held, &e);
+    PQfinish(conn);
+    if (failed)
+        return ctl_fail(CTL_FAILED, "%s", e.text);
+    puts(held > 0 ? "sinks are held" : "sinks are held already");
+    return CTL_DONE;
+}

@@ -1,0 +1,396 @@
+/* Of each tenant, one after the other, by one of the workers:
+ *
+ *    doubts - compare -+--------------------------+- release - the next tenant
+ *                      +- adopt - compare again -+
+ *
+ * 1. What the ledger takes for unsent: Stripe holds it: sent.
+ * 2. All places compared, by what is surely sent alone.
+ * 3. Adopt (restore_adopt.h), and all compared once more: nothing may differ.
+ *
+ * While sinks are not held there is no doubt about what they send meanwhile, and compared are the
+ * places alone that nothing may be sent to, since nobody has compared them since the restore.
+ *
+ * Left out are periods whose invoice was final in the backup: nothing was sent for them since.
+ *
+ * The failure modes: Stripe does not tell of one, or still differs: that tenant stays held, and the
+ * others go on. Stripe or PostgreSQL is away: no further tenant is begun. We die: who was released
+ * stays so, and what was adopted is the ledger's, so that the one that was under way is merely
+ * compared again. Another run takes over: its owner stands in the rows, and we end. */
+#include "ctl/restore/restore_run.h"
+
+#include "common/clock.h"
+#include "common/stripe/in_doubt.h"
+#include "common/stripe/reconcile.h"
+#include "common/stripe/stripe_limits.h"
+#include "ctl/db.h"
+#include "ctl/restore/restore_adopt.h"
+#include "ctl/restore/restore_progress.h"
+#include "ctl/sql.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Each has one call in flight: enough for the rate while Stripe answers within 400 ms. Unlike meter
+ * events, reads of one kind are limited to 25 a second (docs.stripe.com/rate-limits). */
+enum { WORKERS = 8, RATE_PER_S = 20 };
+
+struct restore;
+
+struct worker {
+    struct restore *run;
+    struct stripe_api *api;
+    struct stripe_usage *usage;
+    struct pg *pg;
+    struct reconcile *compare;
+    struct doubts *doubts;
+    const char *tenant;
+    bool begun;
+    bool meters_known;
+    bool adopted; /* this tenant's finds */
+    int handles;
+};
+
+struct restore {
+    PGconn *conn;
+    struct restore_claim claim;
+    uv_loop_t loop;
+    uv_timer_t timer; /* tells how far it is */
+    struct stripe_access access;
+    struct stripe_limits limits;
+    struct worker workers[WORKERS];
+    int open; /* workers */
+    PGresult *tenants;
+    int next;
+    const char *final_before;
+    bool unproven_alone; /* sinks are not held, but for some places */
+    struct restore_progress progress;
+    int64_t started_ms; /* monotonic */
+    struct reconcile_report compared;
+    struct doubts_report doubts;
+    int64_t differing; /* tenants */
+    struct err error;  /* ERR_NONE: none was that ends it */
+};
+
+static void next_tenant(struct worker *w);
+static void run_compare(struct worker *w);
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    (void)handle;
+}
+
+static void on_closed(void *owner)
+{
+    struct worker *w = owner;
+    if (--w->handles == 0 && --w->run->open == 0)
+        uv_close((uv_handle_t *)&w->run->timer, on_timer_closed);
+}
+
+static void close_worker(struct worker *w)
+{
+    stripe_api_close(w->api, on_closed, w);
+    pg_close(w->pg, on_closed, w);
+}
+
+static void fail(struct worker *w, const struct err *error)
+{
+    if (w->run->error.kind == ERR_NONE)
+        w->run->error = *error;
+    close_worker(w);
+}
+
+static void release(struct worker *w)
+{
+    struct err e;
+    if (restore_release(w->run->conn, &w->run->claim, w->tenant, &e)) {
+        fail(w, &e);
+        return;
+    }
+    w->run->progress.done++;
+    next_tenant(w);
+}
+
+static void adopt(struct worker *w, int64_t run_id)
+{
+    struct err e;
+    w->adopted = true;
+    if (restore_adopt(w->run->conn, &w->run->claim, w->tenant, run_id, &e))
+        fail(w, &e);
+    else
+        run_compare(w);
+}
+
+static void tell_difference(struct worker *w)
+{
+    w->run->differing++;
+    ctl_fail(0, "Stripe still differs of tenant %s (`meterctl reconcile` shows where)", w->tenant);
+    next_tenant(w);
+}
+
+static void count(struct reconcile_report *all, const struct reconcile_report *one)
+{
+    all->compared += one->compared;
+    all->drifted += one->drifted;
+    all->unread += one->unread;
+}
+
+static void take_comparison(void *owner, const struct err *error,
+                            const struct reconcile_report *report)
+{
+    struct worker *w = owner;
+    if (error) {
+        fail(w, error);
+        return;
+    }
+    w->meters_known = true;
+    if (!w->adopted)
+        count(&w->run->compared, report);
+    if (report->unread > 0)
+        next_tenant(w);
+    else if (report->drifted == 0)
+        release(w);
+    else if (w->adopted)
+        tell_difference(w);
+    else
+        adopt(w, report->run_id);
+}
+
+static bool is_up(struct worker *w)
+{
+    struct err e;
+    if (pg_is_ready(w->pg))
+        return true;
+    err_set(&e, ERR_CLOSED, "postgres: not connected");
+    fail(w, &e);
+    return false;
+}
+
+static void run_compare(struct worker *w)
+{
+    const struct reconcile_ask ask = {.reason = "restore",
+                                      .tenant = w->tenant,
+                                      .everything = true,
+                                      .sent_alone = true,
+                                      .meters_known = w->meters_known,
+                                      .final_before = w->run->final_before,
+                                      .unproven_alone = w->run->unproven_alone,
+                                      .most = INT_MAX};
+    if (is_up(w))
+        reconcile_start(w->compare, w->pg, &ask);
+}
+
+static void take_doubts(void *owner, const struct err *error, const struct doubts_report *report)
+{
+    struct worker *w = owner;
+    struct doubts_report *all = &w->run->doubts;
+    if (error) {
+        fail(w, error);
+        return;
+    }
+    w->meters_known = true;
+    all->sent += report->sent;
+    all->left += report->left;
+    all->failed += report->failed;
+    all->unread += report->unread;
+    if (report->unread > 0)
+        next_tenant(w);
+    else
+        run_compare(w);
+}
+
+static void next_tenant(struct worker *w)
+{
+    struct restore *r = w->run;
+    if (r->error.kind != ERR_NONE || r->next >= PQntuples(r->tenants)) {
+        close_worker(w);
+        return;
+    }
+    w->tenant = db_text(r->tenants, r->next++, 0);
+    w->adopted = false;
+    if (r->unproven_alone) {
+        run_compare(w);
+        return;
+    }
+    const struct doubts_ask ask = {
+        .tenant = w->tenant, .restored = true, .meters_known = w->meters_known};
+    if (is_up(w))
+        doubts_start(w->doubts, w->pg, &ask);
+}
+
+static void on_found(void *owner, const struct reconcile_found *found)
+{
+    (void)owner;
+    if (found->error)
+        ctl_fail(0, "unread: tenant %s, metric %s, customer %s, period %s: %s", found->tenant,
+                 found->metric, found->customer, found->period_start, found->error->text);
+}
+
+/* On stderr: what a command prints on stdout may be for programs. */
+static void on_settled(void *owner, const char *identifier, const char *customer, const char *state,
+                       const char *why)
+{
+    (void)owner;
+    ctl_fail(0, "%s of %s is %s: %s", identifier, customer, state, why);
+}
+
+static void on_up(void *owner)
+{
+    struct worker *w = owner;
+    if (w->begun)
+        return;
+    w->begun = true;
+    next_tenant(w);
+}
+
+/* What has begun tells itself. */
+static void on_down(void *owner, const struct err *error)
+{
+    struct worker *w = owner;
+    if (w->begun)
+        return;
+    w->begun = true;
+    fail(w, error);
+}
+
+static void open_worker(struct worker *w, struct restore *r, const char *url)
+{
+    w->run = r;
+    w->api = stripe_api_open(&r->loop, &r->access);
+    w->usage = stripe_usage_new(w->api);
+    w->compare = reconcile_new(
+        w->usage,
+        (struct reconcile_events){.on_found = on_found, .done = take_comparison, .owner = w});
+    w->doubts = doubts_new(
+        w->usage,
+        (struct doubts_events){.on_settled = on_settled, .done = take_doubts, .owner = w});
+    w->pg = pg_open(&r->loop, url, CTL_ROLE, CTL_PROGRAM " restore",
+                    (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = w});
+    w->handles = 2; /* the api, the connection */
+}
+
+static void done_worker(struct worker *w)
+{
+    reconcile_free(w->compare);
+    doubts_free(w->doubts);
+    stripe_usage_free(w->usage);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct restore *r = timer->data;
+    r->progress.elapsed_ms = clock_monotonic_ms() - r->started_ms;
+    restore_progress_show(&r->progress, false);
+}
+
+static void run_workers(struct restore *r, const struct ctl_config *config)
+{
+    int left = PQntuples(r->tenants);
+    r->access = (struct stripe_access){
+        .key = &config->stripe_secret_key,
+        .base = config->stripe_api_base,
+        .version = config->stripe_api_version,
+        .rate_per_s = config->sink_rate_per_s > 0 ? config->sink_rate_per_s : RATE_PER_S,
+        .limits = &r->limits};
+    stripe_limits_init(&r->limits, r->access.rate_per_s, clock_monotonic_ms());
+    r->open = left < WORKERS ? left : WORKERS;
+    int n = r->open;
+    if (n == 0)
+        return;
+    uv_loop_init(&r->loop);
+    uv_timer_init(&r->loop, &r->timer);
+    r->timer.data = r;
+    uint64_t pause_ms = (uint64_t)restore_progress_pause_ms();
+    uv_timer_start(&r->timer, on_timer, pause_ms, pause_ms);
+    for (int i = 0; i < n; i++)
+        open_worker(&r->workers[i], r, config->base.database_url);
+    uv_run(&r->loop, UV_RUN_DEFAULT);
+    for (int i = 0; i < n; i++)
+        done_worker(&r->workers[i]);
+    int open = uv_loop_close(&r->loop);
+    assert(open == 0);
+}
+
+/* The list of tenants, in one transaction with the new era that their next claims are made in. */
+static int list_all(struct restore *r, struct err *e)
+{
+    const char *values[] = {r->claim.hold, r->claim.owner};
+    if (db_run(r->conn, SQL_RESTORE_FORGET_CHECKS, 1, values, NULL, e))
+        return -1;
+    PGresult *known = db_query(r->conn, SQL_RESTORE_COUNT_CHECKS, 1, values, e);
+    if (!known)
+        return -1;
+    bool first = db_i64(known, 0, 0) == 0;
+    r->progress.done = r->progress.done_first = db_i64(known, 0, 1);
+    PQclear(known);
+    if ((first && db_run(r->conn, SQL_RESTORE_NEW_ERA, 0, NULL, NULL, e)) ||
+        db_run(r->conn, SQL_RESTORE_ADD_CHECKS, 2, values, NULL, e))
+        return -1;
+    r->tenants = db_query(r->conn, SQL_RESTORE_TAKE_CHECKS, 2, values, e);
+    if (!r->tenants)
+        return -1;
+    r->progress.total = r->progress.done + PQntuples(r->tenants);
+    return 0;
+}
+
+static int begin(struct restore *r, struct err *e)
+{
+    struct err ignored;
+    if (db_script(r->conn, "BEGIN", e))
+        return -1;
+    if (list_all(r, e) == 0)
+        return db_script(r->conn, "COMMIT", e);
+    db_script(r->conn, "ROLLBACK", &ignored);
+    return -1;
+}
+
+static void print_totals(const struct restore *r)
+{
+    printf("open sent=%" PRId64 " waiting=%" PRId64 " failed=%" PRId64 "\n", r->doubts.sent,
+           r->doubts.left, r->doubts.failed);
+    printf("reconcile compared=%" PRId64 " drifted=%" PRId64 " unread=%" PRId64 "\n",
+           r->compared.compared, r->compared.drifted, r->compared.unread + r->doubts.unread);
+}
+
+static int judge(const struct restore *r)
+{
+    int64_t left = r->progress.total - r->progress.done;
+    if (r->error.kind != ERR_NONE)
+        return ctl_fail(CTL_UNCHECKED,
+                        "%s: sinks are still held for %" PRId64 " of %" PRId64
+                        " tenants; run it again, and it goes on where it stopped",
+                        r->error.text, left, r->progress.total);
+    if (left == 0)
+        return CTL_DONE;
+    return ctl_fail(left > r->differing ? CTL_UNCHECKED : CTL_FAILED,
+                    "sinks are still held for %" PRId64 " of %" PRId64
+                    " tenants, of which Stripe does not tell, or differs",
+                    left, r->progress.total);
+}
+
+int restore_run(const struct ctl_config *config, PGconn *conn, const char *hold)
+{
+    char owner[UUID_TEXT_SIZE];
+    struct err e;
+    struct restore r = {.conn = conn, .claim = {.hold = hold, .owner = owner}};
+    uuid_v7(clock_unix_ms(), owner);
+    r.started_ms = clock_monotonic_ms();
+    PGresult *bound = db_query(conn, SQL_RESTORE_FINAL_BEFORE, 0, NULL, &e);
+    if (!bound || begin(&r, &e)) {
+        PQclear(bound);
+        PQclear(r.tenants);
+        return ctl_fail(CTL_FAILED, "%s: sinks are still held", e.text);
+    }
+    r.final_before = db_text(bound, 0, 0);
+    r.unproven_alone = !strcmp(hold, "0");
+    run_workers(&r, config);
+    r.progress.elapsed_ms = clock_monotonic_ms() - r.started_ms;
+    restore_progress_show(&r.progress, true);
+    print_totals(&r);
+    PQclear(bound);
+    PQclear(r.tenants);
+    return judge(&r);
+}

@@ -1,0 +1,41 @@
+/* One page of totals to claim: read from a result, decided by the rule, written as arrays. No I/O.
+ */
+#ifndef METERLINE_SINK_CLAIM_BATCH_H
+#define METERLINE_SINK_CLAIM_BATCH_H
+
+#include "common/pg/pg.h"
+#include "common/pg/pg_array.h"
+#include "sink/claim/claim_rule.h"
+
+enum { SUBMISSION_COLUMNS = 14, CLAIM_COLUMNS = 9, CARRY_COLUMNS = 6, CLAIM_STATEMENTS = 4 };
+
+/* What the database told with the lock. */
+struct claim_time {
+    int64_t now_ms; /* its clock, which all sinks share */
+    int64_t era;    /* of identifiers */
+};
+
+struct claim_batch {
+    struct pg_array replaced;                        /* as void_replaced.sql wants them */
+    struct pg_array submissions[SUBMISSION_COLUMNS]; /* as insert_submissions.sql … */
+    struct pg_array claims[CLAIM_COLUMNS];           /* as upsert_claims.sql … */
+    struct pg_array carries[CARRY_COLUMNS];          /* as note_carried.sql … */
+    int64_t counts[CLAIM_TOO_LARGE + 1];             /* rows, by decision */
+    int64_t late;                                    /* of those made */
+    int64_t held;                                    /* … */
+    int64_t carried;                                 /* … */
+    int64_t split;                                   /* totals of which parts are left */
+    int64_t refused;                                 /* unreadable, or too large; logged */
+};
+
+void claim_batch_init(struct claim_batch *b);
+void claim_batch_clear(struct claim_batch *b);
+void claim_batch_done(struct claim_batch *b);
+
+/* Decide every row of the binary result of read_dirty.sql or read_carried.sql. */
+void claim_batch_fill(struct claim_batch *b, const PGresult *rows, struct claim_time at);
+
+/* The statements that write it; returns how many. b must live until they were run. */
+int claim_batch_statements(struct claim_batch *b, struct pg_statement out[CLAIM_STATEMENTS]);
+
+#endif

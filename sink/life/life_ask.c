@@ -1,0 +1,261 @@
+#include "sink/life/life_ask.h"
+
+#include "common/contract.h"
+#include "common/str.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEADLINE_MS = 5000, NUMBER_SIZE = 24, ARGUMENTS_MAX = 8 };
+
+enum { SENT_KEY_SIZE = sizeof SENT_KEY_PREFIX + EPOCH_TOKEN_SIZE };
+
+void life_answers_init(struct life_answers *a, int count)
+{
+    *a = (struct life_answers){.count = count};
+    a->streams = xcalloc((size_t)count + 1, sizeof *a->streams);
+}
+
+void life_answers_name(struct life_answers *a, int at, const char *name)
+{
+    a->streams[at].name = xstrdup(name);
+}
+
+void life_answers_done(struct life_answers *a)
+{
+    for (int i = 0; i < a->count; i++) {
+        free(a->streams[i].name);
+        free(a->streams[i].group_id);
+    }
+    free(a->streams);
+    *a = (struct life_answers){.count = 0};
+}
+
+static void command(struct redis_router *redis, const char *key, redis_done_fn done, void *owner,
+                    int argc, const char **argv)
+{
+    size_t lengths[ARGUMENTS_MAX];
+
+    for (int i = 0; i < argc; i++)
+        lengths[i] = strlen(argv[i]);
+    redis_router_command(redis, key, strlen(key), DEADLINE_MS, done, owner, argc, argv, lengths);
+}
+
+static void name_key(const char *ledger, char key[SENT_KEY_SIZE])
+{
+    snprintf(key, SENT_KEY_SIZE, SENT_KEY_PREFIX "%s", ledger);
+}
+
+/* Telling. SET takes memory, and must be allowed when Redis has none left: what waits goes out then
+ * all the same. */
+
+static const char TELL[] = "#!lua flags=allow-oom\n"
+                           "local known = tonumber(redis.call('GET', KEYS[1]) or '-1')\n"
+                           "if known >= tonumber(ARGV[1]) then return known end\n"
+                           "redis.call('SET', KEYS[1], ARGV[1])\n"
+                           "return tonumber(ARGV[1])";
+
+struct telling {
+    life_told_fn done;
+    void *owner;
+};
+
+static void take_told(void *owner, const struct err *error, void *reply)
+{
+    struct telling t = *(struct telling *)owner;
+    const redisReply *r = reply;
+
+    free(owner);
+    t.done(t.owner, error, error ? 0 : r->integer);
+}
+
+void life_tell(struct redis_router *redis, const char *ledger, int64_t picks, life_told_fn done,
+               void *owner)
+{
+    char key[SENT_KEY_SIZE];
+    char number[NUMBER_SIZE];
+    struct telling *t = xcalloc(1, sizeof *t);
+    const char *argv[] = {"EVAL", TELL, "1", key, number};
+
+    *t = (struct telling){.done = done, .owner = owner};
+    name_key(ledger, key);
+    snprintf(number, sizeof number, "%lld", (long long)picks);
+    command(redis, key, take_told, t, 5, argv);
+}
+
+/* Which server it is: another one after each start. */
+
+static void read_run(const redisReply *info, char out[REDIS_RUN_SIZE])
+{
+    const char *at = info->str ? strstr(info->str, "run_id:") : NULL;
+
+    *out = '\0';
+    if (at)
+        snprintf(out, REDIS_RUN_SIZE, "%.*s", (int)strcspn(at + 7, "\r\n"), at + 7);
+}
+
+struct naming {
+    life_named_fn done;
+    void *owner;
+};
+
+/* A refusal (an ACL without INFO) is an answer. */
+static void take_named(void *owner, const struct err *error, void *reply)
+{
+    struct naming n = *(struct naming *)owner;
+    char run_id[REDIS_RUN_SIZE] = "";
+
+    free(owner);
+    if (!error)
+        read_run(reply, run_id);
+    n.done(n.owner, error && error->kind != ERR_REFUSED ? error : NULL, run_id);
+}
+
+void life_ask_run(struct redis_router *redis, const char *ledger, life_named_fn done, void *owner)
+{
+    char key[SENT_KEY_SIZE];
+    struct naming *n = xcalloc(1, sizeof *n);
+    const char *argv[] = {"INFO", "server"};
+
+    *n = (struct naming){.done = done, .owner = owner};
+    name_key(ledger, key);
+    command(redis, key, take_named, n, 2, argv);
+}
+
+/* Asking. */
+
+struct asking {
+    struct life_answers *into;
+    int left; /* answers to come */
+    bool failed;
+    struct err error; /* the first one */
+    life_asked_fn done;
+    void *owner;
+};
+
+struct question {
+    struct asking *asking;
+    struct life_stream *stream;
+};
+
+/* No such stream or group: that is an answer. */
+static bool is_absent(const struct err *error)
+{
+    return error->kind == ERR_REFUSED &&
+           (strstr(error->text, "no such key") != NULL || strncmp(error->text, "NOGROUP", 7) == 0);
+}
+
+static void take_answer(struct asking *a, const struct err *error)
+{
+    if (error && !is_absent(error) && !a->failed) {
+        a->failed = true;
+        a->error = *error;
+    }
+    if (--a->left > 0)
+        return;
+    struct asking last = *a;
+    free(a);
+    last.done(last.owner, last.failed ? &last.error : NULL);
+}
+
+static void take_sent(void *owner, const struct err *error, void *reply)
+{
+    struct asking *a = owner;
+    const redisReply *r = reply;
+
+    if (!error && r->type == REDIS_REPLY_STRING) {
+        a->into->sent_known = true;
+        a->into->sent = strtoll(r->str, NULL, 10);
+    }
+    take_answer(a, error);
+}
+
+static void take_run(void *owner, const struct err *error, const char *run_id)
+{
+    struct asking *a = owner;
+
+    snprintf(a->into->redis_run, sizeof a->into->redis_run, "%s", run_id);
+    take_answer(a, error);
+}
+
+static struct question take_question(void *owner)
+{
+    struct question q = *(struct question *)owner;
+
+    free(owner);
+    return q;
+}
+
+static const char *find(const redisReply *map, const char *name)
+{
+    for (size_t i = 0; map->type == REDIS_REPLY_ARRAY && i + 1 < map->elements; i += 2)
+        if (map->element[i]->str && strcmp(map->element[i]->str, name) == 0)
+            return map->element[i + 1]->str;
+    return NULL;
+}
+
+static size_t count_of(const struct err *error, const redisReply *list)
+{
+    return !error && list->type == REDIS_REPLY_ARRAY ? list->elements : 0;
+}
+
+static void take_groups(void *owner, const struct err *error, void *reply)
+{
+    struct question q = take_question(owner);
+    const redisReply *r = reply;
+
+    for (size_t i = 0; i < count_of(error, r); i++) {
+        const char *name = find(r->element[i], "name");
+        const char *last = find(r->element[i], "last-delivered-id");
+        if (name && last && strcmp(name, STREAM_GROUP) == 0 && !q.stream->group_id)
+            q.stream->group_id = xstrdup(last);
+    }
+    take_answer(q.asking, error);
+}
+
+static void take_marks(void *owner, const struct err *error, void *reply)
+{
+    struct question q = take_question(owner);
+    struct life_stream *s = q.stream;
+    const redisReply *r = reply;
+
+    for (size_t i = 0; i < count_of(error, r); i++) {
+        const char *name = find(r->element[i], "name");
+        struct epoch_mark mark;
+        if (!name || epoch_mark_parse(name, &mark) != 0 ||
+            (s->marked && mark.epoch < s->mark.epoch))
+            continue;
+        s->marked = true;
+        s->mark = mark;
+    }
+    take_answer(q.asking, error);
+}
+
+static struct question *question_new(struct asking *a, struct life_stream *stream)
+{
+    struct question *q = xcalloc(1, sizeof *q);
+
+    *q = (struct question){.asking = a, .stream = stream};
+    return q;
+}
+
+void life_ask(struct redis_router *redis, const char *ledger, struct life_answers *into,
+              life_asked_fn done, void *owner)
+{
+    char key[SENT_KEY_SIZE];
+    const char *get[] = {"GET", key};
+    struct asking *a = xcalloc(1, sizeof *a);
+
+    *a = (struct asking){.into = into, .left = 2 + 2 * into->count, .done = done, .owner = owner};
+    name_key(ledger, key);
+    command(redis, key, take_sent, a, 2, get);
+    life_ask_run(redis, ledger, take_run, a);
+    for (int i = 0; i < into->count; i++) {
+        struct life_stream *s = &into->streams[i];
+        const char *groups[] = {"XINFO", "GROUPS", s->name};
+        const char *marks[] = {"XINFO", "CONSUMERS", s->name, STREAM_GROUP};
+        command(redis, s->name, take_groups, question_new(a, s), 3, groups);
+        command(redis, s->name, take_marks, question_new(a, s), 4, marks);
+    }
+}

@@ -1,0 +1,51 @@
+/* PostgreSQL was started anew, failed over or came back from a backup: may its ledger be an older
+ * one than that which sinks sent from? Redis tells, which keeps the number of the last pick, and
+ * with each stream where it is counted to. Pure.
+ *
+ *   a stream's group or epoch is past the ledger's, or the number is        LIFE_BEHIND
+ *   the number is not past the ledger's, and Redis was not started anew     LIFE_WHOLE
+ *   it was as well: both may come from backups of one moment, also of one
+ *   before anything was sent                                                LIFE_UNSURE
+ *   it is not, and nothing was ever counted or sent                         LIFE_WHOLE
+ *   it is not, no sink has ever picked, and a stream knows this ledger      LIFE_WHOLE
+ *   else Redis is empty or new                                              LIFE_UNKNOWN */
+#ifndef METERLINE_SINK_LIFE_RULE_H
+#define METERLINE_SINK_LIFE_RULE_H
+
+#include "common/redis/epoch_mark.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Of a stream, on both sides. */
+struct life_stream {
+    char *name;
+    int32_t epoch;           /* the ledger's, as the next three */
+    const char *token;       /* the epoch's */
+    const char *reset_token; /* of the epoch that a command is about to open; "": none */
+    const char *last_id;
+    bool marked;            /* Redis has a mark */
+    struct epoch_mark mark; /* the newest one */
+    char *group_id;         /* where the group stands; NULL: there is none */
+};
+
+struct life_facts {
+    const char *ledger;
+    int64_t picks; /* the ledger's number of the last pick */
+    bool is_first; /* no sink has ever found it whole */
+    bool has_past; /* something was counted or sent */
+    bool sent_known;
+    int64_t sent;          /* the greatest number that Redis knows */
+    const char *saw_redis; /* run_id of the Redis that sinks last saw; "": not known, as the next */
+    const char *redis;     /* that of today's */
+    const struct life_stream *streams;
+    int count;
+};
+
+enum life_verdict { LIFE_WHOLE, LIFE_BEHIND, LIFE_UNKNOWN, LIFE_UNSURE };
+
+enum life_verdict life_judge(const struct life_facts *f);
+/* NULL for LIFE_WHOLE. */
+const char *life_verdict_name(enum life_verdict verdict);
+
+#endif

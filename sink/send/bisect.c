@@ -1,0 +1,91 @@
+/* The happy path: one call holds all, and its outcome is that of each.
+ *
+ * The failure mode: Stripe refuses the call for one that is not known, and takes none. Then the
+ * first half of those under suspicion goes out alone: if it is refused, suspicion lies on it, and
+ * else on the other half, down to the one that is refused by itself; all others then go out in one
+ * call again. So one culprit among n costs about log2(n) calls more, one after the other. */
+#include "sink/send/bisect.h"
+
+#include "common/clock.h"
+
+#include <stdlib.h>
+
+struct batch {
+    struct caller *caller;
+    struct submission_queue rest; /* without an outcome, not in a call */
+    int suspects; /* so many of the first ones of rest were refused together; 0: none was */
+    struct batch_terms terms;
+};
+
+static void take_call(void *owner, struct submission_queue *called,
+                      const struct settle_outcome *outcome);
+
+static int width_of(const struct batch *b)
+{
+    if (b->suspects == 0)
+        return b->rest.count;
+    return b->suspects > 1 ? b->suspects / 2 : 1;
+}
+
+static void run_call(struct batch *b)
+{
+    struct submission_queue next = {0};
+    const struct call_terms terms = {
+        .begin_until_ms = b->terms.begin_until_ms, .done = take_call, .owner = b};
+    submission_queue_move_some(&next, &b->rest, width_of(b));
+    caller_send(b->caller, &next, &terms);
+}
+
+/* Those that were refused together go back in front. */
+static void suspect(struct batch *b, struct submission_queue *called)
+{
+    b->suspects = called->count;
+    submission_queue_move(called, &b->rest);
+    submission_queue_move(&b->rest, called);
+}
+
+static void give_up_rest(struct batch *b, struct submission_queue *ended)
+{
+    for (struct submission *s = b->rest.first; s; s = s->next)
+        caller_hand_back(s);
+    submission_queue_move(ended, &b->rest);
+}
+
+static bool goes_on(const struct batch *b, const struct settle_outcome *outcome)
+{
+    bool told = outcome->state != SETTLE_RETRY || outcome->meter;
+    bool well = outcome->peer == SETTLE_PEER_WORKS && told;
+    return b->rest.count > 0 && well && clock_monotonic_ms() <= b->terms.begin_until_ms &&
+           b->terms.may_go_on(b->terms.owner);
+}
+
+static void take_call(void *owner, struct submission_queue *called,
+                      const struct settle_outcome *outcome)
+{
+    struct batch *b = owner;
+    struct batch_terms terms = b->terms;
+    struct submission_queue ended = {0};
+    if (outcome->of_one && called->count > 1) {
+        suspect(b, called);
+    } else {
+        b->suspects = b->suspects > called->count ? b->suspects - called->count : 0;
+        submission_queue_move(&ended, called);
+    }
+    bool over = !goes_on(b, outcome);
+    if (over) {
+        give_up_rest(b, &ended);
+        free(b);
+    } else {
+        run_call(b);
+    }
+    terms.done(terms.owner, &ended, outcome, over);
+}
+
+void batch_send(struct caller *caller, struct submission_queue *picked,
+                const struct batch_terms *terms)
+{
+    struct batch *b = xcalloc(1, sizeof *b);
+    *b = (struct batch){.caller = caller, .rest = *picked, .terms = *terms};
+    *picked = (struct submission_queue){0};
+    run_call(b);
+}

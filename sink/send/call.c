@@ -1,0 +1,287 @@
+/* The happy path: the bodies become one request, http_send, an answer, settle_rule_judge for each.
+ *
+ * A call of the stream needs a token first: without one it waits for a session. If Stripe refuses
+ * the token, that request was not taken: it goes out once more with a fresh one, and only a refusal
+ * of that is told. All failure modes are outcomes of the rule. */
+#include "sink/send/call.h"
+
+#include "common/backoff.h"
+#include "common/clock.h"
+#include "common/contract.h"
+#include "common/http/http_client.h"
+#include "common/stage.h"
+#include "sink/report.h"
+#include "sink/transport/request.h"
+#include "sink/transport/stream_token.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CONNECT_TIMEOUT_MS = 5000,
+    MAX_BODY_BYTES = 65536,
+    RETRY_FIRST_MS = 500,
+    RETRY_MAX_MS = 60000,
+    SPARE_CONNECTIONS = 2, /* for a session, and for a mix of transports (see submission_store.h) */
+    UNAUTHORIZED = 401
+};
+
+struct caller {
+    struct http_client *client;
+    struct stream_token *token;
+    const struct config *config;
+    struct call *waiting;        /* for a session */
+    void (*closed)(void *owner); /* not NULL: it is being closed */
+    void *closed_owner;
+};
+
+struct call {
+    struct caller *caller;
+    struct submission_queue batch;
+    const struct transport *transport;
+    struct call_terms terms;
+    char *token;       /* the header that it was sent with, of the stream alone */
+    bool renewed;      /* its token was refused once */
+    bool repeated;     /* Stripe may have read a request before the one that it answered */
+    struct call *next; /* in the list of those that wait */
+};
+
+static void on_token(void *owner, const struct settle_outcome *failure);
+
+struct caller *caller_open(uv_loop_t *loop, const struct config *config)
+{
+    struct caller *c = xcalloc(1, sizeof *c);
+    c->client = http_client_open(loop, "meterline/" METERLINE_VERSION,
+                                 (int)config->max_in_flight + SPARE_CONNECTIONS, MAX_BODY_BYTES);
+    c->config = config;
+    c->token = stream_token_new(c->client, config, on_token, c);
+    return c;
+}
+
+/* The number of tries is in the database, so that the waits go on growing over a restart. Where
+ * Stripe is away, or refuses our key, the gate waits for all of them together. */
+static int64_t wait_of(const struct submission *s, uint32_t random)
+{
+    const struct settle_outcome *o = &s->outcome;
+    if (o->state != SETTLE_RETRY || o->peer == SETTLE_PEER_AWAY || o->peer == SETTLE_PEER_REFUSES)
+        return 0;
+    if (o->key_spent) /* a stored answer tells nothing of today: only another key does */
+        return 0;
+    struct backoff b = BACKOFF(RETRY_FIRST_MS, RETRY_MAX_MS);
+    b.failures = s->attempt > 32 ? 32 : (unsigned)(s->attempt - 1);
+    int64_t wait_ms = (int64_t)backoff_next_ms(&b, random);
+    return wait_ms > o->retry_after_ms ? wait_ms : o->retry_after_ms;
+}
+
+/* Kept for Stripe's support: only if it looks like one. */
+static void keep_request_id(struct submission *s, const char *id)
+{
+    size_t length = id ? strlen(id) : 0;
+    if (length == 0 || length >= sizeof s->request_id || str_has_control(id, length) ||
+        !str_is_utf8(id, length))
+        return;
+    memcpy(s->request_id, id, length + 1);
+}
+
+/* That the answered request changed nothing tells nothing of one before it. */
+static void doubt_repeated(struct call *call)
+{
+    for (struct submission *s = call->batch.first; s; s = s->next)
+        s->outcome.unsent &= !call->repeated;
+}
+
+static void end_call(struct call *call)
+{
+    doubt_repeated(call);
+    struct submission_queue batch = call->batch;
+    assert(batch.first);
+    const struct settle_outcome outcome = batch.first->outcome;
+    struct call_terms terms = call->terms;
+    free(call->token);
+    free(call);
+    terms.done(terms.owner, &batch, &outcome);
+}
+
+static void judge(const struct settle_try *call_try, struct submission *s)
+{
+    const struct usage usage = {.identifier = s->identifier,
+                                .subscription_item = s->subscription_item,
+                                .quantity = s->quantity};
+    struct settle_try t = *call_try;
+    t.usage = &usage;
+    t.sent_before = s->sent_before;
+    settle_rule_judge(&t, &s->outcome);
+}
+
+/* Those of one call wait alike, so that they go out together again. */
+static void judge_all(struct call *call, const struct settle_try *t)
+{
+    uint32_t random = backoff_random();
+    for (struct submission *s = call->batch.first; s; s = s->next) {
+        judge(t, s);
+        s->wait_ms = wait_of(s, random);
+    }
+}
+
+static void end_all(struct call *call, const struct settle_outcome *outcome)
+{
+    uint32_t random = backoff_random();
+    for (struct submission *s = call->batch.first; s; s = s->next) {
+        s->outcome = *outcome;
+        s->wait_ms = wait_of(s, random);
+    }
+    end_call(call);
+}
+
+static void hand_back_all(struct call *call)
+{
+    for (struct submission *s = call->batch.first; s; s = s->next)
+        caller_hand_back(s);
+    end_call(call);
+}
+
+static void wait_for_token(struct call *call)
+{
+    struct caller *c = call->caller;
+    call->next = c->waiting;
+    c->waiting = call;
+    stream_token_open(c->token);
+}
+
+/* Returns true if the call goes out once more with another token. */
+static bool renew_token(struct call *call, const struct http_answer *answer)
+{
+    if (!call->token || !answer || answer->status != UNAUTHORIZED)
+        return false;
+    stream_token_forget(call->caller->token, call->token);
+    if (call->renewed || call->caller->closed)
+        return false;
+    call->renewed = true;
+    report_call("token_refused");
+    wait_for_token(call);
+    return true;
+}
+
+static void on_answer(void *owner, const struct err *error, const struct http_answer *answer)
+{
+    struct call *call = owner;
+    call->repeated |= answer && answer->repeated;
+    struct settle_try t = {
+        .transport = call->transport, .error = error, .repeated = call->repeated};
+    if (renew_token(call, answer))
+        return;
+    if (answer) {
+        stage_crash_point("after_apply");
+        settle_try_read(&t, answer);
+        for (struct submission *s = call->batch.first; s; s = s->next)
+            keep_request_id(s, http_answer_header(answer, "Request-Id"));
+        report_answer(answer->elapsed_ms, answer->server_date_ms);
+    }
+    judge_all(call, &t);
+    end_call(call);
+}
+
+static void send_request(struct call *call, const char *authorization)
+{
+    const struct config *config = call->caller->config;
+    struct request request;
+    request_init(&request, &call->batch, config, authorization);
+    const struct http_call http = {
+        .method = "POST",
+        .url = request.url,
+        .headers = request.headers,
+        .body = request.body.data,
+        .body_length = request.body.length,
+        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .timeout_ms = (uint64_t)config->timeout_ms,
+    };
+    http_send(call->caller->client, &http, on_answer, call);
+    request_done(&request);
+}
+
+static void send_with_token(struct call *call, const char *header)
+{
+    free(call->token);
+    call->token = xstrdup(header);
+    send_request(call, header);
+}
+
+static void on_token(void *owner, const struct settle_outcome *failure)
+{
+    struct caller *c = owner;
+    struct call *call = c->waiting;
+    /* Those that ask again inside done wait for the next session. */
+    c->waiting = NULL;
+    while (call) {
+        struct call *next = call->next;
+        const char *header = stream_token_header(c->token);
+        if (failure)
+            end_all(call, failure);
+        else if (!header || c->closed || clock_monotonic_ms() > call->terms.begin_until_ms)
+            hand_back_all(call);
+        else
+            send_with_token(call, header);
+        call = next;
+    }
+}
+
+void caller_send(struct caller *c, struct submission_queue *batch, const struct call_terms *terms)
+{
+    struct call *call = xcalloc(1, sizeof *call);
+    *call = (struct call){
+        .caller = c, .batch = *batch, .transport = batch->first->transport, .terms = *terms};
+    *batch = (struct submission_queue){0};
+    if (!call->transport->by_token) {
+        /* Made anew each time, as the key may be rolled. */
+        char *authorization = xasprintf("Bearer %s", c->config->stripe_secret_key);
+        send_request(call, authorization);
+        free(authorization);
+        return;
+    }
+    const char *header = stream_token_header(c->token);
+    if (header)
+        send_with_token(call, header);
+    else
+        wait_for_token(call);
+}
+
+bool caller_takes(struct submission *s)
+{
+    struct buf path = {0};
+    struct err e;
+    bool takes = transport_path(s->transport, s->subscription_item, &path, &e) == 0;
+    buf_done(&path);
+    if (!takes)
+        s->outcome = (struct settle_outcome){.state = SETTLE_FAILED,
+                                             .peer = SETTLE_PEER_UNSURE,
+                                             .label = "not_sent",
+                                             .unsent = true,
+                                             .error = e};
+    return takes;
+}
+
+void caller_hand_back(struct submission *s)
+{
+    s->wait_ms = 0;
+    s->outcome = (struct settle_outcome){
+        .state = SETTLE_RETRY, .peer = SETTLE_PEER_UNSURE, .label = "not_sent", .unsent = true};
+    err_set(&s->outcome.error, ERR_CANCELED, "not sent: picked too long ago, or while stopping");
+}
+
+static void on_closed(void *owner)
+{
+    struct caller *c = owner;
+    void (*closed)(void *) = c->closed;
+    void *closed_owner = c->closed_owner;
+    stream_token_free(c->token);
+    free(c);
+    closed(closed_owner);
+}
+
+void caller_close(struct caller *c, void (*closed)(void *owner), void *owner)
+{
+    c->closed = closed;
+    c->closed_owner = owner;
+    http_client_close(c->client, on_closed, c);
+}

@@ -1,0 +1,209 @@
+/* The sender's turns with the database, and what their failures mean. See send.c. */
+#include "sink/send/send_internal.h"
+
+#include "common/clock.h"
+#include "sink/report.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdlib.h>
+
+/* How late after its pick a call may begin: half of what a lease has to spare. */
+enum { BEGIN_WITHIN_MS = 10000, TURN_CALLS_MAX = 100 };
+
+#define TO(state) (1u << (state))
+static const unsigned MOVES[] = {[REST] = TO(TURNING), [TURNING] = TO(REST)};
+
+static void sender_go(struct sender *s, enum sender_state next)
+{
+    assert(MOVES[s->state] & TO(next));
+    s->state = next;
+}
+
+static void count_settled(struct sender *s)
+{
+    struct submission *x;
+    while ((x = submission_queue_pop(&s->settling))) {
+        if (x->outcome.state == SETTLE_RETRY)
+            s->status.delayed++;
+        else
+            s->status.progress_ms = clock_monotonic_ms();
+        s->status.sent += x->outcome.state == SETTLE_SENT;
+        submission_free(x);
+    }
+}
+
+static void take_hold(struct sender *s, bool held)
+{
+    uint64_t held_back;
+    s->status.held = held;
+    report_held(held);
+    if (held && log_repeat_failed(&s->holds, clock_monotonic_ms(), &held_back))
+        log_error("held_back",
+                  LOG_MSG("the ledger was found behind the stream: nothing is claimed or "
+                          "sent until `meterctl restore accept`"));
+    if (!held && log_repeat_recovered(&s->holds))
+        log_info("hold_lifted", LOG_MSG("claims and sends again"));
+}
+
+/* The next turn goes on behind the last lane seen, so that every lane has its turn; at the end it
+ * begins at the first one again. */
+static void take_lane(struct sender *s, struct turn_answer *answer)
+{
+    bool from_first = s->customer == NULL;
+    bool full = answer->cost >= s->asked * TRANSPORT_CALL_COST;
+    free(s->customer);
+    free(s->event_name);
+    s->customer = full ? answer->customer : NULL;
+    s->event_name = full ? answer->event_name : NULL;
+    if (!full) {
+        free(answer->customer);
+        free(answer->event_name);
+    }
+    s->status.looked = from_first && !full && !s->woken;
+}
+
+/* Redis was not told, as far as we know: what was picked goes back, untried. */
+static void take_noted(void *owner, const struct err *error, int64_t known)
+{
+    struct sender *s = owner;
+    (void)known;
+    s->noting = false;
+    if (error)
+        sender_give_up_ready(s);
+    if (s->closing)
+        return;
+    if (error)
+        life_doubt(s->life); /* no pick before Redis takes a number */
+    sender_begin_calls(s);
+    s->on_change(s->owner);
+    sender_pump(s);
+}
+
+static void note_pick(struct sender *s, const struct turn_answer *answer)
+{
+    s->noting = true;
+    life_note(s->life, answer->ledger, answer->picks, take_noted, s);
+}
+
+static void take_picks(struct sender *s, struct turn_answer *answer)
+{
+    if (answer->doubt)
+        life_doubt(s->life);
+    else
+        take_hold(s, answer->held);
+    take_lane(s, answer);
+    if (answer->any)
+        stage_crash_point("after_pick");
+    flow_picked(&s->flow, sender_calls_of(answer->picked));
+    for (int i = 0; i < TRANSPORT_COUNT; i++) {
+        for (struct submission *x = answer->picked[i].first; x; x = x->next)
+            x->begin_until_ms = s->turn_started_ms + BEGIN_WITHIN_MS;
+        submission_queue_move(&s->ready[i], &answer->picked[i]);
+    }
+    if (answer->picks > 0)
+        note_pick(s, answer);
+    sender_begin_calls(s);
+}
+
+static void drop_refused(struct sender *s, const struct err *error)
+{
+    struct submission *x = submission_queue_pop(&s->ended);
+    log_error("settle_refused", LOG_STR("identifier", x->identifier),
+              LOG_STR("outcome", x->outcome.label), LOG_STR("sqlstate", error->sqlstate),
+              LOG_ERR(error));
+    submission_free(x);
+}
+
+/* Nothing was written, or we do not know: all outcomes are settled again. If it is one of them that
+ * the database refuses, it is looked for by halves, and left to its lease. */
+static void take_failure(struct sender *s, const struct err *error)
+{
+    uint64_t held;
+    int n = s->settling.count;
+    submission_queue_move(&s->settling, &s->ended);
+    submission_queue_move(&s->ended, &s->settling);
+    flow_unsent(&s->flow);
+    if (log_repeat_failed(&s->turn_failures, clock_monotonic_ms(), &held))
+        log_warn("settle_delayed", LOG_I64("submissions", n), LOG_U64("held_back", held),
+                 LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
+    s->status.looked = true; /* no pick before the next look */
+    s->status.waits = true;
+    if (error->kind != ERR_REFUSED || error->retry)
+        return;
+    if (s->asked > 0 && n > 0) {
+        s->settle_max = n; /* it may have been the pick: settle alone first */
+        return;
+    }
+    if (n == 1)
+        drop_refused(s, error);
+    s->settle_max = n > 1 ? n / 2 : INT_MAX;
+}
+
+static void take_turn(void *owner, const struct err *error, struct turn_answer *answer)
+{
+    struct sender *s = owner;
+    sender_go(s, REST);
+    if (error) {
+        take_failure(s, error);
+    } else {
+        log_repeat_recovered(&s->turn_failures);
+        s->settle_max = INT_MAX;
+        s->status.waits = answer->waits || answer->abandoned;
+        count_settled(s);
+        if (s->asked > 0)
+            take_picks(s, answer);
+    }
+    s->on_change(s->owner);
+    sender_pump(s);
+}
+
+static int calls_wanted(struct sender *s)
+{
+    if (s->stopping || s->closing || !s->begun || s->noting || !life_is_whole(s->life) ||
+        s->status.looked || s->settle_max < INT_MAX)
+        return 0;
+    int free_places = s->max_in_flight + s->max_ready - s->in_flight - sender_calls_of(s->ready);
+    int allowed = flow_allows(&s->flow);
+    if (allowed > TURN_CALLS_MAX)
+        allowed = TURN_CALLS_MAX;
+    return allowed < free_places ? allowed : free_places;
+}
+
+static void take_to_settle(struct sender *s)
+{
+    while (s->ended.count > 0 && s->settling.count < s->settle_max)
+        submission_queue_add_take(&s->settling, submission_queue_pop(&s->ended));
+}
+
+static void run_turn(struct sender *s, int calls)
+{
+    sender_go(s, TURNING);
+    uv_timer_stop(&s->timer);
+    if (calls > 0)
+        flow_picking(&s->flow);
+    take_to_settle(s);
+    s->woken = false;
+    s->asked = calls;
+    s->turn_started_ms = clock_monotonic_ms();
+    const struct turn_terms terms = {.owner = s->owner_id,
+                                     .lease_ms = s->lease_ms,
+                                     .calls = calls,
+                                     .customer = s->customer ? s->customer : "",
+                                     .event_name = s->event_name ? s->event_name : ""};
+    turn_run(s->session, &s->settling, &terms, take_turn, s);
+}
+
+void sender_pump(struct sender *s)
+{
+    if (s->closing || s->state == TURNING || !session_is_idle(s->session))
+        return;
+    /* A lane that is set free may have its next one due at once. */
+    if (s->ended.count > 0)
+        s->status.looked = false;
+    int calls = calls_wanted(s);
+    if (calls > 0 || s->ended.count > 0)
+        run_turn(s, calls);
+    else
+        sender_arm_timer(s);
+}

@@ -1,0 +1,30 @@
+/* The token that stands for our key at the meter event stream: of a session that Stripe opens for
+ * 15 minutes. Kept in memory alone. */
+#ifndef METERLINE_SINK_STREAM_TOKEN_H
+#define METERLINE_SINK_STREAM_TOKEN_H
+
+#include "common/http/http_client.h"
+#include "sink/config.h"
+#include "sink/send/settle_rule.h"
+
+struct stream_token;
+
+/* A session was opened (failure NULL), or not, and why: in failure nothing of a submission was
+ * sent, so that it is always SETTLE_RETRY. From the loop. */
+typedef void (*stream_token_fn)(void *owner, const struct settle_outcome *failure);
+
+/* client and config are borrowed for its life. */
+struct stream_token *stream_token_new(struct http_client *client, const struct config *config,
+                                      stream_token_fn done, void *owner);
+/* Once the client is closed. */
+void stream_token_free(struct stream_token *t);
+
+/* The Authorization header, "Bearer …", or NULL: none, or one that ends soon. Borrowed until
+ * the next call of these. */
+const char *stream_token_header(const struct stream_token *t);
+/* Open a session; done runs once. Does nothing while one is being opened. */
+void stream_token_open(struct stream_token *t);
+/* Stripe refused that header: it is used no more. One that we have not any more is passed over. */
+void stream_token_forget(struct stream_token *t, const char *header);
+
+#endif

@@ -1,0 +1,49 @@
+/* Ticks of the wall clock. The loop's timers follow the monotonic clock, so that the wall clock is
+ * looked at again now and then: it may be set right meanwhile. */
+#include "sink/wall_timer.h"
+
+#include "common/clock.h"
+
+#include <stdbool.h>
+
+enum { LONGEST_SLEEP_MS = 60000 };
+
+static void on_timer(uv_timer_t *timer);
+
+static void sleep_until_next(struct tick *t)
+{
+    int64_t now_ms = clock_unix_ms();
+    /* Also where the clock was set back by more than an interval. */
+    if (t->next_ms == 0 || t->next_ms - now_ms > t->interval_ms)
+        t->next_ms = clock_next_tick(now_ms, t->interval_ms);
+    int64_t wait_ms = t->next_ms - now_ms;
+    if (wait_ms > LONGEST_SLEEP_MS)
+        wait_ms = LONGEST_SLEEP_MS;
+    uv_update_time(t->timer.loop);
+    uv_timer_start(&t->timer, on_timer, (uint64_t)(wait_ms > 0 ? wait_ms : 1), 0);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct tick *t = timer->data;
+    bool due = clock_unix_ms() >= t->next_ms;
+    if (due)
+        t->next_ms = 0;
+    sleep_until_next(t);
+    if (due)
+        t->on_tick(t->owner);
+}
+
+void tick_start(struct tick *t, uv_loop_t *loop, int64_t interval_ms, void (*on_tick)(void *owner),
+                void *owner)
+{
+    *t = (struct tick){.interval_ms = interval_ms, .on_tick = on_tick, .owner = owner};
+    uv_timer_init(loop, &t->timer);
+    t->timer.data = t;
+    sleep_until_next(t);
+}
+
+void tick_close(struct tick *t, uv_close_cb closed)
+{
+    uv_close((uv_handle_t *)&t->timer, closed);
+}

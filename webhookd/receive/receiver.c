@@ -1,0 +1,403 @@
+/* Takes events in. 200 means one thing: the event is committed in webhook_events.
+ *
+ * The happy path: the body is whole, its signature fits, it is an event; it waits until the
+ * connection is free, is inserted with the others that wait, and after COMMIT the answer is
+ * {"received":true}.
+ *
+ * Failure modes. PostgreSQL is away, has no schema yet, or does not answer in time: 503, and Stripe
+ * sends the event again (for three days); if it was kept after all, the second delivery changes
+ * nothing. One of several events is refused by PostgreSQL: they are tried again one by one, and the
+ * culprit gets 500. Answers tell no detail: who can see one may be the forger. */
+#include "webhookd/receive/receiver.h"
+
+#include "common/clock.h"
+#include "common/http/http_server.h"
+#include "common/log.h"
+#include "common/metric_table.h"
+#include "common/peer.h"
+#include "common/pg/schema.h"
+#include "webhookd/context.h"
+#include "webhookd/receive/signature.h"
+#include "webhookd/receive/stripe_event.h"
+#include "webhookd/sql.h"
+#include "webhookd/work/statement_list.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BODY_MAX_BYTES = 256 * 1024, SCHEMA_RETRY_MS = 1000, STORE_DEADLINE_MS = 5000 };
+enum { STORE_MAX = 8 }; /* events a transaction */
+
+/* An event between its request and its answer. */
+struct delivery {
+    struct http_exchange *exchange;
+    struct stripe_event event;
+    struct delivery *next;
+};
+
+struct receiver {
+    const struct context *context;
+    struct receiver_events events;
+    struct http_server *server;
+    struct pg *pg;
+    uv_timer_t schema_timer;
+    struct delivery *first; /* those that wait, oldest first */
+    struct delivery *last;
+    struct delivery *storing[STORE_MAX];
+    int storing_n;
+    bool one_by_one; /* until the waiting ones are stored: one of them was refused */
+    bool checking_schema;
+    bool closing;
+    int open_parts;
+    struct log_repeat refused;
+    struct log_repeat failed;
+    struct log_repeat schema;
+};
+
+static const char RECEIVED[] = "{\"received\":true}";
+
+static void count(const char *outcome)
+{
+    metric_count(METRIC_OF_WEBHOOK_REQUESTS, outcome);
+}
+
+/* What a person at Stripe's dashboard can act on, and nobody else learns from: which of a
+ * signature's faults it is, or what is wrong with an event, stands in our log alone. */
+static const struct {
+    const char *outcome;
+    const char *message;
+} REFUSALS[] = {
+    {"wrong_path", "no webhook is taken here: the path is /webhooks/stripe"},
+    {"wrong_method", "only POST is taken"},
+    {"too_large", "the event is larger than is taken"},
+    {"bad_signature",
+     "the Stripe-Signature header is missing, too old, or made with another secret "
+     "than this endpoint's"},
+    {"bad_event", "the body is no event of Stripe's"},
+    {"unavailable", "it could not be kept now: send it again later"},
+};
+
+static const char *message_of(const char *outcome)
+{
+    for (size_t i = 0; i < sizeof REFUSALS / sizeof *REFUSALS; i++)
+        if (strcmp(REFUSALS[i].outcome, outcome) == 0)
+            return REFUSALS[i].message;
+    return "refused";
+}
+
+static void answer(struct http_exchange *x, int status, const char *outcome)
+{
+    struct buf body = {0};
+    if (status == 200)
+        buf_add_str(&body, RECEIVED);
+    else
+        buf_printf(&body, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", outcome,
+                   message_of(outcome));
+    count(outcome);
+    http_reply(x, status, "application/json", body.data, body.length);
+    buf_done(&body);
+}
+
+/* Keeping: those that wait at once go into one transaction, and are answered after its COMMIT. */
+
+static void delivery_end(struct delivery *w, int status, const char *outcome)
+{
+    answer(w->exchange, status, outcome);
+    stripe_event_done(&w->event);
+    free(w);
+}
+
+static void queue_add(struct receiver *r, struct delivery *w)
+{
+    if (r->last)
+        r->last->next = w;
+    else
+        r->first = w;
+    r->last = w;
+}
+
+static struct delivery *queue_take(struct receiver *r)
+{
+    struct delivery *w = r->first;
+    r->first = w->next;
+    if (!r->first)
+        r->last = NULL;
+    w->next = NULL;
+    return w;
+}
+
+static void fail_waiting(struct receiver *r)
+{
+    while (r->first)
+        delivery_end(queue_take(r), 503, "unavailable");
+}
+
+static void log_store_failed(struct receiver *r, const struct err *error)
+{
+    uint64_t held;
+    if (error->kind != ERR_CANCELED && log_repeat_failed(&r->failed, clock_monotonic_ms(), &held))
+        log_warn("store_failed", LOG_I64("events", r->storing_n), LOG_U64("held_back", held),
+                 LOG_ERR(error));
+}
+
+static void put_back(struct receiver *r)
+{
+    for (int i = r->storing_n - 1; i >= 0; i--) {
+        r->storing[i]->next = r->first;
+        r->first = r->storing[i];
+        if (!r->last)
+            r->last = r->first;
+    }
+    r->storing_n = 0;
+}
+
+static void store_failed(struct receiver *r, const struct err *error)
+{
+    log_store_failed(r, error);
+    bool refused = error->kind == ERR_REFUSED && !error->retry;
+    if (refused && r->storing_n > 1) {
+        r->one_by_one = true;
+        put_back(r);
+        return;
+    }
+    for (int i = 0; i < r->storing_n; i++)
+        delivery_end(r->storing[i], refused ? 500 : 503, refused ? "refused" : "unavailable");
+    r->storing_n = 0;
+}
+
+static void stored(struct receiver *r, PGresult **results)
+{
+    if (log_repeat_recovered(&r->failed))
+        log_info("store_recovered", LOG_I64("events", r->storing_n));
+    for (int i = 0; i < r->storing_n; i++) {
+        bool new = strcmp(PQcmdTuples(results[i]), "1") == 0;
+        delivery_end(r->storing[i], 200, new ? "stored" : "duplicate");
+    }
+    r->storing_n = 0;
+    if (!r->first)
+        r->one_by_one = false;
+    r->events.on_stored(r->events.owner);
+}
+
+static void store_waiting(struct receiver *r);
+
+static void take_store(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct receiver *r = owner;
+    (void)n;
+    if (error) {
+        store_failed(r, error);
+    } else {
+        stage_crash_point("after_store");
+        stored(r, results);
+    }
+    if (r->closing)
+        fail_waiting(r);
+    else
+        store_waiting(r);
+    r->context->on_idle(r->context->owner);
+}
+
+static void add_store(struct script *s, const struct delivery *w)
+{
+    const struct stripe_event *event = &w->event;
+    script_add(s, SQL_STORE_EVENT);
+    script_text(s, event->id);
+    script_text(s, event->type);
+    script_text(s, event->object_id);
+    script_i64(s, event->created_s);
+    script_text(s, w->exchange->body);
+}
+
+/* The pipeline is one implicit transaction: either all of them are kept or none. */
+static void store_waiting(struct receiver *r)
+{
+    struct script s = {0};
+    if (!r->first || r->storing_n > 0 || r->checking_schema)
+        return;
+    if (!pg_is_ready(r->pg) || !r->context->schema_ready) {
+        fail_waiting(r);
+        return;
+    }
+    int most = r->one_by_one ? 1 : STORE_MAX;
+    while (r->first && r->storing_n < most) {
+        r->storing[r->storing_n] = queue_take(r);
+        add_store(&s, r->storing[r->storing_n++]);
+    }
+    script_run(&s, r->pg, STORE_DEADLINE_MS, take_store, r);
+}
+
+/* Requests. */
+
+static void refuse(struct receiver *r, struct http_exchange *x, const char *outcome,
+                   const char *why)
+{
+    uint64_t held;
+    if (log_repeat_failed(&r->refused, clock_monotonic_ms(), &held))
+        log_warn("webhook_refused", LOG_STR("reason", outcome), LOG_U64("held_back", held),
+                 LOG_I64("body_bytes", x->body_length), LOG_MSG(why));
+    answer(x, 400, outcome);
+}
+
+/* Signature first: nobody but Stripe gets as far as our JSON parser. */
+static void take_body(struct receiver *r, struct http_exchange *x)
+{
+    struct err e;
+    const char *header = http_exchange_header(x, "Stripe-Signature");
+    enum signature verdict =
+        signature_verify(header, x->body, x->body_length, r->context->config->webhook_secrets,
+                         clock_unix_ms() / 1000);
+    if (verdict != SIGNATURE_OK) {
+        refuse(r, x, "bad_signature", signature_name(verdict));
+        return;
+    }
+    struct delivery *w = xcalloc(1, sizeof *w);
+    w->exchange = x;
+    if (stripe_event_parse(x->body, x->body_length, &w->event, &e)) {
+        free(w);
+        refuse(r, x, "bad_event", e.text);
+        return;
+    }
+    queue_add(r, w);
+    store_waiting(r);
+}
+
+static void on_request(void *owner, struct http_exchange *x)
+{
+    struct receiver *r = owner;
+    if (strcmp(x->path, "/webhooks/stripe") != 0) {
+        answer(x, 404, "wrong_path");
+    } else if (strcmp(x->method, "POST") != 0) {
+        http_reply_header(x, "Allow", "POST");
+        answer(x, 405, "wrong_method");
+    } else if (x->too_large) {
+        answer(x, 413, "too_large");
+    } else if (stage_is_draining(r->context->stage)) {
+        answer(x, 503, "unavailable");
+    } else {
+        take_body(r, x);
+    }
+}
+
+static void check_schema(struct receiver *r);
+
+static void on_schema_timer(uv_timer_t *timer)
+{
+    check_schema(timer->data);
+}
+
+static void log_schema_awaited(struct receiver *r, const struct err *error)
+{
+    uint64_t held;
+    if (log_repeat_failed(&r->schema, clock_monotonic_ms(), &held))
+        log_warn("schema_awaited", LOG_U64("held_back", held), LOG_ERR(error));
+}
+
+static void on_schema(void *owner, const struct err *error)
+{
+    struct receiver *r = owner;
+    r->checking_schema = false;
+    r->events.on_schema(r->events.owner, error == NULL);
+    if (!error) {
+        store_waiting(r);
+    } else if (error->kind == ERR_SCHEMA && !error->retry) {
+        log_error("schema_refused", LOG_ERR(error));
+        stage_finish(r->context->stage, EXIT_FAILED);
+    } else if (error->kind == ERR_SCHEMA && !r->closing) {
+        log_schema_awaited(r, error);
+        uv_timer_start(&r->schema_timer, on_schema_timer, SCHEMA_RETRY_MS, 0);
+    }
+    if (error)
+        fail_waiting(r);
+}
+
+static void check_schema(struct receiver *r)
+{
+    /* Else the connection was lost meanwhile, and its coming back asks again. */
+    if (r->closing || r->checking_schema || !pg_is_ready(r->pg))
+        return;
+    r->checking_schema = true;
+    schema_check(r->pg, on_schema, r);
+}
+
+static void on_up(void *owner)
+{
+    check_schema(owner);
+}
+
+static struct receiver *receiver_new(const struct context *context, struct receiver_events events)
+{
+    struct receiver *r = xcalloc(1, sizeof *r);
+    r->context = context;
+    r->events = events;
+    uv_timer_init(stage_loop(context->stage), &r->schema_timer);
+    r->schema_timer.data = r;
+    r->open_parts = 3;
+    return r;
+}
+
+static void on_part_closed(void *owner);
+static void on_timer_closed(uv_handle_t *handle);
+
+struct receiver *receiver_open(const struct context *context, struct receiver_events events,
+                               struct err *e)
+{
+    struct receiver *r = receiver_new(context, events);
+    r->server = http_server_open(stage_loop(context->stage), "webhooks", context->config->listen,
+                                 BODY_MAX_BYTES, on_request, r, e);
+    if (!r->server) {
+        r->open_parts = 1;
+        uv_close((uv_handle_t *)&r->schema_timer, on_timer_closed);
+        err_wrap(e, "WEBHOOKD_LISTEN");
+        return NULL;
+    }
+    r->pg = pg_open(stage_loop(context->stage), context->config->base.database_url,
+                    "meterline_webhookd", "meterline-webhookd-receiver",
+                    (struct pg_events){.on_up = on_up, .owner = r});
+    return r;
+}
+
+void receiver_quiesce(struct receiver *r)
+{
+    http_server_quiesce(r->server);
+}
+
+bool receiver_is_idle(const struct receiver *r)
+{
+    return http_server_in_flight(r->server) == 0;
+}
+
+bool receiver_is_ready(const struct receiver *r, struct buf *why)
+{
+    if (!pg_is_up(r->pg))
+        peer_add_why(PEER_POSTGRES, why);
+    else if (!r->context->schema_ready)
+        buf_add_str(why, "postgres: the schema is missing, older, or being asked for\n");
+    return pg_is_up(r->pg) && r->context->schema_ready;
+}
+
+static void part_closed(struct receiver *r)
+{
+    if (--r->open_parts == 0)
+        free(r);
+}
+
+static void on_part_closed(void *owner)
+{
+    part_closed(owner);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    part_closed(handle->data);
+}
+
+/* The connection goes first: what it was storing is answered while there still is a server. */
+void receiver_close(struct receiver *r)
+{
+    r->closing = true;
+    fail_waiting(r);
+    pg_close(r->pg, on_part_closed, r);
+    http_server_close(r->server, on_part_closed, r);
+    uv_close((uv_handle_t *)&r->schema_timer, on_timer_closed);
+}

@@ -1,0 +1,54 @@
+/* v1.billing.meter.error_report_triggered and .no_meter_found: meter events that Stripe took with a
+ * 2xx and refused later. The submissions that it names become `failed`, and the sink compares their
+ * tenants. */
+#include "webhookd/work/families.h"
+
+#include "common/log.h"
+#include "webhookd/sql.h"
+
+static const char *const ENDS[] = {"error_report_triggered", "no_meter_found", NULL};
+
+static int report_read(struct job *j)
+{
+    if (meter_report_read(j->fetched ? j->fetched : j->event.root, &j->report))
+        return job_say(j, "it does not tell what was refused, and cannot be fetched: "
+                          "see STRIPE_SECRET_KEY");
+    j->why[0] = '\0';
+    return 0;
+}
+
+static enum verdict report_judge(struct job *j)
+{
+    (void)j;
+    return VERDICT_APPLY;
+}
+
+static void report_apply(struct job *j, struct script *s)
+{
+    const struct meter_report *r = &j->report;
+    bool others = r->error_count > (int64_t)json_array_size(r->named);
+    bool known = others && r->start_s > 0 && r->end_s > 0;
+    j->answer_at = s->n;
+    script_add(s, SQL_NOTE_METER_ERRORS);
+    script_json(s, r->named);
+    script_i64_or_null(s, known ? r->start_s : 0);
+    script_i64_or_null(s, known ? r->end_s : 0);
+}
+
+static void report_tell(const struct job *j, const PGresult *answer)
+{
+    log_warn("meter_errors_reported", LOG_STR("type", j->event.type), LOG_STR("id", j->event.id),
+             LOG_STR("meter", j->event.object_id), LOG_I64("errors", j->report.error_count),
+             LOG_U64("named", json_array_size(j->report.named)),
+             LOG_I64("marked", result_i64(answer, 0, 0)),
+             LOG_I64("asked", result_i64(answer, 0, 1)));
+}
+
+const struct family METER_REPORT_FAMILY = {.prefix = "v1.billing.meter.",
+                                           .ends = ENDS,
+                                           .path = "v2/core/events",
+                                           .is_report = true,
+                                           .read = report_read,
+                                           .judge = report_judge,
+                                           .apply = report_apply,
+                                           .tell = report_tell};
