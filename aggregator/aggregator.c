@@ -185,7 +185,7 @@ static bool refuse_setting(struct aggregator *a, int64_t shards)
 {
     if (a->config->base.stream_shards == 0 || shards == a->config->base.stream_shards)
         return false;
-    log_error("setting_refused", LOG_STR("setting", "METERLINE_STREAM_SHARDS"),
+    log_error(setting_refused, LOG_STR("setting", "METERLINE_STREAM_SHARDS"),
               LOG_I64("value", a->config->base.stream_shards), LOG_I64("database", shards),
               LOG_MSG("the database has another number of shards: set that one, or none"));
     stage_finish(a->stage, EXIT_SETTINGS);
@@ -223,7 +223,7 @@ static void take_stream(struct aggregator *a, const char *stream, int number)
     struct shard *s = shard_open(&spec, stream, number, &e);
 
     if (s == NULL) {
-        log_error("step_failed", LOG_STR("stream", stream), LOG_STR("step", "open"), LOG_ERR(&e));
+        log_error(step_failed, LOG_STR("stream", stream), LOG_STR("step", "open"), LOG_ERR(&e));
         return;
     }
     shard_list_add(&a->shards, s);
@@ -247,7 +247,7 @@ static void note_waiting(struct aggregator *a, const struct beat *beat)
         return;
     }
     if (!a->waiting_logged)
-        log_info("lease_waited", LOG_I64("shards", beat->shards), LOG_I64("running", beat->running),
+        log_info(lease_waited, LOG_I64("shards", beat->shards), LOG_I64("running", beat->running),
                  LOG_MSG("other aggregators have all streams; waiting for one to end"));
     a->waiting_logged = true;
 }
@@ -263,7 +263,7 @@ static void follow(struct aggregator *a, int64_t shards)
     if (a->shards.count > 0)
         return; /* the next heartbeat comes back here */
     if (a->stream_shards > 0)
-        log_info("shards_followed", LOG_I64("shards", shards), LOG_I64("before", a->stream_shards),
+        log_info(shards_followed, LOG_I64("shards", shards), LOG_I64("before", a->stream_shards),
                  LOG_MSG("the database has another number of shards, which is taken on"));
     set_stream_shards(a, shards);
     a->all_taken = false;
@@ -278,7 +278,7 @@ static void carry_out(struct aggregator *a, const struct rebalance_plan *p,
     for (int i = 0; i < p->lost_count; i++)
         shard_on_lease_lost(held[p->lost[i]]);
     for (int i = 0; i < p->hand_over_count; i++) {
-        log_info("stream_handed_over", LOG_STR("stream", held[p->hand_over[i]]->stream));
+        log_info(stream_handed_over, LOG_STR("stream", held[p->hand_over[i]]->stream));
         shard_leave(held[p->hand_over[i]]);
     }
     for (int i = 0; i < p->take_count; i++)

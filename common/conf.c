@@ -20,7 +20,7 @@ static const char *environment(const char *name)
 
 static void report(const char *name, const char *value, const struct err *fault)
 {
-    log_error("setting_refused", LOG_STR("setting", name), LOG_STR("value", value),
+    log_error(setting_refused, LOG_STR("setting", name), LOG_STR("value", value),
               LOG_STR("msg", fault->text));
 }
 

@@ -261,7 +261,7 @@ bool conf_is_live_key(const char *key)
 
 int conf_refuse(const char *setting, const char *why)
 {
-    log_error("setting_refused", LOG_STR("setting", setting), LOG_MSG(why));
+    log_error(setting_refused, LOG_STR("setting", setting), LOG_MSG(why));
     return 1;
 }
 

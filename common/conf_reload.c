@@ -64,7 +64,7 @@ static bool is_same(const struct look *a, const struct look *b)
 
 static void tell_kept(const struct watched *f, const char *why)
 {
-    log_error("setting_kept", LOG_STR("setting", f->setting->name), LOG_STR("file", f->path),
+    log_error(setting_kept, LOG_STR("setting", f->setting->name), LOG_STR("file", f->path),
               LOG_STR("err", why),
               LOG_MSG("the new content of the file is not used, what was in force stays so: set "
                       "the file right, it is read again when it changes or on SIGHUP"));
@@ -94,7 +94,7 @@ static void replace(struct conf_reload *r, const struct watched *f, const char *
         return;
     }
     free(before);
-    log_info("setting_changed", LOG_STR("setting", s->name), LOG_STR("file", f->path),
+    log_info(setting_changed, LOG_STR("setting", s->name), LOG_STR("file", f->path),
              LOG_MSG("what is begun from now on uses the new one"));
     if (r->terms.on_changed)
         r->terms.on_changed(s, *field);

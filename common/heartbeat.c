@@ -47,7 +47,7 @@ static void tell_failure(struct heartbeat *h, const struct err *error)
     if (is_told_elsewhere(error))
         return;
     if (log_repeat_failed(&h->failures, clock_monotonic_ms(), &held))
-        log_warn("heartbeat_failed", LOG_U64("held_back", held), LOG_ERR(error));
+        log_warn(heartbeat_failed, LOG_U64("held_back", held), LOG_ERR(error));
 }
 
 static void run_leave(struct heartbeat *h);

@@ -10,6 +10,10 @@
 #define LINE_MAX_BYTES 4096 /* PIPE_BUF: lines of several processes on one pipe do not mix */
 #define REPEAT_MS      60000
 
+#define LOG_EVENT_SPEC(name, stages, meaning) [LOG_OF_##name] = {#name, stages, meaning},
+const struct log_event_spec LOG_EVENTS[LOG_EVENT_COUNT] = {LOG_EVENT_TABLE(LOG_EVENT_SPEC)};
+#undef LOG_EVENT_SPEC
+
 static struct {
     const char *stage;
     enum log_level level;
@@ -28,14 +32,14 @@ bool log_enabled(enum log_level level)
     return level >= state.level;
 }
 
-void log_write(enum log_level level, const char *event, const struct log_field *fields)
+void log_write(enum log_level level, enum log_event event, const struct log_field *fields)
 {
     char line[LINE_MAX_BYTES + 1];
     int saved_errno = errno;
     if (!log_enabled(level))
         return;
     int length = log_format_line(line, sizeof line, state.format, state.stage, level,
-                                 clock_unix_ms(), event, fields);
+                                 clock_unix_ms(), LOG_EVENTS[event].name, fields);
     ssize_t written;
     do
         written = write(STDERR_FILENO, line, (size_t)length);

@@ -1,11 +1,12 @@
 /* Log lines in logfmt or JSON, one write() a line on stderr.
  *
- * `event` is a past tense from the fixed list in the stage's README; fields carry their unit in the
- * name (events, wait_ms, body_bytes). Never a key, a token or a body. */
+ * `event` is a past tense, one of the table in log_events.h; fields carry their unit in the name
+ * (events, wait_ms, body_bytes). Never a key, a token or a body. */
 #ifndef METERLINE_LOG_H
 #define METERLINE_LOG_H
 
 #include "common/err.h"
+#include "common/log_events.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,15 +35,17 @@ void log_init(const char *stage, enum log_level level, enum log_format format);
 bool log_enabled(enum log_level level);
 
 /* One line: ts level stage event, then the fields up to the one without a key. */
-void log_write(enum log_level level, const char *event, const struct log_field *fields);
+void log_write(enum log_level level, enum log_event event, const struct log_field *fields);
 
-/* At least one field; LOG_MSG serves. */
-#define log_at(level, event, ...)                                                                  \
-    log_write(level, event, (const struct log_field[]){__VA_ARGS__, {.key = NULL}})
-#define log_debug(event, ...) log_at(LOG_DEBUG, event, __VA_ARGS__)
-#define log_info(event, ...)  log_at(LOG_INFO, event, __VA_ARGS__)
-#define log_warn(event, ...)  log_at(LOG_WARN, event, __VA_ARGS__)
-#define log_error(event, ...) log_at(LOG_ERROR, event, __VA_ARGS__)
+/* log_info(stream_acquired, LOG_STR(…), …): an event of the table, and at least one field; LOG_MSG
+ * serves. log_event takes a value, where it is decided which event it is. */
+#define log_event(level, value, ...)                                                               \
+    log_write(level, value, (const struct log_field[]){__VA_ARGS__, {.key = NULL}})
+#define log_at(level, event, ...) log_event(level, LOG_OF_##event, __VA_ARGS__)
+#define log_debug(event, ...)     log_event(LOG_DEBUG, LOG_OF_##event, __VA_ARGS__)
+#define log_info(event, ...)      log_event(LOG_INFO, LOG_OF_##event, __VA_ARGS__)
+#define log_warn(event, ...)      log_event(LOG_WARN, LOG_OF_##event, __VA_ARGS__)
+#define log_error(event, ...)     log_event(LOG_ERROR, LOG_OF_##event, __VA_ARGS__)
 
 /* A repeated failure logs first, then once a minute, then on recovery. Zero-initialise. */
 struct log_repeat {

@@ -25,7 +25,7 @@ static void tell(const struct patience *p, struct buf *why)
             why->data[i] = ';';
     if (why->length > 0 && why->data[why->length - 1] == '\n')
         why->data[why->length - 1] = '\0';
-    log_error("gave_up", LOG_I64("waited_s", p->limit_ms / 1000),
+    log_error(gave_up, LOG_I64("waited_s", p->limit_ms / 1000),
               LOG_MSG(why->data ? why->data : "not ready"));
 }
 

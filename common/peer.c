@@ -49,7 +49,7 @@ void peer_link_up(struct peer_link *l)
     count_link(l, true);
     find_peer(l->peer)->loss = (struct err){0};
     if (log_cause_recovered(&find_peer(l->peer)->losses))
-        log_info("peer_back", LOG_STR("peer", l->peer));
+        log_info(peer_back, LOG_STR("peer", l->peer));
 }
 
 void peer_link_lost(struct peer_link *l, const struct err *error, uint64_t wait_ms)
@@ -60,10 +60,9 @@ void peer_link_lost(struct peer_link *l, const struct err *error, uint64_t wait_
     if (!log_cause_failed(&find_peer(l->peer)->losses, error->text, clock_monotonic_ms(), &held))
         return;
     if (held == 0)
-        log_warn("peer_lost", LOG_STR("peer", l->peer), LOG_U64("wait_ms", wait_ms),
-                 LOG_ERR(error));
+        log_warn(peer_lost, LOG_STR("peer", l->peer), LOG_U64("wait_ms", wait_ms), LOG_ERR(error));
     else
-        log_warn("peer_lost", LOG_STR("peer", l->peer), LOG_U64("wait_ms", wait_ms),
+        log_warn(peer_lost, LOG_STR("peer", l->peer), LOG_U64("wait_ms", wait_ms),
                  LOG_U64("held_back", held), LOG_ERR(error));
 }
 
@@ -82,5 +81,5 @@ void peer_measured_clock(const char *peer, int64_t offset_ms)
 {
     metric_set(metric_with(METRIC_OF_CLOCK_OFFSET, peer), offset_ms);
     if (offset_ms > CLOCK_OFFSET_WARN_MS || offset_ms < -CLOCK_OFFSET_WARN_MS)
-        log_warn("clock_differed", LOG_STR("peer", peer), LOG_I64("offset_ms", offset_ms));
+        log_warn(clock_differed, LOG_STR("peer", peer), LOG_I64("offset_ms", offset_ms));
 }

@@ -76,7 +76,7 @@ static void stage_go(struct stage *s, enum phase next)
 static void on_close_stuck(uv_timer_t *timer)
 {
     struct stage *s = timer->data;
-    log_error("close_stuck", LOG_I64("waited_ms", CLOSE_MAX_MS),
+    log_error(close_stuck, LOG_I64("waited_ms", CLOSE_MAX_MS),
               LOG_I64("open_handles", s->loop.active_handles));
     abort();
 }
@@ -143,7 +143,7 @@ static void on_drained(uv_timer_t *timer)
 
 static void on_drain_overdue(uv_timer_t *timer)
 {
-    log_warn("drain_cut", LOG_I64("waited_ms", DRAIN_MAX_MS),
+    log_warn(drain_cut, LOG_I64("waited_ms", DRAIN_MAX_MS),
              LOG_MSG("work was still in flight; it is repeated safely at the next start"));
     begin_leaving(timer->data);
 }
@@ -162,7 +162,7 @@ static void begin_draining(struct stage *s, const char *cause)
 {
     if (s->phase != RUNNING)
         return;
-    log_info("draining", LOG_STR("cause", cause));
+    log_info(draining, LOG_STR("cause", cause));
     end_patience(s);
     stage_go(s, DRAINING);
     /* From the loop, so that a stage that calls stage_finish is not entered again inside its call.
@@ -179,7 +179,7 @@ static void on_sighup(uv_signal_t *handle, int number)
 {
     struct stage *s = handle->data;
     (void)number;
-    log_info("settings_read_again", LOG_STR("cause", "SIGHUP"));
+    log_info(settings_read_again, LOG_STR("cause", "SIGHUP"));
     conf_watch_read(s->watch);
 }
 
@@ -292,7 +292,7 @@ static void stage_start(struct stage *s)
 {
     struct err e = {0};
     if (open_ops(s, &e) || s->spec->start(s, s->owner, &e)) {
-        log_error("start_failed", LOG_ERR(&e));
+        log_error(start_failed, LOG_ERR(&e));
         close_own_handles(s);
         stage_go(s, CLOSED);
         s->exit_code = EXIT_FAILED;
@@ -300,7 +300,7 @@ static void stage_start(struct stage *s)
     }
     stage_go(s, RUNNING);
     open_watch(s);
-    log_info("started", LOG_STR("version", METERLINE_VERSION), LOG_I64("pid", getpid()));
+    log_info(started, LOG_STR("version", METERLINE_VERSION), LOG_I64("pid", getpid()));
     if (s->finish_early)
         begin_draining(s, s->exit_code == EXIT_DONE ? "done" : "failed");
 }
@@ -335,7 +335,7 @@ int stage_run(const struct stage_spec *spec, void *config)
         uv_run(&s->loop, UV_RUN_DEFAULT);
     end_loop(s);
     int code = s->exit_code;
-    log_info("stopped", LOG_I64("code", code));
+    log_info(stopped, LOG_I64("code", code));
     metrics_done();
     pg_use_url(NULL);
     redis_use_login(NULL);

@@ -117,7 +117,7 @@ static int wait_to_retry(struct sender *s, struct err *e)
     if (left_ms <= 0)
         return err_wrap(e, "given up after %" PRId64 " s", s->settings.config->give_up_ms / 1000);
     if (log_cause_failed(&s->lost, e->text, now_ms, &held))
-        log_warn("peer_lost", LOG_STR("peer", "redis"), LOG_U64("held", held), LOG_ERR(e));
+        log_warn(peer_lost, LOG_STR("peer", "redis"), LOG_U64("held", held), LOG_ERR(e));
     int64_t wait_ms = (int64_t)backoff_next_ms(&s->backoff, backoff_random());
     if (wait_ms > left_ms)
         wait_ms = left_ms;
@@ -148,7 +148,7 @@ static int recover(struct sender *s, struct err *e)
     } while (deliver(s, e));
     backoff_reset(&s->backoff);
     if (log_cause_recovered(&s->lost))
-        log_info("peer_back", LOG_STR("peer", "redis"));
+        log_info(peer_back, LOG_STR("peer", "redis"));
     return 0;
 }
 

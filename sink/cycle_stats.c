@@ -21,7 +21,7 @@ void cycle_log(const struct cycle *c, const struct sender *sender)
 {
     const struct claim_report *r = &c->claims;
     struct sender_status now = sender_status(sender);
-    log_info("cycle_settled", LOG_I64("claimed", r->made), LOG_I64("late", r->late),
+    log_info(cycle_settled, LOG_I64("claimed", r->made), LOG_I64("late", r->late),
              LOG_I64("up_to_date", r->marked), LOG_I64("without_minute", r->waiting),
              LOG_I64("before_subscription", r->outside), LOG_I64("unmapped", r->unmapped),
              LOG_I64("held", r->held), LOG_I64("carried", r->carried),

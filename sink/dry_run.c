@@ -43,7 +43,7 @@ static void end(struct dry_run *d, const struct err *error)
         return;
     d->ended = true;
     if (error)
-        log_error("dry_run_failed", LOG_ERR(error));
+        log_error(dry_run_failed, LOG_ERR(error));
     stage_finish(d->stage, error ? EXIT_FAILED : EXIT_DONE);
 }
 
@@ -149,7 +149,7 @@ static void take_claims(void *owner, const struct err *error, const struct claim
         return;
     }
     if (report->on_hold)
-        log_warn("held_back", LOG_MSG("sinks are held: this would be sent once they go on"));
+        log_warn(held_back, LOG_MSG("sinks are held: this would be sent once they go on"));
     pg_statement_init(&s, SQL_LIST_SENDABLE);
     session_stream(d->session, &s, DEADLINE_MS, on_row, take_list, d);
 }

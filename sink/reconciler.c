@@ -76,7 +76,7 @@ static void fail(struct reconciler *r, const struct err *error)
     int64_t now_ms = clock_monotonic_ms();
     r->not_before_ms = now_ms + FAILURE_PAUSE_MS;
     if (error->kind != ERR_CANCELED && log_repeat_failed(&r->failures, now_ms, &held))
-        log_warn("reconcile_delayed", LOG_STR("tenant", r->tenant),
+        log_warn(reconcile_delayed, LOG_STR("tenant", r->tenant),
                  LOG_STR("sqlstate", *error->sqlstate ? error->sqlstate : NULL),
                  LOG_U64("held_back", held), LOG_ERR(error));
     rest(r);
@@ -117,11 +117,11 @@ static void on_found(void *owner, const struct reconcile_found *found)
 {
     (void)owner;
     if (found->error)
-        log_warn("drift_unread", LOG_STR("tenant", found->tenant), LOG_STR("metric", found->metric),
+        log_warn(drift_unread, LOG_STR("tenant", found->tenant), LOG_STR("metric", found->metric),
                  LOG_STR("customer", found->customer), LOG_STR("period_start", found->period_start),
                  LOG_ERR(found->error));
     else
-        log_error("drift_found", LOG_STR("tenant", found->tenant), LOG_STR("metric", found->metric),
+        log_error(drift_found, LOG_STR("tenant", found->tenant), LOG_STR("metric", found->metric),
                   LOG_STR("customer", found->customer),
                   LOG_STR("period_start", found->period_start), LOG_STR("drift", found->drift));
 }
@@ -136,7 +136,7 @@ static void take_comparison(void *owner, const struct err *error,
     }
     log_repeat_recovered(&r->failures);
     if (report->run_id != 0)
-        log_info("reconcile_done", LOG_STR("reason", r->ask.reason), LOG_STR("tenant", r->tenant),
+        log_info(reconcile_done, LOG_STR("reason", r->ask.reason), LOG_STR("tenant", r->tenant),
                  LOG_I64("compared", report->compared), LOG_I64("drifted", report->drifted),
                  LOG_I64("unread", report->unread),
                  LOG_I64("elapsed_ms", clock_monotonic_ms() - r->begun_ms));
@@ -162,7 +162,7 @@ static void on_settled(void *owner, const char *identifier, const char *customer
                        const char *why)
 {
     (void)owner;
-    log_at(strcmp(state, "failed") == 0 ? LOG_ERROR : LOG_INFO, "doubt_settled",
+    log_at(strcmp(state, "failed") == 0 ? LOG_ERROR : LOG_INFO, doubt_settled,
            LOG_STR("identifier", identifier), LOG_STR("customer", customer),
            LOG_STR("state", state), LOG_MSG(why));
 }
@@ -204,7 +204,7 @@ static bool take_round(struct reconciler *r, const PGresult *next)
     if (!PQgetisnull(next, 0, 1))
         (void)str_to_i64(PQgetvalue(next, 0, 1), strlen(PQgetvalue(next, 0, 1)), &unproven);
     if (unproven > 0 && r->unproven == 0)
-        log_warn("not_compared", LOG_I64("tenants", unproven),
+        log_warn(not_compared, LOG_I64("tenants", unproven),
                  LOG_MSG("usage for customers or event names that were not compared with Stripe "
                          "since a restore is held until they are"));
     r->unproven = unproven;

@@ -76,15 +76,15 @@ static struct failure *failure_of(const char *label)
     return &failures[i];
 }
 
-static void log_failure(enum log_level level, const char *event, const struct submission *s,
+static void log_failure(enum log_level level, enum log_event event, const struct submission *s,
                         uint64_t held)
 {
     const struct settle_outcome *o = &s->outcome;
-    log_at(level, event, LOG_STR("customer", s->customer), LOG_STR("event_name", s->event_name),
-           LOG_STR("identifier", s->identifier), LOG_I64("attempt", s->attempt),
-           LOG_I64("wait_ms", s->wait_ms), LOG_STR("outcome", o->label),
-           LOG_STR("request_id", *s->request_id ? s->request_id : NULL), LOG_U64("held_back", held),
-           LOG_ERR(&o->error));
+    log_event(level, event, LOG_STR("customer", s->customer), LOG_STR("event_name", s->event_name),
+              LOG_STR("identifier", s->identifier), LOG_I64("attempt", s->attempt),
+              LOG_I64("wait_ms", s->wait_ms), LOG_STR("outcome", o->label),
+              LOG_STR("request_id", *s->request_id ? s->request_id : NULL),
+              LOG_U64("held_back", held), LOG_ERR(&o->error));
 }
 
 void report_call(const char *label)
@@ -102,16 +102,16 @@ void report_outcome(const struct submission *s)
         break;
     case SETTLE_RETRY:
         if (log_repeat_failed(&failure_of(o->label)->repeat, clock_monotonic_ms(), &held))
-            log_failure(LOG_WARN, "send_delayed", s, held);
+            log_failure(LOG_WARN, LOG_OF_send_delayed, s, held);
         break;
     case SETTLE_IN_DOUBT:
-        log_failure(LOG_ERROR, "send_doubted", s, 0);
+        log_failure(LOG_ERROR, LOG_OF_send_doubted, s, 0);
         break;
     case SETTLE_FAILED:
-        log_failure(LOG_ERROR, "send_refused", s, 0);
+        log_failure(LOG_ERROR, LOG_OF_send_refused, s, 0);
         break;
     case SETTLE_LATE:
-        log_failure(LOG_ERROR, "send_expired", s, 0);
+        log_failure(LOG_ERROR, LOG_OF_send_expired, s, 0);
         break;
     }
 }
@@ -122,7 +122,7 @@ void report_recovered(void)
     for (int i = 0; i < MAX_KINDS; i++)
         any |= log_repeat_recovered(&failures[i].repeat);
     if (any)
-        log_info("send_recovered", LOG_MSG("no try fails any more"));
+        log_info(send_recovered, LOG_MSG("no try fails any more"));
 }
 
 static bool waits_to_be_sent(const char *state)

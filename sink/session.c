@@ -7,7 +7,9 @@
 #include "sink/session.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/log.h"
+#include "common/machine.h"
 #include "common/peer.h"
 #include "common/pg/schema.h"
 
@@ -19,14 +21,13 @@ enum session_state { AWAY, CHECKING, WAITING, USABLE, CLOSING };
 
 #define ROLE "meterline_sink"
 
-#define TO(state) (1u << (state))
-static const unsigned MOVES[] = {
-    [AWAY] = TO(AWAY) | TO(CHECKING) | TO(CLOSING),
-    [CHECKING] = TO(AWAY) | TO(WAITING) | TO(USABLE) | TO(CLOSING),
-    [WAITING] = TO(AWAY) | TO(CHECKING) | TO(CLOSING),
-    [USABLE] = TO(AWAY) | TO(CLOSING),
-    [CLOSING] = 0,
-};
+static const struct machine SESSION = {
+    "session",
+    {[AWAY] = {"away", TO(AWAY) | TO(CHECKING) | TO(CLOSING)},
+     [CHECKING] = {"checking", TO(AWAY) | TO(WAITING) | TO(USABLE) | TO(CLOSING)},
+     [WAITING] = {"waiting", TO(AWAY) | TO(CHECKING) | TO(CLOSING)},
+     [USABLE] = {"usable", TO(AWAY) | TO(CLOSING)},
+     [CLOSING] = {"closing", 0}}};
 
 struct session {
     struct stage *stage;
@@ -36,16 +37,8 @@ struct session {
     struct session_events events;
     struct err problem; /* of the schema */
     struct log_repeat refusals;
-    int handles; /* pg and timer, until both are closed */
-    void (*closed)(void *owner);
-    void *closed_owner;
+    struct closing closing;
 };
-
-static void session_go(struct session *s, enum session_state next)
-{
-    assert(MOVES[s->state] & TO(next));
-    s->state = next;
-}
 
 static void on_recheck(uv_timer_t *timer);
 
@@ -53,9 +46,9 @@ static void take_refusal(struct session *s, const struct err *error)
 {
     uint64_t held;
     s->problem = *error;
-    session_go(s, WAITING);
+    machine_go(&SESSION, s->state, WAITING);
     if (log_repeat_failed(&s->refusals, clock_monotonic_ms(), &held))
-        log_warn("schema_refused", LOG_U64("held_back", held), LOG_ERR(error));
+        log_warn(schema_refused, LOG_U64("held_back", held), LOG_ERR(error));
     if (!error->retry)
         stage_finish(s->stage, EXIT_FAILED);
     else
@@ -73,20 +66,20 @@ static void take_schema(void *owner, const struct err *error)
         return;
     }
     if (error) {
-        session_go(s, AWAY);
+        machine_go(&SESSION, s->state, AWAY);
         if (pg_is_up(s->pg))
             pg_reset(s->pg);
         return;
     }
-    session_go(s, USABLE);
+    machine_go(&SESSION, s->state, USABLE);
     if (log_repeat_recovered(&s->refusals))
-        log_info("schema_accepted", LOG_MSG("the schema is current"));
+        log_info(schema_accepted, LOG_MSG("the schema is current"));
     s->events.on_usable(s->events.owner);
 }
 
 static void run_check(struct session *s)
 {
-    session_go(s, CHECKING);
+    machine_go(&SESSION, s->state, CHECKING);
     schema_check(s->pg, take_schema, s);
 }
 
@@ -109,7 +102,7 @@ static void on_down(void *owner, const struct err *error)
     if (s->state == CLOSING)
         return;
     uv_timer_stop(&s->timer);
-    session_go(s, AWAY);
+    machine_go(&SESSION, s->state, AWAY);
 }
 
 struct session *session_open(struct stage *stage, const char *url, const char *name,
@@ -120,7 +113,6 @@ struct session *session_open(struct stage *stage, const char *url, const char *n
     s->events = events;
     uv_timer_init(stage_loop(stage), &s->timer);
     s->timer.data = s;
-    s->handles = 2;
     char *application_name = xasprintf("meterline-sink %s", name);
     s->pg = pg_open(stage_loop(stage), url, ROLE, application_name,
                     (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = s});
@@ -164,31 +156,11 @@ struct pg *session_pg(struct session *s)
     return s->pg;
 }
 
-static void release_handle(struct session *s)
-{
-    if (--s->handles > 0)
-        return;
-    void (*closed)(void *) = s->closed;
-    void *owner = s->closed_owner;
-    free(s);
-    closed(owner);
-}
-
-static void on_pg_closed(void *owner)
-{
-    release_handle(owner);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    release_handle(handle->data);
-}
-
 void session_close(struct session *s, void (*closed)(void *owner), void *owner)
 {
-    s->closed = closed;
-    s->closed_owner = owner;
-    session_go(s, CLOSING);
-    uv_close((uv_handle_t *)&s->timer, on_timer_closed);
-    pg_close(s->pg, on_pg_closed, s);
+    machine_go(&SESSION, s->state, CLOSING);
+    closing_begin(&s->closing, s, free, closed, owner);
+    closing_handle(&s->closing, &s->timer);
+    pg_close(s->pg, closing_part_closed, closing_part(&s->closing));
+    closing_end(&s->closing);
 }

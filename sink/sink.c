@@ -111,7 +111,7 @@ static void take_counts(void *owner, const struct err *error, PGresult **results
     if (!error)
         report_counts(results[0], clock_unix_ms());
     else if (error->kind == ERR_REFUSED)
-        log_warn("count_refused", LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
+        log_warn(count_refused, LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     if (!error && n > 1)
         unclaimed_export(results[1]);
     if (s->counting_all)
@@ -151,7 +151,7 @@ static void run_count(struct sink *s)
 
 static void take_claim_failure(struct sink *s, const struct err *error)
 {
-    log_warn("claim_delayed", LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
+    log_warn(claim_delayed, LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     /* A lost connection comes back, and the claim is made then; a refusal waits for the next tick.
      */
     if (error->kind != ERR_REFUSED)

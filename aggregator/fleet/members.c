@@ -20,12 +20,12 @@ static void on_schema(void *owner, const struct err *error)
         return;
     }
     if (error->kind == ERR_SCHEMA && !error->retry) {
-        log_error("schema_refused", LOG_ERR(error));
+        log_error(schema_refused, LOG_ERR(error));
         m->events.refused(m->events.owner);
         return;
     }
     if (error->kind == ERR_SCHEMA && log_repeat_failed(&m->waiting, clock_monotonic_ms(), &held))
-        log_warn("schema_waited", LOG_U64("held_back", held), LOG_ERR(error));
+        log_warn(schema_waited, LOG_U64("held_back", held), LOG_ERR(error));
     m->due_ms = clock_monotonic_ms() + SCHEMA_RETRY_MS;
 }
 
@@ -103,7 +103,7 @@ static void take_beat(void *owner, const struct err *error, PGresult **results, 
         read_renewed(m, results[n - 4]);
         read_beat(m, results[n - 2], results[n - 1]);
     } else if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED)
-        log_warn("upkeep_failed", LOG_STR("job", "lease"), LOG_ERR(error));
+        log_warn(upkeep_failed, LOG_STR("job", "lease"), LOG_ERR(error));
 }
 
 static void run_beat(struct members *m)

@@ -197,7 +197,7 @@ static void on_loaded(void *owner, const struct err *error, PGresult **results, 
     close_batch(load);
     if (error == NULL) {
         dedupe_set_since(load->dedupe, load->since_ms);
-        log_info("window_rebuilt", LOG_STR("stream", l->stream), LOG_U64("keys", load->keys),
+        log_info(window_rebuilt, LOG_STR("stream", l->stream), LOG_U64("keys", load->keys),
                  LOG_I64("elapsed_ms", clock_monotonic_ms() - load->started_ms));
     }
     free(load);

@@ -45,7 +45,7 @@ static void on_job_done(void *owner)
 static void log_failed(const char *job, const struct err *error)
 {
     if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED)
-        log_warn("upkeep_failed", LOG_STR("job", job), LOG_ERR(error));
+        log_warn(upkeep_failed, LOG_STR("job", job), LOG_ERR(error));
 }
 
 /* Is a job due? Then it is due again one interval from now. */

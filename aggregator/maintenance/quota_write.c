@@ -35,7 +35,7 @@ static void on_loaded(void *owner, const struct err *error, void *reply)
     (void)owner;
     (void)reply;
     if (error != NULL)
-        log_warn("quota_function_refused", LOG_ERR(error));
+        log_warn(quota_function_refused, LOG_ERR(error));
 }
 
 void quota_load_function(struct redis *redis)
@@ -49,7 +49,7 @@ static void tell_foreign(struct quota *q, const char *theirs)
     uint64_t held;
 
     if (log_repeat_failed(&q->foreign, clock_monotonic_ms(), &held))
-        log_error("quota_foreign", LOG_STR("ledger", theirs), LOG_STR("own_ledger", q->ledger),
+        log_error(quota_foreign, LOG_STR("ledger", theirs), LOG_STR("own_ledger", q->ledger),
                   LOG_U64("held_back", held),
                   LOG_MSG("hashes of the quota cache belong to another ledger, and are left as "
                           "they are: only one ledger may use this Redis; meterctl stream adopt "
@@ -87,7 +87,7 @@ static void on_written(void *owner, const struct err *error, void *reply)
         q->failed = true;
         if (error->kind == ERR_REFUSED &&
             log_repeat_failed(&q->refused, clock_monotonic_ms(), &held))
-            log_warn("quota_write_refused", LOG_U64("held_back", held), LOG_ERR(error));
+            log_warn(quota_write_refused, LOG_U64("held_back", held), LOG_ERR(error));
         if (error->kind == ERR_REFUSED && strstr(error->text, "unction not found") != NULL)
             redis_router_each_node(q->redis);
     }

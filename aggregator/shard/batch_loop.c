@@ -122,7 +122,7 @@ static void isolate_poison(struct batch_loop *w, const struct err *error)
 {
     uint32_t n = w->to - w->from;
 
-    log_warn("batch_refused", LOG_STR("stream", w->stream), LOG_U64("entries", n),
+    log_warn(batch_refused, LOG_STR("stream", w->stream), LOG_U64("entries", n),
              LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     abort_batch(w);
     if (n == 1)

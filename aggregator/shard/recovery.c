@@ -155,7 +155,7 @@ static void take_booked(void *owner, const struct err *error)
     struct recovery *r = owner;
 
     if (error == NULL)
-        log_error("ledger_behind_stream", LOG_STR("stream", r->spec.stream),
+        log_error(ledger_behind_stream, LOG_STR("stream", r->spec.stream),
                   LOG_I64("epoch", r->spec.ledger->position.epoch),
                   LOG_STR("last_id", r->spec.ledger->position.last_id),
                   LOG_I64("lost", r->found.missing), LOG_I64("ended_lost", r->found.gone),
@@ -169,14 +169,12 @@ static void take_opened(void *owner, const struct err *error)
     const struct position *p = &r->spec.ledger->position;
 
     if (error == NULL && r->found.verdict == HISTORY_RESET_CUT)
-        log_warn("epoch_opened", LOG_STR("stream", r->spec.stream),
-                 LOG_I64("ended_epoch", p->epoch), LOG_STR("reason", "reset"),
-                 LOG_MSG("finished what meterctl stream reset began"));
+        log_warn(epoch_opened, LOG_STR("stream", r->spec.stream), LOG_I64("ended_epoch", p->epoch),
+                 LOG_STR("reason", "reset"), LOG_MSG("finished what meterctl stream reset began"));
     else if (error == NULL)
-        log_error("epoch_opened", LOG_STR("stream", r->spec.stream),
-                  LOG_I64("ended_epoch", p->epoch), LOG_STR("last_id", p->last_id),
-                  LOG_I64("lost", r->found.gone), LOG_U64("start_ms", r->found.start.ms),
-                  LOG_STR("reason", "redis lost entries"),
+        log_error(epoch_opened, LOG_STR("stream", r->spec.stream), LOG_I64("ended_epoch", p->epoch),
+                  LOG_STR("last_id", p->last_id), LOG_I64("lost", r->found.gone),
+                  LOG_U64("start_ms", r->found.start.ms), LOG_STR("reason", "redis lost entries"),
                   LOG_MSG("Redis lost data: reading on from where the stream it has is surely "
                           "counted; repeats are recognised"));
     take_corrected(r, error);
@@ -205,7 +203,7 @@ static void refuse_stream(struct recovery *r, const struct history *h)
     snprintf(r->foreign_ledger, sizeof r->foreign_ledger, "%s", h->mark.ledger);
     if (log_repeat_failed(&r->foreign_told, clock_monotonic_ms(), &held))
         log_error(
-            "stream_refused", LOG_STR("stream", r->spec.stream), LOG_STR("ledger", h->mark.ledger),
+            stream_refused, LOG_STR("stream", r->spec.stream), LOG_STR("ledger", h->mark.ledger),
             LOG_STR("own_ledger", r->spec.ledger->position.mark.ledger), LOG_U64("held_back", held),
             LOG_MSG("the stream belongs to another ledger (its table ledger_identity has "
                     "that id): set DATABASE_URL or REDIS_URL right; or take the stream "
@@ -229,7 +227,7 @@ static void act_on(struct recovery *r, const struct history *h)
         break;
     case HISTORY_NEW:
         if (j->base > 0)
-            log_warn("stream_joined_late", LOG_STR("stream", r->spec.stream),
+            log_warn(stream_joined_late, LOG_STR("stream", r->spec.stream),
                      LOG_U64("trimmed_before", j->base));
         ledger_set_base(r->spec.ledger, j->base, take_corrected, r);
         break;
@@ -254,12 +252,12 @@ static void warn_of_weakness(struct recovery *r, const struct history *h)
         return;
     *r->spec.weakness_told = true;
     if (!h->config_known)
-        log_warn("redis_durability_unknown",
+        log_warn(redis_durability_unknown,
                  LOG_MSG("CONFIG GET is not allowed: cannot tell whether Redis keeps entries"));
     else if (h->evicts || !h->append_only)
-        log_warn("redis_volatile", LOG_MSG("Redis may lose entries, as allowed by setting"));
+        log_warn(redis_volatile, LOG_MSG("Redis may lose entries, as allowed by setting"));
     else if (!h->fsync_always)
-        log_warn("redis_durability_weak",
+        log_warn(redis_durability_weak,
                  LOG_MSG("appendfsync is not always: a power loss may lose the last entries, and "
                          "so may a crash of Redis while its disk is busy"));
 }

@@ -60,7 +60,7 @@ void shard_fail(struct shard *s, const char *step, const struct err *error)
     /* A lost peer is logged where it is lost, once. */
     if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED &&
         log_repeat_failed(&s->refused, clock_monotonic_ms(), &held))
-        log_error("step_failed", LOG_STR("stream", s->stream), LOG_STR("step", step),
+        log_error(step_failed, LOG_STR("stream", s->stream), LOG_STR("step", step),
                   LOG_U64("held_back", held), LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     shard_restart(s, true);
 }
@@ -101,7 +101,7 @@ void shard_on_lease_lost(void *owner)
 
     if (s->state < SHARD_OPENING || s->state > SHARD_RUNNING)
         return;
-    log_warn("lease_lost", LOG_STR("stream", s->stream));
+    log_warn(lease_lost, LOG_STR("stream", s->stream));
     loading_forget_table(&s->loading);
     shard_restart(s, false);
 }
@@ -134,7 +134,7 @@ static void wait_for_lease(struct shard *s)
     if (s->lease_asked_ms == 0)
         s->lease_asked_ms = clock_monotonic_ms();
     if (clock_monotonic_ms() - s->lease_asked_ms > ONCE_LEASE_WAIT_MS) {
-        log_error("lease_refused", LOG_STR("stream", s->stream),
+        log_error(lease_refused, LOG_STR("stream", s->stream),
                   LOG_MSG("another aggregator keeps this stream"));
         s->spec.events.finished(s->spec.events.owner, s, EXIT_FAILED);
         return;

@@ -99,7 +99,7 @@ void shard_metrics_count_batch(const char *stream, const struct batch *b, const 
     count_reasons(b);
     note_metrics(b);
     metric_observe(metric_of(METRIC_OF_COMMIT, ""), commit_us);
-    log_info("batch_committed", LOG_STR("stream", stream), LOG_I64("entries", b->to - b->from),
+    log_info(batch_committed, LOG_STR("stream", stream), LOG_I64("entries", b->to - b->from),
              LOG_I64("counted", b->counted), LOG_I64("duplicates", b->duplicates),
              LOG_I64("rejected", b->rejected), LOG_I64("conflicts", b->conflicts),
              LOG_U64("minute_rows", b->tally.count), LOG_I64("commit_us", commit_us),

@@ -61,7 +61,7 @@ static void on_empty(void *owner)
 
     if (batch_loop_fold_rest(&s->batch_loop) || !s->spec.config->once)
         return;
-    log_info("stream_drained", LOG_STR("stream", s->stream), LOG_U64("dedupe_keys", stats.keys),
+    log_info(stream_drained, LOG_STR("stream", s->stream), LOG_U64("dedupe_keys", stats.keys),
              LOG_U64("dedupe_bytes", stats.used_bytes));
     if (s->number < 0 && s->spec.config->stream_keep_s == 0)
         shard_retire(s);

@@ -60,7 +60,7 @@ static void start_running(struct shard *s)
     s->running_since_ms = clock_monotonic_ms();
     backoff_reset(&s->backoff);
     log_repeat_recovered(&s->refused);
-    log_info("stream_opened", LOG_STR("stream", s->stream), LOG_I64("epoch", p->epoch),
+    log_info(stream_opened, LOG_STR("stream", s->stream), LOG_I64("epoch", p->epoch),
              LOG_STR("last_id", p->last_id));
     stream_watch_start(&s->watch);
     batch_loop_start(&s->batch_loop, s->loading.dedupe, parse_id(p->repeats_until));
@@ -91,7 +91,7 @@ static void on_fenced(void *owner, const struct err *error)
 {
     struct shard *s = owner;
 
-    log_warn("batch_fenced", LOG_STR("stream", s->stream), LOG_MSG(error->text));
+    log_warn(batch_fenced, LOG_STR("stream", s->stream), LOG_MSG(error->text));
     shard_restart(s, false);
 }
 
@@ -112,7 +112,7 @@ static void on_retired(void *owner)
 {
     struct shard *s = owner;
 
-    log_info("stream_retired", LOG_STR("stream", s->stream));
+    log_info(stream_retired, LOG_STR("stream", s->stream));
     if (s->spec.config->once)
         s->spec.events.finished(s->spec.events.owner, s, EXIT_DONE);
     else
@@ -165,7 +165,7 @@ static void on_redis_judged(void *owner, const char *unfit)
     if (unfit == NULL) {
         stream_watch_note_unfit(&s->watch, NULL);
     } else if (s->loading.batches < 0) {
-        log_error("redis_refused", LOG_STR("stream", s->stream), LOG_MSG(unfit));
+        log_error(redis_refused, LOG_STR("stream", s->stream), LOG_MSG(unfit));
         s->spec.events.refused(s->spec.events.owner, EXIT_FAILED);
     } else {
         err_set(&e, ERR_REFUSED, "this Redis cannot be used: %s", unfit);

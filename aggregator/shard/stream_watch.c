@@ -19,7 +19,7 @@ static void see_newest(struct stream_watch *w, const struct history *h)
     if (h->newest.ms <= (uint64_t)(now_ms + EVENT_ENTRY_FUTURE_MAX_MS))
         log_repeat_recovered(&w->in_future);
     else if (log_repeat_failed(&w->in_future, clock_monotonic_ms(), &held))
-        log_error("stream_in_future", LOG_STR("stream", w->spec.stream),
+        log_error(stream_in_future, LOG_STR("stream", w->spec.stream),
                   LOG_U64("newest_ms", h->newest.ms), LOG_U64("held_back", held),
                   LOG_MSG("an entry with an id of its own drove the stream into the future: events "
                           "without ts are rejected; set it right: meterctl stream reset"));
@@ -70,7 +70,7 @@ static void set_unaccounted(struct stream_watch *w, const struct history *h,
     if (unaccounted == 0)
         log_repeat_recovered(&w->unbalanced);
     else if (log_repeat_failed(&w->unbalanced, clock_monotonic_ms(), &held))
-        log_error("balance_broken", LOG_STR("stream", w->spec.stream),
+        log_error(balance_broken, LOG_STR("stream", w->spec.stream),
                   LOG_I64("unaccounted", unaccounted), LOG_U64("added", h->added),
                   LOG_U64("held_back", held),
                   LOG_MSG(unaccounted > 0
@@ -195,9 +195,9 @@ void stream_watch_note_unfit(struct stream_watch *w, const char *unfit)
     uint64_t held;
 
     if (unfit == NULL && log_repeat_recovered(&w->unfit_told))
-        log_info("redis_durable", LOG_STR("stream", w->spec.stream));
+        log_info(redis_durable, LOG_STR("stream", w->spec.stream));
     else if (unfit != NULL && log_repeat_failed(&w->unfit_told, clock_monotonic_ms(), &held))
-        log_error("redis_volatile", LOG_STR("stream", w->spec.stream), LOG_U64("held_back", held),
+        log_error(redis_volatile, LOG_STR("stream", w->spec.stream), LOG_U64("held_back", held),
                   LOG_MSG(unfit));
     w->unfit = unfit;
 }

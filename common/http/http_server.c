@@ -99,7 +99,7 @@ struct http_server *http_server_open(uv_loop_t *loop, const char *name, const ch
         return NULL;
     }
     start_polling(s, loop);
-    log_info("listening", LOG_STR("name", name), LOG_STR("address", address));
+    log_info(listening, LOG_STR("name", name), LOG_STR("address", address));
     return s;
 }
 

@@ -126,6 +126,6 @@ void pg_on_notice(void *owner, const PGresult *notice)
     struct err e;
     pg_result_err(&e, pg->conn, notice);
     pg_note_fatal(pg, notice, &e);
-    log_debug("notice_received", LOG_STR("peer", PEER_POSTGRES), LOG_STR("sqlstate", e.sqlstate),
+    log_debug(notice_received, LOG_STR("peer", PEER_POSTGRES), LOG_STR("sqlstate", e.sqlstate),
               LOG_MSG(e.text));
 }

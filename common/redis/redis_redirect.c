@@ -50,6 +50,6 @@ void redis_redirect_count(const struct redis_redirect *to)
 
 void redis_redirect_log(const struct redis_redirect *to, const char *key)
 {
-    log_info("redis_redirected", LOG_STR("kind", to->is_ask ? "ask" : "moved"), LOG_STR("key", key),
+    log_info(redis_redirected, LOG_STR("kind", to->is_ask ? "ask" : "moved"), LOG_STR("key", key),
              LOG_I64("slot", to->slot), LOG_STR("host", to->host), LOG_I64("port", to->port));
 }

@@ -93,7 +93,7 @@ void stripe_limits_refused(struct stripe_limits *l, int64_t retry_after_ms, cons
     int64_t now_ms = clock_monotonic_ms();
     int64_t milli = stripe_limits_slow(l, retry_after_ms, now_ms);
     if (milli > 0 && log_repeat_failed(&l->refusals, now_ms, &held))
-        log_warn("rate_lowered", LOG_STR("peer", "stripe"), LOG_I64("calls_per_s", milli / 1000),
+        log_warn(rate_lowered, LOG_STR("peer", "stripe"), LOG_I64("calls_per_s", milli / 1000),
                  LOG_U64("held_back", held), LOG_ERR(error));
 }
 

@@ -178,7 +178,7 @@ static void run_skip(struct claimer *c, const struct err *refusal)
     unsigned char start[8];
     claimer_go(c, SKIPPING);
     c->report.refused++;
-    log_error("claim_refused", LOG_STR("tenant", c->reached.tenant),
+    log_error(claim_refused, LOG_STR("tenant", c->reached.tenant),
               LOG_STR("metric", c->reached.metric), LOG_STR("sqlstate", refusal->sqlstate),
               LOG_ERR(refusal));
     pg_statement_init(&s, SQL_SKIP_CLAIM);

@@ -206,7 +206,7 @@ static void refuse_value(struct claim_batch *b, const struct claim_row *row)
     char value[DEC_TEXT_SIZE];
     dec_format(row->total.quantity, value);
     b->refused++;
-    log_error("claim_refused", LOG_STR("tenant", row->tenant), LOG_STR("metric", row->metric),
+    log_error(claim_refused, LOG_STR("tenant", row->tenant), LOG_STR("metric", row->metric),
               LOG_STR("value", value), LOG_MSG("Stripe takes no value of more than 15 digits"));
 }
 
@@ -237,7 +237,7 @@ void claim_batch_fill(struct claim_batch *b, const PGresult *rows, struct claim_
             continue;
         }
         b->refused++;
-        log_error("claim_refused", LOG_STR("tenant", row.tenant), LOG_STR("metric", row.metric),
+        log_error(claim_refused, LOG_STR("tenant", row.tenant), LOG_STR("metric", row.metric),
                   LOG_MSG("the total is not a number of up to 38 digits"));
     }
 }

@@ -102,10 +102,10 @@ static void run_forget(struct urgent *u)
 static void log_claims(const struct urgent *u, const struct claim_report *report)
 {
     if (u->asked.count > 0)
-        log_info("settled_at_once", LOG_I64("tenants", u->asked.count),
+        log_info(settled_at_once, LOG_I64("tenants", u->asked.count),
                  LOG_I64("claimed", report->made), LOG_I64("late", report->late));
     else if (report->made > 0)
-        log_info("edges_claimed", LOG_I64("tenants", u->tenants.count),
+        log_info(edges_claimed, LOG_I64("tenants", u->tenants.count),
                  LOG_I64("claimed", report->made), LOG_I64("late", report->late));
 }
 
@@ -116,7 +116,7 @@ static void take_claims(void *owner, const struct err *error, const struct claim
     u->claimed = report->made > 0;
     report_claims(report->made);
     if (error)
-        log_warn("claim_delayed", LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
+        log_warn(claim_delayed, LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     if (done)
         log_claims(u, report);
     if (done && u->asked.count > 0 && session_is_idle(u->session))
@@ -159,7 +159,7 @@ static void take_answer(void *owner, const struct err *error, PGresult **results
     struct urgent *u = owner;
     if (error) {
         if (error->kind == ERR_REFUSED)
-            log_warn("claim_delayed", LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
+            log_warn(claim_delayed, LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
         rest(u);
         return;
     }

@@ -112,7 +112,7 @@ static void rest_failed(struct life *l, const struct err *error)
         l->failure = *error;
     if (error && error->kind != ERR_CLOSED && error->kind != ERR_CANCELED &&
         log_repeat_failed(&l->delays, clock_monotonic_ms(), &held))
-        log_warn("life_delayed", LOG_STR("sqlstate", error->sqlstate), LOG_U64("held_back", held),
+        log_warn(life_delayed, LOG_STR("sqlstate", error->sqlstate), LOG_U64("held_back", held),
                  LOG_ERR(error));
     rest(l, false);
 }
@@ -206,24 +206,24 @@ static void log_verdict(const struct life *l, const char *held_from)
     switch (l->verdict) {
     case LIFE_WHOLE:
         if (!l->is_first)
-            log_info("life_changed", LOG_I64("picks", l->answers.sent),
+            log_info(life_changed, LOG_I64("picks", l->answers.sent),
                      LOG_MSG("PostgreSQL was started anew or failed over, and has all that Redis "
                              "knows of: claims and sends"));
         break;
     case LIFE_UNSURE:
-        log_warn("life_unsure", LOG_STR("held_from", held_from),
+        log_warn(life_unsure, LOG_STR("held_from", held_from),
                  LOG_MSG("PostgreSQL and Redis were both started anew, maybe from backups of one "
                          "moment: usage that is not compared with Stripe by then is held until it "
                          "is, which sinks do; if both are backups, run `meterctl restore hold`, "
                          "then `restore accept`"));
         break;
     case LIFE_BEHIND:
-        log_error("ledger_suspected", LOG_STR("why", life_verdict_name(l->verdict)),
+        log_error(ledger_suspected, LOG_STR("why", life_verdict_name(l->verdict)),
                   LOG_MSG("PostgreSQL went back to before what Redis knows of: nothing is claimed "
                           "or sent until `meterctl restore accept`"));
         break;
     case LIFE_UNKNOWN:
-        log_error("ledger_suspected", LOG_STR("why", life_verdict_name(l->verdict)),
+        log_error(ledger_suspected, LOG_STR("why", life_verdict_name(l->verdict)),
                   LOG_MSG("PostgreSQL was started anew or restored, and Redis is empty: nobody "
                           "knows whether all that was sent is in the ledger; nothing is claimed or "
                           "sent until `meterctl restore accept`"));

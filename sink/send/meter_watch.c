@@ -79,7 +79,7 @@ static void fail(struct meter_watch *w, const struct err *error)
     int64_t now_ms = clock_monotonic_ms();
     w->due_ms = now_ms + FAILURE_PAUSE_MS;
     if (error->kind != ERR_CANCELED && log_repeat_failed(&w->failures, now_ms, &held_back))
-        log_warn("meters_unread", LOG_STR("sqlstate", *error->sqlstate ? error->sqlstate : NULL),
+        log_warn(meters_unread, LOG_STR("sqlstate", *error->sqlstate ? error->sqlstate : NULL),
                  LOG_U64("held_back", held_back), LOG_ERR(error));
     rest(w);
     w->answered = true; /* what is held from before is, and refusals tell of the rest */
@@ -98,11 +98,11 @@ static void tell_row(const PGresult *rows, int row, bool held)
     const char *event_name = PQgetvalue(rows, row, HELD_EVENT_NAME);
     const char *metric = PQgetvalue(rows, row, HELD_METRIC);
     if (held)
-        log_at(is_true(rows, row, HELD_WAITS) ? LOG_ERROR : LOG_WARN, "meter_held",
+        log_at(is_true(rows, row, HELD_WAITS) ? LOG_ERROR : LOG_WARN, meter_held,
                LOG_STR("metric", metric), LOG_STR("event_name", event_name),
                LOG_MSG(PQgetvalue(rows, row, HELD_WHY)));
     else
-        log_info("meter_freed", LOG_STR("metric", metric), LOG_STR("event_name", event_name),
+        log_info(meter_freed, LOG_STR("metric", metric), LOG_STR("event_name", event_name),
                  LOG_MSG("its meter is as it should be: what waited is sent"));
 }
 

@@ -62,7 +62,7 @@ static void open_gate(struct flow *f)
     if (!gate_works(&f->gate))
         return;
     log_cause_recovered(&f->blocks);
-    log_info("sending_resumed", LOG_STR("peer", "stripe"));
+    log_info(sending_resumed, LOG_STR("peer", "stripe"));
 }
 
 static void close_gate(struct flow *f, const struct settle_outcome *o)
@@ -75,8 +75,9 @@ static void close_gate(struct flow *f, const struct settle_outcome *o)
     /* Calls that were in flight tell the same once more. */
     if (wait_ms == 0 || !log_cause_failed(&f->blocks, o->error.text, now_ms, &held))
         return;
-    log_error(f->refused ? "account_refused" : "sending_blocked", LOG_STR("peer", "stripe"),
-              LOG_U64("wait_ms", wait_ms), LOG_U64("held_back", held), LOG_ERR(&o->error));
+    log_event(LOG_ERROR, f->refused ? LOG_OF_account_refused : LOG_OF_sending_blocked,
+              LOG_STR("peer", "stripe"), LOG_U64("wait_ms", wait_ms), LOG_U64("held_back", held),
+              LOG_ERR(&o->error));
 }
 
 void flow_judge(struct flow *f, const struct settle_outcome *o)

@@ -39,11 +39,11 @@ static void take_hold(struct sender *s, bool held)
     s->status.held = held;
     report_held(held);
     if (held && log_repeat_failed(&s->holds, clock_monotonic_ms(), &held_back))
-        log_error("held_back",
+        log_error(held_back,
                   LOG_MSG("the ledger was found behind the stream: nothing is claimed or "
                           "sent until `meterctl restore accept`"));
     if (!held && log_repeat_recovered(&s->holds))
-        log_info("hold_lifted", LOG_MSG("claims and sends again"));
+        log_info(hold_lifted, LOG_MSG("claims and sends again"));
 }
 
 /* The next turn goes on behind the last lane seen, so that every lane has its turn; at the end it
@@ -109,7 +109,7 @@ static void take_picks(struct sender *s, struct turn_answer *answer)
 static void drop_refused(struct sender *s, const struct err *error)
 {
     struct submission *x = submission_queue_pop(&s->ended);
-    log_error("settle_refused", LOG_STR("identifier", x->identifier),
+    log_error(settle_refused, LOG_STR("identifier", x->identifier),
               LOG_STR("outcome", x->outcome.label), LOG_STR("sqlstate", error->sqlstate),
               LOG_ERR(error));
     submission_free(x);
@@ -125,7 +125,7 @@ static void take_failure(struct sender *s, const struct err *error)
     submission_queue_move(&s->ended, &s->settling);
     flow_unsent(&s->flow);
     if (log_repeat_failed(&s->turn_failures, clock_monotonic_ms(), &held))
-        log_warn("settle_delayed", LOG_I64("submissions", n), LOG_U64("held_back", held),
+        log_warn(settle_delayed, LOG_I64("submissions", n), LOG_U64("held_back", held),
                  LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     s->status.looked = true; /* no pick before the next look */
     s->status.waits = true;

@@ -149,9 +149,9 @@ static void log_retired(const PGresult *r, int row)
 {
     const char *state = PQgetvalue(r, row, STATE);
     bool doubted = !strcmp(state, "in_doubt");
-    const char *event = doubted ? "send_doubted" : "send_refused";
-    log_error(
-        !strcmp(state, "late") ? "send_expired" : event,
+    enum log_event event = doubted ? LOG_OF_send_doubted : LOG_OF_send_refused;
+    log_event(
+        LOG_ERROR, !strcmp(state, "late") ? LOG_OF_send_expired : event,
         LOG_STR("identifier", PQgetvalue(r, row, IDENTIFIER)),
         LOG_STR("customer", PQgetvalue(r, row, CUSTOMER)),
         LOG_I64("attempt", pg_get_i64(r, row, ATTEMPTS)),

@@ -177,7 +177,7 @@ static void levels_below_the_least_are_silent(void **state)
         log_init("test", (enum log_level)least, LOG_LOGFMT);
         for (int level = LOG_DEBUG; level <= LOG_ERROR; level++) {
             struct capture c = capture_start(STDERR_FILENO);
-            log_at((enum log_level)level, "tried", LOG_MSG("x"));
+            log_at((enum log_level)level, started, LOG_MSG("x"));
             char *text = capture_end(&c);
             assert_int_equal(*text != '\0', level >= least);
             assert_int_equal(log_enabled((enum log_level)level), level >= least);
@@ -196,13 +196,13 @@ static void a_line_is_one_write(void **state)
     int saved = dup(STDERR_FILENO);
     assert_int_equal(pipe2(ends, O_DIRECT), 0); /* a read gives just what one write gave */
     dup2(ends[1], STDERR_FILENO);
-    log_info("first_done", LOG_STR("a", "b c"), LOG_I64("n", 1));
-    log_info("second_done", LOG_MSG("x"));
+    log_info(started, LOG_STR("a", "b c"), LOG_I64("n", 1));
+    log_info(stopped, LOG_MSG("x"));
     dup2(saved, STDERR_FILENO);
     ssize_t length = read(ends[0], packet, sizeof packet);
     assert_true(length > 0 && packet[length - 1] == '\n');
     assert_ptr_equal(memchr(packet, '\n', (size_t)length), packet + length - 1);
-    assert_non_null(memmem(packet, (size_t)length, "event=first_done a=\"b c\" n=1", 28));
+    assert_non_null(memmem(packet, (size_t)length, "event=started a=\"b c\" n=1", 25));
     close(saved);
     close(ends[0]);
     close(ends[1]);
@@ -216,7 +216,7 @@ static void a_huge_value_makes_one_line(void **state)
     memset(huge, 'x', sizeof huge - 1);
     huge[sizeof huge - 1] = '\0';
     struct capture c = capture_start(STDERR_FILENO);
-    log_info("happened", LOG_STR("value", huge), LOG_MSG("lost"));
+    log_info(started, LOG_STR("value", huge), LOG_MSG("lost"));
     char *text = capture_end(&c);
     assert_in_range(strlen(text), 4000, 4096);
     assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
@@ -231,7 +231,7 @@ static void errors_have_two_fields(void **state)
     err_set(&e, ERR_TIMEOUT, "post: %d ms", 8000);
     struct capture c = capture_start(STDERR_FILENO);
     errno = ENOSPC;
-    log_warn("send_delayed", LOG_ERR(&e));
+    log_warn(send_delayed, LOG_ERR(&e));
     assert_int_equal(errno, ENOSPC); /* logging does not disturb it */
     char *text = capture_end(&c);
     assert_non_null(strstr(text, " err=timeout msg=\"post: 8000 ms\"\n"));
@@ -244,7 +244,7 @@ static void a_closed_stderr_is_survived(void **state)
     (void)state;
     int saved = dup(STDERR_FILENO);
     close(STDERR_FILENO);
-    log_error("lost", LOG_MSG("x"));
+    log_error(peer_lost, LOG_MSG("x"));
     dup2(saved, STDERR_FILENO);
     close(saved);
 }

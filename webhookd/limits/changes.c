@@ -82,7 +82,7 @@ static bool is_lost(struct changes *c, const struct err *error)
     }
     if (error && error->kind == ERR_REFUSED &&
         log_repeat_failed(&c->refused, (int64_t)uv_now(c->timer.loop), &held))
-        log_error("changes_refused", LOG_U64("held_back", held), LOG_ERR(error));
+        log_error(changes_refused, LOG_U64("held_back", held), LOG_ERR(error));
     rest(c, RETRY_MS);
     return true;
 }

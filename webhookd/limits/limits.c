@@ -78,11 +78,11 @@ static void report(struct limits *l, const struct err *error, int written)
     metric_add(metric_of(METRIC_OF_QUOTA_WRITES, ""), written);
     if (error->kind == ERR_NONE) {
         if (written > 0 && log_repeat_recovered(&l->failed))
-            log_info("limits_cached_again", LOG_I64("tenants", written));
+            log_info(limits_cached_again, LOG_I64("tenants", written));
         return;
     }
     if (error->kind != ERR_CANCELED && log_repeat_failed(&l->failed, clock_monotonic_ms(), &held))
-        log_warn("limits_not_cached", LOG_U64("held_back", held), LOG_ERR(error));
+        log_warn(limits_not_cached, LOG_U64("held_back", held), LOG_ERR(error));
 }
 
 /* The round, and its end. */
@@ -117,7 +117,7 @@ static void tell_foreign(struct limits *l, const char *theirs)
 {
     uint64_t held;
     if (log_repeat_failed(&l->foreign, clock_monotonic_ms(), &held))
-        log_error("quota_foreign", LOG_STR("ledger", theirs), LOG_U64("held_back", held),
+        log_error(quota_foreign, LOG_STR("ledger", theirs), LOG_U64("held_back", held),
                   LOG_MSG("hashes of the quota cache belong to another ledger, and are left as "
                           "they are: set DATABASE_URL or REDIS_URL right, or take them over: "
                           "meterctl stream adopt"));

@@ -128,7 +128,7 @@ static void end_round(struct healer *h)
     h->catalog_version = h->round_version;
     h->stamp = h->round_stamp;
     limits_checked(h->limits);
-    log_info("limits_rewritten", LOG_I64("tenants", h->tenants),
+    log_info(limits_rewritten, LOG_I64("tenants", h->tenants),
              LOG_I64("catalog_version", h->catalog_version));
     rest(h, round_ms(h));
 }
@@ -160,7 +160,7 @@ static bool must_rest(const struct healer *h, const struct err *error)
 {
     /* A refusal is a fault of ours or of the schema; nothing else would say so. */
     if (error && error->kind == ERR_REFUSED)
-        log_error("healing_refused", LOG_ERR(error));
+        log_error(healing_refused, LOG_ERR(error));
     return error || h->closing;
 }
 

@@ -136,7 +136,7 @@ static void log_store_failed(struct receiver *r, const struct err *error)
 {
     uint64_t held;
     if (error->kind != ERR_CANCELED && log_repeat_failed(&r->failed, clock_monotonic_ms(), &held))
-        log_warn("store_failed", LOG_I64("events", r->storing_n), LOG_U64("held_back", held),
+        log_warn(store_failed, LOG_I64("events", r->storing_n), LOG_U64("held_back", held),
                  LOG_ERR(error));
 }
 
@@ -168,7 +168,7 @@ static void store_failed(struct receiver *r, const struct err *error)
 static void stored(struct receiver *r, PGresult **results)
 {
     if (log_repeat_recovered(&r->failed))
-        log_info("store_recovered", LOG_I64("events", r->storing_n));
+        log_info(store_recovered, LOG_I64("events", r->storing_n));
     for (int i = 0; i < r->storing_n; i++) {
         bool new = strcmp(PQcmdTuples(results[i]), "1") == 0;
         delivery_end(r->storing[i], 200, new ? "stored" : "duplicate");
@@ -234,7 +234,7 @@ static void refuse(struct receiver *r, struct http_exchange *x, const char *outc
 {
     uint64_t held;
     if (log_repeat_failed(&r->refused, clock_monotonic_ms(), &held))
-        log_warn("webhook_refused", LOG_STR("reason", outcome), LOG_U64("held_back", held),
+        log_warn(webhook_refused, LOG_STR("reason", outcome), LOG_U64("held_back", held),
                  LOG_I64("body_bytes", x->body_length), LOG_MSG(why));
     answer(x, 400, outcome);
 }
@@ -290,7 +290,7 @@ static void log_schema_awaited(struct receiver *r, const struct err *error)
 {
     uint64_t held;
     if (log_repeat_failed(&r->schema, clock_monotonic_ms(), &held))
-        log_warn("schema_awaited", LOG_U64("held_back", held), LOG_ERR(error));
+        log_warn(schema_awaited, LOG_U64("held_back", held), LOG_ERR(error));
 }
 
 static void on_schema(void *owner, const struct err *error)
@@ -301,7 +301,7 @@ static void on_schema(void *owner, const struct err *error)
     if (!error) {
         store_waiting(r);
     } else if (error->kind == ERR_SCHEMA && !error->retry) {
-        log_error("schema_refused", LOG_ERR(error));
+        log_error(schema_refused, LOG_ERR(error));
         stage_finish(r->context->stage, EXIT_FAILED);
     } else if (error->kind == ERR_SCHEMA && !r->closing) {
         log_schema_awaited(r, error);

@@ -57,14 +57,15 @@ static const char *state_of(enum verdict verdict)
 static void log_end(const struct event_work *w)
 {
     const struct job *j = &w->job;
-    const char *state = state_of(w->verdict);
-    char *event = xasprintf("webhook_%s", state);
-    count(state);
-    log_at(w->verdict == VERDICT_FAIL ? LOG_ERROR : LOG_INFO, event, LOG_STR("type", j->event.type),
-           LOG_STR("id", j->event.id), LOG_STR("object", j->event.object_id),
-           LOG_STR("tenant", w->verdict == VERDICT_APPLY ? j->tenant : NULL),
-           LOG_BOOL("fetched", j->fetched != NULL), LOG_STR("msg", j->why[0] ? j->why : NULL));
-    free(event);
+    enum log_event event = w->verdict == VERDICT_APPLY  ? LOG_OF_webhook_processed
+                           : w->verdict == VERDICT_FAIL ? LOG_OF_webhook_failed
+                                                        : LOG_OF_webhook_ignored;
+    count(state_of(w->verdict));
+    log_event(w->verdict == VERDICT_FAIL ? LOG_ERROR : LOG_INFO, event,
+              LOG_STR("type", j->event.type), LOG_STR("id", j->event.id),
+              LOG_STR("object", j->event.object_id),
+              LOG_STR("tenant", w->verdict == VERDICT_APPLY ? j->tenant : NULL),
+              LOG_BOOL("fetched", j->fetched != NULL), LOG_STR("msg", j->why[0] ? j->why : NULL));
 }
 
 static void take_limits(void *owner, const struct err *error, PGresult **results, int n)
@@ -108,7 +109,7 @@ static void tell_delay(struct event_work *w, enum retry_cause cause, int64_t wai
     uint64_t held = 0;
     if (cause == RETRY_PEER && !log_repeat_failed(&w->delayed, clock_monotonic_ms(), &held))
         return;
-    log_warn("webhook_delayed", LOG_STR("type", j->event.type), LOG_STR("id", j->event.id),
+    log_warn(webhook_delayed, LOG_STR("type", j->event.type), LOG_STR("id", j->event.id),
              LOG_I64("attempt", j->attempts + 1), LOG_I64("wait_ms", wait_ms),
              LOG_U64("held_back", held), LOG_MSG(j->why));
 }

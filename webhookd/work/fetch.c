@@ -81,7 +81,7 @@ static void report_lost(struct fetcher *f, const struct err *error)
     }
     if (!log_cause_failed(&f->losses, error->text, now_ms, &held))
         return;
-    log_warn("peer_lost", LOG_STR("peer", "stripe"), LOG_U64("held_back", held + f->untold),
+    log_warn(peer_lost, LOG_STR("peer", "stripe"), LOG_U64("held_back", held + f->untold),
              LOG_ERR(error));
     f->told_ms = now_ms;
     f->untold = 0;
@@ -92,7 +92,7 @@ static void report_answer(struct fetcher *f, const char *outcome)
     count(outcome);
     f->loss = (struct err){0};
     if (log_cause_recovered(&f->losses))
-        log_info("peer_back", LOG_STR("peer", "stripe"));
+        log_info(peer_back, LOG_STR("peer", "stripe"));
 }
 
 static void end_fetch(struct fetch *fetch, const struct err *error, json_t *object)

@@ -37,7 +37,7 @@ static void report_apply(struct job *j, struct script *s)
 
 static void report_tell(const struct job *j, const PGresult *answer)
 {
-    log_warn("meter_errors_reported", LOG_STR("type", j->event.type), LOG_STR("id", j->event.id),
+    log_warn(meter_errors_reported, LOG_STR("type", j->event.type), LOG_STR("id", j->event.id),
              LOG_STR("meter", j->event.object_id), LOG_I64("errors", j->report.error_count),
              LOG_U64("named", json_array_size(j->report.named)),
              LOG_I64("marked", result_i64(answer, 0, 0)),

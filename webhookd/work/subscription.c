@@ -170,7 +170,7 @@ static void tell_of_plan(const struct job *j, const PGresult *answer)
 {
     if (!result_text(answer, 0, 0))
         log_warn(
-            "plan_unknown", LOG_STR("tenant", j->tenant), LOG_STR("object", j->event.object_id),
+            plan_unknown, LOG_STR("tenant", j->tenant), LOG_STR("object", j->event.object_id),
             LOG_MSG("no plan of the catalog fits the subscription's prices; limits are free's"));
 }
 

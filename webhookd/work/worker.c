@@ -127,7 +127,7 @@ static void pick_failed(struct worker *w, const struct err *error)
 {
     uint64_t held;
     if (error->kind == ERR_REFUSED && log_repeat_failed(&w->refused, clock_monotonic_ms(), &held))
-        log_error("pick_refused", LOG_U64("held_back", held), LOG_ERR(error));
+        log_error(pick_refused, LOG_U64("held_back", held), LOG_ERR(error));
     rest(w, error->kind == ERR_REFUSED ? backoff_next_ms(&w->backoff, backoff_random()) : POLL_MS);
 }
 
@@ -142,7 +142,7 @@ static void take_pick(void *owner, const struct err *error, PGresult **results, 
     }
     backoff_reset(&w->backoff);
     if (log_repeat_recovered(&w->refused))
-        log_info("pick_recovered", LOG_MSG("events are worked again"));
+        log_info(pick_recovered, LOG_MSG("events are worked again"));
     if (PQntuples(results[1]) > 0) {
         take_row(w, results[1]);
         return;
