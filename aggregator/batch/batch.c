@@ -14,7 +14,7 @@ void batch_init(struct batch *b, const char *stream, int shard, int shards,
 {
     *b = (struct batch){.from = 0};
     tenants_init(&b->tenants, key);
-    tally_init(&b->tally, key);
+    minute_sums_init(&b->sums, key);
     recount_columns_init(&b->recounts);
     repeat_columns_init(&b->repeats);
     for (int i = 0; i < SLICES; i++)
@@ -32,7 +32,7 @@ void batch_done(struct batch *b)
         slice_columns_done(&b->slices[i]);
     recount_columns_done(&b->recounts);
     repeat_columns_done(&b->repeats);
-    tally_done(&b->tally);
+    minute_sums_done(&b->sums);
     event_parser_done(&b->parser);
     tenants_done(&b->tenants);
     free(b->items);
@@ -53,7 +53,7 @@ void *batch_grow(void *list, uint32_t count, uint32_t *capacity, size_t size)
 
 bool batch_waits(const struct batch *b)
 {
-    return b->tally.count > 0 || b->recounts.count > 0;
+    return b->sums.count > 0 || b->recounts.count > 0;
 }
 
 struct rejection *batch_add_rejection(struct batch *b, uint32_t entry, const char *reason)
@@ -114,7 +114,7 @@ static void clear_batch(struct batch *b)
     memset(b->slice_counts, 0, sizeof b->slice_counts);
     recount_columns_clear(&b->recounts);
     repeat_columns_clear(&b->repeats);
-    tally_clear(&b->tally);
+    minute_sums_clear(&b->sums);
     arena_clear(&b->parser.arena);
     tenants_trim(&b->tenants, TENANTS_MAX);
 }

@@ -5,7 +5,7 @@
  *                    each that it knows, then batch_settle_again
  *     batch_probe -> keys in the table; then ask the ledger about candidates and old items
  *     batch_confirm for each stored row that the ledger found
- *     batch_settle -> fates, columns slice by slice, the tally
+ *     batch_settle -> fates, columns slice by slice, the minute sums
  *     batch_commit after COMMIT, or batch_abort
  *
  * A repeated id is judged against the stored event first, then against the first one of this batch.
@@ -134,7 +134,7 @@ struct batch {
     uint32_t order_capacity;
     struct slice_columns slices[SLICES];
     struct repeat_columns repeats;
-    struct tally tally;
+    struct minute_sums sums;
     struct recount_columns recounts;
 };
 
@@ -172,7 +172,7 @@ void batch_probe(struct batch *b, int64_t now_ms);
 /* The ledger's answer for an item: it may be the same key or not, which is compared here. */
 void batch_confirm(struct batch *b, uint32_t item, const struct stored_row *row);
 /* Decide every fate and fill columns, slice by slice (what one holds depends on no other, since a
- * tenant has one), and the tally. on_slice is told of each that is done. */
+ * tenant has one), and the minute sums. on_slice is told of each that is done. */
 typedef void (*batch_slice_fn)(void *owner, int slice);
 void batch_settle(struct batch *b, batch_slice_fn on_slice, void *owner);
 /* It has something to fold: it waits in the ledger until that is done. One of retractions alone

@@ -94,9 +94,9 @@ static void keep_conflict(struct batch *b, const struct event *event)
 
 /* A quantity has at most 18 digits before the point and a batch at most a million events: the sum
  * of 24 digits fits the 29 there are. */
-static void tally(struct batch *b, const struct event *event)
+static void sum(struct batch *b, const struct event *event)
 {
-    if (tally_add(&b->tally, event) != 0)
+    if (minute_sums_add(&b->sums, event) != 0)
         abort();
 }
 
@@ -116,10 +116,10 @@ static void count_item(struct batch *b, uint32_t number)
     batch_take_key(b, number);
     b->counted++;
     slice_columns_add(&b->slices[item->event.tenant->slice], &row);
-    tally(b, &item->event);
+    sum(b, &item->event);
     for (int i = 0; i < metric->derived_count; i++)
         if (event_derive(&b->parser, b->entries, &item->event, metric->derived[i], &derived))
-            tally(b, &derived);
+            sum(b, &derived);
 }
 
 /* The ledger keeps which entries were repeats: it has no other trace of them. */

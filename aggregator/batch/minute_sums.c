@@ -13,28 +13,28 @@
 #define ROWS_INITIAL  1024U
 #define SLOTS_INITIAL 2048U
 
-static void set_slots(struct tally *t, uint32_t count)
+static void set_slots(struct minute_sums *t, uint32_t count)
 {
     free(t->slots);
     t->slots = xcalloc(count, sizeof(*t->slots));
     t->slots_mask = count - 1;
 }
 
-void tally_init(struct tally *t, const unsigned char key[16])
+void minute_sums_init(struct minute_sums *t, const unsigned char key[16])
 {
-    *t = (struct tally){0};
+    *t = (struct minute_sums){0};
     memcpy(t->key, key, sizeof(t->key));
     set_slots(t, SLOTS_INITIAL);
 }
 
-void tally_done(struct tally *t)
+void minute_sums_done(struct minute_sums *t)
 {
     free(t->rows);
     free(t->slots);
-    *t = (struct tally){0};
+    *t = (struct minute_sums){0};
 }
 
-void tally_clear(struct tally *t)
+void minute_sums_clear(struct minute_sums *t)
 {
     memset(t->slots, 0, (t->slots_mask + 1) * sizeof(*t->slots));
     t->count = 0;
@@ -44,7 +44,7 @@ void tally_clear(struct tally *t)
 
 /* The tenant's hash is keyed already; minute and metric are mixed in by one wide multiplication
  * with secret numbers, dimensions by a keyed hash where there are any. */
-static uint32_t hash_key(const struct tally *t, const struct event *event, int64_t minute_ms)
+static uint32_t hash_key(const struct minute_sums *t, const struct event *event, int64_t minute_ms)
 {
     uint64_t secret[2];
     uint64_t dims = 0;
@@ -59,13 +59,13 @@ static uint32_t hash_key(const struct tally *t, const struct event *event, int64
     return (uint32_t)((uint64_t)(product >> 64) ^ (uint64_t)product);
 }
 
-static bool is_row_of(const struct tally_row *row, const struct event *event, int64_t minute_ms)
+static bool is_row_of(const struct minute_sum *row, const struct event *event, int64_t minute_ms)
 {
     return row->tenant == event->tenant && row->metric == event->metric &&
            row->minute_ms == minute_ms && text_equal(row->dims_json, event->dims_json);
 }
 
-static void grow_slots(struct tally *t)
+static void grow_slots(struct minute_sums *t)
 {
     set_slots(t, (t->slots_mask + 1) * 2);
     for (uint32_t n = 0; n < t->count; n++) {
@@ -76,7 +76,7 @@ static void grow_slots(struct tally *t)
     }
 }
 
-static void reserve_row(struct tally *t)
+static void reserve_row(struct minute_sums *t)
 {
     if (t->count >= (t->slots_mask + 1) / 2)
         grow_slots(t);
@@ -88,7 +88,7 @@ static void reserve_row(struct tally *t)
 }
 
 /* The row of that key; opened if need be, with no events yet. */
-static struct tally_row *find_row(struct tally *t, const struct event *event)
+static struct minute_sum *find_row(struct minute_sums *t, const struct event *event)
 {
     int64_t minute_ms = clock_minute_of(event->occurred_ms);
     uint32_t hash = hash_key(t, event, minute_ms);
@@ -96,11 +96,11 @@ static struct tally_row *find_row(struct tally *t, const struct event *event)
 
     reserve_row(t);
     for (i = hash & t->slots_mask; t->slots[i] != 0; i = (i + 1) & t->slots_mask) {
-        struct tally_row *row = &t->rows[t->slots[i] - 1];
+        struct minute_sum *row = &t->rows[t->slots[i] - 1];
         if (row->hash == hash && is_row_of(row, event, minute_ms))
             return row;
     }
-    t->rows[t->count] = (struct tally_row){
+    t->rows[t->count] = (struct minute_sum){
         .tenant = event->tenant,
         .dims_json = event->dims_json,
         .minute_ms = minute_ms,
@@ -112,7 +112,7 @@ static struct tally_row *find_row(struct tally *t, const struct event *event)
     return &t->rows[t->count - 1];
 }
 
-static bool is_later(const struct event *event, const struct tally_row *row)
+static bool is_later(const struct event *event, const struct minute_sum *row)
 {
     if (event->occurred_ms != row->last_occurred_ms)
         return event->occurred_ms > row->last_occurred_ms;
@@ -121,7 +121,7 @@ static bool is_later(const struct event *event, const struct tally_row *row)
     return event->seq > row->last_seq;
 }
 
-static void count_event(struct tally_row *row, const struct event *event)
+static void count_event(struct minute_sum *row, const struct event *event)
 {
     bool first = row->events++ == 0;
 
@@ -137,9 +137,9 @@ static void count_event(struct tally_row *row, const struct event *event)
     row->last_seq = event->seq;
 }
 
-int tally_add(struct tally *t, const struct event *event)
+int minute_sums_add(struct minute_sums *t, const struct event *event)
 {
-    struct tally_row *row;
+    struct minute_sum *row;
 
     assert(!event->retract && !t->sorted);
     row = find_row(t, event);
@@ -150,20 +150,20 @@ int tally_add(struct tally *t, const struct event *event)
     return 0;
 }
 
-static bool is_same_row(const struct tally_row *a, const struct tally_row *b)
+static bool is_same_row(const struct minute_sum *a, const struct minute_sum *b)
 {
     return a->hash == b->hash && a->tenant == b->tenant && a->metric == b->metric &&
            a->minute_ms == b->minute_ms && text_equal(a->dims_json, b->dims_json);
 }
 
-static bool is_last_later(const struct tally_row *a, const struct tally_row *b)
+static bool is_last_later(const struct minute_sum *a, const struct minute_sum *b)
 {
     if (a->last_occurred_ms != b->last_occurred_ms)
         return a->last_occurred_ms > b->last_occurred_ms;
     return a->last_ms != b->last_ms ? a->last_ms > b->last_ms : a->last_seq > b->last_seq;
 }
 
-static void merge_row(struct tally_row *to, const struct tally_row *row)
+static void merge_row(struct minute_sum *to, const struct minute_sum *row)
 {
     /* Millions of events of at most 18 digits before the point fit the 29 there are. */
     if (dec_add(to->sum, row->sum, &to->sum) < 0)
@@ -181,7 +181,7 @@ static void merge_row(struct tally_row *to, const struct tally_row *row)
     to->last_seq = row->last_seq;
 }
 
-bool tally_merge(struct tally *t, const struct tally_row *row)
+bool minute_sums_merge(struct minute_sums *t, const struct minute_sum *row)
 {
     uint32_t i;
 
@@ -198,15 +198,15 @@ bool tally_merge(struct tally *t, const struct tally_row *row)
     return true;
 }
 
-void tally_own_dims(struct tally *t, struct text dims_json)
+void minute_sums_own_dims(struct minute_sums *t, struct text dims_json)
 {
     t->rows[t->count - 1].dims_json = dims_json;
 }
 
 static int compare_rows(const void *a, const void *b)
 {
-    const struct tally_row *x = a;
-    const struct tally_row *y = b;
+    const struct minute_sum *x = a;
+    const struct minute_sum *y = b;
 
     if (x->tenant != y->tenant)
         return text_compare(x->tenant->name, y->tenant->name);
@@ -217,7 +217,7 @@ static int compare_rows(const void *a, const void *b)
     return text_compare(x->dims_json, y->dims_json);
 }
 
-void tally_sort(struct tally *t)
+void minute_sums_sort(struct minute_sums *t)
 {
     if (t->count > 0)
         qsort(t->rows, t->count, sizeof(*t->rows), compare_rows);

@@ -1,13 +1,13 @@
 /* Minute rows of a batch: what each (tenant, metric, dimensions, minute) adds to the ledger. */
-#ifndef METERLINE_TALLY_H
-#define METERLINE_TALLY_H
+#ifndef METERLINE_MINUTE_SUMS_H
+#define METERLINE_MINUTE_SUMS_H
 
 #include "aggregator/batch/event.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct tally_row {
+struct minute_sum {
     const struct tenant_ref *tenant;
     struct text dims_json; /* borrowed from the event that opened the row */
     int64_t minute_ms;     /* start of the minute of occurred_ms, Unix ms */
@@ -23,10 +23,10 @@ struct tally_row {
     uint64_t last_seq;
 };
 
-struct tally {
-    unsigned char key[16];  /* of the hash: strangers choose dimensions */
-    struct tally_row *rows; /* in order of appearance; see tally_sort */
-    uint32_t *slots;        /* hash table: index + 1, 0 for none */
+struct minute_sums {
+    unsigned char key[16];   /* of the hash: strangers choose dimensions */
+    struct minute_sum *rows; /* in order of appearance; see minute_sums_sort */
+    uint32_t *slots;         /* hash table: index + 1, 0 for none */
     uint32_t count;
     uint32_t capacity;
     uint32_t slots_mask;
@@ -35,23 +35,23 @@ struct tally {
 };
 
 /* key: 16 random bytes of this process. */
-void tally_init(struct tally *t, const unsigned char key[16]);
-void tally_done(struct tally *t);
-void tally_clear(struct tally *t); /* empty; memory kept */
+void minute_sums_init(struct minute_sums *t, const unsigned char key[16]);
+void minute_sums_done(struct minute_sums *t);
+void minute_sums_clear(struct minute_sums *t); /* empty; memory kept */
 
-/* Count one event (not a retraction: asserted), which must outlive the tally's rows as far as
+/* Count one event (not a retraction: asserted), which must outlive the rows as far as
  * tenant and dims_json go. All events must share one struct tenants. Returns 0, or -1 if the sum
  * would pass 38 digits: nothing was counted. */
-int tally_add(struct tally *t, const struct event *event);
+int minute_sums_add(struct minute_sums *t, const struct event *event);
 
-/* Add a row of another tally with the same hash key; its tenant is of this one's table. True if it
- * is a new row, whose dims_json is still that of the other: see tally_own_dims. */
-bool tally_merge(struct tally *t, const struct tally_row *row);
+/* Add a row of others with the same hash key; its tenant is of this one's table. True if it
+ * is a new row, whose dims_json is still that of the other: see minute_sums_own_dims. */
+bool minute_sums_merge(struct minute_sums *t, const struct minute_sum *row);
 /* The newest row's dims_json, by an equal text that lives as long as the row. */
-void tally_own_dims(struct tally *t, struct text dims_json);
+void minute_sums_own_dims(struct minute_sums *t, struct text dims_json);
 
 /* Bring rows[0 … count - 1] into the order of tenant, metric, minute, dimensions (bytes), in which
- * every aggregator writes them. Nothing can be added afterwards until tally_clear. */
-void tally_sort(struct tally *t);
+ * every aggregator writes them. Nothing can be added afterwards until minute_sums_clear. */
+void minute_sums_sort(struct minute_sums *t);
 
 #endif

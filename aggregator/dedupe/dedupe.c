@@ -81,9 +81,9 @@ void dedupe_begin(struct dedupe *d, uint32_t n)
         skipped = 1 - d->next;
         d->next = 1;
     }
-    room_for_batch(d, n);
+    evict_for_batch(d, n);
     d->pending = (struct pending){.open = true, .first = d->next, .n = n};
-    room_sweep_some(d, skipped + 2 * n);
+    sweep_some(d, skipped + 2 * n);
 }
 
 /* Where a batch is alive, tell which row. slice_counts add up to its count. */
@@ -113,7 +113,7 @@ static bool resolve(const struct dedupe *d, uint32_t ordinal, struct dedupe_hit 
         *hit = (struct dedupe_hit){.pending = true, .number = number};
         return true;
     }
-    if (ordinal_is_before(ordinal, room_oldest_ordinal(d)))
+    if (ordinal_is_before(ordinal, oldest_ordinal(d)))
         return false;
     batch = ring_find(&d->ring, ordinal);
     if (batch != NULL)
@@ -144,8 +144,8 @@ static void insert(struct dedupe *d, const struct dedupe_hash *hash, uint32_t or
     struct dedupe_segment *s = table_segment(&d->table, hash);
 
     if (segment_is_full(s))
-        room_in_segment(d, s);
-    segment_put(s, (uint32_t)hash->tag, ordinal, room_oldest_ordinal(d));
+        evict_in_segment(d, s);
+    segment_put(s, (uint32_t)hash->tag, ordinal, oldest_ordinal(d));
     d->pending.inserted++;
 }
 
@@ -227,7 +227,7 @@ static bool has_left(const struct dedupe *d, const struct dedupe_batch *batch, i
 void dedupe_expire(struct dedupe *d, int64_t now_ms)
 {
     while (d->ring.count > 0 && has_left(d, &ring_oldest(&d->ring)->id, now_ms))
-        room_drop_oldest(d);
+        drop_oldest(d);
 }
 
 void dedupe_set_since(struct dedupe *d, int64_t since_ms)

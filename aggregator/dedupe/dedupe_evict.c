@@ -9,7 +9,7 @@
 _Static_assert(SPAN_MAX + SWEEP_SPAN + 4ULL * DEDUPE_BATCH_MAX < 1ULL << 31,
                "the order of ordinals");
 
-uint32_t room_oldest_ordinal(const struct dedupe *d)
+uint32_t oldest_ordinal(const struct dedupe *d)
 {
     if (d->ring.count > 0)
         return ring_oldest(&d->ring)->first;
@@ -18,7 +18,7 @@ uint32_t room_oldest_ordinal(const struct dedupe *d)
 
 static bool is_recent(const void *owner, uint32_t ordinal)
 {
-    return !ordinal_is_before(ordinal, room_oldest_ordinal(owner));
+    return !ordinal_is_before(ordinal, oldest_ordinal(owner));
 }
 
 static bool is_alive(const void *owner, uint32_t ordinal)
@@ -38,7 +38,7 @@ static void sweep(struct dedupe *d, struct dedupe_segment *s)
     table_sweep(&d->table, s, wasteful ? is_alive : is_recent, d);
 }
 
-void room_drop_oldest(struct dedupe *d)
+void drop_oldest(struct dedupe *d)
 {
     dedupe_set_since(d, ring_oldest(&d->ring)->id.entry_ms);
     ring_drop_oldest(&d->ring);
@@ -47,7 +47,7 @@ void room_drop_oldest(struct dedupe *d)
 static void drop_for_room(struct dedupe *d)
 {
     d->shrunk += ring_oldest(&d->ring)->id.entry_ms >= d->reading_ms - d->window_ms;
-    room_drop_oldest(d);
+    drop_oldest(d);
 }
 
 static bool has_room(const struct dedupe *d, uint32_t n)
@@ -55,16 +55,16 @@ static bool has_room(const struct dedupe *d, uint32_t n)
     uint64_t keys_max = table_slots_max(&d->table) / 100 * LOAD_PERCENT;
 
     return d->ring.count < d->ring.max && d->ring.keys + n <= keys_max &&
-           d->next + 2 * n - room_oldest_ordinal(d) <= SPAN_MAX;
+           d->next + 2 * n - oldest_ordinal(d) <= SPAN_MAX;
 }
 
-void room_for_batch(struct dedupe *d, uint32_t n)
+void evict_for_batch(struct dedupe *d, uint32_t n)
 {
     while (d->ring.count > 0 && !has_room(d, n))
         drop_for_room(d);
 }
 
-void room_sweep_some(struct dedupe *d, uint32_t ordinals)
+void sweep_some(struct dedupe *d, uint32_t ordinals)
 {
     d->sweep_due += (uint64_t)ordinals * d->table.segments_count;
     while (d->sweep_due >= SWEEP_SPAN) {
@@ -75,7 +75,7 @@ void room_sweep_some(struct dedupe *d, uint32_t ordinals)
 }
 
 /* A full segment is swept; if that does not help, waste goes too; then the oldest batches. */
-void room_in_segment(struct dedupe *d, struct dedupe_segment *s)
+void evict_in_segment(struct dedupe *d, struct dedupe_segment *s)
 {
     sweep(d, s);
     while (segment_is_full(s)) {

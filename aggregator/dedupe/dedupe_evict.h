@@ -5,10 +5,10 @@
  * what was not placed, like all of an aborted batch, is waste: slots whose ordinal belongs to no
  * batch.
  *
- * Why 32 bits suffice. What is alive spans at most SPAN_MAX ordinals, since room_for_batch drops
+ * Why 32 bits suffice. What is alive spans at most SPAN_MAX ordinals, since evict_for_batch drops
  * the oldest batches beyond it. Slots that expired may linger, but every segment is swept once in
  * SWEEP_SPAN ordinals. So no two ordinals in the table are 2^31 apart, and their order is sure. */
-#ifndef METERLINE_DEDUPE_ROOM_H
+#ifndef METERLINE_DEDUPE_EVICT_H
 #define METERLINE_DEDUPE_ROOM_H
 
 #include "aggregator/dedupe/dedupe.h"
@@ -42,14 +42,14 @@ struct dedupe {
 };
 
 /* The oldest ordinal that is alive, or the next one if none is. */
-uint32_t room_oldest_ordinal(const struct dedupe *d);
+uint32_t oldest_ordinal(const struct dedupe *d);
 /* Drop the oldest batch: what it held is not known any more. */
-void room_drop_oldest(struct dedupe *d);
+void drop_oldest(struct dedupe *d);
 /* Drop the oldest batches until n more keys and one more batch fit. */
-void room_for_batch(struct dedupe *d, uint32_t n);
+void evict_for_batch(struct dedupe *d, uint32_t n);
 /* So many ordinals were given out or skipped: sweep the segments that are due for it. */
-void room_sweep_some(struct dedupe *d, uint32_t ordinals);
+void sweep_some(struct dedupe *d, uint32_t ordinals);
 /* Make a full segment take at least one more key. */
-void room_in_segment(struct dedupe *d, struct dedupe_segment *s);
+void evict_in_segment(struct dedupe *d, struct dedupe_segment *s);
 
 #endif

@@ -12,7 +12,7 @@ enum { TICK_MS = 100, BEAT_EVERY_MS = 500, SCHEMA_RETRY_MS = 1000, DEADLINE_MS =
 static void on_schema(void *owner, const struct err *error)
 {
     struct members *m = owner;
-    uint64_t held;
+    uint64_t suppressed;
 
     m->schema_ok = error == NULL;
     if (error == NULL) {
@@ -24,8 +24,9 @@ static void on_schema(void *owner, const struct err *error)
         m->events.refused(m->events.owner);
         return;
     }
-    if (error->kind == ERR_SCHEMA && log_repeat_failed(&m->waiting, clock_monotonic_ms(), &held))
-        log_warn(schema_waited, LOG_U64("held_back", held), LOG_ERR(error));
+    if (error->kind == ERR_SCHEMA &&
+        log_repeat_failed(&m->waiting, clock_monotonic_ms(), &suppressed))
+        log_warn(schema_waited, LOG_U64("held_back", suppressed), LOG_ERR(error));
     m->due_ms = clock_monotonic_ms() + SCHEMA_RETRY_MS;
 }
 
@@ -79,7 +80,7 @@ static void read_beat(struct members *m, const PGresult *spread, const PGresult 
                                          .mine = *PQgetvalue(streams, i, 1) == 't',
                                          .free = *PQgetvalue(streams, i, 2) == 't',
                                          .retired = *PQgetvalue(streams, i, 3) == 't',
-                                         .unfolded = *PQgetvalue(streams, i, 4) == 't'};
+                                         .pending_sums = *PQgetvalue(streams, i, 4) == 't'};
     beat.streams = known;
     m->events.beat(m->events.owner, &beat, m->may_work);
     free(known);
@@ -103,7 +104,7 @@ static void take_beat(void *owner, const struct err *error, PGresult **results, 
         read_renewed(m, results[n - 4]);
         read_beat(m, results[n - 2], results[n - 1]);
     } else if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED)
-        log_warn(upkeep_failed, LOG_STR("job", "lease"), LOG_ERR(error));
+        log_warn(maintenance_failed, LOG_STR("job", "lease"), LOG_ERR(error));
 }
 
 static void run_beat(struct members *m)

@@ -19,11 +19,11 @@
 
 /* A stream that has a position in the ledger. */
 struct known_stream {
-    const char *name; /* borrowed */
-    bool mine;        /* its lease has this process' name */
-    bool free;        /* nobody's, or its lease has ended */
-    bool retired;     /* of a number of shards that is not in force any more */
-    bool unfolded;    /* and left with sums that are not in minute rows and totals yet */
+    const char *name;  /* borrowed */
+    bool mine;         /* its lease has this process' name */
+    bool free;         /* nobody's, or its lease has ended */
+    bool retired;      /* of a number of shards that is not in force any more */
+    bool pending_sums; /* and left with sums that are not in minute rows and totals yet */
 };
 
 /* What a heartbeat found. */

@@ -39,7 +39,7 @@ void retired_finder_look(struct retired_finder *f, const struct known_stream *st
     struct look *look;
     size_t length;
 
-    if (stream->unfolded) {
+    if (stream->pending_sums) {
         f->found(f->owner, stream->name);
         return;
     }

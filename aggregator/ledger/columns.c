@@ -243,7 +243,7 @@ void minute_columns_done(struct minute_columns *c)
 
 /* The last value with its place, as the function last_value in the schema makes it: a text that
  * sorts by time of use, then entry. */
-static void add_last(struct pg_array *a, const struct tally_row *row)
+static void add_last(struct pg_array *a, const struct minute_sum *row)
 {
     static const char DIGITS[] = "0123456789abcdef";
     const uint64_t halves[3] = {(uint64_t)row->last_occurred_ms ^ 1ULL << 63, row->last_ms,
@@ -256,7 +256,7 @@ static void add_last(struct pg_array *a, const struct tally_row *row)
 }
 
 static void add_minute(struct pg_array *a, const struct catalog *catalog,
-                       const struct tally_row *row)
+                       const struct minute_sum *row)
 {
     pg_array_add(&a[0], row->tenant->name.data, row->tenant->name.length);
     pg_array_add_text(&a[1], catalog->metrics[row->metric].name);
@@ -270,12 +270,12 @@ static void add_minute(struct pg_array *a, const struct catalog *catalog,
 }
 
 void minute_columns_fill(struct minute_columns *c, const struct catalog *catalog,
-                         const struct tally *tally, uint32_t from, uint32_t to)
+                         const struct minute_sums *sums, uint32_t from, uint32_t to)
 {
     for (int i = 0; i < MINUTE_COLUMNS; i++)
         pg_array_clear(&c->columns[i]);
     for (uint32_t i = from; i < to; i++)
-        add_minute(c->columns, catalog, &tally->rows[i]);
+        add_minute(c->columns, catalog, &sums->rows[i]);
 }
 
 void minute_columns_bind(struct minute_columns *c, struct pg_statement *s)

@@ -81,7 +81,7 @@ void minute_columns_init(struct minute_columns *c);
 void minute_columns_done(struct minute_columns *c);
 /* Of rows[from … to - 1]. */
 void minute_columns_fill(struct minute_columns *c, const struct catalog *catalog,
-                         const struct tally *tally, uint32_t from, uint32_t to);
+                         const struct minute_sums *sums, uint32_t from, uint32_t to);
 void minute_columns_bind(struct minute_columns *c, struct pg_statement *s);
 
 /* Minutes to count anew, $2 to $4 of INSERT_RECOUNTS; each as often as something of it was taken

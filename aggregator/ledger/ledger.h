@@ -122,8 +122,8 @@ void ledger_read_catalog(struct ledger *l, ledger_done_fn done, void *owner);
 void ledger_find_again(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
 
 /* Look up a batch's candidates and old events, and batch_confirm what is found. */
-bool ledger_must_confirm(const struct batch *b);
-void ledger_confirm(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
+bool ledger_must_look_up(const struct batch *b);
+void ledger_lookup(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
 /* The batch of a call in flight is gone, and with it what its events borrow: its answer, which
  * still comes, is for nobody. A transaction that was not sent whole is cut off: the connection is
  * dropped. */
@@ -131,11 +131,12 @@ void ledger_forget_batch(struct ledger *l);
 
 /* What a transaction does about minute sums. */
 struct ledger_sums {
-    const struct tally *own;  /* the batch's; NULL: they follow, or are counted from raw events */
-    const struct tally *kept; /* of those before: NULL, or … */
-    int64_t batches;          /* … of so many, which are not in the ledger yet, … */
-    int64_t first_batch;      /* … from this one on */
-    bool fold;                /* take all that is pending over into minute rows and totals */
+    const struct minute_sums
+        *own; /* the batch's; NULL: they follow, or are counted from raw events */
+    const struct minute_sums *kept; /* of those before: NULL, or … */
+    int64_t batches;                /* … of so many, which are not in the ledger yet, … */
+    int64_t first_batch;            /* … from this one on */
+    bool fold;                      /* take all that is pending over into minute rows and totals */
 };
 
 /* One transaction adds a batch and moves the position: ledger_begin; ledger_add_slice for each
@@ -143,14 +144,15 @@ struct ledger_sums {
  * else of the batch, which stays as it is until done. Afterwards `stored` names it. */
 void ledger_begin(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
 void ledger_add_slice(struct ledger *l);
-/* last_id: the position's new one. entries_added: as last seen in Redis. sums: copied; tallies
+/* last_id: the position's new one. entries_added: as last seen in Redis. sums: copied; both sums
  * are sorted, and stay as they are until done. */
 void ledger_commit(struct ledger *l, const char *last_id, uint64_t entries_added,
                    struct ledger_sums sums);
 /* Fold alone: what is pending of this stream, with the sums that were kept. */
 void ledger_fold(struct ledger *l, struct ledger_sums sums, ledger_done_fn done, void *owner);
 /* What others left pending, of this stream and of those that are not current (PG_TEXT, taken). */
-void ledger_fold_left(struct ledger *l, struct pg_array *current, ledger_done_fn done, void *owner);
+void ledger_recover_sums(struct ledger *l, struct pg_array *current, ledger_done_fn done,
+                         void *owner);
 
 /* Fill a dedupe table from the stored batches within its window, with the keys of the tenants that
  * belong to this shard by now. */

@@ -11,7 +11,7 @@
 /* Long enough for whatever there is: giving up would mean to begin again, for ever. */
 enum { OLD_DEADLINE_MS = 600000 };
 
-bool ledger_must_confirm(const struct batch *b)
+bool ledger_must_look_up(const struct batch *b)
 {
     return b->candidates_count > 0 || b->old_count > 0;
 }
@@ -134,7 +134,7 @@ static void take_candidates(void *owner, const struct err *error, PGresult **res
     run_old(l);
 }
 
-void ledger_confirm(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner)
+void ledger_lookup(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner)
 {
     struct pg_statement s;
 

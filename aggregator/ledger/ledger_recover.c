@@ -58,7 +58,8 @@ static void run_count(struct ledger *l)
     pg_run(l->pg, &s, 1, LEFT_DEADLINE_MS, take_count, l);
 }
 
-void ledger_fold_left(struct ledger *l, struct pg_array *current, ledger_done_fn done, void *owner)
+void ledger_recover_sums(struct ledger *l, struct pg_array *current, ledger_done_fn done,
+                         void *owner)
 {
     ledger_start(l, done, owner, NULL);
     pg_array_done(&l->arrays[0]);

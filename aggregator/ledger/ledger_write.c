@@ -120,15 +120,15 @@ static uint32_t part_rows(uint32_t rows)
     return part > PART_ROWS_MIN ? part : PART_ROWS_MIN;
 }
 
-static void make_part(struct write *w, struct pg_statement *s, const struct tally *tally,
+static void make_part(struct write *w, struct pg_statement *s, const struct minute_sums *sums,
                       uint32_t *written, const char *number)
 {
     struct ledger *l = w->ledger;
     uint32_t from = *written;
-    uint32_t part = part_rows(tally->count);
+    uint32_t part = part_rows(sums->count);
 
-    *written = tally->count - from < part ? tally->count : from + part;
-    minute_columns_fill(&l->minutes, l->catalog, tally, from, *written);
+    *written = sums->count - from < part ? sums->count : from + part;
+    minute_columns_fill(&l->minutes, l->catalog, sums, from, *written);
     pg_statement_init(s, SQL_INSERT_PENDING);
     pg_add_text(s, number);
     pg_add_text(s, l->stream);

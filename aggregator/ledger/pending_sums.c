@@ -6,95 +6,96 @@
 /* Memory for so many keys and such dimensions, and those of a batch. */
 enum { KEYS_MAX = 128 * 1024, DIMS_BYTES_MAX = 16 << 20, TENANTS_KEPT_MAX = 0 };
 
-void unfolded_init(struct unfolded *u, const unsigned char key[16])
+void pending_sums_init(struct pending_sums *p, const unsigned char key[16])
 {
-    *u = (struct unfolded){.events = 0};
-    tenants_init(&u->tenants, key);
-    tally_init(&u->tally, key);
+    *p = (struct pending_sums){.events = 0};
+    tenants_init(&p->tenants, key);
+    minute_sums_init(&p->sums, key);
 }
 
-void unfolded_done(struct unfolded *u)
+void pending_sums_done(struct pending_sums *p)
 {
-    tally_done(&u->tally);
-    arena_done(&u->dims);
-    tenants_done(&u->tenants);
+    minute_sums_done(&p->sums);
+    arena_done(&p->dims);
+    tenants_done(&p->tenants);
 }
 
-static void forget_rows(struct unfolded *u)
+static void forget_rows(struct pending_sums *p)
 {
-    u->batches = 0;
-    if (u->tally.count == 0)
+    p->batches = 0;
+    if (p->sums.count == 0)
         return;
-    tally_clear(&u->tally);
-    arena_clear(&u->dims);
-    tenants_trim(&u->tenants, TENANTS_KEPT_MAX);
+    minute_sums_clear(&p->sums);
+    arena_clear(&p->dims);
+    tenants_trim(&p->tenants, TENANTS_KEPT_MAX);
 }
 
-void unfolded_clear(struct unfolded *u)
+void pending_sums_clear(struct pending_sums *p)
 {
-    forget_rows(u);
-    u->events = u->rows = u->from_ms = 0;
-    u->lost = false;
+    forget_rows(p);
+    p->events = p->rows = p->from_ms = 0;
+    p->lost = false;
 }
 
-void unfolded_lose(struct unfolded *u)
+void pending_sums_lose(struct pending_sums *p)
 {
-    forget_rows(u);
-    u->lost = true;
+    forget_rows(p);
+    p->lost = true;
 }
 
 /* Metrics have other numbers there. */
-static void lose_other_version(struct unfolded *u, int64_t catalog_version)
+static void lose_other_version(struct pending_sums *p, int64_t catalog_version)
 {
-    if (u->tally.count > 0 && u->catalog_version != catalog_version)
-        unfolded_lose(u);
+    if (p->sums.count > 0 && p->catalog_version != catalog_version)
+        pending_sums_lose(p);
 }
 
-static void add_row(struct unfolded *u, const struct tally_row *row)
+static void add_row(struct pending_sums *p, const struct minute_sum *row)
 {
-    struct tally_row own = *row;
+    struct minute_sum own = *row;
 
-    own.tenant = tenants_intern(&u->tenants, row->tenant->name);
-    if (!tally_merge(&u->tally, &own))
+    own.tenant = tenants_intern(&p->tenants, row->tenant->name);
+    if (!minute_sums_merge(&p->sums, &own))
         return;
     if (own.dims_json.length > strlen("{}"))
-        tally_own_dims(&u->tally, arena_copy(&u->dims, own.dims_json.data, own.dims_json.length));
+        minute_sums_own_dims(&p->sums,
+                             arena_copy(&p->dims, own.dims_json.data, own.dims_json.length));
     else
-        tally_own_dims(&u->tally, TEXT("{}"));
+        minute_sums_own_dims(&p->sums, TEXT("{}"));
 }
 
-void unfolded_add(struct unfolded *u, const struct tally *tally, int64_t catalog_version,
-                  int64_t events)
+void pending_sums_add(struct pending_sums *p, const struct minute_sums *sums,
+                      int64_t catalog_version, int64_t events)
 {
-    lose_other_version(u, catalog_version);
-    u->catalog_version = catalog_version;
-    u->events += events;
-    for (uint32_t i = 0; i < tally->count; i++)
-        add_row(u, &tally->rows[i]);
+    lose_other_version(p, catalog_version);
+    p->catalog_version = catalog_version;
+    p->events += events;
+    for (uint32_t i = 0; i < sums->count; i++)
+        add_row(p, &sums->rows[i]);
 }
 
-void unfolded_note_waiting(struct unfolded *u, int64_t batch)
+void pending_sums_note_waiting(struct pending_sums *p, int64_t batch)
 {
-    if (u->batches++ == 0)
-        u->first_batch = batch;
+    if (p->batches++ == 0)
+        p->first_batch = batch;
 }
 
-bool unfolded_is_full(const struct unfolded *u)
+bool pending_sums_is_full(const struct pending_sums *p)
 {
-    return u->tally.count > KEYS_MAX || u->dims.held_bytes > DIMS_BYTES_MAX;
+    return p->sums.count > KEYS_MAX || p->dims.held_bytes > DIMS_BYTES_MAX;
 }
 
-const struct tally *unfolded_sort(struct unfolded *u, int64_t catalog_version)
+const struct minute_sums *pending_sums_sort(struct pending_sums *p, int64_t catalog_version)
 {
-    lose_other_version(u, catalog_version);
-    if (u->tally.count > 0)
-        tally_sort(&u->tally);
-    return &u->tally;
+    lose_other_version(p, catalog_version);
+    if (p->sums.count > 0)
+        minute_sums_sort(&p->sums);
+    return &p->sums;
 }
 
-void unfolded_note_written(struct unfolded *u, int64_t rows, int64_t events)
+void pending_sums_note_written(struct pending_sums *p, int64_t rows, int64_t events)
 {
-    u->rows += u->tally.count + rows;
-    u->events += events;
-    forget_rows(u);
+    p->rows += p->sums.count + rows;
+    p->events += events;
+    forget_rows(p);
 }

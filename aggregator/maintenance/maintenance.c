@@ -45,7 +45,7 @@ static void on_job_done(void *owner)
 static void log_failed(const char *job, const struct err *error)
 {
     if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED)
-        log_warn(upkeep_failed, LOG_STR("job", job), LOG_ERR(error));
+        log_warn(maintenance_failed, LOG_STR("job", job), LOG_ERR(error));
 }
 
 /* Is a job due? Then it is due again one interval from now. */
@@ -133,7 +133,7 @@ void maintenance_open(struct maintenance *u, uv_loop_t *loop, const char *databa
 {
     *u = (struct maintenance){.has_stream = has_stream, .owner = owner};
     quota_init(&u->quota, key);
-    u->pg = pg_open(loop, database_url, "meterline_aggregator", "meterline-aggregator upkeep",
+    u->pg = pg_open(loop, database_url, "meterline_aggregator", "meterline-aggregator maintenance",
                     (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = u});
     uv_timer_init(loop, &u->tick);
     u->tick.data = u;

@@ -155,7 +155,7 @@ static void take_noted(void *owner, const struct err *error, PGresult **results,
     (void)n;
     s->state = MISROUTED_IDLE;
     if (error == NULL) {
-        log_info(strays_moved, LOG_I64("entries", PQntuples(s->rows)));
+        log_info(misrouted_moved, LOG_I64("entries", PQntuples(s->rows)));
         s->events.moved(s->events.owner);
         misrouted_hurry(s);
     }

@@ -46,11 +46,11 @@ void quota_load_function(struct redis *redis)
 /* Not tried again and again: what is written next of that tenant is. */
 static void tell_foreign(struct quota *q, const char *theirs)
 {
-    uint64_t held;
+    uint64_t suppressed;
 
-    if (log_repeat_failed(&q->foreign, clock_monotonic_ms(), &held))
+    if (log_repeat_failed(&q->foreign, clock_monotonic_ms(), &suppressed))
         log_error(quota_foreign, LOG_STR("ledger", theirs), LOG_STR("own_ledger", q->ledger),
-                  LOG_U64("held_back", held),
+                  LOG_U64("held_back", suppressed),
                   LOG_MSG("hashes of the quota cache belong to another ledger, and are left as "
                           "they are: only one ledger may use this Redis; meterctl stream adopt "
                           "takes them over"));
@@ -76,7 +76,7 @@ static void on_written(void *owner, const struct err *error, void *reply)
     struct write w = *(struct write *)owner;
     struct quota *q = w.quota;
     const redisReply *theirs = reply;
-    uint64_t held;
+    uint64_t suppressed;
 
     free(owner);
     if (error == NULL && theirs->type == REDIS_REPLY_STRING)
@@ -86,8 +86,8 @@ static void on_written(void *owner, const struct err *error, void *reply)
     if (error != NULL && !q->failed) {
         q->failed = true;
         if (error->kind == ERR_REFUSED &&
-            log_repeat_failed(&q->refused, clock_monotonic_ms(), &held))
-            log_warn(quota_write_refused, LOG_U64("held_back", held), LOG_ERR(error));
+            log_repeat_failed(&q->refused, clock_monotonic_ms(), &suppressed))
+            log_warn(quota_write_refused, LOG_U64("held_back", suppressed), LOG_ERR(error));
         if (error->kind == ERR_REFUSED && strstr(error->text, "unction not found") != NULL)
             redis_router_each_node(q->redis);
     }

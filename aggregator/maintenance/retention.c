@@ -87,7 +87,7 @@ static void retry(struct retention *r, const struct err *error)
     r->due_ms = clock_monotonic_ms() + RETRY_MS;
     if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED &&
         strcmp(error->sqlstate, "55P03") != 0) /* lock_not_available: somebody reads */
-        log_warn(upkeep_failed, LOG_STR("job", "retention"), LOG_ERR(error));
+        log_warn(maintenance_failed, LOG_STR("job", "retention"), LOG_ERR(error));
 }
 
 static void take_step(void *owner, const struct err *error, PGresult **results, int n)

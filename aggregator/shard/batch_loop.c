@@ -59,7 +59,7 @@ static bool is_over(struct batch_loop *w, const char *step, const struct err *er
     return true;
 }
 
-/* On with what is left of the feed's entries, or give them back. */
+/* On with what is left of the reader's entries, or give them back. */
 static void run_rest(struct batch_loop *w)
 {
     go(w, BATCH_IDLE);
@@ -74,7 +74,7 @@ static void run_rest(struct batch_loop *w)
     }
     w->entries = NULL;
     w->size_max = UINT32_MAX;
-    feed_give_back(w->feed);
+    stream_reader_give_back(w->reader);
 }
 
 static void take_committed(struct batch_loop *w)
@@ -85,7 +85,8 @@ static void take_committed(struct batch_loop *w)
     batch_commit(w->parsed.batch, &w->ledger->stored);
     w->batch_open = false;
     if (w->spills)
-        unfolded_note_written(&w->unfolded, w->parsed.batch->tally.count, w->parsed.batch->counted);
+        pending_sums_note_written(&w->pending, w->parsed.batch->sums.count,
+                                  w->parsed.batch->counted);
     w->events.committed(w->events.owner, w->parsed.batch, commit_us);
     w->from = w->to;
     w->refusal[0] = '\0';
@@ -129,8 +130,8 @@ static void isolate_poison(struct batch_loop *w, const struct err *error)
         note_refusal(w, error);
     w->size_max = n > 1 ? n / 2 : 1;
     if (w->kept)
-        unfolded_lose(&w->unfolded); /* its sums are among them */
-    if (w->unfolded.events > 0)
+        pending_sums_lose(&w->pending); /* its sums are among them */
+    if (w->pending.events > 0)
         run_fold(w, take_fold_before);
     else
         judge_again(w);
@@ -157,62 +158,62 @@ static void take_totals(void *owner, PGresult *rows)
 {
     struct batch_loop *w = owner;
 
-    w->events.totals(w->events.owner, rows, w->unfolded.from_ms);
-    unfolded_clear(&w->unfolded);
+    w->events.totals(w->events.owner, rows, w->pending.from_ms);
+    pending_sums_clear(&w->pending);
 }
 
 /* Its sums come together with those that are pending. */
 static bool must_fold(const struct batch_loop *w)
 {
-    const struct unfolded *u = &w->unfolded;
+    const struct pending_sums *p = &w->pending;
     const struct batch *b = w->parsed.batch;
-    int64_t events = u->events + b->counted;
+    int64_t events = p->events + b->counted;
 
     /* What PostgreSQL may refuse is folded in its own transaction: later it would refuse others. */
-    return events > 0 &&
-           (b->tally.has_large || b->tally.count < FOLD_FEW_ROWS || !feed_has_more(w->feed) ||
-            events >= (int64_t)b->tally.count * FOLD_EVENTS_A_KEY || events >= FOLD_EVENTS_MAX ||
-            u->rows >= FOLD_ROWS_MAX || u->lost);
+    return events > 0 && (b->sums.has_large || b->sums.count < FOLD_FEW_ROWS ||
+                          !stream_reader_has_more(w->reader) ||
+                          events >= (int64_t)b->sums.count * FOLD_EVENTS_A_KEY ||
+                          events >= FOLD_EVENTS_MAX || p->rows >= FOLD_ROWS_MAX || p->lost);
 }
 
 static void keep_sums(struct batch_loop *w)
 {
-    struct unfolded *u = &w->unfolded;
+    struct pending_sums *p = &w->pending;
     const struct batch *b = w->parsed.batch;
 
-    unfolded_add(u, &b->tally, w->ledger->catalog_version, b->counted);
+    pending_sums_add(p, &b->sums, w->ledger->catalog_version, b->counted);
     if (batch_waits(b))
-        unfolded_note_waiting(u, w->ledger->next_batch);
+        pending_sums_note_waiting(p, w->ledger->next_batch);
 }
 
 /* All sums that are here. */
-static struct ledger_sums take_sums(struct batch_loop *w, const struct tally *own, bool fold)
+static struct ledger_sums take_sums(struct batch_loop *w, const struct minute_sums *own, bool fold)
 {
-    struct unfolded *u = &w->unfolded;
+    struct pending_sums *p = &w->pending;
     struct ledger_sums sums = {.own = own, .fold = fold};
 
-    sums.kept = unfolded_sort(u, w->ledger->catalog_version);
-    sums.batches = u->batches;
-    sums.first_batch = u->first_batch;
+    sums.kept = pending_sums_sort(p, w->ledger->catalog_version);
+    sums.batches = p->batches;
+    sums.first_batch = p->first_batch;
     return sums;
 }
 
 /* What is kept may follow the commit's last statement, on which PostgreSQL works meanwhile. */
 static void run_commit(struct batch_loop *w)
 {
-    struct tally *own = &w->parsed.batch->tally;
+    struct minute_sums *own = &w->parsed.batch->sums;
     const struct entry *last = &w->entries->list[w->to - 1];
     char id[ENTRY_ID_TEXT_SIZE];
     bool folds = must_fold(w);
     struct ledger_sums sums = {.own = NULL};
 
     entry_id_format((struct entry_id){.ms = last->ms, .seq = last->seq}, id);
-    if (w->unfolded.events == 0)
-        w->unfolded.from_ms = (int64_t)w->entries->list[w->from].ms;
-    w->kept = !folds && !unfolded_is_full(&w->unfolded);
+    if (w->pending.events == 0)
+        w->pending.from_ms = (int64_t)w->entries->list[w->from].ms;
+    w->kept = !folds && !pending_sums_is_full(&w->pending);
     w->spills = !folds && !w->kept;
     if (!w->kept) {
-        tally_sort(own);
+        minute_sums_sort(own);
         sums = take_sums(w, own, folds);
     }
     ledger_commit(w->ledger, id, w->ledger->position.added_seen, sums);
@@ -229,7 +230,7 @@ static void on_slice(void *owner, int slice)
 
     (void)slice;
     ledger_add_slice(w->ledger);
-    feed_poll(w->feed);
+    stream_reader_poll(w->reader);
 }
 
 static void run_write(struct batch_loop *w)
@@ -254,9 +255,9 @@ static void judge(struct batch_loop *w)
 {
     w->batch_open = true;
     batch_probe(w->parsed.batch, w->ledger->now_ms);
-    feed_poll(w->feed);
-    if (ledger_must_confirm(w->parsed.batch))
-        ledger_confirm(w->ledger, w->parsed.batch, take_confirmed, w);
+    stream_reader_poll(w->reader);
+    if (ledger_must_look_up(w->parsed.batch))
+        ledger_lookup(w->ledger, w->parsed.batch, take_confirmed, w);
     else
         take_confirmed(w, NULL);
 }
@@ -319,7 +320,7 @@ void batch_loop_poke(struct batch_loop *w)
     if (w->state != BATCH_IDLE || w->ledger->done != NULL || w->leaving ||
         !pg_is_ready(w->ledger->pg))
         return;
-    w->entries = feed_take(w->feed);
+    w->entries = stream_reader_take(w->reader);
     if (w->entries == NULL)
         return;
     w->from = 0;
@@ -339,7 +340,7 @@ static void take_fold(void *owner, const struct err *error)
         w->events.rested(w->events.owner);
     else
         batch_loop_poke(w);
-    feed_resume(w->feed);
+    stream_reader_resume(w->reader);
 }
 
 static void run_fold(struct batch_loop *w, ledger_done_fn done)
@@ -350,7 +351,7 @@ static void run_fold(struct batch_loop *w, ledger_done_fn done)
 
 bool batch_loop_fold_rest(struct batch_loop *w)
 {
-    if (w->state != BATCH_IDLE || w->unfolded.events == 0 || w->ledger->done != NULL ||
+    if (w->state != BATCH_IDLE || w->pending.events == 0 || w->ledger->done != NULL ||
         !pg_is_ready(w->ledger->pg))
         return false;
     run_fold(w, take_fold);
@@ -360,7 +361,7 @@ bool batch_loop_fold_rest(struct batch_loop *w)
 void batch_loop_parse_ahead(struct batch_loop *w)
 {
     uint32_t whole;
-    const struct entries *entries = feed_filling(w->feed, &whole);
+    const struct entries *entries = stream_reader_filling(w->reader, &whole);
 
     /* What was taken is parsed already, and about to become the batch on its way. */
     if (!w->running || (w->state == BATCH_JUDGING && parse_ahead_has(&w->parsed, w->entries)))
@@ -382,11 +383,11 @@ void batch_loop_init(struct batch_loop *w, struct batch_loop_spec spec)
 {
     *w = (struct batch_loop){.stream = spec.stream,
                              .ledger = spec.ledger,
-                             .feed = spec.feed,
+                             .reader = spec.reader,
                              .events = spec.events,
                              .size_max = UINT32_MAX};
     parse_ahead_init(&w->parsed, spec.ledger, spec.stream, spec.shard, spec.shards, spec.key);
-    unfolded_init(&w->unfolded, spec.key);
+    pending_sums_init(&w->pending, spec.key);
     spec.ledger->on_totals = take_totals;
     spec.ledger->totals_owner = w;
 }
@@ -394,7 +395,7 @@ void batch_loop_init(struct batch_loop *w, struct batch_loop_spec spec)
 void batch_loop_done(struct batch_loop *w)
 {
     parse_ahead_done(&w->parsed);
-    unfolded_done(&w->unfolded);
+    pending_sums_done(&w->pending);
 }
 
 void batch_loop_start(struct batch_loop *w, struct dedupe *dedupe, struct entry_id repeats_until)
@@ -409,7 +410,7 @@ void batch_loop_stop(struct batch_loop *w)
 {
     abort_batch(w);
     ledger_forget_batch(w->ledger);
-    unfolded_clear(&w->unfolded);
+    pending_sums_clear(&w->pending);
     w->running = false;
     w->state = BATCH_IDLE;
     w->entries = NULL;

@@ -1,4 +1,4 @@
-/* One batch after the other, from the feed into the ledger.
+/* One batch after the other, from the stream reader into the ledger.
  *
  *      IDLE -> JUDGING -> WRITING -> IDLE -> FOLDING -> IDLE
  *                 ^         |                  ^  |
@@ -49,17 +49,17 @@ struct batch_loop_events {
 };
 
 struct batch_loop {
-    const char *stream;    /* borrowed, as are … */
-    struct ledger *ledger; /* … its ledger, whose on_totals is set, … */
-    struct feed *feed;     /* … and its feed */
+    const char *stream;           /* borrowed, as are … */
+    struct ledger *ledger;        /* … its ledger, whose on_totals is set, … */
+    struct stream_reader *reader; /* … and its stream reader */
     struct batch_loop_events events;
     struct parse_ahead parsed;
-    struct unfolded unfolded; /* committed, but not yet in minute rows and totals */
-    struct dedupe *dedupe;    /* borrowed */
-    bool running;             /* between start and stop */
-    bool leaving;             /* no new batch */
+    struct pending_sums pending; /* committed, but not yet in minute rows and totals */
+    struct dedupe *dedupe;       /* borrowed */
+    bool running;                /* between start and stop */
+    bool leaving;                /* no new batch */
     enum batch_loop_state state;
-    const struct entries *entries; /* taken from the feed */
+    const struct entries *entries; /* taken from the stream reader */
     uint32_t from;                 /* of entries: all before are committed */
     uint32_t to;                   /* of entries: the batch on its way ends here */
     uint32_t size_max;             /* halved when PostgreSQL refuses a batch */
@@ -71,11 +71,11 @@ struct batch_loop {
 };
 
 struct batch_loop_spec {
-    const char *stream;       /* borrowed, as are … */
-    struct ledger *ledger;    /* … its ledger, whose on_totals is set here, … */
-    struct feed *feed;        /* … and its feed */
-    int shard, shards;        /* as for batch_init, as is … */
-    const unsigned char *key; /* … this */
+    const char *stream;           /* borrowed, as are … */
+    struct ledger *ledger;        /* … its ledger, whose on_totals is set here, … */
+    struct stream_reader *reader; /* … and its stream reader */
+    int shard, shards;            /* as for batch_init, as is … */
+    const unsigned char *key;     /* … this */
     struct batch_loop_events events;
 };
 void batch_loop_init(struct batch_loop *w, struct batch_loop_spec spec);
@@ -87,9 +87,9 @@ void batch_loop_start(struct batch_loop *w, struct dedupe *dedupe, struct entry_
 void batch_loop_stop(struct batch_loop *w);
 /* The batch that is being written is the last one. */
 void batch_loop_leave(struct batch_loop *w);
-/* The feed has a batch's worth: begin, if nothing is on its way. */
+/* The stream reader has a batch's worth: begin, if nothing is on its way. */
 void batch_loop_poke(struct batch_loop *w);
-/* The feed has more: parse what came. */
+/* The stream reader has more: parse what came. */
 void batch_loop_parse_ahead(struct batch_loop *w);
 /* A transaction is under way, and only its answer tells. */
 bool batch_loop_is_writing(const struct batch_loop *w);

@@ -96,7 +96,7 @@ static void run_fold(struct loading *l)
 
     pg_array_init(&current, PG_TEXT);
     stream_name_list(l->spec.shards, &current);
-    ledger_fold_left(l->spec.ledger, &current, take_folded, l);
+    ledger_recover_sums(l->spec.ledger, &current, take_folded, l);
 }
 
 static void take_catalog(void *owner, const struct err *error)

@@ -198,16 +198,17 @@ static void open_epoch(struct recovery *r, const char *reason, const char *token
 /* Another ledger's stream. */
 static void refuse_stream(struct recovery *r, const struct history *h)
 {
-    uint64_t held;
+    uint64_t suppressed;
 
     snprintf(r->foreign_ledger, sizeof r->foreign_ledger, "%s", h->mark.ledger);
-    if (log_repeat_failed(&r->foreign_told, clock_monotonic_ms(), &held))
-        log_error(
-            stream_refused, LOG_STR("stream", r->spec.stream), LOG_STR("ledger", h->mark.ledger),
-            LOG_STR("own_ledger", r->spec.ledger->position.mark.ledger), LOG_U64("held_back", held),
-            LOG_MSG("the stream belongs to another ledger (its table ledger_identity has "
-                    "that id): set DATABASE_URL or REDIS_URL right; or take the stream "
-                    "over: meterctl stream adopt"));
+    if (log_repeat_failed(&r->foreign_told, clock_monotonic_ms(), &suppressed))
+        log_error(stream_refused, LOG_STR("stream", r->spec.stream),
+                  LOG_STR("ledger", h->mark.ledger),
+                  LOG_STR("own_ledger", r->spec.ledger->position.mark.ledger),
+                  LOG_U64("held_back", suppressed),
+                  LOG_MSG("the stream belongs to another ledger (its table ledger_identity has "
+                          "that id): set DATABASE_URL or REDIS_URL right; or take the stream "
+                          "over: meterctl stream adopt"));
     end(r);
     r->spec.events.foreign(r->spec.events.owner);
 }

@@ -31,7 +31,7 @@ struct retire {
 /* It has rested for so long that it may go. since_ms: monotonic; when it was opened. */
 bool retire_is_due(const struct position *p, int64_t since_ms, int64_t keep_ms);
 /* One of the events but late follows, from the loop; or retire_stop, or the loss of a connection.
- * The feed is to be stopped right after, and the ledger is not at work. */
+ * The stream reader is to be stopped right after, and the ledger is not at work. */
 void retire_run(struct retire *r);
 void retire_stop(struct retire *r);
 

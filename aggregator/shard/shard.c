@@ -35,7 +35,7 @@ void shard_stop_parts(struct shard *s)
     retire_stop(&s->retire);
     stream_watch_stop(&s->watch);
     batch_loop_stop(&s->batch_loop);
-    feed_stop(&s->feed);
+    stream_reader_stop(&s->reader);
 }
 
 void shard_restart(struct shard *s, bool delay)
@@ -47,7 +47,7 @@ void shard_restart(struct shard *s, bool delay)
     s->generation++;
     /* The lease is not renewed meanwhile: while this process cannot work, another one may. */
     s->ledger.owned = false;
-    s->loading.sums_left = s->loading.sums_left || s->batch_loop.unfolded.events > 0;
+    s->loading.sums_left = s->loading.sums_left || s->batch_loop.pending.events > 0;
     shard_stop_parts(s);
     uv_timer_start(&s->retry, shard_on_retry,
                    delay ? backoff_next_ms(&s->backoff, backoff_random()) : 0, 0);
@@ -55,13 +55,14 @@ void shard_restart(struct shard *s, bool delay)
 
 void shard_fail(struct shard *s, const char *step, const struct err *error)
 {
-    uint64_t held;
+    uint64_t suppressed;
 
     /* A lost peer is logged where it is lost, once. */
     if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED &&
-        log_repeat_failed(&s->refused, clock_monotonic_ms(), &held))
+        log_repeat_failed(&s->refused, clock_monotonic_ms(), &suppressed))
         log_error(step_failed, LOG_STR("stream", s->stream), LOG_STR("step", step),
-                  LOG_U64("held_back", held), LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
+                  LOG_U64("held_back", suppressed), LOG_STR("sqlstate", error->sqlstate),
+                  LOG_ERR(error));
     shard_restart(s, true);
 }
 

@@ -68,7 +68,7 @@ struct shard {
     struct redis *reading;
     bool schema_ok;
     struct ledger ledger;
-    struct feed feed;
+    struct stream_reader reader;
     struct recovery recovery;     /* OPENING */
     struct loading loading;       /* LOADING; it has the deduplication table */
     struct batch_loop batch_loop; /* RUNNING */

@@ -70,8 +70,8 @@ static void note_metrics(const struct batch *b)
     int64_t now_ms = clock_monotonic_ms();
     bool *seen = xcalloc((size_t)b->catalog->count + 1, sizeof *seen);
 
-    for (uint32_t i = 0; i < b->tally.count; i++)
-        seen[b->tally.rows[i].metric] = true;
+    for (uint32_t i = 0; i < b->sums.count; i++)
+        seen[b->sums.rows[i].metric] = true;
     for (int i = 0; i < b->catalog->count; i++)
         if (seen[i])
             last_event_of(b->catalog->metrics[i].name)->at_ms = now_ms;
@@ -102,7 +102,7 @@ void shard_metrics_count_batch(const char *stream, const struct batch *b, const 
     log_info(batch_committed, LOG_STR("stream", stream), LOG_I64("entries", b->to - b->from),
              LOG_I64("counted", b->counted), LOG_I64("duplicates", b->duplicates),
              LOG_I64("rejected", b->rejected), LOG_I64("conflicts", b->conflicts),
-             LOG_U64("minute_rows", b->tally.count), LOG_I64("commit_us", commit_us),
+             LOG_U64("minute_rows", b->sums.count), LOG_I64("commit_us", commit_us),
              LOG_STR("last_id", last_id));
 }
 

@@ -74,19 +74,19 @@ static void on_read_failed(void *owner, const struct err *error)
     shard_fail(owner, "read stream", error);
 }
 
-static struct feed_spec feed_of(struct shard *s)
+static struct stream_reader_spec reader_of(struct shard *s)
 {
     const struct config *config = s->spec.config;
 
-    return (struct feed_spec){.stream = s->stream,
-                              .batch_max = (uint32_t)config->batch_max,
-                              .flush_ms = config->flush_ms,
-                              .once = config->once,
-                              .on_due = on_due,
-                              .on_empty = on_empty,
-                              .on_more = on_more,
-                              .on_failed = on_read_failed,
-                              .owner = s};
+    return (struct stream_reader_spec){.stream = s->stream,
+                                       .batch_max = (uint32_t)config->batch_max,
+                                       .flush_ms = config->flush_ms,
+                                       .once = config->once,
+                                       .on_due = on_due,
+                                       .on_empty = on_empty,
+                                       .on_more = on_more,
+                                       .on_failed = on_read_failed,
+                                       .owner = s};
 }
 
 static void open_ledger(struct shard *s, uv_loop_t *loop)
@@ -108,8 +108,8 @@ static int open_redis(struct shard *s, uv_loop_t *loop, struct err *e)
         return -1;
     s->reading = redis_open_at(loop, url, s->stream, events, e);
     assert(s->reading != NULL); /* the URL served commands */
-    feed_init(&s->feed, feed_of(s));
-    feed_attach(&s->feed, s->reading);
+    stream_reader_init(&s->reader, reader_of(s));
+    stream_reader_attach(&s->reader, s->reading);
     return 0;
 }
 
@@ -142,7 +142,7 @@ static void free_shard(struct shard *s)
     metrics_forget(s->label);
     metrics_forget(s->queue_label);
     batch_loop_done(&s->batch_loop);
-    feed_done(&s->feed);
+    stream_reader_done(&s->reader);
     ledger_done(&s->ledger);
     loading_done(&s->loading);
     free(s->label);

@@ -67,7 +67,7 @@ static void start_running(struct shard *s)
     /* Who was here before may have been killed between COMMIT and this, and a stream may stay
      * quiet. */
     run_trim(s);
-    feed_start(&s->feed, parse_id(p->last_id));
+    stream_reader_start(&s->reader, parse_id(p->last_id));
 }
 
 static void on_committed(void *owner, const struct batch *b, int64_t commit_us)
@@ -126,8 +126,8 @@ static void on_not_at_rest(void *owner)
 
 void shard_retire(struct shard *s)
 {
-    retire_run(&s->retire); /* from now on, that the feed's connection is lost is our own doing */
-    feed_stop(&s->feed);
+    retire_run(&s->retire); /* from now on, that the reader's connection is lost is our own doing */
+    stream_reader_stop(&s->reader);
 }
 
 void shard_poll(struct shard *s)
@@ -235,7 +235,7 @@ static struct batch_loop_spec batch_loop_of(struct shard *s)
 {
     return (struct batch_loop_spec){.stream = s->stream,
                                     .ledger = &s->ledger,
-                                    .feed = &s->feed,
+                                    .reader = &s->reader,
                                     .shard = s->number,
                                     .shards = (int)s->spec.shards,
                                     .key = s->spec.key,

@@ -13,14 +13,14 @@ enum { DEADLINE_MS = 5000, DURABLE_EVERY_MS = 5000 };
  * differ, but not by a day. */
 static void see_newest(struct stream_watch *w, const struct history *h)
 {
-    uint64_t held;
+    uint64_t suppressed;
     int64_t now_ms = clock_unix_ms();
 
     if (h->newest.ms <= (uint64_t)(now_ms + EVENT_ENTRY_FUTURE_MAX_MS))
         log_repeat_recovered(&w->in_future);
-    else if (log_repeat_failed(&w->in_future, clock_monotonic_ms(), &held))
+    else if (log_repeat_failed(&w->in_future, clock_monotonic_ms(), &suppressed))
         log_error(stream_in_future, LOG_STR("stream", w->spec.stream),
-                  LOG_U64("newest_ms", h->newest.ms), LOG_U64("held_back", held),
+                  LOG_U64("newest_ms", h->newest.ms), LOG_U64("held_back", suppressed),
                   LOG_MSG("an entry with an id of its own drove the stream into the future: events "
                           "without ts are rejected; set it right: meterctl stream reset"));
 }
@@ -64,15 +64,15 @@ static void set_unaccounted(struct stream_watch *w, const struct history *h,
                             const struct trim_seen *seen)
 {
     int64_t unaccounted = count_unaccounted(w, h, seen);
-    uint64_t held;
+    uint64_t suppressed;
 
     shard_metrics_set_unaccounted(w->spec.label, unaccounted);
     if (unaccounted == 0)
         log_repeat_recovered(&w->unbalanced);
-    else if (log_repeat_failed(&w->unbalanced, clock_monotonic_ms(), &held))
+    else if (log_repeat_failed(&w->unbalanced, clock_monotonic_ms(), &suppressed))
         log_error(balance_broken, LOG_STR("stream", w->spec.stream),
                   LOG_I64("unaccounted", unaccounted), LOG_U64("added", h->added),
-                  LOG_U64("held_back", held),
+                  LOG_U64("held_back", suppressed),
                   LOG_MSG(unaccounted > 0
                               ? "somebody else removed entries that were not counted yet (XTRIM, "
                                 "XDEL, or XADD with MAXLEN); to book them: meterctl stream lost"
@@ -192,13 +192,13 @@ static void look_at_balance(struct stream_watch *w)
 
 void stream_watch_note_unfit(struct stream_watch *w, const char *unfit)
 {
-    uint64_t held;
+    uint64_t suppressed;
 
     if (unfit == NULL && log_repeat_recovered(&w->unfit_told))
         log_info(redis_durable, LOG_STR("stream", w->spec.stream));
-    else if (unfit != NULL && log_repeat_failed(&w->unfit_told, clock_monotonic_ms(), &held))
-        log_error(redis_volatile, LOG_STR("stream", w->spec.stream), LOG_U64("held_back", held),
-                  LOG_MSG(unfit));
+    else if (unfit != NULL && log_repeat_failed(&w->unfit_told, clock_monotonic_ms(), &suppressed))
+        log_error(redis_volatile, LOG_STR("stream", w->spec.stream),
+                  LOG_U64("held_back", suppressed), LOG_MSG(unfit));
     w->unfit = unfit;
 }
 

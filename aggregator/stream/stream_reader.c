@@ -16,254 +16,254 @@ enum {
     DEADLINE_MS = 15000
 };
 
-static void pump(struct feed *f);
+static void pump(struct stream_reader *r);
 
-void feed_init(struct feed *f, struct feed_spec spec)
+void stream_reader_init(struct stream_reader *r, struct stream_reader_spec spec)
 {
-    *f = (struct feed){.spec = spec};
-    f->filling = &f->buffers[0];
+    *r = (struct stream_reader){.spec = spec};
+    r->filling = &r->buffers[0];
 }
 
-void feed_done(struct feed *f)
+void stream_reader_done(struct stream_reader *r)
 {
-    entries_done(&f->buffers[0]);
-    entries_done(&f->buffers[1]);
-    xread_done(&f->reader);
+    entries_done(&r->buffers[0]);
+    entries_done(&r->buffers[1]);
+    xread_done(&r->xread);
 }
 
-static bool is_large(const struct feed *f)
+static bool is_large(const struct stream_reader *r)
 {
-    return f->filling->count >= f->spec.batch_max || f->filling->bytes >= BUFFER_BYTES_MAX;
+    return r->filling->count >= r->spec.batch_max || r->filling->bytes >= BUFFER_BYTES_MAX;
 }
 
 /* Entries that still find room. */
-static uint32_t room_left(const struct feed *f)
+static uint32_t room_left(const struct stream_reader *r)
 {
-    uint32_t max = f->spec.batch_max + (f->taken != NULL ? f->spec.batch_max / 5 * 6 : 0);
+    uint32_t max = r->spec.batch_max + (r->taken != NULL ? r->spec.batch_max / 5 * 6 : 0);
 
-    return f->filling->count >= max || f->filling->bytes >= BUFFER_BYTES_MAX
+    return r->filling->count >= max || r->filling->bytes >= BUFFER_BYTES_MAX
                ? 0
-               : max - f->filling->count;
+               : max - r->filling->count;
 }
 
 /* Milliseconds until what waits must be committed; 0 if it must now. */
-static int64_t flush_in_ms(const struct feed *f)
+static int64_t flush_in_ms(const struct stream_reader *r)
 {
-    int64_t waited = (clock_monotonic_us() - f->first_us) / 1000;
+    int64_t waited = (clock_monotonic_us() - r->first_us) / 1000;
 
-    return waited >= f->spec.flush_ms ? 0 : f->spec.flush_ms - waited;
+    return waited >= r->spec.flush_ms ? 0 : r->spec.flush_ms - waited;
 }
 
-static bool is_due(const struct feed *f)
+static bool is_due(const struct stream_reader *r)
 {
-    return f->filling->count > 0 &&
-           (is_large(f) || (f->spec.once && !f->more) || flush_in_ms(f) == 0);
+    return r->filling->count > 0 &&
+           (is_large(r) || (r->spec.once && !r->more) || flush_in_ms(r) == 0);
 }
 
 /* Large entries tell at once, small ones bit by bit: a reply of many that turn out to be large may
  * be more than there is memory or time for, and would be asked for again after each crash. */
-static void learn_entry_bytes(struct feed *f)
+static void learn_entry_bytes(struct stream_reader *r)
 {
-    const struct entries *e = f->filling;
-    size_t mean = (e->bytes - f->bytes_before) / (e->count - f->count_before) + 64;
-    size_t least = f->entry_bytes / 4;
+    const struct entries *e = r->filling;
+    size_t mean = (e->bytes - r->bytes_before) / (e->count - r->count_before) + 64;
+    size_t least = r->entry_bytes / 4;
 
-    f->entry_bytes = (uint32_t)(mean > least ? mean : least);
+    r->entry_bytes = (uint32_t)(mean > least ? mean : least);
 }
 
-static void take_reply(struct feed *f)
+static void take_reply(struct stream_reader *r)
 {
-    const struct entries *e = f->filling;
-    uint32_t before = f->count_before;
+    const struct entries *e = r->filling;
+    uint32_t before = r->count_before;
 
-    f->drained = f->spec.once && e->count == before;
-    f->more = e->count - before >= f->asked;
+    r->drained = r->spec.once && e->count == before;
+    r->more = e->count - before >= r->asked;
     if (e->count == before)
         return;
     /* Redis gives entries above the id that was asked for, in order: reading one twice is our bug.
      */
     assert(entry_id_compare((struct entry_id){.ms = e->list[before].ms, .seq = e->list[before].seq},
-                            f->next) > 0);
+                            r->next) > 0);
     if (before == 0)
-        f->first_us = clock_monotonic_us();
-    f->next = (struct entry_id){.ms = e->list[e->count - 1].ms, .seq = e->list[e->count - 1].seq};
-    learn_entry_bytes(f);
+        r->first_us = clock_monotonic_us();
+    r->next = (struct entry_id){.ms = e->list[e->count - 1].ms, .seq = e->list[e->count - 1].seq};
+    learn_entry_bytes(r);
 }
 
-static void send_read(struct feed *f);
+static void send_read(struct stream_reader *r);
 
-/* Nobody is told inside feed_poll. A failure is told when the connection is back and meets it
- * again. */
-static void take_polled(struct feed *f, const struct err *error)
+/* Nobody is told inside stream_reader_poll. A failure is told when the connection is back and meets
+ * it again. */
+static void take_polled(struct stream_reader *r, const struct err *error)
 {
     if (error != NULL) {
-        redis_reset(f->redis);
+        redis_reset(r->redis);
         return;
     }
-    take_reply(f);
-    if (room_left(f) > 0 && !f->drained)
-        send_read(f);
+    take_reply(r);
+    if (room_left(r) > 0 && !r->drained)
+        send_read(r);
 }
 
 static void on_read(void *owner, const struct err *error, void *reply)
 {
-    struct feed *f = owner;
+    struct stream_reader *r = owner;
 
     (void)reply;
-    f->in_flight = false;
+    r->in_flight = false;
     stage_crash_point("while_reading");
-    if (!f->running)
+    if (!r->running)
         return;
-    if (f->polling) {
-        take_polled(f, error);
+    if (r->polling) {
+        take_polled(r, error);
         return;
     }
     if (error != NULL) {
-        f->spec.on_failed(f->spec.owner, error);
+        r->spec.on_failed(r->spec.owner, error);
         return;
     }
-    take_reply(f);
-    if (f->filling->count == 0 && f->taken == NULL)
-        f->spec.on_empty(f->spec.owner);
-    if (f->running && !(f->drained && f->filling->count == 0 && f->taken == NULL))
-        pump(f);
-    if (f->running && f->spec.on_more != NULL)
-        f->spec.on_more(f->spec.owner);
+    take_reply(r);
+    if (r->filling->count == 0 && r->taken == NULL)
+        r->spec.on_empty(r->spec.owner);
+    if (r->running && !(r->drained && r->filling->count == 0 && r->taken == NULL))
+        pump(r);
+    if (r->running && r->spec.on_more != NULL)
+        r->spec.on_more(r->spec.owner);
 }
 
 /* How long this XREAD may wait: until the flush is due, or a while. */
-static int64_t block_ms(const struct feed *f)
+static int64_t block_ms(const struct stream_reader *r)
 {
     int64_t wait;
 
-    if (f->filling->count == 0)
-        return f->more ? RECHECK_MS : IDLE_BLOCK_MS;
-    wait = flush_in_ms(f);
+    if (r->filling->count == 0)
+        return r->more ? RECHECK_MS : IDLE_BLOCK_MS;
+    wait = flush_in_ms(r);
     /* Due, but a batch is still out: look again soon. 0 would mean for ever. */
     return wait > 0 ? wait : RECHECK_MS;
 }
 
-static void send_read(struct feed *f)
+static void send_read(struct stream_reader *r)
 {
     char id[ENTRY_ID_TEXT_SIZE];
-    uint32_t room = room_left(f);
-    uint32_t count = REPLY_BYTES / f->entry_bytes;
+    uint32_t room = room_left(r);
+    uint32_t count = REPLY_BYTES / r->entry_bytes;
 
     count = count > COUNT_MAX ? COUNT_MAX : count;
     count = count > room ? room : count;
-    entry_id_format(f->next, id);
-    xread_target(&f->reader, f->filling);
-    f->count_before = f->filling->count;
-    f->bytes_before = f->filling->bytes;
-    f->in_flight = true;
-    f->asked = count > 0 ? count : 1;
-    if (f->spec.once)
-        redis_commandf(f->redis, DEADLINE_MS, on_read, f, "XREAD COUNT %u STREAMS %s %s", f->asked,
-                       f->spec.stream, id);
+    entry_id_format(r->next, id);
+    xread_target(&r->xread, r->filling);
+    r->count_before = r->filling->count;
+    r->bytes_before = r->filling->bytes;
+    r->in_flight = true;
+    r->asked = count > 0 ? count : 1;
+    if (r->spec.once)
+        redis_commandf(r->redis, DEADLINE_MS, on_read, r, "XREAD COUNT %u STREAMS %s %s", r->asked,
+                       r->spec.stream, id);
     else
-        redis_commandf(f->redis, DEADLINE_MS + (uint64_t)block_ms(f), on_read, f,
-                       "XREAD COUNT %u BLOCK %lld STREAMS %s %s", f->asked, (long long)block_ms(f),
-                       f->spec.stream, id);
+        redis_commandf(r->redis, DEADLINE_MS + (uint64_t)block_ms(r), on_read, r,
+                       "XREAD COUNT %u BLOCK %lld STREAMS %s %s", r->asked, (long long)block_ms(r),
+                       r->spec.stream, id);
 }
 
 /* Hand over what is due, then keep one XREAD in flight as long as there is room. */
-static void pump(struct feed *f)
+static void pump(struct stream_reader *r)
 {
-    if (!f->running || f->in_flight)
+    if (!r->running || r->in_flight)
         return;
-    if (is_due(f) && f->taken == NULL)
-        f->spec.on_due(f->spec.owner);
-    if (f->running && !f->in_flight && room_left(f) > 0 && !(f->drained && f->taken != NULL))
-        send_read(f);
+    if (is_due(r) && r->taken == NULL)
+        r->spec.on_due(r->spec.owner);
+    if (r->running && !r->in_flight && room_left(r) > 0 && !(r->drained && r->taken != NULL))
+        send_read(r);
 }
 
-void feed_poll(struct feed *f)
+void stream_reader_poll(struct stream_reader *r)
 {
-    if (!f->running || !f->in_flight)
+    if (!r->running || !r->in_flight)
         return;
-    f->polling = true;
-    redis_poll(f->redis);
-    f->polling = false;
+    r->polling = true;
+    redis_poll(r->redis);
+    r->polling = false;
 }
 
 static void restart_reader(void *owner)
 {
-    struct feed *f = owner;
+    struct stream_reader *r = owner;
 
-    xread_restart(&f->reader);
+    xread_restart(&r->xread);
 }
 
 static char *reserve_bytes(void *owner, size_t *size)
 {
-    struct feed *f = owner;
+    struct stream_reader *r = owner;
 
-    return xread_reserve(&f->reader, size);
+    return xread_reserve(&r->xread, size);
 }
 
 static int take_bytes(void *owner, size_t n, struct err *e)
 {
-    struct feed *f = owner;
+    struct stream_reader *r = owner;
 
-    return xread_take(&f->reader, n, e);
+    return xread_take(&r->xread, n, e);
 }
 
-void feed_attach(struct feed *f, struct redis *redis)
+void stream_reader_attach(struct stream_reader *r, struct redis *redis)
 {
-    f->redis = redis;
-    redis_set_decoder(redis, (struct redis_decoder){restart_reader, reserve_bytes, take_bytes, f});
+    r->redis = redis;
+    redis_set_decoder(redis, (struct redis_decoder){restart_reader, reserve_bytes, take_bytes, r});
 }
 
-void feed_start(struct feed *f, struct entry_id from)
+void stream_reader_start(struct stream_reader *r, struct entry_id from)
 {
-    assert(!f->running && f->taken == NULL);
-    f->next = from;
-    f->entry_bytes = ENTRY_BYTES_FIRST;
-    f->running = true;
-    f->drained = false;
-    pump(f);
+    assert(!r->running && r->taken == NULL);
+    r->next = from;
+    r->entry_bytes = ENTRY_BYTES_FIRST;
+    r->running = true;
+    r->drained = false;
+    pump(r);
 }
 
-void feed_stop(struct feed *f)
+void stream_reader_stop(struct stream_reader *r)
 {
-    f->running = false;
-    f->taken = NULL;
-    entries_clear(&f->buffers[0]);
-    entries_clear(&f->buffers[1]);
+    r->running = false;
+    r->taken = NULL;
+    entries_clear(&r->buffers[0]);
+    entries_clear(&r->buffers[1]);
     /* A reply under way is for nobody any more, and must not meet the next one's target. */
-    if (f->in_flight)
-        redis_reset(f->redis);
+    if (r->in_flight)
+        redis_reset(r->redis);
 }
 
-const struct entries *feed_take(struct feed *f)
+const struct entries *stream_reader_take(struct stream_reader *r)
 {
-    if (!f->running || f->in_flight || f->taken != NULL || !is_due(f))
+    if (!r->running || r->in_flight || r->taken != NULL || !is_due(r))
         return NULL;
-    f->taken = f->filling;
-    f->filling = f->filling == &f->buffers[0] ? &f->buffers[1] : &f->buffers[0];
-    return f->taken;
+    r->taken = r->filling;
+    r->filling = r->filling == &r->buffers[0] ? &r->buffers[1] : &r->buffers[0];
+    return r->taken;
 }
 
-void feed_give_back(struct feed *f)
+void stream_reader_give_back(struct stream_reader *r)
 {
-    assert(f->taken != NULL);
-    entries_clear(f->taken);
-    f->taken = NULL;
-    pump(f);
+    assert(r->taken != NULL);
+    entries_clear(r->taken);
+    r->taken = NULL;
+    pump(r);
 }
 
-bool feed_has_more(const struct feed *f)
+bool stream_reader_has_more(const struct stream_reader *r)
 {
-    return f->more || f->filling->count > 0;
+    return r->more || r->filling->count > 0;
 }
 
-void feed_resume(struct feed *f)
+void stream_reader_resume(struct stream_reader *r)
 {
-    pump(f);
+    pump(r);
 }
 
 /* A reply comes in pieces: its last entry may be half there. */
-const struct entries *feed_filling(const struct feed *f, uint32_t *complete)
+const struct entries *stream_reader_filling(const struct stream_reader *r, uint32_t *complete)
 {
-    *complete = f->in_flight ? f->count_before : f->filling->count;
-    return f->filling;
+    *complete = r->in_flight ? r->count_before : r->filling->count;
+    return r->filling;
 }

@@ -1,12 +1,12 @@
 /* Reading ahead: one connection that waits in XREAD, two buffers. While one buffer is worked on,
  * the other one fills.
  *
- *     feed_start -> on_due whenever a batch's worth waits and no batch is out
- *                -> feed_take gives it, feed_give_back when it has ended
- *     feed_stop forgets everything; nothing is lost, since entries leave the stream only when
- * trimmed */
-#ifndef METERLINE_FEED_H
-#define METERLINE_FEED_H
+ *     stream_reader_start -> on_due whenever a batch's worth waits and no batch is out
+ *                -> stream_reader_take gives it, stream_reader_give_back when it has ended
+ *     stream_reader_stop forgets everything; nothing is lost, since entries leave the stream only
+ * when trimmed */
+#ifndef METERLINE_STREAM_READER_H
+#define METERLINE_STREAM_READER_H
 
 #include "aggregator/stream/entries.h"
 #include "aggregator/stream/entry_id.h"
@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-struct feed_spec {
+struct stream_reader_spec {
     const char *stream;
     uint32_t batch_max; /* entries that make a batch due; while one is out, some more may come */
     int64_t flush_ms;   /* longest wait for one to fill */
@@ -31,17 +31,17 @@ struct feed_spec {
     void *owner;
 };
 
-struct feed {
-    struct feed_spec spec;
-    struct redis *redis; /* owned by the caller; its replies come through `reader` */
-    struct xread reader;
+struct stream_reader {
+    struct stream_reader_spec spec;
+    struct redis *redis; /* owned by the caller; its replies come through `xread` */
+    struct xread xread;
     struct entries buffers[2];
     struct entries *filling;
     struct entries *taken; /* NULL: none is out */
     struct entry_id next;  /* read from after this one */
     int64_t first_us;      /* when the first entry of filling came, monotonic */
     bool running;
-    bool polling;          /* inside feed_poll */
+    bool polling;          /* inside stream_reader_poll */
     bool in_flight;        /* an XREAD is */
     uint32_t count_before; /* of filling, when the XREAD was sent: decoding appends to it */
     size_t bytes_before;   /* of filling, likewise */
@@ -51,27 +51,27 @@ struct feed {
     uint32_t entry_bytes;  /* of an entry, to be expected, for the next COUNT */
 };
 
-void feed_init(struct feed *f, struct feed_spec spec);
-void feed_done(struct feed *f);
+void stream_reader_init(struct stream_reader *r, struct stream_reader_spec spec);
+void stream_reader_done(struct stream_reader *r);
 
 /* Right after redis_open: the connection is for reading alone. */
-void feed_attach(struct feed *f, struct redis *redis);
+void stream_reader_attach(struct stream_reader *r, struct redis *redis);
 /* Read from after `from`. The connection is up, and nothing runs (asserted). */
-void feed_start(struct feed *f, struct entry_id from);
-void feed_stop(struct feed *f);
+void stream_reader_start(struct stream_reader *r, struct entry_id from);
+void stream_reader_stop(struct stream_reader *r);
 
 /* The waiting entries, if they are due and none are out; else NULL. */
-const struct entries *feed_take(struct feed *f);
-void feed_give_back(struct feed *f);
+const struct entries *stream_reader_take(struct stream_reader *r);
+void stream_reader_give_back(struct stream_reader *r);
 /* For an owner who works long in one turn of the loop, with entries taken: what has come is taken
  * in, and the next XREAD is sent. Nobody is told. */
-void feed_poll(struct feed *f);
-/* The entries that come in now: those that feed_take will give next. They are only appended to;
- * those below `complete` are there with all their fields. */
-const struct entries *feed_filling(const struct feed *f, uint32_t *complete);
+void stream_reader_poll(struct stream_reader *r);
+/* The entries that come in now: those that stream_reader_take will give next. They are only
+ * appended to; those below `complete` are there with all their fields. */
+const struct entries *stream_reader_filling(const struct stream_reader *r, uint32_t *complete);
 /* Is there more in the stream than was taken, as far as is known? */
-bool feed_has_more(const struct feed *f);
+bool stream_reader_has_more(const struct stream_reader *r);
 /* After on_empty with once: look again. */
-void feed_resume(struct feed *f);
+void stream_reader_resume(struct stream_reader *r);
 
 #endif

@@ -66,7 +66,7 @@ static void must_be_json(const char *data, size_t length)
 static void must_be_event(struct event_parser *p, const struct entries *entries,
                           const struct event *event)
 {
-    struct tally tally;
+    struct minute_sums sums;
     struct event derived;
 
     assert(event->tenant->name.length >= 1 && event->tenant->name.length <= TENANT_MAX_BYTES);
@@ -77,12 +77,12 @@ static void must_be_event(struct event_parser *p, const struct entries *entries,
     must_be_json(event->dims_json.data, event->dims_json.length);
     if (event->retract)
         return;
-    tally_init(&tally, EVENT_KEY);
-    assert(tally_add(&tally, event) == 0);
+    minute_sums_init(&sums, EVENT_KEY);
+    assert(minute_sums_add(&sums, event) == 0);
     if (event_derive(p, entries, event, 1, &derived))
-        assert(tally_add(&tally, &derived) == 0);
-    tally_sort(&tally);
-    tally_done(&tally);
+        assert(minute_sums_add(&sums, &derived) == 0);
+    minute_sums_sort(&sums);
+    minute_sums_done(&sums);
 }
 
 static void must_be_reason(const struct reject *why)

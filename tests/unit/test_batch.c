@@ -47,7 +47,7 @@ static void what_cannot_be_counted_is_kept_beside_what_is(void **state)
     assert_true(text_equal(batch.rejections[0].tenant, TEXT("a")));
     assert_int_equal(batch.rejections[1].entry, 2);
     assert_int_equal(batch.rejections[1].tenant.length, 0);
-    assert_int_equal(batch.tally.count, 2); /* its own metric, and the derived one */
+    assert_int_equal(batch.sums.count, 2); /* its own metric, and the derived one */
     commit();
 }
 
@@ -420,7 +420,7 @@ static void parts_of_the_entries_are_batches_of_their_own(void **state)
     settle();
     assert_int_equal(batch.counted, 2);
     assert_int_equal(batch.items[0].event.seq, 4);
-    assert_int_equal(batch.tally.rows[0].events, 2);
+    assert_int_equal(batch.sums.rows[0].events, 2);
     batch_abort(&batch);
 }
 

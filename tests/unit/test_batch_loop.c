@@ -1,4 +1,4 @@
-/* The batch loop on a ledger and a feed that are played here. */
+/* The batch loop on a ledger and a stream reader that are played here. */
 #include "aggregator/shard/batch_loop.h"
 
 #include "aggregator/batch/catalog.h"
@@ -21,10 +21,10 @@ static const unsigned char KEY[16] = "a fixed test key";
 
 static char story[1024]; /* what happened, a word each */
 static struct ledger ledger;
-static struct feed feed;
+static struct stream_reader reader;
 static struct batch_loop loop;
 static struct dedupe *dedupe;
-static struct entries waiting, filling; /* the feed's */
+static struct entries waiting, filling; /* the reader's */
 static bool due;                        /* waiting may be taken */
 static bool more;                       /* in the stream */
 static bool pg_ready;
@@ -53,11 +53,11 @@ static void assert_story(const char *expected)
     *story = '\0';
 }
 
-/* The feed. */
+/* The stream reader. */
 
 typedef const struct entries *entries_pointer;
 
-FAKE(entries_pointer, feed_take, struct feed *f)
+FAKE(entries_pointer, stream_reader_take, struct stream_reader *f)
 {
     (void)f;
     if (!due)
@@ -67,30 +67,30 @@ FAKE(entries_pointer, feed_take, struct feed *f)
     return &waiting;
 }
 
-FAKE(void, feed_give_back, struct feed *f)
+FAKE(void, stream_reader_give_back, struct stream_reader *f)
 {
     (void)f;
     tell("back");
 }
 
-FAKE(void, feed_poll, struct feed *f)
+FAKE(void, stream_reader_poll, struct stream_reader *f)
 {
     (void)f;
 }
 
-FAKE(void, feed_resume, struct feed *f)
+FAKE(void, stream_reader_resume, struct stream_reader *f)
 {
     (void)f;
     tell("resume");
 }
 
-FAKE(bool, feed_has_more, const struct feed *f)
+FAKE(bool, stream_reader_has_more, const struct stream_reader *f)
 {
     (void)f;
     return more;
 }
 
-FAKE(entries_pointer, feed_filling, const struct feed *f, uint32_t *complete)
+FAKE(entries_pointer, stream_reader_filling, const struct stream_reader *f, uint32_t *complete)
 {
     (void)f;
     *complete = filling.count;
@@ -156,7 +156,7 @@ FAKE(void, ledger_find_again, struct ledger *l, struct batch *b, ledger_done_fn 
     ask(done, owner);
 }
 
-FAKE(void, ledger_confirm, struct ledger *l, struct batch *b, ledger_done_fn done, void *owner)
+FAKE(void, ledger_lookup, struct ledger *l, struct batch *b, ledger_done_fn done, void *owner)
 {
     (void)l;
     tell("confirm:%u", b->candidates_count);
@@ -305,7 +305,7 @@ static int setup(void **state)
     dedupe = dedupe_new(DEDUPE_MEMORY_MIN_BYTES, 24 * HOUR_MS, KEY);
     batch_loop_init(&loop, (struct batch_loop_spec){.stream = STREAM_KEY,
                                                     .ledger = &ledger,
-                                                    .feed = &feed,
+                                                    .reader = &reader,
                                                     .shards = 1,
                                                     .key = KEY,
                                                     .events = {.committed = on_committed,
@@ -579,7 +579,7 @@ static void sums_of_a_backlog_wait_until_it_is_read(void **state)
     answer();
     answer();
     assert_story("take:2500 state begin:0-2500 commit committed:2500 back");
-    assert_int_equal(loop.unfolded.events, MANY);
+    assert_int_equal(loop.pending.events, MANY);
     more = false;
     assert_true(batch_loop_fold_rest(&loop));
     assert_int_equal(loop.state, BATCH_FOLDING);
@@ -588,7 +588,7 @@ static void sums_of_a_backlog_wait_until_it_is_read(void **state)
     answer_folded();
     assert_story("fold:1 resume");
     assert_int_equal(from_ms, NOW);
-    assert_int_equal(loop.unfolded.events, 0);
+    assert_int_equal(loop.pending.events, 0);
     assert_int_equal(loop.state, BATCH_IDLE);
     assert_false(batch_loop_fold_rest(&loop));
 }

@@ -55,8 +55,8 @@ static void one_takes_back_an_earlier_event_of_its_batch_once(void **state)
     assert_string_equal(batch.rejections[0].reason, REASON_UNKNOWN_RETRACTION);
     assert_true(text_equal(batch.rejections[0].tenant, TEXT("a")));
     assert_int_equal(batch.counted, 2);
-    assert_int_equal(batch.tally.count, 2); /* tokens and big, of the event */
-    assert_int_equal(batch.tally.rows[0].events, 1);
+    assert_int_equal(batch.sums.count, 2); /* tokens and big, of the event */
+    assert_int_equal(batch.sums.rows[0].events, 1);
     assert_int_equal(batch.recounts.count, 1);
     assert_recount(0, 0, "a");
     assert_recount(1, 0, "tokens");
@@ -88,7 +88,7 @@ static void one_takes_back_a_stored_event_by_what_the_ledger_tells(void **state)
     batch_confirm(&batch, 1, &row);
     settle();
     assert_fates("CD");
-    assert_int_equal(batch.tally.count, 0);
+    assert_int_equal(batch.sums.count, 0);
     assert_recount(1, 0, "retired");
     assert_int_equal(batch.slices[tenant_slice("a", 1)].occurred_max_ms, NOW - HOUR);
     assert_true(batch.slices[tenant_slice("a", 1)].has_retracts);

@@ -49,7 +49,7 @@ static void nobody_takes_what_is_not_there(void **state)
 
 /* A row of the table. Streams are written by a word each:
  * known:  0m shard 0, mine; 0f free; 0o another's; r8f a retired one (0 of 8) that is free;
- *         r8u one that is free and unfolded
+ *         r8u one that is free and has pending sums
  * held:   0 shard 0, renewed; 0- not renewed; 0l leaving; r8 a retired one
  * plan:   what is done, in order: lost:0 over:1 up:r8 take:2 look:r8 follow */
 enum how { SHARES, IDLE, ONCE, ONCE_AGAIN };
@@ -195,7 +195,7 @@ static void check(const struct row *row)
                                          .mine = *rest == 'm',
                                          .free = *rest == 'f' || *rest == 'u',
                                          .retired = *w.word[i] == 'r',
-                                         .unfolded = *rest == 'u'};
+                                         .pending_sums = *rest == 'u'};
     }
     split(&w, row->held);
     struct holding holding = {.shards = goes_by,

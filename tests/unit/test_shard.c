@@ -169,14 +169,14 @@ FAKE(bool, batch_loop_fold_rest, struct batch_loop *w)
     return false;
 }
 
-FAKE(void, feed_start, struct feed *f, struct entry_id from)
+FAKE(void, stream_reader_start, struct stream_reader *f, struct entry_id from)
 {
     (void)f;
     (void)from;
     tell("read");
 }
 
-FAKE(void, feed_stop, struct feed *f)
+FAKE(void, stream_reader_stop, struct stream_reader *f)
 {
     (void)f;
 }
@@ -592,7 +592,7 @@ static void who_leaves_folds_what_a_life_before_left(void **state)
 {
     (void)state;
     bring_to(SHARD_RUNNING);
-    shard.batch_loop.unfolded.events = 7;
+    shard.batch_loop.pending.events = 7;
     shard_leave(&shard);
     assert_story("stop fold");
     answer(ERR_NONE);

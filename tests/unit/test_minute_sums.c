@@ -10,13 +10,13 @@
 #include <cmocka.h>
 
 static const unsigned char KEY[16] = "a fixed test key";
-static struct tally tally;
+static struct minute_sums sums;
 static struct tenants tenants;
 
 static int setup(void **state)
 {
     (void)state;
-    tally_init(&tally, KEY);
+    minute_sums_init(&sums, KEY);
     tenants_init(&tenants, KEY);
     return 0;
 }
@@ -24,7 +24,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    tally_done(&tally);
+    minute_sums_done(&sums);
     tenants_done(&tenants);
     return 0;
 }
@@ -58,7 +58,7 @@ static struct event event_of(const char *quantity)
 
 static void add(struct event event)
 {
-    assert_int_equal(tally_add(&tally, &event), 0);
+    assert_int_equal(minute_sums_add(&sums, &event), 0);
 }
 
 static void a_row_sums_up_its_events(void **state)
@@ -68,11 +68,11 @@ static void a_row_sums_up_its_events(void **state)
     add(event_of("0.1"));
     add(event_of("-3"));
     add(event_of("0.2"));
-    assert_int_equal(tally.count, 1);
-    assert_int_equal(tally.rows[0].events, 3);
-    assert_dec(tally.rows[0].sum, "-2.7");
-    assert_dec(tally.rows[0].min, "-3");
-    assert_dec(tally.rows[0].max, "0.2");
+    assert_int_equal(sums.count, 1);
+    assert_int_equal(sums.rows[0].events, 3);
+    assert_dec(sums.rows[0].sum, "-2.7");
+    assert_dec(sums.rows[0].min, "-3");
+    assert_dec(sums.rows[0].max, "0.2");
 }
 
 static void each_part_of_the_key_makes_a_row(void **state)
@@ -95,14 +95,14 @@ static void each_part_of_the_key_makes_a_row(void **state)
     event = event_of("1");
     event.dims_json = TEXT("{\"a\":\"1\"}");
     add(event);
-    assert_int_equal(tally.count, 6);
+    assert_int_equal(sums.count, 6);
     event = event_of("1");
     event.occurred_ms = MINUTE_MS - 1;
     add(event);
     event.occurred_ms = -MINUTE_MS;
     add(event);
-    assert_int_equal(tally.count, 6);
-    assert_int_equal(tally.rows[4].minute_ms, -MINUTE_MS);
+    assert_int_equal(sums.count, 6);
+    assert_int_equal(sums.rows[4].minute_ms, -MINUTE_MS);
 }
 
 static void the_last_is_by_time_then_by_entry(void **state)
@@ -126,10 +126,10 @@ static void the_last_is_by_time_then_by_entry(void **state)
         event.ms = steps[i].ms;
         event.seq = steps[i].seq;
         add(event);
-        assert_dec(tally.rows[0].last, steps[i].last);
+        assert_dec(sums.rows[0].last, steps[i].last);
     }
-    assert_int_equal(tally.rows[0].last_occurred_ms, 11);
-    assert_int_equal(tally.rows[0].last_ms, 0);
+    assert_int_equal(sums.rows[0].last_occurred_ms, 11);
+    assert_int_equal(sums.rows[0].last_ms, 0);
 }
 
 static void an_overflow_counts_nothing(void **state)
@@ -140,10 +140,10 @@ static void an_overflow_counts_nothing(void **state)
 
     add(event);
     event.quantity = dec("0.000000001");
-    assert_int_equal(tally_add(&tally, &event), -1);
-    assert_int_equal(tally.rows[0].events, 1);
-    assert_dec(tally.rows[0].sum, "99999999999999999999999999999.999999999");
-    assert_dec(tally.rows[0].min, "99999999999999999999999999999.999999999");
+    assert_int_equal(minute_sums_add(&sums, &event), -1);
+    assert_int_equal(sums.rows[0].events, 1);
+    assert_dec(sums.rows[0].sum, "99999999999999999999999999999.999999999");
+    assert_dec(sums.rows[0].min, "99999999999999999999999999999.999999999");
     event.quantity = dec("-1");
     add(event);
 }
@@ -165,15 +165,15 @@ static void rows_are_sorted_by_key(void **state)
         event.seq = (uint64_t)n;
         add(event);
     }
-    tally_sort(&tally);
-    assert_int_equal(tally.count, 108);
-    for (uint32_t i = 0; i < tally.count; i++)
-        assert_int_equal(tally.rows[i].last_seq, i);
+    minute_sums_sort(&sums);
+    assert_int_equal(sums.count, 108);
+    for (uint32_t i = 0; i < sums.count; i++)
+        assert_int_equal(sums.rows[i].last_seq, i);
 }
 
 static void many_rows_are_told_apart(void **state)
 {
-    /* Growth loses nothing, and a cleared tally starts anew. */
+    /* Growth loses nothing, and a cleared sums starts anew. */
     (void)state;
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 60000; i++) {
@@ -184,11 +184,11 @@ static void many_rows_are_told_apart(void **state)
             event.occurred_ms = i % 2000 * MINUTE_MS;
             add(event);
         }
-        assert_int_equal(tally.count, 6000); /* the least common multiple of both */
-        tally_sort(&tally);
-        assert_int_equal(tally.rows[5999].events, 10);
-        tally_clear(&tally);
-        assert_int_equal(tally.count, 0);
+        assert_int_equal(sums.count, 6000); /* the least common multiple of both */
+        minute_sums_sort(&sums);
+        assert_int_equal(sums.rows[5999].events, 10);
+        minute_sums_clear(&sums);
+        assert_int_equal(sums.count, 0);
     }
 }
 
