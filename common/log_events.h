@@ -74,9 +74,9 @@
     X(held_back, "sink", "") \
     X(hold_lifted, "sink", "") \
     X(ledger_suspected, "sink", "") \
-    X(life_changed, "sink", "") \
-    X(life_delayed, "sink", "") \
-    X(life_unsure, "sink", "") \
+    X(ledger_confirmed, "sink", "") \
+    X(ledger_check_delayed, "sink", "") \
+    X(ledger_unsure, "sink", "") \
     X(meter_freed, "sink", "") \
     X(meter_held, "sink", "") \
     X(meters_unread, "sink", "") \

@@ -1,9 +1,9 @@
 /* One cycle in numbers, for its log line. */
-#ifndef METERLINE_SINK_CYCLE_H
-#define METERLINE_SINK_CYCLE_H
+#ifndef METERLINE_SINK_CYCLE_STATS_H
+#define METERLINE_SINK_CYCLE_STATS_H
 
 #include "sink/claim/claim.h"
-#include "sink/send/send.h"
+#include "sink/send/sender.h"
 
 #include <stdint.h>
 

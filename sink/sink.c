@@ -20,11 +20,11 @@
 #include "sink/claim/priority_claims.h"
 #include "sink/claim/unclaimed.h"
 #include "sink/cycle_stats.h"
-#include "sink/life/life.h"
+#include "sink/ledger_check/ledger_check.h"
 #include "sink/reconciler.h"
 #include "sink/report.h"
 #include "sink/send/meter_watch.h"
-#include "sink/send/send.h"
+#include "sink/send/sender.h"
 #include "sink/session.h"
 #include "sink/sql.h"
 #include "sink/wall_timer.h"
@@ -67,11 +67,11 @@ struct sink {
     int64_t count_all_ms; /* monotonic: from when on they may be counted; since when they are */
     bool counting;        /* the statement is under way */
     bool count_again;     /* … and comes too early to close the cycle */
-    struct tick tick;
-    struct halves *halves; /* claim, and count between claims */
+    struct wall_timer tick;
+    struct claim_workers *workers; /* claim, and count between claims */
     struct session *sends;
-    struct life *life;
-    struct urgent *urgent; /* NULL with --once, which claims all in any case */
+    struct ledger_check *ledger_check;
+    struct priority_claims *priority; /* NULL with --once, which claims all in any case */
     struct sender *sender;
     struct meter_watch *meters;
     struct reconciler *reconciler; /* NULL with --once */
@@ -132,8 +132,8 @@ static void run_count(struct sink *s)
 {
     struct pg_statement st[2];
     int64_t now_ms = clock_monotonic_ms();
-    bool rests = !s->counting && !s->draining && halves_are_resting(s->halves);
-    if (!rests || !session_is_idle(halves_session(s->halves)))
+    bool rests = !s->counting && !s->draining && claim_workers_are_resting(s->workers);
+    if (!rests || !session_is_idle(claim_workers_session(s->workers)))
         return;
     s->counting = true;
     pg_statement_init(&st[0], SQL_COUNT_SUBMISSIONS);
@@ -143,7 +143,7 @@ static void run_count(struct sink *s)
     s->counting_all = !s->once && now_ms >= s->count_all_ms;
     if (s->counting_all)
         s->count_all_ms = now_ms;
-    session_run(halves_session(s->halves), st, s->counting_all ? 2 : 1, COUNT_DEADLINE_MS,
+    session_run(claim_workers_session(s->workers), st, s->counting_all ? 2 : 1, COUNT_DEADLINE_MS,
                 take_counts, s);
 }
 
@@ -169,7 +169,7 @@ static void take_claims(void *owner, const struct err *error, const struct claim
     sink_go(s, SENDING);
     if (report->doubt && !error) {
         s->claim_wanted = true;
-        life_doubt(s->life);
+        ledger_check_again(s->ledger_check);
     }
     if (error)
         take_claim_failure(s, error);
@@ -194,7 +194,7 @@ static void run_claim(struct sink *s)
         cycle_log(&s->cycle, s->sender);
     cycle_begin(&s->cycle, s->sender);
     sink_go(s, CLAIMING);
-    halves_start(s->halves);
+    claim_workers_start(s->workers);
 }
 
 /* Is the sending of this cycle over? */
@@ -214,7 +214,8 @@ static void give_up(struct sink *s, const struct sender_status *sender)
 {
     if (!s->once || sender->in_hand > 0)
         return;
-    bool doubtful = !life_is_whole(s->life) && cycle_age_ms(&s->cycle) > ONCE_PATIENCE_MS;
+    bool doubtful =
+        !ledger_check_passed(s->ledger_check) && cycle_age_ms(&s->cycle) > ONCE_PATIENCE_MS;
     if (sender->held || s->cycle.claims.on_hold || sender->refused || doubtful)
         finish(s, EXIT_FAILED);
 }
@@ -236,9 +237,9 @@ static void check_sent(struct sink *s)
 
 static void check_drained(struct sink *s)
 {
-    if (s->urgent && !urgent_is_resting(s->urgent))
+    if (s->priority && !priority_claims_is_resting(s->priority))
         return;
-    if (halves_are_resting(s->halves) && sender_status(s->sender).in_hand == 0)
+    if (claim_workers_are_resting(s->workers) && sender_status(s->sender).in_hand == 0)
         stage_drained(s->stage);
 }
 
@@ -256,8 +257,8 @@ static void consider(struct sink *s)
     if (s->state == SETTLED)
         run_count(s);
     bool may_claim = s->state == IDLE || s->state == SENDING;
-    if (s->claim_wanted && may_claim && life_is_whole(s->life) && !s->counting &&
-        halves_are_idle(s->halves) &&
+    if (s->claim_wanted && may_claim && ledger_check_passed(s->ledger_check) && !s->counting &&
+        claim_workers_are_idle(s->workers) &&
         !(s->once && s->cycle.claims.busy && cycle_age_ms(&s->cycle) < BUSY_PAUSE_MS))
         run_claim(s);
 }
@@ -291,17 +292,17 @@ static void on_meters(void *owner)
     consider(s);
 }
 
-static void on_life(void *owner)
+static void on_ledger_check(void *owner)
 {
     struct sink *s = owner;
     if (!s->sender || s->closing)
         return;
-    if (life_is_whole(s->life))
+    if (ledger_check_passed(s->ledger_check))
         sender_wake(s->sender);
     consider(s);
 }
 
-static void on_urgent_rest(void *owner, bool claimed)
+static void on_priority_rest(void *owner, bool claimed)
 {
     struct sink *s = owner;
     if (claimed && !s->draining && !s->closing)
@@ -312,8 +313,8 @@ static void on_urgent_rest(void *owner, bool claimed)
 struct sink *sink_open(struct stage *stage, const struct config *config, bool once, struct err *e)
 {
     struct sink *s = xcalloc(1, sizeof *s);
-    s->life = life_open(stage, config, on_life, s, e);
-    if (!s->life) {
+    s->ledger_check = ledger_check_open(stage, config, on_ledger_check, s, e);
+    if (!s->ledger_check) {
         free(s);
         return NULL;
     }
@@ -322,36 +323,36 @@ struct sink *sink_open(struct stage *stage, const struct config *config, bool on
     s->once = s->claim_wanted = once;
     report_init();
     const char *url = config->base.database_url;
-    s->halves = halves_open(
+    s->workers = claim_workers_open(
         stage, url,
-        (struct halves_events){
+        (struct claim_workers_events){
             .on_usable = on_change, .on_page = wake_sender, .on_done = take_claims, .owner = s});
     s->sends = session_open(stage, url, "send",
                             (struct session_events){.on_usable = wake_sender, .owner = s});
-    s->sender = sender_open(stage, config, s->sends, s->life, on_change, s);
+    s->sender = sender_open(stage, config, s->sends, s->ledger_check, on_change, s);
     s->meters = meter_watch_open(stage, config, on_meters, s);
     if (!once)
-        s->urgent = urgent_open(stage, url, config->interval_s, on_urgent_rest, s);
+        s->priority = priority_claims_open(stage, url, config->interval_s, on_priority_rest, s);
     s->reconciler = once ? NULL : reconciler_open(stage, config);
     s->handles = once ? 6 : 8; /* the tick, the halves, the sender and its session, the life, the
                                   meters, what is urgent, the reconciler */
     cycle_begin(&s->cycle, s->sender);
     sink_go(s, SENDING);
-    tick_start(&s->tick, stage_loop(stage), once ? BUSY_PAUSE_MS : config->interval_s * 1000,
-               once ? on_change : on_tick, s);
+    wall_timer_start(&s->tick, stage_loop(stage), once ? BUSY_PAUSE_MS : config->interval_s * 1000,
+                     once ? on_change : on_tick, s);
     return s;
 }
 
 bool sink_is_ready(const struct sink *s, struct buf *why)
 {
     struct sender_status sender = sender_status(s->sender);
-    if (!halves_are_usable(s->halves, why) || !session_is_usable(s->sends, why))
+    if (!claim_workers_are_usable(s->workers, why) || !session_is_usable(s->sends, why))
         return false;
     if (sender.held || s->cycle.claims.on_hold) {
         buf_add_str(why, "held: the ledger was found behind the stream\n");
         return false;
     }
-    if (!life_is_ready(s->life, why))
+    if (!ledger_check_is_ready(s->ledger_check, why))
         return false;
     if (sender.blocked)
         buf_add_str(why, sender.refused ? "stripe: refuses our key\n" : "stripe: not reachable\n");
@@ -369,9 +370,9 @@ void sink_drain(struct sink *s)
     if (s->reconciler)
         reconciler_stop(s->reconciler);
     meter_watch_stop(s->meters);
-    halves_stop(s->halves);
-    if (s->urgent)
-        urgent_stop(s->urgent);
+    claim_workers_stop(s->workers);
+    if (s->priority)
+        priority_claims_stop(s->priority);
     sender_stop(s->sender, DRAIN_PATIENCE_MS);
     check_drained(s);
 }
@@ -387,7 +388,7 @@ static void release(void *owner)
 
 static void on_tick_closed(uv_handle_t *handle)
 {
-    const struct tick *t = handle->data;
+    const struct wall_timer *t = handle->data;
     release(t->owner);
 }
 
@@ -396,12 +397,12 @@ void sink_close(struct sink *s)
     s->closing = true;
     if (s->reconciler)
         reconciler_close(s->reconciler, release, s);
-    tick_close(&s->tick, on_tick_closed);
+    wall_timer_close(&s->tick, on_tick_closed);
     sender_close(s->sender, release, s);
-    halves_close(s->halves, release, s);
+    claim_workers_close(s->workers, release, s);
     session_close(s->sends, release, s);
     meter_watch_close(s->meters, release, s);
-    life_close(s->life, release, s);
-    if (s->urgent)
-        urgent_close(s->urgent, release, s);
+    ledger_check_close(s->ledger_check, release, s);
+    if (s->priority)
+        priority_claims_close(s->priority, release, s);
 }

@@ -10,7 +10,7 @@ enum { LONGEST_SLEEP_MS = 60000 };
 
 static void on_timer(uv_timer_t *timer);
 
-static void sleep_until_next(struct tick *t)
+static void sleep_until_next(struct wall_timer *t)
 {
     int64_t now_ms = clock_unix_ms();
     /* Also where the clock was set back by more than an interval. */
@@ -25,7 +25,7 @@ static void sleep_until_next(struct tick *t)
 
 static void on_timer(uv_timer_t *timer)
 {
-    struct tick *t = timer->data;
+    struct wall_timer *t = timer->data;
     bool due = clock_unix_ms() >= t->next_ms;
     if (due)
         t->next_ms = 0;
@@ -34,16 +34,16 @@ static void on_timer(uv_timer_t *timer)
         t->on_tick(t->owner);
 }
 
-void tick_start(struct tick *t, uv_loop_t *loop, int64_t interval_ms, void (*on_tick)(void *owner),
-                void *owner)
+void wall_timer_start(struct wall_timer *t, uv_loop_t *loop, int64_t interval_ms,
+                      void (*on_tick)(void *owner), void *owner)
 {
-    *t = (struct tick){.interval_ms = interval_ms, .on_tick = on_tick, .owner = owner};
+    *t = (struct wall_timer){.interval_ms = interval_ms, .on_tick = on_tick, .owner = owner};
     uv_timer_init(loop, &t->timer);
     t->timer.data = t;
     sleep_until_next(t);
 }
 
-void tick_close(struct tick *t, uv_close_cb closed)
+void wall_timer_close(struct wall_timer *t, uv_close_cb closed)
 {
     uv_close((uv_handle_t *)&t->timer, closed);
 }

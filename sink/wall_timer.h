@@ -1,12 +1,12 @@
 /* Ticks at multiples of an interval of the wall clock, UTC, so that all sinks claim at the same
  * time. */
-#ifndef METERLINE_SINK_TICK_H
-#define METERLINE_SINK_TICK_H
+#ifndef METERLINE_SINK_WALL_TIMER_H
+#define METERLINE_SINK_WALL_TIMER_H
 
 #include <stdint.h>
 #include <uv.h>
 
-struct tick {
+struct wall_timer {
     uv_timer_t timer;
     int64_t interval_ms;
     int64_t next_ms; /* Unix */
@@ -15,9 +15,9 @@ struct tick {
 };
 
 /* on_tick: from the loop, at each multiple; late ones are not made up for. */
-void tick_start(struct tick *t, uv_loop_t *loop, int64_t interval_ms, void (*on_tick)(void *owner),
-                void *owner);
+void wall_timer_start(struct wall_timer *t, uv_loop_t *loop, int64_t interval_ms,
+                      void (*on_tick)(void *owner), void *owner);
 /* t must live until closed has run. */
-void tick_close(struct tick *t, uv_close_cb closed);
+void wall_timer_close(struct wall_timer *t, uv_close_cb closed);
 
 #endif

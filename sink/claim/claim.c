@@ -19,8 +19,8 @@
 #include "sink/claim/claim.h"
 
 #include "common/log.h"
-#include "sink/claim/claim_batch.h"
-#include "sink/claim/claim_read.h"
+#include "sink/claim/claim_page.h"
+#include "sink/claim/claim_query.h"
 #include "sink/claim/claim_row.h"
 #include "sink/sql.h"
 
@@ -47,9 +47,9 @@ struct claimer {
     struct claim_order order;
     struct claim_lock lock;
     enum claim_pass pass;
-    struct claim_place after;   /* the next page begins behind it */
-    struct claim_place reached; /* the last total of this page */
-    struct claim_batch batch;
+    struct claim_cursor after;   /* the next page begins behind it */
+    struct claim_cursor reached; /* the last total of this page */
+    struct claim_page batch;
     int64_t page_rows; /* of the next page: smaller while a refused total is looked for */
     int64_t rows;      /* read in this page */
     int64_t carried;   /* in this pass */
@@ -102,7 +102,7 @@ static void begin_pass(struct claimer *c, enum claim_pass pass)
 {
     c->pass = pass;
     c->carried = 0;
-    claim_place_reset(&c->after);
+    claim_cursor_reset(&c->after);
 }
 
 static void next_page(struct claimer *c)
@@ -113,8 +113,8 @@ static void next_page(struct claimer *c)
         end_run(c, NULL);
         return;
     }
-    const struct claim_key reached = claim_place_key(&c->reached);
-    claim_place_set(&c->after, &reached);
+    const struct claim_key reached = claim_cursor_key(&c->reached);
+    claim_cursor_set(&c->after, &reached);
     if (c->order.rehearsal)
         run_read(c);
     else
@@ -123,7 +123,7 @@ static void next_page(struct claimer *c)
 
 static void count_page(struct claimer *c)
 {
-    const struct claim_batch *b = &c->batch;
+    const struct claim_page *b = &c->batch;
     c->report.made += b->counts[CLAIM_MAKE];
     c->report.marked += b->counts[CLAIM_MARK];
     c->report.waiting += b->counts[CLAIM_WAIT];
@@ -230,7 +230,7 @@ static void take_written(void *owner, const struct err *error, PGresult **result
 static void run_write(struct claimer *c)
 {
     struct pg_statement s[CLAIM_STATEMENTS];
-    int n = claim_batch_statements(&c->batch, s);
+    int n = claim_page_statements(&c->batch, s);
     if (n == 0) {
         end_page(c);
         return;
@@ -253,11 +253,11 @@ static void take_page(void *owner, const struct err *error, PGresult **results, 
         run_read(c);
         return;
     }
-    claim_batch_clear(&c->batch);
-    claim_batch_fill(&c->batch, page, c->at);
+    claim_page_clear(&c->batch);
+    claim_page_fill(&c->batch, page, c->at);
     if (c->rows > 0) {
         struct claim_key key = claim_row_key(page, (int)c->rows - 1);
-        claim_place_set(&c->reached, &key);
+        claim_cursor_set(&c->reached, &key);
     }
     run_write(c);
 }
@@ -265,16 +265,16 @@ static void take_page(void *owner, const struct err *error, PGresult **results, 
 static void run_read(struct claimer *c)
 {
     struct pg_statement s[READ_STATEMENTS];
-    struct claim_read read = {.pass = c->pass,
-                              .after = &c->after,
-                              .rows = c->page_rows,
-                              .tenants = c->order.tenants,
-                              .hold = c->order.rehearsal ? 0 : c->hold,
-                              .half = c->order.half};
+    struct claim_query read = {.pass = c->pass,
+                               .after = &c->after,
+                               .rows = c->page_rows,
+                               .tenants = c->order.tenants,
+                               .hold = c->order.rehearsal ? 0 : c->hold,
+                               .half = c->order.half};
     claimer_go(c, READING);
-    int n = claim_read_page(&read, s);
+    int n = claim_query_page(&read, s);
     run(c, s, n, take_page);
-    claim_read_done(&read);
+    claim_query_done(&read);
 }
 
 static void take_lock(void *owner, const struct err *error, PGresult **results, int n)
@@ -300,7 +300,7 @@ static void run_lock(struct claimer *c)
 {
     struct pg_statement s[LOCK_STATEMENTS];
     claimer_go(c, LOCKING);
-    int n = claim_read_lock(s, &c->lock);
+    int n = claim_query_lock(s, &c->lock);
     run(c, s, n, take_lock);
 }
 
@@ -325,15 +325,15 @@ struct claimer *claimer_new(struct session *session)
 {
     struct claimer *c = xcalloc(1, sizeof *c);
     c->session = session;
-    claim_batch_init(&c->batch);
+    claim_page_init(&c->batch);
     return c;
 }
 
 void claimer_free(struct claimer *c)
 {
-    claim_batch_done(&c->batch);
-    claim_place_done(&c->after);
-    claim_place_done(&c->reached);
+    claim_page_done(&c->batch);
+    claim_cursor_done(&c->after);
+    claim_cursor_done(&c->reached);
     free(c);
 }
 

@@ -13,12 +13,12 @@ struct claimer;
 
 /* Runs of one name are made by one sink at a time; those of different names wait for each other's
  * pages, so that a short run of a few tenants never makes a sink skip its cycle. */
-#define CLAIM_RUN_CYCLE  "meterline claim cycle"
-#define CLAIM_RUN_URGENT "meterline claim urgent"
+#define CLAIM_RUN_CYCLE    "meterline claim cycle"
+#define CLAIM_RUN_PRIORITY "meterline claim priority"
 
 /* Halves are claimed side by side, each has tenants of its own; 0: all tenants, and nobody claims
  * beside. */
-enum { CLAIM_HALVES = 2 };
+enum { CLAIM_WORKERS = 2 };
 
 struct claim_order {
     const char *run;              /* NULL: wait for any other */

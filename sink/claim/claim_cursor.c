@@ -5,25 +5,25 @@
 
 #include <stdlib.h>
 
-void claim_place_set(struct claim_place *p, const struct claim_key *key)
+void claim_cursor_set(struct claim_cursor *p, const struct claim_key *key)
 {
-    struct claim_place fresh = {xstrdup(key->tenant), xstrdup(key->metric), key->period_start_us};
-    claim_place_done(p);
+    struct claim_cursor fresh = {xstrdup(key->tenant), xstrdup(key->metric), key->period_start_us};
+    claim_cursor_done(p);
     *p = fresh;
 }
 
-void claim_place_reset(struct claim_place *p)
+void claim_cursor_reset(struct claim_cursor *p)
 {
     const struct claim_key before_all = {"", "", INT64_MIN}; /* -infinity */
-    claim_place_set(p, &before_all);
+    claim_cursor_set(p, &before_all);
 }
 
-struct claim_key claim_place_key(const struct claim_place *p)
+struct claim_key claim_cursor_key(const struct claim_cursor *p)
 {
     return (struct claim_key){p->tenant, p->metric, p->period_start_us};
 }
 
-void claim_place_done(struct claim_place *p)
+void claim_cursor_done(struct claim_cursor *p)
 {
     free(p->tenant);
     free(p->metric);

@@ -3,10 +3,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-struct halves {
-    struct session *sessions[CLAIM_HALVES];
-    struct claimer *claimers[CLAIM_HALVES];
-    struct halves_events events;
+struct claim_workers {
+    struct session *sessions[CLAIM_WORKERS];
+    struct claimer *claimers[CLAIM_WORKERS];
+    struct claim_workers_events events;
     int claiming; /* so many of them are */
     struct claim_report report;
     struct err error; /* of the first that failed */
@@ -18,102 +18,103 @@ struct halves {
 
 static void on_usable(void *owner)
 {
-    const struct halves *l = owner;
-    l->events.on_usable(l->events.owner);
+    const struct claim_workers *w = owner;
+    w->events.on_usable(w->events.owner);
 }
 
 static void on_page(void *owner)
 {
-    const struct halves *l = owner;
-    l->events.on_page(l->events.owner);
+    const struct claim_workers *w = owner;
+    w->events.on_page(w->events.owner);
 }
 
-struct halves *halves_open(struct stage *stage, const char *url, struct halves_events events)
+struct claim_workers *claim_workers_open(struct stage *stage, const char *url,
+                                         struct claim_workers_events events)
 {
-    struct halves *l = xcalloc(1, sizeof *l);
-    l->events = events;
-    l->open = CLAIM_HALVES;
-    for (int i = 0; i < CLAIM_HALVES; i++) {
-        l->sessions[i] = session_open(stage, url, "claim",
-                                      (struct session_events){.on_usable = on_usable, .owner = l});
-        l->claimers[i] = claimer_new(l->sessions[i]);
+    struct claim_workers *w = xcalloc(1, sizeof *w);
+    w->events = events;
+    w->open = CLAIM_WORKERS;
+    for (int i = 0; i < CLAIM_WORKERS; i++) {
+        w->sessions[i] = session_open(stage, url, "claim",
+                                      (struct session_events){.on_usable = on_usable, .owner = w});
+        w->claimers[i] = claimer_new(w->sessions[i]);
     }
-    return l;
+    return w;
 }
 
 static void take_claims(void *owner, const struct err *error, const struct claim_report *report)
 {
-    struct halves *l = owner;
-    claim_report_add(&l->report, report);
-    if (error && !l->failed)
-        l->error = *error;
-    l->failed |= error != NULL;
-    if (--l->claiming == 0)
-        l->events.on_done(l->events.owner, l->failed ? &l->error : NULL, &l->report);
+    struct claim_workers *w = owner;
+    claim_report_add(&w->report, report);
+    if (error && !w->failed)
+        w->error = *error;
+    w->failed |= error != NULL;
+    if (--w->claiming == 0)
+        w->events.on_done(w->events.owner, w->failed ? &w->error : NULL, &w->report);
 }
 
-void halves_start(struct halves *l)
+void claim_workers_start(struct claim_workers *w)
 {
-    assert(halves_are_idle(l));
-    l->report = (struct claim_report){0};
-    l->failed = false;
-    l->claiming = CLAIM_HALVES;
-    for (int i = 0; i < CLAIM_HALVES; i++) {
+    assert(claim_workers_are_idle(w));
+    w->report = (struct claim_report){0};
+    w->failed = false;
+    w->claiming = CLAIM_WORKERS;
+    for (int i = 0; i < CLAIM_WORKERS; i++) {
         const struct claim_order order = {
             .run = CLAIM_RUN_CYCLE, .half = i + 1, .on_page = on_page};
-        claimer_start(l->claimers[i], &order, take_claims, l);
+        claimer_start(w->claimers[i], &order, take_claims, w);
     }
 }
 
-void halves_stop(struct halves *l)
+void claim_workers_stop(struct claim_workers *w)
 {
-    for (int i = 0; i < CLAIM_HALVES; i++)
-        claimer_stop(l->claimers[i]);
+    for (int i = 0; i < CLAIM_WORKERS; i++)
+        claimer_stop(w->claimers[i]);
 }
 
-bool halves_are_resting(const struct halves *l)
+bool claim_workers_are_resting(const struct claim_workers *w)
 {
-    return l->claiming == 0;
+    return w->claiming == 0;
 }
 
-bool halves_are_idle(const struct halves *l)
+bool claim_workers_are_idle(const struct claim_workers *w)
 {
-    for (int i = 0; i < CLAIM_HALVES; i++)
-        if (!session_is_idle(l->sessions[i]))
+    for (int i = 0; i < CLAIM_WORKERS; i++)
+        if (!session_is_idle(w->sessions[i]))
             return false;
-    return l->claiming == 0;
+    return w->claiming == 0;
 }
 
-bool halves_are_usable(const struct halves *l, struct buf *why)
+bool claim_workers_are_usable(const struct claim_workers *w, struct buf *why)
 {
-    for (int i = 0; i < CLAIM_HALVES; i++)
-        if (!session_is_usable(l->sessions[i], why))
+    for (int i = 0; i < CLAIM_WORKERS; i++)
+        if (!session_is_usable(w->sessions[i], why))
             return false;
     return true;
 }
 
-struct session *halves_session(const struct halves *l)
+struct session *claim_workers_session(const struct claim_workers *w)
 {
-    return l->sessions[0];
+    return w->sessions[0];
 }
 
 static void on_closed(void *owner)
 {
-    struct halves *l = owner;
-    void (*closed)(void *owner) = l->closed;
-    void *closed_owner = l->closed_owner;
-    if (--l->open > 0)
+    struct claim_workers *w = owner;
+    void (*closed)(void *owner) = w->closed;
+    void *closed_owner = w->closed_owner;
+    if (--w->open > 0)
         return;
-    for (int i = 0; i < CLAIM_HALVES; i++)
-        claimer_free(l->claimers[i]);
-    free(l);
+    for (int i = 0; i < CLAIM_WORKERS; i++)
+        claimer_free(w->claimers[i]);
+    free(w);
     closed(closed_owner);
 }
 
-void halves_close(struct halves *l, void (*closed)(void *owner), void *owner)
+void claim_workers_close(struct claim_workers *w, void (*closed)(void *owner), void *owner)
 {
-    l->closed = closed;
-    l->closed_owner = owner;
-    for (int i = 0; i < CLAIM_HALVES; i++)
-        session_close(l->sessions[i], on_closed, l);
+    w->closed = closed;
+    w->closed_owner = owner;
+    for (int i = 0; i < CLAIM_WORKERS; i++)
+        session_close(w->sessions[i], on_closed, w);
 }

@@ -26,7 +26,7 @@ enum {
     EDGE_SLOWEST_MS = 10000,
     TENANTS_AT_ONCE = 5000 /* more are taken a second later */
 };
-enum urgent_state { RESTING, ASKING, CLAIMING, FORGETTING };
+enum priority_state { RESTING, ASKING, CLAIMING, FORGETTING };
 
 #define TO(state) (1u << (state))
 static const unsigned MOVES[] = {
@@ -36,8 +36,8 @@ static const unsigned MOVES[] = {
     [FORGETTING] = TO(RESTING),
 };
 
-struct urgent {
-    enum urgent_state state;
+struct priority_claims {
+    enum priority_state state;
     bool stopping;
     bool claimed; /* this look wrote submissions */
     int64_t interval_ms;
@@ -57,7 +57,7 @@ struct urgent {
     void *closed_owner;
 };
 
-int64_t urgent_edge_ms(int64_t interval_s)
+int64_t priority_claims_edge_ms(int64_t interval_s)
 {
     int64_t ms = interval_s * 1000 / EDGES_AN_INTERVAL;
     if (ms < EDGE_FASTEST_MS)
@@ -65,16 +65,16 @@ int64_t urgent_edge_ms(int64_t interval_s)
     return ms > EDGE_SLOWEST_MS ? EDGE_SLOWEST_MS : ms;
 }
 
-static void urgent_go(struct urgent *u, enum urgent_state next)
+static void priority_go(struct priority_claims *p, enum priority_state next)
 {
-    assert(MOVES[u->state] & TO(next));
-    u->state = next;
+    assert(MOVES[p->state] & TO(next));
+    p->state = next;
 }
 
-static void rest(struct urgent *u)
+static void rest(struct priority_claims *p)
 {
-    urgent_go(u, RESTING);
-    u->on_rest(u->owner, u->claimed);
+    priority_go(p, RESTING);
+    p->on_rest(p->owner, p->claimed);
 }
 
 /* The requests. */
@@ -87,122 +87,123 @@ static void take_forgotten(void *owner, const struct err *error, PGresult **resu
     rest(owner);
 }
 
-static void run_forget(struct urgent *u)
+static void run_forget(struct priority_claims *p)
 {
     struct pg_statement s;
-    urgent_go(u, FORGETTING);
+    priority_go(p, FORGETTING);
     pg_statement_init(&s, SQL_FORGET_SETTLED);
-    pg_add_array(&s, &u->asked);
-    pg_add_array(&s, &u->asked_at);
-    session_run(u->session, &s, 1, DEADLINE_MS, take_forgotten, u);
+    pg_add_array(&s, &p->asked);
+    pg_add_array(&s, &p->asked_at);
+    session_run(p->session, &s, 1, DEADLINE_MS, take_forgotten, p);
 }
 
 /* Claiming. */
 
-static void log_claims(const struct urgent *u, const struct claim_report *report)
+static void log_claims(const struct priority_claims *p, const struct claim_report *report)
 {
-    if (u->asked.count > 0)
-        log_info(settled_at_once, LOG_I64("tenants", u->asked.count),
+    if (p->asked.count > 0)
+        log_info(settled_at_once, LOG_I64("tenants", p->asked.count),
                  LOG_I64("claimed", report->made), LOG_I64("late", report->late));
     else if (report->made > 0)
-        log_info(edges_claimed, LOG_I64("tenants", u->tenants.count),
+        log_info(edges_claimed, LOG_I64("tenants", p->tenants.count),
                  LOG_I64("claimed", report->made), LOG_I64("late", report->late));
 }
 
 static void take_claims(void *owner, const struct err *error, const struct claim_report *report)
 {
-    struct urgent *u = owner;
+    struct priority_claims *p = owner;
     bool done = !error && !report->busy && !report->on_hold && !report->doubt;
-    u->claimed = report->made > 0;
+    p->claimed = report->made > 0;
     report_claims(report->made);
     if (error)
         log_warn(claim_delayed, LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     if (done)
-        log_claims(u, report);
-    if (done && u->asked.count > 0 && session_is_idle(u->session))
-        run_forget(u);
+        log_claims(p, report);
+    if (done && p->asked.count > 0 && session_is_idle(p->session))
+        run_forget(p);
     else
-        rest(u);
+        rest(p);
 }
 
-static void run_claim(struct urgent *u)
+static void run_claim(struct priority_claims *p)
 {
-    const struct claim_order order = {.run = CLAIM_RUN_URGENT, .tenants = &u->tenants};
-    urgent_go(u, CLAIMING);
-    claimer_start(u->claimer, &order, take_claims, u);
+    const struct claim_order order = {.run = CLAIM_RUN_PRIORITY, .tenants = &p->tenants};
+    priority_go(p, CLAIMING);
+    claimer_start(p->claimer, &order, take_claims, p);
 }
 
 /* Looking. */
 
-static void take_requests(struct urgent *u, const PGresult *rows)
+static void take_requests(struct priority_claims *p, const PGresult *rows)
 {
     for (int row = 0; row < PQntuples(rows); row++) {
-        pg_array_add_text(&u->tenants, PQgetvalue(rows, row, 0));
-        pg_array_add_text(&u->asked, PQgetvalue(rows, row, 0));
-        pg_array_add_i64(&u->asked_at, pg_get_i64(rows, row, 1));
+        pg_array_add_text(&p->tenants, PQgetvalue(rows, row, 0));
+        pg_array_add_text(&p->asked, PQgetvalue(rows, row, 0));
+        pg_array_add_i64(&p->asked_at, pg_get_i64(rows, row, 1));
     }
 }
 
-static void take_edges(struct urgent *u, const PGresult *rows)
+static void take_edges(struct priority_claims *p, const PGresult *rows)
 {
     int n = PQntuples(rows);
     bool more = n == TENANTS_AT_ONCE;
     for (int row = 0; row < n; row++)
-        pg_array_add_text(&u->tenants, PQgetvalue(rows, row, 0));
-    free(u->edge_after);
-    u->edge_after = xstrdup(more ? PQgetvalue(rows, n - 1, 0) : "");
-    u->edges_at_ms = clock_monotonic_ms() + (more ? 0 : u->edge_ms);
+        pg_array_add_text(&p->tenants, PQgetvalue(rows, row, 0));
+    free(p->edge_after);
+    p->edge_after = xstrdup(more ? PQgetvalue(rows, n - 1, 0) : "");
+    p->edges_at_ms = clock_monotonic_ms() + (more ? 0 : p->edge_ms);
 }
 
 static void take_answer(void *owner, const struct err *error, PGresult **results, int n)
 {
-    struct urgent *u = owner;
+    struct priority_claims *p = owner;
     if (error) {
         if (error->kind == ERR_REFUSED)
             log_warn(claim_delayed, LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
-        rest(u);
+        rest(p);
         return;
     }
-    take_requests(u, results[0]);
+    take_requests(p, results[0]);
     if (n > 1)
-        take_edges(u, results[1]);
-    if (u->tenants.count > 0 && !u->stopping && session_is_idle(u->session))
-        run_claim(u);
+        take_edges(p, results[1]);
+    if (p->tenants.count > 0 && !p->stopping && session_is_idle(p->session))
+        run_claim(p);
     else
-        rest(u);
+        rest(p);
 }
 
-static void add_edges(struct urgent *u, struct pg_statement *s, unsigned char numbers[2][8])
+static void add_edges(struct priority_claims *p, struct pg_statement *s,
+                      unsigned char numbers[2][8])
 {
     pg_statement_init(s, SQL_READ_EDGES);
-    pg_add_i64(s, u->interval_ms, numbers[0]);
-    pg_add_text(s, u->edge_after);
+    pg_add_i64(s, p->interval_ms, numbers[0]);
+    pg_add_text(s, p->edge_after);
     pg_add_i64(s, TENANTS_AT_ONCE, numbers[1]);
 }
 
-static void run_ask(struct urgent *u)
+static void run_ask(struct priority_claims *p)
 {
     struct pg_statement s[2];
     unsigned char numbers[3][8];
     int n = 1;
-    urgent_go(u, ASKING);
-    u->claimed = false;
-    pg_array_clear(&u->tenants);
-    pg_array_clear(&u->asked);
-    pg_array_clear(&u->asked_at);
+    priority_go(p, ASKING);
+    p->claimed = false;
+    pg_array_clear(&p->tenants);
+    pg_array_clear(&p->asked);
+    pg_array_clear(&p->asked_at);
     pg_statement_init(&s[0], SQL_READ_SETTLES);
     pg_add_i64(&s[0], TENANTS_AT_ONCE, numbers[2]);
     s[0].binary_result = true;
-    if (clock_monotonic_ms() >= u->edges_at_ms)
-        add_edges(u, &s[n++], numbers);
-    session_run(u->session, s, n, DEADLINE_MS, take_answer, u);
+    if (clock_monotonic_ms() >= p->edges_at_ms)
+        add_edges(p, &s[n++], numbers);
+    session_run(p->session, s, n, DEADLINE_MS, take_answer, p);
 }
 
 static void on_look(uv_timer_t *timer)
 {
-    struct urgent *u = timer->data;
-    if (u->state == RESTING && !u->stopping && session_is_idle(u->session))
-        run_ask(u);
+    struct priority_claims *p = timer->data;
+    if (p->state == RESTING && !p->stopping && session_is_idle(p->session))
+        run_ask(p);
 }
 
 static void on_usable(void *owner)
@@ -210,51 +211,53 @@ static void on_usable(void *owner)
     (void)owner; /* the next look finds it so */
 }
 
-struct urgent *urgent_open(struct stage *stage, const char *database_url, int64_t interval_s,
-                           void (*on_rest)(void *owner, bool claimed), void *owner)
+struct priority_claims *priority_claims_open(struct stage *stage, const char *database_url,
+                                             int64_t interval_s,
+                                             void (*on_rest)(void *owner, bool claimed),
+                                             void *owner)
 {
-    struct urgent *u = xcalloc(1, sizeof *u);
-    u->interval_ms = interval_s * 1000;
-    u->edge_ms = urgent_edge_ms(interval_s);
-    u->edge_after = xstrdup("");
-    pg_array_init(&u->tenants, PG_TEXT);
-    pg_array_init(&u->asked, PG_TEXT);
-    pg_array_init(&u->asked_at, PG_TIMESTAMPTZ);
-    u->on_rest = on_rest;
-    u->owner = owner;
-    u->session = session_open(stage, database_url, "urgent",
-                              (struct session_events){.on_usable = on_usable, .owner = u});
-    u->claimer = claimer_new(u->session);
-    u->handles = 2; /* session and timer */
-    uv_timer_init(stage_loop(stage), &u->timer);
-    u->timer.data = u;
-    uv_timer_start(&u->timer, on_look, LOOK_MS, LOOK_MS);
-    return u;
+    struct priority_claims *p = xcalloc(1, sizeof *p);
+    p->interval_ms = interval_s * 1000;
+    p->edge_ms = priority_claims_edge_ms(interval_s);
+    p->edge_after = xstrdup("");
+    pg_array_init(&p->tenants, PG_TEXT);
+    pg_array_init(&p->asked, PG_TEXT);
+    pg_array_init(&p->asked_at, PG_TIMESTAMPTZ);
+    p->on_rest = on_rest;
+    p->owner = owner;
+    p->session = session_open(stage, database_url, "priority",
+                              (struct session_events){.on_usable = on_usable, .owner = p});
+    p->claimer = claimer_new(p->session);
+    p->handles = 2; /* session and timer */
+    uv_timer_init(stage_loop(stage), &p->timer);
+    p->timer.data = p;
+    uv_timer_start(&p->timer, on_look, LOOK_MS, LOOK_MS);
+    return p;
 }
 
-void urgent_stop(struct urgent *u)
+void priority_claims_stop(struct priority_claims *p)
 {
-    u->stopping = true;
-    claimer_stop(u->claimer);
+    p->stopping = true;
+    claimer_stop(p->claimer);
 }
 
-bool urgent_is_resting(const struct urgent *u)
+bool priority_claims_is_resting(const struct priority_claims *p)
 {
-    return u->state == RESTING;
+    return p->state == RESTING;
 }
 
-static void release(struct urgent *u)
+static void release(struct priority_claims *p)
 {
-    if (--u->handles > 0)
+    if (--p->handles > 0)
         return;
-    void (*closed)(void *) = u->closed;
-    void *owner = u->closed_owner;
-    claimer_free(u->claimer);
-    pg_array_done(&u->tenants);
-    pg_array_done(&u->asked);
-    pg_array_done(&u->asked_at);
-    free(u->edge_after);
-    free(u);
+    void (*closed)(void *) = p->closed;
+    void *owner = p->closed_owner;
+    claimer_free(p->claimer);
+    pg_array_done(&p->tenants);
+    pg_array_done(&p->asked);
+    pg_array_done(&p->asked_at);
+    free(p->edge_after);
+    free(p);
     closed(owner);
 }
 
@@ -268,10 +271,10 @@ static void on_timer_closed(uv_handle_t *handle)
     release(handle->data);
 }
 
-void urgent_close(struct urgent *u, void (*closed)(void *owner), void *owner)
+void priority_claims_close(struct priority_claims *p, void (*closed)(void *owner), void *owner)
 {
-    u->closed = closed;
-    u->closed_owner = owner;
-    uv_close((uv_handle_t *)&u->timer, on_timer_closed);
-    session_close(u->session, on_session_closed, u);
+    p->closed = closed;
+    p->closed_owner = owner;
+    uv_close((uv_handle_t *)&p->timer, on_timer_closed);
+    session_close(p->session, on_session_closed, p);
 }

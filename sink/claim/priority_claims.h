@@ -9,27 +9,29 @@
  *          pace would lose, with an interval of an hour, all of it.
  *
  * Both are runs of their own on a connection of their own, beside the cycle. */
-#ifndef METERLINE_SINK_URGENT_H
-#define METERLINE_SINK_URGENT_H
+#ifndef METERLINE_SINK_PRIORITY_CLAIMS_H
+#define METERLINE_SINK_PRIORITY_CLAIMS_H
 
 #include "common/stage.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct urgent;
+struct priority_claims;
 
 /* interval_s: of the cycle. on_rest: a look is over, and whether submissions were written; from the
  * loop. */
-struct urgent *urgent_open(struct stage *stage, const char *database_url, int64_t interval_s,
-                           void (*on_rest)(void *owner, bool claimed), void *owner);
+struct priority_claims *priority_claims_open(struct stage *stage, const char *database_url,
+                                             int64_t interval_s,
+                                             void (*on_rest)(void *owner, bool claimed),
+                                             void *owner);
 /* Begin nothing more. */
-void urgent_stop(struct urgent *u);
-bool urgent_is_resting(const struct urgent *u);
+void priority_claims_stop(struct priority_claims *p);
+bool priority_claims_is_resting(const struct priority_claims *p);
 /* closed runs from the loop when it is freed. */
-void urgent_close(struct urgent *u, void (*closed)(void *owner), void *owner);
+void priority_claims_close(struct priority_claims *p, void (*closed)(void *owner), void *owner);
 
 /* Time between two looks for edges, ms. Pure. */
-int64_t urgent_edge_ms(int64_t interval_s);
+int64_t priority_claims_edge_ms(int64_t interval_s);
 
 #endif

@@ -10,48 +10,48 @@
 
 #include <stdlib.h>
 
-struct batch {
-    struct caller *caller;
+struct bisect {
+    struct stripe_caller *caller;
     struct submission_queue rest; /* without an outcome, not in a call */
     int suspects; /* so many of the first ones of rest were refused together; 0: none was */
-    struct batch_terms terms;
+    struct bisect_terms terms;
 };
 
 static void take_call(void *owner, struct submission_queue *called,
                       const struct settle_outcome *outcome);
 
-static int width_of(const struct batch *b)
+static int width_of(const struct bisect *b)
 {
     if (b->suspects == 0)
         return b->rest.count;
     return b->suspects > 1 ? b->suspects / 2 : 1;
 }
 
-static void run_call(struct batch *b)
+static void run_call(struct bisect *b)
 {
     struct submission_queue next = {0};
     const struct call_terms terms = {
         .begin_until_ms = b->terms.begin_until_ms, .done = take_call, .owner = b};
     submission_queue_move_some(&next, &b->rest, width_of(b));
-    caller_send(b->caller, &next, &terms);
+    stripe_caller_send(b->caller, &next, &terms);
 }
 
 /* Those that were refused together go back in front. */
-static void suspect(struct batch *b, struct submission_queue *called)
+static void suspect(struct bisect *b, struct submission_queue *called)
 {
     b->suspects = called->count;
     submission_queue_move(called, &b->rest);
     submission_queue_move(&b->rest, called);
 }
 
-static void give_up_rest(struct batch *b, struct submission_queue *ended)
+static void give_up_rest(struct bisect *b, struct submission_queue *ended)
 {
     for (struct submission *s = b->rest.first; s; s = s->next)
-        caller_hand_back(s);
+        submission_hand_back(s);
     submission_queue_move(ended, &b->rest);
 }
 
-static bool goes_on(const struct batch *b, const struct settle_outcome *outcome)
+static bool goes_on(const struct bisect *b, const struct settle_outcome *outcome)
 {
     bool told = outcome->state != SETTLE_RETRY || outcome->meter;
     bool well = outcome->peer == SETTLE_PEER_WORKS && told;
@@ -62,8 +62,8 @@ static bool goes_on(const struct batch *b, const struct settle_outcome *outcome)
 static void take_call(void *owner, struct submission_queue *called,
                       const struct settle_outcome *outcome)
 {
-    struct batch *b = owner;
-    struct batch_terms terms = b->terms;
+    struct bisect *b = owner;
+    struct bisect_terms terms = b->terms;
     struct submission_queue ended = {0};
     if (outcome->of_one && called->count > 1) {
         suspect(b, called);
@@ -81,11 +81,11 @@ static void take_call(void *owner, struct submission_queue *called,
     terms.done(terms.owner, &ended, outcome, over);
 }
 
-void batch_send(struct caller *caller, struct submission_queue *picked,
-                const struct batch_terms *terms)
+void bisect_send(struct stripe_caller *caller, struct submission_queue *picked,
+                 const struct bisect_terms *terms)
 {
-    struct batch *b = xcalloc(1, sizeof *b);
-    *b = (struct batch){.caller = caller, .rest = *picked, .terms = *terms};
+    struct bisect *b = xcalloc(1, sizeof *b);
+    *b = (struct bisect){.caller = caller, .rest = *picked, .terms = *terms};
     *picked = (struct submission_queue){0};
     run_call(b);
 }

@@ -1,26 +1,26 @@
 /* What was picked to go out in one call, through as many calls as that takes: one, unless Stripe
  * refuses the whole for one of them. */
-#ifndef METERLINE_SINK_BATCH_H
-#define METERLINE_SINK_BATCH_H
+#ifndef METERLINE_SINK_BISECT_H
+#define METERLINE_SINK_BISECT_H
 
-#include "sink/send/call.h"
+#include "sink/send/stripe_caller.h"
 
 /* A call has ended. ended: those that have their outcome now, the callee's; none where the call is
  * made again by halves. outcome: of the call. over: it was the batch's last; else the next one has
  * begun. From the loop. */
-typedef void (*batch_done_fn)(void *owner, struct submission_queue *ended,
-                              const struct settle_outcome *outcome, bool over);
+typedef void (*bisect_done_fn)(void *owner, struct submission_queue *ended,
+                               const struct settle_outcome *outcome, bool over);
 
-struct batch_terms {
+struct bisect_terms {
     int64_t begin_until_ms;         /* monotonic; no call begins later */
     bool (*may_go_on)(void *owner); /* may another call begin? If not, the rest comes back unsent */
-    batch_done_fn done;
+    bisect_done_fn done;
     void *owner;
 };
 
 /* caller: must live until the batch is over, unless may_go_on returns false from then on. picked:
  * of one transport, at least one and as many as a call takes; all of it is taken. */
-void batch_send(struct caller *caller, struct submission_queue *picked,
-                const struct batch_terms *terms);
+void bisect_send(struct stripe_caller *caller, struct submission_queue *picked,
+                 const struct bisect_terms *terms);
 
 #endif

@@ -8,65 +8,66 @@ enum { FIRST_WAIT_MS = 500, MAX_WAIT_MS = 60000 };
 
 #define TO(state) (1u << (state))
 static const unsigned MOVES[] = {
-    [GATE_FLOWING] = TO(GATE_BLOCKED),
-    [GATE_BLOCKED] = TO(GATE_PROBING) | TO(GATE_FLOWING),
-    [GATE_PROBING] = TO(GATE_BLOCKED) | TO(GATE_FLOWING),
+    [BREAKER_CLOSED] = TO(BREAKER_OPEN),
+    [BREAKER_OPEN] = TO(BREAKER_PROBING) | TO(BREAKER_CLOSED),
+    [BREAKER_PROBING] = TO(BREAKER_OPEN) | TO(BREAKER_CLOSED),
 };
 
-static void gate_go(struct gate *g, enum gate_state next)
+static void circuit_breaker_go(struct circuit_breaker *g, enum circuit_breaker_state next)
 {
     assert(MOVES[g->state] & TO(next));
     g->state = next;
 }
 
-void gate_init(struct gate *g)
+void circuit_breaker_init(struct circuit_breaker *g)
 {
-    *g = (struct gate){.state = GATE_FLOWING, .backoff = BACKOFF(FIRST_WAIT_MS, MAX_WAIT_MS)};
+    *g = (struct circuit_breaker){.state = BREAKER_CLOSED,
+                                  .backoff = BACKOFF(FIRST_WAIT_MS, MAX_WAIT_MS)};
 }
 
-int gate_allows(const struct gate *g, int64_t now_ms)
+int circuit_breaker_allowed(const struct circuit_breaker *g, int64_t now_ms)
 {
-    if (g->state == GATE_FLOWING)
+    if (g->state == BREAKER_CLOSED)
         return INT_MAX;
-    return g->state == GATE_BLOCKED && now_ms >= g->until_ms ? 1 : 0;
+    return g->state == BREAKER_OPEN && now_ms >= g->until_ms ? 1 : 0;
 }
 
-int64_t gate_wait_ms(const struct gate *g, int64_t now_ms)
+int64_t circuit_breaker_wait_ms(const struct circuit_breaker *g, int64_t now_ms)
 {
-    if (g->state != GATE_BLOCKED || now_ms >= g->until_ms)
+    if (g->state != BREAKER_OPEN || now_ms >= g->until_ms)
         return 0;
     return g->until_ms - now_ms;
 }
 
-void gate_probe(struct gate *g)
+void circuit_breaker_probe(struct circuit_breaker *g)
 {
-    gate_go(g, GATE_PROBING);
+    circuit_breaker_go(g, BREAKER_PROBING);
 }
 
-void gate_forget(struct gate *g, int64_t now_ms)
+void circuit_breaker_forget(struct circuit_breaker *g, int64_t now_ms)
 {
-    if (g->state != GATE_PROBING)
+    if (g->state != BREAKER_PROBING)
         return;
-    gate_go(g, GATE_BLOCKED);
+    circuit_breaker_go(g, BREAKER_OPEN);
     g->until_ms = now_ms + FIRST_WAIT_MS;
 }
 
 /* Calls that were in flight when it was blocked tell the same once more: only the first counts. */
-uint64_t gate_block(struct gate *g, int64_t now_ms, uint32_t random)
+uint64_t circuit_breaker_trip(struct circuit_breaker *g, int64_t now_ms, uint32_t random)
 {
-    if (g->state == GATE_BLOCKED)
+    if (g->state == BREAKER_OPEN)
         return 0;
-    gate_go(g, GATE_BLOCKED);
+    circuit_breaker_go(g, BREAKER_OPEN);
     uint64_t wait_ms = backoff_next_ms(&g->backoff, random);
     g->until_ms = now_ms + (int64_t)wait_ms;
     return wait_ms;
 }
 
-bool gate_works(struct gate *g)
+bool circuit_breaker_reset(struct circuit_breaker *g)
 {
-    if (g->state == GATE_FLOWING)
+    if (g->state == BREAKER_CLOSED)
         return false;
-    gate_go(g, GATE_FLOWING);
+    circuit_breaker_go(g, BREAKER_CLOSED);
     backoff_reset(&g->backoff);
     return true;
 }

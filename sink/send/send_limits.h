@@ -1,7 +1,7 @@
 /* May anything be sent now, and how much: the rate and the gate together, and what calls tell of
  * them. */
-#ifndef METERLINE_SINK_FLOW_H
-#define METERLINE_SINK_FLOW_H
+#ifndef METERLINE_SINK_SEND_LIMITS_H
+#define METERLINE_SINK_SEND_LIMITS_H
 
 #include "common/log.h"
 #include "common/stripe/stripe_limits.h"
@@ -11,28 +11,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct flow {
+struct send_limits {
     struct stripe_limits limits;
-    struct gate gate;
+    struct circuit_breaker breaker;
     bool refused; /* the gate is closed because our key was refused */
     struct log_causes blocks;
 };
 
-void flow_init(struct flow *f, int64_t calls_per_s);
+void send_limits_init(struct send_limits *l, int64_t calls_per_s);
 /* Calls that may go out now. */
-int flow_allows(struct flow *f);
+int send_limits_allowed(struct send_limits *l);
 /* Until the gate's next probe, or else the rate's next call; 0: now. */
-int64_t flow_wait_ms(struct flow *f);
-bool flow_is_blocked(const struct flow *f);
-/* As many are about to be picked as flow_allows said; flow_picked says how many there were. */
-void flow_picking(struct flow *f);
-void flow_picked(struct flow *f, int calls);
+int64_t send_limits_wait_ms(struct send_limits *l);
+bool send_limits_are_blocked(const struct send_limits *l);
+/* As many are about to be picked as send_limits_allowed said; send_limits_picked says how many
+ * there were. */
+void send_limits_picking(struct send_limits *l);
+void send_limits_picked(struct send_limits *l, int calls);
 /* One call more than was picked for has begun. */
-void flow_more(struct flow *f);
+void send_limits_call_begun(struct send_limits *l);
 /* A picked one was not sent after all. */
-void flow_unsent(struct flow *f);
+void send_limits_unsent(struct send_limits *l);
 /* A call has ended. Logs what changes: sending_blocked, account_refused, sending_resumed,
  * rate_lowered. */
-void flow_judge(struct flow *f, const struct settle_outcome *o);
+void send_limits_judge(struct send_limits *l, const struct settle_outcome *o);
 
 #endif

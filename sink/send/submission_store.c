@@ -36,8 +36,8 @@ enum {
     LEDGER_ID
 };
 
-struct turn {
-    turn_done_fn done;
+struct exchange {
+    store_done_fn done;
     void *owner;
     int lock_at; /* place of the statement in the pipeline, or -1 */
     int open_at;
@@ -96,7 +96,7 @@ static void add_settle(struct pg_statement *s, const struct submission_queue *en
         pg_add_array(s, &columns[i]);
 }
 
-static void add_pick(struct pg_statement *s, const struct turn_terms *terms,
+static void add_pick(struct pg_statement *s, const struct store_terms *terms,
                      unsigned char numbers[2 * NUMBER_SIZE],
                      struct pg_array transports[TRANSPORT_COLUMNS])
 {
@@ -161,9 +161,9 @@ static void log_retired(const PGresult *r, int row)
                         : PQgetvalue(r, row, LAST_ERROR)));
 }
 
-static void read_pick(const PGresult *r, int row, struct turn_answer *answer)
+static void read_pick(const PGresult *r, int row, struct store_answer *answer)
 {
-    int place = transport_place(PQgetvalue(r, row, TRANSPORT));
+    int place = transport_index(PQgetvalue(r, row, TRANSPORT));
     assert(place >= 0); /* the statement was asked for ours alone */
     answer->cost += transport_cost(TRANSPORTS[place]);
     if (strcmp(PQgetvalue(r, row, STATE), "sending") != 0) {
@@ -174,7 +174,7 @@ static void read_pick(const PGresult *r, int row, struct turn_answer *answer)
     submission_queue_add_take(&answer->picked[place], read_picked(r, row, TRANSPORTS[place]));
 }
 
-static void read_picks(const PGresult *r, struct turn_answer *answer)
+static void read_picks(const PGresult *r, struct store_answer *answer)
 {
     int rows = PQntuples(r);
     for (int row = 0; row < rows; row++)
@@ -188,10 +188,10 @@ static void read_picks(const PGresult *r, struct turn_answer *answer)
     answer->event_name = xstrdup(PQgetvalue(r, rows - 1, EVENT_NAME));
 }
 
-static void take_turn(void *owner, const struct err *error, PGresult **results, int n)
+static void take_store_answer(void *owner, const struct err *error, PGresult **results, int n)
 {
-    struct turn t = *(struct turn *)owner;
-    struct turn_answer answer = {0};
+    struct exchange t = *(struct exchange *)owner;
+    struct store_answer answer = {0};
     (void)n;
     free(owner);
     if (error) {
@@ -230,16 +230,16 @@ static void done_columns(struct pg_array *columns, int n)
         pg_array_done(&columns[i]);
 }
 
-void turn_run(struct session *session, const struct submission_queue *ended,
-              const struct turn_terms *terms, turn_done_fn done, void *owner)
+void submission_store_run(struct session *session, const struct submission_queue *ended,
+                          const struct store_terms *terms, store_done_fn done, void *owner)
 {
     struct pg_statement s[MAX_STATEMENTS];
     struct pg_array columns[SETTLE_COLUMNS];
     struct pg_array transports[TRANSPORT_COLUMNS];
     unsigned char numbers[2 * NUMBER_SIZE];
     int n = 0;
-    struct turn *t = xcalloc(1, sizeof *t);
-    *t = (struct turn){.done = done, .owner = owner, .lock_at = -1};
+    struct exchange *t = xcalloc(1, sizeof *t);
+    *t = (struct exchange){.done = done, .owner = owner, .lock_at = -1};
     init_columns(columns, SETTLE_TYPES, SETTLE_COLUMNS);
     init_columns(transports, TRANSPORT_TYPES, TRANSPORT_COLUMNS);
     if (ended->count > 0)
@@ -252,7 +252,7 @@ void turn_run(struct session *session, const struct submission_queue *ended,
     t->open_at = n;
     add_binary_statement(&s[n], SQL_READ_OPEN);
     pg_add_text(&s[n++], terms->owner);
-    session_run(session, s, n, DEADLINE_MS, take_turn, t);
+    session_run(session, s, n, DEADLINE_MS, take_store_answer, t);
     done_columns(columns, SETTLE_COLUMNS);
     done_columns(transports, TRANSPORT_COLUMNS);
 }

@@ -12,8 +12,9 @@ struct request {
     struct buf key; /* the Idempotency-Key */
 };
 
-/* batch: of one transport, and caller_takes each; borrowed, like config and authorization ("Bearer
- * …", of a key or a token), for the request's life. r: filled in place, not to be moved. */
+/* batch: of one transport, and stripe_caller_accepts each; borrowed, like config and authorization
+ * ("Bearer …", of a key or a token), for the request's life. r: filled in place, not to be moved.
+ */
 void request_init(struct request *r, const struct submission_queue *batch,
                   const struct config *config, const char *authorization);
 void request_done(struct request *r);

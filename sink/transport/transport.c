@@ -12,7 +12,7 @@ enum { HASH_BYTES = 32 };
 const struct transport *const TRANSPORTS[TRANSPORT_COUNT + 1] = {
     &TRANSPORT_METER_EVENTS, &TRANSPORT_METER_EVENT_STREAM, &TRANSPORT_USAGE_RECORDS, NULL};
 
-int transport_place(const char *name)
+int transport_index(const char *name)
 {
     for (int i = 0; TRANSPORTS[i]; i++)
         if (!strcmp(TRANSPORTS[i]->name, name))
@@ -22,7 +22,7 @@ int transport_place(const char *name)
 
 const struct transport *transport_find(const char *name)
 {
-    int place = transport_place(name);
+    int place = transport_index(name);
     return place < 0 ? NULL : TRANSPORTS[place];
 }
 

@@ -43,7 +43,7 @@ enum { TRANSPORT_COUNT = 3, TRANSPORT_CALL_COST = 100 };
 extern const struct transport *const TRANSPORTS[TRANSPORT_COUNT + 1];
 
 /* The place in TRANSPORTS; -1 if this build does not have it. */
-int transport_place(const char *name);
+int transport_index(const char *name);
 /* NULL if this build does not have it. */
 const struct transport *transport_find(const char *name);
 

@@ -13,12 +13,12 @@ static void transports_are_found_by_their_name_in_the_catalog(void **state)
     /* Each at its own place; those that this build does not have are left alone. */
     (void)state;
     for (int i = 0; i < TRANSPORT_COUNT; i++) {
-        assert_int_equal(transport_place(TRANSPORTS[i]->name), i);
+        assert_int_equal(transport_index(TRANSPORTS[i]->name), i);
         assert_ptr_equal(transport_find(TRANSPORTS[i]->name), TRANSPORTS[i]);
     }
     assert_null(TRANSPORTS[TRANSPORT_COUNT]);
     assert_null(transport_find("none"));
-    assert_int_equal(transport_place(""), -1);
+    assert_int_equal(transport_index(""), -1);
 }
 
 static void a_call_is_filled_to_the_hundredth(void **state)

@@ -3,7 +3,7 @@
  * picks again. So batches grow by themselves with the database's latency, and no place is empty
  * meanwhile.
  *
- *      REST --- something ended, or something may be due ---> TURNING --- answer ---> REST
+ *      REST --- something ended, or something may be due ---> STORING --- answer ---> REST
  *        +--- timer: the rate, the gate's next probe, or a second has passed ---> (look again)
  *
  * The failure modes: PostgreSQL is away: outcomes are kept and settled when it is back, nothing is
@@ -12,11 +12,11 @@
  * stopped for long: another sink takes over by the lease and sends the same bytes under the same
  * key; we ourselves do not send what was picked too long ago. Stripe is away or refuses our key:
  * the gate. */
-#include "sink/send/send.h"
+#include "sink/send/sender.h"
 
 #include "common/clock.h"
 #include "sink/report.h"
-#include "sink/send/send_internal.h"
+#include "sink/send/sender_internal.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -34,10 +34,10 @@ static void on_timer(uv_timer_t *timer)
 void sender_arm_timer(struct sender *s)
 {
     int64_t wait_ms = POLL_MS;
-    if (s->stopping || s->closing || !s->begun || !life_is_whole(s->life))
+    if (s->stopping || s->closing || !s->begun || !ledger_check_passed(s->ledger_check))
         return;
-    if (!s->status.looked || flow_is_blocked(&s->flow))
-        wait_ms = flow_wait_ms(&s->flow);
+    if (!s->status.looked || send_limits_are_blocked(&s->limits))
+        wait_ms = send_limits_wait_ms(&s->limits);
     else if (!s->status.waits && !s->status.held)
         return;
     uv_timer_start(&s->timer, on_timer, (uint64_t)(wait_ms > 0 ? wait_ms : 1), 0);
@@ -56,13 +56,13 @@ void sender_take_call(void *owner, struct submission_queue *ended,
     struct sender *s = owner;
     struct submission *x;
     report_call(outcome->label);
-    flow_judge(&s->flow, outcome);
+    send_limits_judge(&s->limits, outcome);
     while ((x = submission_queue_pop(ended)))
         sender_keep_outcome(s, x);
     if (over)
         s->in_flight--;
     else
-        flow_more(&s->flow);
+        send_limits_call_begun(&s->limits);
     sender_begin_calls(s);
     sender_pump(s);
 }
@@ -91,9 +91,9 @@ struct sender_status sender_status(const struct sender *s)
 {
     struct sender_status status = s->status;
     status.in_hand = s->in_flight + sender_ready_count(s) + s->ended.count + s->settling.count +
-                     (s->state == TURNING) + s->noting;
-    status.blocked = flow_is_blocked(&s->flow);
-    status.refused = status.blocked && s->flow.refused;
+                     (s->state == STORING) + s->noting;
+    status.blocked = send_limits_are_blocked(&s->limits);
+    status.refused = status.blocked && s->limits.refused;
     return status;
 }
 
@@ -116,9 +116,9 @@ static void close_caller(struct sender *s)
 {
     if (!s->caller)
         return;
-    struct caller *c = s->caller;
+    struct stripe_caller *c = s->caller;
     s->caller = NULL;
-    caller_close(c, on_caller_closed, s);
+    stripe_caller_close(c, on_caller_closed, s);
 }
 
 static void on_patience(uv_timer_t *timer)
@@ -134,13 +134,13 @@ static void init_timer(struct sender *s, uv_timer_t *timer)
 }
 
 struct sender *sender_open(struct stage *stage, const struct config *config,
-                           struct session *session, struct life *life,
+                           struct session *session, struct ledger_check *ledger_check,
                            void (*on_change)(void *owner), void *owner)
 {
     struct sender *s = xcalloc(1, sizeof *s);
     s->stage = stage;
     s->session = session;
-    s->life = life;
+    s->ledger_check = ledger_check;
     s->on_change = on_change;
     s->owner = owner;
     s->max_in_flight = (int)config->max_in_flight;
@@ -149,10 +149,10 @@ struct sender *sender_open(struct stage *stage, const struct config *config,
     s->settle_max = INT_MAX;
     s->status.progress_ms = clock_monotonic_ms();
     uuid_v7(clock_unix_ms(), s->owner_id);
-    flow_init(&s->flow, config_rate_per_s(config));
+    send_limits_init(&s->limits, config_rate_per_s(config));
     init_timer(s, &s->timer);
     init_timer(s, &s->patience);
-    s->caller = caller_open(stage_loop(stage), config);
+    s->caller = stripe_caller_open(stage_loop(stage), config);
     s->handles++;
     return s;
 }

@@ -2,15 +2,15 @@
  * one than that which sinks sent from? Redis tells, which keeps the number of the last pick, and
  * with each stream where it is counted to. Pure.
  *
- *   a stream's group or epoch is past the ledger's, or the number is        LIFE_BEHIND
- *   the number is not past the ledger's, and Redis was not started anew     LIFE_WHOLE
+ *   a stream's group or epoch is past the ledger's, or the number is        LEDGER_BEHIND
+ *   the number is not past the ledger's, and Redis was not started anew     LEDGER_INTACT
  *   it was as well: both may come from backups of one moment, also of one
- *   before anything was sent                                                LIFE_UNSURE
- *   it is not, and nothing was ever counted or sent                         LIFE_WHOLE
- *   it is not, no sink has ever picked, and a stream knows this ledger      LIFE_WHOLE
- *   else Redis is empty or new                                              LIFE_UNKNOWN */
-#ifndef METERLINE_SINK_LIFE_RULE_H
-#define METERLINE_SINK_LIFE_RULE_H
+ *   before anything was sent                                                LEDGER_UNSURE
+ *   it is not, and nothing was ever counted or sent                         LEDGER_INTACT
+ *   it is not, no sink has ever picked, and a stream knows this ledger      LEDGER_INTACT
+ *   else Redis is empty or new                                              LEDGER_UNKNOWN */
+#ifndef METERLINE_SINK_LEDGER_RULE_H
+#define METERLINE_SINK_LEDGER_RULE_H
 
 #include "common/redis/epoch_mark.h"
 
@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 /* Of a stream, on both sides. */
-struct life_stream {
+struct ledger_stream {
     char *name;
     int32_t epoch;           /* the ledger's, as the next three */
     const char *token;       /* the epoch's */
@@ -29,7 +29,7 @@ struct life_stream {
     char *group_id;         /* where the group stands; NULL: there is none */
 };
 
-struct life_facts {
+struct ledger_facts {
     const char *ledger;
     int64_t picks; /* the ledger's number of the last pick */
     bool is_first; /* no sink has ever found it whole */
@@ -38,14 +38,14 @@ struct life_facts {
     int64_t sent;          /* the greatest number that Redis knows */
     const char *saw_redis; /* run_id of the Redis that sinks last saw; "": not known, as the next */
     const char *redis;     /* that of today's */
-    const struct life_stream *streams;
+    const struct ledger_stream *streams;
     int count;
 };
 
-enum life_verdict { LIFE_WHOLE, LIFE_BEHIND, LIFE_UNKNOWN, LIFE_UNSURE };
+enum ledger_verdict { LEDGER_INTACT, LEDGER_BEHIND, LEDGER_UNKNOWN, LEDGER_UNSURE };
 
-enum life_verdict life_judge(const struct life_facts *f);
-/* NULL for LIFE_WHOLE. */
-const char *life_verdict_name(enum life_verdict verdict);
+enum ledger_verdict ledger_judge(const struct ledger_facts *f);
+/* NULL for LEDGER_INTACT. */
+const char *ledger_verdict_name(enum ledger_verdict verdict);
 
 #endif

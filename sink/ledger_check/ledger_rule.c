@@ -1,4 +1,4 @@
-#include "sink/life/life_rule.h"
+#include "sink/ledger_check/ledger_rule.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +17,14 @@ static bool is_past(const char *a, const char *b)
            strtoull(rest_a + 1, NULL, 10) > strtoull(rest_b + 1, NULL, 10);
 }
 
-static bool is_ours(const struct life_facts *f, const struct life_stream *s)
+static bool is_ours(const struct ledger_facts *f, const struct ledger_stream *s)
 {
     return s->marked && strcmp(s->mark.ledger, f->ledger) == 0;
 }
 
 /* A mark of an epoch before ours: Redis is the one that went back. That of the epoch which
  * `meterctl stream reset` or `adopt` is about to open: the ledger knows of it. */
-static bool is_behind(const struct life_stream *s)
+static bool is_behind(const struct ledger_stream *s)
 {
     if (strcmp(s->mark.token, s->reset_token) == 0)
         return false;
@@ -35,12 +35,12 @@ static bool is_behind(const struct life_stream *s)
     return s->group_id && is_past(s->group_id, s->last_id);
 }
 
-static bool is_same_redis(const struct life_facts *f)
+static bool is_same_redis(const struct ledger_facts *f)
 {
     return *f->redis && strcmp(f->redis, f->saw_redis) == 0;
 }
 
-enum life_verdict life_judge(const struct life_facts *f)
+enum ledger_verdict ledger_judge(const struct ledger_facts *f)
 {
     bool any = false;
 
@@ -48,28 +48,28 @@ enum life_verdict life_judge(const struct life_facts *f)
         if (!is_ours(f, &f->streams[i]))
             continue;
         if (is_behind(&f->streams[i]))
-            return LIFE_BEHIND;
+            return LEDGER_BEHIND;
         any = true;
     }
     if (f->sent_known && f->sent > f->picks)
-        return LIFE_BEHIND;
+        return LEDGER_BEHIND;
     if (f->sent_known)
-        return is_same_redis(f) ? LIFE_WHOLE : LIFE_UNSURE;
+        return is_same_redis(f) ? LEDGER_INTACT : LEDGER_UNSURE;
     if (!f->has_past || (f->is_first && f->picks == 0 && any))
-        return LIFE_WHOLE;
-    return LIFE_UNKNOWN;
+        return LEDGER_INTACT;
+    return LEDGER_UNKNOWN;
 }
 
-const char *life_verdict_name(enum life_verdict verdict)
+const char *ledger_verdict_name(enum ledger_verdict verdict)
 {
     switch (verdict) {
-    case LIFE_WHOLE:
+    case LEDGER_INTACT:
         return NULL;
-    case LIFE_BEHIND:
+    case LEDGER_BEHIND:
         return "behind";
-    case LIFE_UNSURE:
+    case LEDGER_UNSURE:
         return "unsure";
-    case LIFE_UNKNOWN:
+    case LEDGER_UNKNOWN:
         break;
     }
     return "unknown";

@@ -1,7 +1,7 @@
 /* One page of totals to claim: read from a result, decided by the rule, written as arrays. No I/O.
  */
-#ifndef METERLINE_SINK_CLAIM_BATCH_H
-#define METERLINE_SINK_CLAIM_BATCH_H
+#ifndef METERLINE_SINK_CLAIM_PAGE_H
+#define METERLINE_SINK_CLAIM_PAGE_H
 
 #include "common/pg/pg.h"
 #include "common/pg/pg_array.h"
@@ -15,7 +15,7 @@ struct claim_time {
     int64_t era;    /* of identifiers */
 };
 
-struct claim_batch {
+struct claim_page {
     struct pg_array replaced;                        /* as void_replaced.sql wants them */
     struct pg_array submissions[SUBMISSION_COLUMNS]; /* as insert_submissions.sql … */
     struct pg_array claims[CLAIM_COLUMNS];           /* as upsert_claims.sql … */
@@ -28,14 +28,14 @@ struct claim_batch {
     int64_t refused;                                 /* unreadable, or too large; logged */
 };
 
-void claim_batch_init(struct claim_batch *b);
-void claim_batch_clear(struct claim_batch *b);
-void claim_batch_done(struct claim_batch *b);
+void claim_page_init(struct claim_page *b);
+void claim_page_clear(struct claim_page *b);
+void claim_page_done(struct claim_page *b);
 
 /* Decide every row of the binary result of read_dirty.sql or read_carried.sql. */
-void claim_batch_fill(struct claim_batch *b, const PGresult *rows, struct claim_time at);
+void claim_page_fill(struct claim_page *b, const PGresult *rows, struct claim_time at);
 
 /* The statements that write it; returns how many. b must live until they were run. */
-int claim_batch_statements(struct claim_batch *b, struct pg_statement out[CLAIM_STATEMENTS]);
+int claim_page_statements(struct claim_page *b, struct pg_statement out[CLAIM_STATEMENTS]);
 
 #endif

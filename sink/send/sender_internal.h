@@ -1,26 +1,26 @@
 /* What the files of the sender share. */
-#ifndef METERLINE_SINK_SEND_INTERNAL_H
-#define METERLINE_SINK_SEND_INTERNAL_H
+#ifndef METERLINE_SINK_SENDER_INTERNAL_H
+#define METERLINE_SINK_SENDER_INTERNAL_H
 
 #include "common/log.h"
 #include "sink/send/bisect.h"
-#include "sink/send/send.h"
 #include "sink/send/send_limits.h"
+#include "sink/send/sender.h"
 #include "sink/send/submission_store.h"
 
 #include <uv.h>
 
-enum sender_state { REST, TURNING };
+enum sender_state { REST, STORING };
 
 struct sender {
     struct stage *stage;
     struct session *session;
-    struct life *life;     /* borrowed */
-    struct caller *caller; /* NULL once it is being closed */
+    struct ledger_check *ledger_check; /* borrowed */
+    struct stripe_caller *caller;      /* NULL once it is being closed */
     uv_timer_t timer;
     uv_timer_t patience; /* until calls in flight are given up */
     enum sender_state state;
-    struct flow flow;
+    struct send_limits limits;
     struct submission_queue ready[TRANSPORT_COUNT]; /* picked, and without a place yet */
     struct submission_queue ended;                  /* with an outcome, not yet in the database */
     struct submission_queue settling;               /* in the turn that is under way */
@@ -30,11 +30,11 @@ struct sender {
     int in_flight;  /* batches, each of which has one call in flight */
     int settle_max; /* of one turn; less while one is looked for that the database refuses */
     int64_t lease_ms;
-    int64_t turn_started_ms; /* monotonic */
-    int asked;               /* calls of the turn under way */
-    bool begun;              /* sender_begin was called */
-    bool noting;             /* Redis is being told of the last pick: no call begins before */
-    bool woken;              /* since it began: there may be more than it has seen */
+    int64_t store_started_ms; /* monotonic */
+    int asked;                /* calls of the turn under way */
+    bool begun;               /* sender_begin was called */
+    bool noting;              /* Redis is being told of the last pick: no call begins before */
+    bool woken;               /* since it began: there may be more than it has seen */
     char owner_id[UUID_TEXT_SIZE];
     char *customer; /* the lane after which to go on; NULL: from the first */
     char *event_name;
@@ -42,7 +42,7 @@ struct sender {
     bool closing;
     struct sender_status status;
     struct log_repeat holds;
-    struct log_repeat turn_failures;
+    struct log_repeat store_failures;
     void (*on_change)(void *owner);
     void *owner;
     void (*closed)(void *owner);

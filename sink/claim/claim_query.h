@@ -1,6 +1,6 @@
 /* The statements by which a page of claims begins. */
-#ifndef METERLINE_SINK_CLAIM_READ_H
-#define METERLINE_SINK_CLAIM_READ_H
+#ifndef METERLINE_SINK_CLAIM_QUERY_H
+#define METERLINE_SINK_CLAIM_QUERY_H
 
 #include "common/pg/pg.h"
 #include "common/pg/pg_array.h"
@@ -23,16 +23,16 @@ struct claim_lock {
 /* BEGIN, lock_claims.sql and read_terms.sql, whose rows are the last two results. A parameter lives
  * in lock until pg_run.
  */
-int claim_read_lock(struct pg_statement out[LOCK_STATEMENTS], struct claim_lock *lock);
+int claim_query_lock(struct pg_statement out[LOCK_STATEMENTS], struct claim_lock *lock);
 
 /* One page. Its parameters live in here until pg_run. */
-struct claim_read {
+struct claim_query {
     enum claim_pass pass;
-    const struct claim_place *after; /* where the page before ended */
-    int64_t rows;                    /* at most */
-    struct pg_array *tenants;        /* PG_TEXT; NULL: all */
-    int half;                        /* see claim_order */
-    int64_t hold;                    /* only tenants that this one was lifted for; 0: all */
+    const struct claim_cursor *after; /* where the page before ended */
+    int64_t rows;                     /* at most */
+    struct pg_array *tenants;         /* PG_TEXT; NULL: all */
+    int half;                         /* see claim_order */
+    int64_t hold;                     /* only tenants that this one was lifted for; 0: all */
     struct pg_array transports;
     unsigned char start[8];
     unsigned char limit[8];
@@ -41,7 +41,7 @@ struct claim_read {
 };
 
 /* Rows are in the last result, binary. Returns how many statements. */
-int claim_read_page(struct claim_read *r, struct pg_statement out[READ_STATEMENTS]);
-void claim_read_done(struct claim_read *r);
+int claim_query_page(struct claim_query *r, struct pg_statement out[READ_STATEMENTS]);
+void claim_query_done(struct claim_query *r);
 
 #endif

@@ -3,7 +3,7 @@
  * A call of the stream needs a token first: without one it waits for a session. If Stripe refuses
  * the token, that request was not taken: it goes out once more with a fresh one, and only a refusal
  * of that is told. All failure modes are outcomes of the rule. */
-#include "sink/send/call.h"
+#include "sink/send/stripe_caller.h"
 
 #include "common/backoff.h"
 #include "common/clock.h"
@@ -27,7 +27,7 @@ enum {
     UNAUTHORIZED = 401
 };
 
-struct caller {
+struct stripe_caller {
     struct http_client *client;
     struct stream_token *token;
     const struct config *config;
@@ -37,7 +37,7 @@ struct caller {
 };
 
 struct call {
-    struct caller *caller;
+    struct stripe_caller *caller;
     struct submission_queue batch;
     const struct transport *transport;
     struct call_terms terms;
@@ -49,9 +49,9 @@ struct call {
 
 static void on_token(void *owner, const struct settle_outcome *failure);
 
-struct caller *caller_open(uv_loop_t *loop, const struct config *config)
+struct stripe_caller *stripe_caller_open(uv_loop_t *loop, const struct config *config)
 {
-    struct caller *c = xcalloc(1, sizeof *c);
+    struct stripe_caller *c = xcalloc(1, sizeof *c);
     c->client = http_client_open(loop, "meterline/" METERLINE_VERSION,
                                  (int)config->max_in_flight + SPARE_CONNECTIONS, MAX_BODY_BYTES);
     c->config = config;
@@ -137,13 +137,13 @@ static void end_all(struct call *call, const struct settle_outcome *outcome)
 static void hand_back_all(struct call *call)
 {
     for (struct submission *s = call->batch.first; s; s = s->next)
-        caller_hand_back(s);
+        submission_hand_back(s);
     end_call(call);
 }
 
 static void wait_for_token(struct call *call)
 {
-    struct caller *c = call->caller;
+    struct stripe_caller *c = call->caller;
     call->next = c->waiting;
     c->waiting = call;
     stream_token_open(c->token);
@@ -209,7 +209,7 @@ static void send_with_token(struct call *call, const char *header)
 
 static void on_token(void *owner, const struct settle_outcome *failure)
 {
-    struct caller *c = owner;
+    struct stripe_caller *c = owner;
     struct call *call = c->waiting;
     /* Those that ask again inside done wait for the next session. */
     c->waiting = NULL;
@@ -226,7 +226,8 @@ static void on_token(void *owner, const struct settle_outcome *failure)
     }
 }
 
-void caller_send(struct caller *c, struct submission_queue *batch, const struct call_terms *terms)
+void stripe_caller_send(struct stripe_caller *c, struct submission_queue *batch,
+                        const struct call_terms *terms)
 {
     struct call *call = xcalloc(1, sizeof *call);
     *call = (struct call){
@@ -246,7 +247,7 @@ void caller_send(struct caller *c, struct submission_queue *batch, const struct 
         wait_for_token(call);
 }
 
-bool caller_takes(struct submission *s)
+bool stripe_caller_accepts(struct submission *s)
 {
     struct buf path = {0};
     struct err e;
@@ -261,7 +262,7 @@ bool caller_takes(struct submission *s)
     return takes;
 }
 
-void caller_hand_back(struct submission *s)
+void submission_hand_back(struct submission *s)
 {
     s->wait_ms = 0;
     s->outcome = (struct settle_outcome){
@@ -271,7 +272,7 @@ void caller_hand_back(struct submission *s)
 
 static void on_closed(void *owner)
 {
-    struct caller *c = owner;
+    struct stripe_caller *c = owner;
     void (*closed)(void *) = c->closed;
     void *closed_owner = c->closed_owner;
     stream_token_free(c->token);
@@ -279,7 +280,7 @@ static void on_closed(void *owner)
     closed(closed_owner);
 }
 
-void caller_close(struct caller *c, void (*closed)(void *owner), void *owner)
+void stripe_caller_close(struct stripe_caller *c, void (*closed)(void *owner), void *owner)
 {
     c->closed = closed;
     c->closed_owner = owner;

@@ -1,5 +1,5 @@
 /* The sender's turns with the database, and what their failures mean. See send.c. */
-#include "sink/send/send_internal.h"
+#include "sink/send/sender_internal.h"
 
 #include "common/clock.h"
 #include "sink/report.h"
@@ -9,10 +9,10 @@
 #include <stdlib.h>
 
 /* How late after its pick a call may begin: half of what a lease has to spare. */
-enum { BEGIN_WITHIN_MS = 10000, TURN_CALLS_MAX = 100 };
+enum { BEGIN_WITHIN_MS = 10000, STORE_CALLS_MAX = 100 };
 
 #define TO(state) (1u << (state))
-static const unsigned MOVES[] = {[REST] = TO(TURNING), [TURNING] = TO(REST)};
+static const unsigned MOVES[] = {[REST] = TO(STORING), [STORING] = TO(REST)};
 
 static void sender_go(struct sender *s, enum sender_state next)
 {
@@ -48,7 +48,7 @@ static void take_hold(struct sender *s, bool held)
 
 /* The next turn goes on behind the last lane seen, so that every lane has its turn; at the end it
  * begins at the first one again. */
-static void take_lane(struct sender *s, struct turn_answer *answer)
+static void take_lane(struct sender *s, struct store_answer *answer)
 {
     bool from_first = s->customer == NULL;
     bool full = answer->cost >= s->asked * TRANSPORT_CALL_COST;
@@ -74,31 +74,31 @@ static void take_noted(void *owner, const struct err *error, int64_t known)
     if (s->closing)
         return;
     if (error)
-        life_doubt(s->life); /* no pick before Redis takes a number */
+        ledger_check_again(s->ledger_check); /* no pick before Redis takes a number */
     sender_begin_calls(s);
     s->on_change(s->owner);
     sender_pump(s);
 }
 
-static void note_pick(struct sender *s, const struct turn_answer *answer)
+static void note_pick(struct sender *s, const struct store_answer *answer)
 {
     s->noting = true;
-    life_note(s->life, answer->ledger, answer->picks, take_noted, s);
+    ledger_check_note_pick(s->ledger_check, answer->ledger, answer->picks, take_noted, s);
 }
 
-static void take_picks(struct sender *s, struct turn_answer *answer)
+static void take_picks(struct sender *s, struct store_answer *answer)
 {
     if (answer->doubt)
-        life_doubt(s->life);
+        ledger_check_again(s->ledger_check);
     else
         take_hold(s, answer->held);
     take_lane(s, answer);
     if (answer->any)
         stage_crash_point("after_pick");
-    flow_picked(&s->flow, sender_calls_of(answer->picked));
+    send_limits_picked(&s->limits, sender_calls_of(answer->picked));
     for (int i = 0; i < TRANSPORT_COUNT; i++) {
         for (struct submission *x = answer->picked[i].first; x; x = x->next)
-            x->begin_until_ms = s->turn_started_ms + BEGIN_WITHIN_MS;
+            x->begin_until_ms = s->store_started_ms + BEGIN_WITHIN_MS;
         submission_queue_move(&s->ready[i], &answer->picked[i]);
     }
     if (answer->picks > 0)
@@ -123,8 +123,8 @@ static void take_failure(struct sender *s, const struct err *error)
     int n = s->settling.count;
     submission_queue_move(&s->settling, &s->ended);
     submission_queue_move(&s->ended, &s->settling);
-    flow_unsent(&s->flow);
-    if (log_repeat_failed(&s->turn_failures, clock_monotonic_ms(), &held))
+    send_limits_unsent(&s->limits);
+    if (log_repeat_failed(&s->store_failures, clock_monotonic_ms(), &held))
         log_warn(settle_delayed, LOG_I64("submissions", n), LOG_U64("held_back", held),
                  LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     s->status.looked = true; /* no pick before the next look */
@@ -140,14 +140,14 @@ static void take_failure(struct sender *s, const struct err *error)
     s->settle_max = n > 1 ? n / 2 : INT_MAX;
 }
 
-static void take_turn(void *owner, const struct err *error, struct turn_answer *answer)
+static void take_store_answer(void *owner, const struct err *error, struct store_answer *answer)
 {
     struct sender *s = owner;
     sender_go(s, REST);
     if (error) {
         take_failure(s, error);
     } else {
-        log_repeat_recovered(&s->turn_failures);
+        log_repeat_recovered(&s->store_failures);
         s->settle_max = INT_MAX;
         s->status.waits = answer->waits || answer->abandoned;
         count_settled(s);
@@ -160,13 +160,13 @@ static void take_turn(void *owner, const struct err *error, struct turn_answer *
 
 static int calls_wanted(struct sender *s)
 {
-    if (s->stopping || s->closing || !s->begun || s->noting || !life_is_whole(s->life) ||
-        s->status.looked || s->settle_max < INT_MAX)
+    if (s->stopping || s->closing || !s->begun || s->noting ||
+        !ledger_check_passed(s->ledger_check) || s->status.looked || s->settle_max < INT_MAX)
         return 0;
     int free_places = s->max_in_flight + s->max_ready - s->in_flight - sender_calls_of(s->ready);
-    int allowed = flow_allows(&s->flow);
-    if (allowed > TURN_CALLS_MAX)
-        allowed = TURN_CALLS_MAX;
+    int allowed = send_limits_allowed(&s->limits);
+    if (allowed > STORE_CALLS_MAX)
+        allowed = STORE_CALLS_MAX;
     return allowed < free_places ? allowed : free_places;
 }
 
@@ -176,34 +176,34 @@ static void take_to_settle(struct sender *s)
         submission_queue_add_take(&s->settling, submission_queue_pop(&s->ended));
 }
 
-static void run_turn(struct sender *s, int calls)
+static void run_store(struct sender *s, int calls)
 {
-    sender_go(s, TURNING);
+    sender_go(s, STORING);
     uv_timer_stop(&s->timer);
     if (calls > 0)
-        flow_picking(&s->flow);
+        send_limits_picking(&s->limits);
     take_to_settle(s);
     s->woken = false;
     s->asked = calls;
-    s->turn_started_ms = clock_monotonic_ms();
-    const struct turn_terms terms = {.owner = s->owner_id,
-                                     .lease_ms = s->lease_ms,
-                                     .calls = calls,
-                                     .customer = s->customer ? s->customer : "",
-                                     .event_name = s->event_name ? s->event_name : ""};
-    turn_run(s->session, &s->settling, &terms, take_turn, s);
+    s->store_started_ms = clock_monotonic_ms();
+    const struct store_terms terms = {.owner = s->owner_id,
+                                      .lease_ms = s->lease_ms,
+                                      .calls = calls,
+                                      .customer = s->customer ? s->customer : "",
+                                      .event_name = s->event_name ? s->event_name : ""};
+    submission_store_run(s->session, &s->settling, &terms, take_store_answer, s);
 }
 
 void sender_pump(struct sender *s)
 {
-    if (s->closing || s->state == TURNING || !session_is_idle(s->session))
+    if (s->closing || s->state == STORING || !session_is_idle(s->session))
         return;
     /* A lane that is set free may have its next one due at once. */
     if (s->ended.count > 0)
         s->status.looked = false;
     int calls = calls_wanted(s);
     if (calls > 0 || s->ended.count > 0)
-        run_turn(s, calls);
+        run_store(s, calls);
     else
         sender_arm_timer(s);
 }

@@ -17,7 +17,7 @@ static void edges_are_looked_for_ten_times_an_interval_within_bounds(void **stat
     } CASES[] = {{1, 1000},    {10, 1000},   {11, 1100},    {60, 6000},
                  {100, 10000}, {300, 10000}, {86400, 10000}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
-        assert_int_equal(urgent_edge_ms(CASES[i].interval_s), CASES[i].edge_ms);
+        assert_int_equal(priority_claims_edge_ms(CASES[i].interval_s), CASES[i].edge_ms);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* What was picked and waits for a place among the calls in flight: the next call begins as soon as
  * one ends, without asking the database between them. See send.c. */
-#include "sink/send/send_internal.h"
+#include "sink/send/sender_internal.h"
 
 #include "common/clock.h"
 
@@ -13,7 +13,7 @@ static bool is_stale(const struct submission *x)
 
 static bool may_begin(const struct sender *s)
 {
-    return s->caller && !s->stopping && s->flow.gate.state != GATE_BLOCKED;
+    return s->caller && !s->stopping && s->limits.breaker.state != BREAKER_OPEN;
 }
 
 static bool may_go_on(void *owner)
@@ -24,7 +24,7 @@ static bool may_go_on(void *owner)
 
 static void hand_back(struct sender *s, struct submission *x)
 {
-    caller_hand_back(x);
+    submission_hand_back(x);
     submission_queue_add_take(&s->ended, x);
 }
 
@@ -38,7 +38,7 @@ static void fill_batch(struct sender *s, struct submission_queue *batch,
         room = x->transport->batch_max;
         if (is_stale(x))
             hand_back(s, x);
-        else if (caller_takes(x))
+        else if (stripe_caller_accepts(x))
             submission_queue_add_take(batch, x);
         else
             sender_keep_outcome(s, x);
@@ -61,16 +61,16 @@ static void begin_call(struct sender *s, struct submission_queue *ready)
     struct submission_queue batch = {0};
     fill_batch(s, &batch, ready);
     if (batch.count == 0) {
-        flow_unsent(&s->flow);
+        send_limits_unsent(&s->limits);
         return;
     }
     /* The first one was picked first. */
-    const struct batch_terms terms = {.begin_until_ms = batch.first->begin_until_ms,
-                                      .may_go_on = may_go_on,
-                                      .done = sender_take_call,
-                                      .owner = s};
+    const struct bisect_terms terms = {.begin_until_ms = batch.first->begin_until_ms,
+                                       .may_go_on = may_go_on,
+                                       .done = sender_take_call,
+                                       .owner = s};
     s->in_flight++;
-    batch_send(s->caller, &batch, &terms);
+    bisect_send(s->caller, &batch, &terms);
 }
 
 /* What is ready when the gate closes waits in the database, like everything else. */
@@ -85,7 +85,7 @@ void sender_give_up_ready(struct sender *s)
         }
     }
     if (any)
-        flow_unsent(&s->flow);
+        send_limits_unsent(&s->limits);
 }
 
 void sender_begin_calls(struct sender *s)

@@ -1,10 +1,10 @@
 /* Sending: one call in flight a lane (customer and event_name), many lanes side by side, within the
  * rate and the number of calls that are allowed. */
-#ifndef METERLINE_SINK_SEND_H
-#define METERLINE_SINK_SEND_H
+#ifndef METERLINE_SINK_SENDER_H
+#define METERLINE_SINK_SENDER_H
 
 #include "sink/config.h"
-#include "sink/life/life.h"
+#include "sink/ledger_check/ledger_check.h"
 #include "sink/session.h"
 
 #include <stdbool.h>
@@ -27,7 +27,7 @@ struct sender_status {
 
 /* on_change: after each turn with the database, and when the last call has ended; from the loop. */
 struct sender *sender_open(struct stage *stage, const struct config *config,
-                           struct session *session, struct life *life,
+                           struct session *session, struct ledger_check *ledger_check,
                            void (*on_change)(void *owner), void *owner);
 
 /* Pick from now on; nothing is before this was called. */

@@ -1,5 +1,5 @@
 /* One page of totals to claim. */
-#include "sink/claim/claim_batch.h"
+#include "sink/claim/claim_page.h"
 
 #include "common/log.h"
 #include "common/stripe/identifier.h"
@@ -22,9 +22,9 @@ static const unsigned CARRY_TYPES[CARRY_COLUMNS] = {PG_TEXT, PG_TEXT,        PG_
 static const char *const STATES[] = {
     [CLAIM_PENDING] = "pending", [CLAIM_HELD] = "held", [CLAIM_LATE] = "late"};
 
-void claim_batch_init(struct claim_batch *b)
+void claim_page_init(struct claim_page *b)
 {
-    *b = (struct claim_batch){0};
+    *b = (struct claim_page){0};
     pg_array_init(&b->replaced, PG_TEXT);
     for (int i = 0; i < SUBMISSION_COLUMNS; i++)
         pg_array_init(&b->submissions[i], SUBMISSION_TYPES[i]);
@@ -40,7 +40,7 @@ static void clear_arrays(struct pg_array *arrays, int n)
         pg_array_clear(&arrays[i]);
 }
 
-void claim_batch_clear(struct claim_batch *b)
+void claim_page_clear(struct claim_page *b)
 {
     pg_array_clear(&b->replaced);
     clear_arrays(b->submissions, SUBMISSION_COLUMNS);
@@ -56,7 +56,7 @@ static void free_arrays(struct pg_array *arrays, int n)
         pg_array_done(&arrays[i]);
 }
 
-void claim_batch_done(struct claim_batch *b)
+void claim_page_done(struct claim_page *b)
 {
     pg_array_done(&b->replaced);
     free_arrays(b->submissions, SUBMISSION_COLUMNS);
@@ -80,7 +80,7 @@ static void add_text(struct pg_array *a, const char *text)
         pg_array_add_null(a);
 }
 
-static void add_claim(struct claim_batch *b, const struct claim_row *row, const struct claim *c)
+static void add_claim(struct claim_page *b, const struct claim_row *row, const struct claim *c)
 {
     struct pg_array *to = b->claims;
     pg_array_add_text(to++, row->tenant);
@@ -94,7 +94,7 @@ static void add_claim(struct claim_batch *b, const struct claim_row *row, const 
     pg_array_add_i64(to++, row->periods_version);
 }
 
-static void add_carry(struct claim_batch *b, const struct claim_row *row, const struct claim *c)
+static void add_carry(struct claim_page *b, const struct claim_row *row, const struct claim *c)
 {
     struct pg_array *to = b->carries;
     pg_array_add_text(to++, row->tenant);
@@ -141,8 +141,8 @@ static void make_body(const struct claim_target *target, const struct claim *c,
     target->transport->make_body(body, &usage);
 }
 
-static void add_submission(struct claim_batch *b, const struct claim_row *row,
-                           const struct claim *c, int64_t era)
+static void add_submission(struct claim_page *b, const struct claim_row *row, const struct claim *c,
+                           int64_t era)
 {
     const struct claim_target *target = claim_row_target(row, c);
     struct pg_array *to = b->submissions;
@@ -167,7 +167,7 @@ static void add_submission(struct claim_batch *b, const struct claim_row *row,
     buf_done(&body);
 }
 
-static void add_replaced(struct claim_batch *b, const struct claim_row *row)
+static void add_replaced(struct claim_page *b, const struct claim_row *row)
 {
     struct pg_array_reader reader;
     const unsigned char *identifier;
@@ -178,14 +178,14 @@ static void add_replaced(struct claim_batch *b, const struct claim_row *row)
         pg_array_add(&b->replaced, identifier, length);
 }
 
-static void count_made(struct claim_batch *b, const struct claim_row *row, const struct claim *c)
+static void count_made(struct claim_page *b, const struct claim_row *row, const struct claim *c)
 {
     b->late += c->state == CLAIM_LATE;
     b->held += c->state == CLAIM_HELD;
     b->carried += row->carried;
 }
 
-static enum claim_decision decide_part(struct claim_batch *b, const struct claim_row *row,
+static enum claim_decision decide_part(struct claim_page *b, const struct claim_row *row,
                                        struct claim_time at, struct claim *claim)
 {
     enum claim_decision decision = claim_rule_decide(&row->total, at.now_ms, claim);
@@ -201,7 +201,7 @@ static enum claim_decision decide_part(struct claim_batch *b, const struct claim
     return decision;
 }
 
-static void refuse_value(struct claim_batch *b, const struct claim_row *row)
+static void refuse_value(struct claim_page *b, const struct claim_row *row)
 {
     char value[DEC_TEXT_SIZE];
     dec_format(row->total.quantity, value);
@@ -211,7 +211,7 @@ static void refuse_value(struct claim_batch *b, const struct claim_row *row)
 }
 
 /* What is too long for one submission becomes several, each in a minute of its own. */
-static void decide(struct claim_batch *b, struct claim_row *row, struct claim_time at)
+static void decide(struct claim_page *b, struct claim_row *row, struct claim_time at)
 {
     struct claim claim;
     enum claim_decision decision = decide_part(b, row, at, &claim);
@@ -228,7 +228,7 @@ static void decide(struct claim_batch *b, struct claim_row *row, struct claim_ti
         add_claim(b, row, &claim);
 }
 
-void claim_batch_fill(struct claim_batch *b, const PGresult *rows, struct claim_time at)
+void claim_page_fill(struct claim_page *b, const PGresult *rows, struct claim_time at)
 {
     for (int i = 0; i < PQntuples(rows); i++) {
         struct claim_row row;
@@ -254,7 +254,7 @@ static int add_statement(struct pg_statement *s, const char *sql, struct pg_arra
 }
 
 /* What is replaced is void first, since its minute may be taken again. */
-int claim_batch_statements(struct claim_batch *b, struct pg_statement out[CLAIM_STATEMENTS])
+int claim_page_statements(struct claim_page *b, struct pg_statement out[CLAIM_STATEMENTS])
 {
     int n = add_statement(out, SQL_VOID_REPLACED, &b->replaced, 1);
     n += add_statement(&out[n], SQL_INSERT_SUBMISSIONS, b->submissions, SUBMISSION_COLUMNS);

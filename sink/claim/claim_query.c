@@ -1,10 +1,10 @@
 /* The statements by which a page of claims begins. */
-#include "sink/claim/claim_read.h"
+#include "sink/claim/claim_query.h"
 
 #include "sink/sql.h"
 #include "sink/transport/transport.h"
 
-int claim_read_lock(struct pg_statement out[LOCK_STATEMENTS], struct claim_lock *lock)
+int claim_query_lock(struct pg_statement out[LOCK_STATEMENTS], struct claim_lock *lock)
 {
     pg_statement_init(&out[0], "begin");
     pg_statement_init(&out[1], SQL_LOCK_CLAIMS);
@@ -25,7 +25,7 @@ static void add_transports(struct pg_statement *s, struct pg_array *names)
     pg_add_array(s, names);
 }
 
-static void add_parameters(struct claim_read *r, struct pg_statement *s)
+static void add_parameters(struct claim_query *r, struct pg_statement *s)
 {
     pg_add_text(s, r->after->tenant);
     pg_add_text(s, r->after->metric);
@@ -42,7 +42,7 @@ static void add_parameters(struct claim_read *r, struct pg_statement *s)
     s->binary_result = true;
 }
 
-int claim_read_page(struct claim_read *r, struct pg_statement out[READ_STATEMENTS])
+int claim_query_page(struct claim_query *r, struct pg_statement out[READ_STATEMENTS])
 {
     int n = 0;
     bool dirty = r->pass == CLAIM_DIRTY;
@@ -55,7 +55,7 @@ int claim_read_page(struct claim_read *r, struct pg_statement out[READ_STATEMENT
     return n;
 }
 
-void claim_read_done(struct claim_read *r)
+void claim_query_done(struct claim_query *r)
 {
     pg_array_done(&r->transports);
 }

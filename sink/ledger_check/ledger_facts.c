@@ -1,4 +1,4 @@
-#include "sink/life/life_ask.h"
+#include "sink/ledger_check/ledger_facts.h"
 
 #include "common/contract.h"
 #include "common/str.h"
@@ -11,25 +11,25 @@ enum { DEADLINE_MS = 5000, NUMBER_SIZE = 24, ARGUMENTS_MAX = 8 };
 
 enum { SENT_KEY_SIZE = sizeof SENT_KEY_PREFIX + EPOCH_TOKEN_SIZE };
 
-void life_answers_init(struct life_answers *a, int count)
+void ledger_answers_init(struct ledger_answers *a, int count)
 {
-    *a = (struct life_answers){.count = count};
+    *a = (struct ledger_answers){.count = count};
     a->streams = xcalloc((size_t)count + 1, sizeof *a->streams);
 }
 
-void life_answers_name(struct life_answers *a, int at, const char *name)
+void ledger_answers_name(struct ledger_answers *a, int at, const char *name)
 {
     a->streams[at].name = xstrdup(name);
 }
 
-void life_answers_done(struct life_answers *a)
+void ledger_answers_done(struct ledger_answers *a)
 {
     for (int i = 0; i < a->count; i++) {
         free(a->streams[i].name);
         free(a->streams[i].group_id);
     }
     free(a->streams);
-    *a = (struct life_answers){.count = 0};
+    *a = (struct ledger_answers){.count = 0};
 }
 
 static void command(struct redis_router *redis, const char *key, redis_done_fn done, void *owner,
@@ -57,7 +57,7 @@ static const char TELL[] = "#!lua flags=allow-oom\n"
                            "return tonumber(ARGV[1])";
 
 struct telling {
-    life_told_fn done;
+    ledger_told_fn done;
     void *owner;
 };
 
@@ -70,8 +70,8 @@ static void take_told(void *owner, const struct err *error, void *reply)
     t.done(t.owner, error, error ? 0 : r->integer);
 }
 
-void life_tell(struct redis_router *redis, const char *ledger, int64_t picks, life_told_fn done,
-               void *owner)
+void ledger_facts_tell(struct redis_router *redis, const char *ledger, int64_t picks,
+                       ledger_told_fn done, void *owner)
 {
     char key[SENT_KEY_SIZE];
     char number[NUMBER_SIZE];
@@ -96,7 +96,7 @@ static void read_run(const redisReply *info, char out[REDIS_RUN_SIZE])
 }
 
 struct naming {
-    life_named_fn done;
+    ledger_run_id_fn done;
     void *owner;
 };
 
@@ -112,7 +112,8 @@ static void take_named(void *owner, const struct err *error, void *reply)
     n.done(n.owner, error && error->kind != ERR_REFUSED ? error : NULL, run_id);
 }
 
-void life_ask_run(struct redis_router *redis, const char *ledger, life_named_fn done, void *owner)
+void ledger_facts_ask_run_id(struct redis_router *redis, const char *ledger, ledger_run_id_fn done,
+                             void *owner)
 {
     char key[SENT_KEY_SIZE];
     struct naming *n = xcalloc(1, sizeof *n);
@@ -126,17 +127,17 @@ void life_ask_run(struct redis_router *redis, const char *ledger, life_named_fn 
 /* Asking. */
 
 struct asking {
-    struct life_answers *into;
+    struct ledger_answers *into;
     int left; /* answers to come */
     bool failed;
     struct err error; /* the first one */
-    life_asked_fn done;
+    ledger_asked_fn done;
     void *owner;
 };
 
 struct question {
     struct asking *asking;
-    struct life_stream *stream;
+    struct ledger_stream *stream;
 };
 
 /* No such stream or group: that is an answer. */
@@ -217,7 +218,7 @@ static void take_groups(void *owner, const struct err *error, void *reply)
 static void take_marks(void *owner, const struct err *error, void *reply)
 {
     struct question q = take_question(owner);
-    struct life_stream *s = q.stream;
+    struct ledger_stream *s = q.stream;
     const redisReply *r = reply;
 
     for (size_t i = 0; i < count_of(error, r); i++) {
@@ -232,7 +233,7 @@ static void take_marks(void *owner, const struct err *error, void *reply)
     take_answer(q.asking, error);
 }
 
-static struct question *question_new(struct asking *a, struct life_stream *stream)
+static struct question *question_new(struct asking *a, struct ledger_stream *stream)
 {
     struct question *q = xcalloc(1, sizeof *q);
 
@@ -240,8 +241,8 @@ static struct question *question_new(struct asking *a, struct life_stream *strea
     return q;
 }
 
-void life_ask(struct redis_router *redis, const char *ledger, struct life_answers *into,
-              life_asked_fn done, void *owner)
+void ledger_facts_ask(struct redis_router *redis, const char *ledger, struct ledger_answers *into,
+                      ledger_asked_fn done, void *owner)
 {
     char key[SENT_KEY_SIZE];
     const char *get[] = {"GET", key};
@@ -250,9 +251,9 @@ void life_ask(struct redis_router *redis, const char *ledger, struct life_answer
     *a = (struct asking){.into = into, .left = 2 + 2 * into->count, .done = done, .owner = owner};
     name_key(ledger, key);
     command(redis, key, take_sent, a, 2, get);
-    life_ask_run(redis, ledger, take_run, a);
+    ledger_facts_ask_run_id(redis, ledger, take_run, a);
     for (int i = 0; i < into->count; i++) {
-        struct life_stream *s = &into->streams[i];
+        struct ledger_stream *s = &into->streams[i];
         const char *groups[] = {"XINFO", "GROUPS", s->name};
         const char *marks[] = {"XINFO", "CONSUMERS", s->name, STREAM_GROUP};
         command(redis, s->name, take_groups, question_new(a, s), 3, groups);

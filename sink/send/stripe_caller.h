@@ -1,16 +1,16 @@
 /* One call: the bytes of one or more submissions to Stripe, and what the answer means for each. */
-#ifndef METERLINE_SINK_CALL_H
-#define METERLINE_SINK_CALL_H
+#ifndef METERLINE_SINK_STRIPE_CALLER_H
+#define METERLINE_SINK_STRIPE_CALLER_H
 
 #include "sink/config.h"
 #include "sink/send/submission.h"
 
 #include <uv.h>
 
-struct caller;
+struct stripe_caller;
 
 /* config: borrowed for the caller's life. */
-struct caller *caller_open(uv_loop_t *loop, const struct config *config);
+struct stripe_caller *stripe_caller_open(uv_loop_t *loop, const struct config *config);
 
 /* The call has ended: outcome, wait_ms and request_id of each submission are filled, and they are
  * the callee's again. outcome: what the answer tells of the call as a whole, the first one's. Once,
@@ -25,12 +25,13 @@ struct call_terms {
 };
 
 /* Can s be sent at all? If not, its outcome is filled: failed. */
-bool caller_takes(struct submission *s);
+bool stripe_caller_accepts(struct submission *s);
 /* batch: of one transport, as many as it takes; all of it is taken. */
-void caller_send(struct caller *c, struct submission_queue *batch, const struct call_terms *terms);
+void stripe_caller_send(struct stripe_caller *c, struct submission_queue *batch,
+                        const struct call_terms *terms);
 /* The outcome of a try that was not made, by us: nothing was sent, it may go out at once. */
-void caller_hand_back(struct submission *s);
+void submission_hand_back(struct submission *s);
 /* Calls in flight end as canceled (outcome unknown); closed runs from the loop when c is freed. */
-void caller_close(struct caller *c, void (*closed)(void *owner), void *owner);
+void stripe_caller_close(struct stripe_caller *c, void (*closed)(void *owner), void *owner);
 
 #endif

@@ -106,40 +106,40 @@ static void a_blocked_gate_lets_one_probe_through_at_growing_intervals(void **st
 {
     /* 500 ms, doubling to a minute; what is told twice counts once. */
     (void)state;
-    struct gate g;
+    struct circuit_breaker g;
     int64_t now_ms = 0;
-    gate_init(&g);
-    assert_int_equal(gate_allows(&g, 0), INT_MAX);
+    circuit_breaker_init(&g);
+    assert_int_equal(circuit_breaker_allowed(&g, 0), INT_MAX);
     static const int WAITS_MS[] = {500, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000};
     for (size_t i = 0; i < sizeof WAITS_MS / sizeof *WAITS_MS; i++) {
-        assert_int_equal(gate_block(&g, now_ms, 0), WAITS_MS[i]);
-        assert_int_equal(gate_block(&g, now_ms, 0), 0);
-        assert_int_equal(gate_wait_ms(&g, now_ms), WAITS_MS[i]);
-        assert_int_equal(gate_allows(&g, now_ms + WAITS_MS[i] - 1), 0);
+        assert_int_equal(circuit_breaker_trip(&g, now_ms, 0), WAITS_MS[i]);
+        assert_int_equal(circuit_breaker_trip(&g, now_ms, 0), 0);
+        assert_int_equal(circuit_breaker_wait_ms(&g, now_ms), WAITS_MS[i]);
+        assert_int_equal(circuit_breaker_allowed(&g, now_ms + WAITS_MS[i] - 1), 0);
         now_ms += WAITS_MS[i];
-        assert_int_equal(gate_allows(&g, now_ms), 1);
-        gate_probe(&g);
-        assert_int_equal(gate_allows(&g, now_ms), 0);
+        assert_int_equal(circuit_breaker_allowed(&g, now_ms), 1);
+        circuit_breaker_probe(&g);
+        assert_int_equal(circuit_breaker_allowed(&g, now_ms), 0);
     }
-    assert_true(gate_works(&g));
-    assert_false(gate_works(&g));
-    assert_int_equal(gate_allows(&g, now_ms), INT_MAX);
-    assert_int_equal(gate_block(&g, now_ms, 0), 500);
+    assert_true(circuit_breaker_reset(&g));
+    assert_false(circuit_breaker_reset(&g));
+    assert_int_equal(circuit_breaker_allowed(&g, now_ms), INT_MAX);
+    assert_int_equal(circuit_breaker_trip(&g, now_ms, 0), 500);
 }
 
 static void a_probe_without_work_is_asked_again_soon(void **state)
 {
     /* Nothing was due: the wait does not grow; and a gate that does not probe is left alone. */
     (void)state;
-    struct gate g;
-    gate_init(&g);
-    gate_forget(&g, 0);
-    assert_int_equal(gate_allows(&g, 0), INT_MAX);
-    gate_block(&g, 0, 0);
-    gate_probe(&g);
-    gate_forget(&g, 1000);
-    assert_int_equal(gate_allows(&g, 1499), 0);
-    assert_int_equal(gate_allows(&g, 1500), 1);
+    struct circuit_breaker g;
+    circuit_breaker_init(&g);
+    circuit_breaker_forget(&g, 0);
+    assert_int_equal(circuit_breaker_allowed(&g, 0), INT_MAX);
+    circuit_breaker_trip(&g, 0, 0);
+    circuit_breaker_probe(&g);
+    circuit_breaker_forget(&g, 1000);
+    assert_int_equal(circuit_breaker_allowed(&g, 1499), 0);
+    assert_int_equal(circuit_breaker_allowed(&g, 1500), 1);
     assert_int_equal(g.backoff.failures, 1);
 }
 
