@@ -117,10 +117,11 @@ fmt:
 .PHONY: freeze-migrations
 freeze-migrations:
 	deploy/freeze_migrations
-# make docs       docs/metrics.md, from the table in the code
+# make docs       docs/metrics.md and docs/logs.md, from the tables in the code
 docs:
-	@$(build) SAN= FLAVOUR= build/unit/test_metric_table
+	@$(build) SAN= FLAVOUR= build/unit/test_metric_table build/unit/test_log_events
 	@mkdir -p docs && build/unit/test_metric_table --print >docs/metrics.md
+	@build/unit/test_log_events --print >docs/logs.md
 # make install    programs into $(PREFIX)/bin
 install: all
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(PROGRAMS)

@@ -7,33 +7,31 @@
  * what to do where a person has to. */
 /* clang-format off */
 #define LOG_EVENT_TABLE(X) \
-    X(clock_differed, "all", "") \
-    X(close_stuck, "all", "") \
-    X(drain_cut, "all", "") \
-    X(draining, "all", "") \
-    X(gave_up, "all", "") \
-    X(heartbeat_failed, "all", "") \
-    X(listening, "all", "") \
-    X(notice_received, "all", "") \
-    X(peer_back, "all", "") \
-    X(peer_lost, "all", "") \
-    X(rate_lowered, "all", "") \
-    X(redis_redirected, "all", "") \
-    X(setting_changed, "all", "") \
-    X(setting_kept, "all", "") \
-    X(setting_refused, "all", "") \
-    X(settings_read_again, "all", "") \
-    X(start_failed, "all", "") \
-    X(started, "all", "") \
-    X(state_changed, "all", "") \
-    X(stopped, "all", "") \
+    X(clock_differed, "all", "The peer's clock differs from this machine's by more than it should. Set both by NTP: timestamps are judged by this machine's clock.") \
+    X(close_stuck, "all", "The process could not close all its handles in time and aborted. This is a bug: please report it with the core dump.") \
+    X(drain_cut, "all", "Work was still in flight when the time to finish it was over. The process leaves all the same; the next start repeats that work safely.") \
+    X(draining, "all", "The process was asked to stop and finishes what is in flight; `cause` says by whom.") \
+    X(gave_up, "all", "A run with `--once` could not work for as long as `--give-up-after` allows, and ends with exit code 1. `msg` says what it waited for.") \
+    X(heartbeat_failed, "all", "This process could not note in the database that it is alive. It tries again; `meterctl status` may miss it meanwhile.") \
+    X(listening, "all", "An HTTP server accepts connections at `address`.") \
+    X(notice_received, "all", "PostgreSQL sent a notice (level debug).") \
+    X(peer_back, "all", "The peer can be reached again.") \
+    X(peer_lost, "all", "The peer cannot be reached. The stage tries again after `wait_ms`, logs this once a minute, and goes on by itself when the peer is back.") \
+    X(setting_changed, "all", "The file of a setting has new content, which everything begun from now on uses.") \
+    X(setting_kept, "all", "The new content of a setting's file cannot be used, so the old one stays in force. Correct the file; it is read again when it changes.") \
+    X(setting_refused, "all", "A setting is wrong; `msg` says why. The process does not start until it is corrected.") \
+    X(settings_read_again, "all", "SIGHUP arrived, and the files that settings name were read again.") \
+    X(start_failed, "all", "The process could not start and ends; `msg` says why.") \
+    X(started, "all", "The process is up.") \
+    X(state_changed, "all", "A state machine moved from one state to another (level debug).") \
+    X(stopped, "all", "The process has ended with exit code `code`.") \
     X(balance_broken, "aggregator", "The stream's balance is off: somebody removed entries that had not been counted (XTRIM, XDEL, or XADD with MAXLEN), or entries that had been counted came back. Find out who writes to the stream; book what is gone with `meterctl stream lost`.") \
     X(batch_committed, "aggregator", "A batch of entries was written to PostgreSQL, with how many were counted, repeated, rejected or in conflict.") \
     X(batch_fenced, "aggregator", "A commit was refused because another aggregator has taken the stream over. Nothing was written; the position is read again.") \
     X(batch_refused, "aggregator", "PostgreSQL refused a batch because of its data. It is halved until the entry at fault is alone, which is then rejected with the reason `refused`.") \
     X(epoch_opened, "aggregator", "Redis lost entries, or `meterctl stream reset` was cut short: a new epoch was opened, and reading goes on from where the stream is certainly counted. Check why Redis lost data.") \
     X(lease_lost, "aggregator", "Another aggregator took the stream over, as when this one was paused for more than 3 seconds.") \
-    X(lease_refused, "aggregator", "--once could not get the stream, because another aggregator keeps it.") \
+    X(lease_refused, "aggregator", "A run with `--once` could not get the stream, because another aggregator keeps it.") \
     X(lease_waited, "aggregator", "Other aggregators work on all streams. This one stands by until one of them ends.") \
     X(ledger_behind_stream, "aggregator", "PostgreSQL lost commits, as after a restore from a backup. What is still in the stream is counted again, the rest is booked as lost, and sinks hold until `meterctl restore accept`.") \
     X(maintenance_failed, "aggregator", "A job beside the counting failed; `job` says which one (lease, partitions, carry, retention). It is tried again.") \
@@ -42,15 +40,15 @@
     X(quota_read_refused, "aggregator", "PostgreSQL refused to tell the usage that the quota cache needs. It is tried again; the cache gets old meanwhile.") \
     X(quota_write_refused, "aggregator", "Redis refused to take usage into the quota cache, as when it is full. It is tried again; the cache gets old meanwhile.") \
     X(redis_durability_unknown, "aggregator", "CONFIG GET is not allowed, so it is not known whether Redis keeps what it acknowledged. Allow it, or check the settings by hand.") \
-    X(redis_durability_weak, "aggregator", "appendfsync is not `always`: a power loss may lose the last entries that were acknowledged.") \
-    X(redis_durable, "aggregator", "Redis keeps entries again, after redis_volatile.") \
+    X(redis_durability_weak, "aggregator", "`appendfsync` is not `always`: a power loss may lose the last entries that were acknowledged.") \
+    X(redis_durable, "aggregator", "Redis keeps entries again, after `redis_volatile`.") \
     X(redis_refused, "aggregator", "This Redis may lose entries, so the aggregator did not start. Set maxmemory-policy noeviction and appendonly yes, or METERLINE_ALLOW_VOLATILE_REDIS=1.") \
     X(redis_volatile, "aggregator", "Redis evicts keys or has no append-only file, so it may lose entries. Set maxmemory-policy noeviction and appendonly yes.") \
     X(retention_applied, "aggregator", "The daily retention dropped raw events and rejected entries that are past their keep.") \
     X(schema_waited, "aggregator", "The database has an older schema than this program needs. Run `meterctl migrate`; work begins by itself then.") \
     X(shards_followed, "aggregator", "The database has another number of shards, as after `meterctl reshard`. This process goes by it from now on.") \
     X(step_failed, "aggregator", "A step failed and is tried again with a growing delay; `step` says which one.") \
-    X(stream_drained, "aggregator", "--once read the stream to its end, and all of it is counted.") \
+    X(stream_drained, "aggregator", "A run with `--once` read the stream to its end, and all of it is counted.") \
     X(stream_handed_over, "aggregator", "Another aggregator joined, so this one gave a stream away to share the work.") \
     X(stream_in_future, "aggregator", "Somebody added an entry with an id of their own that is more than a day ahead, so later entries get ids from the future. Events without ts are rejected until `meterctl stream reset`.") \
     X(stream_joined_late, "aggregator", "A stream that was never counted before had already been trimmed. Counting begins with what is left.") \
@@ -61,57 +59,59 @@
     X(window_shrunk, "aggregator", "DEDUPE_MEMORY_MB is full, so the oldest ids were forgotten early. Raise it, or accept a shorter window.") \
     X(schema_refused, "aggregator sink webhookd", "The database has a schema that this program cannot work with. Install the matching version.") \
     X(quota_foreign, "aggregator webhookd", "A hash in the quota cache belongs to another ledger and was left alone. Only one ledger may use this Redis; `meterctl stream adopt` takes it over.") \
-    X(account_refused, "sink", "") \
-    X(claim_delayed, "sink", "") \
-    X(claim_refused, "sink", "") \
-    X(count_refused, "sink", "") \
-    X(cycle_settled, "sink", "") \
-    X(doubt_settled, "sink", "") \
-    X(drift_found, "sink", "") \
-    X(drift_unread, "sink", "") \
-    X(dry_run_failed, "sink", "") \
-    X(edges_claimed, "sink", "") \
-    X(held_back, "sink", "") \
-    X(hold_lifted, "sink", "") \
-    X(ledger_suspected, "sink", "") \
-    X(ledger_confirmed, "sink", "") \
-    X(ledger_check_delayed, "sink", "") \
-    X(ledger_unsure, "sink", "") \
-    X(meter_freed, "sink", "") \
-    X(meter_held, "sink", "") \
-    X(meters_unread, "sink", "") \
-    X(not_compared, "sink", "") \
-    X(reconcile_delayed, "sink", "") \
-    X(reconcile_done, "sink", "") \
-    X(schema_accepted, "sink", "") \
-    X(send_delayed, "sink", "") \
-    X(send_doubted, "sink", "") \
-    X(send_expired, "sink", "") \
-    X(send_recovered, "sink", "") \
-    X(send_refused, "sink", "") \
-    X(sending_blocked, "sink", "") \
-    X(sending_resumed, "sink", "") \
-    X(session_opened, "sink", "") \
-    X(settle_delayed, "sink", "") \
-    X(settle_refused, "sink", "") \
-    X(settled_at_once, "sink", "") \
-    X(changes_refused, "webhookd", "") \
-    X(healing_refused, "webhookd", "") \
-    X(limits_cached_again, "webhookd", "") \
-    X(limits_not_cached, "webhookd", "") \
-    X(limits_rewritten, "webhookd", "") \
-    X(meter_errors_reported, "webhookd", "") \
-    X(pick_recovered, "webhookd", "") \
-    X(pick_refused, "webhookd", "") \
-    X(plan_unknown, "webhookd", "") \
-    X(schema_awaited, "webhookd", "") \
-    X(store_failed, "webhookd", "") \
-    X(store_recovered, "webhookd", "") \
-    X(webhook_delayed, "webhookd", "") \
-    X(webhook_failed, "webhookd", "") \
-    X(webhook_ignored, "webhookd", "") \
-    X(webhook_processed, "webhookd", "") \
-    X(webhook_refused, "webhookd", "")
+    X(redis_redirected, "aggregator webhookd", "A node of the Redis Cluster sent a command to another node, where it was sent again.") \
+    X(account_refused, "sink", "Stripe refused the key (401 or 403). Nothing is sent but a probe a minute; set `STRIPE_SECRET_KEY` right.") \
+    X(claim_delayed, "sink", "Usage could not be claimed for submission. It is tried again, and nothing is lost.") \
+    X(claim_refused, "sink", "One total cannot be submitted; `msg` says why. The others are not affected. A person has to look at it.") \
+    X(count_refused, "sink", "PostgreSQL refused to count the submissions, so their metrics are out of date.") \
+    X(cycle_settled, "sink", "A claim cycle is over, and its submissions are sent or wait for their next attempt.") \
+    X(doubt_settled, "sink", "A submission whose outcome was unknown was compared with Stripe's figures: it is `sent`, or `failed` and a person has to decide.") \
+    X(drift_found, "sink", "Stripe's figure differs from what was sent by `drift` units. See `meterctl reconcile`.") \
+    X(drift_unread, "sink", "Stripe's figure for a customer and metric could not be read, so it was not compared.") \
+    X(dry_run_failed, "sink", "The dry run could not list what it would send; `msg` says why.") \
+    X(edges_claimed, "sink", "Usage of periods that are about to end or have just ended was claimed ahead of its cycle.") \
+    X(held_back, "sink", "Sinks are held since the ledger was found behind the stream. Nothing is claimed or sent until `meterctl restore accept`.") \
+    X(hold_lifted, "sink", "The hold is over: claiming and sending resume.") \
+    X(ledger_check_delayed, "sink", "Whether PostgreSQL was restored could not be checked. It is tried again, and nothing is sent meanwhile.") \
+    X(ledger_confirmed, "sink", "PostgreSQL was restarted or failed over and has everything that Redis knows of. Sending goes on.") \
+    X(ledger_suspected, "sink", "PostgreSQL may have been restored to an earlier moment; `why` says what tells so. Nothing is claimed or sent until `meterctl restore accept`.") \
+    X(ledger_unsure, "sink", "PostgreSQL and Redis were both started anew, and may be backups of one moment. What is not yet compared with Stripe waits; if both are backups, run `meterctl restore hold`, then `meterctl restore accept`.") \
+    X(meter_freed, "sink", "Stripe's meter is as the catalog has it again, and its usage is sent.") \
+    X(meter_held, "sink", "Stripe's meter is missing or counts in another way than the catalog says, so its usage waits. Correct the meter or the catalog.") \
+    X(meters_unread, "sink", "Stripe's meters could not be read. Which usage waits for them stays as it was until they can.") \
+    X(not_compared, "sink", "After a restore, usage of some tenants waits until it was compared with Stripe. Sinks do so by themselves.") \
+    X(reconcile_delayed, "sink", "The comparison with Stripe could not go on. It is tried again.") \
+    X(reconcile_done, "sink", "A comparison with Stripe's figures is over; `drifted` is how many differ.") \
+    X(schema_accepted, "sink", "The schema fits again, and the sink works.") \
+    X(send_delayed, "sink", "A submission failed and is tried again after `wait_ms`; logged once a minute for each kind of failure.") \
+    X(send_doubted, "sink", "Whether Stripe took a submission is unknown, so it is not repeated. It is settled by comparing with Stripe's figures.") \
+    X(send_expired, "sink", "A submission is too old for Stripe to take it. Its usage is not billed unless a person decides so: see `meterctl submissions`.") \
+    X(send_recovered, "sink", "Submissions no longer fail.") \
+    X(send_refused, "sink", "Stripe refused a submission for good. See `meterctl submissions` for what to do.") \
+    X(sending_blocked, "sink", "Stripe cannot be used, so sending stops but for a probe after `wait_ms`. It resumes by itself.") \
+    X(sending_resumed, "sink", "Stripe answers again, and sending resumes.") \
+    X(session_opened, "sink", "A session of Stripe's meter event stream was opened for `life_s` seconds.") \
+    X(settle_delayed, "sink", "The outcomes of submissions could not be stored. They are kept in memory and stored later.") \
+    X(settle_refused, "sink", "PostgreSQL refused the outcome of a submission, which is settled after its lease has run out.") \
+    X(settled_at_once, "sink", "Closed periods of tenants whose invoice is being made were claimed ahead of their cycle.") \
+    X(rate_lowered, "sink webhookd", "Stripe answered 429, so fewer calls a second are made for a while. Nothing is lost; the rate rises again by itself.") \
+    X(changes_refused, "webhookd", "PostgreSQL refused to tell which limits changed. They reach the quota cache with the next full round.") \
+    X(healing_refused, "webhookd", "PostgreSQL refused the round that checks all limits in the quota cache. It is tried again.") \
+    X(limits_cached_again, "webhookd", "Limits are written to the quota cache again.") \
+    X(limits_not_cached, "webhookd", "Limits could not be written to the quota cache. It is tried again.") \
+    X(limits_rewritten, "webhookd", "A round over all tenants has checked their limits in the quota cache.") \
+    X(meter_errors_reported, "webhookd", "Stripe reported that it took usage and refused it later. Submissions that it names become `failed`, and their tenants are compared.") \
+    X(pick_recovered, "webhookd", "Webhook events are worked again.") \
+    X(pick_refused, "webhookd", "PostgreSQL refused to hand out webhook events, so none are worked. It is tried again; `msg` says why.") \
+    X(plan_unknown, "webhookd", "No plan of the catalog fits the subscription's prices, so the tenant has the limits of `free`. Add the price to the catalog.") \
+    X(schema_awaited, "webhookd", "The database's schema is older than this program, and deliveries are answered with 503. Run `meterctl migrate`.") \
+    X(store_failed, "webhookd", "Deliveries could not be stored and are answered with 503. Stripe sends them again.") \
+    X(store_recovered, "webhookd", "Deliveries are stored again.") \
+    X(webhook_delayed, "webhookd", "A webhook event could not be worked and is tried again after `wait_ms`.") \
+    X(webhook_failed, "webhookd", "A webhook event cannot be worked; `msg` says why. A person has to decide: set its `state` to `received` to try it again.") \
+    X(webhook_ignored, "webhookd", "A webhook event has no effect here; `msg` says why.") \
+    X(webhook_processed, "webhookd", "A webhook event took effect.") \
+    X(webhook_refused, "webhookd", "A request to the webhook endpoint was not accepted; `reason` says why. If Stripe sent it, check `STRIPE_WEBHOOK_SECRET`.")
 /* clang-format on */
 
 #define LOG_EVENT_ID(name, stages, meaning) LOG_OF_##name,

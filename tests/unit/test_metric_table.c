@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/reference.h" /* after cmocka.h: it asserts */
+
 static const char HEAD[] = "# Metrics\n"
                            "\n"
                            "Each daemon serves them in Prometheus' text format at `/metrics` on "
@@ -55,19 +57,7 @@ static void the_reference_is_current(void **state)
 {
     /* `make docs` writes it. */
     (void)state;
-    struct buf wanted = {0};
-    struct buf found = {0};
-    char part[4096];
-    size_t n;
-    FILE *file = fopen("docs/metrics.md", "r");
-    assert_non_null(file);
-    while ((n = fread(part, 1, sizeof part, file)) > 0)
-        buf_add(&found, part, n);
-    fclose(file);
-    add_reference(&wanted);
-    assert_string_equal(found.data, wanted.data);
-    buf_done(&wanted);
-    buf_done(&found);
+    assert_reference_is_current("docs/metrics.md", add_reference);
 }
 
 static void names_say_type_and_unit(void **state)
@@ -146,12 +136,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_alerts_rely_on_is_there),
         cmocka_unit_test(a_series_comes_from_the_table),
     };
-    if (argc == 2 && strcmp(argv[1], "--print") == 0) {
-        struct buf out = {0};
-        add_reference(&out);
-        fputs(out.data, stdout);
-        buf_done(&out);
+    if (print_reference(argc, argv, add_reference))
         return 0;
-    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
