@@ -125,6 +125,9 @@ docs:
 # make install    programs into $(PREFIX)/bin
 install: all
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(PROGRAMS)
+# make images     meterline/aggregator, … and meterline/all, by docker or podman; BASE=debian:trixie-slim TAG=
+.PHONY: images
+images: ; @deploy/build_images
 # make clean      delete build/
 clean: ; rm -rf build
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
