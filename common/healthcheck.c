@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { TIMEOUT_MS = 2000 };
 
@@ -32,8 +33,9 @@ static int ask(const char *program, const char *url)
 
 int healthcheck_run(const char *program, const char *ops_listen)
 {
-    if (!ops_listen || !*ops_listen) {
-        fprintf(stderr, "%s: --healthcheck needs OPS_LISTEN, where /readyz is served\n", program);
+    const char *port = strrchr(ops_listen, ':');
+    if (!port || !strcmp(port, ":0")) {
+        fprintf(stderr, "%s: --healthcheck needs an OPS_LISTEN with a port of its own\n", program);
         return EXIT_SETTINGS;
     }
     /* ":9101" is all addresses. */

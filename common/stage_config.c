@@ -2,6 +2,7 @@
 #include "common/stage.h"
 
 #include "common/contract.h"
+#include "common/healthcheck.h"
 #include "common/log.h"
 
 #include <stdio.h>
@@ -24,6 +25,8 @@ static void print_help(const struct stage_spec *spec, const struct stage_flag *o
     print_flag("--help", "this text");
     print_flag("--version", "the program's version");
     print_flag("--print-config", "the settings in force, secrets as ***");
+    print_flag("--healthcheck",
+               "ask one that runs with these settings for its /readyz; exit 0 or 1");
     for (; own && own->name; own++)
         print_flag(own->name, own->help);
 }
@@ -34,6 +37,7 @@ struct flags {
     bool help;
     bool version;
     bool print;
+    bool healthcheck;
 };
 
 static const struct stage_flag *find_own(const char *text, const struct stage_flag *own)
@@ -86,6 +90,8 @@ static int take_flag(int argc, char **argv, int *i, struct flags *flags,
         flags->version = true;
     else if (!strcmp(text, "--print-config"))
         flags->print = true;
+    else if (!strcmp(text, "--healthcheck"))
+        flags->healthcheck = true;
     else
         return take_own_flag(argc, argv, i, flags, own);
     return 0;
@@ -133,9 +139,13 @@ int stage_config(int argc, char **argv, const struct stage_spec *spec, void *con
     }
     const struct conf_base *base = config;
     log_init(spec->name, (enum log_level)base->log_level, (enum log_format)base->log_format);
-    if (!flags.print)
+    if (!flags.print && !flags.healthcheck)
         return -1;
-    conf_print(spec->settings, config);
+    int exit_code = EXIT_DONE;
+    if (flags.print)
+        conf_print(spec->settings, config);
+    else
+        exit_code = healthcheck_run(spec->program, base->ops_listen);
     conf_done(spec->settings, config);
-    return EXIT_DONE;
+    return exit_code;
 }

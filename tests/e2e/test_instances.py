@@ -98,3 +98,30 @@ def test_who_is_not_ready_says_why(running):
     for stage in stages.values():
         stage.term()
     assert instances(line) == []
+
+
+def test_each_is_its_own_health_check(running):
+    """What a container engine runs beside it: `--healthcheck`, by the same settings, and an exit code."""
+    line, stages = running
+    for name, stage in stages.items():
+        address = f"127.0.0.1:{stage.port('ops')}"
+        settings = {"OPS_LISTEN": address, "STRIPE_SECRET_KEY": TEST_KEY}
+        well = line.run(name, "--healthcheck", **settings)
+        assert (well.returncode, well.stdout) == (0, "ready\n"), well.stderr
+        stage.pause()
+        hangs = line.run(name, "--healthcheck", **settings)
+        assert hangs.returncode == 1 and "/readyz: " in hangs.stderr
+        stage.resume()
+        stage.term()
+        gone = line.run(name, "--healthcheck", **settings)
+        assert gone.returncode == 1 and address in gone.stderr
+        assert line.run(name, "--healthcheck", **{**settings, "OPS_LISTEN": "127.0.0.1:0"}).returncode == 2
+
+
+@pytest.mark.own_servers
+def test_a_health_check_says_why_a_stage_is_not_ready(running):
+    line, stages = running
+    line.redis.stop()
+    line.wait_for(lambda: not stages["aggregator"].ready())
+    ill = line.run("aggregator", "--healthcheck", OPS_LISTEN=f":{stages['aggregator'].port('ops')}")
+    assert ill.returncode == 1 and "redis" in ill.stdout
