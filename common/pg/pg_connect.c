@@ -1,15 +1,20 @@
-/* Making a connection: options, PQconnectPoll, and a first pipeline.
+/* Making a connection: looking up the hosts, options, PQconnectPoll, and a first pipeline.
  *
- * The happy path: PQconnectPoll is called each time the socket is ready until it says OK; the
- * first pipeline asks for the server's clock, which also tells whether we may take our role; with
- * the answer pg is READY.
+ * The happy path: the loop looks up the hosts of DATABASE_URL, since libpq itself would block the
+ * whole process until the resolver answers. `host` may list several; each name becomes as many
+ * entries as it has addresses, with `hostaddr` telling libpq the address, while `host` stays what
+ * certificates and passwords are looked up by. Sockets go through as they are, and so does a URL
+ * that has addresses itself. Then PQconnectPoll is called each time the socket is ready until it
+ * says OK; the first pipeline asks for the server's clock, which also tells whether we may take our
+ * role; with the answer pg is READY.
  *
  * Of several hosts or addresses each is tried by itself, so that one that does not answer or cannot
  * be written to keeps none of the others from being tried. One that is read-only by default, as an
  * operator makes the old primary of two, is taken only when no other will do.
  *
- * The failure modes: a URL that libpq cannot parse, a server that cannot be reached or refuses us,
- * is a standby, a role that is missing. Each is told to on_down, and tried again after the wait. */
+ * The failure modes: a URL that libpq cannot parse, names of which none is known, a server that
+ * cannot be reached, refuses us or is a standby, a role that is missing. Each is told to on_down,
+ * and tried again after the wait. */
 #include "common/pg/pg_internal.h"
 
 #include "common/clock.h"
@@ -17,6 +22,7 @@
 #include "common/str.h"
 
 #include <assert.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,9 +38,178 @@ static const struct {
     {"keepalives_count", "3"},
     {"tcp_user_timeout", "10000"},
 };
+enum { ADDRESS_SIZE = 128 };
 enum { CLOCK_ANSWER_MAX_MS = 1000 };
 enum { CONNECT_DEADLINE_MS = 10000, EACH_DEADLINE_MS = 3000 }; /* of one host, of each of several */
 enum { N_DEFAULTS = sizeof DEFAULTS / sizeof *DEFAULTS };
+
+/* Looking up the hosts. */
+
+static const char *find_option(const struct pg *pg, const char *keyword)
+{
+    for (const PQconninfoOption *o = pg->hosts.options; o->keyword; o++)
+        if (strcmp(o->keyword, keyword) == 0)
+            return o->val;
+    return NULL;
+}
+
+static size_t count_items(const char *list)
+{
+    size_t n = 1;
+    for (const char *at = list; (at = strchr(at, ',')) != NULL; at++)
+        n++;
+    return n;
+}
+
+/* The k-th item of a list with commas; malloc'd. */
+static char *copy_item(const char *list, size_t k)
+{
+    for (; k > 0; k--)
+        list = strchr(list, ',') + 1;
+    return xstrndup(list, strcspn(list, ","));
+}
+
+/* One port serves all hosts; none is libpq's default. */
+static char *copy_port(const struct pg *pg, size_t k)
+{
+    const char *ports = find_option(pg, "port");
+    if (!ports)
+        return xstrdup("");
+    return copy_item(ports, count_items(ports) == 1 ? 0 : k);
+}
+
+static void add_entry(struct pg *pg, const char *host, const char *address)
+{
+    struct pg_hosts *h = &pg->hosts;
+    h->entries = xrealloc(h->entries, (size_t)(h->n + 1) * sizeof *h->entries);
+    h->entries[h->n++] = (struct pg_host){xstrdup(host), xstrdup(address), copy_port(pg, h->at)};
+}
+
+bool pg_has_next_host(const struct pg *pg)
+{
+    return pg->hosts.next < pg->hosts.n;
+}
+
+void pg_say_host(struct pg *pg, const struct err *error)
+{
+    if (pg->hosts.options)
+        buf_printf(&pg->hosts.said, "%s%s", pg->hosts.said.length > 0 ? "; " : "", error->text);
+}
+
+static void add_addresses(struct pg *pg, const char *host, const struct addrinfo *found)
+{
+    char address[ADDRESS_SIZE];
+    for (; found; found = found->ai_next)
+        if (getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof address, NULL, 0,
+                        NI_NUMERICHOST) == 0)
+            add_entry(pg, host, address);
+}
+
+static void note_unknown(struct pg *pg, const char *host, int status)
+{
+    struct err e;
+    err_set(&e, ERR_CONNECT, "look up %s: %s", host, uv_strerror(status));
+    pg_say_host(pg, &e);
+}
+
+static void look_up(struct pg *pg);
+
+static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
+{
+    struct pg *pg = lookup->data;
+    if (pg->state != PG_IS_CLOSING) {
+        char *host = copy_item(find_option(pg, "host"), pg->hosts.at);
+        if (status == 0)
+            add_addresses(pg, host, found);
+        else
+            note_unknown(pg, host, status);
+        free(host);
+        pg->hosts.at++;
+        look_up(pg);
+    }
+    uv_freeaddrinfo(found);
+    pg_release_handle(pg);
+}
+
+/* Without a deadline: a lookup that runs cannot be stopped, and it ends by the resolver's own. */
+static bool start_lookup(struct pg *pg, const char *host)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    pg->hosts.lookup.data = pg;
+    int failed = uv_getaddrinfo(pg->loop, &pg->hosts.lookup, on_resolved, host, NULL, &hints);
+    if (failed)
+        note_unknown(pg, host, failed);
+    else
+        pg->handles++;
+    return !failed;
+}
+
+/* A path, an abstract socket, or libpq's default. */
+static bool is_socket(const char *host)
+{
+    return *host == '\0' || *host == '/' || *host == '@';
+}
+
+/* What libpq would refuse anyhow is left to it, for its clear text. */
+static bool wants_lookup(const struct pg *pg)
+{
+    const char *hosts = find_option(pg, "host");
+    const char *ports = find_option(pg, "port");
+    if (!hosts || find_option(pg, "hostaddr"))
+        return false;
+    return !ports || count_items(ports) == 1 || count_items(ports) == count_items(hosts);
+}
+
+/* True if the host at hosts.at is being looked up. */
+static bool take_host(struct pg *pg)
+{
+    char *host = copy_item(find_option(pg, "host"), pg->hosts.at);
+    bool started = !is_socket(host) && start_lookup(pg, host);
+    if (is_socket(host))
+        add_entry(pg, host, "");
+    free(host);
+    return started;
+}
+
+/* Looks up the host at hosts.at and those behind it, then connects. */
+static void look_up(struct pg *pg)
+{
+    struct pg_hosts *h = &pg->hosts;
+    if (!wants_lookup(pg)) {
+        pg_connect_start(pg);
+        return;
+    }
+    for (; h->at < count_items(find_option(pg, "host")); h->at++)
+        if (take_host(pg))
+            return;
+    if (h->n > 0) {
+        pg_connect_start(pg);
+        return;
+    }
+    struct err e;
+    err_set(&e, ERR_CONNECT, "%s", h->said.data);
+    buf_clear(&h->said);
+    pg_lost(pg, &e);
+}
+
+void pg_resolve_done(struct pg *pg)
+{
+    struct pg_hosts *h = &pg->hosts;
+    PQconninfoFree(h->options);
+    for (int i = 0; i < h->n; i++) {
+        free(h->entries[i].name);
+        free(h->entries[i].address);
+        free(h->entries[i].port);
+    }
+    free(h->entries);
+    buf_done(&h->said);
+    h->options = NULL;
+    h->entries = NULL;
+    h->n = h->next = 0;
+    h->at = 0;
+}
+
+/* Connecting. */
 
 struct options {
     const char **keywords; /* ends in NULL */
@@ -106,7 +281,7 @@ void pg_connect_prepare(struct pg *pg)
     pg_go(pg, PG_IS_RESOLVING);
     pg->hosts.options = PQconninfoParse(url_in_force ? url_in_force : pg->url, &message);
     if (pg->hosts.options) {
-        pg_resolve(pg);
+        look_up(pg);
         return;
     }
     struct err e;

@@ -1,6 +1,5 @@
-/* What the files of the PostgreSQL adapter share: pg.c (the machine), pg_resolve.c (hosts),
- * pg_connect.c (making a connection), pg_pipeline.c (running statements), pg_error.c. Nobody else
- * includes this. */
+/* What the files of the PostgreSQL adapter share: pg.c (the machine), pg_connect.c (making a
+ * connection), pg_pipeline.c (running statements), pg_error.c. Nobody else includes this. */
 #ifndef METERLINE_PG_INTERNAL_H
 #define METERLINE_PG_INTERNAL_H
 
@@ -101,18 +100,14 @@ void pg_start_timer(struct pg *pg, uint64_t wait_ms);
 void pg_lost(struct pg *pg, const struct err *error);
 void pg_release_handle(struct pg *pg);
 
-/* pg_resolve.c */
-/* Looks up the host at hosts.at and those behind it, then connects. */
-void pg_resolve(struct pg *pg);
+/* pg_connect.c */
+void pg_connect_prepare(struct pg *pg); /* takes the URL apart, looks up its hosts, connects */
+void pg_connect_step(struct pg *pg);    /* the socket is ready */
+void pg_connect_start(struct pg *pg);   /* to the next host */
 /* There is another address to try before the URL is given up for now. */
 bool pg_has_next_host(const struct pg *pg);
 void pg_say_host(struct pg *pg, const struct err *error); /* why this one is not taken */
 void pg_resolve_done(struct pg *pg);                      /* frees what was found */
-
-/* pg_connect.c */
-void pg_connect_prepare(struct pg *pg); /* takes the URL apart, then resolves */
-void pg_connect_start(struct pg *pg);   /* the hosts are known */
-void pg_connect_step(struct pg *pg);    /* the socket is ready */
 
 /* pg_pipeline.c */
 void pg_pipeline_begin(struct pg *pg, int most);
