@@ -1,21 +1,24 @@
 /* hiredis on the loop: one poll handle, and the hooks on ac->ev that say what to poll for.
  *
- * The happy path: a ready socket is handed to redisAsyncHandleRead (or to redis_raw.c) and to
+ * The happy path: a ready socket is handed to redisAsyncHandleRead (or to a decoder) and to
  * redisAsyncHandleWrite, which call the replies' callbacks; then the machine looks at what has
  * changed.
  *
  * The failure modes: hiredis drops its context by itself (refused, closed by the peer, a reply that
  * is none) and tells it by the cleanup hook alone, so the hook notes the reason, and the machine
  * finds ac to be NULL. libuv stops polling a socket that has an error; hiredis is then made to read
- * it. */
+ * it. A decoder that cannot make sense of the bytes is redis_lost. */
 #include "common/redis/redis_internal.h"
 #include "common/redis/redis_tls.h"
 
 #include "common/str.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static void on_socket(uv_poll_t *poll, int status, int events);
 
@@ -81,6 +84,91 @@ static void on_connect(const redisAsyncContext *ac, int status)
     link->connected = status == REDIS_OK;
 }
 
+/* Replies for a decoder, beside hiredis' reader: what is read goes straight where the decoder wants
+ * it. Connecting, the greeting and writing stay hiredis' own, and with TLS its read function, so
+ * that there is one way for both. hiredis is told of no command here, so it has no callback to call
+ * and expects no reply. */
+
+bool redis_is_raw(const struct redis_link *link)
+{
+    const struct redis *r = link->redis;
+    return r->link == link && r->state == REDIS_IS_UP && r->decoder.take && !r->role_asked;
+}
+
+bool redis_raw_send(struct redis_link *link, const char *bytes, size_t length)
+{
+    if (redisAppendFormattedCommand(&link->ac->c, bytes, length) != REDIS_OK)
+        return false;
+    link->ac->ev.addWrite(link);
+    return true;
+}
+
+/* 0: nothing is there now. -1 with why: it is over. */
+#if HIREDIS_MAJOR >= 1
+static ssize_t read_some(redisContext *c, char *to, size_t size, const char **why)
+{
+    ssize_t n = c->funcs->read(c, to, size);
+    *why = c->errstr;
+    return n;
+}
+#else
+static ssize_t read_some(redisContext *c, char *to, size_t size, const char **why)
+{
+    ssize_t n = read(c->fd, to, size);
+    if (n > 0)
+        return n;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    *why = n == 0 ? "Server closed the connection" : strerror(errno);
+    return -1;
+}
+#endif
+
+static void lose(struct redis *r, const char *why)
+{
+    struct err e;
+    err_set(&e, ERR_CLOSED, "Redis: %s", why);
+    redis_lost(r, &e, INT64_MIN);
+}
+
+/* Every reply that these n bytes complete. Returns false if the link is no more what it was. */
+static bool take_replies(struct redis_link *link, size_t n)
+{
+    struct redis *r = link->redis;
+    struct err e = {0};
+    int ended;
+    while ((ended = r->decoder.take(r->decoder.owner, n, &e)) == 1) {
+        if (r->sent.n == 0) {
+            lose(r, "a reply that nobody asked for");
+            return false;
+        }
+        redis_end_first(r, e.kind != ERR_NONE ? &e : NULL, NULL);
+        if (!redis_is_raw(link))
+            return false;
+        n = 0;
+    }
+    if (ended < 0)
+        lose(r, e.text);
+    return ended == 0;
+}
+
+static void raw_read(struct redis_link *link)
+{
+    const struct redis_decoder *decoder = &link->redis->decoder;
+    const char *why = "";
+    size_t size;
+    ssize_t n;
+    do {
+        char *room = decoder->reserve(decoder->owner, &size);
+        n = read_some(&link->ac->c, room, size, &why);
+        if (n < 0)
+            lose(link->redis, why);
+        if (n <= 0 || !take_replies(link, (size_t)n))
+            return;
+        /* TLS holds bytes that no poll tells of: it is read until it has none. */
+    } while (link->tls || (size_t)n == size);
+}
+
 /* Callbacks in here may drop the link; its memory stays until the handle is closed. */
 static void on_socket(uv_poll_t *poll, int status, int events)
 {
@@ -91,7 +179,7 @@ static void on_socket(uv_poll_t *poll, int status, int events)
         events = UV_READABLE | UV_WRITABLE;
     }
     if (redis_is_raw(link) && (events & UV_READABLE))
-        redis_raw_read(link);
+        raw_read(link);
     else if (events & UV_READABLE)
         redisAsyncHandleRead(link->ac);
     if (link->ac && (events & UV_WRITABLE))

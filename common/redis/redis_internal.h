@@ -1,7 +1,6 @@
 /* What the files of the Redis adapter share: redis.c (the machine), redis_connect.c (addresses and
  * greeting), redis_role.c (is it a master?), redis_command.c (commands and deadlines),
- * redis_hooks.c (hiredis on the loop), redis_raw.c (replies for a decoder). Nobody else includes
- * this. */
+ * redis_hooks.c (hiredis on the loop, and replies for a decoder). Nobody else includes this. */
 #ifndef METERLINE_REDIS_INTERNAL_H
 #define METERLINE_REDIS_INTERNAL_H
 
@@ -151,12 +150,8 @@ struct redis *redis_open_node(uv_loop_t *loop, const char *url, const struct red
 struct redis_link *redis_link_open(struct redis *r, const char *host, struct err *e);
 /* hiredis may free its context only later, if we are inside one of its callbacks. */
 void redis_link_drop(struct redis_link *link);
-
-/* redis_raw.c */
 bool redis_is_raw(const struct redis_link *link); /* a decoder takes what comes from now on */
-/* The socket is readable. May drop the link. */
-void redis_raw_read(struct redis_link *link);
-/* Returns false if the connection cannot take it. */
+/* For a decoder. Returns false if the connection cannot take it. */
 bool redis_raw_send(struct redis_link *link, const char *bytes, size_t length);
 
 #endif
