@@ -6,7 +6,7 @@
  *
  * The happy path: http_send adds an easy handle, libcurl connects or takes a kept connection,
  * writes, reads, and collect() gives the answer to done. Failure modes are told apart by one
- * question, "may the peer have read the request?": see http_failure.h.
+ * question, "may the peer have read the request?": see http_failure_of.
  *
  * libcurl by itself repeats a request, once, on a new connection if a kept one turns out to be dead
  * before a single byte of an answer came. The peer may have read the first one nevertheless. That
@@ -14,13 +14,12 @@
 #include "common/http/http_client.h"
 
 #include "common/clock.h"
-#include "common/http/http_failure.h"
-#include "common/http/http_setup.h"
 #include "common/str.h"
 
 #include <assert.h>
 #include <curl/curl.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct http_client {
     uv_loop_t *loop;
@@ -176,6 +175,44 @@ static int on_sending(void *owner, char *peer, char *own, int peer_port, int own
     return CURL_PREREQFUNC_OK;
 }
 
+/* What a failed transfer means: https://curl.se/libcurl/c/libcurl-errors.html */
+
+static bool is_tls_failure(CURLcode code)
+{
+    switch (code) {
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_USE_SSL_FAILED:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CRL_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_SSL_ENGINE_NOTFOUND:
+    case CURLE_SSL_ENGINE_SETFAILED:
+    case CURLE_SSL_ENGINE_INITFAILED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum err_kind http_failure_of(int curl_code, bool sent)
+{
+    CURLcode code = (CURLcode)curl_code;
+    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
+        return ERR_INPUT;
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        return sent ? ERR_TIMEOUT : ERR_CONNECT;
+    if (sent)
+        return ERR_CLOSED;
+    if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST)
+        return ERR_CONNECT;
+    return is_tls_failure(code) ? ERR_TLS : ERR_CLOSED;
+}
+
 static void fill_error(const struct http_request *r, CURLcode code, struct err *e)
 {
     long sent_bytes = 0;
@@ -256,6 +293,61 @@ static void collect(struct http_client *c)
     }
 }
 
+/* How a request is set up in libcurl: what is sent, and what is never done. */
+
+static struct curl_slist *make_headers(const struct http_call *call)
+{
+    struct curl_slist *list = NULL;
+    for (const struct http_header *h = call->headers; h && h->name; h++) {
+        char *line = xasprintf("%s: %s", h->name, h->value);
+        list = curl_slist_append(list, line);
+        free(line);
+    }
+    /* Without a value libcurl leaves the header out: waiting for "100 Continue" costs a second. */
+    return curl_slist_append(list, "Expect:");
+}
+
+static void set_method(CURL *easy, const struct http_call *call)
+{
+    if (call->body || !strcmp(call->method, "POST")) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_length);
+        curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, call->body ? call->body : "");
+    }
+    if (!strcmp(call->method, "HEAD"))
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    else if (strcmp(call->method, "GET") != 0 && strcmp(call->method, "POST") != 0)
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
+}
+
+static void set_safety(CURL *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    /* A proxy from the environment would read what we send, keys included. */
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* One connection, one request at a time: then "was it sent?" has a plain answer. */
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+}
+
+/* All options but the callbacks. Returns the list of headers, to be freed after the handle. */
+static struct curl_slist *set_up(CURL *easy, const struct http_call *call, const char *user_agent)
+{
+    struct curl_slist *headers = make_headers(call);
+    set_safety(easy);
+    set_method(easy, call);
+    curl_easy_setopt(easy, CURLOPT_URL, call->url);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, user_agent);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->connect_timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    return headers;
+}
+
 struct http_request *http_send(struct http_client *c, const struct http_call *call,
                                http_done_fn done, void *owner)
 {
@@ -267,7 +359,7 @@ struct http_request *http_send(struct http_client *c, const struct http_call *ca
     r->started_ms = clock_monotonic_ms();
     r->easy = curl_easy_init();
     assert(r->easy);
-    r->headers = http_setup(r->easy, call, c->user_agent);
+    r->headers = set_up(r->easy, call, c->user_agent);
     curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(r->easy, CURLOPT_WRITEDATA, r);
     curl_easy_setopt(r->easy, CURLOPT_PREREQFUNCTION, on_sending);

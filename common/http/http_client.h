@@ -58,4 +58,10 @@ struct http_request *http_send(struct http_client *c, const struct http_call *ca
 /* Requests in flight get ERR_CANCELED; closed runs from the loop when c is freed. */
 void http_client_close(struct http_client *c, void (*closed)(void *owner), void *owner);
 
+/* What a failed transfer means for the caller: may the peer have read the request? Pure, for tests.
+ * curl_code: a CURLcode other than CURLE_OK. sent: at least one byte of the request was written to
+ * the connection (TLS handshakes do not count). ERR_CONNECT and ERR_TLS promise that the peer has
+ * read nothing, so they are only given while sent is false. ERR_INPUT: the URL cannot be used. */
+enum err_kind http_failure_of(int curl_code, bool sent);
+
 #endif

@@ -40,6 +40,12 @@ void http_reply_header(struct http_exchange *x, const char *name, const char *va
 struct http_server *http_server_open(uv_loop_t *loop, const char *name, const char *listen,
                                      size_t max_body_bytes, http_handler_fn handler, void *owner,
                                      struct err *e);
+enum { HTTP_ADDRESS_SIZE = 128 };
+/* What http_server_open listens on: a bound socket, non-blocking. listen as there; :9101 is one
+ * socket for IPv6 and IPv4. address gets the real one, such as "127.0.0.1:9101" or "[::1]:9101".
+ * Returns the descriptor, or -1 with e. */
+int http_listen(const char *listen, char address[HTTP_ADDRESS_SIZE], struct err *e);
+
 /* Stop taking connections; those in flight may still be answered until http_server_close. */
 void http_server_quiesce(struct http_server *s);
 /* Exchanges not yet answered. */

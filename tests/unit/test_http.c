@@ -1,11 +1,10 @@
 /* HTTP server and client on one loop. Every test ends with uv_loop_close() == 0. */
 #include "common/http/http_client.h"
-#include "common/http/http_failure.h"
-#include "common/http/http_listen.h"
 #include "common/http/http_server.h"
 #include "common/str.h"
 
 #include <arpa/inet.h>
+#include <curl/curl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
