@@ -6,9 +6,9 @@
  *          .unit = "s", .min = 1, .max = 86400, .help = "time between two claims"},
  *         {.name = NULL}};
  *
- * For any secret or URL X, X_FILE names a file to read it from (conf_file.h), which stages read
- * again when it changes (conf_watch.h); setting both is a fault. An empty variable counts as unset.
- * Texts may not hold control bytes. */
+ * For any secret or URL X, X_FILE names a file to read it from, which stages read
+ * again when it changes (conf_reload.h); setting both is a fault. An empty variable counts as
+ * unset. Texts may not hold control bytes. */
 #ifndef METERLINE_CONF_H
 #define METERLINE_CONF_H
 

@@ -1,5 +1,4 @@
-#include "common/conf.h"
-#include "common/conf_value.h"
+#include "common/conf_internal.h"
 #include "common/str.h"
 
 #include <inttypes.h>

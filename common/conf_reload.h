@@ -10,6 +10,8 @@
 
 #include "common/conf.h"
 
+#include <uv.h>
+
 struct conf_reload; /* opaque */
 
 struct conf_reload_terms {
@@ -28,5 +30,15 @@ void conf_reload_changed(struct conf_reload *r);
 /* Read all of them now. */
 void conf_reload_all(struct conf_reload *r);
 void conf_reload_free(struct conf_reload *r);
+
+/* The same for a stage: looks once a second by itself. */
+struct conf_watch; /* opaque */
+
+/* As conf_reload_new. */
+struct conf_watch *conf_watch_open(uv_loop_t *loop, const struct conf_reload_terms *terms);
+/* Read all files now, as SIGHUP asks for. watch: may be NULL. */
+void conf_watch_read(struct conf_watch *watch);
+/* Frees itself from the loop. */
+void conf_watch_close(struct conf_watch *watch);
 
 #endif

@@ -16,7 +16,7 @@
 #include "common/stage.h"
 #include "common/build_info.h"
 
-#include "common/conf_watch.h"
+#include "common/conf_reload.h"
 #include "common/contract.h"
 #include "common/heartbeat.h"
 #include "common/log.h"
