@@ -3,11 +3,11 @@
 
 #include "common/contract.h"
 #include "common/peer.h"
-#include "webhookd/limits/changes.h"
+#include "webhookd/limits/limit_changes.h"
 #include "webhookd/limits/limits.h"
 #include "webhookd/limits/limits_sweep.h"
 #include "webhookd/receive/receiver.h"
-#include "webhookd/work/fetch.h"
+#include "webhookd/work/fetcher.h"
 #include "webhookd/work/worker.h"
 
 static void on_redis_up(void *owner)

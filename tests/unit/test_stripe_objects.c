@@ -1,10 +1,7 @@
 /* Events and their objects, in both shapes; which events are news; when a try is repeated. */
 #include "webhookd/receive/stripe_event.h"
-#include "webhookd/work/customer_object.h"
-#include "webhookd/work/meter_report_object.h"
-#include "webhookd/work/order.h"
-#include "webhookd/work/retry.h"
-#include "webhookd/work/subscription_object.h"
+#include "webhookd/work/event_rules.h"
+#include "webhookd/work/stripe_objects.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

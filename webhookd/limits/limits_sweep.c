@@ -18,16 +18,17 @@
 #include "webhookd/limits/limits_sweep.h"
 
 #include "common/log.h"
+#include "common/metric_table.h"
 #include "common/redis/redis_stamp.h"
 #include "common/str.h"
 #include "webhookd/context.h"
-#include "webhookd/gauges.h"
 #include "webhookd/limits/limits.h"
 #include "webhookd/sql.h"
-#include "webhookd/work/statement_list.h"
+#include "webhookd/statement_list.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     RETRY_MS = 1000,        /* while PostgreSQL or the schema is not there */
@@ -247,6 +248,19 @@ static void run_stamp(struct healer *h)
     healer_go(h, STAMPING);
     h->open_parts++;
     redis_stamp_ask(h->context->redis, take_stamp, h);
+}
+
+/* counts: rows of state, number of events, age of the oldest in s, as count_events.sql and
+ * count_waiting.sql give them. */
+static void gauges_set(const PGresult *counts)
+{
+    for (int row = 0; row < PQntuples(counts); row++) {
+        const char *state = result_text(counts, row, 0);
+        metric_set(metric_with(METRIC_OF_WEBHOOKS, state), result_i64(counts, row, 1));
+        if (!strcmp(state, "received"))
+            metric_set(metric_with(METRIC_OF_OLDEST_WAITING, "webhooks"),
+                       result_i64(counts, row, 2) * 1000);
+    }
 }
 
 static void take_count(void *owner, const struct err *error, PGresult **results, int n)

@@ -20,7 +20,7 @@
 #include "webhookd/receive/signature.h"
 #include "webhookd/receive/stripe_event.h"
 #include "webhookd/sql.h"
-#include "webhookd/work/statement_list.h"
+#include "webhookd/statement_list.h"
 
 #include <stdlib.h>
 #include <string.h>

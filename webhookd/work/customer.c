@@ -2,7 +2,7 @@
  *
  * A mapping, once made, stays until the customer is deleted: usage is billed by it, so that a move
  * to another customer or tenant is a person's decision, and such an event fails visibly. */
-#include "webhookd/work/families.h"
+#include "webhookd/work/job.h"
 
 #include "webhookd/sql.h"
 

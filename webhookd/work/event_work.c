@@ -6,12 +6,12 @@
 #include "common/stage.h"
 #include "webhookd/limits/limits.h"
 #include "webhookd/sql.h"
-#include "webhookd/work/families.h"
-#include "webhookd/work/fetch.h"
-#include "webhookd/work/retry.h"
+#include "webhookd/work/event_rules.h"
+#include "webhookd/work/fetcher.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     DEADLINE_MS = 10000,
@@ -297,6 +297,27 @@ static void run_lock(struct event_work *w)
     script_add(&s, SQL_LOCK_CUSTOMER);
     script_text(&s, w->job.customer_id);
     script_run(&s, w->pg, LOCK_DEADLINE_MS, take_lock, w);
+}
+
+static bool is_of(const struct family *family, const char *type)
+{
+    size_t length = strlen(family->prefix);
+    if (strncmp(type, family->prefix, length) != 0)
+        return false;
+    for (const char *const *end = family->ends; *end; end++)
+        if (!strcmp(type + length, *end))
+            return true;
+    return false;
+}
+
+static const struct family *family_of(const char *type)
+{
+    static const struct family *const FAMILIES[] = {&CUSTOMER_FAMILY, &SUBSCRIPTION_FAMILY,
+                                                    &INVOICE_FAMILY, &METER_REPORT_FAMILY};
+    for (size_t i = 0; i < sizeof FAMILIES / sizeof *FAMILIES; i++)
+        if (is_of(FAMILIES[i], type))
+            return FAMILIES[i];
+    return NULL;
 }
 
 static void start_report(struct event_work *w)

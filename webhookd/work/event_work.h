@@ -14,7 +14,7 @@
  *
  * Failure modes. The connection is lost: the transaction is gone with it, or COMMIT's outcome is
  * unknown; either way the row tells, when it is picked again or not. PostgreSQL refuses the effect,
- * or Stripe does not answer: rolled back and put off, by the rules of retry.h. */
+ * or Stripe does not answer: rolled back and put off, by the rules of event_rules.h. */
 #ifndef METERLINE_WEBHOOKD_EVENT_WORK_H
 #define METERLINE_WEBHOOKD_EVENT_WORK_H
 

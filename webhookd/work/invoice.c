@@ -3,7 +3,7 @@
  * The sink asks: usage of a period whose invoice is final cannot be billed by it any more. Later
  * events only move an invoice on; the order is in the statement, since nothing else depends on it.
  */
-#include "webhookd/work/families.h"
+#include "webhookd/work/job.h"
 
 #include "webhookd/sql.h"
 

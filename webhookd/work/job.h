@@ -5,11 +5,9 @@
 #define METERLINE_JOB_H
 
 #include "webhookd/receive/stripe_event.h"
-#include "webhookd/work/customer_object.h"
-#include "webhookd/work/meter_report_object.h"
-#include "webhookd/work/order.h"
-#include "webhookd/work/statement_list.h"
-#include "webhookd/work/subscription_object.h"
+#include "webhookd/statement_list.h"
+#include "webhookd/work/event_rules.h"
+#include "webhookd/work/stripe_objects.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,7 +35,7 @@ struct stored_subscription {
     bool final;
     int64_t created_s;
     char *tenant;
-    char *state; /* a fingerprint; see subscription_object.h */
+    char *state; /* a fingerprint; see stripe_objects.h */
 };
 
 struct job {
@@ -78,6 +76,12 @@ struct family {
     /* After COMMIT: log what answer says. NULL: nothing. */
     void (*tell)(const struct job *j, const PGresult *answer);
 };
+
+/* The families that there are, each in a file of its own. */
+extern const struct family CUSTOMER_FAMILY;
+extern const struct family SUBSCRIPTION_FAMILY;
+extern const struct family INVOICE_FAMILY;
+extern const struct family METER_REPORT_FAMILY;
 
 /* The object to go by. */
 const json_t *job_object(const struct job *j);

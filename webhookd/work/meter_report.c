@@ -1,7 +1,7 @@
 /* v1.billing.meter.error_report_triggered and .no_meter_found: meter events that Stripe took with a
  * 2xx and refused later. The submissions that it names become `failed`, and the sink compares their
  * tenants. */
-#include "webhookd/work/families.h"
+#include "webhookd/work/job.h"
 
 #include "common/log.h"
 #include "webhookd/sql.h"

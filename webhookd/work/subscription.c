@@ -3,7 +3,7 @@
  * The tenant is metadata.tenant of the subscription, or else of its customer: as stored, as
  * fetched, or, without a key, as an event of the customer will tell in a moment. A subscription
  * that names its tenant maps the customer too, since Stripe may send it first. */
-#include "webhookd/work/families.h"
+#include "webhookd/work/job.h"
 
 #include "common/log.h"
 #include "webhookd/sql.h"

@@ -15,7 +15,7 @@
 #include "webhookd/context.h"
 #include "webhookd/sql.h"
 #include "webhookd/work/event_work.h"
-#include "webhookd/work/fetch.h"
+#include "webhookd/work/fetcher.h"
 
 #include <assert.h>
 #include <stdlib.h>

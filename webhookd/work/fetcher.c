@@ -8,7 +8,7 @@
  * the call goes out again; everything else (no connection, an error of Stripe's, a key that is
  * refused, a body that is no JSON) is the caller's to try again. Stripe lost and back is logged
  * here. */
-#include "webhookd/work/fetch.h"
+#include "webhookd/work/fetcher.h"
 
 #include "common/clock.h"
 #include "common/contract.h"

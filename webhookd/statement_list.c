@@ -1,4 +1,4 @@
-#include "webhookd/work/statement_list.h"
+#include "webhookd/statement_list.h"
 
 #include "common/str.h"
 

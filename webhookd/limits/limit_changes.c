@@ -10,7 +10,7 @@
  *
  * Failure modes: PostgreSQL or Redis is away: the notes stay. Several processes may do the same at
  * once, which does no harm. */
-#include "webhookd/limits/changes.h"
+#include "webhookd/limits/limit_changes.h"
 
 #include "common/log.h"
 #include "common/str.h"
@@ -18,7 +18,7 @@
 #include "webhookd/limits/limits.h"
 #include "webhookd/limits/limits_sweep.h"
 #include "webhookd/sql.h"
-#include "webhookd/work/statement_list.h"
+#include "webhookd/statement_list.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,11 +1,37 @@
-#include "webhookd/work/subscription_object.h"
+#include "webhookd/work/stripe_objects.h"
 
+#include "common/contract.h"
 #include "common/str.h"
+#include "common/stripe/identifier.h"
 #include "webhookd/receive/stripe_event.h"
-#include "webhookd/work/customer_object.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* Customers, and tenants. */
+
+const char *metadata_tenant(const json_t *object)
+{
+    const char *tenant = stripe_text(json_object_get(object, "metadata"), "tenant");
+    return tenant && *tenant ? tenant : NULL;
+}
+
+bool tenant_is_valid(const char *tenant)
+{
+    size_t length = strlen(tenant);
+    return length > 0 && length <= TENANT_MAX_BYTES && !str_has_control(tenant, length);
+}
+
+int customer_object_read(const json_t *object, struct customer_object *out)
+{
+    out->id = stripe_text(object, "id");
+    out->tenant = metadata_tenant(object);
+    out->email = stripe_text(object, "email");
+    out->deleted = json_is_true(json_object_get(object, "deleted"));
+    return stripe_is_id(out->id) ? 0 : -1;
+}
+
+/* Subscriptions. */
 
 static const json_t *items_of(const json_t *object)
 {
@@ -208,4 +234,66 @@ void subscription_object_done(struct subscription_object *s)
     json_decref(s->plans);
     free(s->fingerprint);
     memset(s, 0, sizeof *s);
+}
+
+/* Reports on meter events. */
+
+/* Older samples have the Idempotency-Key alone, which of a single event is made of its identifier.
+ * length: of the identifier in what is returned. */
+static const char *identifier_of(const json_t *sample, size_t *length)
+{
+    const json_t *request = json_object_get(sample, "request");
+    const char *identifier = stripe_text(request, "identifier");
+    const char *key = stripe_text(request, "idempotency_key");
+    if (identifier)
+        *length = strlen(identifier);
+    else if (key)
+        *length = identifier_length_in_key(key);
+    return identifier ? identifier : key;
+}
+
+static void add_sample(json_t *named, const char *code, const json_t *sample)
+{
+    size_t length;
+    const char *identifier = identifier_of(sample, &length);
+    const char *message = stripe_text(sample, "error_message");
+    if (!identifier)
+        return;
+    char *error =
+        xasprintf("refused later: %s: %s", code ? code : "unknown", message ? message : "");
+    json_array_append_new(
+        named, json_pack("{s:s%, s:s}", "identifier", identifier, length, "error", error));
+    free(error);
+}
+
+static json_t *named_in(const json_t *types)
+{
+    json_t *named = json_array();
+    for (size_t i = 0; i < json_array_size(types); i++) {
+        const json_t *type = json_array_get(types, i);
+        const json_t *samples = json_object_get(type, "sample_errors");
+        for (size_t k = 0; k < json_array_size(samples); k++)
+            add_sample(named, stripe_text(type, "code"), json_array_get(samples, k));
+    }
+    return named;
+}
+
+int meter_report_read(const json_t *event, struct meter_report *out)
+{
+    const json_t *data = json_object_get(event, "data");
+    const json_t *reason = json_object_get(data, "reason");
+    if (!json_is_object(reason))
+        return -1;
+    meter_report_done(out);
+    out->named = named_in(json_object_get(reason, "error_types"));
+    out->error_count = stripe_integer(reason, "error_count", 0);
+    out->start_s = stripe_time_s(data, "validation_start");
+    out->end_s = stripe_time_s(data, "validation_end");
+    return 0;
+}
+
+void meter_report_done(struct meter_report *report)
+{
+    json_decref(report->named);
+    memset(report, 0, sizeof *report);
 }

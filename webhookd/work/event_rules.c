@@ -1,4 +1,4 @@
-#include "webhookd/work/retry.h"
+#include "webhookd/work/event_rules.h"
 
 #include "common/backoff.h"
 
@@ -9,6 +9,22 @@ enum {
     UNCLEAR_TRIES_MAX = 5,
     TENANT_TRIES_MAX = 8
 };
+
+enum order_answer order_decide(const struct order *o)
+{
+    if (!o->stored)
+        return ORDER_NEWS;
+    /* What has ended never comes back: Stripe gives a new one a new id. */
+    if (o->stored_final)
+        return ORDER_STALE;
+    if (o->fetched || o->event_final || o->stored_created_s < 0)
+        return ORDER_NEWS;
+    if (o->event_created_s != o->stored_created_s)
+        return o->event_created_s > o->stored_created_s ? ORDER_NEWS : ORDER_STALE;
+    if (o->prior_matches)
+        return ORDER_NEWS;
+    return o->event_first ? ORDER_STALE : ORDER_UNCLEAR;
+}
 
 enum retry retry_decide(enum retry_cause cause, int64_t attempts, uint32_t random, int64_t *wait_ms)
 {
