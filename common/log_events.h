@@ -95,23 +95,23 @@
     X(settle_refused, "sink", "PostgreSQL refused the outcome of a submission, which is settled after its lease has run out.") \
     X(settled_at_once, "sink", "Closed periods of tenants whose invoice is being made were claimed ahead of their cycle.") \
     X(rate_lowered, "sink webhookd", "Stripe answered 429, so fewer calls a second are made for a while. Nothing is lost; the rate rises again by itself.") \
-    X(changes_refused, "webhookd", "PostgreSQL refused to tell which limits changed. They reach the quota cache with the next full round.") \
-    X(healing_refused, "webhookd", "PostgreSQL refused the round that checks all limits in the quota cache. It is tried again.") \
-    X(limits_cached_again, "webhookd", "Limits are written to the quota cache again.") \
-    X(limits_not_cached, "webhookd", "Limits could not be written to the quota cache. It is tried again.") \
-    X(limits_rewritten, "webhookd", "A round over all tenants has checked their limits in the quota cache.") \
-    X(meter_errors_reported, "webhookd", "Stripe reported that it took usage and refused it later. Submissions that it names become `failed`, and their tenants are compared.") \
-    X(pick_recovered, "webhookd", "Webhook events are worked again.") \
-    X(pick_refused, "webhookd", "PostgreSQL refused to hand out webhook events, so none are worked. It is tried again; `msg` says why.") \
-    X(plan_unknown, "webhookd", "No plan of the catalog fits the subscription's prices, so the tenant has the limits of `free`. Add the price to the catalog.") \
-    X(schema_awaited, "webhookd", "The database's schema is older than this program, and deliveries are answered with 503. Run `meterctl migrate`.") \
-    X(store_failed, "webhookd", "Deliveries could not be stored and are answered with 503. Stripe sends them again.") \
-    X(store_recovered, "webhookd", "Deliveries are stored again.") \
-    X(webhook_delayed, "webhookd", "A webhook event could not be worked and is tried again after `wait_ms`.") \
-    X(webhook_failed, "webhookd", "A webhook event cannot be worked; `msg` says why. A person has to decide: set its `state` to `received` to try it again.") \
-    X(webhook_ignored, "webhookd", "A webhook event has no effect here; `msg` says why.") \
-    X(webhook_processed, "webhookd", "A webhook event took effect.") \
-    X(webhook_refused, "webhookd", "A request to the webhook endpoint was not accepted; `reason` says why. If Stripe sent it, check `STRIPE_WEBHOOK_SECRET`.")
+    X(changes_refused, "webhookd", "PostgreSQL refused to read or refresh limits that somebody changed. The changes stay noted and are tried again; look at `msg` if it lasts.") \
+    X(limits_cached_again, "webhookd", "Limits are written into the quota cache again, after `limits_not_cached`.") \
+    X(limits_not_cached, "webhookd", "Redis did not take limits for the quota cache. The sweep writes them when Redis is back.") \
+    X(limits_rewritten, "webhookd", "A sweep has gone over the limits of all tenants, and the quota cache is up to date.") \
+    X(meter_errors_reported, "webhookd", "Stripe reported meter events that it had accepted and refused later. The submissions that it names become `failed` and wait for a person: see `meterctl submissions list`.") \
+    X(pick_recovered, "webhookd", "PostgreSQL gives out webhook events again, after `pick_refused`.") \
+    X(pick_refused, "webhookd", "PostgreSQL refused to give out webhook events, so none is worked. It is tried again; `msg` says why.") \
+    X(plan_unknown, "webhookd", "A subscription fits no plan of the catalog, so its tenant has the limits of the plan `free`. Add the lookup key of its price to the catalog, or set metadata.plan.") \
+    X(schema_awaited, "webhookd", "The schema of the database is missing or older than this program, and deliveries are answered with 503. Run `meterctl migrate`.") \
+    X(store_failed, "webhookd", "Deliveries could not be stored and were answered with 503, or with 500 where PostgreSQL refused their data. Stripe sends them again.") \
+    X(store_recovered, "webhookd", "Deliveries are stored again, after `store_failed`.") \
+    X(sweep_refused, "webhookd", "PostgreSQL refused a statement of the sweep over all limits. The next sweep tries again; look at `msg` if it lasts.") \
+    X(webhook_delayed, "webhookd", "A webhook event could not be worked and is tried again after `wait_ms`; `msg` says why.") \
+    X(webhook_failed, "webhookd", "A webhook event cannot be worked; `msg` says why. A person has to remove the cause and then set its `state` to `received` to try it again.") \
+    X(webhook_ignored, "webhookd", "A webhook event has no effect here, as when its type is not used, it is stale, or it has no tenant; `msg` says why.") \
+    X(webhook_processed, "webhookd", "The effect of a webhook event is committed.") \
+    X(webhook_refused, "webhookd", "A request to the webhook endpoint was answered with 400, because its signature or its body is not Stripe's; `reason` and `msg` say which. If Stripe sent it, check `STRIPE_WEBHOOK_SECRET`.")
 /* clang-format on */
 
 #define LOG_EVENT_ID(name, stages, meaning) LOG_OF_##name,

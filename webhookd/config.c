@@ -1,11 +1,10 @@
-/* Settings of the stage: the table, and what it cannot say. */
 #include "webhookd/config.h"
 
 #include "common/contract.h"
 
 #include <string.h>
 
-/* Of what Stripe allows: 25 and 100 in all, and 25 for each endpoint of the API
+/* Stripe allows 25 (test) and 100 (live) in all, and 25 for each endpoint of the API
  * (docs.stripe.com/rate-limits). */
 enum { RATE_TEST_PER_S = 20, RATE_LIVE_PER_S = 40 };
 
@@ -22,21 +21,21 @@ const struct conf_setting WEBHOOKD_SETTINGS[] = {
      .help = "signing secrets of the endpoint, comma separated; any of them verifies"},
     {"STRIPE_SECRET_KEY", CONF_STR, FIELD(stripe_secret_key), .secret = true,
      .check = conf_check_stripe_key, .check_change = conf_check_stripe_key_change,
-     .help = "to fetch an event's object anew; without it events are ordered by their time"},
+     .help = "fetches the object of each event; without it events are ordered by their time"},
     {"STRIPE_API_BASE", CONF_STR, FIELD(stripe_api_base), .fallback = "https://api.stripe.com",
      .check = conf_check_stripe_base, .help = "address of Stripe's API; http:// only to this machine"},
     {"STRIPE_API_VERSION", CONF_STR, FIELD(stripe_api_version), .fallback = STRIPE_VERSION_CURRENT,
-     .check = conf_check_token, .help = "version that objects are fetched in"},
+     .check = conf_check_token, .help = "version of the API to fetch objects in"},
     {"STRIPE_LIVE", CONF_BOOL, FIELD(stripe_live), .fallback = "0",
-     .help = "1 allows live keys and takes live events instead of test events"},
+     .help = "1: allow live keys, and take live events instead of test events"},
     {"WEBHOOKD_RATE_PER_S", CONF_INT, FIELD(rate_per_s), .fallback = "0", .unit = "calls", .min = 0,
      .max = 1000, .help = "calls to Stripe a second; 0: 20 for test keys, 40 for live keys"},
     {"WEBHOOKD_WORKERS", CONF_INT, FIELD(workers), .fallback = "2", .min = 1, .max = 16,
-     .help = "events worked side by side"},
+     .help = "events that are worked at the same time"},
     {"WEBHOOKD_HEAL_S", CONF_INT, FIELD(heal_s), .fallback = "60", .unit = "s", .min = 1, .max = 3600,
-     .help = "between two rewritings of all limits in the quota cache"},
+     .help = "time between two sweeps over all limits in the quota cache"},
     {"WEBHOOK_PAYLOAD_KEEP_DAYS", CONF_INT, FIELD(payload_keep_days), .fallback = "30",
-     .unit = "days", .min = 1, .max = 3650, .help = "how long bodies of worked events are kept"},
+     .unit = "days", .min = 1, .max = 3650, .help = "how long payloads of worked events are kept"},
     CONF_OPS_LISTEN(struct config, base, "127.0.0.1:9103"),
     CONF_LOG(struct config, base),
     {.name = NULL}};

@@ -1,4 +1,5 @@
-/* What the parts of the stage are given and tell. A part never calls the stage that owns it. */
+/* What each part of the stage is given. A part never calls the stage that owns it: it reports by a
+ * callback. */
 #ifndef METERLINE_WEBHOOKD_CONTEXT_H
 #define METERLINE_WEBHOOKD_CONTEXT_H
 
@@ -11,8 +12,8 @@ struct context {
     const struct config *config;
     struct stage *stage;
     struct redis_router *redis;
-    bool schema_ready; /* PostgreSQL has the schema of this build: asked at every connect */
-    /* Nothing of a part is in flight any more. */
+    bool schema_ready; /* PostgreSQL has the schema of this build; checked at every connect */
+    /* A part has come to rest: it has nothing in flight. */
     void (*on_idle)(void *owner);
     void *owner;
 };

@@ -1,5 +1,5 @@
-/* meterline-webhookd: takes Stripe's events in, and keeps customers, subscriptions and limits in
- * line. */
+/* meterline-webhookd: takes Stripe's webhooks, and keeps customers, subscriptions, invoices and
+ * limits up to date. */
 #include "webhookd/webhookd.h"
 
 #include <sodium.h>
@@ -8,8 +8,7 @@
 static const struct stage_spec STAGE = {
     .name = "webhookd",
     .program = "meterline-webhookd",
-    .what =
-        "Takes Stripe's webhooks, maps customers and subscriptions, and sets the limits of quotas.",
+    .what = "Takes Stripe's webhooks, and keeps customers, subscriptions and limits up to date.",
     .settings = WEBHOOKD_SETTINGS,
     .check = webhookd_config_check,
     .start = webhookd_start,
@@ -22,7 +21,7 @@ int main(int argc, char **argv)
 {
     struct webhookd webhookd = {0};
     if (sodium_init() < 0) {
-        fputs("meterline-webhookd: libsodium did not start\n", stderr);
+        fputs("meterline-webhookd: libsodium could not be initialised\n", stderr);
         return EXIT_FAILED;
     }
     int code = stage_config(argc, argv, &STAGE, &webhookd, NULL);

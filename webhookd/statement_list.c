@@ -6,61 +6,57 @@
 #include <stdlib.h>
 #include <string.h>
 
-void script_add(struct script *s, const char *sql)
+void statement_list_add(struct statement_list *l, const char *sql)
 {
-    assert(s->n < SCRIPT_MAX);
-    pg_statement_init(&s->list[s->n++], sql);
+    assert(l->n < STATEMENTS_MAX);
+    pg_statement_init(&l->statements[l->n++], sql);
 }
 
-void script_text(struct script *s, const char *text)
+void param_text(struct statement_list *l, const char *text)
 {
-    assert(s->n > 0);
-    pg_add_text(&s->list[s->n - 1], text);
+    assert(l->n > 0);
+    pg_add_text(&l->statements[l->n - 1], text);
 }
 
-static void add_own(struct script *s, char *text)
+static void own_text(struct statement_list *l, char *text)
 {
-    assert(s->texts_n < SCRIPT_MAX_TEXTS);
-    s->texts[s->texts_n++] = text;
-    script_text(s, text);
+    assert(l->texts_n < STATEMENT_TEXTS_MAX);
+    l->texts[l->texts_n++] = text;
+    param_text(l, text);
 }
 
-void script_i64(struct script *s, int64_t value)
+void param_i64(struct statement_list *l, int64_t value)
 {
-    add_own(s, xasprintf("%lld", (long long)value));
+    own_text(l, xasprintf("%lld", (long long)value));
 }
 
-void script_i64_or_null(struct script *s, int64_t value)
+void param_i64_or_null(struct statement_list *l, int64_t value)
 {
     if (value)
-        script_i64(s, value);
+        param_i64(l, value);
     else
-        script_text(s, NULL);
+        param_text(l, NULL);
 }
 
-void script_bool(struct script *s, bool value)
+void param_bool(struct statement_list *l, bool value)
 {
-    script_text(s, value ? "true" : "false");
+    param_text(l, value ? "true" : "false");
 }
 
-void script_json(struct script *s, const json_t *value)
+void param_json(struct statement_list *l, const json_t *value)
 {
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     assert(text);
-    add_own(s, text);
+    own_text(l, text);
 }
 
-static void script_clear(struct script *s)
+void statement_list_run(struct statement_list *l, struct pg *pg, uint64_t deadline_ms,
+                        pg_done_fn done, void *owner)
 {
-    for (int i = 0; i < s->texts_n; i++)
-        free(s->texts[i]);
-    s->n = s->texts_n = 0;
-}
-
-void script_run(struct script *s, struct pg *pg, uint64_t deadline_ms, pg_done_fn done, void *owner)
-{
-    pg_run(pg, s->list, s->n, deadline_ms, done, owner);
-    script_clear(s);
+    pg_run(pg, l->statements, l->n, deadline_ms, done, owner);
+    for (int i = 0; i < l->texts_n; i++)
+        free(l->texts[i]);
+    l->n = l->texts_n = 0;
 }
 
 int64_t result_i64(const PGresult *r, int row, int column)

@@ -1,6 +1,7 @@
-/* A list of statements for one pipeline, with the texts of their parameters. Pure. */
-#ifndef METERLINE_SCRIPT_H
-#define METERLINE_SCRIPT_H
+/* A list of SQL statements for one pipeline, which owns the texts of their parameters, and how to
+ * read a text result. Pure, but for running the list. */
+#ifndef METERLINE_WEBHOOKD_STATEMENT_LIST_H
+#define METERLINE_WEBHOOKD_STATEMENT_LIST_H
 
 #include "common/pg/pg.h"
 
@@ -8,33 +9,32 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SCRIPT_MAX = 16, SCRIPT_MAX_TEXTS = 48 };
+enum { STATEMENTS_MAX = 16, STATEMENT_TEXTS_MAX = 48 };
 
 /* Zero-initialise. */
-struct script {
-    struct pg_statement list[SCRIPT_MAX];
+struct statement_list {
+    struct pg_statement statements[STATEMENTS_MAX];
     int n;
-    char *texts[SCRIPT_MAX_TEXTS]; /* owned */
+    char *texts[STATEMENT_TEXTS_MAX]; /* owned */
     int texts_n;
 };
 
-/* Append a statement; parameters are added to the last one. sql: static. */
-void script_add(struct script *s, const char *sql);
-/* text is borrowed until the script is run; NULL is SQL NULL. */
-void script_text(struct script *s, const char *text);
-void script_i64(struct script *s, int64_t value);
-/* SQL NULL if the value is 0. */
-void script_i64_or_null(struct script *s, int64_t value);
-void script_bool(struct script *s, bool value);
-void script_json(struct script *s, const json_t *value);
+/* Append a statement. sql: static. */
+void statement_list_add(struct statement_list *l, const char *sql);
 
-/* Send it, and forget the texts: libpq has copied them. The script is empty again. */
-void script_run(struct script *s, struct pg *pg, uint64_t deadline_ms, pg_done_fn done,
-                void *owner);
+/* Append a parameter to the last statement. */
+void param_text(struct statement_list *l, const char *text); /* borrowed until run; NULL: NULL */
+void param_i64(struct statement_list *l, int64_t value);
+void param_i64_or_null(struct statement_list *l, int64_t value); /* 0: NULL */
+void param_bool(struct statement_list *l, bool value);
+void param_json(struct statement_list *l, const json_t *value);
 
-/* An integer field of a text result; 0 for NULL. */
-int64_t result_i64(const PGresult *r, int row, int column);
-/* A text field; NULL for SQL NULL. */
-const char *result_text(const PGresult *r, int row, int column);
+/* Send the list by pg_run and free the texts, which libpq has copied. The list is empty again. */
+void statement_list_run(struct statement_list *l, struct pg *pg, uint64_t deadline_ms,
+                        pg_done_fn done, void *owner);
+
+/* A field of a text result. */
+int64_t result_i64(const PGresult *r, int row, int column);      /* 0 for NULL */
+const char *result_text(const PGresult *r, int row, int column); /* NULL for NULL */
 
 #endif

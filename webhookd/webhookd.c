@@ -1,4 +1,3 @@
-/* Starts and ends the parts of the stage. */
 #include "webhookd/webhookd.h"
 
 #include "common/contract.h"
@@ -13,11 +12,11 @@
 static void on_redis_up(void *owner)
 {
     struct webhookd *d = owner;
-    if (d->healer)
-        healer_hurry(d->healer);
+    if (d->sweep)
+        limits_sweep_hurry(d->sweep);
 }
 
-/* Events were kept: the workers that rest may look. */
+/* Events were stored: workers that rest may look for one. */
 static void wake_workers(void *owner)
 {
     struct webhookd *d = owner;
@@ -41,14 +40,14 @@ static bool workers_are_idle(const struct webhookd *d)
     return true;
 }
 
-/* Tells the stage, while it drains, when all parts have come to rest. */
+/* While the stage drains: reports when all parts are at rest. */
 static void check_drained(void *owner)
 {
     struct webhookd *d = owner;
     if (d->closed || !stage_is_draining(d->context.stage))
         return;
-    if (receiver_is_idle(d->receiver) && workers_are_idle(d) && healer_is_idle(d->healer) &&
-        changes_are_idle(d->changes) && limits_are_idle(d->limits))
+    if (receiver_is_idle(d->receiver) && workers_are_idle(d) && limits_sweep_is_idle(d->sweep) &&
+        limit_changes_are_idle(d->changes) && limits_are_idle(d->limits))
         stage_drained(d->context.stage);
 }
 
@@ -60,8 +59,8 @@ static void open_parts(struct webhookd *d)
         d->fetcher = fetcher_open(stage_loop(d->context.stage), &d->config);
     for (int i = 0; i < workers; i++)
         d->workers[i] = worker_open(&d->context, d->fetcher, d->limits, i + 1);
-    d->healer = healer_open(&d->context, d->limits);
-    d->changes = changes_open(&d->context, d->limits, d->healer);
+    d->sweep = limits_sweep_open(&d->context, d->limits);
+    d->changes = limit_changes_open(&d->context, d->limits, d->sweep);
 }
 
 int webhookd_start(struct stage *stage, void *owner, struct err *e)
@@ -98,8 +97,7 @@ static void on_redis_closed(void *owner)
     limits_free(owner);
 }
 
-/* Redis last but one: what workers and healer had in flight there is canceled while limits still
- * exist. */
+/* Redis goes before the limits: closing it cancels writes in flight, which still use them. */
 void webhookd_close(void *owner)
 {
     struct webhookd *d = owner;
@@ -107,8 +105,8 @@ void webhookd_close(void *owner)
     receiver_close(d->receiver);
     for (int i = 0; i < d->config.workers; i++)
         worker_close(d->workers[i]);
-    healer_close(d->healer);
-    changes_close(d->changes);
+    limits_sweep_close(d->sweep);
+    limit_changes_close(d->changes);
     if (d->fetcher)
         fetcher_close(d->fetcher);
     redis_router_close(d->context.redis, on_redis_closed, d->limits);
@@ -125,7 +123,8 @@ bool webhookd_ready(void *owner, struct buf *why)
         buf_printf(why, "postgres: %d workers are not connected\n", missing);
     if (!redis_router_is_up(d->context.redis))
         peer_add_why(PEER_REDIS, why);
-    if (d->fetcher) /* told, and ready all the same: what Stripe delivers is kept */
+    /* Without Stripe the stage is ready all the same: it stores what Stripe delivers. */
+    if (d->fetcher)
         fetcher_add_why(d->fetcher, why);
     return ready && missing == 0 && redis_router_is_up(d->context.redis);
 }

@@ -13,9 +13,9 @@ struct webhookd {
     struct receiver *receiver;
     struct worker *workers[WORKERS_MAX];
     struct limits *limits;
-    struct healer *healer;
-    struct changes *changes;
-    bool closed; /* parts are being freed */
+    struct limits_sweep *sweep;
+    struct limit_changes *changes;
+    bool closed; /* its parts are being closed */
 };
 
 /* The stage's callbacks; see stage.h. */

@@ -139,7 +139,7 @@ static void test_subscription_shapes(void **state)
         struct subscription_object s;
         struct err e;
         json_t *object = must_load(ROWS[i]);
-        assert_int_equal(subscription_object_read(object, &s, &e), 0);
+        assert_int_equal(subscription_object_parse(object, &s, &e), 0);
         assert_int_equal(s.period_start_s, 100);
         assert_int_equal(s.period_end_s, 200);
         assert_string_equal(s.interval, "month");
@@ -160,7 +160,7 @@ static void test_plan_candidates(void **state)
     struct subscription_object s;
     struct err e;
     json_t *object = must_load(ACACIA);
-    assert_int_equal(subscription_object_read(object, &s, &e), 0);
+    assert_int_equal(subscription_object_parse(object, &s, &e), 0);
     json_t *keys = must_load("[\"standard\"]");
     json_t *plans = must_load("[\"first\",\"third\",\"prod_2\",\"second\",\"prod_1\"]");
     assert_true(json_equal(s.lookup_keys, keys));
@@ -196,7 +196,7 @@ static void test_subscriptions_refused(void **state)
         struct subscription_object s;
         struct err e;
         json_t *object = must_load(ROWS[i]);
-        assert_int_equal(subscription_object_read(object, &s, &e), -1);
+        assert_int_equal(subscription_object_parse(object, &s, &e), -1);
         subscription_object_done(&s);
         json_decref(object);
     }
@@ -220,34 +220,34 @@ static void test_order(void **state)
 {
     (void)state;
     const struct {
-        struct order order;
-        enum order_answer answer;
+        struct event_order order;
+        enum event_age answer;
     } ROWS[] = {
-        {{.event_created_s = 5}, ORDER_NEWS},
-        {{.stored = true, .stored_created_s = 4, .event_created_s = 5}, ORDER_NEWS},
-        {{.stored = true, .stored_created_s = 6, .event_created_s = 5}, ORDER_STALE},
-        {{.stored = true, .stored_created_s = 5, .event_created_s = 5}, ORDER_UNCLEAR},
+        {{.event_created_s = 5}, EVENT_NEWS},
+        {{.stored = true, .stored_created_s = 4, .event_created_s = 5}, EVENT_NEWS},
+        {{.stored = true, .stored_created_s = 6, .event_created_s = 5}, EVENT_STALE},
+        {{.stored = true, .stored_created_s = 5, .event_created_s = 5}, EVENT_UNCLEAR},
         {{.stored = true, .stored_created_s = 5, .event_created_s = 5, .event_first = true},
-         ORDER_STALE},
+         EVENT_STALE},
         {{.stored = true, .stored_created_s = 5, .event_created_s = 5, .prior_matches = true},
-         ORDER_NEWS},
+         EVENT_NEWS},
         /* A past that fits does not make an older event a newer one. */
         {{.stored = true, .stored_created_s = 6, .event_created_s = 5, .prior_matches = true},
-         ORDER_STALE},
-        {{.stored = true, .stored_created_s = -1, .event_created_s = 0}, ORDER_NEWS},
+         EVENT_STALE},
+        {{.stored = true, .stored_created_s = -1, .event_created_s = 0}, EVENT_NEWS},
         {{.stored = true, .stored_created_s = 9, .event_created_s = 5, .event_final = true},
-         ORDER_NEWS},
+         EVENT_NEWS},
         {{.stored = true, .stored_created_s = 9, .event_created_s = 5, .fetched = true},
-         ORDER_NEWS},
+         EVENT_NEWS},
         {{.stored = true, .stored_final = true, .stored_created_s = 1, .event_created_s = 5},
-         ORDER_STALE},
+         EVENT_STALE},
         {{.stored = true, .stored_final = true, .event_created_s = 5, .fetched = true},
-         ORDER_STALE},
+         EVENT_STALE},
         {{.stored = true, .stored_final = true, .event_created_s = 5, .event_final = true},
-         ORDER_STALE},
+         EVENT_STALE},
     };
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
-        assert_int_equal(order_decide(&ROWS[i].order), ROWS[i].answer);
+        assert_int_equal(event_age_of(&ROWS[i].order), ROWS[i].answer);
 }
 
 static void test_retry(void **state)
@@ -259,12 +259,12 @@ static void test_retry(void **state)
         enum retry decision;
         int64_t wait_ms;
     } ROWS[] = {
-        {RETRY_REFUSED, 1, RETRY_LATER, 500},       {RETRY_REFUSED, 2, RETRY_LATER, 1000},
-        {RETRY_REFUSED, 9, RETRY_LATER, 128000},    {RETRY_REFUSED, 10, RETRY_FAIL, 0},
-        {RETRY_REFUSED, 99, RETRY_FAIL, 0},         {RETRY_UNCLEAR, 4, RETRY_LATER, 4000},
-        {RETRY_UNCLEAR, 5, RETRY_IGNORE, 0},        {RETRY_NO_TENANT, 7, RETRY_LATER, 32000},
-        {RETRY_NO_TENANT, 8, RETRY_IGNORE, 0},      {RETRY_PEER, 10, RETRY_LATER, 256000},
-        {RETRY_PEER, 1000000, RETRY_LATER, 600000},
+        {CAUSE_REFUSED, 1, RETRY_LATER, 500},       {CAUSE_REFUSED, 2, RETRY_LATER, 1000},
+        {CAUSE_REFUSED, 9, RETRY_LATER, 128000},    {CAUSE_REFUSED, 10, RETRY_FAIL, 0},
+        {CAUSE_REFUSED, 99, RETRY_FAIL, 0},         {CAUSE_UNCLEAR, 4, RETRY_LATER, 4000},
+        {CAUSE_UNCLEAR, 5, RETRY_IGNORE, 0},        {CAUSE_NO_TENANT, 7, RETRY_LATER, 32000},
+        {CAUSE_NO_TENANT, 8, RETRY_IGNORE, 0},      {CAUSE_PEER, 10, RETRY_LATER, 256000},
+        {CAUSE_PEER, 1000000, RETRY_LATER, 600000},
     };
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         int64_t wait_ms = 0;
@@ -298,7 +298,7 @@ static void test_meter_reports(void **state)
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         struct meter_report report = {0};
         json_t *event = must_load(ROWS[i].text);
-        assert_int_equal(meter_report_read(event, &report), ROWS[i].named ? 0 : -1);
+        assert_int_equal(meter_report_parse(event, &report), ROWS[i].named ? 0 : -1);
         if (ROWS[i].named) {
             json_t *named = must_load(ROWS[i].named);
             assert_true(json_equal(report.named, named));

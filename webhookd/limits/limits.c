@@ -1,12 +1,3 @@
-/* Writes limits into Redis.
- *
- * The happy path: rows of read_limits.sql, grouped by tenant, become one script call each. The
- * script leaves a hash alone that was written from a younger reading, since an event's worker and
- * the healer read and write side by side, and the slower one must not set the faster one back. The
- * healer has nothing asked of what is known to stand there, has one HMGET look at the others, and
- * only what is not as it should be is written.
- *
- * Failure modes: Redis is away or answers an error: logged, and the healer writes it all again. */
 #include "webhookd/limits/limits.h"
 
 #include "common/clock.h"
@@ -20,26 +11,16 @@
 #include "webhookd/statement_list.h"
 
 #include <assert.h>
+#include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { WRITE_DEADLINE_MS = 3000 };
-
-/* The words of the command. */
-
-enum { WORDS_KEY_AT = 3, WORDS_READ_AT = 4, WORDS_PAIRS_AT = 6 };
-
-/* EVAL script 1 key read_at_ms n (field value)×n ledger (field that must be gone)… All owned. */
-struct limit_words {
-    char **list;
-    int n;
-    int capacity;
-    int pairs;
-};
+enum { KEY_AT = 3, READ_AT = 4, PAIRS_AT = 6 }; /* positions in the command */
 
 /* The columns of read_limits.sql. */
-enum limit_columns {
+enum column {
     LIMITS_TENANT,
     LIMITS_STATUS,
     LIMITS_READ_AT_MS,
@@ -50,11 +31,48 @@ enum limit_columns {
     LIMITS_LEDGER
 };
 
-/* KEYS[1] the hash; ARGV: when it was read (Unix ms), number of pairs, the pairs, our ledger,
- * fields to delete (asked for first, since an HDEL looks like a loss: common/redis/redis_stamp.h).
- * A stored time that is far in the future comes from a clock that was wrong, and does not count.
- * Returns 1, 0 if it was written from a younger reading, or the name of another ledger if the hash
- * is its: then nothing was written. */
+struct limits {
+    const struct context *context;
+    struct digests known; /* each tenant's hash, as this process last wrote or saw it */
+    int in_flight;
+    struct log_repeat failed;
+    struct log_repeat foreign;
+};
+
+/* One call of limits_write; freed with the last answer to it. */
+struct batch {
+    struct limits *limits;
+    limits_done_fn done;
+    void *owner;
+    int open; /* tenants, and 1 until all have begun */
+    int tenants;
+    int written;
+    struct err error;
+};
+
+/* EVAL script 1 key read_at_ms n (field value)×n ledger (field to delete)… All owned. */
+struct command {
+    char **words;
+    int n;
+    int capacity;
+    int pairs;
+};
+
+/* One tenant of a batch. */
+struct tenant_write {
+    struct batch *batch;
+    struct command command;
+    uint64_t key_digest;
+    uint64_t content_digest;
+};
+
+/* The command. */
+
+/* KEYS[1] the hash; ARGV: when it was read (Unix ms), number of pairs, the pairs, the ledger,
+ * fields to delete. Those are asked for first, since an HDEL would count as a loss of keys
+ * (common/redis/redis_stamp.h). A stored time that is far in the future comes from a clock that was
+ * wrong, and does not count. Returns 1, or 0 if the hash was written from a newer reading, or the
+ * name of the ledger that owns the hash if that is another one; then nothing was written. */
 static const char WRITE_LIMITS[] = QUOTA_OWNER_LUA
     "local last = 2 + 2 * tonumber(ARGV[2])\n"
     "local theirs = claim(KEYS[1], ARGV[last + 1])\n"
@@ -69,94 +87,96 @@ static const char WRITE_LIMITS[] = QUOTA_OWNER_LUA
     "end\n"
     "return 1";
 
-static void add_word(struct limit_words *w, char *word)
+static void add_word(struct command *c, char *word)
 {
-    if (w->n == w->capacity) {
-        w->capacity = w->capacity ? 2 * w->capacity : 32;
-        w->list = xrealloc(w->list, (size_t)w->capacity * sizeof *w->list);
+    if (c->n == c->capacity) {
+        c->capacity = c->capacity ? 2 * c->capacity : 32;
+        c->words = xrealloc(c->words, (size_t)c->capacity * sizeof *c->words);
     }
-    w->list[w->n++] = word;
+    c->words[c->n++] = word;
 }
 
-static void limit_words_done(struct limit_words *w)
+static void add_pair(struct command *c, char *field, const char *value)
 {
-    for (int i = 0; i < w->n; i++)
-        free(w->list[i]);
-    free(w->list);
+    add_word(c, field);
+    add_word(c, xstrdup(value));
+    c->pairs++;
 }
 
-static void add_pair(struct limit_words *w, char *field, const char *value)
+static void add_fields_to_set(struct command *c, const PGresult *rows, int first, int end)
 {
-    add_word(w, field);
-    add_word(w, xstrdup(value));
-    w->pairs++;
-}
-
-/* Fields with a value. */
-static void add_pairs(struct limit_words *w, const PGresult *rows, int first, int end)
-{
-    add_pair(w, xstrdup("status"), result_text(rows, first, LIMITS_STATUS));
+    add_pair(c, xstrdup("status"), result_text(rows, first, LIMITS_STATUS));
     for (int row = first; row < end; row++) {
         const char *metric = result_text(rows, row, LIMITS_METRIC);
         const char *cap = result_text(rows, row, LIMITS_CAP);
         const char *grace = result_text(rows, row, LIMITS_GRACE_UNTIL_MS);
         if (!metric || !cap)
             continue;
-        add_pair(w, xasprintf("%s.limit", metric), result_text(rows, row, LIMITS_TEXT));
-        add_pair(w, xasprintf("%s.cap", metric), cap);
+        add_pair(c, xasprintf("%s.limit", metric), result_text(rows, row, LIMITS_TEXT));
+        add_pair(c, xasprintf("%s.cap", metric), cap);
         if (grace)
-            add_pair(w, xasprintf("%s.grace_until", metric), grace);
+            add_pair(c, xasprintf("%s.grace_until", metric), grace);
     }
 }
 
-/* Fields without a value, so that what is gone from the plan is gone from the cache. */
-static void add_gone(struct limit_words *w, const PGresult *rows, int first, int end)
+/* What is gone from the plan must go from the cache. */
+static void add_fields_to_delete(struct command *c, const PGresult *rows, int first, int end)
 {
     for (int row = first; row < end; row++) {
         const char *metric = result_text(rows, row, LIMITS_METRIC);
         if (metric && !result_text(rows, row, LIMITS_GRACE_UNTIL_MS))
-            add_word(w, xasprintf("%s.grace_until", metric));
+            add_word(c, xasprintf("%s.grace_until", metric));
         if (!metric || result_text(rows, row, LIMITS_CAP))
             continue;
-        add_word(w, xasprintf("%s.limit", metric));
-        add_word(w, xasprintf("%s.cap", metric));
+        add_word(c, xasprintf("%s.limit", metric));
+        add_word(c, xasprintf("%s.cap", metric));
     }
 }
 
-static void limit_words_make(struct limit_words *w, const PGresult *rows, int first, int end)
+/* From the rows of one tenant: first up to end. */
+static void build_command(struct command *c, const PGresult *rows, int first, int end)
 {
-    *w = (struct limit_words){.list = NULL};
-    add_word(w, xstrdup("EVAL"));
-    add_word(w, xstrdup(WRITE_LIMITS));
-    add_word(w, xstrdup("1"));
-    assert(w->n == WORDS_KEY_AT);
-    add_word(w, xasprintf(QUOTA_KEY_PREFIX "%s}", result_text(rows, first, LIMITS_TENANT)));
-    add_word(w, xstrdup(result_text(rows, first, LIMITS_READ_AT_MS)));
-    int count_at = w->n;
-    add_word(w, NULL);
-    assert(w->n == WORDS_PAIRS_AT);
-    add_pairs(w, rows, first, end);
-    w->list[count_at] = xasprintf("%d", w->pairs);
-    add_word(w, xstrdup(result_text(rows, first, LIMITS_LEDGER)));
-    add_gone(w, rows, first, end);
+    add_word(c, xstrdup("EVAL"));
+    add_word(c, xstrdup(WRITE_LIMITS));
+    add_word(c, xstrdup("1"));
+    assert(c->n == KEY_AT);
+    add_word(c, xasprintf(QUOTA_KEY_PREFIX "%s}", result_text(rows, first, LIMITS_TENANT)));
+    assert(c->n == READ_AT);
+    add_word(c, xstrdup(result_text(rows, first, LIMITS_READ_AT_MS)));
+    int count_at = c->n;
+    add_word(c, NULL);
+    assert(c->n == PAIRS_AT);
+    add_fields_to_set(c, rows, first, end);
+    c->words[count_at] = xasprintf("%d", c->pairs);
+    add_word(c, xstrdup(result_text(rows, first, LIMITS_LEDGER)));
+    add_fields_to_delete(c, rows, first, end);
 }
 
-static int ledger_at(const struct limit_words *w)
+static void command_done(struct command *c)
 {
-    return WORDS_PAIRS_AT + 2 * w->pairs;
+    for (int i = 0; i < c->n; i++)
+        free(c->words[i]);
+    free(c->words);
 }
 
-static const char **limit_words_ask(const struct limit_words *w, int *argc)
+static int ledger_at(const struct command *c)
+{
+    return PAIRS_AT + 2 * c->pairs;
+}
+
+/* HMGET of the ledger and of all fields that the command sets or deletes, in its order: arguments
+ * to be freed, which point into the command. */
+static const char **build_query(const struct command *c, int *argc)
 {
     int n = 0;
-    const char **argv = xcalloc((size_t)w->n, sizeof *argv);
+    const char **argv = xcalloc((size_t)c->n, sizeof *argv);
     argv[n++] = "HMGET";
-    argv[n++] = w->list[WORDS_KEY_AT];
+    argv[n++] = c->words[KEY_AT];
     argv[n++] = "ledger";
-    for (int i = 0; i < w->pairs; i++)
-        argv[n++] = w->list[WORDS_PAIRS_AT + 2 * i];
-    for (int i = ledger_at(w) + 1; i < w->n; i++)
-        argv[n++] = w->list[i];
+    for (int i = 0; i < c->pairs; i++)
+        argv[n++] = c->words[PAIRS_AT + 2 * i];
+    for (int i = ledger_at(c) + 1; i < c->n; i++)
+        argv[n++] = c->words[i];
     *argc = n;
     return argv;
 }
@@ -166,191 +186,153 @@ static bool is_text(const redisReply *reply, const char *text)
     return reply->type == REDIS_REPLY_STRING && !strcmp(reply->str, text);
 }
 
-static bool limit_words_match(const struct limit_words *w, const redisReply *answer)
+/* Whether the answer to the query is what the command would write. */
+static bool is_up_to_date(const struct command *c, const redisReply *answer)
 {
-    size_t gone = (size_t)(w->n - ledger_at(w) - 1);
-    if (answer->type != REDIS_REPLY_ARRAY || answer->elements != 1 + (size_t)w->pairs + gone ||
-        !is_text(answer->element[0], w->list[ledger_at(w)]))
+    size_t to_delete = (size_t)(c->n - ledger_at(c) - 1);
+    if (answer->type != REDIS_REPLY_ARRAY || answer->elements != 1 + (size_t)c->pairs + to_delete ||
+        !is_text(answer->element[0], c->words[ledger_at(c)]))
         return false;
-    for (int i = 0; i < w->pairs; i++)
-        if (!is_text(answer->element[1 + i], w->list[WORDS_PAIRS_AT + 2 * i + 1]))
+    for (int i = 0; i < c->pairs; i++)
+        if (!is_text(answer->element[1 + i], c->words[PAIRS_AT + 2 * i + 1]))
             return false;
-    for (size_t i = 1 + (size_t)w->pairs; i < answer->elements; i++)
+    for (size_t i = 1 + (size_t)c->pairs; i < answer->elements; i++)
         if (answer->element[i]->type != REDIS_REPLY_NIL)
             return false;
     return true;
 }
 
-struct limits {
-    const struct context *context;
-    struct digests known; /* what stands in each tenant's hash, as we wrote or saw it */
-    int in_flight;
-    struct log_repeat failed;
-    struct log_repeat foreign;
-};
-
-/* Of one limits_write; freed with its last answer. */
-struct round {
-    struct limits *limits;
-    limits_done_fn done;
-    void *owner;
-    int left;
-    int tenants;
-    int written;
-    struct err error;
-};
-
-/* One tenant's, in flight. */
-struct task {
-    struct round *round;
-    struct limit_words words;
-    uint64_t name; /* of the tenant, and … */
-    uint64_t seen; /* … of what is to stand there: digests */
-};
-
-struct limits *limits_new(const struct context *context)
+/* Of all that the command sets or deletes. */
+static uint64_t digest_content(const struct limits *l, const struct command *c)
 {
-    struct limits *l = xcalloc(1, sizeof *l);
-    l->context = context;
-    digests_init(&l->known);
-    return l;
+    struct buf all = {0};
+    for (int i = READ_AT + 1; i < c->n; i++)
+        buf_add(&all, c->words[i], strlen(c->words[i]) + 1);
+    uint64_t digest = digests_of(&l->known, all.data, all.length);
+    buf_done(&all);
+    return digest;
 }
 
-void limits_free(struct limits *l)
-{
-    digests_done(&l->known);
-    free(l);
-}
-
-bool limits_are_idle(const struct limits *l)
-{
-    return l->in_flight == 0;
-}
+/* The end of a tenant, and of its batch. */
 
 static void report(struct limits *l, const struct err *error, int written)
 {
-    uint64_t held;
+    uint64_t suppressed;
     metric_add(metric_of(METRIC_OF_QUOTA_WRITES, ""), written);
     if (error->kind == ERR_NONE) {
         if (written > 0 && log_repeat_recovered(&l->failed))
             log_info(limits_cached_again, LOG_I64("tenants", written));
         return;
     }
-    if (error->kind != ERR_CANCELED && log_repeat_failed(&l->failed, clock_monotonic_ms(), &held))
-        log_warn(limits_not_cached, LOG_U64("held_back", held), LOG_ERR(error));
+    if (error->kind != ERR_CANCELED &&
+        log_repeat_failed(&l->failed, clock_monotonic_ms(), &suppressed))
+        log_warn(limits_not_cached, LOG_U64("held_back", suppressed), LOG_ERR(error));
 }
 
-/* The round, and its end. */
-
-static void end_round(struct round *r)
+static void close_one(struct batch *b)
 {
-    struct round end = *r;
-    if (r->left > 0)
+    if (--b->open > 0)
         return;
-    free(r);
-    report(end.limits, &end.error, end.written);
-    if (end.done)
-        end.done(end.owner, end.error.kind == ERR_NONE ? NULL : &end.error, end.tenants);
-    end.limits->context->on_idle(end.limits->context->owner);
+    struct batch last = *b;
+    free(b);
+    report(last.limits, &last.error, last.written);
+    if (last.done)
+        last.done(last.owner, last.error.kind == ERR_NONE ? NULL : &last.error, last.tenants);
+    last.limits->context->on_idle(last.limits->context->owner);
 }
 
-static void end_task(struct task *t, const struct err *error)
+static void end_tenant(struct tenant_write *w, const struct err *error)
 {
-    struct round *r = t->round;
-    limit_words_done(&t->words);
-    free(t);
-    r->left--;
-    r->limits->in_flight--;
+    struct batch *b = w->batch;
+    command_done(&w->command);
+    free(w);
+    b->limits->in_flight--;
     if (error)
-        r->error = *error;
+        b->error = *error;
     else
-        r->tenants++;
-    end_round(r);
+        b->tenants++;
+    close_one(b);
 }
 
-static void tell_foreign(struct limits *l, const char *theirs)
+/* Asking and writing. */
+
+static void log_foreign(struct limits *l, const char *theirs)
 {
-    uint64_t held;
-    if (log_repeat_failed(&l->foreign, clock_monotonic_ms(), &held))
-        log_error(quota_foreign, LOG_STR("ledger", theirs), LOG_U64("held_back", held),
-                  LOG_MSG("hashes of the quota cache belong to another ledger, and are left as "
-                          "they are: set DATABASE_URL or REDIS_URL right, or take them over: "
-                          "meterctl stream adopt"));
+    uint64_t suppressed;
+    if (log_repeat_failed(&l->foreign, clock_monotonic_ms(), &suppressed))
+        log_error(quota_foreign, LOG_STR("ledger", theirs), LOG_U64("held_back", suppressed),
+                  LOG_MSG("hashes of the quota cache belong to another database and are left "
+                          "alone: correct DATABASE_URL or REDIS_URL, or take the hashes over with "
+                          "`meterctl stream adopt`"));
 }
 
-static void on_written(void *owner, const struct err *error, void *reply)
+static void note_known(struct tenant_write *w)
 {
-    struct task *t = owner;
-    struct limits *l = t->round->limits;
+    digests_note(&w->batch->limits->known, w->key_digest, w->content_digest);
+}
+
+static void take_write(void *owner, const struct err *error, void *reply)
+{
+    struct tenant_write *w = owner;
     const redisReply *answer = reply;
     if (!error && answer->type == REDIS_REPLY_STRING)
-        tell_foreign(l, answer->str);
+        log_foreign(w->batch->limits, answer->str);
     else if (!error && answer->integer == 1)
-        digests_note(&l->known, t->name, t->seen);
-    t->round->written += error ? 0 : 1;
-    end_task(t, error);
+        note_known(w);
+    w->batch->written += error ? 0 : 1;
+    end_tenant(w, error);
 }
 
-static void run_write(struct task *t)
+static void run_write(struct tenant_write *w)
 {
-    const char *key = t->words.list[WORDS_KEY_AT];
-    redis_router_command(t->round->limits->context->redis, key, strlen(key), WRITE_DEADLINE_MS,
-                         on_written, t, t->words.n, (const char **)t->words.list, NULL);
+    const char *key = w->command.words[KEY_AT];
+    redis_router_command(w->batch->limits->context->redis, key, strlen(key), WRITE_DEADLINE_MS,
+                         take_write, w, w->command.n, (const char **)w->command.words, NULL);
 }
 
-/* An error reply may be for something in its place that is no hash: the script sees to it. */
-static void on_asked(void *owner, const struct err *error, void *reply)
+static void take_query(void *owner, const struct err *error, void *reply)
 {
-    struct task *t = owner;
+    struct tenant_write *w = owner;
+    /* A refusal may mean that the key is no hash: the script deals with that. */
     if (error && error->kind != ERR_REFUSED) {
-        end_task(t, error);
-    } else if (!error && limit_words_match(&t->words, reply)) {
-        digests_note(&t->round->limits->known, t->name, t->seen);
-        end_task(t, NULL);
+        end_tenant(w, error);
+    } else if (!error && is_up_to_date(&w->command, reply)) {
+        note_known(w);
+        end_tenant(w, NULL);
     } else {
-        run_write(t);
+        run_write(w);
     }
 }
 
-static void run_ask(struct task *t)
+static void run_query(struct tenant_write *w)
 {
     int argc;
-    const char *key = t->words.list[WORDS_KEY_AT];
-    const char **argv = limit_words_ask(&t->words, &argc);
-    redis_router_command(t->round->limits->context->redis, key, strlen(key), WRITE_DEADLINE_MS,
-                         on_asked, t, argc, argv, NULL);
+    const char *key = w->command.words[KEY_AT];
+    const char **argv = build_query(&w->command, &argc);
+    redis_router_command(w->batch->limits->context->redis, key, strlen(key), WRITE_DEADLINE_MS,
+                         take_query, w, argc, argv, NULL);
     free(argv);
 }
 
-/* Of all words but the script and the time of reading. */
-static uint64_t sum_words(const struct limits *l, const struct limit_words *w)
+static void begin_tenant(struct batch *b, const PGresult *rows, int first, int end,
+                         enum limits_mode mode)
 {
-    struct buf all = {0};
-    for (int i = WORDS_READ_AT + 1; i < w->n; i++)
-        buf_add(&all, w->list[i], strlen(w->list[i]) + 1);
-    uint64_t sum = digests_of(&l->known, all.data, all.length);
-    buf_done(&all);
-    return sum;
-}
-
-static void begin_task(struct round *r, const PGresult *rows, int first, int end,
-                       enum limits_trust trust)
-{
-    struct limits *l = r->limits;
-    struct task *t = xcalloc(1, sizeof *t);
-    t->round = r;
-    limit_words_make(&t->words, rows, first, end);
-    const char *key = t->words.list[WORDS_KEY_AT];
-    t->name = digests_of(&l->known, key, strlen(key));
-    t->seen = sum_words(l, &t->words);
-    r->left++;
+    struct limits *l = b->limits;
+    struct tenant_write *w = xcalloc(1, sizeof *w);
+    w->batch = b;
+    build_command(&w->command, rows, first, end);
+    const char *key = w->command.words[KEY_AT];
+    w->key_digest = digests_of(&l->known, key, strlen(key));
+    w->content_digest = digest_content(l, &w->command);
+    b->open++;
     l->in_flight++;
-    if (trust == LIMITS_CHANGED)
-        run_write(t);
-    else if (trust == LIMITS_KEPT && digests_know(&l->known, t->name, t->seen))
-        end_task(t, NULL);
+    if (mode == LIMITS_WRITE)
+        run_write(w);
+    else if (mode == LIMITS_VERIFY_UNKNOWN &&
+             digests_know(&l->known, w->key_digest, w->content_digest))
+        end_tenant(w, NULL);
     else
-        run_ask(t);
+        run_query(w);
 }
 
 static int end_of_tenant(const PGresult *rows, int first)
@@ -362,25 +344,43 @@ static int end_of_tenant(const PGresult *rows, int first)
     return end;
 }
 
-void limits_write(struct limits *l, const PGresult *rows, enum limits_trust trust,
+void limits_write(struct limits *l, const PGresult *rows, enum limits_mode mode,
                   limits_done_fn done, void *owner)
 {
-    struct round *r = xcalloc(1, sizeof *r);
-    *r = (struct round){.limits = l, .done = done, .owner = owner, .left = 1};
+    struct batch *b = xcalloc(1, sizeof *b);
+    *b = (struct batch){.limits = l, .done = done, .owner = owner, .open = 1};
     for (int row = 0; row < PQntuples(rows);) {
         int end = end_of_tenant(rows, row);
-        begin_task(r, rows, row, end, trust);
+        begin_tenant(b, rows, row, end, mode);
         row = end;
     }
-    r->left--;
-    end_round(r);
+    close_one(b);
 }
 
-void limits_checked(struct limits *l)
+void limits_note_verified(struct limits *l)
 {
     char now[24];
     (void)snprintf(now, sizeof now, "%" PRId64, clock_unix_ms());
     const char *argv[] = {"HSET", QUOTA_CHECKED, CHECKED_LIMITS, now};
     redis_router_command(l->context->redis, QUOTA_CHECKED, strlen(QUOTA_CHECKED), WRITE_DEADLINE_MS,
                          NULL, NULL, 4, argv, NULL);
+}
+
+struct limits *limits_new(const struct context *context)
+{
+    struct limits *l = xcalloc(1, sizeof *l);
+    l->context = context;
+    digests_init(&l->known);
+    return l;
+}
+
+bool limits_are_idle(const struct limits *l)
+{
+    return l->in_flight == 0;
+}
+
+void limits_free(struct limits *l)
+{
+    digests_done(&l->known);
+    free(l);
 }

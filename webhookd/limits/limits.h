@@ -1,6 +1,14 @@
-/* Limits into the quota cache: the fields of quota:{<tenant>} that this stage owns. */
-#ifndef METERLINE_LIMITS_H
-#define METERLINE_LIMITS_H
+/* Writes the limits of tenants into the quota cache: of each hash quota:{<tenant>} the fields that
+ * webhookd owns. The aggregator owns the others.
+ *
+ * The happy path: the rows of read_limits.sql, grouped by tenant, become one script call a tenant.
+ * An event's worker and the sweep may read and write side by side. So the script leaves a hash
+ * alone that was written from a newer reading, and the slower one cannot set the faster one back.
+ *
+ * Failure modes: Redis is away or answers with an error. It is logged, and the sweep writes the
+ * limits again. */
+#ifndef METERLINE_WEBHOOKD_LIMITS_H
+#define METERLINE_WEBHOOKD_LIMITS_H
 
 #include "common/err.h"
 
@@ -10,26 +18,26 @@
 struct context;
 struct limits;
 
-/* n tenants are in line now; error: some are not. Exactly once, from the
- * loop, or inside the call where nothing had to be asked. */
+/* n tenants are up to date now. error: some are not. Exactly once, from the loop, or inside the
+ * call where nothing had to be asked. */
 typedef void (*limits_done_fn)(void *owner, const struct err *error, int n);
 
 struct limits *limits_new(const struct context *context);
 void limits_free(struct limits *l);
 
-/* What is thought of what stands in Redis. */
-enum limits_trust {
-    LIMITS_CHANGED, /* it is older: write */
-    LIMITS_UNSURE,  /* look, and write where it differs */
-    LIMITS_KEPT /* Redis lost nothing: as LIMITS_UNSURE, but not where we know what stands there */
+enum limits_mode {
+    LIMITS_WRITE,         /* Redis has older limits: write */
+    LIMITS_VERIFY,        /* read what Redis has, and write where it differs */
+    LIMITS_VERIFY_UNKNOWN /* likewise, but trust what this process last saw or wrote there */
 };
 
-/* Write what read_limits.sql gave, at most two commands a tenant, pipelined. rows is read inside
- * this call. done may be NULL: the healer writes again what got lost. */
-void limits_write(struct limits *l, const PGresult *rows, enum limits_trust trust,
+/* Bring Redis in line with rows, the result of read_limits.sql: at most two commands a tenant,
+ * pipelined. rows is read inside this call. done may be NULL: the sweep writes again what got lost.
+ */
+void limits_write(struct limits *l, const PGresult *rows, enum limits_mode mode,
                   limits_done_fn done, void *owner);
-/* Tell that all limits were just gone over. */
-void limits_checked(struct limits *l);
+/* Store in Redis that all limits have just been verified; other programs read that time. */
+void limits_note_verified(struct limits *l);
 /* No write is in flight. */
 bool limits_are_idle(const struct limits *l);
 

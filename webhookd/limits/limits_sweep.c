@@ -1,23 +1,8 @@
-/* Rounds over all tenants, a page at a time.
- *
- *   RESTING -> COUNTING -> STAMPING -> LISTING -> READING -> CACHING -> PAUSING -> LISTING -> …
- *      ^          |           |           |          |          |
- *      +----------+-----------+-----------+----------+----------+  (failed, or only counted)
- *
- * The happy path: a page of tenants is listed; the quotas of those without any, or of all if the
- * catalog has changed, are brought in line; limits are read, and written into Redis where they
- * differ; a short pause lets events go first. A page is one transaction and locks just the tenants
- * that it brings in line. Between two rounds only the events that wait are counted.
- *
- * Redis is asked nothing about a tenant whose limits are those that we know to stand there, as long
- * as its stamp says that no key was lost. Once in SCRUB_ROUNDS it is asked about all of them, for
- * what no stamp tells.
- *
- * Failure modes: PostgreSQL or Redis is away: the round ends, and one begins a minute later, or as
- * soon as Redis is back. */
 #include "webhookd/limits/limits_sweep.h"
 
+#include "common/closing.h"
 #include "common/log.h"
+#include "common/machine.h"
 #include "common/metric_table.h"
 #include "common/redis/redis_stamp.h"
 #include "common/str.h"
@@ -26,233 +11,212 @@
 #include "webhookd/sql.h"
 #include "webhookd/statement_list.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    RETRY_MS = 1000,        /* while PostgreSQL or the schema is not there */
-    COUNT_EVERY_MS = 10000, /* what waits is counted between rounds too */
+    RETRY_MS = 1000, /* while PostgreSQL is away or has no schema */
+    COUNT_EVERY_MS = 10000,
     PAUSE_MS = 20,
-    SCRUB_ROUNDS = 10,
+    VERIFY_ALL_EVERY = 10, /* sweeps */
     PAGE_TENANTS = 200,
     DEADLINE_MS = 20000
 };
 
-enum state { RESTING, COUNTING, STAMPING, LISTING, READING, CACHING, PAUSING };
+enum limits_sweep_state { RESTING, COUNTING, STAMPING, LISTING, READING, CACHING, PAUSING };
 
-#define TO(state) (1u << (state))
-static const unsigned MAY_GO[] = {
-    [RESTING] = TO(COUNTING),
-    [COUNTING] = TO(STAMPING) | TO(RESTING),
-    [STAMPING] = TO(LISTING) | TO(RESTING),
-    [LISTING] = TO(READING) | TO(RESTING),
-    [READING] = TO(CACHING) | TO(RESTING),
-    [CACHING] = TO(PAUSING) | TO(RESTING),
-    [PAUSING] = TO(LISTING) | TO(RESTING),
-};
+static const struct machine LIMITS_SWEEP = {"limits_sweep",
+                                            {[RESTING] = {"resting", TO(RESTING) | TO(COUNTING)},
+                                             [COUNTING] = {"counting", TO(RESTING) | TO(STAMPING)},
+                                             [STAMPING] = {"stamping", TO(RESTING) | TO(LISTING)},
+                                             [LISTING] = {"listing", TO(RESTING) | TO(READING)},
+                                             [READING] = {"reading", TO(RESTING) | TO(CACHING)},
+                                             [CACHING] = {"caching", TO(RESTING) | TO(PAUSING)},
+                                             [PAUSING] = {"pausing", TO(RESTING) | TO(LISTING)}}};
 
-struct healer {
+struct limits_sweep {
     const struct context *context;
     struct limits *limits;
     struct pg *pg;
     uv_timer_t timer;
-    enum state state;
-    char *after;             /* the last tenant of the page before; "" at the start of a round */
-    int64_t catalog_version; /* that all quotas were last brought in line with; -1: never */
-    int64_t round_version;   /* the catalog's when this round began */
-    int64_t tenants;         /* of this round */
-    uint64_t stamp;          /* of Redis, before the last round that went well; 0: none */
-    uint64_t round_stamp;    /* … before this one */
-    int rounds;              /* since one that asked about all tenants */
-    uint64_t due_ms;         /* when the next round begins, in the loop's time */
-    bool round;              /* a round is under way; else, if not resting, only a count */
+    enum limits_sweep_state state;
+    char *after;             /* the last tenant of the previous page; "" at the start */
+    int64_t catalog_version; /* that all quotas were last refreshed with; -1: never */
+    int64_t sweep_version;   /* the catalog's when this sweep began */
+    int64_t tenants;         /* of this sweep */
+    uint64_t stamp;          /* of Redis before the last sweep that succeeded; 0: none */
+    uint64_t sweep_stamp;    /* … before this one */
+    int sweeps;              /* since one that verified all tenants */
+    uint64_t due_ms;         /* when the next sweep begins, in the loop's time */
+    bool sweeping;           /* else, if not resting, it only counts */
     bool hurried;
-    bool closing;
-    int open_parts; /* handles, connections and writes that still point here */
+    struct closing closing;
 };
 
-static void run_list(struct healer *h);
-static void begin_round(struct healer *h);
-static void run_count(struct healer *h);
-static void part_closed(struct healer *h);
+static void run_list(struct limits_sweep *s);
+static void begin_sweep(struct limits_sweep *s);
+static void run_count(struct limits_sweep *s);
 
-static uint64_t round_ms(const struct healer *h)
+static uint64_t interval_ms(const struct limits_sweep *s)
 {
-    return (uint64_t)h->context->config->heal_s * 1000;
+    return (uint64_t)s->context->config->heal_s * 1000;
 }
 
-static void healer_go(struct healer *h, enum state next)
+static bool may_go_on(const struct limits_sweep *s)
 {
-    assert(MAY_GO[h->state] & TO(next));
-    h->state = next;
-}
-
-static bool may_go_on(const struct healer *h)
-{
-    return !h->closing && !stage_is_draining(h->context->stage) && h->context->schema_ready &&
-           pg_is_ready(h->pg);
+    return !closing_has_begun(&s->closing) && !stage_is_draining(s->context->stage) &&
+           s->context->schema_ready && pg_is_ready(s->pg);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-    struct healer *h = timer->data;
-    if (h->state == PAUSING)
-        run_list(h);
-    else if (uv_now(timer->loop) >= h->due_ms || !may_go_on(h))
-        begin_round(h);
+    struct limits_sweep *s = timer->data;
+    if (s->state == PAUSING)
+        run_list(s);
+    else if (uv_now(timer->loop) >= s->due_ms || !may_go_on(s))
+        begin_sweep(s);
     else
-        run_count(h);
+        run_count(s);
 }
 
 /* Until due_ms, or until it is time to count. */
-static void go_on_resting(struct healer *h)
+static void rest_until_due(struct limits_sweep *s)
 {
-    uint64_t now_ms = uv_now(h->timer.loop);
-    uint64_t wait_ms = h->due_ms > now_ms ? h->due_ms - now_ms : 0;
-    if (h->state != RESTING)
-        healer_go(h, RESTING);
-    h->round = false;
-    if (!h->closing)
-        uv_timer_start(&h->timer, on_timer, wait_ms < COUNT_EVERY_MS ? wait_ms : COUNT_EVERY_MS, 0);
-    h->context->on_idle(h->context->owner);
+    uint64_t now_ms = uv_now(s->timer.loop);
+    uint64_t wait_ms = s->due_ms > now_ms ? s->due_ms - now_ms : 0;
+    machine_go(&LIMITS_SWEEP, s->state, RESTING);
+    s->sweeping = false;
+    if (!closing_has_begun(&s->closing))
+        uv_timer_start(&s->timer, on_timer, wait_ms < COUNT_EVERY_MS ? wait_ms : COUNT_EVERY_MS, 0);
+    s->context->on_idle(s->context->owner);
 }
 
-static void rest(struct healer *h, uint64_t wait_ms)
+static void rest(struct limits_sweep *s, uint64_t wait_ms)
 {
-    h->due_ms = uv_now(h->timer.loop) + (h->hurried ? PAUSE_MS : wait_ms);
-    go_on_resting(h);
+    s->due_ms = uv_now(s->timer.loop) + (s->hurried ? PAUSE_MS : wait_ms);
+    rest_until_due(s);
 }
 
-static void end_round(struct healer *h)
+static void end_sweep(struct limits_sweep *s)
 {
-    h->catalog_version = h->round_version;
-    h->stamp = h->round_stamp;
-    limits_checked(h->limits);
-    log_info(limits_rewritten, LOG_I64("tenants", h->tenants),
-             LOG_I64("catalog_version", h->catalog_version));
-    rest(h, round_ms(h));
+    s->catalog_version = s->sweep_version;
+    s->stamp = s->sweep_stamp;
+    limits_note_verified(s->limits);
+    log_info(limits_rewritten, LOG_I64("tenants", s->tenants),
+             LOG_I64("catalog_version", s->catalog_version));
+    rest(s, interval_ms(s));
 }
 
 static void on_cached(void *owner, const struct err *error, int n)
 {
-    struct healer *h = owner;
-    h->tenants += n;
-    if (h->closing) {
-        part_closed(h);
-        return;
+    struct limits_sweep *s = owner;
+    s->tenants += n;
+    if (closing_has_begun(&s->closing)) {
+        closing_part_closed(&s->closing);
+    } else if (error) {
+        rest(s, interval_ms(s));
+    } else {
+        machine_go(&LIMITS_SWEEP, s->state, PAUSING);
+        uv_timer_start(&s->timer, on_timer, PAUSE_MS, 0);
     }
-    h->open_parts--;
-    if (error) {
-        rest(h, round_ms(h));
-        return;
-    }
-    healer_go(h, PAUSING);
-    uv_timer_start(&h->timer, on_timer, PAUSE_MS, 0);
 }
 
-/* No key was lost since a round that left all in line. */
-static bool is_kept(const struct healer *h)
+static bool must_rest(const struct limits_sweep *s, const struct err *error)
 {
-    return h->round_stamp && h->round_stamp == h->stamp && h->rounds > 0;
-}
-
-static bool must_rest(const struct healer *h, const struct err *error)
-{
-    /* A refusal is a fault of ours or of the schema; nothing else would say so. */
+    /* A refusal is a bug of meterline or of the schema, and no other line would tell of it. */
     if (error && error->kind == ERR_REFUSED)
-        log_error(healing_refused, LOG_ERR(error));
-    return error || h->closing;
+        log_error(sweep_refused, LOG_ERR(error));
+    return error || closing_has_begun(&s->closing);
 }
 
 static void take_read(void *owner, const struct err *error, PGresult **results, int n)
 {
-    struct healer *h = owner;
-    if (must_rest(h, error) || PQntuples(results[n - 1]) == 0) {
-        rest(h, round_ms(h));
+    struct limits_sweep *s = owner;
+    if (must_rest(s, error) || PQntuples(results[n - 1]) == 0) {
+        rest(s, interval_ms(s));
         return;
     }
-    healer_go(h, CACHING);
-    h->open_parts++;
-    limits_write(h->limits, results[n - 1], is_kept(h) ? LIMITS_KEPT : LIMITS_UNSURE, on_cached, h);
+    /* No key was lost since a sweep that left all limits up to date. */
+    bool nothing_lost = s->sweep_stamp && s->sweep_stamp == s->stamp && s->sweeps > 0;
+    machine_go(&LIMITS_SWEEP, s->state, CACHING);
+    limits_write(s->limits, results[n - 1], nothing_lost ? LIMITS_VERIFY_UNKNOWN : LIMITS_VERIFY,
+                 on_cached, s);
 }
 
-static void run_read(struct healer *h, const char *tenants)
+static void run_read(struct limits_sweep *s, const char *tenants)
 {
-    struct script s = {0};
-    bool all = h->catalog_version != h->round_version;
-    healer_go(h, READING);
-    script_add(&s, SQL_LOCK_TENANTS);
-    script_text(&s, tenants);
-    script_bool(&s, all);
-    script_add(&s, SQL_REFRESH_PAGE);
-    script_text(&s, tenants);
-    script_bool(&s, all);
-    script_add(&s, SQL_READ_LIMITS);
-    script_text(&s, tenants);
-    script_run(&s, h->pg, DEADLINE_MS, take_read, h);
+    struct statement_list l = {0};
+    bool all = s->catalog_version != s->sweep_version;
+    machine_go(&LIMITS_SWEEP, s->state, READING);
+    statement_list_add(&l, SQL_LOCK_TENANTS);
+    param_text(&l, tenants);
+    param_bool(&l, all);
+    statement_list_add(&l, SQL_REFRESH_PAGE);
+    param_text(&l, tenants);
+    param_bool(&l, all);
+    statement_list_add(&l, SQL_READ_LIMITS);
+    param_text(&l, tenants);
+    statement_list_run(&l, s->pg, DEADLINE_MS, take_read, s);
 }
 
 static void take_list(void *owner, const struct err *error, PGresult **results, int n)
 {
-    struct healer *h = owner;
+    struct limits_sweep *s = owner;
     (void)n;
-    if (must_rest(h, error)) {
-        rest(h, round_ms(h));
+    if (must_rest(s, error)) {
+        rest(s, interval_ms(s));
         return;
     }
     const PGresult *r = results[0];
-    if (!h->after[0])
-        h->round_version = result_i64(r, 0, 3);
+    if (!s->after[0])
+        s->sweep_version = result_i64(r, 0, 3);
     if (result_i64(r, 0, 2) == 0) {
-        end_round(h);
+        end_sweep(s);
         return;
     }
-    free(h->after);
-    h->after = xstrdup(result_text(r, 0, 1));
-    run_read(h, result_text(r, 0, 0));
+    free(s->after);
+    s->after = xstrdup(result_text(r, 0, 1));
+    run_read(s, result_text(r, 0, 0));
 }
 
-static void run_list(struct healer *h)
+static void run_list(struct limits_sweep *s)
 {
-    struct script s = {0};
-    if (!may_go_on(h)) {
-        rest(h, RETRY_MS);
+    struct statement_list l = {0};
+    if (!may_go_on(s)) {
+        rest(s, RETRY_MS);
         return;
     }
-    healer_go(h, LISTING);
-    script_add(&s, SQL_LIST_TENANTS);
-    script_text(&s, h->after);
-    script_i64(&s, PAGE_TENANTS);
-    script_run(&s, h->pg, DEADLINE_MS, take_list, h);
+    machine_go(&LIMITS_SWEEP, s->state, LISTING);
+    statement_list_add(&l, SQL_LIST_TENANTS);
+    param_text(&l, s->after);
+    param_i64(&l, PAGE_TENANTS);
+    statement_list_run(&l, s->pg, DEADLINE_MS, take_list, s);
 }
 
 static void take_stamp(void *owner, uint64_t stamp)
 {
-    struct healer *h = owner;
-    if (h->closing) {
-        part_closed(h);
+    struct limits_sweep *s = owner;
+    if (closing_has_begun(&s->closing)) {
+        closing_part_closed(&s->closing);
         return;
     }
-    h->open_parts--;
-    h->round_stamp = stamp;
-    run_list(h);
+    s->sweep_stamp = stamp;
+    run_list(s);
 }
 
-static void run_stamp(struct healer *h)
+static void run_stamp(struct limits_sweep *s)
 {
-    if (!may_go_on(h)) {
-        rest(h, RETRY_MS);
+    if (!may_go_on(s)) {
+        rest(s, RETRY_MS);
         return;
     }
-    healer_go(h, STAMPING);
-    h->open_parts++;
-    redis_stamp_ask(h->context->redis, take_stamp, h);
+    machine_go(&LIMITS_SWEEP, s->state, STAMPING);
+    redis_stamp_ask(s->context->redis, take_stamp, s);
 }
 
 /* counts: rows of state, number of events, age of the oldest in s, as count_events.sql and
  * count_waiting.sql give them. */
-static void gauges_set(const PGresult *counts)
+static void set_gauges(const PGresult *counts)
 {
     for (int row = 0; row < PQntuples(counts); row++) {
         const char *state = result_text(counts, row, 0);
@@ -265,112 +229,106 @@ static void gauges_set(const PGresult *counts)
 
 static void take_count(void *owner, const struct err *error, PGresult **results, int n)
 {
-    struct healer *h = owner;
+    struct limits_sweep *s = owner;
     (void)n;
-    if (must_rest(h, error)) {
-        rest(h, RETRY_MS);
+    if (must_rest(s, error)) {
+        rest(s, RETRY_MS);
         return;
     }
-    gauges_set(results[0]);
-    if (h->round)
-        run_stamp(h);
-    else if (h->hurried)
-        rest(h, 0);
+    set_gauges(results[0]);
+    if (s->sweeping)
+        run_stamp(s);
+    else if (s->hurried)
+        rest(s, 0);
     else
-        go_on_resting(h);
+        rest_until_due(s);
 }
 
-static void run_count(struct healer *h)
+static void run_count(struct limits_sweep *s)
 {
-    struct script s = {0};
-    healer_go(h, COUNTING);
-    script_add(&s, h->round ? SQL_COUNT_EVENTS : SQL_COUNT_WAITING);
-    if (h->round) {
-        script_add(&s, SQL_FORGET_PAYLOADS);
-        script_i64(&s, h->context->config->payload_keep_days);
+    struct statement_list l = {0};
+    machine_go(&LIMITS_SWEEP, s->state, COUNTING);
+    statement_list_add(&l, s->sweeping ? SQL_COUNT_EVENTS : SQL_COUNT_WAITING);
+    if (s->sweeping) {
+        statement_list_add(&l, SQL_FORGET_PAYLOADS);
+        param_i64(&l, s->context->config->payload_keep_days);
     }
-    script_run(&s, h->pg, DEADLINE_MS, take_count, h);
+    statement_list_run(&l, s->pg, DEADLINE_MS, take_count, s);
 }
 
-static void begin_round(struct healer *h)
+static void begin_sweep(struct limits_sweep *s)
 {
-    uv_timer_stop(&h->timer);
-    if (!may_go_on(h)) {
-        rest(h, RETRY_MS);
+    uv_timer_stop(&s->timer);
+    if (!may_go_on(s)) {
+        rest(s, RETRY_MS);
         return;
     }
-    h->hurried = false;
-    h->round = true;
-    h->tenants = 0;
-    h->rounds = (h->rounds + 1) % SCRUB_ROUNDS;
-    free(h->after);
-    h->after = xstrdup("");
-    run_count(h);
+    s->hurried = false;
+    s->sweeping = true;
+    s->tenants = 0;
+    s->sweeps = (s->sweeps + 1) % VERIFY_ALL_EVERY;
+    free(s->after);
+    s->after = xstrdup("");
+    run_count(s);
 }
 
-void healer_hurry(struct healer *h)
+static void begin_if_resting(struct limits_sweep *s)
 {
-    h->hurried = true;
-    if (h->state == RESTING && !h->closing)
-        begin_round(h);
+    if (s->state == RESTING && !closing_has_begun(&s->closing))
+        begin_sweep(s);
 }
 
-void healer_tell_catalog(struct healer *h, int64_t version)
+void limits_sweep_hurry(struct limits_sweep *s)
 {
-    bool is_to_read = h->round && !h->after[0];
-    if (!is_to_read && version != h->round_version)
-        healer_hurry(h);
+    s->hurried = true;
+    begin_if_resting(s);
+}
+
+void limits_sweep_note_catalog(struct limits_sweep *s, int64_t version)
+{
+    bool is_about_to_read_it = s->sweeping && !s->after[0];
+    if (!is_about_to_read_it && version != s->sweep_version)
+        limits_sweep_hurry(s);
 }
 
 static void on_up(void *owner)
 {
-    struct healer *h = owner;
-    if (h->state == RESTING && !h->closing)
-        begin_round(h);
+    begin_if_resting(owner);
 }
 
-struct healer *healer_open(const struct context *context, struct limits *limits)
+struct limits_sweep *limits_sweep_open(const struct context *context, struct limits *limits)
 {
-    struct healer *h = xcalloc(1, sizeof *h);
-    h->context = context;
-    h->limits = limits;
-    h->after = xstrdup("");
-    h->catalog_version = -1;
-    h->open_parts = 2;
-    uv_timer_init(stage_loop(context->stage), &h->timer);
-    h->timer.data = h;
-    h->pg = pg_open(stage_loop(context->stage), context->config->base.database_url,
-                    "meterline_webhookd", "meterline-webhookd-healer",
-                    (struct pg_events){.on_up = on_up, .owner = h});
-    return h;
+    struct limits_sweep *s = xcalloc(1, sizeof *s);
+    s->context = context;
+    s->limits = limits;
+    s->after = xstrdup("");
+    s->catalog_version = -1;
+    uv_timer_init(stage_loop(context->stage), &s->timer);
+    s->timer.data = s;
+    s->pg = pg_open(stage_loop(context->stage), context->config->base.database_url,
+                    "meterline_webhookd", "meterline-webhookd-sweep",
+                    (struct pg_events){.on_up = on_up, .owner = s});
+    return s;
 }
 
-bool healer_is_idle(const struct healer *h)
+bool limits_sweep_is_idle(const struct limits_sweep *s)
 {
-    return h->state == RESTING || h->state == PAUSING;
+    return s->state == RESTING || s->state == PAUSING;
 }
 
-static void part_closed(struct healer *h)
+static void release(void *self)
 {
-    if (--h->open_parts > 0)
-        return;
-    free(h->after);
-    free(h);
+    struct limits_sweep *s = self;
+    free(s->after);
+    free(s);
 }
 
-static void on_pg_closed(void *owner)
+void limits_sweep_close(struct limits_sweep *s)
 {
-    part_closed(owner);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    part_closed(handle->data);
-}
-
-void healer_close(struct healer *h)
-{
-    h->closing = true;
-    pg_close(h->pg, on_pg_closed, h);
-    uv_close((uv_handle_t *)&h->timer, on_timer_closed);
+    closing_begin(&s->closing, s, release, NULL, NULL);
+    if (s->state == STAMPING || s->state == CACHING) /* their answer is still to come */
+        closing_part(&s->closing);
+    closing_handle(&s->closing, &s->timer);
+    pg_close(s->pg, closing_part_closed, closing_part(&s->closing));
+    closing_end(&s->closing);
 }

@@ -1,16 +1,7 @@
-/* Takes events in. 200 means one thing: the event is committed in webhook_events.
- *
- * The happy path: the body is whole, its signature fits, it is an event; it waits until the
- * connection is free, is inserted with the others that wait, and after COMMIT the answer is
- * {"received":true}.
- *
- * Failure modes. PostgreSQL is away, has no schema yet, or does not answer in time: 503, and Stripe
- * sends the event again (for three days); if it was kept after all, the second delivery changes
- * nothing. One of several events is refused by PostgreSQL: they are tried again one by one, and the
- * culprit gets 500. Answers tell no detail: who can see one may be the forger. */
 #include "webhookd/receive/receiver.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/http/http_server.h"
 #include "common/log.h"
 #include "common/metric_table.h"
@@ -41,40 +32,31 @@ struct receiver {
     struct http_server *server;
     struct pg *pg;
     uv_timer_t schema_timer;
-    struct delivery *first; /* those that wait, oldest first */
+    struct delivery *first; /* waiting, oldest first */
     struct delivery *last;
     struct delivery *storing[STORE_MAX];
     int storing_n;
-    bool one_by_one; /* until the waiting ones are stored: one of them was refused */
+    bool one_by_one; /* until the waiting ones are stored, because one of them was refused */
     bool checking_schema;
-    bool closing;
-    int open_parts;
+    struct closing closing;
     struct log_repeat refused;
     struct log_repeat failed;
     struct log_repeat schema;
 };
 
-static const char RECEIVED[] = "{\"received\":true}";
-
-static void count(const char *outcome)
-{
-    metric_count(METRIC_OF_WEBHOOK_REQUESTS, outcome);
-}
-
-/* What a person at Stripe's dashboard can act on, and nobody else learns from: which of a
- * signature's faults it is, or what is wrong with an event, stands in our log alone. */
+/* Enough for the owner of the endpoint, who sees it in Stripe's dashboard, and nothing for a
+ * forger: what exactly is wrong with a signature or an event stands only in the log. */
 static const struct {
     const char *outcome;
     const char *message;
 } REFUSALS[] = {
-    {"wrong_path", "no webhook is taken here: the path is /webhooks/stripe"},
-    {"wrong_method", "only POST is taken"},
-    {"too_large", "the event is larger than is taken"},
+    {"wrong_path", "wrong path: Stripe's webhook endpoint must be /webhooks/stripe"},
+    {"wrong_method", "webhooks must be sent by POST"},
+    {"too_large", "the event is larger than 256 KiB"},
     {"bad_signature",
-     "the Stripe-Signature header is missing, too old, or made with another secret "
-     "than this endpoint's"},
-    {"bad_event", "the body is no event of Stripe's"},
-    {"unavailable", "it could not be kept now: send it again later"},
+     "the Stripe-Signature header is missing, too old, or made with another endpoint's secret"},
+    {"bad_event", "the body is not a Stripe event"},
+    {"unavailable", "the event could not be stored now: send it again later"},
 };
 
 static const char *message_of(const char *outcome)
@@ -89,54 +71,55 @@ static void answer(struct http_exchange *x, int status, const char *outcome)
 {
     struct buf body = {0};
     if (status == 200)
-        buf_add_str(&body, RECEIVED);
+        buf_add_str(&body, "{\"received\":true}");
     else
         buf_printf(&body, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", outcome,
                    message_of(outcome));
-    count(outcome);
+    metric_count(METRIC_OF_WEBHOOK_REQUESTS, outcome);
     http_reply(x, status, "application/json", body.data, body.length);
     buf_done(&body);
 }
 
-/* Keeping: those that wait at once go into one transaction, and are answered after its COMMIT. */
+/* Storing: all deliveries that wait go into one transaction and are answered after its COMMIT. */
 
-static void delivery_end(struct delivery *w, int status, const char *outcome)
+static void delivery_end(struct delivery *d, int status, const char *outcome)
 {
-    answer(w->exchange, status, outcome);
-    stripe_event_done(&w->event);
-    free(w);
+    answer(d->exchange, status, outcome);
+    stripe_event_done(&d->event);
+    free(d);
 }
 
-static void queue_add(struct receiver *r, struct delivery *w)
+static void queue_add(struct receiver *r, struct delivery *d)
 {
     if (r->last)
-        r->last->next = w;
+        r->last->next = d;
     else
-        r->first = w;
-    r->last = w;
+        r->first = d;
+    r->last = d;
 }
 
-static struct delivery *queue_take(struct receiver *r)
+static struct delivery *queue_pop(struct receiver *r)
 {
-    struct delivery *w = r->first;
-    r->first = w->next;
+    struct delivery *d = r->first;
+    r->first = d->next;
     if (!r->first)
         r->last = NULL;
-    w->next = NULL;
-    return w;
+    d->next = NULL;
+    return d;
 }
 
 static void fail_waiting(struct receiver *r)
 {
     while (r->first)
-        delivery_end(queue_take(r), 503, "unavailable");
+        delivery_end(queue_pop(r), 503, "unavailable");
 }
 
 static void log_store_failed(struct receiver *r, const struct err *error)
 {
-    uint64_t held;
-    if (error->kind != ERR_CANCELED && log_repeat_failed(&r->failed, clock_monotonic_ms(), &held))
-        log_warn(store_failed, LOG_I64("events", r->storing_n), LOG_U64("held_back", held),
+    uint64_t suppressed;
+    if (error->kind != ERR_CANCELED &&
+        log_repeat_failed(&r->failed, clock_monotonic_ms(), &suppressed))
+        log_warn(store_failed, LOG_I64("events", r->storing_n), LOG_U64("held_back", suppressed),
                  LOG_ERR(error));
 }
 
@@ -191,28 +174,28 @@ static void take_store(void *owner, const struct err *error, PGresult **results,
         stage_crash_point("after_store");
         stored(r, results);
     }
-    if (r->closing)
+    if (closing_has_begun(&r->closing))
         fail_waiting(r);
     else
         store_waiting(r);
     r->context->on_idle(r->context->owner);
 }
 
-static void add_store(struct script *s, const struct delivery *w)
+static void add_store(struct statement_list *l, const struct delivery *d)
 {
-    const struct stripe_event *event = &w->event;
-    script_add(s, SQL_STORE_EVENT);
-    script_text(s, event->id);
-    script_text(s, event->type);
-    script_text(s, event->object_id);
-    script_i64(s, event->created_s);
-    script_text(s, w->exchange->body);
+    const struct stripe_event *event = &d->event;
+    statement_list_add(l, SQL_STORE_EVENT);
+    param_text(l, event->id);
+    param_text(l, event->type);
+    param_text(l, event->object_id);
+    param_i64(l, event->created_s);
+    param_text(l, d->exchange->body);
 }
 
-/* The pipeline is one implicit transaction: either all of them are kept or none. */
+/* The pipeline is one implicit transaction: either all of them are stored or none. */
 static void store_waiting(struct receiver *r)
 {
-    struct script s = {0};
+    struct statement_list l = {0};
     if (!r->first || r->storing_n > 0 || r->checking_schema)
         return;
     if (!pg_is_ready(r->pg) || !r->context->schema_ready) {
@@ -221,10 +204,10 @@ static void store_waiting(struct receiver *r)
     }
     int most = r->one_by_one ? 1 : STORE_MAX;
     while (r->first && r->storing_n < most) {
-        r->storing[r->storing_n] = queue_take(r);
-        add_store(&s, r->storing[r->storing_n++]);
+        r->storing[r->storing_n] = queue_pop(r);
+        add_store(&l, r->storing[r->storing_n++]);
     }
-    script_run(&s, r->pg, STORE_DEADLINE_MS, take_store, r);
+    statement_list_run(&l, r->pg, STORE_DEADLINE_MS, take_store, r);
 }
 
 /* Requests. */
@@ -232,14 +215,14 @@ static void store_waiting(struct receiver *r)
 static void refuse(struct receiver *r, struct http_exchange *x, const char *outcome,
                    const char *why)
 {
-    uint64_t held;
-    if (log_repeat_failed(&r->refused, clock_monotonic_ms(), &held))
-        log_warn(webhook_refused, LOG_STR("reason", outcome), LOG_U64("held_back", held),
+    uint64_t suppressed;
+    if (log_repeat_failed(&r->refused, clock_monotonic_ms(), &suppressed))
+        log_warn(webhook_refused, LOG_STR("reason", outcome), LOG_U64("held_back", suppressed),
                  LOG_I64("body_bytes", x->body_length), LOG_MSG(why));
     answer(x, 400, outcome);
 }
 
-/* Signature first: nobody but Stripe gets as far as our JSON parser. */
+/* Signature first: only what Stripe signed reaches the JSON parser. */
 static void take_body(struct receiver *r, struct http_exchange *x)
 {
     struct err e;
@@ -251,14 +234,14 @@ static void take_body(struct receiver *r, struct http_exchange *x)
         refuse(r, x, "bad_signature", signature_name(verdict));
         return;
     }
-    struct delivery *w = xcalloc(1, sizeof *w);
-    w->exchange = x;
-    if (stripe_event_parse(x->body, x->body_length, &w->event, &e)) {
-        free(w);
+    struct delivery *d = xcalloc(1, sizeof *d);
+    d->exchange = x;
+    if (stripe_event_parse(x->body, x->body_length, &d->event, &e)) {
+        free(d);
         refuse(r, x, "bad_event", e.text);
         return;
     }
-    queue_add(r, w);
+    queue_add(r, d);
     store_waiting(r);
 }
 
@@ -288,9 +271,9 @@ static void on_schema_timer(uv_timer_t *timer)
 
 static void log_schema_awaited(struct receiver *r, const struct err *error)
 {
-    uint64_t held;
-    if (log_repeat_failed(&r->schema, clock_monotonic_ms(), &held))
-        log_warn(schema_awaited, LOG_U64("held_back", held), LOG_ERR(error));
+    uint64_t suppressed;
+    if (log_repeat_failed(&r->schema, clock_monotonic_ms(), &suppressed))
+        log_warn(schema_awaited, LOG_U64("held_back", suppressed), LOG_ERR(error));
 }
 
 static void on_schema(void *owner, const struct err *error)
@@ -303,7 +286,7 @@ static void on_schema(void *owner, const struct err *error)
     } else if (error->kind == ERR_SCHEMA && !error->retry) {
         log_error(schema_refused, LOG_ERR(error));
         stage_finish(r->context->stage, EXIT_FAILED);
-    } else if (error->kind == ERR_SCHEMA && !r->closing) {
+    } else if (error->kind == ERR_SCHEMA && !closing_has_begun(&r->closing)) {
         log_schema_awaited(r, error);
         uv_timer_start(&r->schema_timer, on_schema_timer, SCHEMA_RETRY_MS, 0);
     }
@@ -313,8 +296,8 @@ static void on_schema(void *owner, const struct err *error)
 
 static void check_schema(struct receiver *r)
 {
-    /* Else the connection was lost meanwhile, and its coming back asks again. */
-    if (r->closing || r->checking_schema || !pg_is_ready(r->pg))
+    /* If the connection was lost meanwhile, on_up checks again. */
+    if (closing_has_begun(&r->closing) || r->checking_schema || !pg_is_ready(r->pg))
         return;
     r->checking_schema = true;
     schema_check(r->pg, on_schema, r);
@@ -332,12 +315,8 @@ static struct receiver *receiver_new(const struct context *context, struct recei
     r->events = events;
     uv_timer_init(stage_loop(context->stage), &r->schema_timer);
     r->schema_timer.data = r;
-    r->open_parts = 3;
     return r;
 }
-
-static void on_part_closed(void *owner);
-static void on_timer_closed(uv_handle_t *handle);
 
 struct receiver *receiver_open(const struct context *context, struct receiver_events events,
                                struct err *e)
@@ -346,8 +325,9 @@ struct receiver *receiver_open(const struct context *context, struct receiver_ev
     r->server = http_server_open(stage_loop(context->stage), "webhooks", context->config->listen,
                                  BODY_MAX_BYTES, on_request, r, e);
     if (!r->server) {
-        r->open_parts = 1;
-        uv_close((uv_handle_t *)&r->schema_timer, on_timer_closed);
+        closing_begin(&r->closing, r, free, NULL, NULL);
+        closing_handle(&r->closing, &r->schema_timer);
+        closing_end(&r->closing);
         err_wrap(e, "WEBHOOKD_LISTEN");
         return NULL;
     }
@@ -372,32 +352,18 @@ bool receiver_is_ready(const struct receiver *r, struct buf *why)
     if (!pg_is_up(r->pg))
         peer_add_why(PEER_POSTGRES, why);
     else if (!r->context->schema_ready)
-        buf_add_str(why, "postgres: the schema is missing, older, or being asked for\n");
+        buf_add_str(why, "postgres: the schema is missing or older, or is being checked; see "
+                         "`meterctl migrate`\n");
     return pg_is_up(r->pg) && r->context->schema_ready;
-}
-
-static void part_closed(struct receiver *r)
-{
-    if (--r->open_parts == 0)
-        free(r);
-}
-
-static void on_part_closed(void *owner)
-{
-    part_closed(owner);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    part_closed(handle->data);
 }
 
 /* The connection goes first: what it was storing is answered while there still is a server. */
 void receiver_close(struct receiver *r)
 {
-    r->closing = true;
+    closing_begin(&r->closing, r, free, NULL, NULL);
     fail_waiting(r);
-    pg_close(r->pg, on_part_closed, r);
-    http_server_close(r->server, on_part_closed, r);
-    uv_close((uv_handle_t *)&r->schema_timer, on_timer_closed);
+    pg_close(r->pg, closing_part_closed, closing_part(&r->closing));
+    http_server_close(r->server, closing_part_closed, closing_part(&r->closing));
+    closing_handle(&r->closing, &r->schema_timer);
+    closing_end(&r->closing);
 }

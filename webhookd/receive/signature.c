@@ -1,4 +1,3 @@
-/* Verifies Stripe-Signature: first that it is genuine, then that it is young enough. */
 #include "webhookd/receive/signature.h"
 
 #include "common/str.h"
@@ -44,7 +43,7 @@ static bool is_time(struct part p)
     return p.length > 0 && p.length <= TIME_MAX_DIGITS;
 }
 
-/* Finds t, and that there is at least one v1. */
+/* Finds t; false unless there is also a v1. */
 static bool find_time(const char *header, struct part *time)
 {
     struct part p;

@@ -1,8 +1,8 @@
-/* The Stripe-Signature header: t=<unix seconds>,v1=<hex>[,v1=<hex>…]; other schemes are not looked
- * at, or an attacker could choose a weaker one. Pure.
- * https://docs.stripe.com/webhooks#verify-manually */
-#ifndef METERLINE_SIGNATURE_H
-#define METERLINE_SIGNATURE_H
+/* Verifies the Stripe-Signature header, t=<unix seconds>,v1=<hex>[,v1=<hex>…]: first that it is
+ * genuine, then that it is recent. Other schemes are ignored, or an attacker could choose a weaker
+ * one. Pure. https://docs.stripe.com/webhooks#verify-manually */
+#ifndef METERLINE_WEBHOOKD_SIGNATURE_H
+#define METERLINE_WEBHOOKD_SIGNATURE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -12,14 +12,14 @@ enum { SIGNATURE_TOLERANCE_S = 300 };
 enum signature {
     SIGNATURE_OK,
     SIGNATURE_MISSING,
-    SIGNATURE_MALFORMED, /* no t, no v1, or not of that form */
-    SIGNATURE_WRONG,     /* no v1 fits any secret */
-    SIGNATURE_OLD        /* it fits, and was made more than the tolerance ago */
+    SIGNATURE_MALFORMED, /* no t, no v1, or another form */
+    SIGNATURE_WRONG,     /* no v1 was made with any of the secrets */
+    SIGNATURE_OLD        /* genuine, but older than the tolerance */
 };
 
-/* header: may be NULL. body: the raw bytes as they came. secrets: comma separated, each keyed with
- * its full text. now_s: Unix seconds. Each compare takes constant time. A time in the future is
- * accepted, as Stripe's own libraries do. */
+/* header: may be NULL. body: the raw bytes. secrets: comma separated; the whole text of each is the
+ * key. now_s: Unix seconds. Compares in constant time. Accepts a time in the future, like Stripe's
+ * own libraries. */
 enum signature signature_verify(const char *header, const char *body, size_t length,
                                 const char *secrets, int64_t now_s);
 

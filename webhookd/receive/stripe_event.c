@@ -1,4 +1,3 @@
-/* Parses events tolerantly: what we do not know is left alone. */
 #include "webhookd/receive/stripe_event.h"
 
 #include "common/clock.h"
@@ -62,7 +61,7 @@ static int check(const struct stripe_event *event, struct err *e)
         return err_set(e, ERR_INPUT, "no event id");
     if (!is_type(event->type))
         return err_set(e, ERR_INPUT, "no event type");
-    /* Up to the year 9999: what PostgreSQL certainly takes. */
+    /* Up to the year 9999, which PostgreSQL certainly accepts. */
     if (event->created_s < 0 || event->created_s > 253402300799)
         return err_set(e, ERR_INPUT, "no time of creation");
     return 0;

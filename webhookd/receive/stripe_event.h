@@ -1,8 +1,10 @@
-/* One event of Stripe's, parsed from the body of a webhook. Pure. Snapshot events carry their
- * object (https://docs.stripe.com/api/events/object), thin ones (object v2.core.event) only name
- * it. */
-#ifndef METERLINE_STRIPE_EVENT_H
-#define METERLINE_STRIPE_EVENT_H
+/* One Stripe event, parsed from the body of a webhook; and how to read members of Stripe's JSON.
+ * Pure.
+ *
+ * Snapshot events carry their object (https://docs.stripe.com/api/events/object), thin ones (object
+ * v2.core.event) only name it. Members that meterline does not know are ignored. */
+#ifndef METERLINE_WEBHOOKD_STRIPE_EVENT_H
+#define METERLINE_WEBHOOKD_STRIPE_EVENT_H
 
 #include "common/err.h"
 
@@ -33,18 +35,18 @@ void stripe_event_done(struct stripe_event *event);
  * reference. The event must have an object. */
 json_t *stripe_event_prior_object(const struct stripe_event *event);
 
-/* Whether its type ends so: ".created", ".deleted". */
+/* Whether its type ends in this: ".created", ".deleted". */
 bool stripe_event_is(const struct stripe_event *event, const char *end);
 
-/* Stripe's ids, as we put them into paths: letters, digits, '_' and '-', at most 255. */
+/* An id of Stripe's that may stand in a path: letters, digits, '_' and '-', at most 255. */
 bool stripe_is_id(const char *text);
 
 /* A member that is a string, else NULL. object may be NULL. */
 const char *stripe_text(const json_t *object, const char *key);
 /* A member that is an integer, else otherwise. */
 int64_t stripe_integer(const json_t *object, const char *key, int64_t otherwise);
-/* A time in Unix seconds: of an integer, or of RFC 3339 in UTC (thin events), whose fraction of a
- * second we leave out. -1: none. */
+/* A time in Unix seconds, from an integer or from RFC 3339 in UTC (thin events), whose fraction of
+ * a second is cut off. -1: none. */
 int64_t stripe_time_s(const json_t *object, const char *key);
 /* An expandable member: the id itself, or the id of the object in its place; NULL without. */
 const char *stripe_reference(const json_t *object, const char *key);

@@ -1,26 +1,27 @@
-/* customer.created, .updated and .deleted: which tenant is which customer of Stripe's.
+/* customer.created, .updated and .deleted: which Stripe customer is which tenant.
  *
- * A mapping, once made, stays until the customer is deleted: usage is billed by it, so that a move
- * to another customer or tenant is a person's decision, and such an event fails visibly. */
+ * A mapping stays until the customer is deleted, because usage is billed by it. To move a tenant to
+ * another customer, or a customer to another tenant, is a person's decision: such an event fails
+ * visibly. */
 #include "webhookd/work/job.h"
 
 #include "webhookd/sql.h"
 
 #include <string.h>
 
-static const char *const ENDS[] = {"created", "updated", "deleted", NULL};
+static const char *const ENDINGS[] = {"created", "updated", "deleted", NULL};
 
-static int customer_read(struct job *j)
+static int customer_parse(struct job *j)
 {
     struct customer_object *c = &j->customer;
-    if (customer_object_read(job_object(j), c))
-        return job_say(j, "the customer has no id");
+    if (customer_object_parse(job_object(j), c))
+        return job_set_why(j, "the customer has no id");
     c->deleted = c->deleted || stripe_event_is(&j->event, ".deleted");
-    /* Fetching a deleted customer gives its id alone. */
+    /* Of a deleted customer Stripe returns only the id. */
     if (!c->tenant)
         c->tenant = metadata_tenant(j->event.object);
-    job_set(&j->customer_id, c->id);
-    job_set(&j->tenant, c->tenant);
+    job_set_text(&j->customer_id, c->id);
+    job_set_text(&j->tenant, c->tenant);
     return 0;
 }
 
@@ -33,76 +34,76 @@ static bool prior_matches(const struct job *j)
 {
     struct customer_object was;
     json_t *prior = stripe_event_prior_object(&j->event);
-    bool matches = customer_object_read(prior, &was) == 0 && is_same(was.email, j->stored.email) &&
+    bool matches = customer_object_parse(prior, &was) == 0 && is_same(was.email, j->stored.email) &&
                    is_same(was.tenant, j->stored.tenant);
     json_decref(prior);
     return matches;
 }
 
-static enum order_answer find_order(const struct job *j)
+static enum event_age age_of(const struct job *j)
 {
-    const struct order order = {.stored = j->stored.known,
-                                .stored_final = j->stored.deleted,
-                                .stored_created_s = j->stored.created_s,
-                                .event_created_s = j->event.created_s,
-                                .event_first = stripe_event_is(&j->event, ".created"),
-                                .event_final = j->customer.deleted,
-                                .fetched = j->fetched != NULL,
-                                .prior_matches = j->stored.known && prior_matches(j)};
-    return order_decide(&order);
+    const struct event_order order = {.stored = j->stored.known,
+                                      .stored_final = j->stored.deleted,
+                                      .stored_created_s = j->stored.created_s,
+                                      .event_created_s = j->event.created_s,
+                                      .event_first = stripe_event_is(&j->event, ".created"),
+                                      .event_final = j->customer.deleted,
+                                      .fetched = j->fetched != NULL,
+                                      .prior_matches = j->stored.known && prior_matches(j)};
+    return event_age_of(&order);
 }
 
 static enum verdict say(struct job *j, enum verdict verdict, const char *why)
 {
-    job_say(j, "%s", why);
+    job_set_why(j, "%s", why);
     return verdict;
 }
 
 static enum verdict customer_judge(struct job *j)
 {
-    enum order_answer order = find_order(j);
-    if (order != ORDER_NEWS)
-        return job_say_stale(j, order);
+    enum event_age age = age_of(j);
+    if (age != EVENT_NEWS)
+        return job_judge_stale(j, age);
     if (j->stored.known && !j->tenant)
-        job_set(&j->tenant, j->stored.tenant);
+        job_set_text(&j->tenant, j->stored.tenant);
     if (!j->tenant)
         return say(j, VERDICT_IGNORE, "no tenant: the customer has no metadata.tenant");
     if (!tenant_is_valid(j->tenant))
         return say(j, VERDICT_IGNORE, "metadata.tenant is longer than 128 bytes or not plain text");
     if (j->stored.known && !is_same(j->stored.tenant, j->tenant)) {
-        job_say(j, "the customer belongs to tenant %.60s already", j->stored.tenant);
+        job_set_why(j, "the customer already belongs to tenant %.60s", j->stored.tenant);
         return VERDICT_FAIL;
     }
-    if (j->holder) {
-        job_say(j, "the tenant has the customer %.60s already", j->holder);
+    if (j->other_customer) {
+        job_set_why(j, "the tenant already has the customer %.60s", j->other_customer);
         return j->customer.deleted ? VERDICT_IGNORE : VERDICT_FAIL;
     }
     return VERDICT_APPLY;
 }
 
-static void customer_apply(struct job *j, struct script *s)
+static void customer_apply(struct job *j, struct statement_list *l)
 {
-    script_add(s, SQL_WRITE_CUSTOMER);
-    script_text(s, j->tenant);
-    script_text(s, j->customer_id);
-    script_text(s, j->customer.email);
-    script_bool(s, j->customer.deleted);
-    script_i64(s, j->event.created_s);
+    statement_list_add(l, SQL_WRITE_CUSTOMER);
+    param_text(l, j->tenant);
+    param_text(l, j->customer_id);
+    param_text(l, j->customer.email);
+    param_bool(l, j->customer.deleted);
+    param_i64(l, j->event.created_s);
     if (!j->stored.known) {
-        script_add(s, SQL_REQUEUE_EVENTS);
-        script_text(s, j->customer_id);
+        statement_list_add(l, SQL_REQUEUE_EVENTS);
+        param_text(l, j->customer_id);
     }
-    script_add(s, SQL_REFRESH_QUOTAS);
-    script_text(s, j->tenant);
+    statement_list_add(l, SQL_REFRESH_QUOTAS);
+    param_text(l, j->tenant);
     json_t *detail = json_pack("{s:s, s:s?, s:b}", "customer", j->customer_id, "email",
                                j->customer.email, "deleted", j->customer.deleted);
-    job_add_history(j, s, detail);
+    job_add_history(j, l, detail);
     json_decref(detail);
 }
 
 const struct family CUSTOMER_FAMILY = {.prefix = "customer.",
-                                       .ends = ENDS,
+                                       .endings = ENDINGS,
                                        .path = "v1/customers",
-                                       .read = customer_read,
+                                       .parse = customer_parse,
                                        .judge = customer_judge,
                                        .apply = customer_apply};

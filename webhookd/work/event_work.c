@@ -2,6 +2,7 @@
 
 #include "common/backoff.h"
 #include "common/clock.h"
+#include "common/machine.h"
 #include "common/metric_table.h"
 #include "common/stage.h"
 #include "webhookd/limits/limits.h"
@@ -9,40 +10,32 @@
 #include "webhookd/work/event_rules.h"
 #include "webhookd/work/fetcher.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     DEADLINE_MS = 10000,
-    LOCK_DEADLINE_MS = 60000 /* another worker may hold the customer while Stripe is slow */
+    LOCK_DEADLINE_MS = 60000 /* another worker may have the lock while Stripe is slow */
 };
 
-#define TO(state) (1u << (state))
-static const unsigned MAY_GO[] = {
-    [WORK_RESTING] = TO(LOCKING) | TO(FETCHING) | TO(WRITING) | TO(DELAYING),
-    [LOCKING] = TO(WORK_RESTING) | TO(FETCHING) | TO(READING) | TO(DELAYING),
-    [FETCHING] = TO(WORK_RESTING) | TO(READING) | TO(WRITING) | TO(DELAYING),
-    [READING] = TO(WORK_RESTING) | TO(FETCHING) | TO(WRITING) | TO(DELAYING),
-    [WRITING] = TO(WORK_RESTING) | TO(CACHING) | TO(DELAYING),
-    [CACHING] = TO(WORK_RESTING),
-    [DELAYING] = TO(WORK_RESTING),
-};
-
-static void work_go(struct event_work *w, enum event_work_state next)
-{
-    assert(MAY_GO[w->state] & TO(next));
-    w->state = next;
-}
+static const struct machine EVENT_WORK = {
+    "event_work",
+    {[IDLE] = {"idle", TO(LOCKING) | TO(FETCHING) | TO(WRITING) | TO(DELAYING)},
+     [LOCKING] = {"locking", TO(IDLE) | TO(FETCHING) | TO(READING) | TO(DELAYING)},
+     [FETCHING] = {"fetching", TO(IDLE) | TO(READING) | TO(WRITING) | TO(DELAYING)},
+     [READING] = {"reading", TO(IDLE) | TO(FETCHING) | TO(WRITING) | TO(DELAYING)},
+     [WRITING] = {"writing", TO(IDLE) | TO(CACHING) | TO(DELAYING)},
+     [CACHING] = {"caching", TO(IDLE)},
+     [DELAYING] = {"delaying", TO(IDLE)}}};
 
 static void end_work(struct event_work *w, enum event_work_end end)
 {
     job_done(&w->job);
-    work_go(w, WORK_RESTING);
+    machine_go(&EVENT_WORK, w->state, IDLE);
     w->done(w->owner, end);
 }
 
-/* The end of the event. */
+/* The end of the event, and its limits. */
 
 static void count(const char *outcome)
 {
@@ -72,87 +65,83 @@ static void take_limits(void *owner, const struct err *error, PGresult **results
 {
     struct event_work *w = owner;
     (void)n;
-    /* On an error nothing is lost: the healer writes these limits within a minute. */
+    /* On an error nothing is lost: the sweep writes these limits within a minute. */
     if (!error && PQntuples(results[0]) > 0 && !w->closing)
-        limits_write(w->limits, results[0], LIMITS_CHANGED, NULL, NULL);
+        limits_write(w->limits, results[0], LIMITS_WRITE, NULL, NULL);
     end_work(w, WORK_ENDED);
 }
 
 static void run_cache(struct event_work *w)
 {
-    struct script s = {0};
-    work_go(w, CACHING);
+    struct statement_list l = {0};
+    machine_go(&EVENT_WORK, w->state, CACHING);
     json_t *tenants = json_pack("[s]", w->job.tenant);
-    script_add(&s, SQL_READ_LIMITS);
-    script_json(&s, tenants);
+    statement_list_add(&l, SQL_READ_LIMITS);
+    param_json(&l, tenants);
     json_decref(tenants);
-    script_run(&s, w->pg, DEADLINE_MS, take_limits, w);
+    statement_list_run(&l, w->pg, DEADLINE_MS, take_limits, w);
 }
 
 /* Putting off. */
 
 static void take_delay(void *owner, const struct err *error, PGresult **results, int n)
 {
-    struct event_work *w = owner;
     (void)results, (void)n;
-    if (error) {
-        /* A full disk refuses this as well. */
-        end_work(w, error->kind == ERR_REFUSED ? WORK_REFUSED : WORK_LOST);
-    } else {
-        end_work(w, WORK_ENDED);
-    }
+    /* A full disk refuses this as well. */
+    end_work(owner, !error ? WORK_ENDED : error->kind == ERR_REFUSED ? WORK_REFUSED : WORK_LOST);
 }
 
-static void tell_delay(struct event_work *w, enum retry_cause cause, int64_t wait_ms)
+static void log_delay(struct event_work *w, enum retry_cause cause, int64_t wait_ms)
 {
     const struct job *j = &w->job;
-    uint64_t held = 0;
-    if (cause == RETRY_PEER && !log_repeat_failed(&w->delayed, clock_monotonic_ms(), &held))
+    uint64_t suppressed = 0;
+    if (cause == CAUSE_PEER && !log_repeat_failed(&w->delayed, clock_monotonic_ms(), &suppressed))
         return;
     log_warn(webhook_delayed, LOG_STR("type", j->event.type), LOG_STR("id", j->event.id),
              LOG_I64("attempt", j->attempts + 1), LOG_I64("wait_ms", wait_ms),
-             LOG_U64("held_back", held), LOG_MSG(j->why));
+             LOG_U64("held_back", suppressed), LOG_MSG(j->why));
 }
 
-static void add_delay(const struct event_work *w, struct script *s, int64_t wait_ms)
+static void add_delay(const struct event_work *w, struct statement_list *l, int64_t wait_ms)
 {
     const struct job *j = &w->job;
-    script_add(s, SQL_DELAY_EVENT);
-    script_text(s, j->event.id);
-    script_text(s, j->why);
-    script_i64(s, wait_ms);
+    statement_list_add(l, SQL_DELAY_EVENT);
+    param_text(l, j->event.id);
+    param_text(l, j->why);
+    param_i64(l, wait_ms);
     count("delayed");
 }
 
-static void add_finish(const struct event_work *w, struct script *s)
+static void add_finish(const struct event_work *w, struct statement_list *l)
 {
     const struct job *j = &w->job;
-    script_add(s, SQL_FINISH_EVENT);
-    script_text(s, j->event.id);
-    script_text(s, state_of(w->verdict));
-    script_text(s, j->why[0] ? j->why : NULL);
+    statement_list_add(l, SQL_FINISH_EVENT);
+    param_text(l, j->event.id);
+    param_text(l, state_of(w->verdict));
+    param_text(l, j->why[0] ? j->why : NULL);
 }
 
 static void run_delay(struct event_work *w, enum retry_cause cause, bool in_transaction)
 {
-    struct script s = {0};
+    struct statement_list l = {0};
     int64_t wait_ms = 0;
     enum retry retry = retry_decide(cause, w->job.attempts + 1, backoff_random(), &wait_ms);
-    work_go(w, DELAYING);
+    machine_go(&EVENT_WORK, w->state, DELAYING);
     if (in_transaction)
-        script_add(&s, "rollback");
+        statement_list_add(&l, "rollback");
     if (retry == RETRY_LATER) {
-        add_delay(w, &s, wait_ms);
-        tell_delay(w, cause, wait_ms);
+        add_delay(w, &l, wait_ms);
+        log_delay(w, cause, wait_ms);
     } else {
         w->verdict = retry == RETRY_FAIL ? VERDICT_FAIL : VERDICT_IGNORE;
-        add_finish(w, &s);
+        add_finish(w, &l);
         log_end(w);
     }
-    script_run(&s, w->pg, DEADLINE_MS, take_delay, w);
+    statement_list_run(&l, w->pg, DEADLINE_MS, take_delay, w);
 }
 
-static bool is_lost(struct event_work *w, const struct err *error)
+/* Returns true if the work has ended, or is being put off, because of the error. */
+static bool end_on_error(struct event_work *w, const struct err *error)
 {
     if (!error)
         return false;
@@ -160,8 +149,8 @@ static bool is_lost(struct event_work *w, const struct err *error)
         end_work(w, WORK_LOST);
         return true;
     }
-    job_say(&w->job, "%.150s", error->text);
-    run_delay(w, pg_is_data_fault(error) ? RETRY_REFUSED : RETRY_PEER, false);
+    job_set_why(&w->job, "%.150s", error->text);
+    run_delay(w, pg_is_data_fault(error) ? CAUSE_REFUSED : CAUSE_PEER, false);
     return true;
 }
 
@@ -171,12 +160,12 @@ static void take_write(void *owner, const struct err *error, PGresult **results,
 {
     struct event_work *w = owner;
     (void)n;
-    if (is_lost(w, error))
+    if (end_on_error(w, error))
         return;
     stage_crash_point("after_commit");
     log_end(w);
-    if (w->verdict == VERDICT_APPLY && w->job.family->tell)
-        w->job.family->tell(&w->job, results[w->job.answer_at]);
+    if (w->verdict == VERDICT_APPLY && w->job.family->log_effect)
+        w->job.family->log_effect(&w->job, results[w->job.answer_at]);
     if (w->verdict == VERDICT_APPLY && w->job.tenant && !w->closing)
         run_cache(w);
     else
@@ -186,18 +175,18 @@ static void take_write(void *owner, const struct err *error, PGresult **results,
 static void run_write(struct event_work *w, enum verdict verdict)
 {
     struct job *j = &w->job;
-    struct script s = {0};
-    work_go(w, WRITING);
+    struct statement_list l = {0};
+    machine_go(&EVENT_WORK, w->state, WRITING);
     w->verdict = verdict;
     if (verdict == VERDICT_APPLY) {
-        script_add(&s, SQL_LOCK_TENANT);
-        script_text(&s, j->tenant);
-        j->family->apply(j, &s);
+        statement_list_add(&l, SQL_LOCK_TENANT);
+        param_text(&l, j->tenant);
+        j->family->apply(j, &l);
     }
-    add_finish(w, &s);
-    script_add(&s, "commit");
+    add_finish(w, &l);
+    statement_list_add(&l, "commit");
     stage_crash_point("before_commit");
-    script_run(&s, w->pg, DEADLINE_MS, take_write, w);
+    statement_list_run(&l, w->pg, DEADLINE_MS, take_write, w);
 }
 
 static void run_read(struct event_work *w);
@@ -210,14 +199,14 @@ static void judge(struct event_work *w)
     struct job *j = &w->job;
     enum verdict verdict = j->family->judge(j);
     if (verdict == VERDICT_UNCLEAR) {
-        run_delay(w, RETRY_UNCLEAR, true);
-    } else if (verdict != VERDICT_CUSTOMER) {
+        run_delay(w, CAUSE_UNCLEAR, true);
+    } else if (verdict != VERDICT_NEEDS_CUSTOMER) {
         run_write(w, verdict);
     } else if (w->fetcher) {
-        j->asking_customer = true;
+        j->fetching_customer = true;
         run_fetch(w, "v1/customers", j->customer_id);
     } else {
-        run_delay(w, RETRY_NO_TENANT, true);
+        run_delay(w, CAUSE_NO_TENANT, true);
     }
 }
 
@@ -225,7 +214,7 @@ static void take_read(void *owner, const struct err *error, PGresult **results, 
 {
     struct event_work *w = owner;
     (void)n;
-    if (is_lost(w, error))
+    if (end_on_error(w, error))
         return;
     job_take_reads(&w->job, results);
     judge(w);
@@ -233,17 +222,17 @@ static void take_read(void *owner, const struct err *error, PGresult **results, 
 
 static void run_read(struct event_work *w)
 {
-    struct script s = {0};
-    work_go(w, READING);
-    job_add_reads(&w->job, &s);
-    script_run(&s, w->pg, LOCK_DEADLINE_MS, take_read, w);
+    struct statement_list l = {0};
+    machine_go(&EVENT_WORK, w->state, READING);
+    job_add_reads(&w->job, &l);
+    statement_list_run(&l, w->pg, LOCK_DEADLINE_MS, take_read, w);
 }
 
 /* Fetching. */
 
 static void keep_fetched(struct job *j, json_t *object)
 {
-    if (j->asking_customer)
+    if (j->fetching_customer)
         j->fetched_customer = object ? json_incref(object) : json_object();
     else if (object)
         j->fetched = json_incref(object);
@@ -254,17 +243,17 @@ static void take_fetch(void *owner, const struct err *error, json_t *object)
     struct event_work *w = owner;
     struct job *j = &w->job;
     /* The connection may have been lost meanwhile, and the locks with it. */
-    if (w->closing || w->lost || !pg_is_ready(w->pg)) {
+    if (w->closing || w->connection_lost || !pg_is_ready(w->pg)) {
         end_work(w, WORK_LOST);
         return;
     }
     if (error) {
-        job_say(j, "fetch from Stripe: %.150s", error->text);
-        run_delay(w, RETRY_PEER, true);
+        job_set_why(j, "fetch from Stripe: %.150s", error->text);
+        run_delay(w, CAUSE_PEER, true);
         return;
     }
     keep_fetched(j, object);
-    if (j->family->read(j))
+    if (j->family->parse(j))
         run_write(w, VERDICT_FAIL);
     else if (j->family->is_report)
         judge(w);
@@ -274,15 +263,15 @@ static void take_fetch(void *owner, const struct err *error, json_t *object)
 
 static void run_fetch(struct event_work *w, const char *path, const char *id)
 {
-    work_go(w, FETCHING);
-    fetch_object(w->fetcher, path, id, take_fetch, w);
+    machine_go(&EVENT_WORK, w->state, FETCHING);
+    fetcher_get(w->fetcher, path, id, take_fetch, w);
 }
 
 static void take_lock(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct event_work *w = owner;
     (void)results, (void)n;
-    if (is_lost(w, error))
+    if (end_on_error(w, error))
         return;
     if (w->fetcher)
         run_fetch(w, w->job.family->path, w->job.event.object_id);
@@ -292,20 +281,20 @@ static void take_lock(void *owner, const struct err *error, PGresult **results, 
 
 static void run_lock(struct event_work *w)
 {
-    struct script s = {0};
-    work_go(w, LOCKING);
-    script_add(&s, SQL_LOCK_CUSTOMER);
-    script_text(&s, w->job.customer_id);
-    script_run(&s, w->pg, LOCK_DEADLINE_MS, take_lock, w);
+    struct statement_list l = {0};
+    machine_go(&EVENT_WORK, w->state, LOCKING);
+    statement_list_add(&l, SQL_LOCK_CUSTOMER);
+    param_text(&l, w->job.customer_id);
+    statement_list_run(&l, w->pg, LOCK_DEADLINE_MS, take_lock, w);
 }
 
-static bool is_of(const struct family *family, const char *type)
+static bool has_type(const struct family *family, const char *type)
 {
     size_t length = strlen(family->prefix);
     if (strncmp(type, family->prefix, length) != 0)
         return false;
-    for (const char *const *end = family->ends; *end; end++)
-        if (!strcmp(type + length, *end))
+    for (const char *const *ending = family->endings; *ending; ending++)
+        if (!strcmp(type + length, *ending))
             return true;
     return false;
 }
@@ -315,7 +304,7 @@ static const struct family *family_of(const char *type)
     static const struct family *const FAMILIES[] = {&CUSTOMER_FAMILY, &SUBSCRIPTION_FAMILY,
                                                     &INVOICE_FAMILY, &METER_REPORT_FAMILY};
     for (size_t i = 0; i < sizeof FAMILIES / sizeof *FAMILIES; i++)
-        if (is_of(FAMILIES[i], type))
+        if (has_type(FAMILIES[i], type))
             return FAMILIES[i];
     return NULL;
 }
@@ -323,7 +312,7 @@ static const struct family *family_of(const char *type)
 static void start_report(struct event_work *w)
 {
     struct job *j = &w->job;
-    if (j->family->read(j) == 0)
+    if (j->family->parse(j) == 0)
         judge(w);
     else if (w->fetcher)
         run_fetch(w, j->family->path, j->event.id);
@@ -337,14 +326,14 @@ void event_work_start(struct event_work *w)
     bool live = w->live;
     j->family = family_of(j->event.type);
     if (j->event.livemode != live) {
-        job_say(j, "a %s event, while STRIPE_LIVE=%d", live ? "test" : "live", live);
+        job_set_why(j, "a %s event, but STRIPE_LIVE=%d", live ? "test" : "live", live);
         run_write(w, VERDICT_IGNORE);
     } else if (j->family && j->family->is_report) {
         start_report(w);
     } else if (!j->family || !j->event.object || !j->event.object_id) {
-        job_say(j, "this type has no effect here");
+        job_set_why(j, "this type of event has no effect in meterline");
         run_write(w, VERDICT_IGNORE);
-    } else if (j->family->read(j)) {
+    } else if (j->family->parse(j)) {
         run_write(w, VERDICT_FAIL);
     } else {
         run_lock(w);

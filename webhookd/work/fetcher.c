@@ -1,16 +1,7 @@
-/* GET {STRIPE_API_BASE}/{path}/{id}.
- *
- *      WAITING (in the queue) --the rate allows it--> IN FLIGHT --> done
- *         ^                                               |
- *         +---------------- 429, PATIENCE_MS -------------+
- *
- * The happy path: 200 and an object. Failure modes: 404 is an answer; a 429 lowers the rate, and
- * the call goes out again; everything else (no connection, an error of Stripe's, a key that is
- * refused, a body that is no JSON) is the caller's to try again. Stripe lost and back is logged
- * here. */
 #include "webhookd/work/fetcher.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/contract.h"
 #include "common/http/http_client.h"
 #include "common/log.h"
@@ -29,7 +20,7 @@ enum {
     CONNECT_TIMEOUT_MS = 3000,
     TIMEOUT_MS = 10000,
     BODY_MAX_BYTES = 4 << 20,
-    PATIENCE_MS = 20000, /* with 429s: whoever asks holds locks meanwhile */
+    PATIENCE_MS = 20000, /* with 429s: the caller has locks meanwhile */
     PAUSE_MS = 3000,
     UNAUTHORIZED = 401,
     FORBIDDEN = 403,
@@ -53,14 +44,13 @@ struct fetcher {
     struct fetch *first; /* the queue */
     struct fetch **end;
     uv_timer_t timer;
-    /* Stripe is one peer, however many workers ask it. One that comes and goes is told of once a
-     * minute as well. */
+    /* Stripe is one peer, however many workers ask it. If it comes and goes, that is logged once a
+     * minute. */
     struct log_causes losses;
-    int64_t told_ms; /* of the last loss; monotonic */
-    uint64_t untold; /* losses since */
-    struct err loss; /* of the last call; ERR_NONE: it was answered */
-    int open_parts;  /* the timer, the client */
-    bool closing;
+    int64_t logged_ms;   /* when the last loss was; monotonic */
+    uint64_t suppressed; /* losses since */
+    struct err loss;     /* of the last call; ERR_NONE: Stripe answered it */
+    struct closing closing;
 };
 
 static void count(const char *outcome)
@@ -70,21 +60,21 @@ static void count(const char *outcome)
 
 static void report_lost(struct fetcher *f, const struct err *error)
 {
-    uint64_t held;
+    uint64_t suppressed;
     int64_t now_ms = clock_monotonic_ms();
     if (error->kind == ERR_CANCELED)
         return;
     f->loss = *error;
-    if (!f->losses.repeat.failing && f->told_ms && now_ms - f->told_ms < FLAP_MS) {
-        f->untold++;
+    if (!f->losses.repeat.failing && f->logged_ms && now_ms - f->logged_ms < FLAP_MS) {
+        f->suppressed++;
         return;
     }
-    if (!log_cause_failed(&f->losses, error->text, now_ms, &held))
+    if (!log_cause_failed(&f->losses, error->text, now_ms, &suppressed))
         return;
-    log_warn(peer_lost, LOG_STR("peer", "stripe"), LOG_U64("held_back", held + f->untold),
+    log_warn(peer_lost, LOG_STR("peer", "stripe"), LOG_U64("held_back", suppressed + f->suppressed),
              LOG_ERR(error));
-    f->told_ms = now_ms;
-    f->untold = 0;
+    f->logged_ms = now_ms;
+    f->suppressed = 0;
 }
 
 static void report_answer(struct fetcher *f, const char *outcome)
@@ -145,7 +135,7 @@ static void send_all(struct fetcher *f)
 {
     while (f->first && stripe_limits_available(&f->limits, clock_monotonic_ms()) > 0)
         send_one(f, dequeue(f));
-    if (!f->first || f->closing)
+    if (!f->first || closing_has_begun(&f->closing))
         return;
     uv_update_time(f->timer.loop);
     uv_timer_start(&f->timer, on_timer,
@@ -170,8 +160,8 @@ void fetcher_add_why(const struct fetcher *f, struct buf *why)
     if (refused)
         buf_printf(why, "stripe: refuses our key (%d)", f->loss.code);
     else
-        buf_add_str(why, "stripe: not reachable, or answers with errors");
-    buf_add_str(why, ": events are kept, and worked when it serves us\n");
+        buf_add_str(why, "stripe: cannot be reached, or answers with errors");
+    buf_add_str(why, ": events are stored and worked later\n");
 }
 
 /* Answers. */
@@ -189,15 +179,16 @@ static json_t *read_object(const struct http_answer *answer, struct err *e)
     return object;
 }
 
-/* True: the call goes out once more. */
-static bool is_repeated(struct fetch *fetch, const struct http_answer *answer, const struct err *e)
+/* Returns true if the call goes out again. */
+static bool repeat_if_limited(struct fetch *fetch, const struct http_answer *answer,
+                              const struct err *e)
 {
     struct fetcher *f = fetch->fetcher;
     if (!stripe_answer_is_limited(answer, &f->limits, e))
         return false;
     int64_t now_ms = clock_monotonic_ms();
     int64_t next_ms = now_ms + stripe_limits_wait_ms(&f->limits, now_ms);
-    if (f->closing || next_ms - fetch->begun_ms > PATIENCE_MS)
+    if (closing_has_begun(&f->closing) || next_ms - fetch->begun_ms > PATIENCE_MS)
         return false;
     report_answer(f, "rate_limited");
     enqueue(fetch);
@@ -233,13 +224,11 @@ static void on_answer(void *owner, const struct err *error, const struct http_an
     if (e.kind == ERR_NONE) {
         report_answer(fetch->fetcher, "ok");
         end_fetch(fetch, NULL, object);
-    } else if (!is_repeated(fetch, answer, &e)) {
+    } else if (!repeat_if_limited(fetch, answer, &e)) {
         fail(fetch, &e, answer);
     }
     json_decref(object);
 }
-
-/* Asking. */
 
 static char *make_url(const struct config *c, const char *path, const char *id)
 {
@@ -253,10 +242,10 @@ static char *make_url(const struct config *c, const char *path, const char *id)
     return buf_take(&url);
 }
 
-void fetch_object(struct fetcher *f, const char *path, const char *id, fetch_done_fn done,
-                  void *owner)
+void fetcher_get(struct fetcher *f, const char *path, const char *id, fetch_done_fn done,
+                 void *owner)
 {
-    assert(stripe_is_id(id) && !f->closing);
+    assert(stripe_is_id(id) && !closing_has_begun(&f->closing));
     struct fetch *fetch = xcalloc(1, sizeof *fetch);
     *fetch = (struct fetch){.fetcher = f,
                             .url = make_url(f->config, path, id),
@@ -279,34 +268,24 @@ struct fetcher *fetcher_open(uv_loop_t *loop, const struct config *config)
     stripe_limits_init(&f->limits, webhookd_rate_per_s(config), clock_monotonic_ms());
     uv_timer_init(loop, &f->timer);
     f->timer.data = f;
-    f->open_parts = 2;
     return f;
 }
 
-static void part_closed(struct fetcher *f)
+/* Fetches that still wait are canceled last: their workers stay until they are answered. */
+static void release(void *self)
 {
-    if (--f->open_parts == 0)
-        free(f);
-}
-
-static void on_client_closed(void *owner)
-{
-    part_closed(owner);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    struct fetcher *f = handle->data;
+    struct fetcher *f = self;
     struct err e;
-    err_set(&e, ERR_CANCELED, "closed while waiting to ask Stripe");
+    err_set(&e, ERR_CANCELED, "closed before Stripe was asked");
     while (f->first)
         end_fetch(dequeue(f), &e, NULL);
-    part_closed(f);
+    free(f);
 }
 
 void fetcher_close(struct fetcher *f)
 {
-    f->closing = true;
-    http_client_close(f->client, on_client_closed, f);
-    uv_close((uv_handle_t *)&f->timer, on_timer_closed);
+    closing_begin(&f->closing, f, release, NULL, NULL);
+    closing_handle(&f->closing, &f->timer);
+    http_client_close(f->client, closing_part_closed, closing_part(&f->closing));
+    closing_end(&f->closing);
 }

@@ -13,7 +13,7 @@ const json_t *job_object(const struct job *j)
     return j->fetched ? j->fetched : j->event.object;
 }
 
-int job_say(struct job *j, const char *format, ...)
+int job_set_why(struct job *j, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -22,13 +22,13 @@ int job_say(struct job *j, const char *format, ...)
     return -1;
 }
 
-enum verdict job_say_stale(struct job *j, enum order_answer answer)
+enum verdict job_judge_stale(struct job *j, enum event_age age)
 {
-    job_say(j, "stale: what is stored is newer");
-    return answer == ORDER_UNCLEAR ? VERDICT_UNCLEAR : VERDICT_IGNORE;
+    job_set_why(j, "stale: the stored state is newer");
+    return age == EVENT_UNCLEAR ? VERDICT_UNCLEAR : VERDICT_IGNORE;
 }
 
-void job_set(char **field, const char *text)
+void job_set_text(char **field, const char *text)
 {
     char *copy = text ? xstrdup(text) : NULL;
     free(*field);
@@ -43,7 +43,7 @@ static void forget_stored(struct job *j)
     free(j->stored_subscription.state);
     j->stored = (struct stored_customer){0};
     j->stored_subscription = (struct stored_subscription){0};
-    job_set(&j->holder, NULL);
+    job_set_text(&j->other_customer, NULL);
 }
 
 void job_done(struct job *j)
@@ -59,15 +59,15 @@ void job_done(struct job *j)
     memset(j, 0, sizeof *j);
 }
 
-void job_add_reads(const struct job *j, struct script *s)
+void job_add_reads(const struct job *j, struct statement_list *l)
 {
-    script_add(s, SQL_LOCK_TENANT);
-    script_text(s, j->tenant);
-    script_add(s, SQL_READ_CUSTOMERS);
-    script_text(s, j->customer_id);
-    script_text(s, j->tenant);
-    script_add(s, SQL_READ_SUBSCRIPTION);
-    script_text(s, j->subscription.id ? j->subscription.id : "");
+    statement_list_add(l, SQL_LOCK_TENANT);
+    param_text(l, j->tenant);
+    statement_list_add(l, SQL_READ_CUSTOMERS);
+    param_text(l, j->customer_id);
+    param_text(l, j->tenant);
+    statement_list_add(l, SQL_READ_SUBSCRIPTION);
+    param_text(l, j->subscription.id ? j->subscription.id : "");
 }
 
 static void take_customer(struct job *j, const PGresult *r, int row)
@@ -77,10 +77,10 @@ static void take_customer(struct job *j, const PGresult *r, int row)
         j->stored.known = true;
         j->stored.deleted = deleted;
         j->stored.created_s = result_i64(r, row, 3);
-        job_set(&j->stored.tenant, result_text(r, row, 1));
-        job_set(&j->stored.email, result_text(r, row, 4));
+        job_set_text(&j->stored.tenant, result_text(r, row, 1));
+        job_set_text(&j->stored.email, result_text(r, row, 4));
     } else if (!deleted) {
-        job_set(&j->holder, result_text(r, row, 0));
+        job_set_text(&j->other_customer, result_text(r, row, 0));
     }
 }
 
@@ -93,18 +93,18 @@ void job_take_reads(struct job *j, PGresult **results)
     if (PQntuples(r) == 0)
         return;
     j->stored_subscription.known = true;
-    job_set(&j->stored_subscription.tenant, result_text(r, 0, 0));
+    job_set_text(&j->stored_subscription.tenant, result_text(r, 0, 0));
     j->stored_subscription.final = result_i64(r, 0, 1) != 0;
     j->stored_subscription.created_s = result_i64(r, 0, 2);
-    job_set(&j->stored_subscription.state, result_text(r, 0, 3));
+    job_set_text(&j->stored_subscription.state, result_text(r, 0, 3));
 }
 
-void job_add_history(const struct job *j, struct script *s, const json_t *detail)
+void job_add_history(const struct job *j, struct statement_list *l, const json_t *detail)
 {
-    script_add(s, SQL_WRITE_HISTORY);
-    script_text(s, j->tenant);
-    script_text(s, j->event.type);
-    script_text(s, j->event.object_id);
-    script_text(s, j->event.id);
-    script_json(s, detail);
+    statement_list_add(l, SQL_WRITE_HISTORY);
+    param_text(l, j->tenant);
+    param_text(l, j->event.type);
+    param_text(l, j->event.object_id);
+    param_text(l, j->event.id);
+    param_json(l, detail);
 }

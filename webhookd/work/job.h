@@ -1,8 +1,8 @@
-/* One event being worked: what it says, what Stripe says, what is stored, and what is to be done.
- * The worker moves it along; customer.c and subscription.c, one for each family of events, judge it
- * and write its effect. */
-#ifndef METERLINE_JOB_H
-#define METERLINE_JOB_H
+/* The job of a worker: one webhook event, what Stripe says of its object, what is stored of it, and
+ * what is to be done. event_work.c moves a job along. What an event means is up to its family:
+ * customer.c, subscription.c, invoice.c and meter_report.c each hold one. */
+#ifndef METERLINE_WEBHOOKD_JOB_H
+#define METERLINE_WEBHOOKD_JOB_H
 
 #include "webhookd/receive/stripe_event.h"
 #include "webhookd/statement_list.h"
@@ -15,17 +15,17 @@
 enum { WHY_MAX_BYTES = 200 };
 
 enum verdict {
-    VERDICT_APPLY,   /* write the effect */
-    VERDICT_IGNORE,  /* nothing to do, for the reason in why */
-    VERDICT_FAIL,    /* a person must look, for the reason in why */
-    VERDICT_UNCLEAR, /* stale, or ahead of an event that is still to come */
-    VERDICT_CUSTOMER /* the customer must be known first: fetch it, or wait for its event */
+    VERDICT_APPLY,         /* write the effect */
+    VERDICT_IGNORE,        /* nothing to do, for the reason in why */
+    VERDICT_FAIL,          /* a person must look at it, for the reason in why */
+    VERDICT_UNCLEAR,       /* stale, or its predecessor is still to come */
+    VERDICT_NEEDS_CUSTOMER /* only the customer tells the tenant: fetch it, or wait for its event */
 };
 
 struct stored_customer {
     bool known;
     bool deleted;
-    int64_t created_s; /* of the event it comes from; -1: of none */
+    int64_t created_s; /* of the event it comes from; -1: of no event */
     char *tenant;
     char *email;
 };
@@ -41,43 +41,41 @@ struct stored_subscription {
 struct job {
     struct stripe_event event;
     const struct family *family;
-    int64_t attempts; /* before this one */
-    json_t *fetched;  /* the object as fetched; NULL: as in the event */
-    json_t *
-        fetched_customer; /* of a subscription, where its tenant was not known otherwise; {}: 404 */
-    bool asking_customer; /* the fetch in flight is of that one */
+    int64_t attempts;         /* before this one */
+    json_t *fetched;          /* the object as fetched; NULL: as in the event */
+    json_t *fetched_customer; /* fetched because nothing else named the tenant; {}: 404 */
+    bool fetching_customer;   /* the fetch in flight is that one */
     char *customer_id;
     char *tenant;                            /* NULL until one is found */
     struct customer_object customer;         /* of the customer family */
     struct subscription_object subscription; /* of the subscription family */
+    struct meter_report report;              /* of the meter report family */
     struct stored_customer stored;           /* the mapping of customer_id */
     struct stored_subscription stored_subscription;
-    char *holder;               /* another customer, not deleted, that has the tenant */
-    struct meter_report report; /* of the meter report family */
-    int answer_at;              /* index of the statement whose answer the family tells of */
+    char *other_customer; /* id of another customer, not deleted, that has the tenant */
+    int answer_at;        /* index of the statement whose answer log_effect gets */
     char why[WHY_MAX_BYTES];
 };
 
-/* A family of events: which there are, and what they do. */
+/* A family of events: its types, and what they do. */
 struct family {
-    const char *prefix;      /* of the types, "customer." */
-    const char *const *ends; /* of them, {"created", …, NULL} */
-    const char *path;        /* of the API, "v1/customers" */
-    /* Of no one customer: nothing is locked or read, and what is fetched is the event itself, if
-     * what was delivered of it cannot be read. */
+    const char *prefix;         /* of the types, "customer." */
+    const char *const *endings; /* of them, {"created", …, NULL} */
+    const char *path;           /* of the API, "v1/customers" */
+    /* Reports concern no single customer, so nothing is locked or read for them. The event itself
+     * is fetched, and only if the delivered one carries no data. */
     bool is_report;
-    /* Read the object (fetched or the event's) into the job: customer_id, tenant. Called again
-     * after each fetch. Returns -1 with why if it cannot be understood. */
-    int (*read)(struct job *j);
-    /* What to do, now that all is read under the locks. */
+    /* Parse the object (fetched, or the event's) into the job: customer_id, tenant and its own
+     * part. Called again after each fetch. Returns -1 with why if it cannot be understood. */
+    int (*parse)(struct job *j);
+    /* What to do, now that everything was read under the locks. */
     enum verdict (*judge)(struct job *j);
     /* Append the statements of the effect. */
-    void (*apply)(struct job *j, struct script *s);
-    /* After COMMIT: log what answer says. NULL: nothing. */
-    void (*tell)(const struct job *j, const PGresult *answer);
+    void (*apply)(struct job *j, struct statement_list *l);
+    /* After COMMIT: log what the answer says. NULL: nothing. */
+    void (*log_effect)(const struct job *j, const PGresult *answer);
 };
 
-/* The families that there are, each in a file of its own. */
 extern const struct family CUSTOMER_FAMILY;
 extern const struct family SUBSCRIPTION_FAMILY;
 extern const struct family INVOICE_FAMILY;
@@ -86,18 +84,18 @@ extern const struct family METER_REPORT_FAMILY;
 /* The object to go by. */
 const json_t *job_object(const struct job *j);
 /* Fill why; returns -1. */
-int job_say(struct job *j, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int job_set_why(struct job *j, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Replace an owned text; NULL clears it. */
-void job_set(char **field, const char *text);
+void job_set_text(char **field, const char *text);
 void job_done(struct job *j);
 
 /* Append the statements that read what is stored of the customer, the tenant and the subscription,
  * and take their answers (results: from the first of the three on). */
-void job_add_reads(const struct job *j, struct script *s);
+void job_add_reads(const struct job *j, struct statement_list *l);
 void job_take_reads(struct job *j, PGresult **results);
 /* The verdict on an event that is no news. */
-enum verdict job_say_stale(struct job *j, enum order_answer answer);
+enum verdict job_judge_stale(struct job *j, enum event_age age);
 /* Append a line of the tenant's billing history. */
-void job_add_history(const struct job *j, struct script *s, const json_t *detail);
+void job_add_history(const struct job *j, struct statement_list *l, const json_t *detail);
 
 #endif

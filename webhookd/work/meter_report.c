@@ -1,18 +1,18 @@
-/* v1.billing.meter.error_report_triggered and .no_meter_found: meter events that Stripe took with a
- * 2xx and refused later. The submissions that it names become `failed`, and the sink compares their
- * tenants. */
+/* v1.billing.meter.error_report_triggered and .no_meter_found: meter events that Stripe accepted
+ * with a 2xx and refused later. The submissions that a report names become `failed`, and the sink
+ * compares their tenants with Stripe. */
 #include "webhookd/work/job.h"
 
 #include "common/log.h"
 #include "webhookd/sql.h"
 
-static const char *const ENDS[] = {"error_report_triggered", "no_meter_found", NULL};
+static const char *const ENDINGS[] = {"error_report_triggered", "no_meter_found", NULL};
 
-static int report_read(struct job *j)
+static int report_parse(struct job *j)
 {
-    if (meter_report_read(j->fetched ? j->fetched : j->event.root, &j->report))
-        return job_say(j, "it does not tell what was refused, and cannot be fetched: "
-                          "see STRIPE_SECRET_KEY");
+    if (meter_report_parse(j->fetched ? j->fetched : j->event.root, &j->report))
+        return job_set_why(j, "the report does not say what Stripe refused, and could not "
+                              "be fetched: check STRIPE_SECRET_KEY");
     j->why[0] = '\0';
     return 0;
 }
@@ -23,19 +23,19 @@ static enum verdict report_judge(struct job *j)
     return VERDICT_APPLY;
 }
 
-static void report_apply(struct job *j, struct script *s)
+static void report_apply(struct job *j, struct statement_list *l)
 {
     const struct meter_report *r = &j->report;
     bool others = r->error_count > (int64_t)json_array_size(r->named);
     bool known = others && r->start_s > 0 && r->end_s > 0;
-    j->answer_at = s->n;
-    script_add(s, SQL_NOTE_METER_ERRORS);
-    script_json(s, r->named);
-    script_i64_or_null(s, known ? r->start_s : 0);
-    script_i64_or_null(s, known ? r->end_s : 0);
+    j->answer_at = l->n;
+    statement_list_add(l, SQL_NOTE_METER_ERRORS);
+    param_json(l, r->named);
+    param_i64_or_null(l, known ? r->start_s : 0);
+    param_i64_or_null(l, known ? r->end_s : 0);
 }
 
-static void report_tell(const struct job *j, const PGresult *answer)
+static void report_log(const struct job *j, const PGresult *answer)
 {
     log_warn(meter_errors_reported, LOG_STR("type", j->event.type), LOG_STR("id", j->event.id),
              LOG_STR("meter", j->event.object_id), LOG_I64("errors", j->report.error_count),
@@ -45,10 +45,10 @@ static void report_tell(const struct job *j, const PGresult *answer)
 }
 
 const struct family METER_REPORT_FAMILY = {.prefix = "v1.billing.meter.",
-                                           .ends = ENDS,
+                                           .endings = ENDINGS,
                                            .path = "v2/core/events",
                                            .is_report = true,
-                                           .read = report_read,
+                                           .parse = report_parse,
                                            .judge = report_judge,
                                            .apply = report_apply,
-                                           .tell = report_tell};
+                                           .log_effect = report_log};

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Customers, and tenants. */
+/* Customers and tenants. */
 
 const char *metadata_tenant(const json_t *object)
 {
@@ -22,7 +22,7 @@ bool tenant_is_valid(const char *tenant)
     return length > 0 && length <= TENANT_MAX_BYTES && !str_has_control(tenant, length);
 }
 
-int customer_object_read(const json_t *object, struct customer_object *out)
+int customer_object_parse(const json_t *object, struct customer_object *out)
 {
     out->id = stripe_text(object, "id");
     out->tenant = metadata_tenant(object);
@@ -38,7 +38,7 @@ static const json_t *items_of(const json_t *object)
     return json_object_get(json_object_get(object, "items"), "data");
 }
 
-/* `price`, or `plan` where an old shape has nothing else. */
+/* `price`, or `plan` where an old API version has nothing else. */
 static const json_t *price_of(const json_t *item)
 {
     const json_t *price = json_object_get(item, "price");
@@ -53,8 +53,8 @@ static bool is_metered(const json_t *item)
     return type && !strcmp(type, "metered");
 }
 
-/* Items may run in different periods (a yearly fee beside monthly usage): the metered one counts.
- */
+/* Items may have different periods, such as a yearly fee beside monthly usage. The metered one
+ * counts. */
 static const json_t *leading_item(const json_t *items)
 {
     size_t i;
@@ -91,7 +91,7 @@ static void add_text(json_t *array, const char *text)
         json_array_append_new(array, json_string(text));
 }
 
-/* The metric that an item bills, if its price or itself says so. */
+/* The metric that an item bills, if the item or its price names one. */
 static const char *metric_of(const json_t *item)
 {
     const char *own = stripe_text(json_object_get(item, "metadata"), "metric");
@@ -127,7 +127,7 @@ static int compare_items(const void *a, const void *b)
     return strcmp(stripe_text(*left, "id"), stripe_text(*right, "id"));
 }
 
-/* Stripe does not promise the order of items, so that a text of them needs one of its own. */
+/* Stripe promises no order of items, but the fingerprint needs one. */
 static void sort_items(json_t *items)
 {
     size_t count = json_array_size(items);
@@ -141,8 +141,8 @@ static void sort_items(json_t *items)
     free(list);
 }
 
-/* Plan, in the order of trust: a price's lookup key, the subscription's own word, its prices' and
- * their products'. */
+/* Names that may be the plan, the most trusted first: a lookup key of a price, metadata.plan of the
+ * subscription, and then that of its prices and their products. */
 static void read_items(const json_t *object, struct subscription_object *out)
 {
     size_t i;
@@ -216,7 +216,7 @@ static int check(const struct subscription_object *s, struct err *e)
     return 0;
 }
 
-int subscription_object_read(const json_t *object, struct subscription_object *out, struct err *e)
+int subscription_object_parse(const json_t *object, struct subscription_object *out, struct err *e)
 {
     memset(out, 0, sizeof *out);
     read_fields(object, out);
@@ -238,7 +238,7 @@ void subscription_object_done(struct subscription_object *s)
 
 /* Reports on meter events. */
 
-/* Older samples have the Idempotency-Key alone, which of a single event is made of its identifier.
+/* Older samples have only the Idempotency-Key, which for a single event contains its identifier.
  * length: of the identifier in what is returned. */
 static const char *identifier_of(const json_t *sample, size_t *length)
 {
@@ -278,7 +278,7 @@ static json_t *named_in(const json_t *types)
     return named;
 }
 
-int meter_report_read(const json_t *event, struct meter_report *out)
+int meter_report_parse(const json_t *event, struct meter_report *out)
 {
     const json_t *data = json_object_get(event, "data");
     const json_t *reason = json_object_get(data, "reason");

@@ -26,7 +26,7 @@ struct customer_object {
 };
 
 /* Returns 0, or -1 if it has no id. object may be NULL. */
-int customer_object_read(const json_t *object, struct customer_object *out);
+int customer_object_parse(const json_t *object, struct customer_object *out);
 
 /* https://docs.stripe.com/api/subscriptions/object, in both of its shapes: current_period_* stands
  * on the subscription up to 2025-02-24.acacia, on its items from 2025-03-31.basil. */
@@ -51,7 +51,7 @@ struct subscription_object {
 };
 
 /* Returns 0, or -1 with e (ERR_INPUT) naming what is missing. */
-int subscription_object_read(const json_t *object, struct subscription_object *out, struct err *e);
+int subscription_object_parse(const json_t *object, struct subscription_object *out, struct err *e);
 void subscription_object_done(struct subscription_object *s);
 
 /* Meter events that Stripe accepted and refused later. Facts:
@@ -65,7 +65,7 @@ struct meter_report {
 };
 
 /* event: a thin event. Returns 0, or -1 if it carries no data, as a delivered one may. */
-int meter_report_read(const json_t *event, struct meter_report *out);
+int meter_report_parse(const json_t *event, struct meter_report *out);
 void meter_report_done(struct meter_report *report);
 
 #endif

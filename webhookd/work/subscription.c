@@ -1,8 +1,8 @@
-/* customer.subscription.*: a tenant's plan, its billing periods and, by them, its limits.
+/* customer.subscription.*: a tenant's plan and billing periods, from which its limits follow.
  *
- * The tenant is metadata.tenant of the subscription, or else of its customer: as stored, as
- * fetched, or, without a key, as an event of the customer will tell in a moment. A subscription
- * that names its tenant maps the customer too, since Stripe may send it first. */
+ * The tenant is metadata.tenant of the subscription, or else of its customer: the stored one, the
+ * fetched one or, without a key, what an event of the customer will soon tell. A subscription that
+ * names its tenant also maps the customer, because Stripe may send the subscription first. */
 #include "webhookd/work/job.h"
 
 #include "common/log.h"
@@ -10,17 +10,17 @@
 
 #include <string.h>
 
-static const char *const ENDS[] = {"created", "updated", "deleted", "paused", "resumed", NULL};
+static const char *const ENDINGS[] = {"created", "updated", "deleted", "paused", "resumed", NULL};
 
-static int subscription_read(struct job *j)
+static int subscription_parse(struct job *j)
 {
     struct err e;
     subscription_object_done(&j->subscription);
-    if (subscription_object_read(job_object(j), &j->subscription, &e))
-        return job_say(j, "%s", e.text);
+    if (subscription_object_parse(job_object(j), &j->subscription, &e))
+        return job_set_why(j, "%s", e.text);
     const char *tenant = j->subscription.tenant;
-    job_set(&j->customer_id, j->subscription.customer_id);
-    job_set(&j->tenant, tenant ? tenant : metadata_tenant(j->fetched_customer));
+    job_set_text(&j->customer_id, j->subscription.customer_id);
+    job_set_text(&j->tenant, tenant ? tenant : metadata_tenant(j->fetched_customer));
     return 0;
 }
 
@@ -34,48 +34,49 @@ static bool prior_matches(const struct job *j)
     struct err e;
     struct subscription_object was;
     json_t *prior = stripe_event_prior_object(&j->event);
-    bool matches = subscription_object_read(prior, &was, &e) == 0 &&
+    bool matches = subscription_object_parse(prior, &was, &e) == 0 &&
                    strcmp(was.fingerprint, j->stored_subscription.state) == 0;
     subscription_object_done(&was);
     json_decref(prior);
     return matches;
 }
 
-static enum order_answer find_order(const struct job *j)
+static enum event_age age_of(const struct job *j)
 {
     const struct stored_subscription *stored = &j->stored_subscription;
-    const struct order order = {.stored = stored->known,
-                                .stored_final = stored->final,
-                                .stored_created_s = stored->created_s,
-                                .event_created_s = j->event.created_s,
-                                .event_first = stripe_event_is(&j->event, ".created"),
-                                .event_final = is_final(&j->subscription),
-                                .fetched = j->fetched != NULL,
-                                .prior_matches = stored->known && prior_matches(j)};
-    return order_decide(&order);
+    const struct event_order order = {.stored = stored->known,
+                                      .stored_final = stored->final,
+                                      .stored_created_s = stored->created_s,
+                                      .event_created_s = j->event.created_s,
+                                      .event_first = stripe_event_is(&j->event, ".created"),
+                                      .event_final = is_final(&j->subscription),
+                                      .fetched = j->fetched != NULL,
+                                      .prior_matches = stored->known && prior_matches(j)};
+    return event_age_of(&order);
 }
 
 /* A subscription never moves to another tenant: its usage and its periods are booked there. */
 static void find_tenant(struct job *j)
 {
     if (j->stored_subscription.known)
-        job_set(&j->tenant, j->stored_subscription.tenant);
+        job_set_text(&j->tenant, j->stored_subscription.tenant);
     else if (!j->tenant && j->stored.known)
-        job_set(&j->tenant, j->stored.tenant);
+        job_set_text(&j->tenant, j->stored.tenant);
 }
 
 static enum verdict judge_tenant(struct job *j)
 {
     if (!tenant_is_valid(j->tenant)) {
-        job_say(j, "metadata.tenant is longer than 128 bytes or not plain text");
+        job_set_why(j, "metadata.tenant is longer than 128 bytes or not plain text");
         return VERDICT_IGNORE;
     }
     if (j->stored.known && strcmp(j->stored.tenant, j->tenant) != 0) {
-        job_say(j, "it names another tenant than its customer, which is %.60s's", j->stored.tenant);
+        job_set_why(j, "it names another tenant than its customer, which belongs to %.60s",
+                    j->stored.tenant);
         return VERDICT_FAIL;
     }
-    if (!j->stored.known && j->holder) {
-        job_say(j, "the tenant has the customer %.60s already", j->holder);
+    if (!j->stored.known && j->other_customer) {
+        job_set_why(j, "the tenant already has the customer %.60s", j->other_customer);
         return VERDICT_FAIL;
     }
     return VERDICT_APPLY;
@@ -83,101 +84,98 @@ static enum verdict judge_tenant(struct job *j)
 
 static enum verdict subscription_judge(struct job *j)
 {
-    enum order_answer order = find_order(j);
-    if (order != ORDER_NEWS)
-        return job_say_stale(j, order);
+    enum event_age age = age_of(j);
+    if (age != EVENT_NEWS)
+        return job_judge_stale(j, age);
     find_tenant(j);
     if (j->tenant)
         return judge_tenant(j);
-    job_say(j, "no tenant: neither the subscription nor its customer has metadata.tenant");
-    if (!j->fetched_customer)
-        return VERDICT_CUSTOMER;
-    /* The customer is known to Stripe, and to nobody else. */
-    return VERDICT_IGNORE;
+    job_set_why(j, "no tenant: neither the subscription nor its customer has metadata.tenant");
+    return j->fetched_customer ? VERDICT_IGNORE : VERDICT_NEEDS_CUSTOMER;
 }
 
-static void add_customer(struct job *j, struct script *s)
+static void add_customer(struct job *j, struct statement_list *l)
 {
-    script_add(s, SQL_WRITE_CUSTOMER);
-    script_text(s, j->tenant);
-    script_text(s, j->customer_id);
-    script_text(s, stripe_text(j->fetched_customer, "email"));
-    script_bool(s, false);
-    script_text(s, NULL);
+    statement_list_add(l, SQL_WRITE_CUSTOMER);
+    param_text(l, j->tenant);
+    param_text(l, j->customer_id);
+    param_text(l, stripe_text(j->fetched_customer, "email"));
+    param_bool(l, false);
+    param_text(l, NULL);
 }
 
-static void add_subscription(struct job *j, struct script *s)
+static void add_subscription(struct job *j, struct statement_list *l)
 {
     const struct subscription_object *o = &j->subscription;
-    j->answer_at = s->n;
-    script_add(s, SQL_WRITE_SUBSCRIPTION);
-    script_text(s, o->id);
-    script_text(s, j->tenant);
-    script_text(s, o->customer_id);
-    script_json(s, o->lookup_keys);
-    script_json(s, o->plans);
-    script_text(s, o->status);
-    script_i64(s, o->period_start_s);
-    script_i64(s, o->period_end_s);
-    script_i64(s, o->anchor_s);
-    script_text(s, o->interval);
-    script_i64(s, o->interval_count);
-    script_i64(s, o->started_s);
-    /* Without an end its periods would be projected for ever. */
-    script_i64_or_null(s, is_final(o) && !o->ended_s ? j->event.created_s : o->ended_s);
-    script_bool(s, o->cancel_at_period_end);
-    script_text(s, o->currency);
-    script_i64(s, j->event.created_s);
+    j->answer_at = l->n;
+    statement_list_add(l, SQL_WRITE_SUBSCRIPTION);
+    param_text(l, o->id);
+    param_text(l, j->tenant);
+    param_text(l, o->customer_id);
+    param_json(l, o->lookup_keys);
+    param_json(l, o->plans);
+    param_text(l, o->status);
+    param_i64(l, o->period_start_s);
+    param_i64(l, o->period_end_s);
+    param_i64(l, o->anchor_s);
+    param_text(l, o->interval);
+    param_i64(l, o->interval_count);
+    param_i64(l, o->started_s);
+    /* Without an end its periods would go on for ever. */
+    param_i64_or_null(l, is_final(o) && !o->ended_s ? j->event.created_s : o->ended_s);
+    param_bool(l, o->cancel_at_period_end);
+    param_text(l, o->currency);
+    param_i64(l, j->event.created_s);
 }
 
-static void add_items(struct job *j, struct script *s)
+static void add_items(struct job *j, struct statement_list *l)
 {
     const struct subscription_object *o = &j->subscription;
-    script_add(s, SQL_DROP_ITEMS);
-    script_text(s, o->id);
-    script_json(s, o->items);
-    script_add(s, SQL_WRITE_ITEMS);
-    script_text(s, o->id);
-    script_text(s, j->tenant);
-    script_json(s, o->items);
+    statement_list_add(l, SQL_DROP_ITEMS);
+    param_text(l, o->id);
+    param_json(l, o->items);
+    statement_list_add(l, SQL_WRITE_ITEMS);
+    param_text(l, o->id);
+    param_text(l, j->tenant);
+    param_json(l, o->items);
 }
 
-static void add_consequences(struct job *j, struct script *s)
+static void add_consequences(struct job *j, struct statement_list *l)
 {
     const struct subscription_object *o = &j->subscription;
-    script_add(s, SQL_REFRESH_PERIODS);
-    script_text(s, j->tenant);
-    script_add(s, SQL_REFRESH_QUOTAS);
-    script_text(s, j->tenant);
+    statement_list_add(l, SQL_REFRESH_PERIODS);
+    param_text(l, j->tenant);
+    statement_list_add(l, SQL_REFRESH_QUOTAS);
+    param_text(l, j->tenant);
     json_t *detail =
         json_pack("{s:s, s:s, s:I, s:I, s:b}", "customer", j->customer_id, "status", o->status,
                   "period_start", (json_int_t)o->period_start_s, "period_end",
                   (json_int_t)o->period_end_s, "cancel_at_period_end", o->cancel_at_period_end);
-    job_add_history(j, s, detail);
+    job_add_history(j, l, detail);
     json_decref(detail);
 }
 
-static void subscription_apply(struct job *j, struct script *s)
+static void subscription_apply(struct job *j, struct statement_list *l)
 {
     if (!j->stored.known)
-        add_customer(j, s);
-    add_subscription(j, s);
-    add_items(j, s);
-    add_consequences(j, s);
+        add_customer(j, l);
+    add_subscription(j, l);
+    add_items(j, l);
+    add_consequences(j, l);
 }
 
-static void tell_of_plan(const struct job *j, const PGresult *answer)
+static void log_plan(const struct job *j, const PGresult *answer)
 {
     if (!result_text(answer, 0, 0))
-        log_warn(
-            plan_unknown, LOG_STR("tenant", j->tenant), LOG_STR("object", j->event.object_id),
-            LOG_MSG("no plan of the catalog fits the subscription's prices; limits are free's"));
+        log_warn(plan_unknown, LOG_STR("tenant", j->tenant), LOG_STR("object", j->event.object_id),
+                 LOG_MSG("the subscription fits no plan of the catalog, so its tenant has the "
+                         "limits of the plan free: see lookup keys and metadata.plan"));
 }
 
 const struct family SUBSCRIPTION_FAMILY = {.prefix = "customer.subscription.",
-                                           .ends = ENDS,
+                                           .endings = ENDINGS,
                                            .path = "v1/subscriptions",
-                                           .read = subscription_read,
+                                           .parse = subscription_parse,
                                            .judge = subscription_judge,
                                            .apply = subscription_apply,
-                                           .tell = tell_of_plan};
+                                           .log_effect = log_plan};

@@ -1,7 +1,15 @@
-/* Works events, one at a time: picks one, judges it, and commits its effect and its end together.
- */
-#ifndef METERLINE_WORKER_H
-#define METERLINE_WORKER_H
+/* One worker: it has a database connection of its own and works one webhook event at a time. The
+ * stage runs WEBHOOKD_WORKERS of them side by side.
+ *
+ *   RESTING -> PICKING -> WORKING -> PICKING
+ *      ^          |          |
+ *      +-- none --+          |
+ *      +-- connection lost --+
+ *
+ * The happy path: an event's row is locked (SKIP LOCKED, so that workers and replicas share the
+ * work), the event is worked in the same transaction (event_work.h), and the next one is picked. */
+#ifndef METERLINE_WEBHOOKD_WORKER_H
+#define METERLINE_WEBHOOKD_WORKER_H
 
 #include <stdbool.h>
 
@@ -10,15 +18,15 @@ struct fetcher;
 struct limits;
 struct worker;
 
-/* Opens a database connection of its own; starts as soon as that and the schema are there. fetcher:
- * NULL without a key. All borrowed for its life. */
+/* Starts as soon as PostgreSQL and its schema are there. fetcher: NULL without a key. Everything is
+ * borrowed until it is closed. */
 struct worker *worker_open(const struct context *context, struct fetcher *fetcher,
                            struct limits *limits, int number);
-/* There may be work: look at once if it rests. */
+/* There may be an event: look at once if it rests. */
 void worker_wake(struct worker *w);
-/* It holds no event. While the stage drains it takes no new one. */
+/* It has no event. While the stage drains it picks no new one. */
 bool worker_is_idle(const struct worker *w);
-bool worker_is_ready(const struct worker *w); /* its connection is there */
+bool worker_is_ready(const struct worker *w); /* connected */
 void worker_close(struct worker *w);
 
 #endif
