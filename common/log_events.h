@@ -45,7 +45,6 @@
     X(redis_refused, "aggregator", "This Redis may lose entries, so the aggregator did not start. Set maxmemory-policy noeviction and appendonly yes, or METERLINE_ALLOW_VOLATILE_REDIS=1.") \
     X(redis_volatile, "aggregator", "Redis evicts keys or has no append-only file, so it may lose entries. Set maxmemory-policy noeviction and appendonly yes.") \
     X(retention_applied, "aggregator", "The daily retention dropped raw events and rejected entries that are past their keep.") \
-    X(schema_waited, "aggregator", "The database has an older schema than this program needs. Run `meterctl migrate`; work begins by itself then.") \
     X(shards_followed, "aggregator", "The database has another number of shards, as after `meterctl reshard`. This process goes by it from now on.") \
     X(step_failed, "aggregator", "A step failed and is tried again with a growing delay; `step` says which one.") \
     X(stream_drained, "aggregator", "A run with `--once` read the stream to its end, and all of it is counted.") \
@@ -60,6 +59,7 @@
     X(schema_refused, "aggregator sink webhookd", "The database has a schema that this program cannot work with. Install the matching version.") \
     X(quota_foreign, "aggregator webhookd", "A hash in the quota cache belongs to another ledger and was left alone. Only one ledger may use this Redis; `meterctl stream adopt` takes it over.") \
     X(redis_redirected, "aggregator webhookd", "A node of the Redis Cluster sent a command to another node, where it was sent again.") \
+    X(schema_waited, "aggregator webhookd", "The schema of the database is missing or older than this program needs. Work begins by itself after `meterctl migrate`; until then webhookd answers deliveries with 503.") \
     X(account_refused, "sink", "Stripe refused the key (401 or 403). Nothing is sent but a probe a minute; set `STRIPE_SECRET_KEY` right.") \
     X(claim_delayed, "sink", "Usage could not be claimed for submission. It is tried again, and nothing is lost.") \
     X(claim_refused, "sink", "One total cannot be submitted; `msg` says why. The others are not affected. A person has to look at it.") \
@@ -103,7 +103,6 @@
     X(pick_recovered, "webhookd", "PostgreSQL gives out webhook events again, after `pick_refused`.") \
     X(pick_refused, "webhookd", "PostgreSQL refused to give out webhook events, so none is worked. It is tried again; `msg` says why.") \
     X(plan_unknown, "webhookd", "A subscription fits no plan of the catalog, so its tenant has the limits of the plan `free`. Add the lookup key of its price to the catalog, or set metadata.plan.") \
-    X(schema_awaited, "webhookd", "The schema of the database is missing or older than this program, and deliveries are answered with 503. Run `meterctl migrate`.") \
     X(store_failed, "webhookd", "Deliveries could not be stored and were answered with 503, or with 500 where PostgreSQL refused their data. Stripe sends them again.") \
     X(store_recovered, "webhookd", "Deliveries are stored again, after `store_failed`.") \
     X(sweep_refused, "webhookd", "PostgreSQL refused a statement of the sweep over all limits. The next sweep tries again; look at `msg` if it lasts.") \

@@ -269,11 +269,11 @@ static void on_schema_timer(uv_timer_t *timer)
     check_schema(timer->data);
 }
 
-static void log_schema_awaited(struct receiver *r, const struct err *error)
+static void log_schema_waited(struct receiver *r, const struct err *error)
 {
     uint64_t suppressed;
     if (log_repeat_failed(&r->schema, clock_monotonic_ms(), &suppressed))
-        log_warn(schema_awaited, LOG_U64("held_back", suppressed), LOG_ERR(error));
+        log_warn(schema_waited, LOG_U64("held_back", suppressed), LOG_ERR(error));
 }
 
 static void on_schema(void *owner, const struct err *error)
@@ -287,7 +287,7 @@ static void on_schema(void *owner, const struct err *error)
         log_error(schema_refused, LOG_ERR(error));
         stage_finish(r->context->stage, EXIT_FAILED);
     } else if (error->kind == ERR_SCHEMA && !closing_has_begun(&r->closing)) {
-        log_schema_awaited(r, error);
+        log_schema_waited(r, error);
         uv_timer_start(&r->schema_timer, on_schema_timer, SCHEMA_RETRY_MS, 0);
     }
     if (error)
