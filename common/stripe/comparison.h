@@ -1,6 +1,7 @@
-/* Comparing one place: one customer's metric in one billing period. */
-#ifndef METERLINE_RECONCILE_PLACE_H
-#define METERLINE_RECONCILE_PLACE_H
+/* Comparing one customer's usage of one metric in one billing period: what we sent, and what Stripe
+ * has counted. The result goes to usage_drift. */
+#ifndef METERLINE_COMPARISON_H
+#define METERLINE_COMPARISON_H
 
 #include "common/stripe/reconcile.h"
 
@@ -27,24 +28,24 @@ struct target {
 /* A target_column's text, NULL for SQL NULL. Borrowed from the rows. */
 const char *target_text(const struct target *t, int column);
 
-enum place_outcome {
-    PLACE_COMPARED, /* and written to usage_drift; drift says what it is */
-    PLACE_NOTHING,  /* Stripe has no meter, and nothing was sent: there is nothing to compare */
-    PLACE_UNREAD,   /* Stripe does not tell; the error says why */
-    PLACE_FAILED    /* PostgreSQL or Stripe is away: the run is over */
+enum comparison_outcome {
+    COMPARISON_WRITTEN, /* to usage_drift; drift is what was found */
+    COMPARISON_NOTHING, /* Stripe has no meter, and nothing was sent */
+    COMPARISON_UNREAD,  /* Stripe refused to tell its figure; error says why */
+    COMPARISON_FAILED   /* PostgreSQL or Stripe cannot be reached: the run is over */
 };
-typedef void (*place_done_fn)(void *owner, enum place_outcome outcome, struct dec drift,
-                              const struct err *error);
+typedef void (*comparison_done_fn)(void *owner, enum comparison_outcome outcome, struct dec drift,
+                                   const struct err *error);
 
-struct place_check;
+struct comparison;
 
-/* usage: borrowed, its meters are loaded before a place is compared. */
-struct place_check *place_check_new(struct stripe_usage *usage, place_done_fn done, void *owner);
+/* usage: borrowed; stripe_usage_load must have run before a comparison starts. */
+struct comparison *comparison_new(struct stripe_usage *usage, comparison_done_fn done, void *owner);
 /* Not while it runs. */
-void place_check_free(struct place_check *p);
+void comparison_free(struct comparison *c);
 /* Compare; done exactly once, from the loop. pg as in reconcile_start; t's rows and ask are
  * borrowed until done. */
-void place_check_start(struct place_check *p, struct pg *pg, const struct target *t,
-                       const struct reconcile_ask *ask, int64_t run_id);
+void comparison_start(struct comparison *c, struct pg *pg, const struct target *t,
+                      const struct reconcile_ask *ask, int64_t run_id);
 
 #endif

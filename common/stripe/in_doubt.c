@@ -1,12 +1,12 @@
 /* One after the other:
  *
- *    meters - page -+- held - look again -+- settle -+
- *               ^   ^                     |          |
- *               |   +---- the next one ---+----------+
- *               +-------- the next page -------------+
+ *    meters - page -+- reading - look again -+- settle -+
+ *               ^   ^                        |          |
+ *               |   +----- the next one -----+----------+
+ *               +--------- the next page ---------------+
  *
- * Looked at again since a reading says nothing of what changed meanwhile: such a one waits for the
- * next time. */
+ * After the reading the row is looked at again. If it changed meanwhile, the reading says nothing
+ * about it, and it waits for the next time. */
 #include "common/stripe/in_doubt.h"
 
 #include "common/sql.h"
@@ -48,9 +48,9 @@ struct doubts {
     struct doubts_report report;
     PGresult *page;
     int row;
-    struct usage_place place; /* of this one; its texts are the page's */
-    struct held held;
-    const char *state; /* the new one; static */
+    struct customer_meter meter; /* of the row; its texts are the page's */
+    struct reading reading;      /* Stripe's */
+    const char *state;           /* the new one; static */
     char why[WHY_SIZE];
 };
 
@@ -110,7 +110,7 @@ static void leave_unread(struct doubts *d)
     next(d);
 }
 
-/* What becomes of this one: the rule's verdict, written. */
+/* Writing the rule's verdict. */
 
 static struct dec field_dec(const struct doubts *d, int column)
 {
@@ -149,8 +149,8 @@ static void take_settled(void *owner, const struct err *error, PGresult **result
     next(d);
 }
 
-/* held: of one that failed, as reconcile_settle.sql wants it. */
-static void run_settle(struct doubts *d, const char *state, const char *held)
+/* stripe_has: of a submission that failed, see reconcile_settle.sql. */
+static void run_settle(struct doubts *d, const char *state, const char *stripe_has)
 {
     struct pg_statement s[2];
     d->state = state;
@@ -160,15 +160,15 @@ static void run_settle(struct doubts *d, const char *state, const char *held)
     pg_add_text(&s[1], state);
     pg_add_text(&s[1], !strcmp(state, "sent") ? NULL : d->why);
     pg_add_text(&s[1], field_text(d, DOUBT_STATE));
-    pg_add_text(&s[1], held);
+    pg_add_text(&s[1], stripe_has);
     run(d, d->ask.restored ? s : s + 1, d->ask.restored ? 2 : 1, take_settled);
 }
 
-/* After a restore all that Stripe holds of its minute is adopted beside it. */
-static void run_fail(struct doubts *d, struct dec held)
+/* After a restore nothing is noted: all that Stripe counted in its minute is adopted by itself. */
+static void run_fail(struct doubts *d, struct dec stripe_has)
 {
     char quantity[DEC_TEXT_SIZE];
-    dec_format(held, quantity);
+    dec_format(stripe_has, quantity);
     run_settle(d, "failed", d->ask.restored ? NULL : quantity);
 }
 
@@ -182,20 +182,20 @@ static void run_void(struct doubts *d)
     run(d, &s, 1, take_settled);
 }
 
-static void run_note(struct doubts *d, struct held held)
+static void run_note(struct doubts *d, struct reading reading)
 {
     struct pg_statement s;
     char quantity[DEC_TEXT_SIZE];
     d->state = "in_doubt";
-    dec_format(held.value, quantity);
+    dec_format(reading.value, quantity);
     pg_statement_init(&s, SQL_RECONCILE_NOTE);
     pg_add_text(&s, field_text(d, DOUBT_IDENTIFIER));
-    pg_add_text(&s, held.any ? quantity : NULL);
+    pg_add_text(&s, reading.any ? quantity : NULL);
     run(d, &s, 1, take_settled);
 }
 
-/* After a restore: one under way in the life that was lost waits again; the others wait as they do.
- */
+/* After a restore: a submission that was being sent by the database that was lost waits to be sent
+ * again. The others wait already. */
 static void leave(struct doubts *d)
 {
     if (!strcmp(field_text(d, DOUBT_STATE), "sending")) {
@@ -206,42 +206,43 @@ static void leave(struct doubts *d)
     next(d);
 }
 
-/* Stripe refused it, since it had another of that identifier, from the life that was lost: what it
- * holds of the minute is adopted, and none of it is ours. */
-static bool is_anothers(const struct doubts *d)
+/* Stripe refused it because the database that was lost had sent another one under that identifier.
+ * What Stripe counted in the minute is adopted, and none of it is this submission's. */
+static bool is_of_another(const struct doubts *d)
 {
-    return d->ask.restored && !d->place.item && *field_text(d, DOUBT_KNOWN) == 't';
+    return d->ask.restored && !d->meter.item && *field_text(d, DOUBT_KNOWN) == 't';
 }
 
 static void read_doubt(const struct doubts *d, struct doubt *out)
 {
     *out = (struct doubt){
         .quantity = field_dec(d, DOUBT_QUANTITY),
-        .newest = d->place.newest,
+        .newest = d->meter.newest,
         .read_before = *field_text(d, DOUBT_READ_BEFORE) == 't',
         .first = {.any = field_text(d, DOUBT_FIRST) != NULL, .value = field_dec(d, DOUBT_FIRST)},
-        .now = d->held,
-        /* After a restore it is found where it is, and adopted. */
+        .now = d->reading,
+        /* After a restore it is adopted wherever it is found. */
         .known = !d->ask.restored && *field_text(d, DOUBT_KNOWN) == 't'};
-    if (d->place.item)
-        reconcile_rule_records(d->held.value, field_dec(d, DOUBT_RECORDS_SENT),
+    if (d->meter.item)
+        reconcile_rule_records(d->reading.value, field_dec(d, DOUBT_RECORDS_SENT),
                                field_dec(d, DOUBT_RECORDS_DOUBTFUL), out);
 }
 
 static void say_why(struct doubts *d, const struct doubt *doubt)
 {
-    char held[DEC_TEXT_SIZE];
+    char reading[DEC_TEXT_SIZE];
     char first[DEC_TEXT_SIZE];
-    dec_format(d->held.value, held);
+    dec_format(d->reading.value, reading);
     dec_format(doubt->first.value, first);
-    const char *of = d->place.item ? "the subscription item's period" : "its minute";
+    const char *of = d->meter.item ? "the subscription item's period" : "its minute";
     if (doubt->read_before)
         (void)snprintf(d->why, WHY_SIZE, "Stripe %sholds %s of %s, an hour before %s",
-                       doubt->known ? "knew it before and " : "", d->held.any ? held : "nothing",
-                       of, doubt->first.any ? first : "nothing");
+                       doubt->known ? "knew it before and " : "",
+                       d->reading.any ? reading : "nothing", of,
+                       doubt->first.any ? first : "nothing");
     else
-        (void)snprintf(d->why, WHY_SIZE, "Stripe holds %s of %s", d->held.any ? held : "nothing",
-                       of);
+        (void)snprintf(d->why, WHY_SIZE, "Stripe holds %s of %s",
+                       d->reading.any ? reading : "nothing", of);
 }
 
 static void settle(struct doubts *d)
@@ -257,13 +258,13 @@ static void settle(struct doubts *d)
         run_settle(d, "sent", NULL);
         break;
     case DOUBT_VOID:
-        if (d->ask.restored && !is_anothers(d))
+        if (d->ask.restored && !is_of_another(d))
             leave(d);
         else
             run_void(d);
         break;
     case DOUBT_FAIL:
-        if (is_anothers(d))
+        if (is_of_another(d))
             run_void(d);
         else
             run_fail(d, reconcile_rule_may_hold(&doubt));
@@ -307,7 +308,7 @@ static void run_list(struct doubts *d, const char *after, const char *one, pg_do
     run(d, &s, 1, done);
 }
 
-static void take_held(void *owner, const struct err *error)
+static void take_reading(void *owner, const struct err *error)
 {
     struct doubts *d = owner;
     if (!error)
@@ -321,21 +322,22 @@ static void take_held(void *owner, const struct err *error)
 static void begin_doubt(struct doubts *d)
 {
     struct err e;
-    d->place = (struct usage_place){.customer = field_text(d, DOUBT_CUSTOMER),
-                                    .event_name = field_text(d, DOUBT_EVENT_NAME),
-                                    .item = field_text(d, DOUBT_ITEM),
-                                    .newest = *field_text(d, DOUBT_NEWEST) == 't'};
-    if (field_s(d, DOUBT_RECORDS_MOVING) > 0 || stripe_usage_check(d->usage, &d->place, &e))
+    d->meter = (struct customer_meter){.customer = field_text(d, DOUBT_CUSTOMER),
+                                       .event_name = field_text(d, DOUBT_EVENT_NAME),
+                                       .item = field_text(d, DOUBT_ITEM),
+                                       .newest = *field_text(d, DOUBT_NEWEST) == 't'};
+    if (field_s(d, DOUBT_RECORDS_MOVING) > 0 || stripe_usage_check(d->usage, &d->meter, &e))
         leave_unread(d);
     else
-        stripe_usage_read(d->usage, &d->place, field_s(d, DOUBT_START_S), field_s(d, DOUBT_END_S),
-                          &d->held, take_held, d);
+        stripe_usage_read(d->usage, &d->meter, field_s(d, DOUBT_START_S), field_s(d, DOUBT_END_S),
+                          &d->reading, take_reading, d);
 }
 
-/* Of usage records the next one is read anew: what became of this one is in its sums. */
+/* With usage records the next one is read from the database anew, since its sums contain this one.
+ */
 static void next(struct doubts *d)
 {
-    if (!d->place.item && d->row + 1 < PQntuples(d->page)) {
+    if (!d->meter.item && d->row + 1 < PQntuples(d->page)) {
         d->row++;
         begin_doubt(d);
         return;

@@ -1,9 +1,9 @@
 /*    RESTING --> one step after the other, each a statement or a reading --> RESTING
  *
- *    begin - meters - page -+- place -+- end
- *                       ^   ^         |
- *                       |   +- next --+
- *                       +- next page -+   */
+ *    begin - meters - page -+- compare -+- end
+ *                       ^   ^           |
+ *                       |   +-- next ---+
+ *                       +-- next page --+   */
 #include "common/stripe/reconcile.h"
 
 #include "common/sql.h"
@@ -18,7 +18,7 @@ enum { DEADLINE_MS = 60000 };
 
 struct reconcile {
     struct stripe_usage *usage;
-    struct place_check *place;
+    struct comparison *comparison;
     struct reconcile_events events;
     struct reconcile_ask ask;
     struct pg *pg;
@@ -38,7 +38,7 @@ static void end_run(struct reconcile *r, const struct err *error)
     r->events.done(r->events.owner, error, &r->report);
 }
 
-/* One statement. A connection that was lost meanwhile ends the run. */
+/* Runs one statement. If the connection was lost meanwhile, the run ends. */
 static void run(struct reconcile *r, const struct pg_statement *s, pg_done_fn done)
 {
     struct err e;
@@ -71,7 +71,7 @@ static void run_end(struct reconcile *r)
     run(r, &s, take_end);
 }
 
-/* Places. */
+/* Comparing. */
 
 static void tell(struct reconcile *r, const char *drift, const struct err *error)
 {
@@ -95,21 +95,21 @@ static void count_compared(struct reconcile *r, struct dec drift)
     tell(r, text, NULL);
 }
 
-static void take_place(void *owner, enum place_outcome outcome, struct dec drift,
-                       const struct err *error)
+static void take_comparison(void *owner, enum comparison_outcome outcome, struct dec drift,
+                            const struct err *error)
 {
     struct reconcile *r = owner;
     switch (outcome) {
-    case PLACE_COMPARED:
+    case COMPARISON_WRITTEN:
         count_compared(r, drift);
         break;
-    case PLACE_NOTHING:
+    case COMPARISON_NOTHING:
         break;
-    case PLACE_UNREAD:
+    case COMPARISON_UNREAD:
         r->report.unread++;
         tell(r, NULL, error);
         break;
-    case PLACE_FAILED:
+    case COMPARISON_FAILED:
         end_run(r, error);
         return;
     }
@@ -155,7 +155,7 @@ static void next_target(struct reconcile *r)
         r->target.row++;
     while (r->target.row < rows && !target_text(&r->target, TARGET_METRIC));
     if (r->target.row < rows) {
-        place_check_start(r->place, r->pg, &r->target, &r->ask, r->report.run_id);
+        comparison_start(r->comparison, r->pg, &r->target, &r->ask, r->report.run_id);
         return;
     }
     r->target.row = rows - 1;
@@ -208,7 +208,7 @@ struct reconcile *reconcile_new(struct stripe_usage *usage, struct reconcile_eve
 {
     struct reconcile *r = xcalloc(1, sizeof *r);
     r->usage = usage;
-    r->place = place_check_new(usage, take_place, r);
+    r->comparison = comparison_new(usage, take_comparison, r);
     r->events = events;
     return r;
 }
@@ -216,6 +216,6 @@ struct reconcile *reconcile_new(struct stripe_usage *usage, struct reconcile_eve
 void reconcile_free(struct reconcile *r)
 {
     assert(!r->running);
-    place_check_free(r->place);
+    comparison_free(r->comparison);
     free(r);
 }

@@ -1,12 +1,12 @@
-/* One run that compares what Stripe holds with what was sent: each customer, metric and billing
- * period that is open or ended up to 35 days ago. What it finds goes to usage_drift, and for what
- * differs the minutes and submissions as well.
+/* One run that compares what Stripe counted with what was sent: for each customer, metric and
+ * billing period that is open or ended up to 35 days ago. The results go to usage_drift; where the
+ * two sides differ, the minutes and submissions that explain it go there as well.
  *
- * The happy path: the run's row is begun; Stripe's meters are read; then, by pages of tenants, for
- * each place: ours, Stripe's, ours again (and all once more if it changed meanwhile), the drift and
- * its explanation; at last the run's row is ended. Failure modes: Stripe cannot read one place: it
- * is unread, the others go on. Stripe or PostgreSQL is away: the run ends with the error, and its
- * row stays without an end. */
+ * The happy path: the run's row is written; Stripe's meters are read; page by page of tenants each
+ * customer's metric is compared (comparison.h); at last the run's row gets its end.
+ *
+ * Failure modes: if Stripe refuses to tell one figure, that one is unread, and the run goes on. If
+ * Stripe or PostgreSQL cannot be reached, the run ends with the error, and its row has no end. */
 #ifndef METERLINE_RECONCILE_H
 #define METERLINE_RECONCILE_H
 
@@ -20,26 +20,26 @@ struct reconcile;
 
 /* What to compare. Texts are borrowed until done has run. */
 struct reconcile_ask {
-    const char *reason;  /* as in reconcile_runs; a nightly one runs once for all sinks */
-    const char *tenant;  /* NULL: all */
-    const char *at;      /* the periods that hold this time, as PostgreSQL reads it; NULL: all */
-    const char *due;     /* minute of the day, UTC, of a nightly run; else NULL */
-    bool everything;     /* also what neither submissions nor totals tell of */
-    bool sent_alone;     /* what may have been sent, or is on its way, does not excuse a drift */
-    bool meters_known;   /* the usage's meters were read before: not again */
-    bool unproven_alone; /* what was not compared since a restore, and has nothing under way */
-    const char *final_before; /* periods whose invoice was final by then are left out; NULL: none */
-    int most;                 /* minutes that explain a drift, at most */
+    const char *reason; /* as in reconcile_runs; a nightly one runs once for all sinks */
+    const char *tenant; /* NULL: all */
+    const char *at;     /* only periods that contain this time, as PostgreSQL reads it; NULL: all */
+    const char *due;    /* minute of the day, UTC, of a nightly run; else NULL */
+    bool everything;    /* also meters without submissions or totals of ours */
+    bool sent_alone;    /* submissions of unknown outcome do not excuse a drift */
+    bool meters_known;  /* the usage's meters were read before: not again */
+    bool unproven_alone; /* only what was not compared since a restore and has nothing in flight */
+    const char *final_before; /* leave out periods whose invoice was final by then; NULL: none */
+    int most;                 /* so many minutes explain a drift, at most */
 };
 
 struct reconcile_report {
     int64_t run_id; /* 0: another process makes this run */
     int64_t compared;
     int64_t drifted;
-    int64_t unread; /* places that Stripe did not tell */
+    int64_t unread; /* Stripe refused to tell its figure */
 };
 
-/* One place, for logs. Texts are borrowed. */
+/* One comparison, for logs. Texts are borrowed. */
 struct reconcile_found {
     const char *tenant;
     const char *metric;

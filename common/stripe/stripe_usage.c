@@ -1,4 +1,3 @@
-/* What Stripe holds of a customer's usage. One reading at a time, as its api. */
 #include "common/stripe/stripe_usage.h"
 
 #include "common/contract.h"
@@ -15,10 +14,10 @@ struct stripe_usage {
     struct stripe_api *api;
     json_t *meters; /* event name -> the meter */
     /* Of the reading under way. */
-    struct held *held;
+    struct reading *reading; /* the caller's */
     int64_t middle_s;
     stripe_hour_fn on_hour;
-    bool unreadable; /* a number that is none */
+    bool unreadable; /* one of its numbers */
     stripe_done_fn done;
     void *owner;
 };
@@ -42,7 +41,7 @@ static void on_listed(void *owner, const struct err *error)
     struct stripe_usage *u = owner;
     struct err e;
     if (!error && u->unreadable) {
-        err_set(&e, ERR_INPUT, "Stripe holds a quantity that is no decimal of ours");
+        err_set(&e, ERR_INPUT, "Stripe's quantity does not fit numeric(38,9)");
         error = &e;
     }
     u->done(u->owner, error);
@@ -66,9 +65,9 @@ void stripe_usage_load(struct stripe_usage *u, stripe_done_fn done, void *owner)
     stripe_api_list(u->api, "/v1/billing/meters", "", NULL, take_meter, on_listed, u);
 }
 
-static const char *meter_id(const struct stripe_usage *u, const struct usage_place *place)
+static const char *meter_id(const struct stripe_usage *u, const struct customer_meter *meter)
 {
-    return json_string_value(json_object_get(json_object_get(u->meters, place->event_name), "id"));
+    return json_string_value(json_object_get(json_object_get(u->meters, meter->event_name), "id"));
 }
 
 bool stripe_usage_has_meter(const struct stripe_usage *u, const char *event_name)
@@ -82,48 +81,49 @@ int stripe_usage_check_meter(const struct stripe_usage *u, const char *event_nam
     return stripe_meter_check(json_object_get(u->meters, event_name), event_name, newest, e);
 }
 
-int stripe_usage_check(const struct stripe_usage *u, const struct usage_place *place, struct err *e)
+int stripe_usage_check(const struct stripe_usage *u, const struct customer_meter *meter,
+                       struct err *e)
 {
-    const char *wanted = stripe_meter_formula(place->newest);
-    const json_t *meter = json_object_get(u->meters, place->event_name);
+    const char *wanted = stripe_meter_formula(meter->newest);
+    const json_t *object = json_object_get(u->meters, meter->event_name);
     const char *formula = json_string_value(
-        json_object_get(json_object_get(meter, "default_aggregation"), "formula"));
-    if (place->item)
+        json_object_get(json_object_get(object, "default_aggregation"), "formula"));
+    if (meter->item)
         return 0;
-    if (!meter_id(u, place))
+    if (!meter_id(u, meter))
         return err_set(e, ERR_INPUT, "Stripe has no meter with event name %.80s",
-                       place->event_name);
+                       meter->event_name);
     if (!formula || strcmp(formula, wanted) != 0)
         return err_set(e, ERR_INPUT, "the meter of %.80s has formula %.20s, not %s",
-                       place->event_name, formula ? formula : "none", wanted);
+                       meter->event_name, formula ? formula : "none", wanted);
     return 0;
 }
 
-/* Where the same time is told in several items, sums add up; one item is the rule. */
-static void add_held(struct stripe_usage *u, struct held *held, const json_t *quantity)
+/* Usually one item tells the whole time. If there are several, their sums add up. */
+static void add_quantity(struct stripe_usage *u, struct reading *reading, const json_t *quantity)
 {
     struct dec value;
-    if (json_exact_dec(quantity, &value) || dec_add(held->value, value, &held->value))
+    if (json_exact_dec(quantity, &value) || dec_add(reading->value, value, &reading->value))
         u->unreadable = true;
-    held->any = true;
+    reading->any = true;
 }
 
 static void take_summary(void *owner, json_t *summary)
 {
     struct stripe_usage *u = owner;
-    add_held(u, u->held, json_object_get(summary, "aggregated_value"));
+    add_quantity(u, u->reading, json_object_get(summary, "aggregated_value"));
 }
 
 static void take_hour(void *owner, json_t *summary)
 {
     struct stripe_usage *u = owner;
-    struct held held = {0};
+    struct reading reading = {0};
     const json_t *start = json_object_get(summary, "start_time");
-    add_held(u, &held, json_object_get(summary, "aggregated_value"));
+    add_quantity(u, &reading, json_object_get(summary, "aggregated_value"));
     if (!json_is_integer(start))
         u->unreadable = true;
     if (!u->unreadable)
-        u->on_hour(u->owner, json_integer_value(start), held);
+        u->on_hour(u->owner, json_integer_value(start), reading);
 }
 
 /* Edges may be null: the first period has no start, one without an end lasts. */
@@ -137,7 +137,7 @@ static void take_record(void *owner, json_t *summary)
         return;
     if (json_is_integer(end) && u->middle_s >= json_integer_value(end))
         return;
-    add_held(u, u->held, json_object_get(summary, "total_usage"));
+    add_quantity(u, u->reading, json_object_get(summary, "total_usage"));
 }
 
 static void begin_reading(struct stripe_usage *u, stripe_done_fn done, void *owner)
@@ -147,10 +147,10 @@ static void begin_reading(struct stripe_usage *u, stripe_done_fn done, void *own
     u->owner = owner;
 }
 
-static void list_summaries(struct stripe_usage *u, const struct usage_place *place, int64_t start_s,
-                           int64_t end_s, const char *more, stripe_item_fn on_item)
+static void list_summaries(struct stripe_usage *u, const struct customer_meter *meter,
+                           int64_t start_s, int64_t end_s, const char *more, stripe_item_fn on_item)
 {
-    const char *id = meter_id(u, place);
+    const char *id = meter_id(u, meter);
     struct buf path = {0};
     struct buf query = {0};
     assert(id && start_s < end_s);
@@ -158,7 +158,7 @@ static void list_summaries(struct stripe_usage *u, const struct usage_place *pla
     buf_add_urlencoded(&path, id, strlen(id));
     buf_add_str(&path, "/event_summaries");
     buf_add_str(&query, "customer=");
-    buf_add_urlencoded(&query, place->customer, strlen(place->customer));
+    buf_add_urlencoded(&query, meter->customer, strlen(meter->customer));
     buf_printf(&query, "&start_time=%" PRId64 "&end_time=%" PRId64 "%s", start_s, end_s, more);
     stripe_api_list(u->api, path.data, query.data, NULL, on_item, on_listed, u);
     buf_done(&path);
@@ -175,25 +175,25 @@ static void list_records(struct stripe_usage *u, const char *item)
     buf_done(&path);
 }
 
-void stripe_usage_read(struct stripe_usage *u, const struct usage_place *place, int64_t start_s,
-                       int64_t end_s, struct held *held, stripe_done_fn done, void *owner)
+void stripe_usage_read(struct stripe_usage *u, const struct customer_meter *meter, int64_t start_s,
+                       int64_t end_s, struct reading *reading, stripe_done_fn done, void *owner)
 {
     begin_reading(u, done, owner);
-    *held = (struct held){0};
-    u->held = held;
+    *reading = (struct reading){0};
+    u->reading = reading;
     u->middle_s = start_s + (end_s - start_s) / 2;
-    if (place->item)
-        list_records(u, place->item);
+    if (meter->item)
+        list_records(u, meter->item);
     else
-        list_summaries(u, place, start_s, end_s, "", take_summary);
+        list_summaries(u, meter, start_s, end_s, "", take_summary);
 }
 
-void stripe_usage_hours(struct stripe_usage *u, const struct usage_place *place, int64_t start_s,
+void stripe_usage_hours(struct stripe_usage *u, const struct customer_meter *meter, int64_t start_s,
                         int64_t end_s, stripe_hour_fn on_hour, stripe_done_fn done, void *owner)
 {
     begin_reading(u, done, owner);
     u->on_hour = on_hour;
-    list_summaries(u, place, start_s, end_s, "&value_grouping_window=hour", take_hour);
+    list_summaries(u, meter, start_s, end_s, "&value_grouping_window=hour", take_hour);
 }
 
 bool stripe_usage_refused_this(const struct err *error)

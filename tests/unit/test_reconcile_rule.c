@@ -8,18 +8,18 @@
 
 #include <cmocka.h>
 
-static const struct held NOTHING = {.any = false};
+static const struct reading NOTHING = {.any = false};
 
-static struct held holds(int64_t value)
+static struct reading holds(int64_t value)
 {
-    return (struct held){.any = true, .value = dec_from_i64(value)};
+    return (struct reading){.any = true, .value = dec_from_i64(value)};
 }
 
 static void drift_is_what_lies_outside_the_bounds(void **state)
 {
     (void)state;
     static const struct {
-        int64_t held;
+        int64_t reading;
         int64_t low;
         int64_t high;
         int64_t drift;
@@ -28,7 +28,7 @@ static void drift_is_what_lies_outside_the_bounds(void **state)
                  {-2, -3, 0, 0}, {0, 0, 0, 0}, {0, -3, -1, 1}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct dec drift;
-        assert_int_equal(reconcile_rule_drift(dec_from_i64(CASES[i].held),
+        assert_int_equal(reconcile_rule_drift(dec_from_i64(CASES[i].reading),
                                               dec_from_i64(CASES[i].low),
                                               dec_from_i64(CASES[i].high), &drift),
                          0);
@@ -49,16 +49,16 @@ static void a_drift_of_too_many_digits_is_an_error(void **state)
 static void ours_is_the_sum_or_the_newest_of_a_time(void **state)
 {
     (void)state;
-    const struct our_minute minutes[] = {
+    const struct sent_minute minutes[] = {
         {60, dec_from_i64(5)}, {120, dec_from_i64(-2)}, {300, dec_from_i64(7)}};
-    struct held sum = reconcile_rule_ours(minutes, 3, 60, 300, false);
+    struct reading sum = reconcile_rule_sent(minutes, 3, 60, 300, false);
     assert_true(sum.any && dec_cmp(sum.value, dec_from_i64(3)) == 0);
-    struct held newest = reconcile_rule_ours(minutes, 3, 60, 300, true);
+    struct reading newest = reconcile_rule_sent(minutes, 3, 60, 300, true);
     assert_true(newest.any && dec_cmp(newest.value, dec_from_i64(-2)) == 0);
-    assert_true(dec_cmp(reconcile_rule_ours(minutes, 3, 0, 360, false).value, dec_from_i64(10)) ==
+    assert_true(dec_cmp(reconcile_rule_sent(minutes, 3, 0, 360, false).value, dec_from_i64(10)) ==
                 0);
-    assert_false(reconcile_rule_ours(minutes, 3, 180, 300, true).any);
-    assert_false(reconcile_rule_ours(NULL, 0, 0, 300, false).any);
+    assert_false(reconcile_rule_sent(minutes, 3, 180, 300, true).any);
+    assert_false(reconcile_rule_sent(NULL, 0, 0, 300, false).any);
 }
 
 static void of_sums_nothing_is_nought_of_newest_values_it_is_not(void **state)
@@ -81,7 +81,7 @@ static void a_range_is_cut_at_a_whole_minute_within(void **state)
 }
 
 /* -99 stands for nothing. */
-static struct held reading(int64_t value)
+static struct reading reading(int64_t value)
 {
     if (value == -99)
         return NOTHING;

@@ -1,11 +1,11 @@
--- What we sent of one customer's meter in a period, for whatever tenant: of sums the sum, else the newest value; and the
--- bounds within which Stripe's figure may lie, since nobody knows whether it holds what is under way, in doubt, or, Stripe's
--- summaries being late by minutes, what it has just taken. mark changes with every change of these.
+-- What we sent for one customer's meter in a period, whatever the tenant: the sum, or the newest value. Also the bounds
+-- within which Stripe's figure may lie: nobody knows whether it includes what is in flight, in doubt, or was sent just now,
+-- since Stripe's summaries are late by minutes. mark changes whenever one of the submissions does.
 -- $1 text customer, $2 text event_name, $3 text subscription item or null
 -- $4 timestamptz, $5 timestamptz: from, until before
 -- $6 bool: the newest value counts
 -- $7 bool: count what is `sent` alone
-WITH ours AS (
+WITH submissions AS (
     SELECT s.quantity, s.usage_at, s.state = 'sent' AS sent,
            NOT $7::bool AND (s.state <> 'sent' OR s.sent_at > now() - interval '10 minutes') AS open
       FROM usage_submissions s
@@ -24,10 +24,10 @@ WITH ours AS (
            (array_agg(quantity ORDER BY usage_at DESC) FILTER (WHERE sent))[1] AS newest_sent,
            max(usage_at) FILTER (WHERE sent AND NOT open) AS certain_at,
            count(*) AS n, count(*) FILTER (WHERE sent) AS n_sent
-      FROM ours
+      FROM submissions
 ), newest AS (
     SELECT coalesce(min(o.quantity), 0) AS low, coalesce(max(o.quantity), 0) AS high
-      FROM (SELECT u.quantity FROM ours u, sums WHERE u.usage_at >= coalesce(certain_at, '-infinity')
+      FROM (SELECT u.quantity FROM submissions u, sums WHERE u.usage_at >= coalesce(certain_at, '-infinity')
                                                   AND (u.open OR u.usage_at = certain_at)
             UNION ALL
             SELECT 0 FROM sums WHERE certain_at IS NULL) AS o (quantity)
