@@ -20,6 +20,7 @@
 #include "common/contract.h"
 #include "common/heartbeat.h"
 #include "common/log.h"
+#include "common/machine.h"
 #include "common/metrics.h"
 #include "common/ops.h"
 #include "common/patience.h"
@@ -38,13 +39,13 @@ enum { DRAIN_MAX_MS = 8000, LEAVE_MAX_MS = 500, CLOSE_MAX_MS = 1500 };
 
 enum phase { STARTING, RUNNING, DRAINING, LEAVING, CLOSING, CLOSED };
 
-static const bool MAY_GO[6][6] = {
-    [STARTING] = {[RUNNING] = true, [CLOSED] = true},
-    [RUNNING] = {[DRAINING] = true},
-    [DRAINING] = {[LEAVING] = true},
-    [LEAVING] = {[CLOSING] = true},
-    [CLOSING] = {[CLOSED] = true},
-};
+static const struct machine STAGE = {"stage",
+                                     {[STARTING] = {"starting", TO(RUNNING) | TO(CLOSED)},
+                                      [RUNNING] = {"running", TO(DRAINING)},
+                                      [DRAINING] = {"draining", TO(LEAVING)},
+                                      [LEAVING] = {"leaving", TO(CLOSING)},
+                                      [CLOSING] = {"closing", TO(CLOSED)},
+                                      [CLOSED] = {"closed", 0}}};
 
 struct stage {
     const struct stage_spec *spec;
@@ -66,12 +67,6 @@ struct stage {
 
 /* Which point to die at, from METERLINE_TEST_CRASH; NULL outside of tests. */
 static const char *crash_point;
-
-static void stage_go(struct stage *s, enum phase next)
-{
-    assert(MAY_GO[s->phase][next]);
-    s->phase = next;
-}
 
 static void on_close_stuck(uv_timer_t *timer)
 {
@@ -107,7 +102,7 @@ static void close_own_handles(struct stage *s)
 
 static void begin_closing(struct stage *s)
 {
-    stage_go(s, CLOSING);
+    machine_go(&STAGE, s->phase, CLOSING);
     s->spec->close(s->owner);
     close_own_handles(s);
     uv_timer_start(&s->timer, on_close_stuck, CLOSE_MAX_MS, 0);
@@ -129,7 +124,7 @@ static void on_left(void *owner)
 
 static void begin_leaving(struct stage *s)
 {
-    stage_go(s, LEAVING);
+    machine_go(&STAGE, s->phase, LEAVING);
     if (s->heartbeat && heartbeat_leave(s->heartbeat, on_left, s))
         uv_timer_start(&s->timer, on_leave_ended, LEAVE_MAX_MS, 0);
     else
@@ -164,7 +159,7 @@ static void begin_draining(struct stage *s, const char *cause)
         return;
     log_info(draining, LOG_STR("cause", cause));
     end_patience(s);
-    stage_go(s, DRAINING);
+    machine_go(&STAGE, s->phase, DRAINING);
     /* From the loop, so that a stage that calls stage_finish is not entered again inside its call.
      */
     uv_timer_start(&s->timer, on_drain, 0, 0);
@@ -294,11 +289,11 @@ static void stage_start(struct stage *s)
     if (open_ops(s, &e) || s->spec->start(s, s->owner, &e)) {
         log_error(start_failed, LOG_ERR(&e));
         close_own_handles(s);
-        stage_go(s, CLOSED);
+        machine_go(&STAGE, s->phase, CLOSED);
         s->exit_code = EXIT_FAILED;
         return;
     }
-    stage_go(s, RUNNING);
+    machine_go(&STAGE, s->phase, RUNNING);
     open_watch(s);
     log_info(started, LOG_STR("version", METERLINE_VERSION), LOG_I64("pid", getpid()));
     if (s->finish_early)
@@ -311,7 +306,7 @@ static void end_loop(struct stage *s)
 {
     bool start_failed = s->phase == CLOSED;
     if (!start_failed)
-        stage_go(s, CLOSED);
+        machine_go(&STAGE, s->phase, CLOSED);
     uv_close((uv_handle_t *)&s->timer, NULL);
     /* Closing takes a few turns of the loop; none of them waits. */
     for (int turn = 0; turn < 16 && uv_run(&s->loop, UV_RUN_NOWAIT); turn++)

@@ -14,26 +14,21 @@
  * reset. */
 #include "common/http/http_server_internal.h"
 
+#include "common/machine.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    DISCARD_MAX_BYTES = 8 << 20
-}; /* of a body that is too large, before the connection is cut */
+/* Of a body that is too large, before the connection is cut. */
+enum { DISCARD_MAX_BYTES = 8 << 20 };
 
-static const bool MAY_GO[5][5] = {
-    [READING] = {[HANDED] = true, [GONE] = true},
-    [HANDED] = {[ANSWERED] = true, [GONE] = true},
-    [ANSWERED] = {[QUEUED] = true, [GONE] = true},
-    [QUEUED] = {[GONE] = true},
-};
-
-static void exchange_go(struct exchange *x, enum exchange_state next)
-{
-    assert(MAY_GO[x->state][next]);
-    x->state = next;
-}
+static const struct machine EXCHANGE = {"http_exchange",
+                                        {[READING] = {"reading", TO(HANDED) | TO(GONE)},
+                                         [HANDED] = {"handed", TO(ANSWERED) | TO(GONE)},
+                                         [ANSWERED] = {"answered", TO(QUEUED) | TO(GONE)},
+                                         [QUEUED] = {"queued", TO(GONE)},
+                                         [GONE] = {"gone", 0}}};
 
 static void exchange_free(struct exchange *x)
 {
@@ -131,7 +126,7 @@ static void answer(struct exchange *x, int status, struct MHD_Response *response
 {
     x->status = status;
     x->response = response;
-    exchange_go(x, ANSWERED);
+    machine_go(&EXCHANGE, x->state, ANSWERED);
     list_remove(x->server, x);
     resume(x);
 }
@@ -142,7 +137,7 @@ static enum MHD_Result queue_answer(struct exchange *x)
         MHD_add_response_header(x->response, x->header_names[i], x->header_values[i]);
     if (x->server->quiesced || x->server->closing)
         MHD_add_response_header(x->response, MHD_HTTP_HEADER_CONNECTION, "close");
-    exchange_go(x, QUEUED);
+    machine_go(&EXCHANGE, x->state, QUEUED);
     return MHD_queue_response(x->connection, (unsigned)x->status, x->response);
 }
 
@@ -150,7 +145,7 @@ static enum MHD_Result queue_answer(struct exchange *x)
  * the connection sleeps until http_reply. */
 static enum MHD_Result hand_over(struct exchange *x)
 {
-    exchange_go(x, HANDED);
+    machine_go(&EXCHANGE, x->state, HANDED);
     list_add(x->server, x);
     if (x->server->closing) {
         answer(x, 503, make_stopping());
@@ -193,7 +188,7 @@ static void exchange_leave(struct exchange *x)
 {
     if (x->state == HANDED)
         list_remove(x->server, x);
-    exchange_go(x, GONE);
+    machine_go(&EXCHANGE, x->state, GONE);
     x->connection = NULL;
     if (!x->owed)
         exchange_free(x);

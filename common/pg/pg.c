@@ -28,22 +28,16 @@
 enum { SOON_MS = 1, LAST_LOOK_MS = 1 };
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000 };
 
-#define TO(state) (1u << (state))
-static const unsigned MOVES[] = {
-    [PG_IS_WAITING] = TO(PG_IS_RESOLVING) | TO(PG_IS_CONNECTING) | TO(PG_IS_CLOSING),
-    [PG_IS_RESOLVING] = TO(PG_IS_WAITING) | TO(PG_IS_CONNECTING) | TO(PG_IS_CLOSING),
-    [PG_IS_CONNECTING] = TO(PG_IS_WAITING) | TO(PG_IS_SETUP) | TO(PG_IS_CLOSING),
-    [PG_IS_SETUP] = TO(PG_IS_WAITING) | TO(PG_IS_READY) | TO(PG_IS_CLOSING),
-    [PG_IS_READY] = TO(PG_IS_WAITING) | TO(PG_IS_BUSY) | TO(PG_IS_CLOSING),
-    [PG_IS_BUSY] = TO(PG_IS_WAITING) | TO(PG_IS_READY) | TO(PG_IS_CLOSING),
-    [PG_IS_CLOSING] = 0,
-};
-
-void pg_go(struct pg *pg, enum pg_state next)
-{
-    assert(MOVES[pg->state] & TO(next));
-    pg->state = next;
-}
+const struct machine PG_MACHINE = {
+    "postgres",
+    {[PG_IS_WAITING] = {"waiting", TO(PG_IS_RESOLVING) | TO(PG_IS_CONNECTING) | TO(PG_IS_CLOSING)},
+     [PG_IS_RESOLVING] = {"resolving",
+                          TO(PG_IS_WAITING) | TO(PG_IS_CONNECTING) | TO(PG_IS_CLOSING)},
+     [PG_IS_CONNECTING] = {"connecting", TO(PG_IS_WAITING) | TO(PG_IS_SETUP) | TO(PG_IS_CLOSING)},
+     [PG_IS_SETUP] = {"setup", TO(PG_IS_WAITING) | TO(PG_IS_READY) | TO(PG_IS_CLOSING)},
+     [PG_IS_READY] = {"ready", TO(PG_IS_WAITING) | TO(PG_IS_BUSY) | TO(PG_IS_CLOSING)},
+     [PG_IS_BUSY] = {"busy", TO(PG_IS_WAITING) | TO(PG_IS_READY) | TO(PG_IS_CLOSING)},
+     [PG_IS_CLOSING] = {"closing", 0}}};
 
 static void free_pg(struct pg *pg)
 {
@@ -202,7 +196,7 @@ static uint64_t begin_anew(struct pg *pg, const struct err *error)
     pg_pipeline_fail(pg, &pg->down);
     drop_connection(pg);
     pg_resolve_done(pg);
-    pg_go(pg, PG_IS_WAITING);
+    machine_go(&PG_MACHINE, pg->state, PG_IS_WAITING);
     uint64_t wait_ms = backoff_next_ms(&pg->backoff, backoff_random());
     pg_start_timer(pg, wait_ms);
     pg->tell_down = true;
@@ -215,7 +209,7 @@ static void try_next_host(struct pg *pg, const struct err *error)
 {
     pg_pipeline_fail(pg, error);
     drop_connection(pg);
-    pg_go(pg, PG_IS_WAITING);
+    machine_go(&PG_MACHINE, pg->state, PG_IS_WAITING);
     pg_start_timer(pg, 0);
 }
 
@@ -298,7 +292,7 @@ void pg_close(struct pg *pg, void (*closed)(void *owner), void *owner)
     drop_connection(pg);
     pg_resolve_done(pg);
     peer_link_closed(&pg->peer);
-    pg_go(pg, PG_IS_CLOSING);
+    machine_go(&PG_MACHINE, pg->state, PG_IS_CLOSING);
     pg->closed = closed;
     pg->closed_owner = owner;
     start_soon(pg);

@@ -278,7 +278,7 @@ void pg_use_url(const char *url)
 void pg_connect_prepare(struct pg *pg)
 {
     char *message = NULL;
-    pg_go(pg, PG_IS_RESOLVING);
+    machine_go(&PG_MACHINE, pg->state, PG_IS_RESOLVING);
     pg->hosts.options = PQconninfoParse(url_in_force ? url_in_force : pg->url, &message);
     if (pg->hosts.options) {
         look_up(pg);
@@ -301,7 +301,7 @@ static void connect_failed(struct pg *pg)
 
 void pg_connect_start(struct pg *pg)
 {
-    pg_go(pg, PG_IS_CONNECTING);
+    machine_go(&PG_MACHINE, pg->state, PG_IS_CONNECTING);
     pg_start_timer(pg, pg->hosts.n > 1 ? EACH_DEADLINE_MS : CONNECT_DEADLINE_MS);
     pg->fatal = (struct err){0};
     pg->conn = start_conn(pg);
@@ -364,7 +364,7 @@ static void run_setup(struct pg *pg)
     pg_statement_init(&s, SQL_READ_CLOCK);
     s.binary_result = true;
 
-    pg_go(pg, PG_IS_SETUP);
+    machine_go(&PG_MACHINE, pg->state, PG_IS_SETUP);
     pg->in_transaction = false;
     pg->pipeline = (struct pg_pipeline){.done = take_setup, .owner = pg};
     pg->asked_clock_ms = clock_unix_ms();

@@ -4,6 +4,7 @@
 #define METERLINE_PG_INTERNAL_H
 
 #include "common/backoff.h"
+#include "common/machine.h"
 #include "common/peer.h"
 #include "common/pg/pg.h"
 #include "common/str.h"
@@ -90,7 +91,7 @@ struct pg {
 };
 
 /* pg.c */
-void pg_go(struct pg *pg, enum pg_state next); /* asserts that the move is legal */
+extern const struct machine PG_MACHINE;
 /* Poll the socket of conn for these events; makes the handle at the first call. */
 void pg_watch(struct pg *pg, int events);
 void pg_unwatch(struct pg *pg);

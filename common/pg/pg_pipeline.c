@@ -286,7 +286,7 @@ static void take_sync(struct pg *pg)
     p->active = false;
     pg->in_transaction = left_a_transaction(pg);
     uv_timer_stop(&pg->timer);
-    pg_go(pg, PG_IS_READY);
+    machine_go(&PG_MACHINE, pg->state, PG_IS_READY);
     pg_pipeline_finish(pg);
 }
 
@@ -409,7 +409,7 @@ void pg_pipeline_io(struct pg *pg, int events)
 
 static void start_pipeline(struct pg *pg, int most, uint64_t deadline_ms)
 {
-    pg_go(pg, PG_IS_BUSY);
+    machine_go(&PG_MACHINE, pg->state, PG_IS_BUSY);
     pg_start_timer(pg, deadline_ms);
     pg_pipeline_begin(pg, most);
 }

@@ -32,21 +32,18 @@
 enum { SOON_MS = 1, BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 2000 };
 enum { HOPS_MAX = 5 }; /* redirections in a row; more come from nodes that do not agree yet */
 
-#define TO(state) (1u << (state))
-static const unsigned MOVES[] = {
-    [REDIS_IS_WAITING] = TO(REDIS_IS_RESOLVING) | TO(REDIS_IS_CONNECTING) | TO(REDIS_IS_CLOSING),
-    [REDIS_IS_RESOLVING] = TO(REDIS_IS_WAITING) | TO(REDIS_IS_CONNECTING) | TO(REDIS_IS_CLOSING),
-    [REDIS_IS_CONNECTING] = TO(REDIS_IS_WAITING) | TO(REDIS_IS_GREETING) | TO(REDIS_IS_CLOSING),
-    [REDIS_IS_GREETING] = TO(REDIS_IS_WAITING) | TO(REDIS_IS_UP) | TO(REDIS_IS_CLOSING),
-    [REDIS_IS_UP] = TO(REDIS_IS_WAITING) | TO(REDIS_IS_CLOSING),
-    [REDIS_IS_CLOSING] = 0,
-};
-
-void redis_go(struct redis *r, enum redis_state next)
-{
-    assert(MOVES[r->state] & TO(next));
-    r->state = next;
-}
+const struct machine REDIS_MACHINE = {
+    "redis",
+    {[REDIS_IS_WAITING] = {"waiting",
+                           TO(REDIS_IS_RESOLVING) | TO(REDIS_IS_CONNECTING) | TO(REDIS_IS_CLOSING)},
+     [REDIS_IS_RESOLVING] = {"resolving",
+                             TO(REDIS_IS_WAITING) | TO(REDIS_IS_CONNECTING) | TO(REDIS_IS_CLOSING)},
+     [REDIS_IS_CONNECTING] = {"connecting",
+                              TO(REDIS_IS_WAITING) | TO(REDIS_IS_GREETING) | TO(REDIS_IS_CLOSING)},
+     [REDIS_IS_GREETING] = {"greeting",
+                            TO(REDIS_IS_WAITING) | TO(REDIS_IS_UP) | TO(REDIS_IS_CLOSING)},
+     [REDIS_IS_UP] = {"up", TO(REDIS_IS_WAITING) | TO(REDIS_IS_CLOSING)},
+     [REDIS_IS_CLOSING] = {"closing", 0}}};
 
 static void free_redis(struct redis *r)
 {
@@ -92,7 +89,7 @@ static uint64_t begin_anew(struct redis *r, const struct err *error, int64_t ove
 {
     r->down = *error;
     drop_link(r);
-    redis_go(r, REDIS_IS_WAITING);
+    machine_go(&REDIS_MACHINE, r->state, REDIS_IS_WAITING);
     redis_end_sent(r, ERR_CLOSED, overdue_ms);
     bool at_once = r->next && r->hops++ < HOPS_MAX;
     uint64_t wait_ms = at_once ? 0 : backoff_next_ms(&r->backoff, backoff_random());
@@ -141,7 +138,7 @@ static void lost_link(struct redis *r)
 
 static void come_up(struct redis *r)
 {
-    redis_go(r, REDIS_IS_UP);
+    machine_go(&REDIS_MACHINE, r->state, REDIS_IS_UP);
     uv_timer_stop(&r->timer);
     if (r->decoder.take)
         r->decoder.restart(r->decoder.owner);
@@ -343,7 +340,7 @@ void redis_close(struct redis *r, void (*closed)(void *owner), void *owner)
         uv_cancel((uv_req_t *)&r->lookup); /* its callback comes in any case */
     drop_link(r);
     peer_link_closed(&r->peer);
-    redis_go(r, REDIS_IS_CLOSING);
+    machine_go(&REDIS_MACHINE, r->state, REDIS_IS_CLOSING);
     redis_end_sent(r, ERR_CANCELED, INT64_MIN);
     r->closed = closed;
     r->closed_owner = owner;

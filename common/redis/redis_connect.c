@@ -87,7 +87,7 @@ static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *a
     } else {
         r->addresses = addresses;
         r->address = redis_pick_address(addresses, r->replicas);
-        redis_go(r, REDIS_IS_CONNECTING);
+        machine_go(&REDIS_MACHINE, r->state, REDIS_IS_CONNECTING);
         connect_now(r);
     }
     redis_release_handle(r);
@@ -97,7 +97,7 @@ static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *a
 static void resolve(struct redis *r)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    redis_go(r, REDIS_IS_RESOLVING);
+    machine_go(&REDIS_MACHINE, r->state, REDIS_IS_RESOLVING);
     r->lookup.data = r;
     int failed = uv_getaddrinfo(r->loop, &r->lookup, on_resolved, r->node->host, NULL, &hints);
     if (failed)
@@ -123,7 +123,7 @@ void redis_connect_start(struct redis *r)
         resolve(r);
         return;
     }
-    redis_go(r, REDIS_IS_CONNECTING);
+    machine_go(&REDIS_MACHINE, r->state, REDIS_IS_CONNECTING);
     connect_now(r);
 }
 
@@ -237,7 +237,7 @@ static void send_auth(struct redis *r)
 
 void redis_greet(struct redis *r)
 {
-    redis_go(r, REDIS_IS_GREETING);
+    machine_go(&REDIS_MACHINE, r->state, REDIS_IS_GREETING);
     redis_connect_done(r);
     redis_start_timer(r, CONNECT_DEADLINE_MS);
     r->refused = (struct err){0};

@@ -5,6 +5,7 @@
 #define METERLINE_REDIS_INTERNAL_H
 
 #include "common/backoff.h"
+#include "common/machine.h"
 #include "common/peer.h"
 #include "common/redis/redis.h"
 #include "common/redis/redis_map.h"
@@ -101,7 +102,7 @@ struct redis {
 };
 
 /* redis.c */
-void redis_go(struct redis *r, enum redis_state next); /* asserts that the move is legal */
+extern const struct machine REDIS_MACHINE;
 /* Lost or could not be made: drop it, wait, tell. Commands whose deadline is at most overdue_ms
  * (monotonic; INT64_MIN for none) end with ERR_TIMEOUT, the others with ERR_CLOSED. */
 void redis_lost(struct redis *r, const struct err *error, int64_t overdue_ms);

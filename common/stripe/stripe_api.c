@@ -14,6 +14,7 @@
 #include "common/contract.h"
 #include "common/http/http_client.h"
 #include "common/json_exact.h"
+#include "common/machine.h"
 #include "common/metric_table.h"
 #include "common/str.h"
 #include "common/stripe/stripe_answer.h"
@@ -33,6 +34,11 @@ enum {
     LONGEST_RETRY_AFTER_MS = 60000
 };
 enum api_state { RESTING, WAITING, ASKING };
+
+static const struct machine API = {"stripe_api",
+                                   {[RESTING] = {"resting", TO(WAITING)},
+                                    [WAITING] = {"waiting", TO(ASKING) | TO(RESTING)},
+                                    [ASKING] = {"asking", TO(WAITING) | TO(RESTING)}}};
 
 struct stripe_api {
     const struct stripe_access *access;
@@ -75,7 +81,7 @@ static void forget_list(struct stripe_api *a)
     free(a->query);
     free(a->after);
     a->path = a->query = a->after = NULL;
-    a->state = RESTING;
+    machine_go(&API, a->state, RESTING);
 }
 
 static void end_list(struct stripe_api *a, const struct err *error)
@@ -105,7 +111,7 @@ static void on_answer(void *owner, const struct err *error, const struct http_an
 static void on_timer(uv_timer_t *timer)
 {
     struct stripe_api *a = timer->data;
-    a->state = ASKING;
+    machine_go(&API, a->state, ASKING);
     char *authorization = xasprintf("Bearer %s", *a->access->key);
     const struct http_header headers[] = {
         {"Authorization", authorization}, {"Stripe-Version", a->version}, {NULL, NULL}};
@@ -128,7 +134,7 @@ static void ask_after(struct stripe_api *a, uint64_t wait_ms)
     stripe_limits_take(a->limits, 1);
     if (rate_ms > (int64_t)wait_ms)
         wait_ms = (uint64_t)rate_ms;
-    a->state = WAITING;
+    machine_go(&API, a->state, WAITING);
     uv_update_time(a->timer.loop);
     uv_timer_start(&a->timer, on_timer, wait_ms, 0);
 }
