@@ -1,4 +1,3 @@
-/* Settings and flags of the emitter. */
 #include "emitter/config.h"
 
 #include "common/contract.h"
@@ -39,26 +38,24 @@ static const struct option FLAGS[] = {
 };
 
 static const char HELP[] =
-    "\nReads FILE..., or standard input where none is given (- is standard input too). One event a "
-    "line:\n"
+    "\nReads each FILE, or standard input (-) if there is none. One event a line:\n"
     "  {\"tenant\": \"acme\", \"metric\": \"api_calls\", \"quantity\": \"1.5\", \"model\": "
     "\"large\"}\n"
-    "An event without an id gets a UUIDv7, one without ts the time at which it is read.\n"
+    "An event without an id gets a UUIDv7, and one without ts the time at which it is read.\n"
     "\nFlags:\n"
     "  --catalog FILE     refuse metrics that are not in this catalog\n"
-    "  --refused FILE     write every refused line's place and reason here\n"
-    "  --give-up-after S  stop when Redis has not answered for so many seconds; default 60\n"
-    "  --dry-run          only check the lines; no Redis is needed\n"
+    "  --refused FILE     write the place and reason of every refused line here\n"
+    "  --give-up-after S  stop when Redis has not answered for S seconds; default 60\n"
+    "  --dry-run          only check the lines; needs no Redis\n"
     "  --help             this text\n"
     "  --version          the program's version\n"
     "  --print-config     the settings in force, secrets as ***\n"
-    "\nExit codes: 0 all sent, 1 something was refused or is not known to be sent, 2 wrong "
+    "\nExit codes: 0 all sent, 1 something was refused or may not have been sent, 2 wrong "
     "usage.\n";
 
-static int take_give_up(struct emitter_config *config, const char *text)
+static int parse_give_up(struct emitter_config *config, const char *text)
 {
     int64_t seconds;
-
     if (str_to_i64(text, strlen(text), &seconds) || seconds < 0 || seconds > GIVE_UP_MAX_S) {
         fprintf(stderr, "%s: --give-up-after: must be 0 to %d seconds\n", EMITTER_PROGRAM,
                 GIVE_UP_MAX_S);
@@ -71,13 +68,13 @@ static int take_give_up(struct emitter_config *config, const char *text)
 static int print_help(void)
 {
     conf_print_help(SETTINGS, EMITTER_PROGRAM, "[flag]... [FILE]...",
-                    "Sends usage events, a line of JSON each, to Redis.");
+                    "Sends usage events to Redis, one line of JSON each.");
     fputs(HELP, stdout);
     return EMITTER_DONE;
 }
 
 /* Returns -1 to go on. */
-static int take_flag(struct emitter_config *config, int flag, bool *print)
+static int parse_flag(struct emitter_config *config, int flag, bool *print)
 {
     switch (flag) {
     case FLAG_HELP:
@@ -95,11 +92,11 @@ static int take_flag(struct emitter_config *config, int flag, bool *print)
         config->refused = optarg;
         return -1;
     case FLAG_GIVE_UP:
-        return take_give_up(config, optarg);
+        return parse_give_up(config, optarg);
     case FLAG_DRY_RUN:
         config->dry_run = true;
         return -1;
-    default: /* getopt has told what is wrong */
+    default: /* getopt has said what is wrong */
         fprintf(stderr, "%s: see --help\n", EMITTER_PROGRAM);
         return EMITTER_USAGE;
     }
@@ -110,10 +107,9 @@ int emitter_configure(int argc, char **argv, struct emitter_config *config)
     int code = -1;
     int flag;
     bool print = false;
-
     config->give_up_ms = (int64_t)GIVE_UP_S * 1000;
     while (code < 0 && (flag = getopt_long(argc, argv, "h", FLAGS, NULL)) != -1)
-        code = take_flag(config, flag, &print);
+        code = parse_flag(config, flag, &print);
     if (code >= 0)
         return code;
     config->files = argv + optind;

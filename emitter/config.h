@@ -1,4 +1,4 @@
-/* Settings and flags of the emitter. */
+/* The settings and flags of the emitter. */
 #ifndef METERLINE_EMITTER_CONFIG_H
 #define METERLINE_EMITTER_CONFIG_H
 
@@ -11,24 +11,24 @@
 
 enum emitter_exit {
     EMITTER_DONE = 0,
-    EMITTER_FAILED = 1, /* something was refused, or is not acknowledged */
+    EMITTER_FAILED = 1, /* something was refused, or not acknowledged */
     EMITTER_USAGE = 2
 };
 
 struct emitter_config {
     struct conf_base base;
-    const char *catalog; /* NULL: any metric's name */
-    const char *refused; /* NULL: no list of refused lines */
-    int64_t give_up_ms;  /* without any acknowledgement, from the first failure on */
+    const char *catalog; /* NULL: any metric */
+    const char *refused; /* file for refused lines; NULL: none */
+    int64_t give_up_ms;  /* without an acknowledgement, from the first failure on */
     bool dry_run;
-    char **files; /* borrowed of argv; none: standard input */
+    char **files; /* borrowed from argv; none: standard input */
     int files_count;
 };
 
-/* From command line and environment. Returns -1 to go on, else the exit code (--help, wrong usage).
+/* Reads command line and environment. Returns -1 to go on, or an exit code (--help, wrong usage).
  * argv is reordered. */
 int emitter_configure(int argc, char **argv, struct emitter_config *config);
-/* To read again what its secrets came from; NULL: from no file. */
+/* For reading again the files that secrets came from; NULL: there are none. */
 struct conf_reload *emitter_config_files(struct emitter_config *config);
 void emitter_config_done(struct emitter_config *config);
 

@@ -1,4 +1,3 @@
-/* One line of NDJSON as an event, or the reason why it is none. */
 #include "emitter/event_line.h"
 
 #include "common/dec.h"
@@ -6,6 +5,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+
+enum { COUNT_TEXT_MAX = 24 };
 
 const char *const EVENT_NAMES[EVENT_KNOWN] = {FIELD_TENANT, FIELD_METRIC, FIELD_QUANTITY,
                                               FIELD_ID,     FIELD_TS,     FIELD_OP};
@@ -16,14 +17,13 @@ static int refuse(struct event_line *e, const char *format, ...)
 static int refuse(struct event_line *e, const char *format, ...)
 {
     va_list args;
-
     va_start(args, format);
     vsnprintf(e->why, sizeof e->why, format, args);
     va_end(args);
     return -1;
 }
 
-static enum event_known known_of(struct slice name)
+static enum event_known known_field(struct slice name)
 {
     for (int i = 0; i < EVENT_KNOWN; i++)
         if (strlen(EVENT_NAMES[i]) == name.length &&
@@ -37,9 +37,8 @@ static int add_known(struct event_line *e, enum event_known known, enum json_kin
 {
     const char *name = EVENT_NAMES[known];
     bool may_be_number = known == EVENT_QUANTITY || known == EVENT_TS;
-
     if (e->given[known])
-        return refuse(e, "%s: comes twice", name);
+        return refuse(e, "%s: is given twice", name);
     if (kind == JSON_OTHER || (kind == JSON_NUMBER && !may_be_number))
         return refuse(e, "%s: must be a string%s", name, may_be_number ? " or a number" : "");
     e->given[known] = true;
@@ -47,24 +46,24 @@ static int add_known(struct event_line *e, enum event_known known, enum json_kin
     return 0;
 }
 
-/* name is [a-z0-9_]{1,64}, so it may be shown. */
+/* A valid name is [a-z0-9_]{1,64}, so it may stand in messages. */
 static int add_dimension(struct event_line *e, struct slice name, enum json_kind kind,
                          struct slice value)
 {
     int shown = (int)name.length;
-
     if (!str_is_name(name.data, name.length))
-        return refuse(e, "a field's name is not [a-z0-9_]{1,64}");
+        return refuse(e, "the name of a field must be [a-z0-9_]{1,64}");
     if (kind != JSON_TEXT)
         return refuse(e, "%.*s: must be a string", shown, name.data);
     if (value.length > DIMENSION_MAX_BYTES)
-        return refuse(e, "%.*s: %zu bytes, at most %d", shown, name.data, value.length,
+        return refuse(e, "%.*s: has %zu bytes, the limit is %d", shown, name.data, value.length,
                       DIMENSION_MAX_BYTES);
     for (int i = 0; i < e->dimensions_count; i++)
         if (slice_equals(e->dimensions[i].name, name))
-            return refuse(e, "%.*s: comes twice", shown, name.data);
+            return refuse(e, "%.*s: is given twice", shown, name.data);
     if (e->dimensions_count == DIMENSIONS_MAX)
-        return refuse(e, "%.*s: more than %d dimensions", shown, name.data, DIMENSIONS_MAX);
+        return refuse(e, "%.*s: too many dimensions, the limit is %d", shown, name.data,
+                      DIMENSIONS_MAX);
     e->dimensions[e->dimensions_count++] = (struct event_field){name, value};
     return 0;
 }
@@ -75,10 +74,9 @@ static int collect(struct event_line *e, const char *line, size_t length)
     struct slice name;
     struct slice value;
     enum json_kind kind;
-    int more = json_open(&scan, line, length, &e->text) ? -1 : 1;
-
-    while (more > 0 && (more = json_next(&scan, &name, &kind, &value)) > 0) {
-        enum event_known known = known_of(name);
+    int more = json_scan_open(&scan, line, length, &e->text) ? -1 : 1;
+    while (more > 0 && (more = json_scan_next(&scan, &name, &kind, &value)) > 0) {
+        enum event_known known = known_field(name);
         if (known != EVENT_KNOWN ? add_known(e, known, kind, value)
                                  : add_dimension(e, name, kind, value))
             return -1;
@@ -91,37 +89,34 @@ static int collect(struct event_line *e, const char *line, size_t length)
 static int check_op(struct event_line *e)
 {
     static const struct slice RETRACT = {"retract", sizeof "retract" - 1};
-
     if (e->given[EVENT_OP] && !slice_equals(e->known[EVENT_OP], RETRACT))
-        return refuse(e, "op: is not retract");
+        return refuse(e, "op: must be retract");
     return 0;
 }
 
 static int check_tenant(struct event_line *e)
 {
     struct slice tenant = e->known[EVENT_TENANT];
-
     if (!e->given[EVENT_TENANT])
         return refuse(e, "tenant: is missing");
     if (tenant.length == 0)
         return refuse(e, "tenant: is empty");
     if (tenant.length > TENANT_MAX_BYTES)
-        return refuse(e, "tenant: %zu bytes, at most %d", tenant.length, TENANT_MAX_BYTES);
+        return refuse(e, "tenant: has %zu bytes, the limit is %d", tenant.length, TENANT_MAX_BYTES);
     if (str_has_control(tenant.data, tenant.length))
-        return refuse(e, "tenant: holds a control character");
+        return refuse(e, "tenant: contains a control character");
     return 0;
 }
 
 static int check_metric(struct event_line *e, const struct metric_names *metrics)
 {
     struct slice metric = e->known[EVENT_METRIC];
-
     if (!e->given[EVENT_METRIC])
         return e->given[EVENT_OP] ? 0 : refuse(e, "metric: is missing");
     if (!str_is_name(metric.data, metric.length))
-        return refuse(e, "metric: is not [a-z0-9_]{1,64}");
+        return refuse(e, "metric: must be [a-z0-9_]{1,64}");
     if (metrics && !metric_names_has(metrics, metric))
-        return refuse(e, "metric: %.*s is not one that events may name in the catalog",
+        return refuse(e, "metric: %.*s is not in the catalog, or is derived from another metric",
                       (int)metric.length, metric.data);
     return 0;
 }
@@ -130,25 +125,24 @@ static int check_quantity(struct event_line *e)
 {
     struct slice quantity = e->known[EVENT_QUANTITY];
     struct dec ignored;
-
     if (!e->given[EVENT_QUANTITY] ||
         dec_parse_quantity(quantity.data, quantity.length, &ignored) == 0)
         return 0;
     if (memchr(quantity.data, 'e', quantity.length) || memchr(quantity.data, 'E', quantity.length))
         return refuse(e, "quantity: must be written without an exponent");
-    return refuse(e, "quantity: is not -?[0-9]{1,18}(\\.[0-9]{1,9})?");
+    return refuse(e, "quantity: must be a decimal, -?[0-9]{1,18}(\\.[0-9]{1,9})?");
 }
 
 static int check_id(struct event_line *e)
 {
     struct slice id = e->known[EVENT_ID];
-
     if (!e->given[EVENT_ID])
-        return e->given[EVENT_OP] ? refuse(e, "id: is missing, of the event to retract") : 0;
+        return e->given[EVENT_OP] ? refuse(e, "id: is missing: which event is to be retracted?")
+                                  : 0;
     if (id.length == 0)
         return refuse(e, "id: is empty");
     if (id.length > EVENT_ID_MAX_BYTES)
-        return refuse(e, "id: %zu bytes, at most %d", id.length, EVENT_ID_MAX_BYTES);
+        return refuse(e, "id: has %zu bytes, the limit is %d", id.length, EVENT_ID_MAX_BYTES);
     return 0;
 }
 
@@ -156,15 +150,14 @@ static int check_ts(struct event_line *e, int64_t now_ms)
 {
     struct slice ts = e->known[EVENT_TS];
     int64_t ms;
-
     if (!e->given[EVENT_TS])
         return 0;
     if (str_to_i64(ts.data, ts.length, &ms))
-        return refuse(e, "ts: is not a whole number of Unix milliseconds");
+        return refuse(e, "ts: must be Unix milliseconds, a whole number");
     if (ms < now_ms - EVENT_AGE_MAX_MS)
         return refuse(e, "ts: is more than 35 days ago");
     if (ms > now_ms + EVENT_FUTURE_MAX_MS)
-        return refuse(e, "ts: is more than 5 minutes ahead");
+        return refuse(e, "ts: is more than 5 minutes in the future");
     return 0;
 }
 
@@ -174,11 +167,70 @@ int event_line_parse(struct event_line *e, const char *line, size_t length, int6
     memset(e->given, 0, sizeof e->given);
     e->dimensions_count = 0;
     if (!str_is_utf8(line, length))
-        return refuse(e, "not JSON: not UTF-8, or a NUL in it");
+        return refuse(e, "not JSON: invalid UTF-8, or a NUL byte");
     if (collect(e, line, length) || check_op(e) || check_tenant(e) || check_metric(e, metrics) ||
         check_quantity(e) || check_id(e) || check_ts(e, now_ms))
         return -1;
     return 0;
+}
+
+/* "$12\r\n" or "*9\r\n". */
+static void add_count(struct buf *out, char kind, size_t value)
+{
+    char text[COUNT_TEXT_MAX];
+    size_t at = sizeof text;
+    text[--at] = '\n';
+    text[--at] = '\r';
+    do {
+        text[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    text[--at] = kind;
+    buf_add(out, text + at, sizeof text - at);
+}
+
+static void add_word(struct buf *out, const char *data, size_t length)
+{
+    add_count(out, '$', length);
+    buf_add(out, data, length);
+    buf_add(out, "\r\n", 2);
+}
+
+static void add_field(struct buf *out, const char *name, const char *value, size_t length)
+{
+    add_word(out, name, strlen(name));
+    add_word(out, value, length);
+}
+
+static size_t count_fields(const struct event_line *e, bool add_id, bool add_ts)
+{
+    size_t n = (size_t)e->dimensions_count + add_id + add_ts;
+    for (int i = 0; i < EVENT_KNOWN; i++)
+        n += e->given[i];
+    return n;
+}
+
+void event_line_add_command(const struct event_line *e, const char *key, const char *own_id,
+                            const char *own_ts, struct buf *out)
+{
+    bool add_id = !e->given[EVENT_ID];
+    bool add_ts = !e->given[EVENT_TS] && !e->given[EVENT_OP];
+    add_count(out, '*', 3 + 2 * count_fields(e, add_id, add_ts));
+    add_word(out, "XADD", 4);
+    add_word(out, key, strlen(key));
+    add_word(out, "*", 1);
+    for (int i = 0; i < EVENT_KNOWN; i++)
+        if (e->given[i])
+            add_field(out, EVENT_NAMES[i], e->known[i].data, e->known[i].length);
+    if (add_id)
+        add_field(out, FIELD_ID, own_id, strlen(own_id));
+    if (add_ts)
+        add_field(out, FIELD_TS, own_ts, strlen(own_ts));
+    for (int i = 0; i < e->dimensions_count; i++) {
+        const struct event_field *d = &e->dimensions[i];
+        add_word(out, d->name.data, d->name.length);
+        add_word(out, d->value.data, d->value.length);
+    }
 }
 
 void event_line_done(struct event_line *e)

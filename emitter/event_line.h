@@ -1,10 +1,10 @@
-/* One line of NDJSON as an event, by the same rules as the aggregator's (design: the stream), or
- * the reason why it is none. Pure: time comes in as an argument.
+/* Parses one line of NDJSON into an event, by the rules of the stream that the aggregator applies
+ * too, and writes the event as the XADD that adds it. Pure: time comes in as an argument.
  *
  *     {"tenant": "acme", "metric": "api_calls", "quantity": 1.5, "model": "large"}
  *
- * quantity and ts may be numbers or strings and are taken to the letter; all else must be strings.
- */
+ * quantity and ts may be numbers or strings, and keep the exact text of the line. Everything else
+ * must be a string. */
 #ifndef METERLINE_EMITTER_EVENT_LINE_H
 #define METERLINE_EMITTER_EVENT_LINE_H
 
@@ -25,7 +25,7 @@ enum event_known {
     EVENT_OP,
     EVENT_KNOWN
 };
-extern const char *const EVENT_NAMES[EVENT_KNOWN]; /* the stream's names of them */
+extern const char *const EVENT_NAMES[EVENT_KNOWN]; /* their names in the stream */
 
 struct event_field {
     struct slice name;
@@ -34,18 +34,24 @@ struct event_field {
 
 /* Zero-initialise once; used again for every line. */
 struct event_line {
-    struct slice known[EVENT_KNOWN]; /* where given */
+    struct slice known[EVENT_KNOWN]; /* valid where given */
     bool given[EVENT_KNOWN];
     struct event_field dimensions[DIMENSIONS_MAX]; /* all other fields, in the line's order */
     int dimensions_count;
-    struct buf text; /* owned: strings that had escapes */
-    char why[200];   /* after -1: "quantity: …"; never a value of the line */
+    struct buf text; /* owned: strings that had escapes, unescaped */
+    char why[200];   /* after -1: "quantity: …"; never quotes a value of the line */
 };
 
-/* now_ms: Unix, for the bounds of ts. metrics: those that there are, or NULL for any. Returns 0, or
- * -1 with why. What is in e then points into the line and into e. */
+/* now_ms: Unix, for the bounds of ts. metrics: the allowed ones, or NULL for any. Returns 0, or -1
+ * with why. The fields of e point into the line and into e->text. */
 int event_line_parse(struct event_line *e, const char *line, size_t length, int64_t now_ms,
                      const struct metric_names *metrics);
+
+/* Append the bytes of `XADD <key> * …` to out, in Redis' protocol. key: the shard's. An event
+ * without an id gets own_id, and one without a time own_ts. A retraction gets neither: its id is
+ * that of the event it takes back, and so is its ts. */
+void event_line_add_command(const struct event_line *e, const char *key, const char *own_id,
+                            const char *own_ts, struct buf *out);
 
 void event_line_done(struct event_line *e);
 

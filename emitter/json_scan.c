@@ -1,4 +1,3 @@
-/* A thin reader of one JSON object without nesting. */
 #include "emitter/json_scan.h"
 
 #include <stdint.h>
@@ -15,7 +14,8 @@ static void skip_space(struct json_scan *s)
         s->at++;
 }
 
-/* The next byte that is no space, or NUL at the end: lines have no NUL, that was checked. */
+/* The next byte that is not a space, or NUL at the end. The caller has checked that the line has no
+ * NUL. */
 static char peek(struct json_scan *s)
 {
     skip_space(s);
@@ -24,7 +24,7 @@ static char peek(struct json_scan *s)
     return *s->at;
 }
 
-static bool take(struct json_scan *s, char c)
+static bool accept(struct json_scan *s, char c)
 {
     if (peek(s) != c)
         return false;
@@ -32,13 +32,13 @@ static bool take(struct json_scan *s, char c)
     return true;
 }
 
-int json_open(struct json_scan *s, const char *line, size_t length, struct buf *text)
+int json_scan_open(struct json_scan *s, const char *line, size_t length, struct buf *text)
 {
     *s = (struct json_scan){.at = line, .end = line + length, .text = text};
     buf_clear(text);
-    /* What is written out is never longer than its escapes. */
+    /* A string is never longer than its escaped form. */
     buf_reserve(text, length + 1);
-    return take(s, '{') ? 0 : fail(s, "an object must begin here");
+    return accept(s, '{') ? 0 : fail(s, "expected {");
 }
 
 static int hex_of(char c)
@@ -50,11 +50,10 @@ static int hex_of(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Four hexadecimal digits. Returns -1 if they are not. */
-static int32_t take_hex(struct json_scan *s)
+/* Four hexadecimal digits; -1 if they are not. */
+static int32_t parse_hex(struct json_scan *s)
 {
     int32_t value = 0;
-
     if (s->end - s->at < 4)
         return -1;
     for (int i = 0; i < 4; i++) {
@@ -85,16 +84,15 @@ static void add_utf8(struct buf *out, uint32_t c)
     }
 }
 
-/* Behind \u. Characters past U+FFFF come as two surrogates. */
-static int take_unicode(struct json_scan *s)
+/* After \u. Characters above U+FFFF come as two surrogates. */
+static int parse_unicode(struct json_scan *s)
 {
-    int32_t c = take_hex(s);
-
+    int32_t c = parse_hex(s);
     if (c < 0)
         return fail(s, "\\u needs four hexadecimal digits");
     if (c >= 0xd800 && c < 0xdc00 && s->end - s->at >= 6 && s->at[0] == '\\' && s->at[1] == 'u') {
         s->at += 2;
-        int32_t low = take_hex(s);
+        int32_t low = parse_hex(s);
         c = low >= 0xdc00 && low < 0xe000 ? 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00)
                                           : 0xd800;
     }
@@ -106,79 +104,74 @@ static int take_unicode(struct json_scan *s)
     return 0;
 }
 
-/* Behind a backslash. */
-static int take_escape(struct json_scan *s)
+/* After a backslash. */
+static int parse_escape(struct json_scan *s)
 {
     static const char FROM[] = "\"\\/bfnrt";
     static const char TO[] = "\"\\/\b\f\n\r\t";
     const char *found;
-
     if (s->at == s->end)
-        return fail(s, "a string has no end");
+        return fail(s, "the string has no end");
     if (*s->at == 'u') {
         s->at++;
-        return take_unicode(s);
+        return parse_unicode(s);
     }
     found = strchr(FROM, *s->at);
     if (!found)
-        return fail(s, "no such escape");
+        return fail(s, "unknown escape");
     s->at++;
     buf_add_char(s->text, TO[found - FROM]);
     return 0;
 }
 
-/* Moves on to what ends a run of plain characters: quote, backslash, control character, or the end.
- */
-static struct slice take_run(struct json_scan *s)
+/* Skips plain characters, up to a quote, a backslash, a control character or the end. */
+static struct slice skip_plain(struct json_scan *s)
 {
     const char *start = s->at;
-
     while (s->at < s->end && *s->at != '"' && *s->at != '\\' && (unsigned char)*s->at >= 0x20)
         s->at++;
     return (struct slice){start, (size_t)(s->at - start)};
 }
 
 /* The rest of a string from its first escape on. */
-static int take_escaped(struct json_scan *s, struct slice run, struct slice *out)
+static int parse_escaped(struct json_scan *s, struct slice run, struct slice *out)
 {
     size_t offset = s->text->length;
-
     buf_add(s->text, run.data, run.length);
     while (s->at < s->end && *s->at == '\\') {
         s->at++;
-        if (take_escape(s))
+        if (parse_escape(s))
             return -1;
-        run = take_run(s);
+        run = skip_plain(s);
         buf_add(s->text, run.data, run.length);
     }
     *out = (struct slice){s->text->data + offset, s->text->length - offset};
     return 0;
 }
 
-/* Behind the opening quote. Without escapes the string is taken where it stands. */
-static int take_string(struct json_scan *s, struct slice *out)
+/* After the opening quote. A string without escapes is not copied. */
+static int parse_string(struct json_scan *s, struct slice *out)
 {
-    *out = take_run(s);
-    if (s->at < s->end && *s->at == '\\' && take_escaped(s, *out, out))
+    *out = skip_plain(s);
+    if (s->at < s->end && *s->at == '\\' && parse_escaped(s, *out, out))
         return -1;
     if (s->at == s->end)
-        return fail(s, "a string has no end");
+        return fail(s, "the string has no end");
     if (*s->at != '"')
         return fail(s, "a control character in a string must be escaped");
     s->at++;
     return 0;
 }
 
-static bool take_digits(struct json_scan *s)
+static bool skip_digits(struct json_scan *s)
 {
     const char *start = s->at;
-
     while (s->at < s->end && *s->at >= '0' && *s->at <= '9')
         s->at++;
     return s->at > start;
 }
 
-static bool take_one_of(struct json_scan *s, const char *list)
+static bool accept_one_of(struct json_scan *s, const char *list)
 {
     if (s->at == s->end || !strchr(list, *s->at))
         return false;
@@ -186,64 +179,62 @@ static bool take_one_of(struct json_scan *s, const char *list)
     return true;
 }
 
-static int take_number(struct json_scan *s, struct slice *out)
+static int parse_number(struct json_scan *s, struct slice *out)
 {
     const char *start = s->at;
-
-    take_one_of(s, "-");
+    accept_one_of(s, "-");
     bool zero = s->at < s->end && *s->at == '0';
     const char *digits = s->at;
-    if (!take_digits(s) || (zero && s->at - digits > 1))
-        return fail(s, "a number has no digits, or begins with 0");
-    if (take_one_of(s, ".") && !take_digits(s))
-        return fail(s, "a point without digits behind it");
-    if (take_one_of(s, "eE")) {
-        take_one_of(s, "+-");
-        if (!take_digits(s))
-            return fail(s, "an exponent without digits");
+    if (!skip_digits(s) || (zero && s->at - digits > 1))
+        return fail(s, "a number must have digits and no leading 0");
+    if (accept_one_of(s, ".") && !skip_digits(s))
+        return fail(s, "expected digits after the decimal point");
+    if (accept_one_of(s, "eE")) {
+        accept_one_of(s, "+-");
+        if (!skip_digits(s))
+            return fail(s, "expected digits in the exponent");
     }
     *out = (struct slice){start, (size_t)(s->at - start)};
     return 0;
 }
 
-static int take_value(struct json_scan *s, enum json_kind *kind, struct slice *value)
+static int parse_value(struct json_scan *s, enum json_kind *kind, struct slice *value)
 {
     char c = peek(s);
-
     *value = (struct slice){s->at, 0};
     *kind = JSON_OTHER;
-    if (take(s, '"')) {
+    if (accept(s, '"')) {
         *kind = JSON_TEXT;
-        return take_string(s, value);
+        return parse_string(s, value);
     }
     if (c == '-' || (c >= '0' && c <= '9')) {
         *kind = JSON_NUMBER;
-        return take_number(s, value);
+        return parse_number(s, value);
     }
-    return c && strchr("{[tfn", c) ? 0 : fail(s, "a value must stand here");
+    return c && strchr("{[tfn", c) ? 0 : fail(s, "expected a value");
 }
 
 /* Returns 0 at the end of everything. */
-static int take_end(struct json_scan *s)
+static int parse_end(struct json_scan *s)
 {
     s->at++;
-    return peek(s) == '\0' && s->at == s->end ? 0 : fail(s, "something follows the object");
+    return peek(s) == '\0' && s->at == s->end ? 0 : fail(s, "unexpected text after the object");
 }
 
-int json_next(struct json_scan *s, struct slice *name, enum json_kind *kind, struct slice *value)
+int json_scan_next(struct json_scan *s, struct slice *name, enum json_kind *kind,
+                   struct slice *value)
 {
-    /* A value that ends in a brace is never gone past. */
+    /* No value ends in a brace: reading stops at nested objects. */
     bool first = s->at[-1] == '{';
-
     if (peek(s) == '}' && s->at < s->end)
-        return take_end(s);
-    if (!first && !take(s, ','))
-        return fail(s, "a comma or } must stand here");
-    if (!take(s, '"'))
-        return fail(s, "a name in quotes must stand here");
-    if (take_string(s, name))
+        return parse_end(s);
+    if (!first && !accept(s, ','))
+        return fail(s, "expected , or }");
+    if (!accept(s, '"'))
+        return fail(s, "expected a name in quotes");
+    if (parse_string(s, name))
         return -1;
-    if (!take(s, ':'))
-        return fail(s, "a colon must stand here");
-    return take_value(s, kind, value) ? -1 : 1;
+    if (!accept(s, ':'))
+        return fail(s, "expected :");
+    return parse_value(s, kind, value) ? -1 : 1;
 }

@@ -1,4 +1,3 @@
-/* Lines of a file or pipe. */
 #include "emitter/line_reader.h"
 
 #include "common/str.h"
@@ -8,18 +7,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A writer that is about as fast as we are leaves short gaps: waiting them out makes fuller
+/* A writer that is about as fast as the emitter leaves short gaps. Waiting for 2 ms makes fuller
  * batches. */
 enum { CAPACITY = 2 * LINE_MAX_BYTES, READ_BYTES = 128 * 1024, PATIENCE_MS = 2 };
 
 struct line_reader {
     int fd;          /* borrowed */
     char *data;      /* CAPACITY bytes; owned */
-    size_t start;    /* what is not given yet begins here … */
+    size_t start;    /* unread data begins here … */
     size_t end;      /* … and ends here */
     size_t searched; /* no newline lies between start and here */
-    uint64_t number; /* of the line last given */
-    bool passing;    /* in the rest of a line that is too long */
+    uint64_t number; /* of the last line */
+    bool skipping;   /* in the rest of a line that is too long */
     bool ended;      /* read() has given 0 */
     bool may_wait;
 };
@@ -27,7 +26,6 @@ struct line_reader {
 struct line_reader *line_reader_new(int fd)
 {
     struct line_reader *r = xcalloc(1, sizeof *r);
-
     r->fd = fd;
     r->data = xmalloc(CAPACITY);
     return r;
@@ -47,8 +45,7 @@ uint64_t line_reader_number(const struct line_reader *r)
 static bool has_input(const struct line_reader *r)
 {
     struct pollfd p = {.fd = r->fd, .events = POLLIN};
-
-    return poll(&p, 1, PATIENCE_MS) != 0; /* an error is told by read() */
+    return poll(&p, 1, PATIENCE_MS) != 0; /* read() will report an error */
 }
 
 static enum line_state read_more(struct line_reader *r, struct err *e)
@@ -82,25 +79,24 @@ static void trim(const struct line_reader *r, struct slice *line)
         line->length--;
 }
 
-/* The line up to `stop`, `skip` bytes of newline behind it. */
-static enum line_state give(struct line_reader *r, size_t stop, size_t skip, struct slice *line)
+/* The line up to `stop`, with `skip` bytes of newline after it. */
+static enum line_state pop_line(struct line_reader *r, size_t stop, size_t skip, struct slice *line)
 {
-    bool too_long = r->passing || stop - r->start > LINE_MAX_BYTES;
-
+    bool too_long = r->skipping || stop - r->start > LINE_MAX_BYTES;
     *line = (struct slice){r->data + r->start, stop - r->start};
     r->start = r->searched = stop + skip;
     r->number++;
-    r->passing = false;
+    r->skipping = false;
     trim(r, line);
     return too_long ? LINE_TOO_LONG : LINE_READ;
 }
 
 /* Forget what is there of a line that is too long already. */
-static void pass_over(struct line_reader *r)
+static void skip_long(struct line_reader *r)
 {
     if (r->end - r->start <= LINE_MAX_BYTES)
         return;
-    r->passing = true;
+    r->skipping = true;
     r->start = r->searched = r->end;
 }
 
@@ -109,11 +105,11 @@ enum line_state line_reader_next(struct line_reader *r, struct slice *line, stru
     for (;;) {
         char *newline = memchr(r->data + r->searched, '\n', r->end - r->searched);
         if (newline)
-            return give(r, (size_t)(newline - r->data), 1, line);
+            return pop_line(r, (size_t)(newline - r->data), 1, line);
         r->searched = r->end;
         if (r->ended)
-            return r->start < r->end || r->passing ? give(r, r->end, 0, line) : LINE_END;
-        pass_over(r);
+            return r->start < r->end || r->skipping ? pop_line(r, r->end, 0, line) : LINE_END;
+        skip_long(r);
         enum line_state state = read_more(r, e);
         if (state != LINE_READ)
             return state;

@@ -1,6 +1,4 @@
-/* meterline-emitter: reads usage events, a line of JSON each, and puts them into the stream.
- *
- * Exit codes: 0 all sent, 1 something was refused or is not known to be sent, 2 wrong usage. */
+/* meterline-emitter: reads usage events, one line of JSON each, and adds them to the stream. */
 #include "emitter/config.h"
 #include "emitter/emit.h"
 
@@ -16,24 +14,22 @@ static void on_signal(int signal_number)
     emit_stop();
 }
 
-/* Without SA_RESTART a read that waits is broken off. The second signal ends us as usual. */
+/* Without SA_RESTART a signal interrupts a waiting read. A second signal ends the process. */
 static void handle_signals(void)
 {
     struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
-
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGINT, &stop, NULL);
-    /* Redis that goes away is told by write(). */
+    /* write() reports that Redis has gone. */
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
 int main(int argc, char **argv)
 {
     struct emitter_config config = {0};
-
     if (sodium_init() < 0) {
-        fprintf(stderr, "%s: libsodium cannot be used\n", EMITTER_PROGRAM);
+        fprintf(stderr, "%s: libsodium could not be initialised\n", EMITTER_PROGRAM);
         return EMITTER_FAILED;
     }
     int code = emitter_configure(argc, argv, &config);

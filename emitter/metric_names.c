@@ -1,4 +1,3 @@
-/* The metrics that events may name. */
 #include "emitter/metric_names.h"
 
 #include "common/str.h"
@@ -18,7 +17,6 @@ static int compare(const void *left, const void *right)
     const struct slice *b = right;
     size_t shorter = a->length < b->length ? a->length : b->length;
     int order = memcmp(a->data, b->data, shorter);
-
     return order ? order : (a->length > b->length) - (a->length < b->length);
 }
 
@@ -38,14 +36,13 @@ struct metric_names *metric_names_load(const char *file, struct err *e)
 {
     json_error_t error;
     json_t *document = json_load_file(file, 0, &error);
-
     if (!document) {
         err_set(e, ERR_INPUT, "%s: line %d: %s", file, error.line, error.text);
         return NULL;
     }
     const json_t *metrics = json_object_get(document, "metrics");
     if (!json_is_array(metrics)) {
-        err_set(e, ERR_INPUT, "%s: has no array \"metrics\"", file);
+        err_set(e, ERR_INPUT, "%s: is not a catalog: it has no array \"metrics\"", file);
         json_decref(document);
         return NULL;
     }

@@ -1,4 +1,4 @@
-/* The metrics that events may name, from a catalog's file. */
+/* The metrics that events may name, read from a catalog file for --catalog. */
 #ifndef METERLINE_EMITTER_METRIC_NAMES_H
 #define METERLINE_EMITTER_METRIC_NAMES_H
 
@@ -7,8 +7,8 @@
 
 struct metric_names;
 
-/* Names of the file's metrics that are not derived. The caller's to free; NULL with e. The file is
- * not checked beyond that: `meterctl catalog apply` does. */
+/* All metrics of the file but derived ones. Returns NULL with e. Nothing else of the file is
+ * checked: `meterctl catalog apply` does that. */
 struct metric_names *metric_names_load(const char *file, struct err *e);
 void metric_names_free(struct metric_names *m); /* NULL is fine */
 bool metric_names_has(const struct metric_names *m, struct slice name);

@@ -1,37 +1,93 @@
-/* Events into Redis, pipelined, and sent again until they are acknowledged. */
 #include "emitter/sender.h"
 
 #include "common/backoff.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "emitter/batch.h"
-#include "emitter/command.h"
-#include "emitter/links.h"
+#include "emitter/connections.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
+enum { BATCH_MAX = 1000 };
+
+struct batch_item {
+    struct sender_origin origin;
+    size_t offset; /* of its command in the batch's bytes */
+    size_t length;
+    int64_t shard;
+    bool settled; /* acknowledged, or refused for good */
+};
+
+struct batch {
+    struct batch_item items[BATCH_MAX];
+    int count;
+    struct buf bytes; /* the commands, one after the other */
+};
+
 struct sender {
     struct sender_settings settings;
-    struct links links;
+    struct connections connections;
     struct batch batches[2];
     struct batch *filling; /* one of batches */
-    struct batch *flying;  /* the other one: sent, its answers not taken; may be empty */
+    struct batch
+        *in_flight; /* the other one: sent, but its answers are still to come; may be empty */
     struct backoff backoff;
     struct log_causes lost;
-    int64_t failing_ms; /* monotonic, since nothing was acknowledged; 0: all is well */
+    int64_t failing_ms; /* monotonic, since when nothing was acknowledged; 0: nothing fails */
     uint64_t acknowledged;
 };
+
+static void batch_clear(struct batch *b)
+{
+    b->count = 0;
+    buf_clear(&b->bytes);
+}
+
+static void batch_add(struct batch *b, struct sender_origin origin, int64_t shard, size_t offset)
+{
+    assert(b->count < BATCH_MAX);
+    b->items[b->count++] = (struct batch_item){
+        .origin = origin, .shard = shard, .offset = offset, .length = b->bytes.length - offset};
+}
+
+/* With one stream and nothing settled yet, the whole batch is one write. */
+static bool is_one_piece(const struct batch *b, const struct connections *connections)
+{
+    for (int i = 0; i < b->count; i++)
+        if (b->items[i].settled)
+            return false;
+    return connections->n == 1 && connections->list[0].redis && !connections->list[0].asking;
+}
+
+static int buffer_batch(const struct batch *b, struct connections *connections, struct err *e)
+{
+    if (is_one_piece(b, connections))
+        return connections_add(connections, 0, b->bytes.data, b->bytes.length, e);
+    for (int i = 0; i < b->count; i++) {
+        const struct batch_item *item = &b->items[i];
+        if (!item->settled && connections_add(connections, item->shard,
+                                              b->bytes.data + item->offset, item->length, e))
+            return -1;
+    }
+    return 0;
+}
+
+static int batch_send(const struct batch *b, struct connections *connections, struct err *e)
+{
+    if (b->count == 0)
+        return 0;
+    return buffer_batch(b, connections, e) ? -1 : connections_write(connections, e);
+}
 
 struct sender *sender_new(const struct sender_settings *settings)
 {
     struct sender *s = xcalloc(1, sizeof *s);
-
     s->settings = *settings;
-    links_init(&s->links, settings->config);
+    connections_init(&s->connections, settings->config);
     s->filling = &s->batches[0];
-    s->flying = &s->batches[1];
+    s->in_flight = &s->batches[1];
     s->backoff = BACKOFF(50, 2000);
     return s;
 }
@@ -40,7 +96,7 @@ void sender_free(struct sender *s)
 {
     buf_done(&s->batches[0].bytes);
     buf_done(&s->batches[1].bytes);
-    links_done(&s->links);
+    connections_done(&s->connections);
     free(s);
 }
 
@@ -49,9 +105,9 @@ uint64_t sender_acknowledged(const struct sender *s)
     return s->acknowledged;
 }
 
-/* Errors that pass by themselves: Redis starts, has a new master, is full or cannot write its disk;
- * or the stream is on another node of the cluster now, which the next connection finds. */
-static bool passes(const char *text)
+/* Errors that pass: Redis is starting, has a new master, is full or cannot write to its disk; or
+ * the stream is on another node of the cluster now, which the next connection finds. */
+static bool is_temporary(const char *text)
 {
     static const char *const CODES[] = {"LOADING ",    "READONLY ",    "MASTERDOWN ", "OOM ",
                                         "BUSY ",       "CLUSTERDOWN ", "TRYAGAIN ",   "MISCONF ",
@@ -74,12 +130,11 @@ static void settle(struct sender *s, struct batch_item *item, const redisReply *
 
 static int take_answer(struct sender *s, struct batch_item *item, struct err *e)
 {
-    redisReply *reply = links_answer(&s->links, item->shard, e);
+    redisReply *reply = connections_answer(&s->connections, item->shard, e);
     int result = 0;
-
     if (!reply)
         return -1;
-    if (reply->type == REDIS_REPLY_ERROR && passes(reply->str))
+    if (reply->type == REDIS_REPLY_ERROR && is_temporary(reply->str))
         result = err_set(e, ERR_REFUSED, "Redis: %s", reply->str);
     else
         settle(s, item, reply);
@@ -87,8 +142,8 @@ static int take_answer(struct sender *s, struct batch_item *item, struct err *e)
     return result;
 }
 
-/* All answers to what was sent of the batch. One that passes by itself fails the batch at once: the
- * others are asked for again, which does no harm. */
+/* All answers to a batch. A temporary error fails the batch at once: its other events are sent
+ * again, which does no harm. */
 static int take_answers(struct sender *s, struct batch *b, struct err *e)
 {
     for (int i = 0; i < b->count; i++)
@@ -98,26 +153,25 @@ static int take_answers(struct sender *s, struct batch *b, struct err *e)
     return 0;
 }
 
-static void tell_unknown(struct sender *s, const struct batch *b)
+static void report_unknown(struct sender *s, const struct batch *b)
 {
     for (int i = 0; i < b->count; i++)
         if (!b->items[i].settled)
             s->settings.on_unknown(s->settings.owner, b->items[i].origin);
 }
 
-/* Returns -1 when it is time to give up, else 0 after a wait. */
+/* Returns 0 after a wait, or -1 when it is time to give up. */
 static int wait_to_retry(struct sender *s, struct err *e)
 {
     int64_t now_ms = clock_monotonic_ms();
-    uint64_t held = 0;
-
+    uint64_t suppressed = 0;
     if (s->failing_ms == 0)
         s->failing_ms = now_ms;
     int64_t left_ms = s->failing_ms + s->settings.config->give_up_ms - now_ms;
     if (left_ms <= 0)
-        return err_wrap(e, "given up after %" PRId64 " s", s->settings.config->give_up_ms / 1000);
-    if (log_cause_failed(&s->lost, e->text, now_ms, &held))
-        log_warn(peer_lost, LOG_STR("peer", "redis"), LOG_U64("held", held), LOG_ERR(e));
+        return err_wrap(e, "gave up after %" PRId64 " s", s->settings.config->give_up_ms / 1000);
+    if (log_cause_failed(&s->lost, e->text, now_ms, &suppressed))
+        log_warn(peer_lost, LOG_STR("peer", "redis"), LOG_U64("held_back", suppressed), LOG_ERR(e));
     int64_t wait_ms = (int64_t)backoff_next_ms(&s->backoff, backoff_random());
     if (wait_ms > left_ms)
         wait_ms = left_ms;
@@ -126,23 +180,23 @@ static int wait_to_retry(struct sender *s, struct err *e)
     return 0;
 }
 
-/* Both batches, one after the other. The connections are new: nothing is on its way. */
+/* Both batches, one after the other, on new connections. */
 static int deliver(struct sender *s, struct err *e)
 {
-    links_drop(&s->links);
-    if (batch_send(s->flying, &s->links, e) || take_answers(s, s->flying, e) ||
-        batch_send(s->filling, &s->links, e))
+    connections_drop(&s->connections);
+    if (batch_send(s->in_flight, &s->connections, e) || take_answers(s, s->in_flight, e) ||
+        batch_send(s->filling, &s->connections, e))
         return -1;
     return take_answers(s, s->filling, e);
 }
 
-/* e: what has failed. Until all is delivered, or it is time to give up. */
+/* Repeats until all is delivered, or it is time to give up. e: what has failed. */
 static int recover(struct sender *s, struct err *e)
 {
     do {
         if (wait_to_retry(s, e)) {
-            tell_unknown(s, s->flying);
-            tell_unknown(s, s->filling);
+            report_unknown(s, s->in_flight);
+            report_unknown(s, s->filling);
             return -1;
         }
     } while (deliver(s, e));
@@ -152,23 +206,22 @@ static int recover(struct sender *s, struct err *e)
     return 0;
 }
 
-/* Send the batch that was filled, take the answers to the one before, and change places. */
-static int turn(struct sender *s, struct err *e)
+/* Sends the filled batch, takes the answers to the previous one, and swaps them. */
+static int send_filled(struct sender *s, struct err *e)
 {
     struct batch *sent = s->filling;
-
-    if (batch_send(sent, &s->links, e) || take_answers(s, s->flying, e))
+    if (batch_send(sent, &s->connections, e) || take_answers(s, s->in_flight, e))
         return recover(s, e);
-    s->filling = s->flying;
-    s->flying = sent;
+    s->filling = s->in_flight;
+    s->in_flight = sent;
     return 0;
 }
 
 int sender_flush(struct sender *s, struct err *e)
 {
-    if (s->filling->count > 0 && turn(s, e))
+    if (s->filling->count > 0 && send_filled(s, e))
         return -1;
-    if (s->flying->count > 0 && take_answers(s, s->flying, e))
+    if (s->in_flight->count > 0 && take_answers(s, s->in_flight, e))
         return recover(s, e);
     return 0;
 }
@@ -182,12 +235,11 @@ int sender_add(struct sender *s, const struct event_line *event, struct sender_o
     size_t offset = s->filling->bytes.length;
     char own_id[UUID_TEXT_SIZE];
     char own_ts[24];
-
     if (!event->given[EVENT_ID])
         uuid_v7(now_ms, own_id);
     snprintf(own_ts, sizeof own_ts, "%" PRId64, now_ms);
     int64_t shard = crc % s->settings.config->base.stream_shards;
-    command_add(&s->filling->bytes, s->links.keys[shard], event, own_id, own_ts);
-    batch_note(s->filling, origin, shard, offset);
-    return s->filling->count == BATCH_MAX ? turn(s, e) : 0;
+    event_line_add_command(event, s->connections.keys[shard], own_id, own_ts, &s->filling->bytes);
+    batch_add(s->filling, origin, shard, offset);
+    return s->filling->count == BATCH_MAX ? send_filled(s, e) : 0;
 }

@@ -1,10 +1,10 @@
-/* Events into Redis, pipelined. Two batches take turns: while one is on its way, the other is
- * filled.
+/* Sends events to Redis in pipelined batches until each is acknowledged. Two batches take turns:
+ * while one is in flight, the other is filled.
  *
- * The happy path: send a batch, then take the answers to the one before. When Redis goes away,
- * answers badly for the time being, or is silent for too long: drop the connection, make it anew
- * with backoff, and send again what was not acknowledged. It may have arrived all the same; it has
- * the same id, so it counts once. */
+ * The happy path: send a batch, then take the answers to the previous one. If Redis goes away,
+ * answers with an error that will pass, or is silent for too long, the connection is dropped and
+ * made again with backoff, and what was not acknowledged is sent again. It may have arrived all the
+ * same; it has the same id, so it counts once. */
 #ifndef METERLINE_EMITTER_SENDER_H
 #define METERLINE_EMITTER_SENDER_H
 
@@ -16,32 +16,31 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct sender; /* opaque */
+struct sender;
 
-/* Where an event came from, for people. */
+/* Where an event came from, for messages. */
 struct sender_origin {
     const char *file; /* borrowed until the event is settled */
     uint64_t line;    /* from 1 */
 };
 
 struct sender_settings {
-    struct emitter_config *config; /* its URL may be rolled meanwhile */
-    /* Redis will never take this event: text says why. */
+    struct emitter_config *config; /* its URL may change meanwhile */
+    /* Redis refused this event for good; text says why. */
     void (*on_refused)(void *owner, struct sender_origin origin, const char *text);
-    /* Given up: it is not known whether this one arrived. */
+    /* It gave up, and does not know whether this event arrived. */
     void (*on_unknown)(void *owner, struct sender_origin origin);
     void *owner;
 };
 
 struct sender *sender_new(const struct sender_settings *settings);
 
-/* Take one event. What is borrowed by event may go afterwards. Returns 0, or -1 with e: given up,
- * after on_unknown for each event that is not acknowledged. Then nothing may follow but
- * sender_free. */
+/* Add one event, which is copied. Returns 0, or -1 with e: it gave up, and has called on_unknown
+ * for each event that is not acknowledged. After that only sender_free may follow. */
 int sender_add(struct sender *s, const struct event_line *event, struct sender_origin origin,
                int64_t now_ms, struct err *e);
 
-/* Send what is held and wait for every answer. Returns as sender_add. */
+/* Send what was added and wait for every answer. Returns as sender_add. */
 int sender_flush(struct sender *s, struct err *e);
 
 /* Events that Redis acknowledged. */

@@ -1,4 +1,4 @@
-/* Bytes that somebody else owns. Not NUL-terminated. */
+/* A borrowed piece of text, not NUL-terminated. */
 #ifndef METERLINE_EMITTER_SLICE_H
 #define METERLINE_EMITTER_SLICE_H
 

@@ -1,7 +1,6 @@
 /* A line of NDJSON is an event to the letter, or there is a reason why not: the stream's rules, as
  * tables. */
 #include "common/contract.h"
-#include "emitter/command.h"
 #include "emitter/event_line.h"
 
 #include <setjmp.h>
@@ -43,7 +42,7 @@ static void must_parse(const char *line, enum event_known known, const char *val
 static void must_not_parse(const char *line, const char *why)
 {
     if (event_line_parse(&event, line, strlen(line), NOW_MS, NULL) == 0)
-        fail_msg("was taken: %s", line);
+        fail_msg("parsed: %s", line);
     assert_string_equal(event.why, why);
 }
 
@@ -75,7 +74,7 @@ static void test_quantity_to_the_letter(void **state)
     must_parse("{\"tenant\":\"acme\",\"metric\":\"calls\"}", EVENT_QUANTITY, NULL);
 }
 
-#define NOT_A_DECIMAL "quantity: is not -?[0-9]{1,18}(\\.[0-9]{1,9})?"
+#define NOT_A_DECIMAL "quantity: must be a decimal, -?[0-9]{1,18}(\\.[0-9]{1,9})?"
 #define EXPONENT      "quantity: must be written without an exponent"
 
 static void test_quantity_refused(void **state)
@@ -99,7 +98,7 @@ static void test_quantity_refused(void **state)
         {WITH("\"quantity\":null"), "quantity: must be a string or a number"},
         {WITH("\"quantity\":true"), "quantity: must be a string or a number"},
         {WITH("\"quantity\":[1]"), "quantity: must be a string or a number"},
-        {WITH("\"quantity\":1,\"quantity\":1"), "quantity: comes twice"},
+        {WITH("\"quantity\":1,\"quantity\":1"), "quantity: is given twice"},
     };
 
     (void)state;
@@ -130,33 +129,34 @@ static void test_fields_refused(void **state)
         {"{\"tenant\":\"a\"}", "metric: is missing"},
         {"{\"tenant\":\"\",\"metric\":\"c\"}", "tenant: is empty"},
         {"{\"tenant\":7,\"metric\":\"c\"}", "tenant: must be a string"},
-        {"{\"tenant\":\"a" A128 "\",\"metric\":\"c\"}", "tenant: 129 bytes, at most 128"},
-        {"{\"tenant\":\"a\\nb\",\"metric\":\"c\"}", "tenant: holds a control character"},
-        {"{\"tenant\":\"a\x7f\",\"metric\":\"c\"}", "tenant: holds a control character"},
-        {"{\"tenant\":\"a\xc2\x85\",\"metric\":\"c\"}", "tenant: holds a control character"},
-        {"{\"tenant\":\"a\\u009b\",\"metric\":\"c\"}", "tenant: holds a control character"},
-        {"{\"tenant\":\"a\",\"metric\":\"Calls\"}", "metric: is not [a-z0-9_]{1,64}"},
-        {"{\"tenant\":\"a\",\"metric\":\"a" A64 "\"}", "metric: is not [a-z0-9_]{1,64}"},
+        {"{\"tenant\":\"a" A128 "\",\"metric\":\"c\"}", "tenant: has 129 bytes, the limit is 128"},
+        {"{\"tenant\":\"a\\nb\",\"metric\":\"c\"}", "tenant: contains a control character"},
+        {"{\"tenant\":\"a\x7f\",\"metric\":\"c\"}", "tenant: contains a control character"},
+        {"{\"tenant\":\"a\xc2\x85\",\"metric\":\"c\"}", "tenant: contains a control character"},
+        {"{\"tenant\":\"a\\u009b\",\"metric\":\"c\"}", "tenant: contains a control character"},
+        {"{\"tenant\":\"a\",\"metric\":\"Calls\"}", "metric: must be [a-z0-9_]{1,64}"},
+        {"{\"tenant\":\"a\",\"metric\":\"a" A64 "\"}", "metric: must be [a-z0-9_]{1,64}"},
         {WITH("\"id\":\"\""), "id: is empty"},
         {WITH("\"id\":12"), "id: must be a string"},
-        {WITH("\"id\":\"" A256 "\""), "id: 256 bytes, at most 255"},
-        {WITH("\"ts\":\"1795000000000.5\""), "ts: is not a whole number of Unix milliseconds"},
-        {WITH("\"ts\":1.5e12"), "ts: is not a whole number of Unix milliseconds"},
-        {WITH("\"ts\":\"2026-11-21\""), "ts: is not a whole number of Unix milliseconds"},
-        {WITH("\"ts\":1795000300001"), "ts: is more than 5 minutes ahead"},
+        {WITH("\"id\":\"" A256 "\""), "id: has 256 bytes, the limit is 255"},
+        {WITH("\"ts\":\"1795000000000.5\""), "ts: must be Unix milliseconds, a whole number"},
+        {WITH("\"ts\":1.5e12"), "ts: must be Unix milliseconds, a whole number"},
+        {WITH("\"ts\":\"2026-11-21\""), "ts: must be Unix milliseconds, a whole number"},
+        {WITH("\"ts\":1795000300001"), "ts: is more than 5 minutes in the future"},
         {WITH("\"ts\":1791975999999"), "ts: is more than 35 days ago"},
         {WITH("\"ts\":-1"), "ts: is more than 35 days ago"},
-        {WITH("\"op\":\"delete\""), "op: is not retract"},
-        {"{\"tenant\":\"a\",\"op\":\"retract\"}", "id: is missing, of the event to retract"},
-        {WITH("\"Model\":\"x\""), "a field's name is not [a-z0-9_]{1,64}"},
-        {WITH("\"\":\"x\""), "a field's name is not [a-z0-9_]{1,64}"},
+        {WITH("\"op\":\"delete\""), "op: must be retract"},
+        {"{\"tenant\":\"a\",\"op\":\"retract\"}",
+         "id: is missing: which event is to be retracted?"},
+        {WITH("\"Model\":\"x\""), "the name of a field must be [a-z0-9_]{1,64}"},
+        {WITH("\"\":\"x\""), "the name of a field must be [a-z0-9_]{1,64}"},
         {WITH("\"model\":1"), "model: must be a string"},
         {WITH("\"model\":null"), "model: must be a string"},
         {WITH("\"model\":{}"), "model: must be a string"},
-        {WITH("\"model\":\"a" A256 "\""), "model: 257 bytes, at most 256"},
-        {WITH("\"model\":\"a\",\"model\":\"b\""), "model: comes twice"},
-        {WITH("\"model\":\"a\",\"m\\u006fdel\":\"a\""), "model: comes twice"},
-        {WITH(D16 "," D(17)), "d17: more than 16 dimensions"},
+        {WITH("\"model\":\"a" A256 "\""), "model: has 257 bytes, the limit is 256"},
+        {WITH("\"model\":\"a\",\"model\":\"b\""), "model: is given twice"},
+        {WITH("\"model\":\"a\",\"m\\u006fdel\":\"a\""), "model: is given twice"},
+        {WITH(D16 "," D(17)), "d17: too many dimensions, the limit is 16"},
     };
 
     (void)state;
@@ -170,30 +170,30 @@ static void test_not_json(void **state)
         const char *line;
         const char *why;
     } CASES[] = {
-        {"acme", "not JSON: an object must begin here (byte 1)"},
-        {"   ", "not JSON: an object must begin here (byte 4)"},
-        {"[]", "not JSON: an object must begin here (byte 1)"},
-        {"{", "not JSON: a name in quotes must stand here (byte 2)"},
-        {"{,}", "not JSON: a name in quotes must stand here (byte 2)"},
-        {"{\"a\":\"b\",}", "not JSON: a name in quotes must stand here (byte 10)"},
-        {"{\"a\" \"b\"}", "not JSON: a colon must stand here (byte 6)"},
-        {"{\"a\":\"b\" \"c\":\"d\"}", "not JSON: a comma or } must stand here (byte 10)"},
-        {"{\"a\":}", "not JSON: a value must stand here (byte 6)"},
-        {"{\"a\":\"b", "not JSON: a string has no end (byte 8)"},
-        {"{\"a\":\"b\\", "not JSON: a string has no end (byte 9)"},
-        {"{\"a\":\"b\\q\"}", "not JSON: no such escape (byte 9)"},
+        {"acme", "not JSON: expected { (byte 1)"},
+        {"   ", "not JSON: expected { (byte 4)"},
+        {"[]", "not JSON: expected { (byte 1)"},
+        {"{", "not JSON: expected a name in quotes (byte 2)"},
+        {"{,}", "not JSON: expected a name in quotes (byte 2)"},
+        {"{\"a\":\"b\",}", "not JSON: expected a name in quotes (byte 10)"},
+        {"{\"a\" \"b\"}", "not JSON: expected : (byte 6)"},
+        {"{\"a\":\"b\" \"c\":\"d\"}", "not JSON: expected , or } (byte 10)"},
+        {"{\"a\":}", "not JSON: expected a value (byte 6)"},
+        {"{\"a\":\"b", "not JSON: the string has no end (byte 8)"},
+        {"{\"a\":\"b\\", "not JSON: the string has no end (byte 9)"},
+        {"{\"a\":\"b\\q\"}", "not JSON: unknown escape (byte 9)"},
         {"{\"a\":\"\\u12g4\"}", "not JSON: \\u needs four hexadecimal digits (byte 12)"},
         {"{\"a\":\"\\u0000\"}", "not JSON: NUL is not allowed (byte 13)"},
         {"{\"a\":\"\\ud800\"}", "not JSON: half of a surrogate pair (byte 13)"},
         {"{\"a\":\"\\ud800\\u0041\"}", "not JSON: half of a surrogate pair (byte 19)"},
         {"{\"a\":\"\\udc00\"}", "not JSON: half of a surrogate pair (byte 13)"},
         {"{\"a\":\"\t\"}", "not JSON: a control character in a string must be escaped (byte 7)"},
-        {"{\"a\":\"\xff\"}", "not JSON: not UTF-8, or a NUL in it"},
-        {WITH("\"quantity\":01"), "not JSON: a number has no digits, or begins with 0 (byte 48)"},
-        {WITH("\"quantity\":-"), "not JSON: a number has no digits, or begins with 0 (byte 47)"},
-        {WITH("\"quantity\":1."), "not JSON: a point without digits behind it (byte 48)"},
-        {WITH("\"quantity\":1e"), "not JSON: an exponent without digits (byte 48)"},
-        {WITH("\"d\":\"x\"") "x", "not JSON: something follows the object (byte 43)"},
+        {"{\"a\":\"\xff\"}", "not JSON: invalid UTF-8, or a NUL byte"},
+        {WITH("\"quantity\":01"), "not JSON: a number must have digits and no leading 0 (byte 48)"},
+        {WITH("\"quantity\":-"), "not JSON: a number must have digits and no leading 0 (byte 47)"},
+        {WITH("\"quantity\":1."), "not JSON: expected digits after the decimal point (byte 48)"},
+        {WITH("\"quantity\":1e"), "not JSON: expected digits in the exponent (byte 48)"},
+        {WITH("\"d\":\"x\"") "x", "not JSON: unexpected text after the object (byte 43)"},
     };
 
     (void)state;
@@ -234,7 +234,8 @@ static void test_catalog(void **state)
     assert_non_null(metrics);
     assert_int_equal(event_line_parse(&event, GOOD, strlen(GOOD), NOW_MS, metrics), 0);
     assert_int_equal(event_line_parse(&event, DERIVED, strlen(DERIVED), NOW_MS, metrics), -1);
-    assert_string_equal(event.why, "metric: large is not one that events may name in the catalog");
+    assert_string_equal(event.why,
+                        "metric: large is not in the catalog, or is derived from another metric");
     metric_names_free(metrics);
     assert_null(metric_names_load(file, &e));
 }
@@ -244,7 +245,7 @@ static void must_become(const char *line, const char *command)
     struct buf out = {0};
 
     must_parse(line, EVENT_TENANT, "a");
-    command_add(&out, "usage:events", &event, "own", "12");
+    event_line_add_command(&event, "usage:events", "own", "12", &out);
     assert_string_equal(out.data, command);
     buf_done(&out);
 }
