@@ -86,6 +86,8 @@ void conf_done(const struct conf_setting *table, void *config);
  * default and range. */
 void conf_print_help(const struct conf_setting *table, const char *program, const char *arguments,
                      const char *what);
+/* The settings alone, with their heading. */
+void conf_print_settings(const struct conf_setting *table);
 /* --print-config: NAME=value lines, secrets as ***. */
 void conf_print(const struct conf_setting *table, const void *config);
 

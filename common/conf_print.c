@@ -71,15 +71,20 @@ static void print_setting(const struct conf_setting *s, size_t name_columns)
     buf_done(&value);
 }
 
-void conf_print_help(const struct conf_setting *table, const char *program, const char *arguments,
-                     const char *what)
+void conf_print_settings(const struct conf_setting *table)
 {
     size_t name_columns = longest_name(table);
-    printf("usage: %s %s\n\n", program, arguments);
-    print_wrapped(what, 0, 0);
     printf("\nSettings, from the environment:\n");
     for (const struct conf_setting *s = table; s->name; s++)
         print_setting(s, name_columns);
+}
+
+void conf_print_help(const struct conf_setting *table, const char *program, const char *arguments,
+                     const char *what)
+{
+    printf("usage: %s %s\n\n", program, arguments);
+    print_wrapped(what, 0, 0);
+    conf_print_settings(table);
 }
 
 static void print_text(const struct conf_setting *s, const char *text)

@@ -1,4 +1,3 @@
-/* The words behind a command. */
 #include "ctl/args.h"
 
 #include "common/str.h"
@@ -32,7 +31,7 @@ bool args_wants_value(const char *usage, const char *option)
 }
 
 /* Returns how many words it took, 1 or 2, or -1 after telling what is wrong. */
-static int take_option(int left, char **words, const struct args_option *options)
+static int parse_option(int left, char **words, const struct args_option *options)
 {
     const char *equals = strchr(words[0], '=');
     size_t length = equals ? (size_t)(equals - words[0]) : strlen(words[0]);
@@ -50,11 +49,11 @@ static int take_option(int left, char **words, const struct args_option *options
         return ctl_fail(-1, "%s needs a value", o->name);
     *o->value = equals ? equals + 1 : words[1];
     if (str_has_control(*o->value, strlen(*o->value)))
-        return ctl_fail(-1, "%s must not hold control characters", o->name);
+        return ctl_fail(-1, "%s must not contain control characters", o->name);
     return equals ? 1 : 2;
 }
 
-int args_take(int argc, char **argv, const struct args_option *options)
+int args_parse(int argc, char **argv, const struct args_option *options, int least, int most)
 {
     int plain = 0;
 
@@ -63,19 +62,19 @@ int args_take(int argc, char **argv, const struct args_option *options)
             argv[plain++] = argv[i++];
             continue;
         }
-        int taken = take_option(argc - i, argv + i, options);
-        if (taken < 0)
+        int words = parse_option(argc - i, argv + i, options);
+        if (words < 0)
             return -1;
-        i += taken;
+        i += words;
     }
-    return plain;
+    if (plain > most)
+        return ctl_fail_argument(argv[most]);
+    return plain < least ? ctl_fail_missing() : plain;
 }
 
-int args_expect_none(int count, char **argv)
+int args_parse_options(int argc, char **argv, const struct args_option *options)
 {
-    if (count > 0)
-        return ctl_fail_argument(argv[0]);
-    return count;
+    return args_parse(argc, argv, options, 0, 0);
 }
 
 int args_whole(const char *name, const char *text, int64_t min, int64_t max, int64_t *out)

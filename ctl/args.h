@@ -19,12 +19,12 @@ struct args_option {
 /* Whether an option, such as "--tenant", is one with a value, by the usage line of its command. */
 bool args_wants_value(const char *usage, const char *option);
 
-/* Take the options, in any order; the plain words move to the front of argv. Returns how many there
- * are, or -1 after telling what is wrong. */
-int args_take(int argc, char **argv, const struct args_option *options);
+/* Read the options, in any order; the plain words move to the front of argv. There must be least to
+ * most of those. Returns how many there are, or -1 after telling what is wrong. */
+int args_parse(int argc, char **argv, const struct args_option *options, int least, int most);
 
-/* No plain word may be left. Returns 0, or -1 after telling. */
-int args_expect_none(int count, char **argv);
+/* The same for a command that takes options alone. Returns 0, or -1 after telling. */
+int args_parse_options(int argc, char **argv, const struct args_option *options);
 
 /* A whole number within bounds; text NULL leaves *out as it is. Returns 0, or -1 after telling. */
 int args_whole(const char *name, const char *text, int64_t min, int64_t max, int64_t *out);

@@ -1,351 +1,372 @@
-/* The commands of meterctl and their help. */
+/* The commands of meterctl and their help, in the order in which somebody new needs them. */
 #include "ctl/ctl.h"
 
+/* clang-format off */
 const struct ctl_command CTL_COMMANDS[] = {
-    {.words = {"migrate"},
+    {.group = "Set up",
+     .words = {"migrate"},
      .arguments = "[--dry-run]",
-     .what = "Bring the database's schema to this build's version.",
+     .what = "Create the database's tables, or bring them up to this version of meterline.",
      .detail =
-         "Runs as the URL's own user, who will own the tables and must be allowed to make roles\n"
-         "(CREATEROLE) the first time. Safe to run twice, and from two places at once. All of it "
-         "is\n"
-         "one transaction: after a failure nothing has changed. Functions whose text has changed\n"
-         "are replaced; a migration whose text has changed since it was applied is an error.\n"
-         "--dry-run: only say what would be done.\n",
+         "Run it as the user that is to own the tables: meterline's own roles are made the\n"
+         "first time, so that user needs CREATEROLE. It is safe to run twice, and from two\n"
+         "places at once. Everything happens in one transaction, so a failure leaves the\n"
+         "database as it was. Functions whose text has changed are replaced. A migration whose\n"
+         "text has changed since it was applied is an error.\n"
+         "--dry-run only says what would be done.\n",
      .run = migrate_run},
     {.words = {"catalog", "apply"},
      .arguments = "FILE",
-     .what = "Make FILE the catalog: its metrics, plans and limits. - is standard input.",
+     .what = "Load the catalog (metrics, plans and their limits) from FILE; - is standard input.",
      .detail =
-         "All faults of the file are told at once, each with its path. One transaction; what the\n"
-         "file no longer has is retired, never deleted. A metric that has usage keeps its\n"
-         "aggregation.\n",
+         "If anything in the file is wrong, every fault is printed with its path, and nothing\n"
+         "changes. Otherwise all of it is applied in one transaction. What the file no longer\n"
+         "has is retired, not deleted. A metric that has usage keeps its aggregation.\n",
      .run = catalog_apply_run},
     {.words = {"catalog", "show"},
      .arguments = "",
-     .what = "Print the catalog in force, in the form that `catalog apply` takes.",
+     .what = "Print the catalog in force, as JSON that `catalog apply` accepts.",
      .detail = "",
      .run = catalog_show_run},
     {.words = {"limits", "show"},
      .arguments = "[TENANT] [--json] [--wide]",
-     .what = "Show what a tenant may use: by its plan, and by limits of its own.",
-     .detail = "Without TENANT: of all tenants that have limits of their own.\n",
+     .what = "Show what a tenant may use: the limits of its plan, and its own.",
+     .detail =
+         "Without TENANT: all tenants that have limits of their own.\n",
      .run = limits_show_run},
     {.words = {"limits", "set"},
      .arguments = "TENANT METRIC [--included N | --unlimited] [--cap CAP] [--new]",
-     .what = "Give a tenant a limit of its own, in place of its plan's.",
+     .what = "Give a tenant its own limit, in place of its plan's.",
      .detail =
-         "What is not said stays as it was, or as the plan has it. CAP: none, soft (over it is\n"
-         "allowed and told) or hard (denied). It takes hold at once, and is in the quota cache\n"
-         "within a second while webhookd runs. --new: nothing is known of that tenant yet.\n",
+         "--included N    how much is included, such as 5000\n"
+         "--unlimited     there is no limit\n"
+         "--cap CAP       what happens above it: none (nothing), soft (allowed, and reported)\n"
+         "or hard (denied)\n"
+         "--new           the tenant is not known yet\n"
+         "What you leave out stays as it was, or as the plan has it. The limit holds at once,\n"
+         "and reaches the quota cache within a second while webhookd runs.\n",
      .run = limits_set_run},
     {.words = {"limits", "unset"},
      .arguments = "TENANT [METRIC]",
-     .what = "Take a tenant's own limit away, or all of them: its plan's hold again.",
+     .what = "Remove a tenant's own limit, or all of them; its plan's limits hold again.",
      .detail = "",
      .run = limits_unset_run},
-    {.words = {"audit"},
+    {.group = "See how it is doing",
+     .words = {"doctor"},
      .arguments = "[--json]",
-     .what = "Check that every event is accounted for and every counted unit is billed or waits.",
+     .what = "Check the installation: PostgreSQL, Redis, the stages, Stripe's key and account.",
      .detail =
-         "One line for each stream and epoch: added = counted + duplicates + rejected + conflicts\n"
-         "+ lost + waiting. Then raw events, rejected entries, totals, minutes and claims against\n"
-         "each other. Ends with `audit ok` (exit 0), `audit unbalanced` (exit 1), or, where all\n"
-         "adds up and a person must act (exit 4), with what waits:\n"
-         "  audit balanced, attention: lost=100 failed=13280\n"
-         "  lost       entries that are gone (meterctl lost list, lost accept)\n"
-         "  failed     units that Stripe refused (meterctl submissions list --state failed)\n"
-         "  in_doubt   units of which nobody knows whether Stripe has them: reconciliation tells\n"
-         "  late       units too late for their invoice, not decided on (meterctl late list)\n"
-         "  too_large  values of more than 15 digits, which Stripe does not take\n"
-         "  drift      units that Stripe holds otherwise than they were sent (meterctl reconcile)\n"
-         "  meter_held units not sent, since Stripe's meter is missing or counts otherwise\n"
-         "             (meterctl status says which, and why)\n"
-         "  unmapped   units of a tenant with a subscription that have no place at Stripe: its\n"
-         "             customer is gone, or the subscription lacks an item (meterctl status)\n"
-         "  not_compared  units not sent, since nobody knows whether they were before a restore\n"
-         "             (a sink asks Stripe; if they were: meterctl restore accept)\n"
-         "  sink_hold  sinks send nothing (meterctl restore accept)\n"
-         "Not among them, as there is nothing to do: what tenants without a subscription use\n"
-         "(`unmapped`), and what one used before its subscription began (`before_subscription`),\n"
-         "neither of which is ever billed. meterctl status shows both.\n"
-         "Exit 3 if it could not be checked. It only reads, and may run at any time.\n",
-     .run = audit_run},
-    {.words = {"doctor"},
-     .arguments = "[--json]",
-     .what =
-         "Look at all that the line needs: PostgreSQL, the stages, Redis, Stripe's key, meters, "
-         "prices, endpoint.",
-     .detail = "A line each: ok, warn (it works, and could be better) or BAD, with what to do; "
-               "exit 1 if\n"
-               "anything is BAD. It only reads. Set STRIPE_SECRET_KEY as the sink has it.\n",
+         "One line for each check: ok, warn (it works, and could be better) or BAD, with what\n"
+         "to do about it. Exit 1 if anything is BAD. It only reads. Give it the sink's\n"
+         "STRIPE_SECRET_KEY.\n",
      .run = doctor_run},
     {.words = {"status"},
      .arguments = "[--json]",
      .what = "Show each stage, what waits for it and since when, and what is not billed yet.",
      .detail =
-         "Ends within 5 s, whatever hangs: what could be read is shown, and exit 1 if Redis or\n"
-         "PostgreSQL is down, or not all could be read in time.\n"
-         "instances: the daemons, by a heartbeat every 5 s. `silent`: none for 20 s, it died or\n"
-         "cannot reach PostgreSQL (up_s: until then; shown for an hour). `gone`: and another one\n"
-         "was started in its place (shown for 5 minutes). `missing`: of that stage nobody runs\n"
-         "(`--once` is not shown).\n"
-         "depth: entries in the stream. lag: by the group `aggregator`. waiting: not counted yet.\n"
-         "rejected: `pending` were not replayed. table_age_s: since a tenant's limits were "
-         "brought\n"
-         "up to date, at worst. used_age_s, limits_age_s: since aggregator and webhookd last\n"
-         "went over the whole quota cache, which they do every minute; `sample`: it has more than\n"
-         "`cached` tenants.\n"
-         "meters: of these nothing is sent until Stripe's meter is as it should be.\n",
+         "It takes at most 5 s, whatever hangs, and shows what it could read. Exit 1 if Redis\n"
+         "or PostgreSQL is down, or if not everything could be read in time.\n"
+         "  instances    the daemons that run, by a heartbeat every 5 s. silent: no heartbeat\n"
+         "               for 20 s, so it died or cannot reach PostgreSQL. gone: silent, and\n"
+         "               another one was started in its place. missing: no daemon of that\n"
+         "               stage runs (one with --once is not shown)\n"
+         "  stages       depth: entries in the stream; waiting: not counted yet; lag: the same\n"
+         "               as Redis tells it of the group `aggregator`; oldest_s: how long the\n"
+         "               oldest of them has waited\n"
+         "  rejected     pending: not replayed yet\n"
+         "  meters       metrics of which nothing is sent until Stripe's meter is set right\n"
+         "  unbilled     usage that is in no submission, with the reason\n"
+         "  quotas       table_age_s: when a tenant's limits were last brought up to date, at\n"
+         "               worst. used_age_s and limits_age_s: since aggregator and webhookd\n"
+         "               last went over the whole quota cache, which they do every minute.\n"
+         "               sample: there are more than `cached` tenants in it\n",
      .run = status_run},
     {.words = {"watch"},
      .arguments = "",
-     .what = "Keep showing the status, every 2 s.",
+     .what = "Keep showing the status, every 2 s; q ends it.",
      .detail =
-         "On one screen; the last line tells what has no room there (how many lines of which\n"
-         "part). q ends it. Elsewhere than on a terminal it prints one report after the other.\n",
+         "It fits one screen: the last line says how many lines of which part are left out.\n"
+         "Where the output is no terminal it prints one report after the other.\n",
      .run = watch_run},
-    {.words = {"stream", "reset"},
-     .arguments = "",
-     .what = "Bring a stream back that an entry with an id of its own drove into the future.",
+    {.words = {"audit"},
+     .arguments = "[--json]",
+     .what = "Prove that every event is accounted for, and that usage is billed or waits.",
      .detail =
-         "Entries that wait stay, and are counted once: those whose ids are in the future get ids\n"
-         "of now. The stream's epoch ends with its balance and a new one begins. Aggregators and\n"
-         "services may run meanwhile. A stream that is not in the future is left as it is.\n"
-         "Consumer groups other than ours are dropped. Redis is busy for about 1 s for each\n"
-         "200,000 entries that wait: let aggregators count what they can before.\n",
-     .run = stream_reset_run},
-    {.words = {"stream", "adopt"},
-     .arguments = "[--yes]",
-     .what = "Let this ledger take over streams that another ledger counted.",
+         "One line for each stream and epoch: added = counted + duplicates + rejected +\n"
+         "conflicts + lost + waiting. Then raw events, rejected entries, minutes, totals and\n"
+         "claims are checked against each other. It only reads, and may run at any time. The\n"
+         "last line is one of `audit ok` (exit 0), `audit unbalanced` (exit 1), or, if\n"
+         "everything adds up but a person has to act, what waits (exit 4):\n"
+         "  audit balanced, attention: lost=100 failed=13280\n"
+         "  lost       entries that are gone: see `meterctl lost list`, then `lost accept`\n"
+         "  failed     units that Stripe refused: `meterctl submissions list --state failed`\n"
+         "  in_doubt   units that Stripe may or may not have: reconciliation finds out\n"
+         "  late       units that missed their invoice: decide by `meterctl late list`\n"
+         "  too_large  values of more than 15 digits, which Stripe does not take\n"
+         "  drift      units where Stripe differs from what was sent: `meterctl reconcile`\n"
+         "  meter_held units not sent because Stripe's meter is missing or counts in another\n"
+         "             way: `meterctl status` says which one, and why\n"
+         "  unmapped   units of a tenant with a subscription that have no place at Stripe: the\n"
+         "             customer is gone, or the subscription lacks an item (`meterctl status`)\n"
+         "  not_compared  units not sent since a restore, because nobody knows whether they\n"
+         "                were sent before it: a sink asks Stripe; if they were, `meterctl\n"
+         "                restore accept`\n"
+         "  sink_hold  sinks send nothing: `meterctl restore accept`\n"
+         "Usage without a subscription (`unmapped`), and usage from before a subscription\n"
+         "began (`before_subscription`), is never billed. Nothing has to be done about it, so\n"
+         "it is not listed here; `meterctl status` shows it.\n"
+         "Exit 3 if it could not be checked.\n",
+     .run = audit_run},
+    {.group = "Look into usage",
+     .words = {"events"},
+     .arguments = "--tenant T [--metric M] [--from T] [--to T] [--format ndjson|csv] "
+                  "[--limit N]",
+     .what = "Print a tenant's raw events, ordered by time of use.",
      .detail =
-         "Shows each stream that belongs to another ledger, and does nothing without --yes. With "
-         "it\n"
-         "this ledger counts them from where the other one had come to: what was counted before\n"
-         "stays in the other ledger alone. If this ledger had counted the stream before, what the\n"
-         "other one counted since is booked as lost. The other's hashes go from the quota cache, "
-         "and\n"
-         "sinks hold until `restore accept`. Stop the other ledger's stages first.\n",
-     .run = stream_adopt_run},
-    {.words = {"stream", "lost"},
-     .arguments = "[--yes]",
-     .what = "Book entries that somebody removed from a stream before they were counted.",
+         "--from and --to (which is not included) are a time, such as 2026-11-21T10:00Z, or an\n"
+         "age, such as 36h or 7d. Without a zone a time is UTC. Quantities are exact decimals,\n"
+         "in strings. A retraction is an event of its own: `retraction` is true, its id is\n"
+         "that of the event it takes back, its quantity the negative. `dimensions` is a JSON\n"
+         "object, in CSV too.\n",
+     .run = events_run},
+    {.words = {"explain"},
+     .arguments = "--tenant T --metric M --period P [--format table|csv|json] [--events] "
+                  "[--wide]",
+     .what = "Explain a number on an invoice by its submissions, minutes and events.",
      .detail =
-         "XTRIM, XDEL and XADD with MAXLEN take away what waits: the audit then has a difference.\n"
-         "Shows how many were removed from which stream, and does nothing without --yes. With it\n"
-         "they are booked as lost, and accepted (`lost list` shows them), and all adds up again.\n"
-         "Aggregators may run meanwhile: each stream stops for a moment.\n",
-     .run = stream_lost_run},
+         "--period is `current`, or any time in the billing period, such as 2026-11-21. The\n"
+         "total is explained at three levels, each of which adds up to it: submissions with\n"
+         "what is in none of them; minutes; events. `adds` is what a row contributes to the\n"
+         "level above it. Of max, last and unique only the rows that decide contribute\n"
+         "anything.\n"
+         "A table lists the events only with --events; csv and json always do. Events that\n"
+         "were taken back are listed and add nothing. Those that retention has dropped are one\n"
+         "sum. Usage that `late carry` moved belongs to the period it was used in (moved_out),\n"
+         "and is named where it is billed (moved_in): that invoice is its own submissions and\n"
+         "moved_in. The last line is the proof: exit 1 if the difference is not 0.\n",
+     .run = explain_run},
     {.words = {"rejected", "list"},
-     .arguments =
-         "[--tenant T] [--reason R] [--since T] [--pending] [--summary] [--limit N] [--json] "
-         "[--wide]",
-     .what = "List entries that were not counted, the newest first, with why.",
-     .detail = "At most 50, or --limit. --json has their fields too. --since is a time\n"
-               "(2026-11-21T10:00Z) or an age (36h, 7d).\n",
+     .arguments = "[--tenant T] [--reason R] [--since T] [--pending] [--summary] [--limit "
+                  "N] [--json] [--wide]",
+     .what = "List entries that were not counted, newest first, with the reason.",
+     .detail =
+         "--since T     a time, such as 2026-11-21T10:00Z, or an age, such as 36h or 7d\n"
+         "--pending     only those that were not replayed\n"
+         "--summary     how many there are by reason and metric\n"
+         "--limit N     at most N of them; 50 by default\n"
+         "--json has their fields too.\n",
      .run = rejected_list_run},
     {.words = {"rejected", "show"},
      .arguments = "ID [--json]",
-     .what = "Show one of them, with all its fields.",
+     .what = "Show one rejected entry with all its fields.",
      .detail = "",
      .run = rejected_show_run},
     {.words = {"rejected", "replay"},
      .arguments = "ID... | --tenant T, --reason R, --since T | --all [--round N] [--yes] "
                   "[--again] [--dry-run]",
-     .what = "Send rejected entries into their streams once more, such as when a metric was added.",
+     .what = "Send rejected entries again, for example after a missing metric was added.",
      .detail =
-         "Tells first how many can be sent; by filter or --all it then wants --yes. They lie at "
-         "the\n"
-         "time when they were used: an entry without `ts` gets the time of the original one. They\n"
-         "count once, however often they are sent: one without `id` gets an id made of the stream\n"
-         "and the original entry's id. Skipped, and told: what was replayed before (but with\n"
-         "--again); entries that were cut at 64 KiB; usage of more than 35 days ago; conflicts:\n"
-         "the event with that id is counted with other content; and whatever would be refused "
-         "again\n"
-         "for what stands in it, such as a metric that is not in the catalog yet. Only of a\n"
-         "retraction nobody can tell before whether its event was counted meanwhile; one that is\n"
-         "refused once more is a new rejected entry.\n"
-         "--round N (0 to 9) sets quantities right that have too many decimals, such as\n"
-         "0.30000000000000004, or an exponent, such as 1e-7: to N decimals, half away from zero\n"
-         "(0.5 to 1, -0.5 to -1, where N is 0), by their digits, not by floats. Those that are\n"
-         "right stay as they are; what is no number at all is skipped, and told.\n"
-         "Exit 1 if entries named by ID were not all sent.\n",
+         "It says first how many can be sent. Entries chosen by a filter or by --all are sent\n"
+         "only with --yes. A replayed entry counts for the time of the original, and counts\n"
+         "once however often it is sent: if it has no `ts` it gets the original's time, and if\n"
+         "it has no `id` it gets one made of the stream and the original entry's id.\n"
+         "Skipped, with the reason: what was replayed before (unless --again); entries that\n"
+         "were cut at 64 KiB; usage of more than 35 days ago; conflicts, since the event with\n"
+         "that id is counted already, with other content; and whatever would be refused again,\n"
+         "such as a metric that is not in the catalog. A retraction may be rejected again, if\n"
+         "its event still is not counted.\n"
+         "--round N (0 to 9) rounds quantities with too many decimals, such as\n"
+         "0.30000000000000004, or with an exponent, such as 1e-7, to N decimals: by their\n"
+         "digits, exactly, half away from zero. Other quantities stay as they are.\n"
+         "Exit 1 if an entry that was named by its ID was not sent.\n",
      .run = rejected_replay_run},
-    {.words = {"events"},
-     .arguments = "--tenant T [--metric M] [--from T] [--to T] [--format ndjson|csv] [--limit N]",
-     .what = "Print a tenant's raw events by time of use, as NDJSON or CSV.",
+    {.words = {"rebuild"},
+     .arguments = "--check [--tenant T] [--from T] [--to T] [--json] | --repair [--tenant "
+                  "T] [--metric M] [--yes] [--json]",
+     .what = "Count minutes and totals again from the raw events, and compare.",
      .detail =
-         "From --from until before --to: 2026-11-21T10:00Z (UTC where no zone is given), or an "
-         "age\n"
-         "(36h, 7d). Quantities are exact decimals in strings. A retraction is an event of its "
-         "own\n"
-         "(`retraction` true) with the id of the one it takes back and its quantity negated.\n"
-         "`dimensions` is a JSON object, in CSV too. Memory does not grow with the number of "
-         "rows.\n",
-     .run = events_run},
-    {.words = {"submissions", "list"},
-     .arguments =
-         "[--state S] [--tenant T] [--metric M] [--period P] [--since T] [--limit N] [--json] "
-         "[--wide]",
-     .what = "List what was handed to Stripe, or waits for it, the newest first.",
+         "--check only reads, in one snapshot, day by day; aggregators may run. It prints the\n"
+         "first 100 differences and how many there are, and ends with `rebuild ok` (exit 0) or\n"
+         "`rebuild differs` (exit 1); exit 3 if it could not be checked. Batches that are not\n"
+         "yet added to the minutes are named. What retention has dropped cannot be checked,\n"
+         "and it says so. --from and --to are times of use, such as 2026-11-21T10:00Z, or\n"
+         "ages, such as 36h or 7d.\n"
+         "\n"
+         "--repair corrects the totals of metrics that carry their last value into the next\n"
+         "period (seats, storage), and adds those that are missing. Aggregators and sinks may\n"
+         "run; the sink claims the difference. Without --yes it only says what it would do\n"
+         "(exit 1 if there is something).\n",
+     .run = rebuild_run},
+    {.group = "Billing at Stripe",
+     .words = {"submissions", "list"},
+     .arguments = "[--state S] [--tenant T] [--metric M] [--period P] [--since T] [--limit "
+                  "N] [--json] [--wide]",
+     .what = "List what was submitted to Stripe, or waits to be, newest first.",
      .detail =
-         "At most 50, or --limit. --period is `current` or a time in the billing period that\n"
-         "counts it; --since a time (2026-11-21T10:00Z) or an age (36h, 7d).\n",
+         "--period P    `current`, or any time in the billing period, such as 2026-11-21\n"
+         "--since T     a time, such as 2026-11-21T10:00Z, or an age, such as 36h or 7d\n"
+         "--limit N     at most N of them; 50 by default\n",
      .run = submissions_list_run},
     {.words = {"submissions", "show"},
      .arguments = "IDENTIFIER [--json]",
-     .what = "Show all of one: its body, tries, answer, and what becomes of it.",
+     .what = "Show one submission: its body, attempts, Stripe's answer, and what happens next.",
      .detail = "",
      .run = submissions_show_run},
     {.words = {"submissions", "retry"},
      .arguments = "IDENTIFIER... | --state failed [--tenant T] --yes [--anyway]",
-     .what = "Have the quantity of submissions that failed claimed anew.",
+     .what = "Submit the quantity of failed submissions again.",
      .detail =
-         "A submission is never sent again as it is: it becomes `void`, and the sink claims its\n"
-         "quantity anew, under another identifier and in another minute. Only `failed` ones: what\n"
-         "is in_doubt Stripe may hold, and reconciliation decides (meterctl reconcile). Skipped\n"
-         "is, too, one of which Stripe holds, or may hold, something, but with --anyway. Exit\n"
-         "1 if one that was named was not retried.\n",
+         "A submission is never sent twice. It becomes `void`, and the sink claims its\n"
+         "quantity anew, under another identifier and in another minute. Only failed ones can\n"
+         "be retried: Stripe may hold what is in_doubt, so that reconciliation decides\n"
+         "(`meterctl reconcile`). One of which Stripe holds, or may hold, a part is skipped\n"
+         "unless you add --anyway. Exit 1 if one that was named was not retried.\n",
      .run = submissions_retry_run},
-    {.words = {"lost", "list"},
-     .arguments = "[--json]",
-     .what = "List streams that lost entries, and which losses were accepted.",
-     .detail =
-         "Entries are lost where Redis or PostgreSQL lost data and nobody has them any more.\n",
-     .run = lost_list_run},
-    {.words = {"lost", "accept"},
-     .arguments = "[--yes]",
-     .what = "Note that you know of the entries that were lost, so that `audit` asks no more.",
-     .detail =
-         "They stay in the balance. What is lost later has to be accepted anew. Does nothing\n"
-         "without --yes; it is noted when, and by which login.\n",
-     .run = lost_accept_run},
     {.words = {"late", "list"},
      .arguments = "[--tenant T] [--json] [--wide]",
-     .what = "List usage that came too late for its invoice, and what was decided.",
+     .what = "List usage that came too late for its invoice, and what was decided about it.",
      .detail = "",
      .run = late_list_run},
     {.words = {"late", "carry"},
      .arguments = "IDENTIFIER... | --tenant T | --all [--yes]",
-     .what = "Have late usage billed in the tenant's current period.",
+     .what = "Bill late usage in the tenant's current period.",
      .detail =
-         "By --tenant or --all: what has no decision yet, and it wants --yes. One that is named\n"
-         "may have been dropped before. The sink acts at its next claim; each decision is noted\n"
-         "in billing_history. Skipped are values (max, last, unique): an old one would replace\n"
-         "the current one. Exit 1 if one that was named was not decided.\n",
+         "--tenant and --all choose what has no decision yet, and need --yes. A submission\n"
+         "that you name may have been dropped before. The sink acts at its next claim, and\n"
+         "each decision is kept in billing_history. Values (max, last, unique) are skipped: an\n"
+         "old one would replace the current one. Exit 1 if one that was named was not decided.\n",
      .run = late_carry_run},
     {.words = {"late", "drop"},
      .arguments = "IDENTIFIER... | --tenant T | --all [--yes]",
      .what = "Never bill late usage; it stays visible as dropped.",
      .detail =
-         "As `late carry`; one that is named may be carried, if the sink has not acted yet.\n",
+         "--tenant and --all choose what has no decision yet, and need --yes. A submission\n"
+         "that you name may have been carried before, if the sink has not acted on that yet.\n",
      .run = late_drop_run},
-    {.words = {"explain"},
-     .arguments = "--tenant T --metric M --period P [--format table|csv|json] [--events] [--wide]",
-     .what = "From the number on an invoice down to submissions, minutes and events, adding up.",
+    {.words = {"reconcile"},
+     .arguments = "[--tenant T] [--period P] [--json] [--wide]",
+     .what = "Compare what Stripe holds with what was sent, by customer, metric and period.",
      .detail =
-         "--period is `current` or a time in the billing period (2026-11-21). Each row tells what\n"
-         "it adds to the level above it: the submissions, and what is in none, make the total; so\n"
-         "do all minutes; so do all events. Of max, last and unique just the rows that decide add\n"
-         "anything. csv and json list the events, a table does with --events. Events that were\n"
-         "taken back are listed and add nothing; those that retention dropped are told as a sum.\n"
-         "What `late carry` moved counts for the period of its usage, as moved_out, and is named\n"
-         "as moved_in where it is billed: that invoice holds its own submissions and moved_in.\n"
-         "One snapshot; memory does not grow with the events. The last line proves it: exit 1 if\n"
-         "the difference is not 0.\n",
-     .run = explain_run},
-    {.words = {"rebuild"},
-     .arguments = "--check [--tenant T] [--from T] [--to T] [--json] | --repair [--tenant T] "
-                  "[--metric M] [--yes] [--json]",
-     .what = "Count minutes and totals once more from the raw events, and compare bit for bit.",
-     .detail =
-         "One snapshot, day by day; aggregators may run. Prints at most 100 differences, and how\n"
-         "many there are. Batches that wait to be folded are named: they are not in the minutes\n"
-         "yet. Usage whose raw events retention has dropped cannot be checked, and is told. Times\n"
-         "are those of use: 2026-11-21T10:00Z (UTC where no zone is given), or an age (36h, 7d).\n"
-         "Ends with `rebuild ok` (exit 0) or `rebuild differs` (exit 1); exit 3 if it could not "
-         "be\n"
-         "checked. It only reads.\n"
-         "\n"
-         "--repair sets right what metrics that carry their last value over (seats, storage) have\n"
-         "in each period: totals that are wrong, and those that are missing, by the minutes.\n"
-         "Aggregators and sinks may run; the sink claims the difference. Without --yes it only\n"
-         "tells (exit 1 if there is something to do).\n",
-     .run = rebuild_run},
-    {.words = {"retention", "apply"},
+         "It compares periods that are open or ended up to 35 days ago; --period is `current`,\n"
+         "a time in the period, such as 2026-11-21, or an age, such as 7d. It needs\n"
+         "STRIPE_SECRET_KEY.\n"
+         "  drift   so many units more at Stripe than were sent; negative: fewer\n"
+         "  open    units that may be there or not, because they are on their way, in doubt,\n"
+         "          or were sent less than 10 minutes ago (Stripe's figures lag); they excuse\n"
+         "          a drift\n"
+         "Each drift is explained by its minutes and submissions, and kept in usage_drift.\n"
+         "What is in doubt is resolved where it is due. The last line is\n"
+         "`reconcile compared=… drifted=… unread=…`; exit 0 without drift, 1 with drift, 3 if\n"
+         "it could not be checked.\n",
+     .run = reconcile_command_run},
+    {.group = "Upkeep",
+     .words = {"retention", "apply"},
      .arguments = "[--dry-run] [--json]",
-     .what = "Drop raw events, rejected entries and webhook bodies that are past their keep.",
+     .what = "Delete raw events, rejected entries and webhook bodies that are old enough.",
      .detail =
-         "Whole days of raw events, by the day of their commit (RAW_KEEP_DAYS); a day is kept, "
-         "and\n"
-         "told why, while it is needed:\n"
-         "  usage       an event of it was used later than the keep\n"
-         "  not_folded  a batch of it is not yet in the minute rows\n"
-         "  submission  a submission that is pending, sending, held, failed, in_doubt or late\n"
-         "  unclaimed   a total that waits to be claimed, or is too large to be; what is not\n"
-         "              billed does not wait\n"
-         "              (both: the tenant has usage in that day that lies in their billing "
-         "period)\n"
-         "`locked` could not be dropped since someone reads; `changed` is needed meanwhile. What\n"
-         "is dropped is tallied: `audit` adds up, `rebuild --check` leaves its minutes out. The\n"
-         "least keep, 36 days, covers events of 35 days ago and any deduplication window. Run it\n"
-         "daily, such as by cron.\n",
+         "Run it daily, for example by cron. RAW_KEEP_DAYS, REJECT_KEEP_DAYS and\n"
+         "WEBHOOK_PAYLOAD_KEEP_DAYS say how long each is kept. Raw events go by whole days,\n"
+         "counted from their commit. A day stays while it is needed, and the reason is\n"
+         "printed:\n"
+         "  usage       one of its events was used later than that\n"
+         "  not_folded  one of its batches is not yet added to the minutes\n"
+         "  submission  a submission is pending, sending, held, failed, in_doubt or late\n"
+         "  unclaimed   a total waits to be claimed, or is too large for Stripe (both: of a\n"
+         "              tenant with usage on that day, in the same billing period)\n"
+         "`locked`: somebody reads the raw events, so the day could not be dropped; `changed`:\n"
+         "it is needed by now. What is dropped is added up first, so that `audit` still\n"
+         "balances; `rebuild --check` leaves those minutes out. At least 36 days are kept:\n"
+         "events may be 35 days old.\n",
      .run = retention_apply_run},
     {.words = {"reshard"},
      .arguments = "N",
      .what = "Spread the tenants over N streams from now on.",
      .detail =
-         "Everything may run meanwhile. Waits up to 60 s for the streams to be counted, then\n"
-         "changes the number in one transaction. Aggregators follow; one whose\n"
-         "METERLINE_STREAM_SHARDS is set to another number ends (exit 2): start it with the new "
-         "one,\n"
-         "or without. Services may follow at any time, by their own setting. What is\n"
-         "in another stream than its tenant's is kept as rejected (wrong_shard) and moved to the\n"
-         "right one by the aggregators, with its id and time; old keys go when they are empty.\n",
+         "Everything may keep running. It waits up to 60 s for the streams to be counted, then\n"
+         "changes the number in one transaction. Aggregators follow by themselves, except one\n"
+         "whose METERLINE_STREAM_SHARDS is set to another number: it exits with 2, so start it\n"
+         "with the new number or without. Services may follow at any time. An entry that lies\n"
+         "in another stream than its tenant's is kept as rejected (wrong_shard), and\n"
+         "aggregators move it to the right one with its id and time. Old streams go when they\n"
+         "are empty.\n",
      .run = reshard_run},
-    {.words = {"reconcile"},
-     .arguments = "[--tenant T] [--period P] [--json] [--wide]",
-     .what = "Compare what Stripe holds of each customer, metric and period with what was sent.",
+    {.group = "After a fault",
+     .words = {"lost", "list"},
+     .arguments = "[--json]",
+     .what = "List streams that lost entries, and which losses were accepted.",
      .detail =
-         "Periods that are open or ended up to 35 days ago; --period is a time within one\n"
-         "(2026-11-21T10:00Z, 2026-11-21, an age such as 7d) or `current`. Needs "
-         "STRIPE_SECRET_KEY.\n"
-         "drift: so many units more than were sent. open: may be there or not, since it is under\n"
-         "way, in doubt, or was sent within 10 minutes (Stripe's figures come late); it excuses a\n"
-         "drift. Each drift is explained by its minutes and the submissions in them, and kept in\n"
-         "usage_drift. What is in doubt is resolved where it is due. Ends with a line\n"
-         "`reconcile compared=… drifted=… unread=…`; exit 0 without drift, 1 with any, 3 if it "
-         "could\nnot be checked.\n",
-     .run = reconcile_command_run},
+         "Entries are lost if Redis or PostgreSQL lost data and nobody has them any more.\n",
+     .run = lost_list_run},
+    {.words = {"lost", "accept"},
+     .arguments = "[--yes]",
+     .what = "Acknowledge lost entries, so that `audit` no longer asks about them.",
+     .detail =
+         "They stay in the balance, and later losses have to be accepted again. Who accepted\n"
+         "them, and when, is kept. Without --yes it only lists them.\n",
+     .run = lost_accept_run},
+    {.words = {"stream", "lost"},
+     .arguments = "[--yes]",
+     .what = "Book entries that somebody removed from a stream before they were counted.",
+     .detail =
+         "XTRIM, XDEL and XADD with MAXLEN delete entries that wait, and then the audit shows\n"
+         "a difference. Without --yes it only shows how many are missing in which stream. With\n"
+         "it they are booked as lost and accepted (`lost list` shows them), and the books\n"
+         "balance again. Aggregators may run; each stream stops for a moment.\n",
+     .run = stream_lost_run},
+    {.words = {"stream", "reset"},
+     .arguments = "",
+     .what = "Repair a stream whose newest id lies in the future.",
+     .detail =
+         "An entry that was added with an id of its own can do that; then Redis gives no ids\n"
+         "of now. Entries that wait stay and are counted once; those with ids in the future\n"
+         "get new ones. The stream's epoch ends with its balance, and a new one begins.\n"
+         "Aggregators and services may run. A stream that is in order is left alone. Consumer\n"
+         "groups other than `aggregator` are dropped. Redis is busy for about 1 s for each\n"
+         "200,000 entries that wait, so let aggregators count what they can first.\n",
+     .run = stream_reset_run},
+    {.words = {"stream", "adopt"},
+     .arguments = "[--yes]",
+     .what = "Take over streams that another PostgreSQL database counted until now.",
+     .detail =
+         "Stop the stages of the other database first. Without --yes it only shows the streams\n"
+         "that belong to it. With --yes this database goes on counting where the other one\n"
+         "stopped, and what was counted before stays in the other database. If this one had\n"
+         "counted the stream earlier, what the other one counted since is booked as lost. The\n"
+         "other database's entries are deleted from the quota cache, and sinks hold until\n"
+         "`meterctl restore accept`.\n",
+     .run = stream_adopt_run},
     {.words = {"restore", "hold"},
      .arguments = "[--yes]",
-     .what = "Hold sinks after PostgreSQL and Redis were restored to one moment.",
+     .what = "Hold all sinks after PostgreSQL and Redis were restored to the same moment.",
      .detail =
-         "Sinks notice by themselves that PostgreSQL went back to before what Redis knows of. "
-         "They\n"
-         "cannot where Redis went back with it, or where a whole machine was set back to a\n"
-         "snapshot: stop them before that, hold them before they start, then `restore accept`.\n"
-         "Does nothing without --yes.\n",
+         "Sinks notice by themselves that PostgreSQL alone was restored, and hold. They cannot\n"
+         "notice it if Redis went back to the same moment, or if a whole machine was set back\n"
+         "to a snapshot. Then stop the sinks, restore, run this, start the sinks, and run\n"
+         "`meterctl restore accept`. Without --yes it does nothing.\n",
      .run = restore_hold_run},
     {.words = {"restore", "accept"},
      .arguments = "[--yes]",
-     .what = "Let sinks go on after PostgreSQL was restored and had lost commits.",
+     .what = "Let sinks go on after PostgreSQL was restored from a backup.",
      .detail =
-         "Prints what was lost; does nothing without --yes. With it each metric and period of a\n"
-         "tenant is read at Stripe, at SINK_RATE_PER_S, but for those whose invoice was final in\n"
-         "the backup (STRIPE_SECRET_KEY; not needed where nothing is billed): submissions that\n"
-         "the ledger takes for unsent and that Stripe holds are sent; what it holds besides is\n"
-         "adopted, as submissions `ml-found-…` in the same minutes, and compared once more. If\n"
-         "nothing differs, sinks go on with this tenant, while others are still read. They then\n"
-         "bring Stripe to what the ledger counts: usage that was lost is taken back, until\n"
-         "services send it again. How far it is stands on stderr. Cut off it may be run again,\n"
-         "and goes on where it stopped. Exit 1 if something differs, 3 if Stripe could not be\n"
-         "read: sinks are still held for those tenants.\n"
-         "Usage for customers and event names that come to the ledger later (by webhook, `catalog\n"
-         "apply`) is held alone until it is compared, too: a sink does so from an hour after the\n"
-         "restore on; what Stripe holds of it is taken over by running this again. Apply the\n"
-         "catalog and let webhookd catch up first: fewer of them are left.\n"
-         "Stripe's figures come late: run it an hour after the last sink sent something.\n",
+         "Without --yes it only says what was lost. With it, each tenant's metrics and periods\n"
+         "are read at Stripe, SINK_RATE_PER_S calls a second, except those whose invoice was\n"
+         "already final in the backup. It needs STRIPE_SECRET_KEY, unless nothing is billed.\n"
+         "  - Submissions that the backup shows as unsent, and that Stripe holds, become sent.\n"
+         "  - What Stripe holds besides is adopted as submissions `ml-found-…` in the same\n"
+         "    minutes.\n"
+         "  - Then all is compared again. If nothing differs, sinks go on with this tenant,\n"
+         "    while others are still being read.\n"
+         "Sinks then bring Stripe to what PostgreSQL counts: usage that was lost is taken\n"
+         "back, until services send it again. Progress is shown on stderr. If it was\n"
+         "interrupted, run it again: it goes on where it stopped. Exit 1 if something differs,\n"
+         "3 if Stripe could not be read; sinks still hold for those tenants.\n"
+         "Customers and event names that the database learns of only later (by webhook, or\n"
+         "`catalog apply`) are held on their own until they are compared too. A sink does that\n"
+         "from an hour after the restore on; to take over what Stripe holds of them, run this\n"
+         "again. There are fewer of them if you first apply the catalog and let webhookd catch\n"
+         "up.\n"
+         "Stripe's figures lag: run this at least an hour after a sink last sent something.\n",
      .run = restore_accept_run},
     {.run = NULL},
 };
+/* clang-format on */

@@ -3,7 +3,9 @@
 #define METERLINE_CTL_H
 
 #include "common/conf.h"
+#include "common/err.h"
 
+#include <libpq-fe.h>
 #include <stdbool.h>
 
 #define CTL_PROGRAM "meterctl"
@@ -33,6 +35,7 @@ struct ctl_config {
 /* One command. words are its name, such as "catalog" "apply". run gets what stands behind the
  * words; it may be called with any arguments and checks them itself. */
 struct ctl_command {
+    const char *group;     /* heading above it in `meterctl --help`; NULL: of the group before */
     const char *words[2];  /* the second NULL for a command of one word */
     const char *arguments; /* for the usage line, or "" */
     const char *what;      /* one line for `meterctl --help` */
@@ -78,13 +81,22 @@ int restore_accept_run(const struct ctl_config *config, int argc, char **argv);
 /* "meterctl: text" on stderr; returns code, so that `return ctl_fail(CTL_FAILED, …)` reads well. */
 int ctl_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* This command runs from now on: its help is what ctl_fail_argument leads to. */
-void ctl_begin(const struct ctl_command *command);
-/* A word that the command does not know; tells where its help is. Returns -1. */
-int ctl_fail_argument(const char *word);
+/* The same with an error's text; with CTL_UNCHECKED it says first that nothing could be checked. */
+int ctl_fail_err(int code, const struct err *e);
 
-/* Takes the one flag that a command knows: argc 0, or 1 and the flag. Returns 0 with *given, or -1
- * after telling what is wrong. */
-int ctl_take_flag(int argc, char **argv, const char *flag, bool *given);
+/* Connect to PostgreSQL in the role of meterctl, work, and disconnect. Returns what work returns,
+ * an exit code; or `unreachable`, an exit code as well, after telling that there is no connection.
+ */
+typedef int (*ctl_work_fn)(PGconn *conn, void *owner);
+int ctl_with_database(const struct ctl_config *config, int unreachable, ctl_work_fn work,
+                      void *owner);
+
+/* This command runs from now on: messages about its arguments name it. */
+void ctl_begin(const struct ctl_command *command);
+
+/* An argument that the running command does not know, or what it lacks. Both tell, and return -1.
+ */
+int ctl_fail_argument(const char *word);
+int ctl_fail_missing(void);
 
 #endif

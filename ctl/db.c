@@ -1,4 +1,3 @@
-/* PostgreSQL for a tool. */
 #include "ctl/db.h"
 
 #include "common/pg/pg.h"
@@ -24,6 +23,7 @@ static bool has_several_hosts(const char *url)
 {
     PQconninfoOption *options = PQconninfoParse(url, NULL);
     bool several = false;
+
     for (const PQconninfoOption *o = options; o && o->keyword; o++)
         several = several || (strcmp(o->keyword, "host") == 0 && o->val && strchr(o->val, ','));
     PQconninfoFree(options);
@@ -128,17 +128,38 @@ int db_run(PGconn *conn, const char *sql, int n, const char *const *values, int6
     return 0;
 }
 
-int db_each(PGconn *conn, const char *sql, enum db_format format, db_row_fn on_row, void *owner,
-            struct err *e)
+int db_number(PGconn *conn, const char *sql, int n, const char *const *values, int64_t *out,
+              struct err *e)
 {
-    PGresult *result;
-    int failed = 0;
+    PGresult *result = db_query(conn, sql, n, values, e);
+    if (!result)
+        return -1;
+    *out = db_i64(result, 0, 0);
+    PQclear(result);
+    return 0;
+}
 
-    if (!PQsendQueryParams(conn, sql, 0, NULL, NULL, NULL, NULL, format == DB_BINARY) ||
+int db_transaction(PGconn *conn, db_work_fn work, void *owner, struct err *e)
+{
+    struct err ignored;
+    if (db_script(conn, "BEGIN", e))
+        return -1;
+    if (work(conn, owner, e) == 0)
+        return db_script(conn, "COMMIT", e);
+    db_script(conn, "ROLLBACK", &ignored);
+    return -1;
+}
+
+int db_each(PGconn *conn, const char *sql, int n, const char *const *values, enum db_format format,
+            db_row_fn on_row, void *owner, struct err *e)
+{
+    if (!PQsendQueryParams(conn, sql, n, NULL, values, NULL, NULL, format == DB_BINARY) ||
         !PQsetSingleRowMode(conn)) {
         pg_result_err(e, conn, NULL);
         return -1;
     }
+    PGresult *result;
+    int failed = 0;
     while ((result = PQgetResult(conn)) != NULL) {
         ExecStatusType status = PQresultStatus(result);
         if (status == PGRES_SINGLE_TUPLE)

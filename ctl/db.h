@@ -23,21 +23,29 @@ PGresult *db_query(PGconn *conn, const char *sql, int n, const char *const *valu
 int db_run(PGconn *conn, const char *sql, int n, const char *const *values, int64_t *rows,
            struct err *e);
 
+/* The same where there is one row with one number, which is put into *out; SQL NULL as 0. */
+int db_number(PGconn *conn, const char *sql, int n, const char *const *values, int64_t *out,
+              struct err *e);
+
 /* Any number of statements without parameters, such as BEGIN or a migration's text. BEGIN sets role
  * and settings. */
 int db_script(PGconn *conn, const char *text, struct err *e);
+
+/* BEGIN, the work, and COMMIT; ROLLBACK if the work returned -1 with e. Returns 0, or -1 with e. */
+typedef int (*db_work_fn)(PGconn *conn, void *owner, struct err *e);
+int db_transaction(PGconn *conn, db_work_fn work, void *owner, struct err *e);
 
 /* BEGIN of one snapshot, in which no raw event is dropped: the lock comes before the snapshot, so
  * that what retention dropped and what it tallied are seen together. */
 int db_begin_snapshot(PGconn *conn, struct err *e);
 
 /* One statement, a row at a time, so that memory does not grow with them: on_row gets a result of
- * one row, its own only during the call. In a transaction of the caller's. Returns 0, or -1 with e
- * after any number of rows. */
+ * one row, which is valid only during the call. In a transaction of the caller's. Returns 0, or -1
+ * with e after any number of rows. */
 enum db_format { DB_TEXT, DB_BINARY };
 typedef void (*db_row_fn)(void *owner, const PGresult *row);
-int db_each(PGconn *conn, const char *sql, enum db_format format, db_row_fn on_row, void *owner,
-            struct err *e);
+int db_each(PGconn *conn, const char *sql, int n, const char *const *values, enum db_format format,
+            db_row_fn on_row, void *owner, struct err *e);
 
 /* One field. NULL (or 0) where it is SQL NULL. */
 const char *db_text(const PGresult *r, int row, int column);

@@ -54,21 +54,29 @@ static void print_usage(const struct ctl_command *command)
 
 static int print_help(void)
 {
-    conf_print_help(SETTINGS, CTL_PROGRAM, "COMMAND [argument]...",
-                    "Sets meterline up, and tells how it is doing.");
-    puts("\nCommands:");
+    printf("usage: %s COMMAND [argument]...\n\n"
+           "Sets meterline up, shows how it is doing, and sets right what went wrong.\n"
+           "`%s COMMAND --help` explains a command.\n",
+           CTL_PROGRAM, CTL_PROGRAM);
     for (const struct ctl_command *c = CTL_COMMANDS; c->run; c++) {
+        if (c->group)
+            printf("\n%s:\n", c->group);
         fputs("  ", stdout);
         print_usage(c);
         printf("\n      %s\n", c->what);
     }
-    puts("\nFlags:\n"
-         "  --help          this text; behind a command: more about that\n"
+    puts("\nFlags that many commands have:\n"
+         "  --json          the same for programs\n"
+         "  --wide          tables are not cut to the terminal's width\n"
+         "  --yes           do it; without it the command only says what it would do\n"
+         "Flags without a command:\n"
+         "  --help          this text\n"
          "  --version       the program's version\n"
          "  --print-config  the settings in force, secrets as ***\n"
-         "\nExit codes: 0 done, 1 could not go on or unbalanced, 2 wrong settings or usage, 3 "
-         "could not "
-         "be\nchecked, 4 balanced but something waits for a person (audit).");
+         "\nExit codes: 0 done; 1 could not go on, or found differences; 2 wrong settings or "
+         "usage;\n"
+         "3 could not be checked; 4 balanced but something waits for a person (audit).");
+    conf_print_settings(SETTINGS);
     return CTL_DONE;
 }
 
@@ -114,7 +122,6 @@ static int print_config(void)
 {
     struct ctl_config config = {0};
     int failed = load_config(&config);
-
     if (!failed)
         conf_print(SETTINGS, &config);
     conf_done(SETTINGS, &config);
@@ -155,7 +162,7 @@ static int fail_unknown(const char *word)
 int main(int argc, char **argv)
 {
     if (sodium_init() < 0)
-        return ctl_fail(CTL_FAILED, "libsodium cannot be used");
+        return ctl_fail(CTL_FAILED, "libsodium cannot be initialized");
     if (argc > 1 && is_help(argv[1]))
         return print_help();
     if (argc > 1 && strcmp(argv[1], "--version") == 0)
@@ -171,5 +178,5 @@ int main(int argc, char **argv)
     if (argc > 2 && is_help(argv[2]) && print_commands(argv[1]) > 0)
         return CTL_DONE;
     return argc > 1 ? fail_unknown(argv[1])
-                    : ctl_fail(CTL_USAGE, "no command (see meterctl --help)");
+                    : ctl_fail(CTL_USAGE, "a command is missing (see meterctl --help)");
 }

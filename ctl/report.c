@@ -1,11 +1,8 @@
-/* Findings as lines of name=value. */
 #include "ctl/report.h"
 
 #include "common/pg/pg.h"
-#include "common/str.h"
 #include "ctl/db.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +57,18 @@ void report_add_rows(json_t *list, const PGresult *result)
 {
     for (int row = 0; row < PQntuples(result); row++)
         json_array_append_new(list, finding_of(result, row));
+}
+
+int report_query(json_t *list, PGconn *conn, const char *sql, int n, const char *const *values,
+                 struct err *e)
+{
+    PGresult *rows = db_query(conn, sql, n, values, e);
+
+    if (!rows)
+        return -1;
+    report_add_rows(list, rows);
+    PQclear(rows);
+    return 0;
 }
 
 /* As in the log: bare if it is one plain word, else as a JSON string. */
@@ -124,4 +133,48 @@ void report_print_line(const char *words, const json_t *finding)
     }
     puts(line.data);
     buf_done(&line);
+}
+
+void report_print_lines(const char *words, const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        report_print_line(words, json_array_get(list, i));
+}
+
+void report_add_ndjson(struct buf *out, const struct report_column *columns, int count,
+                       const char *const *values)
+{
+    for (int i = 0; i < count; i++) {
+        buf_printf(out, "%s\"%s\":", i == 0 ? "{" : ",", columns[i].name);
+        if (columns[i].is_json)
+            buf_add_str(out, values[i]);
+        else
+            buf_add_json_str(out, values[i], strlen(values[i]));
+    }
+    buf_add_str(out, "}\n");
+}
+
+static void add_csv_field(struct buf *out, const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        buf_add_str(out, text);
+        return;
+    }
+    buf_add_char(out, '"');
+    for (; *text; text++) {
+        if (*text == '"')
+            buf_add_char(out, '"');
+        buf_add_char(out, *text);
+    }
+    buf_add_char(out, '"');
+}
+
+void report_add_csv(struct buf *out, int count, const char *const *values)
+{
+    for (int i = 0; i < count; i++) {
+        if (i > 0)
+            buf_add_char(out, ',');
+        add_csv_field(out, values[i]);
+    }
+    buf_add_str(out, "\r\n");
 }

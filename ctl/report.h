@@ -3,12 +3,20 @@
 #ifndef METERLINE_CTL_REPORT_H
 #define METERLINE_CTL_REPORT_H
 
+#include "common/err.h"
+#include "common/str.h"
+
 #include <jansson.h>
 #include <libpq-fe.h>
+#include <stdbool.h>
 
 /* The rows of a result as findings, appended to list: whole numbers as integers, booleans as such,
  * times as in report_time, all else as text, what is NULL left out. Names are the columns'. */
 void report_add_rows(json_t *list, const PGresult *result);
+
+/* The same with the rows of one statement with n parameters. Returns 0, or -1 with e. */
+int report_query(json_t *list, PGconn *conn, const char *sql, int n, const char *const *values,
+                 struct err *e);
 
 enum { REPORT_TIME_SIZE = 40 };
 
@@ -25,5 +33,20 @@ void report_print_entry(const json_t *finding);
 /* "audit total tenant=acme quantity=5": words, then the finding's pairs, values quoted where they
  * need it. */
 void report_print_line(const char *words, const json_t *finding);
+/* The same for each of a list. */
+void report_print_lines(const char *words, const json_t *list);
+
+/* Lines for programs, appended to out. */
+struct report_column {
+    const char *name;
+    bool is_json; /* its text is JSON already: an object, true or false */
+};
+
+/* One JSON object and a newline. values: as many as columns, none NULL. */
+void report_add_ndjson(struct buf *out, const struct report_column *columns, int count,
+                       const char *const *values);
+
+/* RFC 4180: fields with a comma, a quote or a line break in quotes, quotes doubled; CRLF. */
+void report_add_csv(struct buf *out, int count, const char *const *values);
 
 #endif

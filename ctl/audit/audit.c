@@ -4,12 +4,12 @@
 #include "ctl/audit/audit.h"
 
 #include "common/redis/redis.h"
+#include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
 #include "ctl/report.h"
 #include "ctl/sql.h"
 #include "ctl/streams/stream_info.h"
-#include "ctl/streams/stream_shards.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +18,8 @@ enum { REDIS_TIMEOUT_MS = 10000, TIME_SIZE = 64 };
 
 struct audit {
     PGconn *conn;
-    const char *redis_url;
+    const struct ctl_config *config;
+    bool json;
     json_t *report;  /* owned: streams, epochs, …, result */
     json_t *streams; /* in report */
     bool balanced;
@@ -38,7 +39,7 @@ static int add_stream(struct audit *a, const char *stream, struct err *e)
 {
     /* In a cluster each stream has a server of its own. */
     redisContext *redis =
-        redis_connect_blocking_at(a->redis_url, stream, REDIS_TIMEOUT_MS, NULL, e);
+        redis_connect_blocking_at(a->config->base.redis_url, stream, REDIS_TIMEOUT_MS, NULL, e);
     if (!redis)
         return err_wrap(e, "redis");
     json_t *finding = audit_stream(a->conn, redis, stream, e);
@@ -76,14 +77,6 @@ static int add_unseen_streams(struct audit *a, int64_t shards, struct err *e)
     return 0;
 }
 
-/* The ledger's own number of shards may be another than our setting: its streams are looked at too.
- */
-static int add_ledger_shards(struct audit *a, struct err *e)
-{
-    int64_t shards;
-    return stream_shards_read(a->conn, 0, &shards, e) || add_unseen_streams(a, shards, e);
-}
-
 static int read_time(PGconn *conn, char begun[TIME_SIZE], struct err *e)
 {
     PGresult *r = db_query(conn, SQL_AUDIT_BEGUN, 0, NULL, e);
@@ -103,17 +96,14 @@ static bool nothing_waits(const json_t *streams)
     return true;
 }
 
-static int check_all(struct audit *a, const struct ctl_config *config, struct err *e)
+static int check_all(struct audit *a, struct err *e)
 {
     char begun[TIME_SIZE];
+    int64_t shards; /* the ledger's own number, which may be another than our setting */
 
-    a->conn = db_open(config->base.database_url, CTL_ROLE, e);
-    if (!a->conn)
-        return -1;
     if (read_time(a->conn, begun, e) || add_known_streams(a, e) ||
-        add_unseen_streams(a, config->base.stream_shards, e))
-        return -1;
-    if (add_ledger_shards(a, e))
+        add_unseen_streams(a, a->config->base.stream_shards, e) ||
+        stream_shards_read(a->conn, 0, &shards, e) || add_unseen_streams(a, shards, e))
         return -1;
     if (nothing_waits(a->streams))
         json_object_set_new(a->report, "counted_until", json_string(begun));
@@ -136,12 +126,8 @@ static void print_removed(const struct audit *a)
 
 static void print_lines(const struct audit *a)
 {
-    const json_t *epochs = json_object_get(a->report, "epochs");
-
-    for (size_t i = 0; i < json_array_size(epochs); i++)
-        report_print_line("audit", json_array_get(epochs, i));
-    for (size_t i = 0; i < json_array_size(a->streams); i++)
-        report_print_line("audit", json_array_get(a->streams, i));
+    report_print_lines("audit", json_object_get(a->report, "epochs"));
+    report_print_lines("audit", a->streams);
     print_removed(a);
     audit_ledger_print(a->report);
     const json_t *attention = json_object_get(a->report, "attention");
@@ -169,28 +155,32 @@ static void print_json(const struct audit *a)
         [CTL_DONE] = "ok", [CTL_FAILED] = "unbalanced", [CTL_ATTENTION] = "attention"};
 
     json_object_set_new(a->report, "result", json_string(RESULTS[exit_code(a)]));
-    json_dumpf(a->report, stdout, JSON_INDENT(2));
-    putchar('\n');
+    report_print_json(a->report);
+}
+
+static int run(PGconn *conn, void *owner)
+{
+    struct audit *a = owner;
+    struct err e;
+
+    a->conn = conn;
+    if (check_all(a, &e))
+        return ctl_fail_err(CTL_UNCHECKED, &e);
+    (a->json ? print_json : print_lines)(a);
+    return exit_code(a);
 }
 
 int audit_run(const struct ctl_config *config, int argc, char **argv)
 {
-    struct audit a = {.redis_url = config->base.redis_url,
-                      .report = json_object(),
-                      .streams = json_array(),
-                      .balanced = true};
-    struct err e;
-    bool json = false;
+    struct audit a = {.config = config, .balanced = true};
+    const struct args_option options[] = {{"--json", NULL, &a.json}, {NULL, NULL, NULL}};
 
+    if (args_parse_options(argc, argv, options))
+        return CTL_USAGE;
+    a.report = json_object();
+    a.streams = json_array();
     json_object_set_new(a.report, "streams", a.streams);
-    int code = ctl_take_flag(argc, argv, "--json", &json) ? CTL_USAGE : CTL_DONE;
-    if (code == CTL_DONE && check_all(&a, config, &e))
-        code = ctl_fail(CTL_UNCHECKED, "could not be checked: %s", e.text);
-    if (code == CTL_DONE) {
-        (json ? print_json : print_lines)(&a);
-        code = exit_code(&a);
-    }
+    int code = ctl_with_database(config, CTL_UNCHECKED, run, &a);
     json_decref(a.report);
-    PQfinish(a.conn);
     return code;
 }

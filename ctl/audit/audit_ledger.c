@@ -77,19 +77,6 @@ static bool holds_fault(const json_t *findings, enum meaning meaning)
     return false;
 }
 
-/* n parameters: none or one. */
-static int add_rows(PGconn *conn, const char *sql, int n, const char *value, json_t *findings,
-                    struct err *e)
-{
-    PGresult *rows = db_query(conn, sql, n, &value, e);
-
-    if (!rows)
-        return -1;
-    report_add_rows(findings, rows);
-    PQclear(rows);
-    return 0;
-}
-
 static int run_check(PGconn *conn, const struct check_step *check, json_t *report, bool *balanced,
                      struct err *e)
 {
@@ -99,7 +86,7 @@ static int run_check(PGconn *conn, const struct check_step *check, json_t *repor
     json_object_set_new(report, check->name, findings);
     if (check->run
             ? check->run(conn, findings, e)
-            : add_rows(conn, check->sql, check->meaning == IS_FAULT_THEN, until, findings, e))
+            : report_query(findings, conn, check->sql, check->meaning == IS_FAULT_THEN, &until, e))
         return err_wrap(e, "postgres: check %s", check->name);
     if (holds_fault(findings, check->meaning))
         *balanced = false;
@@ -110,7 +97,7 @@ static int run_check(PGconn *conn, const struct check_step *check, json_t *repor
 static int add_attention(PGconn *conn, json_t *report, struct err *e)
 {
     json_t *found = json_array();
-    int failed = add_rows(conn, SQL_AUDIT_ATTENTION, 0, NULL, found, e);
+    int failed = report_query(found, conn, SQL_AUDIT_ATTENTION, 0, NULL, e);
 
     json_object_set(report, "attention", json_array_get(found, 0));
     json_decref(found);
@@ -131,9 +118,7 @@ int audit_ledger(PGconn *conn, json_t *report, bool *balanced, struct err *e)
 
 void audit_ledger_print(const json_t *report)
 {
-    for (int i = 0; i < CHECK_COUNT; i++) {
-        const json_t *findings = json_object_get(report, CHECKS[i].name);
-        for (size_t k = 0; CHECKS[i].words && k < json_array_size(findings); k++)
-            report_print_line(CHECKS[i].words, json_array_get(findings, k));
-    }
+    for (int i = 0; i < CHECK_COUNT; i++)
+        if (CHECKS[i].words)
+            report_print_lines(CHECKS[i].words, json_object_get(report, CHECKS[i].name));
 }

@@ -27,27 +27,22 @@ struct position {
     int64_t lost;
 };
 
-static void take_position(const PGresult *r, struct position *p)
-{
-    *p = (struct position){.exists = PQntuples(r) > 0, .epoch = 1};
-    snprintf(p->last_id, sizeof p->last_id, "%s", p->exists ? db_text(r, 0, 1) : "0-0");
-    if (!p->exists)
-        return;
-    p->epoch = db_i64(r, 0, 0);
-    p->base = db_i64(r, 0, 2);
-    p->counted = db_i64(r, 0, 3);
-    p->duplicates = db_i64(r, 0, 4);
-    p->rejected = db_i64(r, 0, 5);
-    p->conflicts = db_i64(r, 0, 6);
-    p->lost = db_i64(r, 0, 7);
-}
-
 static int read_position(PGconn *conn, const char *stream, struct position *p, struct err *e)
 {
     PGresult *r = db_query(conn, SQL_READ_POSITION, 1, &stream, e);
     if (!r)
         return err_wrap(e, "postgres");
-    take_position(r, p);
+    *p = (struct position){.exists = PQntuples(r) > 0, .last_id = "0-0", .epoch = 1};
+    if (p->exists) {
+        p->epoch = db_i64(r, 0, 0);
+        snprintf(p->last_id, sizeof p->last_id, "%s", db_text(r, 0, 1));
+        p->base = db_i64(r, 0, 2);
+        p->counted = db_i64(r, 0, 3);
+        p->duplicates = db_i64(r, 0, 4);
+        p->rejected = db_i64(r, 0, 5);
+        p->conflicts = db_i64(r, 0, 6);
+        p->lost = db_i64(r, 0, 7);
+    }
     PQclear(r);
     return 0;
 }

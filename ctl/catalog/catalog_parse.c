@@ -1,7 +1,191 @@
-/* The catalog file: its outer form, and what metrics and plans share. */
+/* The catalog file's outer form, and its metrics. */
 #include "ctl/catalog/catalog_parse.h"
+#include "common/contract.h"
 
 #include <string.h>
+
+enum { TITLE_MAX_BYTES = 200, EVENT_NAME_MAX_BYTES = 100 }; /* Stripe: meters[event_name] */
+
+static const char *const METRIC_KEYS[] = {"metric",      "name",     "unit",
+                                          "aggregation", "carry",    "dimensions",
+                                          "from",        "where",    "stripe_event_name",
+                                          "transport",   "rounding", NULL};
+static const char *const AGGREGATIONS[] = {"sum", "count", "max", "last", "unique", NULL};
+static const char *const TRANSPORTS[] = {"meter_events", "meter_event_stream", "usage_records",
+                                         "none", NULL};
+static const char *const ROUNDINGS[] = {"floor", NULL};
+
+/* Fields of a stream entry that have a meaning of their own. */
+static bool is_reserved(const char *name)
+{
+    static const char *const NAMES[] = {FIELD_TENANT, FIELD_METRIC, FIELD_QUANTITY,
+                                        FIELD_ID,     FIELD_TS,     FIELD_OP};
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
+        if (strcmp(NAMES[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool check_dimension(struct check *c, const struct path *at, const char *name)
+{
+    if (!name || !str_is_name(name, strlen(name)))
+        check_fault(c, at, "must be a name of 1 to 64 characters a-z, 0-9 and _");
+    else if (is_reserved(name))
+        check_fault(c, at, "is a field of its own, not a dimension");
+    else
+        return true;
+    return false;
+}
+
+static void parse_dimensions(struct check *c, const struct path *at, json_t *item, json_t *row)
+{
+    struct path p = path_key(at, "dimensions");
+    json_t *list = json_object_get(item, "dimensions");
+    json_t *names = json_array();
+
+    json_object_set_new(row, "dimensions", names);
+    if (!list || !check_array(c, &p, list))
+        return;
+    if (json_array_size(list) > DIMENSIONS_MAX)
+        check_fault(c, &p, "must have at most %d names", DIMENSIONS_MAX);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct path each = path_index(&p, i);
+        const char *name = json_string_value(json_array_get(list, i));
+        if (!check_dimension(c, &each, name))
+            continue;
+        for (size_t k = 0; k < i; k++)
+            if (json_equal(json_array_get(list, k), json_array_get(list, i)))
+                check_fault(c, &each, "stands twice");
+        json_array_append_new(names, json_string(name));
+    }
+}
+
+/* What unique counts are the different values of its dimensions. */
+static void check_unique(struct check *c, const struct path *at, const json_t *row)
+{
+    struct path p = path_key(at, "dimensions");
+    const char *aggregation = json_string_value(json_object_get(row, "aggregation"));
+
+    if (aggregation && strcmp(aggregation, "unique") == 0 &&
+        json_array_size(json_object_get(row, "dimensions")) == 0)
+        check_fault(c, &p, "must name at least one: unique counts their different values");
+}
+
+static void parse_where(struct check *c, const struct path *at, json_t *item, json_t *row)
+{
+    struct path p = path_key(at, "where");
+    json_t *where = json_object_get(item, "where");
+    json_t *filters = json_object();
+    const char *name;
+    json_t *value;
+
+    json_object_set_new(row, "where_dimensions", filters);
+    if (!where || !check_object(c, &p, where))
+        return;
+    if (!json_object_get(item, "from"))
+        check_fault(c, &p, "needs \"from\"");
+    json_object_foreach(where, name, value)
+    {
+        struct path each = path_key(&p, name);
+        const char *text = json_string_value(value);
+        if (!check_dimension(c, &each, name))
+            continue;
+        if (!text || strlen(text) > DIMENSION_MAX_BYTES)
+            check_fault(c, &each, "must be a string of at most %d bytes", DIMENSION_MAX_BYTES);
+        else
+            json_object_set(filters, name, value);
+    }
+}
+
+/* A legacy price adds its usage records up. */
+static void check_increments(struct check *c, const struct path *at, const json_t *row)
+{
+    struct path p = path_key(at, "transport");
+    const char *transport = json_string_value(json_object_get(row, "transport"));
+    const char *aggregation = json_string_value(json_object_get(row, "aggregation"));
+
+    if (transport && strcmp(transport, "usage_records") == 0 && aggregation &&
+        strcmp(aggregation, "sum") != 0 && strcmp(aggregation, "count") != 0)
+        check_fault(c, &p, "usage_records goes only with aggregation sum or count");
+}
+
+static void parse_from(struct check *c, const struct path *at, json_t *item, json_t *metrics,
+                       json_t *row)
+{
+    struct path p = path_key(at, "from");
+    const char *from = check_name(c, at, item, "from", CHECK_OPTIONAL);
+
+    check_set_text(row, "from_metric", from);
+    if (!from)
+        return;
+    json_t *source = check_find_by(metrics, json_array_size(metrics), "metric", from);
+    if (!source)
+        check_fault(c, &p, "no metric %s in this catalog", from);
+    else if (source == item)
+        check_fault(c, &p, "a metric cannot be derived from itself");
+    else if (json_object_get(source, "from"))
+        check_fault(c, &p, "%s is derived itself", from);
+}
+
+static void parse_billing(struct check *c, const struct path *at, json_t *item, json_t *row)
+{
+    struct path p = path_key(at, "stripe_event_name");
+    const char *transport = check_choice(c, at, item, "transport", TRANSPORTS, "meter_events");
+    const char *event =
+        check_text(c, at, item, "stripe_event_name", EVENT_NAME_MAX_BYTES, CHECK_OPTIONAL);
+
+    if (!json_object_get(item, "stripe_event_name") && transport && strcmp(transport, "none") != 0)
+        check_fault(c, &p, "is missing (only transport none needs none)");
+    check_choice(c, at, item, "rounding", ROUNDINGS, "floor");
+    check_set_text(row, "transport", transport);
+    check_set_text(row, "stripe_event_name", event);
+}
+
+static void parse_aggregation(struct check *c, const struct path *at, json_t *item, json_t *row)
+{
+    struct path p = path_key(at, "carry");
+    const char *aggregation = check_choice(c, at, item, "aggregation", AGGREGATIONS, NULL);
+    bool carry = check_bool(c, at, item, "carry");
+
+    if (carry && aggregation && strcmp(aggregation, "last") != 0)
+        check_fault(c, &p, "goes only with aggregation last");
+    check_set_text(row, "aggregation", aggregation);
+    json_object_set_new(row, "carry", json_boolean(carry));
+}
+
+static void parse_metric(struct check *c, const struct path *at, json_t *metrics, size_t index,
+                         json_t *rows)
+{
+    json_t *item = json_array_get(metrics, index);
+    if (!check_object(c, at, item))
+        return;
+    json_t *row = json_object();
+    check_keys(c, at, item, METRIC_KEYS);
+    check_set_text(row, "metric", check_name(c, at, item, "metric", CHECK_REQUIRED));
+    check_set_text(row, "display_name",
+                   check_text(c, at, item, "name", TITLE_MAX_BYTES, CHECK_REQUIRED));
+    check_set_text(row, "unit", check_text(c, at, item, "unit", TITLE_MAX_BYTES, CHECK_REQUIRED));
+    parse_aggregation(c, at, item, row);
+    parse_dimensions(c, at, item, row);
+    check_unique(c, at, row);
+    parse_from(c, at, item, metrics, row);
+    parse_where(c, at, item, row);
+    parse_billing(c, at, item, row);
+    check_increments(c, at, row);
+    check_unique_text(c, at, metrics, index, "metric");
+    check_unique_text(c, at, metrics, index, "stripe_event_name");
+    json_array_append_new(rows, row);
+}
+
+static void parse_metrics(struct check *c, json_t *metrics, json_t *rows)
+{
+    struct path at = path_key(NULL, "metrics");
+
+    for (size_t i = 0; i < json_array_size(metrics); i++) {
+        struct path each = path_index(&at, i);
+        parse_metric(c, &each, metrics, i, rows);
+    }
+}
 
 static void parse_parts(struct check *c, json_t *document, json_t *rows)
 {
@@ -13,7 +197,7 @@ static void parse_parts(struct check *c, json_t *document, json_t *rows)
 
     check_keys(c, NULL, document, KEYS);
     if (check_array(c, &at_metrics, metrics))
-        catalog_parse_metrics(c, metrics, json_object_get(rows, "metrics"));
+        parse_metrics(c, metrics, json_object_get(rows, "metrics"));
     if (check_array(c, &at_plans, plans))
         catalog_parse_plans(c, plans, metrics, json_object_get(rows, "plans"),
                             json_object_get(rows, "limits"));

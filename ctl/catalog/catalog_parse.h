@@ -1,9 +1,10 @@
 /* The catalog file: JSON, checked to the last key. Pure.
  *
  *     {"metrics": [{"metric", "name", "unit", "aggregation", "carry"?, "dimensions"?, "from"?,
- * "where"?, "stripe_event_name", "transport"?, "rounding"?}], "plans":   [{"plan", "name",
- * "currency", "base_amount_minor", "interval"?, "stripe_lookup_key"?, "limits": {metric:
- * {"included", "cap", "overage"?: {"amount_minor", "per"}}}}]} */
+ *                   "where"?, "stripe_event_name", "transport"?, "rounding"?}],
+ *      "plans": [{"plan", "name", "currency", "base_amount_minor", "interval"?,
+ *                 "stripe_lookup_key"?, "limits": {metric:
+ *                     {"included", "cap", "overage"?: {"amount_minor", "per"}}}}]} */
 #ifndef METERLINE_CTL_CATALOG_PARSE_H
 #define METERLINE_CTL_CATALOG_PARSE_H
 
@@ -19,9 +20,16 @@
  * column where the text is no JSON. */
 json_t *catalog_parse(const char *text, size_t length, struct buf *faults);
 
-/* The parts, each of which appends rows. metrics: the file's array, for what limits refer to. */
-void catalog_parse_metrics(struct check *c, json_t *metrics, json_t *rows);
+/* The plans, appended to rows, and their limits. metrics: the file's array, for what limits refer
+ * to. */
 void catalog_parse_plans(struct check *c, json_t *plans, json_t *metrics, json_t *rows,
                          json_t *limit_rows);
+
+enum { CATALOG_PRICE_SIZE = 32 };
+
+/* The price of one unit: amount / per, exactly, as the text of a numeric(24,12) without trailing
+ * zeros. amount: minor units, from 0; per: units, above 0; both from dec_parse_quantity. Returns 0,
+ * or -1 if it takes more than 12 digits behind the point or before it. */
+int catalog_unit_price(struct dec amount, struct dec per, char out[CATALOG_PRICE_SIZE]);
 
 #endif

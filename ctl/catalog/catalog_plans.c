@@ -1,7 +1,9 @@
 /* The catalog file's plans and their limits. */
 #include "ctl/catalog/catalog_parse.h"
-#include "ctl/catalog/unit_price.h"
 
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { TITLE_MAX_BYTES = 200, LOOKUP_KEY_MAX_BYTES = 200 }; /* Stripe: prices[lookup_key] */
@@ -40,15 +42,56 @@ static void parse_included(struct check *c, const struct path *at, json_t *item,
     check_set_text(row, "included", shown);
 }
 
+#define PRICE_UNIT 1000000000000LL /* one, with the twelve digits of a unit price */
+
+static dec_int greatest_common_divisor(dec_int a, dec_int b)
+{
+    while (b != 0) {
+        dec_int rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+static void format_price(dec_int scaled, char out[CATALOG_PRICE_SIZE])
+{
+    int64_t whole = (int64_t)(scaled / PRICE_UNIT);
+    int64_t part = (int64_t)(scaled % PRICE_UNIT);
+    int length = snprintf(out, CATALOG_PRICE_SIZE, "%" PRId64 ".%012" PRId64, whole, part);
+
+    while (out[length - 1] == '0')
+        out[--length] = '\0';
+    if (out[length - 1] == '.')
+        out[length - 1] = '\0';
+}
+
+/* In lowest terms amount / per ends within twelve digits just if per divides 10^12. */
+int catalog_unit_price(struct dec amount, struct dec per, char out[CATALOG_PRICE_SIZE])
+{
+    assert(per.scaled > 0);
+    dec_int divisor = greatest_common_divisor(amount.scaled, per.scaled);
+    dec_int over = amount.scaled / divisor;
+    dec_int under = per.scaled / divisor;
+
+    if (PRICE_UNIT % under != 0)
+        return -1;
+    dec_int factor = PRICE_UNIT / under;
+    if (over > ((dec_int)PRICE_UNIT * PRICE_UNIT - 1) / factor)
+        return -1;
+    format_price(over * factor, out);
+    return 0;
+}
+
 static void set_price(struct check *c, const struct path *at, struct dec amount, struct dec per,
                       json_t *row)
 {
-    char price[UNIT_PRICE_TEXT_SIZE];
+    char price[CATALOG_PRICE_SIZE];
 
     if (dec_is_zero(per)) {
         struct path p = path_key(at, "per");
         check_fault(c, &p, "must be above 0");
-    } else if (unit_price(amount, per, price)) {
+    } else if (catalog_unit_price(amount, per, price)) {
         check_fault(c, at,
                     "the price of one unit is not exact in 12 digits before and behind the point");
     } else {
@@ -110,16 +153,6 @@ static void parse_limits(struct check *c, const struct path *at, json_t *plan, j
     }
 }
 
-static void check_twice(struct check *c, const struct path *at, json_t *plans, size_t index,
-                        const char *key)
-{
-    struct path p = path_key(at, key);
-    const char *text = json_string_value(json_object_get(json_array_get(plans, index), key));
-
-    if (text && check_find_by(plans, index, key, text))
-        check_fault(c, &p, "stands twice in this catalog");
-}
-
 static void parse_plan(struct check *c, const struct path *at, json_t *item, json_t *rows)
 {
     json_t *row = json_object();
@@ -151,7 +184,7 @@ void catalog_parse_plans(struct check *c, json_t *plans, json_t *metrics, json_t
             continue;
         parse_plan(c, &each, item, rows);
         parse_limits(c, &each, item, metrics, limit_rows);
-        check_twice(c, &each, plans, i, "plan");
-        check_twice(c, &each, plans, i, "stripe_lookup_key");
+        check_unique_text(c, &each, plans, i, "plan");
+        check_unique_text(c, &each, plans, i, "stripe_lookup_key");
     }
 }

@@ -1,4 +1,3 @@
-/* Strict reading of a JSON document for people. */
 #include "ctl/catalog/check.h"
 
 #include <stdarg.h>
@@ -211,6 +210,16 @@ json_t *check_find_by(json_t *array, size_t end, const char *key, const char *te
             return item;
     }
     return NULL;
+}
+
+void check_unique_text(struct check *c, const struct path *at, json_t *array, size_t index,
+                       const char *key)
+{
+    struct path p = path_key(at, key);
+    const char *text = json_string_value(json_object_get(json_array_get(array, index), key));
+
+    if (text && check_find_by(array, index, key, text))
+        check_fault(c, &p, "stands twice in this catalog");
 }
 
 void check_set_text(json_t *row, const char *key, const char *text)

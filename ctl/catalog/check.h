@@ -56,6 +56,9 @@ bool check_bool(struct check *c, const struct path *at, const json_t *object, co
 
 /* The element of array, before end, whose key has this text; NULL if there is none. */
 json_t *check_find_by(json_t *array, size_t end, const char *key, const char *text);
+/* A fault if an element of array before index has the same text under key. */
+void check_unique_text(struct check *c, const struct path *at, json_t *array, size_t index,
+                       const char *key);
 /* A text member, or JSON null for NULL. */
 void check_set_text(json_t *row, const char *key, const char *text);
 

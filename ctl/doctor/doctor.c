@@ -1,50 +1,345 @@
-/* meterctl doctor: is all that the line needs as it must be? It only reads. */
+/* meterctl doctor: is all that the line needs as it must be? It only reads. Here PostgreSQL with
+ * its schema, roles and catalog, Redis, and the stages that run. */
 #include "ctl/doctor/doctor.h"
-
+#include "common/clock.h"
+#include "common/contract.h"
+#include "common/redis/redis.h"
 #include "common/str.h"
 #include "ctl/args.h"
+#include "ctl/db.h"
+#include "ctl/migrate/migrate.h"
+#include "ctl/redis_ask.h"
 #include "ctl/report.h"
+#include "ctl/sql.h"
 
+#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static const char *text_of(const json_t *row, const char *name)
-{
-    return json_string_value(json_object_get(row, name));
-}
+enum { REDIS_TIMEOUT_MS = 5000, CLOCK_MAX_MS = 2000 };
 
-static void print(const struct doctor *d)
+static void judge_clock(struct doctor *d, const char *check, int64_t offset_ms)
 {
-    size_t i;
-    json_t *row;
-
-    json_array_foreach(d->rows, i, row)
-    {
-        printf("%-5s %-18s %s\n", text_of(row, "result"), text_of(row, "check"),
-               text_of(row, "msg"));
-    }
-    if (d->bad > 0)
-        printf("\n%d to set right\n", d->bad);
+    if (offset_ms > CLOCK_MAX_MS || offset_ms < -CLOCK_MAX_MS)
+        doctor_say(d, DOCTOR_BAD, check,
+                   "differs from this machine's by %" PRId64
+                   " ms: have both follow the same time server",
+                   offset_ms);
     else
-        puts("\nall is as it must be");
+        doctor_say(d, DOCTOR_OK, check, "within %d s of this machine's", CLOCK_MAX_MS / 1000);
 }
+
+/* The stages by their heartbeats: does one of each run, is it ready, and are all of one version? */
+
+/* Columns of status_instances.sql. */
+enum { STAGE, INSTANCE, STATE, BUILD, AGE_S, UP_S, READY, REASON };
+
+static bool is(const PGresult *r, int row, int column, const char *text)
+{
+    return strcmp(db_text(r, row, column), text) == 0;
+}
+
+/* One that is gone has its successor. What holds a stage that is ready stands in its reason. */
+static void judge_instance(struct doctor *d, const PGresult *r, int row)
+{
+    const char *stage = db_text(r, row, STAGE);
+    const char *instance = db_text(r, row, INSTANCE);
+    const char *reason = PQgetvalue(r, row, REASON); /* "" for none */
+    if (is(r, row, STATE, "missing"))
+        doctor_say(d, DOCTOR_WARN, stage,
+                   "none runs: start meterline-%s (one with --once is not seen)", stage);
+    else if (is(r, row, STATE, "silent"))
+        doctor_say(d, DOCTOR_BAD, stage,
+                   "%s: no heartbeat for %" PRId64 " s: it died, or does not reach PostgreSQL: "
+                   "see its log, and start it again",
+                   instance, db_i64(r, row, AGE_S));
+    else if (is(r, row, STATE, "not_ready"))
+        doctor_say(d, DOCTOR_BAD, stage, "%s runs, and is not ready: %s", instance, reason);
+    else if (is(r, row, STATE, "ready"))
+        doctor_say(d, *reason ? DOCTOR_WARN : DOCTOR_OK, stage, "%s runs and is ready%s%s",
+                   instance, *reason ? ": " : "", reason);
+}
+
+static bool runs(const PGresult *r, int row)
+{
+    return is(r, row, STATE, "ready") || is(r, row, STATE, "not_ready");
+}
+
+static void judge_versions(struct doctor *d, const PGresult *r)
+{
+    struct buf others = {0};
+    int running = 0;
+    for (int row = 0; row < PQntuples(r); row++) {
+        running += runs(r, row);
+        if (runs(r, row) && !is(r, row, BUILD, METERLINE_VERSION))
+            buf_printf(&others, "%s%s %s is %s", others.length ? ", " : "", db_text(r, row, STAGE),
+                       db_text(r, row, INSTANCE), db_text(r, row, BUILD));
+    }
+    if (others.length > 0)
+        doctor_say(d, DOCTOR_WARN, "versions", "meterctl is %s, but %s: bring all to one",
+                   METERLINE_VERSION, others.data);
+    else if (running > 0)
+        doctor_say(d, DOCTOR_OK, "versions", "all that run are %s, as meterctl", METERLINE_VERSION);
+    buf_done(&others);
+}
+
+static void ask_stages(struct doctor *d, PGconn *conn)
+{
+    struct err e;
+    PGresult *r = db_query(conn, SQL_STATUS_INSTANCES, 0, NULL, &e);
+    if (!r) {
+        doctor_say(d, DOCTOR_BAD, "stages", "%s", e.text);
+        return;
+    }
+    for (int row = 0; row < PQntuples(r); row++)
+        judge_instance(d, r, row);
+    judge_versions(d, r);
+    PQclear(r);
+}
+
+/* PostgreSQL. */
+
+enum { VERSION, OFFSET_MS, FSYNC, SYNCHRONOUS_COMMIT, STANDBY, PID, LOGIN, IS_SUPERUSER };
+
+static void judge_schema(struct doctor *d, int64_t version)
+{
+    if (version == SCHEMA_VERSION)
+        doctor_say(d, DOCTOR_OK, "schema", "version %d", SCHEMA_VERSION);
+    else
+        doctor_say(d, DOCTOR_BAD, "schema", "version %" PRId64 ", this build has %d: %s", version,
+                   SCHEMA_VERSION,
+                   version < SCHEMA_VERSION ? "run `meterctl migrate`" : "use a newer build");
+}
+
+static void judge_functions(struct doctor *d, PGconn *conn)
+{
+    struct err e;
+    int stale = functions_count_stale(conn, &e);
+    if (stale < 0)
+        doctor_say(d, DOCTOR_BAD, "schema", "%s (`meterctl migrate` makes it)", e.text);
+    else if (stale > 0)
+        doctor_say(d, DOCTOR_BAD, "schema",
+                   "%d functions differ from this build's: run `meterctl migrate`", stale);
+}
+
+static bool is_off(const PGresult *r, int column)
+{
+    return strcmp(db_text(r, 0, column), "off") == 0;
+}
+
+static void judge_server(struct doctor *d, const PGresult *r)
+{
+    if (*db_text(r, 0, STANDBY) == 't')
+        doctor_say(d, DOCTOR_BAD, "postgres",
+                   "it is a standby: DATABASE_URL must lead to the primary");
+    else if (is_off(r, FSYNC))
+        doctor_say(d, DOCTOR_BAD, "postgres",
+                   "fsync is off: a crash may lose or break everything; set it on");
+    else if (is_off(r, SYNCHRONOUS_COMMIT))
+        doctor_say(
+            d, DOCTOR_WARN, "postgres",
+            "synchronous_commit is off by default: the line sets it on for its own transactions");
+    else
+        doctor_say(d, DOCTOR_OK, "postgres", "answers, as %s%s", db_text(r, 0, LOGIN),
+                   *db_text(r, 0, IS_SUPERUSER) == 't' ? ", a superuser" : "");
+}
+
+/* libpq was told the pid of whom it talks to: a pooler tells one of its own. That a transaction got
+ * this far shows the mode, since `statement` has none. */
+static void judge_pooler(struct doctor *d, PGconn *conn, const PGresult *r)
+{
+    if (db_i64(r, 0, PID) == PQbackendPID(conn))
+        doctor_say(d, DOCTOR_OK, "pooler", "none: the connection is PostgreSQL's own");
+    else
+        doctor_say(
+            d, DOCTOR_OK, "pooler",
+            "one stands in between, and keeps transactions together (session or transaction mode)");
+}
+
+static void judge_roles(struct doctor *d, const PGresult *r)
+{
+    for (int i = 0; i < PQntuples(r); i++) {
+        if (*db_text(r, i, 1) != 't')
+            doctor_say(d, DOCTOR_BAD, "roles", "%s is missing: run `meterctl migrate`",
+                       db_text(r, i, 0));
+        else if (db_i64(r, i, 2) == 0)
+            doctor_say(d, DOCTOR_WARN, "roles",
+                       "only superusers may be %s: GRANT %s TO a login of its own",
+                       db_text(r, i, 0), db_text(r, i, 0));
+        else
+            doctor_say(d, DOCTOR_OK, "roles", "%s: %" PRId64 " logins", db_text(r, i, 0),
+                       db_i64(r, i, 2));
+    }
+}
+
+static json_t *read_list(struct doctor *d, PGconn *conn, const char *sql)
+{
+    struct err e;
+    json_t *list = json_array();
+
+    if (report_query(list, conn, sql, 0, NULL, &e) == 0)
+        return list;
+    doctor_say(d, DOCTOR_BAD, "catalog", "%s", e.text);
+    json_decref(list);
+    return NULL;
+}
+
+static void ask_database(struct doctor *d, PGconn *conn)
+{
+    char now[24];
+    const char *values[] = {now};
+    struct err e;
+
+    snprintf(now, sizeof now, "%" PRId64, clock_unix_ms());
+    PGresult *r = db_query(conn, SQL_DOCTOR_DATABASE, 1, values, &e);
+    if (!r) {
+        doctor_say(d, DOCTOR_BAD, "schema", "%s (`meterctl migrate` makes it)", e.text);
+        return;
+    }
+    judge_server(d, r);
+    judge_pooler(d, conn, r);
+    judge_schema(d, db_i64(r, 0, VERSION));
+    if (db_i64(r, 0, VERSION) == SCHEMA_VERSION)
+        judge_functions(d, conn);
+    judge_clock(d, "clock of postgres", db_i64(r, 0, OFFSET_MS));
+    PQclear(r);
+    r = db_query(conn, SQL_DOCTOR_ROLES, 0, NULL, &e);
+    if (r)
+        judge_roles(d, r);
+    PQclear(r);
+    d->metrics = read_list(d, conn, SQL_DOCTOR_METRICS);
+    d->plans = read_list(d, conn, SQL_DOCTOR_PLANS);
+    if (d->metrics && json_array_size(d->metrics) == 0)
+        doctor_say(d, DOCTOR_WARN, "catalog",
+                   "no metric goes to a meter: `meterctl catalog apply FILE`");
+    ask_stages(d, conn);
+}
+
+/* A pooler's `statement` mode answers single statements, and ends the connection at a BEGIN. */
+static bool lacks_transactions(const char *url)
+{
+    PGconn *conn = PQconnectdb(url);
+    PGresult *r = PQexec(conn, "select pg_backend_pid()");
+    bool pooled = PQresultStatus(r) == PGRES_TUPLES_OK && db_i64(r, 0, 0) != PQbackendPID(conn);
+
+    PQclear(r);
+    r = pooled ? PQexec(conn, "begin") : NULL;
+    bool lacks = pooled && PQresultStatus(r) != PGRES_COMMAND_OK;
+    PQclear(r);
+    PQfinish(conn);
+    return lacks;
+}
+
+static void ask_postgres(struct doctor *d)
+{
+    struct err e;
+    const char *url = d->config->base.database_url;
+    PGconn *conn = db_open(url, CTL_ROLE, &e);
+
+    if (conn)
+        ask_database(d, conn);
+    else if (lacks_transactions(url))
+        doctor_say(d, DOCTOR_BAD, "pooler",
+                   "one stands in between in statement mode, which has no transactions: set its "
+                   "pool_mode to transaction");
+    else
+        doctor_say(d, DOCTOR_BAD, "postgres", "%s", e.text);
+    PQfinish(conn);
+}
+
+/* Redis. */
+
+/* Of a reply to CONFIG GET; NULL: it is not there. */
+static const char *config_text(const redisReply *r, const char *name)
+{
+    const redisReply *value = redis_find(r, name);
+    return value ? value->str : NULL;
+}
+
+static void judge_durability(struct doctor *d, const redisReply *r)
+{
+    static const char check[] = "redis durability";
+    const char *policy = config_text(r, "maxmemory-policy");
+    const char *append_only = config_text(r, "appendonly");
+    const char *fsync = config_text(r, "appendfsync");
+
+    if (!policy || !append_only || !fsync)
+        doctor_say(d, DOCTOR_WARN, check,
+                   "CONFIG GET is not allowed: see yourself that appendonly is yes and "
+                   "maxmemory-policy noeviction");
+    else if (strcmp(policy, "noeviction") != 0)
+        doctor_say(
+            d, DOCTOR_BAD, check,
+            "maxmemory-policy is %s, which deletes events when memory is full: set noeviction",
+            policy);
+    else if (strcmp(append_only, "yes") != 0)
+        doctor_say(d, DOCTOR_BAD, check,
+                   "there is no append-only file, so that a restart loses events: "
+                   "set appendonly yes");
+    else if (strcmp(fsync, "always") != 0)
+        doctor_say(d, DOCTOR_WARN, check,
+                   "appendfsync is %s: a power loss may lose the last second; `always` does not",
+                   fsync);
+    else
+        doctor_say(d, DOCTOR_OK, check, "appendonly yes, appendfsync always, noeviction");
+}
+
+static void ask_server(struct doctor *d, redisContext *redis)
+{
+    struct err e;
+    int64_t now_ms;
+    redisReply *role = redis_ask(redis, REDIS_REPLY_ARRAY, &e, "ROLE");
+
+    if (!role) {
+        doctor_say(d, DOCTOR_BAD, "redis", "ROLE: %s", e.text);
+        return;
+    }
+    if (role->elements > 0 && strcmp(role->element[0]->str, "master") == 0)
+        doctor_say(d, DOCTOR_OK, "redis", "answers");
+    else
+        doctor_say(d, DOCTOR_BAD, "redis", "is a replica: REDIS_URL must lead to the master");
+    freeReplyObject(role);
+    redisReply *settings = redis_ask(redis, REDIS_REPLY_ARRAY, &e, "CONFIG GET *");
+    judge_durability(d, settings);
+    freeReplyObject(settings);
+    if (redis_clock_ms(redis, &now_ms, &e) == 0)
+        judge_clock(d, "clock of redis", now_ms - clock_unix_ms());
+}
+
+/* In a cluster each master. */
+static void ask_redis(struct doctor *d)
+{
+    struct err e = {0};
+    redisContext *redis;
+
+    for (int i = 0; (redis = redis_connect_blocking_master(d->config->base.redis_url, i,
+                                                           REDIS_TIMEOUT_MS, &e));
+         i++) {
+        ask_server(d, redis);
+        redisFree(redis);
+    }
+    if (e.kind != ERR_NONE)
+        doctor_say(d, DOCTOR_BAD, "redis", "%s", e.text);
+}
+
+/* The command. */
 
 int doctor_run(const struct ctl_config *config, int argc, char **argv)
 {
     bool json = false;
     struct doctor d = {.config = config};
+    const struct args_option options[] = {{"--json", NULL, &json}, {NULL, NULL, NULL}};
 
-    if (ctl_take_flag(argc, argv, "--json", &json))
+    if (args_parse_options(argc, argv, options))
         return CTL_USAGE;
     d.rows = json_array();
-    doctor_ask_postgres(&d);
-    doctor_ask_redis(&d);
+    ask_postgres(&d);
+    ask_redis(&d);
     doctor_ask_stripe(&d);
     if (json)
         report_print_json(d.rows);
     else
-        print(&d);
+        doctor_print(&d);
     json_decref(d.rows);
     json_decref(d.metrics);
     json_decref(d.plans);

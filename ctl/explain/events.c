@@ -2,18 +2,16 @@
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
-#include "ctl/explain/event_format.h"
-#include "ctl/known.h"
+#include "ctl/names.h"
+#include "ctl/report.h"
 #include "ctl/sql.h"
-
-#include "common/pg/pg.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 /* As the statement has them. */
-static const struct event_column COLUMNS[] = {
+static const struct report_column COLUMNS[] = {
     {"tenant", false},    {"stream", false},      {"stream_id", false},   {"metric", false},
     {"event_id", false},  {"quantity", false},    {"occurred_at", false}, {"retraction", true},
     {"dimensions", true}, {"committed_at", false}};
@@ -40,84 +38,65 @@ static void write_line(const struct options *o, struct buf *line, const char *co
 {
     buf_clear(line);
     if (is_csv(o))
-        event_format_csv(line, COLUMN_COUNT, values);
+        report_add_csv(line, COLUMN_COUNT, values);
     else
-        event_format_ndjson(line, COLUMNS, COLUMN_COUNT, values);
+        report_add_ndjson(line, COLUMNS, COLUMN_COUNT, values);
     fwrite(line->data, 1, line->length, stdout);
 }
 
+/* The first line of CSV. */
 static void write_head(const struct options *o, struct buf *line)
 {
     const char *names[COLUMN_COUNT];
 
     for (int i = 0; i < COLUMN_COUNT; i++)
         names[i] = COLUMNS[i].name;
-    if (is_csv(o))
-        write_line(o, line, names);
+    write_line(o, line, names);
 }
 
-/* In single-row mode each result holds one row, but for the last, which holds none. */
-static void write_rows(const struct options *o, struct buf *line, const PGresult *rows)
+struct writing {
+    const struct options *options;
+    struct buf line;
+};
+
+static void write_row(void *owner, const PGresult *row)
 {
+    struct writing *w = owner;
     const char *values[COLUMN_COUNT];
 
-    for (int i = 0; i < PQntuples(rows); i++) {
-        for (int k = 0; k < COLUMN_COUNT; k++)
-            values[k] = db_text(rows, i, k);
-        write_line(o, line, values);
-    }
+    for (int i = 0; i < COLUMN_COUNT; i++)
+        values[i] = db_text(row, 0, i);
+    write_line(w->options, &w->line, values);
 }
 
-static int take_results(PGconn *conn, const struct options *o, struct buf *line, struct err *e)
+static int export(PGconn *conn, void *owner, struct err *e)
 {
-    PGresult *result;
-    int failed = 0;
+    const struct options *o = owner;
+    const char *values[] = {o->tenant, o->metric, args_or_null(o->from_at), args_or_null(o->to_at),
+                            o->limit};
+    struct writing w = {.options = o};
 
-    while ((result = PQgetResult(conn)) != NULL) {
-        ExecStatusType status = PQresultStatus(result);
-        if (status == PGRES_SINGLE_TUPLE || status == PGRES_TUPLES_OK)
-            write_rows(o, line, result);
-        else if (!failed) {
-            pg_result_err(e, conn, result);
-            failed = -1;
-        }
-        PQclear(result);
-    }
+    if (is_csv(o))
+        write_head(o, &w.line);
+    int failed = db_each(conn, SQL_READ_EVENTS, 5, values, DB_TEXT, write_row, &w, e);
+    buf_done(&w.line);
+    if (!failed && (fflush(stdout) || ferror(stdout)))
+        return err_set(e, ERR_IO, "standard output: %s", strerror(errno));
     return failed;
 }
 
-static int export(PGconn *conn, const struct options *o, struct err *e)
+static int run(PGconn *conn, void *owner)
 {
-    const char *values[] = {o->tenant, o->metric, args_or_null(o->from_at), args_or_null(o->to_at),
-                            o->limit};
-    struct buf line = {0};
-
-    if (db_script(conn, "BEGIN", e))
-        return -1;
-    if (!PQsendQueryParams(conn, SQL_READ_EVENTS, 5, NULL, values, NULL, NULL, 0) ||
-        !PQsetSingleRowMode(conn)) {
-        pg_result_err(e, conn, NULL);
-        return -1;
-    }
-    write_head(o, &line);
-    int result = take_results(conn, o, &line, e);
-    buf_done(&line);
-    if (result == 0 && (fflush(stdout) || ferror(stdout)))
-        return err_set(e, ERR_IO, "standard output: %s", strerror(errno));
-    return result ? result : db_script(conn, "COMMIT", e);
-}
-
-static int run(PGconn *conn, struct options *o)
-{
+    struct options *o = owner;
     struct err e;
     int code = args_time(conn, "--from", o->from, o->from_at);
 
     if (code == CTL_DONE)
         code = args_time(conn, "--to", o->to, o->to_at);
     if (code == CTL_DONE)
-        code = known_check(conn, o->tenant, o->metric, CTL_FAILED);
-    if (code == CTL_DONE && export(conn, o, &e))
-        code = ctl_fail(CTL_FAILED, "%s", e.text);
+        code = names_check(conn, o->tenant, o->metric, CTL_FAILED);
+    if (code == CTL_DONE && db_transaction(conn, export, o, &e))
+        code = ctl_fail_err(CTL_FAILED, &e);
     return code;
 }
 
@@ -142,13 +121,8 @@ int events_run(const struct ctl_config *config, int argc, char **argv)
                                           {"--format", &o.format, NULL},
                                           {"--limit", &o.limit, NULL},
                                           {NULL, NULL, NULL}};
-    struct err e;
-    int plain = args_take(argc, argv, options);
 
-    if (plain < 0 || args_expect_none(plain, argv) || check_options(&o))
+    if (args_parse_options(argc, argv, options) || check_options(&o))
         return CTL_USAGE;
-    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    int code = conn ? run(conn, &o) : ctl_fail(CTL_FAILED, "%s", e.text);
-    PQfinish(conn);
-    return code;
+    return ctl_with_database(config, CTL_FAILED, run, &o);
 }

@@ -1,9 +1,9 @@
 /* From the number on an invoice down to raw events.
  *
- * total       a period's, of usage_totals
- * adds        what a row adds to the level above it: all submissions and what is unbilled make the
- * total, all minutes make it, and all events of a minute make that minute's. Of max, last and
- * unique just the deciding rows add anything */
+ * total: of a period, from usage_totals.
+ * adds:  what a row adds to the level above it. All submissions, with what is in none, make the
+ *        total; so do all minutes; and all events of a minute make that minute's value. Of max,
+ * last and unique just the deciding rows add anything. */
 #ifndef METERLINE_CTL_EXPLAIN_H
 #define METERLINE_CTL_EXPLAIN_H
 
@@ -26,12 +26,11 @@ struct explain_minute {
     int64_t at_ms;            /* Unix ms */
     char at[CLOCK_TEXT_SIZE]; /* 2026-11-21T10:00Z; "": there is none */
     char *dimensions;
-    char *place;    /* of its last event */
-    int64_t events; /* by its row; 0 if there is none, since all was taken back */
-    struct dec sum; /* by its row, of quantities */
-    struct dec
-        value; /* by its row and the aggregation: its sum, count, greatest or last; 1 for unique */
-    struct dec adds; /* value, if decides; else 0 */
+    char *place;      /* of its last event */
+    int64_t events;   /* by its row; 0 if there is none, since all was taken back */
+    struct dec sum;   /* by its row, of quantities */
+    struct dec value; /* by its row and the aggregation: sum, count, greatest, last; unique: 1 */
+    struct dec adds;  /* value, if decides; else 0 */
     bool decides;
     int64_t found; /* the events that were read, without those taken back */
     struct dec found_sum;
@@ -56,7 +55,7 @@ struct explain_format {
     void (*begin)(const struct explain *x);
     void (*minute)(const struct explain *x, const struct explain_minute *m);
     void (*event)(const struct explain *x, const struct explain_event *event);
-    void (*minute_end)(const struct explain *x);
+    void (*minute_end)(const struct explain *x); /* NULL: nothing to say */
     void (*end)(const struct explain *x);
 };
 
@@ -94,16 +93,6 @@ struct explain {
     struct dec dropped;    /* what events would add that retention dropped */
     struct dec difference; /* 0: each level makes the one above it */
 };
-
-/* Exit code: CTL_DONE, or CTL_FAILED after telling, also if it does not add up. */
-int explain(struct explain *x, const char *at);
-
-/* Head, submissions, what is unbilled, notes and terms. Returns CTL_DONE or the exit code after
- * telling. */
-int explain_read(struct explain *x, const char *at);
-
-/* What was moved into the period's invoice, or out of it. Returns 0, or -1 with e. */
-int explain_moved(struct explain *x, struct err *e);
 
 /* Minutes and events, told as they come. Returns 0, or -1 with e. */
 int explain_minutes(struct explain *x, struct err *e);

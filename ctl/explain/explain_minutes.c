@@ -1,11 +1,9 @@
 /* Minutes and their events, one row at a time. Each minute is compared with what its events add up
  * to. */
+#include "common/clock.h"
+#include "common/str.h"
 #include "ctl/explain/explain.h"
 #include "ctl/sql.h"
-
-#include "common/clock.h"
-#include "common/pg/pg.h"
-#include "common/str.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +51,7 @@ static void forget_minute(struct explain_minute *m)
 }
 
 /* Of a row of its own, or of an event whose minute has none: all of it was taken back. */
-static void take_minute(struct explain_minute *m, const PGresult *row)
+static void begin_minute(struct explain_minute *m, const PGresult *row)
 {
     m->at_ms = db_i64(row, 0, MINUTE);
     clock_format_iso(m->at_ms, m->at);
@@ -99,7 +97,7 @@ static struct dec adds_of(const struct explain *x, const struct explain_minute *
     return is_deciding(x, m, quantity, row) ? quantity : DEC_ZERO;
 }
 
-static void take_event(struct explain *x, struct explain_minute *m, const PGresult *row)
+static void use_event(struct explain *x, struct explain_minute *m, const PGresult *row)
 {
     struct explain_event event = {.id = db_text(row, 0, ID),
                                   .stream = db_text(row, 0, STREAM),
@@ -110,7 +108,6 @@ static void take_event(struct explain *x, struct explain_minute *m, const PGresu
     struct dec quantity = explain_dec(event.quantity);
 
     clock_format_iso(db_i64(row, 0, OCCURRED), event.occurred_at);
-
     if (!event.retracted) {
         event.adds = adds_of(x, m, quantity, row);
         m->found++;
@@ -146,54 +143,40 @@ static void end_minute(struct explain *x, struct explain_minute *m)
 {
     if (!m->at[0])
         return;
-    x->format->minute_end(x);
+    if (x->format->minute_end)
+        x->format->minute_end(x);
     explain_add(&x->minutes, m->adds);
     explain_add(&x->found, m->found_adds);
     compare(x, m);
     forget_minute(m);
 }
 
-static void take_row(struct explain *x, struct explain_minute *m, const PGresult *row)
+struct reading {
+    struct explain *x;
+    struct explain_minute minute;
+};
+
+static void use_row(void *owner, const PGresult *row)
 {
-    if (!is_same_minute(m, row)) {
-        end_minute(x, m);
-        take_minute(m, row);
-        x->format->minute(x, m);
+    struct reading *r = owner;
+
+    if (!is_same_minute(&r->minute, row)) {
+        end_minute(r->x, &r->minute);
+        begin_minute(&r->minute, row);
+        r->x->format->minute(r->x, &r->minute);
     }
     if (is_true(row, IS_EVENT))
-        take_event(x, m, row);
-}
-
-/* In single-row mode each result holds one row, but for the last, which holds none. */
-static int take_rows(struct explain *x, struct err *e)
-{
-    struct explain_minute m = {0};
-    PGresult *result;
-    int failed = 0;
-
-    while ((result = PQgetResult(x->conn)) != NULL) {
-        ExecStatusType status = PQresultStatus(result);
-        if (status == PGRES_SINGLE_TUPLE)
-            take_row(x, &m, result);
-        else if (status != PGRES_TUPLES_OK && !failed) {
-            pg_result_err(e, x->conn, result);
-            failed = -1;
-        }
-        PQclear(result);
-    }
-    end_minute(x, &m);
-    return failed;
+        use_event(r->x, &r->minute, row);
 }
 
 int explain_minutes(struct explain *x, struct err *e)
 {
     const char *values[] = {x->tenant, x->metric, x->first, x->last};
+    struct reading r = {.x = x};
 
     if (db_script(x->conn, BY_HASH, e))
         return -1;
-    if (PQsendQueryParams(x->conn, SQL_EXPLAIN_MINUTES, 4, NULL, values, NULL, NULL, 0) &&
-        PQsetSingleRowMode(x->conn))
-        return take_rows(x, e);
-    pg_result_err(e, x->conn, NULL);
-    return -1;
+    int failed = db_each(x->conn, SQL_EXPLAIN_MINUTES, 4, values, DB_TEXT, use_row, &r, e);
+    end_minute(x, &r.minute);
+    return failed;
 }

@@ -5,7 +5,7 @@
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
-#include "ctl/known.h"
+#include "ctl/names.h"
 #include "ctl/report.h"
 #include "ctl/sql.h"
 #include "ctl/terminal/table.h"
@@ -19,46 +19,43 @@ static const struct table_column COLUMNS[] = {
     {"grace_until", TABLE_TEXT}, {"plan_limit", TABLE_NUMBER}, {"plan_cap", TABLE_TEXT},
     {"own_limit", TABLE_NUMBER}, {"own_cap", TABLE_TEXT},      {NULL, TABLE_TEXT}};
 
-static int show(PGconn *conn, const char *tenant, bool json, bool wide)
-{
-    struct err e;
-    int unknown = known_check(conn, tenant, NULL, CTL_FAILED);
+struct show {
+    const char *tenant; /* NULL: all that have limits of their own */
+    bool json, wide;
+};
 
-    if (unknown)
-        return unknown;
-    PGresult *r = db_query(conn, SQL_SHOW_LIMITS, 1, &tenant, &e);
-    if (!r)
-        return ctl_fail(CTL_FAILED, "%s", e.text);
+static int show(PGconn *conn, void *owner)
+{
+    const struct show *s = owner;
+    const struct table_view view = {"limits; limit and cap hold: the plan's, or the tenant's own",
+                                    s->tenant ? "no limits: its plan has none"
+                                              : "no tenant has limits of its own",
+                                    COLUMNS, s->wide};
+    struct err e;
+    int code = names_check(conn, s->tenant, NULL, CTL_FAILED);
+
+    if (code != CTL_DONE)
+        return code;
     json_t *rows = json_array();
-    report_add_rows(rows, r);
-    PQclear(r);
-    if (json)
-        report_print_json(rows);
-    else if (json_array_size(rows) == 0)
-        puts(tenant ? "no limits: its plan has none" : "no tenant has limits of its own");
+    if (report_query(rows, conn, SQL_SHOW_LIMITS, 1, &s->tenant, &e))
+        code = ctl_fail_err(CTL_FAILED, &e);
     else
-        table_print("limits; limit and cap hold: the plan's, or the tenant's own", rows, COLUMNS,
-                    wide);
+        table_show(rows, s->json, view);
     json_decref(rows);
-    return CTL_DONE;
+    return code;
 }
 
 int limits_show_run(const struct ctl_config *config, int argc, char **argv)
 {
-    bool json = false, wide = false;
+    struct show s = {0};
     const struct args_option options[] = {
-        {"--json", NULL, &json}, {"--wide", NULL, &wide}, {NULL, NULL, NULL}};
-    struct err e;
-    int plain = args_take(argc, argv, options);
+        {"--json", NULL, &s.json}, {"--wide", NULL, &s.wide}, {NULL, NULL, NULL}};
+    int plain = args_parse(argc, argv, options, 0, 1);
 
-    if (plain < 0 || (plain > 1 && args_expect_none(plain - 1, argv + 1)))
+    if (plain < 0)
         return CTL_USAGE;
-    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    if (!conn)
-        return ctl_fail(CTL_FAILED, "%s", e.text);
-    int code = show(conn, plain == 1 ? argv[0] : NULL, json, wide);
-    PQfinish(conn);
-    return code;
+    s.tenant = plain == 1 ? argv[0] : NULL;
+    return ctl_with_database(config, CTL_FAILED, show, &s);
 }
 
 /* A change. */
@@ -71,6 +68,7 @@ struct change {
     bool unlimited;
     bool is_new; /* of a tenant of which nothing is known yet */
     bool unset;
+    int64_t rows; /* changed */
 };
 
 static int check_set(const struct change *c)
@@ -95,47 +93,39 @@ static int check_set(const struct change *c)
  * name would never be noticed. */
 static int check_names(PGconn *conn, const struct change *c)
 {
-    int unknown = known_check(conn, c->is_new ? NULL : c->tenant, c->metric, CTL_FAILED);
+    int unknown = names_check(conn, c->is_new ? NULL : c->tenant, c->metric, CTL_FAILED);
 
     if (unknown && !c->is_new && !c->unset)
         ctl_fail(unknown, "(limits of a tenant that is still to come: --new)");
     return unknown;
 }
 
-static int write_change(PGconn *conn, const struct change *c, int64_t *rows, struct err *e)
+static int write_change(PGconn *conn, void *owner, struct err *e)
 {
+    struct change *c = owner;
     const char *set[] = {c->tenant, c->metric, c->included, c->unlimited ? "true" : NULL, c->cap};
-    int failed = c->unset ? db_run(conn, SQL_UNSET_LIMIT, 2, set, rows, e)
-                          : db_run(conn, SQL_SET_LIMIT, 5, set, rows, e);
 
-    return failed || db_run(conn, SQL_REFRESH_LIMITS, 1, &c->tenant, NULL, e) ? -1 : 0;
+    if (db_run(conn, SQL_LOCK_LIMITS, 1, &c->tenant, NULL, e) ||
+        db_run(conn, c->unset ? SQL_UNSET_LIMIT : SQL_SET_LIMIT, c->unset ? 2 : 5, set, &c->rows,
+               e))
+        return -1;
+    return db_run(conn, SQL_REFRESH_LIMITS, 1, &c->tenant, NULL, e);
 }
 
-static int change(PGconn *conn, const struct change *c)
+static int change(PGconn *conn, void *owner)
 {
+    struct change *c = owner;
     struct err e;
-    int64_t rows = 0;
-    int unknown = check_names(conn, c);
+    int code = check_names(conn, c);
 
-    if (unknown)
-        return unknown;
-    if (db_script(conn, "BEGIN", &e) || db_run(conn, SQL_LOCK_LIMITS, 1, &c->tenant, NULL, &e) ||
-        write_change(conn, c, &rows, &e) || db_script(conn, "COMMIT", &e))
-        return ctl_fail(CTL_FAILED, "%s", e.text);
-    if (rows == 0)
+    if (code != CTL_DONE)
+        return code;
+    if (db_transaction(conn, write_change, c, &e))
+        return ctl_fail_err(CTL_FAILED, &e);
+    if (c->rows == 0)
         return ctl_fail(CTL_FAILED, "%s has no such limit of its own: see `meterctl limits show`",
                         c->tenant);
-    return show(conn, c->tenant, false, false);
-}
-
-static int run_change(const struct ctl_config *config, const struct change *c)
-{
-    struct err e;
-    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    int code = conn ? change(conn, c) : ctl_fail(CTL_FAILED, "%s", e.text);
-
-    PQfinish(conn);
-    return code;
+    return show(conn, &(struct show){.tenant = c->tenant});
 }
 
 int limits_set_run(const struct ctl_config *config, int argc, char **argv)
@@ -146,28 +136,23 @@ int limits_set_run(const struct ctl_config *config, int argc, char **argv)
                                           {"--unlimited", NULL, &c.unlimited},
                                           {"--new", NULL, &c.is_new},
                                           {NULL, NULL, NULL}};
-    int plain = args_take(argc, argv, options);
 
-    if (plain < 0)
+    if (args_parse(argc, argv, options, 2, 2) < 0)
         return CTL_USAGE;
-    if (plain != 2)
-        return ctl_fail(CTL_USAGE, "which limit? Say the tenant and the metric");
     c.tenant = argv[0];
     c.metric = argv[1];
-    return check_set(&c) ? CTL_USAGE : run_change(config, &c);
+    return check_set(&c) ? CTL_USAGE : ctl_with_database(config, CTL_FAILED, change, &c);
 }
 
 int limits_unset_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct change c = {.unset = true};
-    const struct args_option options[] = {{NULL, NULL, NULL}};
-    int plain = args_take(argc, argv, options);
+    const struct args_option none[] = {{NULL, NULL, NULL}};
+    int plain = args_parse(argc, argv, none, 1, 2);
 
     if (plain < 0)
         return CTL_USAGE;
-    if (plain < 1 || plain > 2)
-        return ctl_fail(CTL_USAGE, "which limit? Say the tenant, or the tenant and the metric");
     c.tenant = argv[0];
     c.metric = plain == 2 ? argv[1] : NULL;
-    return run_change(config, &c);
+    return ctl_with_database(config, CTL_FAILED, change, &c);
 }

@@ -204,35 +204,36 @@ static int migrate(PGconn *conn, bool dry_run, struct err *e)
     return db_script(conn, "ROLLBACK", e);
 }
 
-static int migrate_all(PGconn *conn, bool dry_run, struct err *e)
+static int run(PGconn *conn, bool dry_run)
 {
-    if (check_encoding(conn, e) || db_script(conn, "BEGIN", e))
-        return -1;
-    if (migrate(conn, dry_run, e) == 0)
-        return 0;
+    struct err e;
     struct err ignored;
-    db_script(conn, "ROLLBACK", &ignored);
-    return -1;
+
+    if (check_encoding(conn, &e) == 0 && db_script(conn, "BEGIN", &e) == 0) {
+        if (migrate(conn, dry_run, &e) == 0)
+            return CTL_DONE;
+        db_script(conn, "ROLLBACK", &ignored);
+    }
+    bool denied = strcmp(e.sqlstate, "42501") == 0;
+    return ctl_fail(CTL_FAILED, "%s%s", e.text,
+                    denied ? "; run it as the login that migrated first, or as one that owns the "
+                             "database and may make roles"
+                           : "");
 }
 
+/* As the URL's own user, not in the role of meterctl. */
 int migrate_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct err e;
     bool dry_run = false;
     const struct args_option options[] = {{"--dry-run", NULL, &dry_run}, {NULL, NULL, NULL}};
 
-    int words = args_take(argc, argv, options);
-    if (words < 0 || args_expect_none(words, argv))
+    if (args_parse_options(argc, argv, options))
         return CTL_USAGE;
     PGconn *conn = db_open(config->base.database_url, NULL, &e);
     if (!conn)
-        return ctl_fail(CTL_FAILED, "%s", e.text);
-    int result = migrate_all(conn, dry_run, &e);
+        return ctl_fail_err(CTL_FAILED, &e);
+    int code = run(conn, dry_run);
     PQfinish(conn);
-    if (result && strcmp(e.sqlstate, "42501") == 0)
-        return ctl_fail(CTL_FAILED,
-                        "%s; run it as the login that migrated first, or as one that owns the "
-                        "database and may make roles",
-                        e.text);
-    return result ? ctl_fail(CTL_FAILED, "%s", e.text) : CTL_DONE;
+    return code;
 }

@@ -3,7 +3,7 @@
 #include "common/str.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
-#include "ctl/known.h"
+#include "ctl/names.h"
 #include "ctl/rejected/rejected.h"
 #include "ctl/report.h"
 #include "ctl/sql.h"
@@ -72,7 +72,7 @@ int rejected_check_id(const char *text)
 }
 
 /* The fields as JSON, for programs; a table has no room for them. */
-static void unfold_fields(json_t *rows, bool json)
+static void parse_fields(json_t *rows, bool json)
 {
     for (size_t i = 0; i < json_array_size(rows); i++) {
         json_t *row = json_array_get(rows, i);
@@ -82,18 +82,6 @@ static void unfold_fields(json_t *rows, bool json)
         if (fields)
             json_object_set_new(row, "fields", fields);
     }
-}
-
-static json_t *read_rows(PGconn *conn, const char *sql, int n, const char *const *values,
-                         struct err *e)
-{
-    PGresult *r = db_query(conn, sql, n, values, e);
-    if (!r)
-        return NULL;
-    json_t *rows = json_array();
-    report_add_rows(rows, r);
-    PQclear(r);
-    return rows;
 }
 
 static void mark_replayed(json_t *rows)
@@ -107,42 +95,43 @@ static void mark_replayed(json_t *rows)
 
 static void print_rows(json_t *rows, const struct options *o)
 {
-    if (o->json) {
-        report_print_json(rows);
-        return;
-    }
-    mark_replayed(rows);
-    if (json_array_size(rows) == 0)
-        puts(o->pending ? "nothing waits to be replayed" : "nothing was rejected");
-    else if (o->summary)
-        table_print("rejected, by reason and metric; pending: not replayed", rows, SUMMARY,
-                    o->wide);
-    else
-        table_print("rejected, the newest first", rows, o->wide ? WIDE : COLUMNS, o->wide);
+    struct table_view view = {.none = o->pending ? "nothing waits to be replayed"
+                                                 : "nothing was rejected",
+                              .wide = o->wide};
+
+    view.columns = o->summary ? SUMMARY : o->wide ? WIDE : COLUMNS;
+    view.title = o->summary ? "rejected, by reason and metric; pending: not replayed"
+                            : "rejected, the newest first";
+    if (!o->json)
+        mark_replayed(rows);
+    table_show(rows, o->json, view);
 }
 
-static int list_rows(PGconn *conn, struct options *o)
+static int list(PGconn *conn, void *owner)
 {
+    struct options *o = owner;
     struct rejected_filter *f = &o->filter;
     struct err e;
     int code = args_time(conn, "--since", f->since, f->since_at);
 
     if (code == CTL_DONE)
-        code = known_check(conn, f->tenant, NULL, CTL_FAILED);
+        code = names_check(conn, f->tenant, NULL, CTL_FAILED);
     if (code != CTL_DONE)
         return code;
     const char *pending = o->pending ? "t" : "f";
     const char *since = args_or_null(f->since_at);
-    const char *list[] = {f->tenant, f->reason, since, o->limit, NULL, pending};
+    const char *filter[] = {f->tenant, f->reason, since, o->limit, NULL, pending};
     const char *summary[] = {f->tenant, f->reason, since, pending};
-    json_t *rows = o->summary ? read_rows(conn, SQL_SUMMARIZE_REJECTED, 4, summary, &e)
-                              : read_rows(conn, SQL_LIST_REJECTED, 6, list, &e);
-    if (!rows)
-        return ctl_fail(CTL_FAILED, "%s", e.text);
-    unfold_fields(rows, o->json);
-    print_rows(rows, o);
+    json_t *rows = json_array();
+    if (o->summary ? report_query(rows, conn, SQL_SUMMARIZE_REJECTED, 4, summary, &e)
+                   : report_query(rows, conn, SQL_LIST_REJECTED, 6, filter, &e)) {
+        code = ctl_fail_err(CTL_FAILED, &e);
+    } else {
+        parse_fields(rows, o->json);
+        print_rows(rows, o);
+    }
     json_decref(rows);
-    return CTL_DONE;
+    return code;
 }
 
 int rejected_list_run(const struct ctl_config *config, int argc, char **argv)
@@ -156,51 +145,45 @@ int rejected_list_run(const struct ctl_config *config, int argc, char **argv)
                                           {"--summary", NULL, &o.summary},
                                           {NULL, NULL, NULL}};
     int64_t rows;
-    struct err e;
-    int plain = args_take(argc, argv, options);
 
-    if (plain < 0 || args_expect_none(plain, argv) || rejected_check_reason(&o.filter) ||
+    if (args_parse_options(argc, argv, options) || rejected_check_reason(&o.filter) ||
         args_whole("--limit", o.limit, 1, LIST_MAX, &rows))
         return CTL_USAGE;
-    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    int code = conn ? list_rows(conn, &o) : ctl_fail(CTL_FAILED, "%s", e.text);
-    PQfinish(conn);
-    return code;
+    return ctl_with_database(config, CTL_FAILED, list, &o);
 }
 
-static int show_row(PGconn *conn, const char *id, bool json)
-{
-    const char *values[] = {NULL, NULL, NULL, "1", id, "f"};
-    struct err e;
-    json_t *rows = read_rows(conn, SQL_LIST_REJECTED, 6, values, &e);
+struct show {
+    const char *id;
+    bool json;
+};
 
-    if (!rows)
-        return ctl_fail(CTL_FAILED, "%s", e.text);
+static int show(PGconn *conn, void *owner)
+{
+    const struct show *s = owner;
+    const char *values[] = {NULL, NULL, NULL, "1", s->id, "f"};
+    json_t *rows = json_array();
+    struct err e;
     int code = CTL_DONE;
-    unfold_fields(rows, true);
-    if (json_array_size(rows) == 0)
-        code = ctl_fail(CTL_FAILED, "there is no rejected entry %s", id);
-    else
-        (json ? report_print_json : report_print_entry)(json_array_get(rows, 0));
+
+    if (report_query(rows, conn, SQL_LIST_REJECTED, 6, values, &e)) {
+        code = ctl_fail_err(CTL_FAILED, &e);
+    } else if (json_array_size(rows) == 0) {
+        code = ctl_fail(CTL_FAILED, "there is no rejected entry %s", s->id);
+    } else {
+        parse_fields(rows, true);
+        (s->json ? report_print_json : report_print_entry)(json_array_get(rows, 0));
+    }
     json_decref(rows);
     return code;
 }
 
 int rejected_show_run(const struct ctl_config *config, int argc, char **argv)
 {
-    bool json = false;
-    const struct args_option options[] = {{"--json", NULL, &json}, {NULL, NULL, NULL}};
-    struct err e;
-    int plain = args_take(argc, argv, options);
+    struct show s = {0};
+    const struct args_option options[] = {{"--json", NULL, &s.json}, {NULL, NULL, NULL}};
 
-    if (plain < 0)
+    if (args_parse(argc, argv, options, 1, 1) < 0 || rejected_check_id(argv[0]))
         return CTL_USAGE;
-    if (plain != 1)
-        return ctl_fail(CTL_USAGE, "usage: meterctl rejected show ID [--json]");
-    if (rejected_check_id(argv[0]))
-        return CTL_USAGE;
-    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    int code = conn ? show_row(conn, argv[0], json) : ctl_fail(CTL_FAILED, "%s", e.text);
-    PQfinish(conn);
-    return code;
+    s.id = argv[0];
+    return ctl_with_database(config, CTL_FAILED, show, &s);
 }

@@ -2,12 +2,18 @@
  *
  * First all are read and what would happen is told; then they are sent. Whoever ends in between
  * sends some twice: they count once, since each carries its id and its time (replay_entry.h). */
+#include "common/contract.h"
 #include "common/redis/redis.h"
+#include "common/str.h"
 #include "ctl/ctl.h"
-#include "ctl/known.h"
+#include "ctl/db.h"
+#include "ctl/names.h"
+#include "ctl/redis_ask.h"
 #include "ctl/rejected/quantity_round.h"
-#include "ctl/rejected/replay.h"
+#include "ctl/rejected/rejected.h"
+#include "ctl/rejected/replay_entry.h"
 #include "ctl/sql.h"
+#include "ctl/streams/stream_info.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +21,203 @@
 #include <string.h>
 
 enum { REDIS_TIMEOUT_MS = 10000 };
+
+struct replay {
+    const char *redis_url;
+    PGconn *conn;
+    redisContext *redis;
+    struct rejected_filter filter;
+    struct buf ids; /* an array literal; empty: by filter */
+    int64_t ids_count;
+    bool all, yes, again, dry_run;
+    int64_t decimals; /* quantities that would be refused are rounded to them; -1: they are not */
+    int64_t shards;
+    PGresult *metrics; /* that events may name */
+    int64_t now_ms;    /* Redis' clock */
+    char newest[24];   /* entries after this one are not looked at */
+    int64_t to_send;   /* found by the plan */
+    int64_t found;     /* sent or not */
+    int64_t rounded;   /* of those to send */
+    int64_t sent;      /* acknowledged and noted */
+    int64_t skipped[REPLAY_OBSTACLES];
+};
+
+/* Rejected entries, a page at a time: what would happen, then into their streams. They are noted
+ * only when Redis has acknowledged them, so that what is lost in between is sent twice, and counts
+ * once. */
+
+/* What is done with a page; both passes. */
+typedef int (*page_fn)(struct replay *r, const PGresult *page, struct err *e);
+
+static PGresult *read_page(struct replay *r, const char *after, struct err *e)
+{
+    const char *values[] = {after,
+                            r->newest,
+                            r->ids.length ? r->ids.data : NULL,
+                            r->filter.tenant,
+                            r->filter.reason,
+                            args_or_null(r->filter.since_at),
+                            r->again ? "t" : "f"};
+    return db_query(r->conn, SQL_READ_REJECTED_PAGE, 7, values, e);
+}
+
+static int for_each_page(struct replay *r, page_fn work, struct err *e)
+{
+    char after[24] = "0";
+    int rows;
+
+    do {
+        PGresult *page = read_page(r, after, e);
+        if (!page)
+            return -1;
+        rows = PQntuples(page);
+        int failed = rows > 0 && work(r, page, e);
+        if (rows > 0)
+            snprintf(after, sizeof after, "%s", db_text(page, rows - 1, 0));
+        PQclear(page);
+        if (failed)
+            return -1;
+    } while (rows > 0);
+    return 0;
+}
+
+static bool is_metric(const void *metrics, const char *name, size_t length)
+{
+    for (int i = 0; i < PQntuples(metrics); i++) {
+        const char *known = db_text(metrics, i, 0);
+        if (strlen(known) == length && memcmp(known, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum replay_obstacle build(const struct replay *r, const PGresult *page, int row,
+                                  struct replay_entry *out, bool *rounded)
+{
+    *out = (struct replay_entry){0};
+    *rounded = false;
+    if (strcmp(db_text(page, row, 5), "t") == 0)
+        return REPLAY_DONE;
+    if (strcmp(db_text(page, row, 3), REASON_CONFLICT) == 0)
+        return REPLAY_CONFLICT;
+    enum replay_obstacle obstacle = replay_entry_build(db_text(page, row, 4), db_text(page, row, 1),
+                                                       db_text(page, row, 2), r->now_ms, out);
+    if (obstacle == REPLAY_NONE && r->decimals >= 0)
+        obstacle = replay_entry_round(out, (int)r->decimals, rounded);
+    if (obstacle == REPLAY_NONE)
+        obstacle = replay_check(out, is_metric, r->metrics);
+    return obstacle;
+}
+
+static int plan_page(struct replay *r, const PGresult *page, struct err *e)
+{
+    (void)e;
+    for (int i = 0; i < PQntuples(page); i++) {
+        struct replay_entry entry;
+        bool rounded;
+        enum replay_obstacle obstacle = build(r, page, i, &entry, &rounded);
+        r->found++;
+        r->rounded += rounded && obstacle == REPLAY_NONE;
+        if (obstacle == REPLAY_NONE)
+            r->to_send++;
+        else
+            r->skipped[obstacle]++;
+        replay_entry_done(&entry);
+    }
+    return 0;
+}
+
+/* Into its tenant's shard. */
+static void append_entry(struct replay *r, const struct replay_entry *entry)
+{
+    char stream[STREAM_NAME_SIZE];
+    size_t argc = entry->count + 3;
+    const char **argv = xcalloc(argc, sizeof *argv);
+    size_t *lengths = xcalloc(argc, sizeof *lengths);
+    uint16_t crc = str_crc16(entry->tenant, entry->tenant_length);
+
+    stream_name(r->shards, crc % r->shards, stream);
+    const char *const head[] = {"XADD", stream, "*"};
+    for (size_t i = 0; i < argc; i++) {
+        argv[i] = i < 3 ? head[i] : entry->parts[i - 3];
+        lengths[i] = i < 3 ? strlen(head[i]) : entry->lengths[i - 3];
+    }
+    redisAppendCommandArgv(r->redis, (int)argc, argv, lengths);
+    free(argv);
+    free(lengths);
+}
+
+static int read_answer(struct replay *r, struct err *e)
+{
+    void *answer = NULL;
+
+    if (redisGetReply(r->redis, &answer) != REDIS_OK)
+        return err_set(e, ERR_CLOSED, "redis: %s", r->redis->errstr);
+    const redisReply *reply = answer;
+    int failed = reply->type == REDIS_REPLY_ERROR;
+    if (failed)
+        err_set(e, ERR_REFUSED, "redis: %s", reply->str);
+    freeReplyObject(answer);
+    return failed ? -1 : 0;
+}
+
+/* ids: of the entries that Redis has, as an array literal without its braces. */
+static int note_sent(struct replay *r, const struct buf *ids, struct err *e)
+{
+    if (ids->length == 0)
+        return 0;
+    char *list = xasprintf("{%s}", ids->data);
+    const char *value = list;
+    int64_t noted = 0;
+    int failed = db_run(r->conn, SQL_NOTE_REPLAYED, 1, &value, &noted, e);
+
+    r->sent += noted;
+    free(list);
+    return failed;
+}
+
+static int read_answers(struct replay *r, const PGresult *page, const bool *appended, struct err *e)
+{
+    struct buf ids = {0};
+    struct err note_err;
+    int result = 0;
+
+    for (int i = 0; i < PQntuples(page); i++) {
+        if (!appended[i])
+            continue;
+        if (read_answer(r, e)) {
+            result = -1;
+            /* What is behind an error answer was added all the same; a lost connection ends it. */
+            if (e->kind == ERR_REFUSED)
+                continue;
+            break;
+        }
+        buf_printf(&ids, "%s%s", ids.length ? "," : "", db_text(page, i, 0));
+    }
+    if (note_sent(r, &ids, result ? &note_err : e))
+        result = -1;
+    buf_done(&ids);
+    return result;
+}
+
+static int send_page(struct replay *r, const PGresult *page, struct err *e)
+{
+    bool *appended = xcalloc((size_t)PQntuples(page), sizeof *appended);
+
+    for (int i = 0; i < PQntuples(page); i++) {
+        struct replay_entry entry;
+        bool rounded;
+        appended[i] = build(r, page, i, &entry, &rounded) == REPLAY_NONE;
+        if (appended[i])
+            append_entry(r, &entry);
+        replay_entry_done(&entry);
+    }
+    int result = read_answers(r, page, appended, e);
+    free(appended);
+    return result;
+}
+
+/* The command. */
 
 static void print_plan(const struct replay *r)
 {
@@ -45,70 +248,57 @@ static int send_all(struct replay *r)
         return r->ids_count > 0 && r->to_send < r->ids_count ? CTL_FAILED : CTL_DONE;
     if (r->ids_count == 0 && !r->yes)
         return ctl_fail(CTL_FAILED, "nothing was sent: say --yes to replay them, or --dry-run");
-    if (replay_send(r, &e) == 0)
+    if (for_each_page(r, send_page, &e) == 0)
         return tell(r);
     tell(r);
     return ctl_fail(CTL_FAILED, "%s (run it again: what was sent counts once)", e.text);
 }
 
-static int read_clock(struct replay *r, struct err *e)
-{
-    redisReply *reply = redisCommand(r->redis, "TIME");
-    if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) {
-        err_set(e, ERR_CLOSED, "redis: TIME: %s",
-                reply && reply->str ? reply->str : r->redis->errstr);
-        freeReplyObject(reply);
-        return -1;
-    }
-    r->now_ms = strtoll(reply->element[0]->str, NULL, 10) * 1000 +
-                strtoll(reply->element[1]->str, NULL, 10) / 1000;
-    freeReplyObject(reply);
-    return 0;
-}
-
 static int read_ledger(struct replay *r, struct err *e)
 {
-    PGresult *shards = db_query(r->conn, SQL_READ_STREAM_SHARDS, 0, NULL, e);
-    PGresult *newest = shards ? db_query(r->conn, SQL_FIND_NEWEST_REJECTED, 0, NULL, e) : NULL;
+    PGresult *newest = db_query(r->conn, SQL_FIND_NEWEST_REJECTED, 0, NULL, e);
 
-    if (newest)
-        r->metrics = db_query(r->conn, SQL_LIST_EVENT_METRICS, 0, NULL, e);
-    if (r->metrics) {
-        r->shards = db_i64(shards, 0, 0);
-        snprintf(r->newest, sizeof r->newest, "%s", db_text(newest, 0, 0));
-    }
-    PQclear(shards);
-    PQclear(newest);
-    return r->metrics ? 0 : -1;
-}
-
-static int open_peers(struct replay *r, const struct ctl_config *config, struct err *e)
-{
-    r->conn = db_open(config->base.database_url, CTL_ROLE, e);
-    if (!r->conn)
+    if (!newest)
         return -1;
-    r->redis = redis_connect_blocking(config->base.redis_url, REDIS_TIMEOUT_MS, e);
-    return r->redis ? 0 : err_wrap(e, "redis");
+    snprintf(r->newest, sizeof r->newest, "%s", db_text(newest, 0, 0));
+    PQclear(newest);
+    r->metrics = db_query(r->conn, SQL_LIST_EVENT_METRICS, 0, NULL, e);
+    return r->metrics ? stream_shards_read(r->conn, 0, &r->shards, e) : -1;
 }
 
-static int replay(struct replay *r, const struct ctl_config *config)
+static int replay(struct replay *r)
 {
     struct err e;
-
-    if (open_peers(r, config, &e))
-        return ctl_fail(CTL_FAILED, "%s", e.text);
     int code = args_time(r->conn, "--since", r->filter.since, r->filter.since_at);
+
     if (code == CTL_DONE)
-        code = known_check(r->conn, r->filter.tenant, NULL, CTL_FAILED);
+        code = names_check(r->conn, r->filter.tenant, NULL, CTL_FAILED);
     if (code != CTL_DONE)
         return code;
-    if (read_ledger(r, &e) || read_clock(r, &e) || replay_plan(r, &e))
-        return ctl_fail(CTL_FAILED, "%s", e.text);
+    r->redis = redis_connect_blocking(r->redis_url, REDIS_TIMEOUT_MS, &e);
+    if (!r->redis) {
+        err_wrap(&e, "redis");
+        return ctl_fail_err(CTL_FAILED, &e);
+    }
+    if (read_ledger(r, &e) || redis_clock_ms(r->redis, &r->now_ms, &e) ||
+        for_each_page(r, plan_page, &e))
+        return ctl_fail_err(CTL_FAILED, &e);
     print_plan(r);
     if (r->found < r->ids_count)
         ctl_fail(CTL_FAILED, "%" PRId64 " of these ids are not in rejected_events",
                  r->ids_count - r->found);
     return send_all(r);
+}
+
+static int run(PGconn *conn, void *owner)
+{
+    struct replay *r = owner;
+
+    r->conn = conn;
+    int code = replay(r);
+    PQclear(r->metrics);
+    redisFree(r->redis);
+    return code;
 }
 
 static bool stands_before(char **words, int at)
@@ -119,7 +309,7 @@ static bool stands_before(char **words, int at)
     return false;
 }
 
-static int take_ids(struct replay *r, int count, char **words)
+static int parse_ids(struct replay *r, int count, char **words)
 {
     for (int i = 0; i < count; i++) {
         if (rejected_check_id(words[i]))
@@ -146,7 +336,7 @@ static int check_selection(const struct replay *r)
 
 int rejected_replay_run(const struct ctl_config *config, int argc, char **argv)
 {
-    struct replay r = {.decimals = -1};
+    struct replay r = {.redis_url = config->base.redis_url, .decimals = -1};
     const char *decimals = NULL;
     const struct args_option options[] = {REJECTED_FILTER_OPTIONS(r.filter),
                                           {"--round", &decimals, NULL},
@@ -155,16 +345,13 @@ int rejected_replay_run(const struct ctl_config *config, int argc, char **argv)
                                           {"--again", NULL, &r.again},
                                           {"--dry-run", NULL, &r.dry_run},
                                           {NULL, NULL, NULL}};
-    int plain = args_take(argc, argv, options);
+    int plain = args_parse(argc, argv, options, 0, argc);
     int code = CTL_USAGE;
 
-    if (plain >= 0 && take_ids(&r, plain, argv) == 0 && check_selection(&r) == 0 &&
+    if (plain >= 0 && parse_ids(&r, plain, argv) == 0 && check_selection(&r) == 0 &&
         rejected_check_reason(&r.filter) == 0 &&
         args_whole("--round", decimals, 0, QUANTITY_DECIMALS_MAX, &r.decimals) == 0)
-        code = replay(&r, config);
+        code = ctl_with_database(config, CTL_FAILED, run, &r);
     buf_done(&r.ids);
-    PQclear(r.metrics);
-    redisFree(r.redis);
-    PQfinish(r.conn);
     return code;
 }

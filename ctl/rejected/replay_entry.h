@@ -16,7 +16,7 @@ enum replay_obstacle {
     REPLAY_EMPTY,     /* holds no field that could be read */
     REPLAY_QUANTITY,  /* to be rounded, and cannot be */
     REPLAY_UNROUNDED, /* the same, where it was not asked for */
-    REPLAY_MISSING,   /* the rest: see replay_check.h */
+    REPLAY_MISSING,   /* the rest: see replay_check */
     REPLAY_BAD_FIELD,
     REPLAY_TOO_LARGE,
     REPLAY_BAD_TIME,
@@ -51,5 +51,16 @@ enum replay_obstacle replay_entry_build(const char *fields, const char *stream,
 enum replay_obstacle replay_entry_round(struct replay_entry *entry, int decimals, bool *rounded);
 
 void replay_entry_done(struct replay_entry *entry);
+
+/* Whether the aggregator would refuse an entry again, by what stands in it. */
+
+/* Is there a metric of this name that events may have? name: length bytes. */
+typedef bool (*replay_metric_fn)(const void *metrics, const char *name, size_t length);
+
+/* entry: as it would be sent. Its time is not looked at, see replay_entry_build, nor what is
+ * counted: whether a retraction finds its event. Returns why it would be refused, or REPLAY_NONE.
+ */
+enum replay_obstacle replay_check(const struct replay_entry *entry, replay_metric_fn is_metric,
+                                  const void *metrics);
 
 #endif

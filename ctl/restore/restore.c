@@ -2,6 +2,7 @@
  * sinks hold, since what they see may be less than what was billed. A person looks and lets them go
  * on, once the ledger knows all that Stripe holds. Where sinks cannot tell (Redis came back from
  * the same moment), a person holds them. */
+#include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
 #include "ctl/restore/restore_run.h"
@@ -15,7 +16,6 @@
 static void print_why(const PGresult *lost)
 {
     const char *why = db_text(lost, 0, 4);
-
     const char *text = "PostgreSQL is another one or was restored, and Redis, which would tell "
                        "whether anything is missing, was empty";
 
@@ -35,29 +35,34 @@ static void print_lost(const PGresult *lost)
                    (long long)db_i64(lost, i, 2), (long long)db_i64(lost, i, 3));
 }
 
-/* In one transaction: losses that the audit asks for no more, and sinks go on with all. */
-static int lift(PGconn *conn, const char *hold, int64_t *lifted, struct err *e)
-{
-    struct err ignored;
+struct lifting {
+    const char *hold;
+    int64_t lifted;
+};
 
-    if (db_script(conn, "BEGIN", e))
+/* Losses that the audit asks for no more, and sinks go on with all. */
+static int lift(PGconn *conn, void *owner, struct err *e)
+{
+    struct lifting *l = owner;
+
+    if (db_run(conn, SQL_CLEAR_SINK_HOLD, 1, &l->hold, &l->lifted, e))
         return -1;
-    if (db_run(conn, SQL_CLEAR_SINK_HOLD, 1, &hold, lifted, e) == 0 &&
-        (*lifted == 0 || (db_run(conn, SQL_RESTORE_END, 0, NULL, NULL, e) == 0 &&
-                          db_run(conn, SQL_ACCEPT_LOST, 0, NULL, NULL, e) == 0)))
-        return db_script(conn, "COMMIT", e);
-    db_script(conn, "ROLLBACK", &ignored);
-    return -1;
+    if (l->lifted == 0)
+        return 0;
+    return db_run(conn, SQL_RESTORE_END, 0, NULL, NULL, e) ||
+                   db_run(conn, SQL_ACCEPT_LOST, 0, NULL, NULL, e)
+               ? -1
+               : 0;
 }
 
 static int clear_hold(PGconn *conn, const char *hold)
 {
+    struct lifting l = {.hold = hold};
     struct err e;
-    int64_t lifted = 0;
 
-    if (lift(conn, hold, &lifted, &e))
-        return ctl_fail(CTL_FAILED, "%s", e.text);
-    if (lifted == 0)
+    if (db_transaction(conn, lift, &l, &e))
+        return ctl_fail_err(CTL_FAILED, &e);
+    if (l.lifted == 0)
         return ctl_fail(CTL_FAILED, "more was lost meanwhile: look again");
     puts("accepted: sinks go on");
     return CTL_DONE;
@@ -71,7 +76,7 @@ static int reconcile_all(const struct ctl_config *config, PGconn *conn, const ch
     PGresult *r = db_query(conn, SQL_READ_BILLED, 0, NULL, &e);
 
     if (!r)
-        return ctl_fail(CTL_FAILED, "%s", e.text);
+        return ctl_fail_err(CTL_FAILED, &e);
     bool billed = *db_text(r, 0, 0) == 't';
     PQclear(r);
     if (!billed)
@@ -80,29 +85,14 @@ static int reconcile_all(const struct ctl_config *config, PGconn *conn, const ch
     return code == CTL_DONE ? restore_run(config, conn, hold) : code;
 }
 
-/* Those of whom something was not compared since a restore; -1 after telling why. */
-static int64_t count_unproven(PGconn *conn)
-{
-    struct err e;
-    PGresult *r = db_query(conn, SQL_RESTORE_COUNT_UNPROVEN, 0, NULL, &e);
-    int64_t n = r ? db_i64(r, 0, 0) : -1;
-
-    PQclear(r);
-    if (!r)
-        ctl_fail(CTL_FAILED, "%s", e.text);
-    return n;
-}
-
 static int end_checks(PGconn *conn)
 {
     struct err e;
     int64_t left;
 
-    if (db_run(conn, SQL_RESTORE_END, 0, NULL, NULL, &e))
-        return ctl_fail(CTL_FAILED, "%s", e.text);
-    left = count_unproven(conn);
-    if (left < 0)
-        return CTL_FAILED;
+    if (db_run(conn, SQL_RESTORE_END, 0, NULL, NULL, &e) ||
+        db_number(conn, SQL_RESTORE_COUNT_UNPROVEN, 0, NULL, &left, &e))
+        return ctl_fail_err(CTL_FAILED, &e);
     if (left > 0)
         return ctl_fail(CTL_UNCHECKED,
                         "usage of %" PRId64
@@ -116,10 +106,11 @@ static int end_checks(PGconn *conn)
 /* What the backup did not know came back after the restore was accepted. */
 static int accept_unproven(const struct ctl_config *config, PGconn *conn, bool yes)
 {
-    int64_t tenants = count_unproven(conn);
+    struct err e;
+    int64_t tenants;
 
-    if (tenants < 0)
-        return CTL_FAILED;
+    if (db_number(conn, SQL_RESTORE_COUNT_UNPROVEN, 0, NULL, &tenants, &e))
+        return ctl_fail_err(CTL_FAILED, &e);
     if (tenants == 0) {
         puts("sinks are not held");
         return CTL_DONE;
@@ -136,18 +127,19 @@ static int accept_unproven(const struct ctl_config *config, PGconn *conn, bool y
     return code == CTL_DONE ? end_checks(conn) : code;
 }
 
-static int tell_unseen(void)
-{
-    return ctl_fail(CTL_FAILED, "sinks are not held yet: PostgreSQL was started anew, and no sink "
-                                "has compared it with Redis since. A sink that runs does so "
-                                "within seconds: start one, then look again");
-}
-
 static int accept_lost(const struct ctl_config *config, PGconn *conn, const PGresult *lost,
                        bool yes)
 {
-    if (db_i64(lost, 0, 0) == 0)
-        return *db_text(lost, 0, 5) == 't' ? tell_unseen() : accept_unproven(config, conn, yes);
+    bool is_held = db_i64(lost, 0, 0) != 0;
+    bool is_unseen = *db_text(lost, 0, 5) == 't';
+
+    if (!is_held && is_unseen)
+        return ctl_fail(CTL_FAILED,
+                        "sinks are not held yet: PostgreSQL was started anew, and no sink has "
+                        "compared it with Redis since. A sink that runs does so within seconds: "
+                        "start one, then look again");
+    if (!is_held)
+        return accept_unproven(config, conn, yes);
     print_why(lost);
     print_lost(lost);
     if (!yes)
@@ -158,38 +150,54 @@ static int accept_lost(const struct ctl_config *config, PGconn *conn, const PGre
     return code == CTL_DONE ? clear_hold(conn, db_text(lost, 0, 0)) : code;
 }
 
+struct accepting {
+    const struct ctl_config *config;
+    bool yes;
+};
+
+static int run_accept(PGconn *conn, void *owner)
+{
+    const struct accepting *a = owner;
+    struct err e;
+    PGresult *lost = db_query(conn, SQL_READ_SINK_HOLD, 0, NULL, &e);
+    int code = lost ? accept_lost(a->config, conn, lost, a->yes) : ctl_fail_err(CTL_FAILED, &e);
+
+    PQclear(lost);
+    return code;
+}
+
 int restore_accept_run(const struct ctl_config *config, int argc, char **argv)
 {
-    struct err e;
-    bool yes = false;
+    struct accepting a = {.config = config};
+    const struct args_option options[] = {{"--yes", NULL, &a.yes}, {NULL, NULL, NULL}};
 
-    if (ctl_take_flag(argc, argv, "--yes", &yes))
-        return CTL_USAGE;
-    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    PGresult *lost = conn ? db_query(conn, SQL_READ_SINK_HOLD, 0, NULL, &e) : NULL;
-    int code = lost ? accept_lost(config, conn, lost, yes) : ctl_fail(CTL_FAILED, "%s", e.text);
-    PQclear(lost);
-    PQfinish(conn);
-    return code;
+    return args_parse_options(argc, argv, options)
+               ? CTL_USAGE
+               : ctl_with_database(config, CTL_FAILED, run_accept, &a);
+}
+
+static int hold(PGconn *conn, void *owner)
+{
+    struct err e;
+    int64_t held = 0;
+
+    (void)owner;
+    if (db_run(conn, SQL_RESTORE_HOLD, 0, NULL, &held, &e))
+        return ctl_fail_err(CTL_FAILED, &e);
+    puts(held > 0 ? "sinks are held" : "sinks are held already");
+    return CTL_DONE;
 }
 
 int restore_hold_run(const struct ctl_config *config, int argc, char **argv)
 {
-    struct err e;
     bool yes = false;
-    int64_t held = 0;
+    const struct args_option options[] = {{"--yes", NULL, &yes}, {NULL, NULL, NULL}};
 
-    if (ctl_take_flag(argc, argv, "--yes", &yes))
+    if (args_parse_options(argc, argv, options))
         return CTL_USAGE;
     if (!yes)
         return ctl_fail(CTL_FAILED,
                         "`meterctl restore hold --yes` stops all sinks, until `meterctl "
                         "restore accept` has compared each tenant with Stripe");
-    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    int failed = !conn || db_run(conn, SQL_RESTORE_HOLD, 0, NULL, &held, &e);
-    PQfinish(conn);
-    if (failed)
-        return ctl_fail(CTL_FAILED, "%s", e.text);
-    puts(held > 0 ? "sinks are held" : "sinks are held already");
-    return CTL_DONE;
+    return ctl_with_database(config, CTL_FAILED, hold, NULL);
 }

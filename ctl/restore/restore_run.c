@@ -5,7 +5,7 @@
  *
  * 1. What the ledger takes for unsent: Stripe holds it: sent.
  * 2. All places compared, by what is surely sent alone.
- * 3. Adopt (restore_adopt.h), and all compared once more: nothing may differ.
+ * 3. Adopt (restore_checks.h), and all compared once more: nothing may differ.
  *
  * While sinks are not held there is no doubt about what they send meanwhile, and compared are the
  * places alone that nothing may be sent to, since nobody has compared them since the restore.
@@ -19,13 +19,15 @@
 #include "ctl/restore/restore_run.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/stripe/in_doubt.h"
 #include "common/stripe/reconcile.h"
 #include "common/stripe/stripe_limits.h"
 #include "ctl/db.h"
-#include "ctl/restore/restore_adopt.h"
+#include "ctl/restore/restore_checks.h"
 #include "ctl/restore/restore_progress.h"
 #include "ctl/sql.h"
+#include "ctl/submissions/stripe_run.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -51,20 +53,19 @@ struct worker {
     bool begun;
     bool meters_known;
     bool adopted; /* this tenant's finds */
-    int handles;
+    struct closing closing;
 };
 
 struct restore {
     PGconn *conn;
-    struct restore_claim claim;
+    struct restore_list list;
     uv_loop_t loop;
     uv_timer_t timer; /* tells how far it is */
     struct stripe_access access;
     struct stripe_limits limits;
     struct worker workers[WORKERS];
     int open; /* workers */
-    PGresult *tenants;
-    int next;
+    int next; /* of the list */
     const char *final_before;
     bool unproven_alone; /* sinks are not held, but for some places */
     struct restore_progress progress;
@@ -78,22 +79,27 @@ struct restore {
 static void next_tenant(struct worker *w);
 static void run_compare(struct worker *w);
 
-static void on_timer_closed(uv_handle_t *handle)
+static void free_worker(void *self)
 {
-    (void)handle;
+    struct worker *w = self;
+    reconcile_free(w->compare);
+    doubts_free(w->doubts);
+    stripe_usage_free(w->usage);
 }
 
-static void on_closed(void *owner)
+static void on_worker_closed(void *owner)
 {
-    struct worker *w = owner;
-    if (--w->handles == 0 && --w->run->open == 0)
-        uv_close((uv_handle_t *)&w->run->timer, on_timer_closed);
+    struct restore *r = owner;
+    if (--r->open == 0)
+        uv_close((uv_handle_t *)&r->timer, NULL);
 }
 
 static void close_worker(struct worker *w)
 {
-    stripe_api_close(w->api, on_closed, w);
-    pg_close(w->pg, on_closed, w);
+    closing_begin(&w->closing, w, free_worker, on_worker_closed, w->run);
+    stripe_api_close(w->api, closing_part_closed, closing_part(&w->closing));
+    pg_close(w->pg, closing_part_closed, closing_part(&w->closing));
+    closing_end(&w->closing);
 }
 
 static void fail(struct worker *w, const struct err *error)
@@ -106,7 +112,7 @@ static void fail(struct worker *w, const struct err *error)
 static void release(struct worker *w)
 {
     struct err e;
-    if (restore_release(w->run->conn, &w->run->claim, w->tenant, &e)) {
+    if (restore_release(w->run->conn, &w->run->list.claim, w->tenant, &e)) {
         fail(w, &e);
         return;
     }
@@ -118,7 +124,7 @@ static void adopt(struct worker *w, int64_t run_id)
 {
     struct err e;
     w->adopted = true;
-    if (restore_adopt(w->run->conn, &w->run->claim, w->tenant, run_id, &e))
+    if (restore_adopt(w->run->conn, &w->run->list.claim, w->tenant, run_id, &e))
         fail(w, &e);
     else
         run_compare(w);
@@ -131,7 +137,7 @@ static void tell_difference(struct worker *w)
     next_tenant(w);
 }
 
-static void count(struct reconcile_report *all, const struct reconcile_report *one)
+static void add_report(struct reconcile_report *all, const struct reconcile_report *one)
 {
     all->compared += one->compared;
     all->drifted += one->drifted;
@@ -148,7 +154,7 @@ static void take_comparison(void *owner, const struct err *error,
     }
     w->meters_known = true;
     if (!w->adopted)
-        count(&w->run->compared, report);
+        add_report(&w->run->compared, report);
     if (report->unread > 0)
         next_tenant(w);
     else if (report->drifted == 0)
@@ -205,11 +211,11 @@ static void take_doubts(void *owner, const struct err *error, const struct doubt
 static void next_tenant(struct worker *w)
 {
     struct restore *r = w->run;
-    if (r->error.kind != ERR_NONE || r->next >= PQntuples(r->tenants)) {
+    if (r->error.kind != ERR_NONE || r->next >= PQntuples(r->list.tenants)) {
         close_worker(w);
         return;
     }
-    w->tenant = db_text(r->tenants, r->next++, 0);
+    w->tenant = db_text(r->list.tenants, r->next++, 0);
     w->adopted = false;
     if (r->unproven_alone) {
         run_compare(w);
@@ -219,22 +225,6 @@ static void next_tenant(struct worker *w)
         .tenant = w->tenant, .restored = true, .meters_known = w->meters_known};
     if (is_up(w))
         doubts_start(w->doubts, w->pg, &ask);
-}
-
-static void on_found(void *owner, const struct reconcile_found *found)
-{
-    (void)owner;
-    if (found->error)
-        ctl_fail(0, "unread: tenant %s, metric %s, customer %s, period %s: %s", found->tenant,
-                 found->metric, found->customer, found->period_start, found->error->text);
-}
-
-/* On stderr: what a command prints on stdout may be for programs. */
-static void on_settled(void *owner, const char *identifier, const char *customer, const char *state,
-                       const char *why)
-{
-    (void)owner;
-    ctl_fail(0, "%s of %s is %s: %s", identifier, customer, state, why);
 }
 
 static void on_up(void *owner)
@@ -261,22 +251,14 @@ static void open_worker(struct worker *w, struct restore *r, const char *url)
     w->run = r;
     w->api = stripe_api_open(&r->loop, &r->access);
     w->usage = stripe_usage_new(w->api);
-    w->compare = reconcile_new(
-        w->usage,
-        (struct reconcile_events){.on_found = on_found, .done = take_comparison, .owner = w});
-    w->doubts = doubts_new(
-        w->usage,
-        (struct doubts_events){.on_settled = on_settled, .done = take_doubts, .owner = w});
+    w->compare = reconcile_new(w->usage, (struct reconcile_events){.on_found = stripe_run_on_found,
+                                                                   .done = take_comparison,
+                                                                   .owner = w});
+    w->doubts = doubts_new(w->usage, (struct doubts_events){.on_settled = stripe_run_on_settled,
+                                                            .done = take_doubts,
+                                                            .owner = w});
     w->pg = pg_open(&r->loop, url, CTL_ROLE, CTL_PROGRAM " restore",
                     (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = w});
-    w->handles = 2; /* the api, the connection */
-}
-
-static void done_worker(struct worker *w)
-{
-    reconcile_free(w->compare);
-    doubts_free(w->doubts);
-    stripe_usage_free(w->usage);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -288,13 +270,10 @@ static void on_timer(uv_timer_t *timer)
 
 static void run_workers(struct restore *r, const struct ctl_config *config)
 {
-    int left = PQntuples(r->tenants);
-    r->access = (struct stripe_access){
-        .key = &config->stripe_secret_key,
-        .base = config->stripe_api_base,
-        .version = config->stripe_api_version,
-        .rate_per_s = config->sink_rate_per_s > 0 ? config->sink_rate_per_s : RATE_PER_S,
-        .limits = &r->limits};
+    int left = PQntuples(r->list.tenants);
+    r->access = stripe_run_access(config, config->sink_rate_per_s > 0 ? config->sink_rate_per_s
+                                                                      : RATE_PER_S);
+    r->access.limits = &r->limits;
     stripe_limits_init(&r->limits, r->access.rate_per_s, clock_monotonic_ms());
     r->open = left < WORKERS ? left : WORKERS;
     int n = r->open;
@@ -308,43 +287,8 @@ static void run_workers(struct restore *r, const struct ctl_config *config)
     for (int i = 0; i < n; i++)
         open_worker(&r->workers[i], r, config->base.database_url);
     uv_run(&r->loop, UV_RUN_DEFAULT);
-    for (int i = 0; i < n; i++)
-        done_worker(&r->workers[i]);
     int open = uv_loop_close(&r->loop);
     assert(open == 0);
-}
-
-/* The list of tenants, in one transaction with the new era that their next claims are made in. */
-static int list_all(struct restore *r, struct err *e)
-{
-    const char *values[] = {r->claim.hold, r->claim.owner};
-    if (db_run(r->conn, SQL_RESTORE_FORGET_CHECKS, 1, values, NULL, e))
-        return -1;
-    PGresult *known = db_query(r->conn, SQL_RESTORE_COUNT_CHECKS, 1, values, e);
-    if (!known)
-        return -1;
-    bool first = db_i64(known, 0, 0) == 0;
-    r->progress.done = r->progress.done_first = db_i64(known, 0, 1);
-    PQclear(known);
-    if ((first && db_run(r->conn, SQL_RESTORE_NEW_ERA, 0, NULL, NULL, e)) ||
-        db_run(r->conn, SQL_RESTORE_ADD_CHECKS, 2, values, NULL, e))
-        return -1;
-    r->tenants = db_query(r->conn, SQL_RESTORE_TAKE_CHECKS, 2, values, e);
-    if (!r->tenants)
-        return -1;
-    r->progress.total = r->progress.done + PQntuples(r->tenants);
-    return 0;
-}
-
-static int begin(struct restore *r, struct err *e)
-{
-    struct err ignored;
-    if (db_script(r->conn, "BEGIN", e))
-        return -1;
-    if (list_all(r, e) == 0)
-        return db_script(r->conn, "COMMIT", e);
-    db_script(r->conn, "ROLLBACK", &ignored);
-    return -1;
 }
 
 static void print_totals(const struct restore *r)
@@ -375,15 +319,16 @@ int restore_run(const struct ctl_config *config, PGconn *conn, const char *hold)
 {
     char owner[UUID_TEXT_SIZE];
     struct err e;
-    struct restore r = {.conn = conn, .claim = {.hold = hold, .owner = owner}};
+    struct restore r = {.conn = conn, .list.claim = {.hold = hold, .owner = owner}};
     uuid_v7(clock_unix_ms(), owner);
     r.started_ms = clock_monotonic_ms();
     PGresult *bound = db_query(conn, SQL_RESTORE_FINAL_BEFORE, 0, NULL, &e);
-    if (!bound || begin(&r, &e)) {
+    if (!bound || restore_begin(conn, &r.list, &e)) {
         PQclear(bound);
-        PQclear(r.tenants);
         return ctl_fail(CTL_FAILED, "%s: sinks are still held", e.text);
     }
+    r.progress.done = r.progress.done_first = r.list.done;
+    r.progress.total = r.list.done + PQntuples(r.list.tenants);
     r.final_before = db_text(bound, 0, 0);
     r.unproven_alone = !strcmp(hold, "0");
     run_workers(&r, config);
@@ -391,6 +336,6 @@ int restore_run(const struct ctl_config *config, PGconn *conn, const char *hold)
     restore_progress_show(&r.progress, true);
     print_totals(&r);
     PQclear(bound);
-    PQclear(r.tenants);
+    PQclear(r.list.tenants);
     return judge(&r);
 }

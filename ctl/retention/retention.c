@@ -3,6 +3,7 @@
  *
  * Each day is dropped in a transaction of its own. That needs a lock on all raw events, for a
  * moment: it is tried for half a second at a time, so that aggregators never wait longer. */
+#include "common/str.h"
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
@@ -11,6 +12,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -19,25 +21,15 @@ enum { TRIES = 20 };
 struct retention {
     PGconn *conn;
     bool dry_run;
-    char raw_keep[32]; /* as intervals */
-    char reject_keep[32];
-    char payload_keep[32];
+    bool json;
+    const char *raw_keep; /* as intervals */
+    const char *reject_keep;
+    const char *payload_keep;
     json_t *days; /* findings */
     int64_t rejected;
     int64_t payloads;
     int64_t locked; /* days that could not be locked */
 };
-
-static int run_number(struct retention *r, const char *sql, const char *value, int64_t *out,
-                      struct err *e)
-{
-    PGresult *result = db_query(r->conn, sql, 1, &value, e);
-    if (!result)
-        return -1;
-    *out = db_i64(result, 0, 0);
-    PQclear(result);
-    return 0;
-}
 
 static bool is_locked(const struct err *e)
 {
@@ -73,7 +65,7 @@ static const char *drop_day(struct retention *r, const char *day, struct err *e)
 }
 
 /* The finding gets its outcome, and the reason why the day is kept. */
-static int take_day(struct retention *r, json_t *finding, struct err *e)
+static int settle_day(struct retention *r, json_t *finding, struct err *e)
 {
     const char *day = json_string_value(json_object_get(finding, "day"));
     json_t *kept = json_incref(json_object_get(finding, "kept"));
@@ -90,14 +82,10 @@ static int take_day(struct retention *r, json_t *finding, struct err *e)
 
 static int drop_days(struct retention *r, struct err *e)
 {
-    const char *value = r->raw_keep;
-    PGresult *days = db_query(r->conn, SQL_LIST_USAGE_DAYS, 1, &value, e);
-    if (!days)
+    if (report_query(r->days, r->conn, SQL_LIST_USAGE_DAYS, 1, &r->raw_keep, e))
         return -1;
-    report_add_rows(r->days, days);
-    PQclear(days);
     for (size_t i = 0; i < json_array_size(r->days); i++)
-        if (take_day(r, json_array_get(r->days, i), e))
+        if (settle_day(r, json_array_get(r->days, i), e))
             return -1;
     return 0;
 }
@@ -107,9 +95,9 @@ static int drop_rejected(struct retention *r, struct err *e)
     int64_t part = 0;
 
     if (r->dry_run)
-        return run_number(r, SQL_COUNT_OLD_REJECTED, r->reject_keep, &r->rejected, e);
+        return db_number(r->conn, SQL_COUNT_OLD_REJECTED, 1, &r->reject_keep, &r->rejected, e);
     do {
-        if (run_number(r, SQL_DROP_REJECTED_EVENTS, r->reject_keep, &part, e))
+        if (db_number(r->conn, SQL_DROP_REJECTED_EVENTS, 1, &r->reject_keep, &part, e))
             return -1;
         r->rejected += part;
     } while (part > 0);
@@ -122,15 +110,14 @@ static int apply(struct retention *r, struct err *e)
 
     if (drop_days(r, e) || drop_rejected(r, e))
         return -1;
-    return run_number(r, sql, r->payload_keep, &r->payloads, e);
+    return db_number(r->conn, sql, 1, &r->payload_keep, &r->payloads, e);
 }
 
 static void print_lines(const struct retention *r)
 {
     const char *verb = r->dry_run ? "would_drop" : "dropped";
 
-    for (size_t i = 0; i < json_array_size(r->days); i++)
-        report_print_line("retention", json_array_get(r->days, i));
+    report_print_lines("retention", r->days);
     printf("retention rejected_events %s=%" PRId64 "\n", verb, r->rejected);
     printf("retention webhook_payloads %s=%" PRId64 "\n", verb, r->payloads);
 }
@@ -140,47 +127,45 @@ static void print_json(const struct retention *r)
     json_t *report =
         json_pack("{s:b, s:O, s:I, s:I}", "dry_run", r->dry_run, "days", r->days, "rejected_events",
                   (json_int_t)r->rejected, "webhook_payloads", (json_int_t)r->payloads);
-    json_dumpf(report, stdout, JSON_INDENT(2));
-    putchar('\n');
+    report_print_json(report);
     json_decref(report);
 }
 
-static int apply_and_tell(struct retention *r, const struct ctl_config *config, bool json)
+/* What was dropped before it failed is told all the same. */
+static int run(PGconn *conn, void *owner)
 {
+    struct retention *r = owner;
     struct err e;
 
-    r->conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    int failed = !r->conn || apply(r, &e);
-    if (r->conn)
-        (json ? print_json : print_lines)(r);
+    r->conn = conn;
+    int failed = apply(r, &e);
+    (r->json ? print_json : print_lines)(r);
     if (failed)
-        return ctl_fail(CTL_FAILED, "%s", e.text);
+        return ctl_fail_err(CTL_FAILED, &e);
     if (r->locked > 0)
         return ctl_fail(CTL_FAILED, "someone reads raw events all the time: run it again later");
     return CTL_DONE;
 }
 
-static void set_keep(char out[32], int64_t days)
-{
-    snprintf(out, 32, "%" PRId64 " days", days);
-}
-
 int retention_apply_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct retention r = {0};
-    bool json = false;
     const struct args_option options[] = {
-        {"--dry-run", NULL, &r.dry_run}, {"--json", NULL, &json}, {NULL, NULL, NULL}};
-    int plain = args_take(argc, argv, options);
+        {"--dry-run", NULL, &r.dry_run}, {"--json", NULL, &r.json}, {NULL, NULL, NULL}};
 
-    if (plain < 0 || args_expect_none(plain, argv))
+    if (args_parse_options(argc, argv, options))
         return CTL_USAGE;
-    set_keep(r.raw_keep, config->raw_keep_days);
-    set_keep(r.reject_keep, config->reject_keep_days);
-    set_keep(r.payload_keep, config->payload_keep_days);
+    char *raw_keep = xasprintf("%" PRId64 " days", config->raw_keep_days);
+    char *reject_keep = xasprintf("%" PRId64 " days", config->reject_keep_days);
+    char *payload_keep = xasprintf("%" PRId64 " days", config->payload_keep_days);
+    r.raw_keep = raw_keep;
+    r.reject_keep = reject_keep;
+    r.payload_keep = payload_keep;
     r.days = json_array();
-    int code = apply_and_tell(&r, config, json);
+    int code = ctl_with_database(config, CTL_FAILED, run, &r);
     json_decref(r.days);
-    PQfinish(r.conn);
+    free(raw_keep);
+    free(reject_keep);
+    free(payload_keep);
     return code;
 }

@@ -1,4 +1,4 @@
-/* A status report for people. */
+/* A status report for people. Pure. */
 #ifndef METERLINE_CTL_STATUS_VIEW_H
 #define METERLINE_CTL_STATUS_VIEW_H
 
@@ -10,7 +10,9 @@
  * tables, 0 for as wide as they need to be. */
 void status_view_add(struct buf *out, const json_t *report, int width);
 
-/* One section, its name in the head line; malloc'd. list: one of the report's. */
-char *status_view_section(const char *list, const json_t *report, int width);
+/* At most so many lines of so many characters, with newlines between them. First the time and the
+ * peers, then the sections without room between them. Where they do not fit, each gets a share, the
+ * first ones more, and the last line tells what is left out. */
+void screen_add(struct buf *out, const json_t *report, const char *time, int lines, int columns);
 
 #endif

@@ -8,25 +8,22 @@
  *
  * Waiting for the old streams to be counted first only keeps that few: entries that wait in a
  * stream whose tenants move would all be moved one by one. */
-#include "common/contract.h"
 #include "common/redis/redis.h"
-#include "common/str.h"
+#include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
 #include "ctl/sql.h"
 #include "ctl/streams/stream_info.h"
-#include "ctl/streams/stream_shards.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 enum { SHARDS_MAX = 1024, REDIS_TIMEOUT_MS = 10000, LOCK_TIMEOUT_MS = 30000 };
 enum { WAIT_MS = 60000, LOOK_EVERY_MS = 200, FEW = 1000 };
 
 struct reshard {
+    const char *redis_url;
     PGconn *conn;
     redisContext *redis;
     int64_t from;
@@ -38,11 +35,10 @@ static int add_waiting(struct reshard *r, const char *stream, int64_t *waiting, 
     PGresult *position = db_query(r->conn, SQL_READ_POSITION, 1, &stream, e);
     struct stream_info info;
     int64_t more = 0;
-    int failed;
 
-    if (position == NULL)
+    if (!position)
         return err_wrap(e, "postgres");
-    failed =
+    int failed =
         stream_info_read(r->redis, stream, &info, e) ||
         stream_count_after(r->redis, stream, &info,
                            PQntuples(position) > 0 ? db_text(position, 0, 1) : "0-0", &more, e);
@@ -102,16 +98,12 @@ static int change_number(struct reshard *r, struct err *e)
  * written is waited for. */
 static const char LOCK[] = "LOCK TABLE stream_positions IN EXCLUSIVE MODE";
 
-static int change(struct reshard *r, struct err *e)
+static int change(PGconn *conn, void *owner, struct err *e)
 {
-    struct err ignored;
-
-    if (db_script(r->conn, "BEGIN", e) == 0 && db_script(r->conn, LOCK, e) == 0 &&
-        db_run(r->conn, SQL_RELEASE_STREAMS, 0, NULL, NULL, e) == 0 && change_number(r, e) == 0 &&
-        db_script(r->conn, "COMMIT", e) == 0)
-        return 0;
-    db_script(r->conn, "ROLLBACK", &ignored);
-    return err_wrap(e, "postgres");
+    return db_script(conn, LOCK, e) || db_run(conn, SQL_RELEASE_STREAMS, 0, NULL, NULL, e) ||
+                   change_number(owner, e)
+               ? -1
+               : 0;
 }
 
 static int reshard(struct reshard *r, struct err *e)
@@ -125,8 +117,8 @@ static int reshard(struct reshard *r, struct err *e)
     if (wait_for_few(r, e))
         return -1;
     db_set_timeout(LOCK_TIMEOUT_MS);
-    if (change(r, e))
-        return -1;
+    if (db_transaction(r->conn, change, r, e))
+        return err_wrap(e, "postgres");
     printf("shards=%" PRId64 " before=%" PRId64 "\n", r->to, r->from);
     puts("Aggregators follow within seconds, but for those whose METERLINE_STREAM_SHARDS is set: "
          "restart them with the new number, or without it. Then let every service write by the "
@@ -134,33 +126,24 @@ static int reshard(struct reshard *r, struct err *e)
     return 0;
 }
 
-/* Returns 0, or -1 after telling what is wrong. */
-static int take_number(int argc, char **argv, int64_t *out)
+static int run(PGconn *conn, void *owner)
 {
-    char *end = NULL;
+    struct reshard *r = owner;
+    struct err e;
 
-    if (argc == 1)
-        *out = strtoll(argv[0], &end, 10);
-    if (argc == 1 && end != argv[0] && *end == '\0' && *out >= 1 && *out <= SHARDS_MAX)
-        return 0;
-    ctl_fail(CTL_USAGE, "reshard: needs one number, 1 to %d", SHARDS_MAX);
-    return -1;
+    r->conn = conn;
+    r->redis = redis_connect_blocking(r->redis_url, REDIS_TIMEOUT_MS, &e);
+    int failed = !r->redis || reshard(r, &e);
+    redisFree(r->redis);
+    return failed ? ctl_fail_err(CTL_FAILED, &e) : CTL_DONE;
 }
 
 int reshard_run(const struct ctl_config *config, int argc, char **argv)
 {
-    struct reshard r = {.conn = NULL};
-    struct err e;
+    struct reshard r = {.redis_url = config->base.redis_url};
+    const struct args_option none[] = {{NULL, NULL, NULL}};
 
-    if (take_number(argc, argv, &r.to) != 0)
+    if (args_parse(argc, argv, none, 1, 1) < 0 || args_whole("N", argv[0], 1, SHARDS_MAX, &r.to))
         return CTL_USAGE;
-    r.conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    if (r.conn != NULL)
-        r.redis = redis_connect_blocking(config->base.redis_url, REDIS_TIMEOUT_MS, &e);
-    int code =
-        r.redis != NULL && reshard(&r, &e) == 0 ? CTL_DONE : ctl_fail(CTL_FAILED, "%s", e.text);
-    if (r.redis != NULL)
-        redisFree(r.redis);
-    PQfinish(r.conn);
-    return code;
+    return ctl_with_database(config, CTL_FAILED, run, &r);
 }

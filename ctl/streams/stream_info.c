@@ -1,7 +1,9 @@
-/* What Redis says of a stream. */
 #include "ctl/streams/stream_info.h"
 
 #include "common/contract.h"
+#include "ctl/db.h"
+#include "ctl/redis_ask.h"
+#include "ctl/sql.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,33 +18,20 @@ void stream_name(int64_t shards, int64_t i, char out[STREAM_NAME_SIZE])
         snprintf(out, STREAM_NAME_SIZE, STREAM_SHARD_KEY, (int)i);
 }
 
-/* The reply if it is of that type, else NULL with e. */
-static redisReply *expect(redisContext *redis, redisReply *reply, int type, struct err *e)
+int stream_shards_read(PGconn *conn, int64_t setting, int64_t *shards, struct err *e)
 {
-    if (reply && reply->type == type)
-        return reply;
-    if (!reply)
-        err_set(e, ERR_CLOSED, "%s", redis->errstr);
-    else if (reply->type == REDIS_REPLY_ERROR)
-        err_set(e, ERR_REFUSED, "%s", reply->str);
-    else
-        err_set(e, ERR_INPUT, "an answer of another type than expected");
-    freeReplyObject(reply);
-    return NULL;
+    *shards = setting;
+    if (setting > 0)
+        return 0;
+    return db_number(conn, SQL_READ_STREAM_SHARDS, 0, NULL, shards, e) ? err_wrap(e, "postgres")
+                                                                       : 0;
 }
 
+/* No such stream, or no such group of it. */
 static bool is_absent(const struct err *e)
 {
-    return e->kind == ERR_REFUSED && strstr(e->text, "no such key");
-}
-
-/* The value behind a name in a flat list of names and values, or NULL. */
-static const redisReply *find(const redisReply *list, const char *name)
-{
-    for (size_t i = 0; i + 1 < list->elements; i += 2)
-        if (list->element[i]->str && strcmp(list->element[i]->str, name) == 0)
-            return list->element[i + 1];
-    return NULL;
+    return e->kind == ERR_REFUSED &&
+           (strstr(e->text, "no such key") || strncmp(e->text, "NOGROUP", 7) == 0);
 }
 
 static void copy_id(char out[ENTRY_ID_SIZE], const redisReply *id)
@@ -50,18 +39,18 @@ static void copy_id(char out[ENTRY_ID_SIZE], const redisReply *id)
     snprintf(out, ENTRY_ID_SIZE, "%s", id && id->str ? id->str : "");
 }
 
-static int take_info(const redisReply *reply, struct stream_info *out, struct err *e)
+static int parse_info(const redisReply *reply, struct stream_info *out, struct err *e)
 {
-    const redisReply *added = find(reply, "entries-added");
-    const redisReply *length = find(reply, "length");
-    const redisReply *first = find(reply, "first-entry");
+    const redisReply *added = redis_find(reply, "entries-added");
+    const redisReply *length = redis_find(reply, "length");
+    const redisReply *first = redis_find(reply, "first-entry");
 
     if (!added || !length)
         return err_set(e, ERR_INPUT, "no entries-added: Redis 7.0 or later is needed");
     out->exists = true;
     out->added = added->integer;
     out->length = length->integer;
-    copy_id(out->last, find(reply, "last-generated-id"));
+    copy_id(out->last, redis_find(reply, "last-generated-id"));
     if (first && first->elements > 0)
         copy_id(out->first, first->element[0]);
     return 0;
@@ -71,11 +60,10 @@ int stream_info_read(redisContext *redis, const char *stream, struct stream_info
                      struct err *e)
 {
     memset(out, 0, sizeof *out);
-    redisReply *reply =
-        expect(redis, redisCommand(redis, "XINFO STREAM %s", stream), REDIS_REPLY_ARRAY, e);
+    redisReply *reply = redis_ask(redis, REDIS_REPLY_ARRAY, e, "XINFO STREAM %s", stream);
     if (!reply)
         return is_absent(e) ? 0 : err_wrap(e, "redis: XINFO STREAM %s", stream);
-    int result = take_info(reply, out, e);
+    int result = parse_info(reply, out, e);
     freeReplyObject(reply);
     return result ? err_wrap(e, "redis: XINFO STREAM %s", stream) : 0;
 }
@@ -83,9 +71,8 @@ int stream_info_read(redisContext *redis, const char *stream, struct stream_info
 static redisReply *range_after(redisContext *redis, const char *stream, const char *after,
                                const char *last, int count, struct err *e)
 {
-    redisReply *page =
-        expect(redis, redisCommand(redis, "XRANGE %s (%s %s COUNT %d", stream, after, last, count),
-               REDIS_REPLY_ARRAY, e);
+    redisReply *page = redis_ask(redis, REDIS_REPLY_ARRAY, e, "XRANGE %s (%s %s COUNT %d", stream,
+                                 after, last, count);
     if (!page)
         err_wrap(e, "redis: XRANGE %s", stream);
     return page;
@@ -131,13 +118,12 @@ int stream_oldest_after(redisContext *redis, const char *stream, const char *id,
 int stream_group_lag(redisContext *redis, const char *stream, int64_t *lag, struct err *e)
 {
     *lag = -1;
-    redisReply *groups =
-        expect(redis, redisCommand(redis, "XINFO GROUPS %s", stream), REDIS_REPLY_ARRAY, e);
+    redisReply *groups = redis_ask(redis, REDIS_REPLY_ARRAY, e, "XINFO GROUPS %s", stream);
     if (!groups)
         return is_absent(e) ? 0 : err_wrap(e, "redis: XINFO GROUPS %s", stream);
     for (size_t i = 0; i < groups->elements; i++) {
-        const redisReply *name = find(groups->element[i], "name");
-        const redisReply *known = find(groups->element[i], "lag");
+        const redisReply *name = redis_find(groups->element[i], "name");
+        const redisReply *known = redis_find(groups->element[i], "lag");
         if (name && strcmp(name->str, STREAM_GROUP) == 0 && known &&
             known->type == REDIS_REPLY_INTEGER)
             *lag = known->integer;
@@ -146,9 +132,52 @@ int stream_group_lag(redisContext *redis, const char *stream, int64_t *lag, stru
     return 0;
 }
 
-static int compare_numbers(uint64_t a, uint64_t b)
+static void parse_group(struct stream_group *out, const redisReply *group)
 {
-    return (a > b) - (a < b);
+    const redisReply *name = redis_find(group, "name");
+    const redisReply *last = redis_find(group, "last-delivered-id");
+    const redisReply *read = redis_find(group, "entries-read");
+
+    if (!name || !last || strcmp(name->str, STREAM_GROUP) != 0)
+        return;
+    out->exists = true;
+    snprintf(out->last_id, sizeof out->last_id, "%s", last->str);
+    out->read = read && read->type == REDIS_REPLY_INTEGER ? read->integer : -1;
+}
+
+/* Should there be more than one, the newest. */
+static void parse_mark(struct stream_group *out, const redisReply *consumer)
+{
+    const redisReply *name = redis_find(consumer, "name");
+    struct epoch_mark mark;
+
+    if (!name || epoch_mark_parse(name->str, &mark) ||
+        (out->marked && mark.epoch < out->mark.epoch))
+        return;
+    out->marked = true;
+    out->mark = mark;
+}
+
+int stream_group_read(redisContext *redis, const char *stream, struct stream_group *out,
+                      struct err *e)
+{
+    *out = (struct stream_group){.read = -1};
+    redisReply *groups = redis_ask(redis, REDIS_REPLY_ARRAY, e, "XINFO GROUPS %s", stream);
+    if (!groups)
+        return is_absent(e) ? 0 : err_wrap(e, "redis: XINFO GROUPS %s", stream);
+    for (size_t i = 0; i < groups->elements; i++)
+        parse_group(out, groups->element[i]);
+    freeReplyObject(groups);
+    if (!out->exists)
+        return 0;
+    redisReply *consumers =
+        redis_ask(redis, REDIS_REPLY_ARRAY, e, "XINFO CONSUMERS %s %s", stream, STREAM_GROUP);
+    if (!consumers)
+        return is_absent(e) ? 0 : err_wrap(e, "redis: XINFO CONSUMERS %s", stream);
+    for (size_t i = 0; i < consumers->elements; i++)
+        parse_mark(out, consumers->element[i]);
+    freeReplyObject(consumers);
+    return 0;
 }
 
 int entry_id_compare(const char *a, const char *b)
@@ -157,6 +186,6 @@ int entry_id_compare(const char *a, const char *b)
 
     sscanf(a, "%" SCNu64 "-%" SCNu64, &a_ms, &a_seq);
     sscanf(b, "%" SCNu64 "-%" SCNu64, &b_ms, &b_seq);
-    int by_ms = compare_numbers(a_ms, b_ms);
-    return by_ms ? by_ms : compare_numbers(a_seq, b_seq);
+    int by_ms = (a_ms > b_ms) - (a_ms < b_ms);
+    return by_ms ? by_ms : (a_seq > b_seq) - (a_seq < b_seq);
 }

@@ -9,15 +9,13 @@
  * Cut short after 2, the next aggregator sees the token and does 3. So that 2 is never done when
  * the lease has gone to somebody else, Redis refuses it by its own clock well before. */
 #include "common/contract.h"
-#include "common/lease_owner.h"
 #include "common/redis/redis.h"
-#include "common/str.h"
+#include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
+#include "ctl/redis_ask.h"
 #include "ctl/sql.h"
-#include "ctl/streams/stream_info.h"
-#include "ctl/streams/stream_rewrite.h"
-#include "ctl/streams/stream_shards.h"
+#include "ctl/streams/stream_lease.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,95 +24,134 @@
 
 /* Clocks that run at different speeds do not matter in so short a time. */
 enum { REDIS_TIMEOUT_MS = 600000, REWRITE_WITHIN_MS = 15000, AHEAD_MS = 60000 };
-#define LEASE_S "30"
 
 struct reset {
+    const struct ctl_config *config;
     PGconn *conn;
     redisContext *redis;
-    char owner[LEASE_OWNER_SIZE];
-    char stream[STREAM_NAME_SIZE];
-    /* The position, as it was taken. */
-    char epoch[16];
-    char last_id[ENTRY_ID_SIZE];
-    char token[EPOCH_TOKEN_SIZE];
-    char reset_token[EPOCH_TOKEN_SIZE];
-    int64_t outcomes;
-    char ledger[EPOCH_TOKEN_SIZE];
-    int32_t takeovers;
+    struct stream_lease lease;
+    int64_t waiting; /* entries that were kept … */
+    int64_t moved;   /* … those of them that had ids in the future, and got new ones */
 };
 
-static void copy(char *out, size_t size, const PGresult *r, int column)
+/* The key anew, in one step. Entries that wait stay, in their order: those whose ids are not in the
+ * future with their ids, the others with ids of now. A stream that was rewritten already, by its
+ * mark, is left as it is. Refused, with nothing done, if the stream is another than the one that
+ * was counted, if PostgreSQL lost commits of it, or if it is too late by Redis' clock.
+ *
+ * An entry with more names and values than a Lua call takes is refused too: an aggregator is to
+ * reject it first. */
+static const char REWRITE[] =
+    "local stream, spare, group, last = KEYS[1], KEYS[2], ARGV[1], ARGV[2]\n"
+    "local function number(id)\n"
+    "  local ms, seq = string.match(id, '^(%d+)-(%d+)$')\n"
+    "  return string.rep('0', 20 - #ms) .. ms .. string.rep('0', 20 - #seq) .. seq\n"
+    "end\n"
+    "local time = redis.call('TIME')\n"
+    "local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)\n"
+    "if now_ms > tonumber(ARGV[6]) then\n"
+    "  return redis.error_reply('LATE it took too long: try again')\n"
+    "end\n"
+    "local marked = ARGV[4] == ''\n"
+    "local consumers = redis.pcall('XINFO', 'CONSUMERS', stream, group)\n"
+    "for _, consumer in ipairs(consumers) do\n"
+    "  if consumer[2] == ARGV[3] then return {redis.call('XLEN', stream), 0} end\n"
+    "  if string.find(consumer[2], ARGV[4], 1, true) then marked = true end\n"
+    "end\n"
+    "if not marked then\n"
+    "  return redis.error_reply('MARK the stream is not the one that was counted: let an '\n"
+    "                           .. 'aggregator look at it first, then try again')\n"
+    "end\n"
+    "for _, each in ipairs(redis.call('XINFO', 'GROUPS', stream)) do\n"
+    "  local at = {}\n"
+    "  for i = 1, #each, 2 do at[each[i]] = each[i + 1] end\n"
+    "  if at['name'] == group and number(at['last-delivered-id']) > number(last) then\n"
+    "    return redis.error_reply('BEHIND PostgreSQL lost commits of this stream: let an '\n"
+    "                             .. 'aggregator book them first, then try again')\n"
+    "  end\n"
+    "end\n"
+    "redis.call('DEL', spare)\n"
+    "redis.call('XGROUP', 'CREATE', spare, group, '0', 'MKSTREAM')\n"
+    "redis.call('XGROUP', 'SETID', spare, group, '0', 'ENTRIESREAD', '0')\n"
+    "redis.call('XGROUP', 'CREATECONSUMER', spare, group, ARGV[3])\n"
+    "local present = number(string.format('%.0f-18446744073709551615', now_ms))\n"
+    "local waiting, moved = 0, 0\n"
+    "while last ~= ARGV[5] do\n"
+    "  local page = redis.call('XRANGE', stream, '(' .. last, '+', 'COUNT', 500)\n"
+    "  if #page == 0 then break end\n"
+    "  for _, entry in ipairs(page) do\n"
+    "    local id = entry[1]\n"
+    "    if #entry[2] > 7000 then\n"
+    "      redis.call('DEL', spare)\n"
+    "      return redis.error_reply('LARGE entry ' .. id .. ' has too many fields to be moved: let "
+    "'\n"
+    "                               .. 'an aggregator reject it first, then try again')\n"
+    "    end\n"
+    "    if number(id) > present then id = '*' moved = moved + 1 end\n"
+    "    redis.call('XADD', spare, id, unpack(entry[2]))\n"
+    "    waiting = waiting + 1\n"
+    "    last = entry[1]\n"
+    "  end\n"
+    "end\n"
+    "redis.call('UNLINK', stream)\n"
+    "redis.call('RENAME', spare, stream)\n"
+    "return {waiting, moved}";
+
+#define GREATEST_ID "18446744073709551615-18446744073709551615"
+
+/* In the same slot of a cluster: {stream}, or the braces that the stream's name has. */
+static void spare_key(const char *stream, char *out, size_t size)
 {
-    snprintf(out, size, "%s", db_text(r, 0, column));
+    if (strchr(stream, '{') != NULL)
+        snprintf(out, size, "%s:reset", stream);
+    else
+        snprintf(out, size, "{%s}:reset", stream);
 }
 
-static int take_lease(struct reset *s, struct err *e)
+static int rewrite(struct reset *s, int64_t now_ms, struct err *e)
 {
-    const char *values[] = {s->stream, s->owner, LEASE_S};
-    PGresult *r = db_query(s->conn, SQL_RESET_BEGIN, 3, values, e);
+    const struct stream_lease *l = &s->lease;
+    struct epoch_mark mark = stream_lease_mark(l, 0);
+    char mark_text[EPOCH_MARK_SIZE];
+    char spare[128];
+    struct err ignored;
 
-    if (r == NULL)
-        return err_wrap(e, "postgres");
-    copy(s->epoch, sizeof s->epoch, r, 0);
-    copy(s->last_id, sizeof s->last_id, r, 1);
-    copy(s->token, sizeof s->token, r, 2);
-    copy(s->reset_token, sizeof s->reset_token, r, 3);
-    s->outcomes = db_i64(r, 0, 4);
-    copy(s->ledger, sizeof s->ledger, r, 5);
-    s->takeovers = (int32_t)db_i64(r, 0, 6);
-    PQclear(r);
+    epoch_mark_format(&mark, mark_text);
+    spare_key(l->stream, spare, sizeof spare);
+    redisReply *r = redis_ask(s->redis, REDIS_REPLY_ARRAY, e, "EVAL %s 2 %s %s %s %s %s %s %s %lld",
+                              REWRITE, l->stream, spare, STREAM_GROUP, l->last_id, mark_text,
+                              l->outcomes > 0 ? l->token : "", GREATEST_ID,
+                              (long long)(now_ms + REWRITE_WITHIN_MS));
+    if (!r) {
+        redis_strip_code(e);
+        stream_lease_release(l, s->conn, e->kind == ERR_REFUSED, &ignored);
+        return err_wrap(e, "redis");
+    }
+    s->waiting = r->element[0]->integer;
+    s->moved = r->element[1]->integer;
+    freeReplyObject(r);
     return 0;
 }
 
-static int release(struct reset *s, bool untouched, struct err *e)
+static int open_epoch(const struct reset *s, struct err *e)
 {
-    const char *values[] = {s->stream, s->owner, untouched ? "true" : "false"};
-
-    return db_run(s->conn, SQL_RESET_RELEASE, 3, values, NULL, e);
-}
-
-static int rewrite(struct reset *s, int64_t now_ms, struct stream_rewritten *out, struct err *e)
-{
-    struct epoch_mark mark = {.epoch = atoi(s->epoch) + (s->outcomes > 0),
-                              .ended_added = s->outcomes,
-                              .takeovers = s->takeovers};
-    struct stream_rewrite what = {.stream = s->stream,
-                                  .last_id = s->last_id,
-                                  .token = s->outcomes > 0 ? s->token : "",
-                                  .mark = &mark,
-                                  .until_ms = now_ms + REWRITE_WITHIN_MS};
-    struct err ignored;
-
-    snprintf(mark.token, sizeof mark.token, "%s", s->reset_token);
-    snprintf(mark.ledger, sizeof mark.ledger, "%s", s->ledger);
-    if (s->outcomes > 0)
-        snprintf(mark.ended, sizeof mark.ended, "%s", s->token);
-    if (stream_rewrite(s->redis, &what, out, e) == 0)
-        return 0;
-    release(s, e->kind == ERR_REFUSED, &ignored);
-    return err_wrap(e, "redis");
-}
-
-static int open_epoch(struct reset *s, struct err *e)
-{
-    const char *values[] = {s->stream, s->owner, s->epoch, s->last_id, s->reset_token};
+    const struct stream_lease *l = &s->lease;
+    const char *values[] = {l->stream, l->owner, l->epoch, l->last_id, l->next_token};
     struct err ignored;
 
     if (db_run(s->conn, SQL_RESET_END, 5, values, NULL, e) == 0)
-        return release(s, false, e);
+        return stream_lease_release(l, s->conn, false, e);
     /* An aggregator finishes it. */
-    release(s, false, &ignored);
+    stream_lease_release(l, s->conn, false, &ignored);
     return err_wrap(e, "postgres: the stream is rewritten; the next aggregator ends the epoch");
 }
 
 static int run_reset(struct reset *s, int64_t now_ms, struct err *e)
 {
-    struct stream_rewritten done;
-
-    if (take_lease(s, e) || rewrite(s, now_ms, &done, e) || open_epoch(s, e))
+    if (stream_lease_take(&s->lease, s->conn, e) || rewrite(s, now_ms, e) || open_epoch(s, e))
         return -1;
-    printf("stream=%s ended_epoch=%s waiting=%" PRId64 " moved=%" PRId64 "\n", s->stream, s->epoch,
-           done.waiting, done.moved);
+    printf("stream=%s ended_epoch=%s waiting=%" PRId64 " moved=%" PRId64 "\n", s->lease.stream,
+           s->lease.epoch, s->waiting, s->moved);
     return 0;
 }
 
@@ -123,7 +160,8 @@ static int look(struct reset *s, int64_t *now_ms, bool *ahead, struct err *e)
 {
     struct stream_info info;
 
-    if (stream_clock_ms(s->redis, now_ms, e) || stream_info_read(s->redis, s->stream, &info, e))
+    if (redis_clock_ms(s->redis, now_ms, e) ||
+        stream_info_read(s->redis, s->lease.stream, &info, e))
         return -1;
     *ahead = info.exists && strtoull(info.last, NULL, 10) > (uint64_t)(*now_ms + AHEAD_MS);
     return 0;
@@ -138,7 +176,7 @@ static int reset_stream(struct reset *s, struct err *e)
     if (look(s, &now_ms, &ahead, e))
         return -1;
     if (!ahead)
-        printf("stream=%s: not in the future, left as it is\n", s->stream);
+        printf("stream=%s: not in the future, left as it is\n", s->lease.stream);
     for (int i = 0; ahead && i < 2; i++)
         if (run_reset(s, now_ms, e) || look(s, &now_ms, &ahead, e))
             return -1;
@@ -146,43 +184,40 @@ static int reset_stream(struct reset *s, struct err *e)
 }
 
 /* In a cluster each stream has a server of its own. */
-static int reset_there(struct reset *s, const char *redis_url, struct err *e)
+static int connect_and_reset(struct reset *s, struct err *e)
 {
-    s->redis = redis_connect_blocking_at(redis_url, s->stream, REDIS_TIMEOUT_MS, NULL, e);
-    int result = s->redis != NULL ? reset_stream(s, e) : -1;
+    const char *stream = s->lease.stream;
+    s->redis =
+        redis_connect_blocking_at(s->config->base.redis_url, stream, REDIS_TIMEOUT_MS, NULL, e);
+    int result = s->redis ? reset_stream(s, e) : -1;
 
     redisFree(s->redis);
     s->redis = NULL;
-    return result;
+    return result ? err_wrap(e, "%s", stream) : 0;
 }
 
-static int reset_all(struct reset *s, const struct ctl_config *config, struct err *e)
+static int run(PGconn *conn, void *owner)
 {
+    struct reset *s = owner;
     int64_t shards;
+    struct err e;
 
-    if (stream_shards_read(s->conn, config->base.stream_shards, &shards, e))
-        return -1;
-    for (int64_t i = 0; i < shards; i++) {
-        stream_name(shards, i, s->stream);
-        if (reset_there(s, config->base.redis_url, e))
-            return err_wrap(e, "%s", s->stream);
+    s->conn = conn;
+    int failed = stream_shards_read(conn, s->config->base.stream_shards, &shards, &e);
+    for (int64_t i = 0; !failed && i < shards; i++) {
+        stream_name(shards, i, s->lease.stream);
+        failed = connect_and_reset(s, &e);
     }
-    return 0;
+    return failed ? ctl_fail_err(CTL_FAILED, &e) : CTL_DONE;
 }
 
 int stream_reset_run(const struct ctl_config *config, int argc, char **argv)
 {
-    struct err e;
-    struct reset s = {.conn = NULL};
-    bool none = false;
+    struct reset s = {.config = config};
+    const struct args_option none[] = {{NULL, NULL, NULL}};
 
-    if (argc > 0)
-        return ctl_take_flag(argc, argv, "", &none) ? CTL_USAGE : CTL_DONE;
-    lease_owner_name(CTL_PROGRAM, s.owner);
-    s.conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    int code = s.conn != NULL && reset_all(&s, config, &e) == 0
-                   ? CTL_DONE
-                   : ctl_fail(CTL_FAILED, "%s", e.text);
-    PQfinish(s.conn);
-    return code;
+    if (args_parse_options(argc, argv, none))
+        return CTL_USAGE;
+    lease_owner_name(CTL_PROGRAM, s.lease.owner);
+    return ctl_with_database(config, CTL_FAILED, run, &s);
 }

@@ -4,9 +4,7 @@
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
-#include "ctl/known.h"
-#include "ctl/report.h"
-#include "ctl/selection.h"
+#include "ctl/names.h"
 #include "ctl/sql.h"
 #include "ctl/submissions/submissions.h"
 #include "ctl/terminal/table.h"
@@ -22,46 +20,34 @@ static const struct table_column COLUMNS[] = {
     {"quantity", TABLE_NUMBER}, {"usage_at", TABLE_TEXT},   {"period_start", TABLE_TEXT},
     {"decision", TABLE_TEXT},   {"last_error", TABLE_NOTE}, {NULL, TABLE_TEXT}};
 
-static int list_rows(PGconn *conn, const char *tenant, bool json, bool wide)
+struct list_options {
+    const char *tenant;
+    bool json, wide;
+};
+
+static int list(PGconn *conn, void *owner)
 {
-    const char *values[] = {"late", tenant, NULL, NULL, NULL, NULL, NULL};
-    struct err e;
-    int unknown = known_check(conn, tenant, NULL, CTL_FAILED);
+    const struct list_options *o = owner;
+    const char *values[] = {"late", o->tenant, NULL, NULL, NULL, NULL, NULL};
+    const struct table_view view = {
+        "late, the newest first; without a decision: `meterctl late carry` or `drop`",
+        "nothing is late", COLUMNS, o->wide};
+    int code = names_check(conn, o->tenant, NULL, CTL_FAILED);
 
-    if (unknown)
-        return unknown;
-    json_t *rows = submissions_read(conn, values, &e);
-
-    if (!rows)
-        return ctl_fail(CTL_FAILED, "%s", e.text);
-    if (json)
-        report_print_json(rows);
-    else if (json_array_size(rows) == 0)
-        puts("nothing is late");
-    else
-        table_print("late, the newest first; without a decision: `meterctl late carry` or `drop`",
-                    rows, COLUMNS, wide);
-    json_decref(rows);
-    return CTL_DONE;
+    return code == CTL_DONE ? submissions_print(conn, values, true, o->json, view) : code;
 }
 
 int late_list_run(const struct ctl_config *config, int argc, char **argv)
 {
-    const char *tenant = NULL;
-    bool json = false, wide = false;
-    const struct args_option options[] = {{"--tenant", &tenant, NULL},
-                                          {"--json", NULL, &json},
-                                          {"--wide", NULL, &wide},
+    struct list_options o = {0};
+    const struct args_option options[] = {{"--tenant", &o.tenant, NULL},
+                                          {"--json", NULL, &o.json},
+                                          {"--wide", NULL, &o.wide},
                                           {NULL, NULL, NULL}};
-    struct err e;
-    int plain = args_take(argc, argv, options);
 
-    if (plain < 0 || args_expect_none(plain, argv))
-        return CTL_USAGE;
-    PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
-    int code = conn ? list_rows(conn, tenant, json, wide) : ctl_fail(CTL_FAILED, "%s", e.text);
-    PQfinish(conn);
-    return code;
+    return args_parse_options(argc, argv, options)
+               ? CTL_USAGE
+               : ctl_with_database(config, CTL_FAILED, list, &o);
 }
 
 static void tell_skipped(const PGresult *rows, int row, bool carry)
@@ -102,58 +88,63 @@ static int tell_rows(const PGresult *rows, bool carry)
     return done;
 }
 
-static int decide(PGconn *conn, const struct selection *s, bool carry)
+struct decision {
+    struct selection selection;
+    bool all;
+    bool carry; /* else drop */
+};
+
+static int decide(PGconn *conn, void *owner)
 {
+    const struct decision *d = owner;
+    const struct selection *s = &d->selection;
     struct err e;
-    int unknown = known_check(conn, s->tenant, NULL, CTL_FAILED);
+    int unknown = names_check(conn, s->tenant, NULL, CTL_FAILED);
 
     if (unknown)
         return unknown;
     char *named = s->named ? json_dumps(s->named, JSON_COMPACT) : NULL;
-    const char *values[] = {carry ? "carry" : "drop", named, s->tenant};
+    const char *values[] = {d->carry ? "carry" : "drop", named, s->tenant};
     PGresult *rows = selection_run(s, conn, SQL_DECIDE_LATE, 3, values, &e);
 
     free(named);
     if (!rows)
-        return ctl_fail(CTL_FAILED, "%s", e.text);
-    int done = tell_rows(rows, carry);
+        return ctl_fail_err(CTL_FAILED, &e);
+    int done = tell_rows(rows, d->carry);
     selection_tell_unknown(s, rows);
     if (!s->named && PQntuples(rows) == 0)
         puts("nothing is late that was not decided so before");
     else if (s->named || s->yes)
-        printf(carry ? "carried %d submissions: the sink bills them in the current periods\n"
-                     : "dropped %d submissions: they are never billed\n",
+        printf(d->carry ? "carried %d submissions: the sink bills them in the current periods\n"
+                        : "dropped %d submissions: they are never billed\n",
                done);
     int code = selection_code(s, PQntuples(rows), done);
     PQclear(rows);
     return code;
 }
 
-static int check_selection(const struct selection *s, bool all)
+static int check_selection(const struct decision *d)
 {
-    if ((s->named != NULL) + (s->tenant != NULL) + all == 1)
+    const struct selection *s = &d->selection;
+
+    if ((s->named != NULL) + (s->tenant != NULL) + d->all == 1)
         return 0;
     return ctl_fail(-1, "which ones? Say identifiers, or --tenant T, or --all");
 }
 
 static int run_decision(const struct ctl_config *config, int argc, char **argv, bool carry)
 {
-    struct selection s = {0};
-    bool all = false;
-    const struct args_option options[] = {{"--tenant", &s.tenant, NULL},
-                                          {"--all", NULL, &all},
-                                          {"--yes", NULL, &s.yes},
+    struct decision d = {.carry = carry};
+    const struct args_option options[] = {{"--tenant", &d.selection.tenant, NULL},
+                                          {"--all", NULL, &d.all},
+                                          {"--yes", NULL, &d.selection.yes},
                                           {NULL, NULL, NULL}};
-    struct err e;
-    int plain = args_take(argc, argv, options);
+    int plain = args_parse(argc, argv, options, 0, argc);
     int code = CTL_USAGE;
 
-    if (plain >= 0 && selection_name(&s, plain, argv) == 0 && check_selection(&s, all) == 0) {
-        PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
-        code = conn ? decide(conn, &s, carry) : ctl_fail(CTL_FAILED, "%s", e.text);
-        PQfinish(conn);
-    }
-    selection_done(&s);
+    if (plain >= 0 && selection_parse(&d.selection, plain, argv) == 0 && check_selection(&d) == 0)
+        code = ctl_with_database(config, CTL_FAILED, decide, &d);
+    selection_done(&d.selection);
     return code;
 }
 

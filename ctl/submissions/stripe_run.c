@@ -3,10 +3,9 @@
  * the run began: the same with its error. */
 #include "ctl/submissions/stripe_run.h"
 
+#include "common/closing.h"
+
 #include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 struct stripe_run {
     uv_loop_t loop;
@@ -18,7 +17,7 @@ struct stripe_run {
     struct doubts *doubts;
     const struct reconcile_ask *ask; /* NULL: what is in doubt */
     bool begun;
-    bool ended;
+    struct closing closing;
     struct reconcile_report *compared;
     struct doubts_report *settled;
     struct err error; /* ERR_NONE: it went well */
@@ -32,28 +31,47 @@ int stripe_run_check(const struct ctl_config *config)
                                                                                     : CTL_DONE;
 }
 
-static void on_closed(void *owner)
-{
-    (void)owner;
-}
-
-static void end_run(struct stripe_run *r, const struct err *error)
-{
-    if (r->ended)
-        return;
-    r->ended = true;
-    if (error)
-        r->error = *error;
-    stripe_api_close(r->api, on_closed, r);
-    pg_close(r->pg, on_closed, r);
-}
-
-static void on_found(void *owner, const struct reconcile_found *found)
+void stripe_run_on_found(void *owner, const struct reconcile_found *found)
 {
     (void)owner;
     if (found->error)
         ctl_fail(0, "unread: tenant %s, metric %s, customer %s, period %s: %s", found->tenant,
                  found->metric, found->customer, found->period_start, found->error->text);
+}
+
+void stripe_run_on_settled(void *owner, const char *identifier, const char *customer,
+                           const char *state, const char *why)
+{
+    (void)owner;
+    ctl_fail(0, "%s of %s is %s: %s", identifier, customer, state, why);
+}
+
+struct stripe_access stripe_run_access(const struct ctl_config *config, int64_t rate_per_s)
+{
+    return (struct stripe_access){.key = &config->stripe_secret_key,
+                                  .base = config->stripe_api_base,
+                                  .version = config->stripe_api_version,
+                                  .rate_per_s = rate_per_s};
+}
+
+static void free_run(void *self)
+{
+    struct stripe_run *r = self;
+    reconcile_free(r->compare);
+    doubts_free(r->doubts);
+    stripe_usage_free(r->usage);
+}
+
+static void end_run(struct stripe_run *r, const struct err *error)
+{
+    if (closing_has_begun(&r->closing))
+        return;
+    if (error)
+        r->error = *error;
+    closing_begin(&r->closing, r, free_run, NULL, NULL);
+    stripe_api_close(r->api, closing_part_closed, closing_part(&r->closing));
+    pg_close(r->pg, closing_part_closed, closing_part(&r->closing));
+    closing_end(&r->closing);
 }
 
 static void take_comparison(void *owner, const struct err *error,
@@ -62,14 +80,6 @@ static void take_comparison(void *owner, const struct err *error,
     struct stripe_run *r = owner;
     *r->compared = *report;
     end_run(r, error);
-}
-
-/* On stderr: what a command prints on stdout may be for programs. */
-static void on_settled(void *owner, const char *identifier, const char *customer, const char *state,
-                       const char *why)
-{
-    (void)owner;
-    ctl_fail(0, "%s of %s is %s: %s", identifier, customer, state, why);
 }
 
 static void take_doubts(void *owner, const struct err *error, const struct doubts_report *report)
@@ -101,19 +111,16 @@ static void on_down(void *owner, const struct err *error)
 
 static void open_all(struct stripe_run *r, const struct ctl_config *config)
 {
-    r->access = (struct stripe_access){.key = &config->stripe_secret_key,
-                                       .base = config->stripe_api_base,
-                                       .version = config->stripe_api_version,
-                                       .rate_per_s = config->reconcile_rate_per_s};
+    r->access = stripe_run_access(config, config->reconcile_rate_per_s);
     uv_loop_init(&r->loop);
     r->api = stripe_api_open(&r->loop, &r->access);
     r->usage = stripe_usage_new(r->api);
-    r->compare = reconcile_new(
-        r->usage,
-        (struct reconcile_events){.on_found = on_found, .done = take_comparison, .owner = r});
-    r->doubts = doubts_new(
-        r->usage,
-        (struct doubts_events){.on_settled = on_settled, .done = take_doubts, .owner = r});
+    r->compare = reconcile_new(r->usage, (struct reconcile_events){.on_found = stripe_run_on_found,
+                                                                   .done = take_comparison,
+                                                                   .owner = r});
+    r->doubts = doubts_new(r->usage, (struct doubts_events){.on_settled = stripe_run_on_settled,
+                                                            .done = take_doubts,
+                                                            .owner = r});
     r->pg = pg_open(&r->loop, config->base.database_url, CTL_ROLE, CTL_PROGRAM " reconcile",
                     (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = r});
 }
@@ -122,9 +129,6 @@ static int run_all(struct stripe_run *r, const struct ctl_config *config, struct
 {
     open_all(r, config);
     uv_run(&r->loop, UV_RUN_DEFAULT);
-    reconcile_free(r->compare);
-    doubts_free(r->doubts);
-    stripe_usage_free(r->usage);
     int open = uv_loop_close(&r->loop);
     assert(open == 0);
     if (r->error.kind == ERR_NONE)

@@ -2,10 +2,12 @@
 #ifndef METERLINE_CTL_SUBMISSIONS_H
 #define METERLINE_CTL_SUBMISSIONS_H
 
+#include "common/err.h"
+#include "ctl/terminal/table.h"
+
 #include <jansson.h>
 #include <libpq-fe.h>
-
-struct err;
+#include <stdbool.h>
 
 struct submission_state {
     const char *name;
@@ -17,8 +19,33 @@ extern const struct submission_state SUBMISSION_STATES[]; /* ends in one without
 /* The meaning of a state that there is. */
 const char *submission_meaning(const char *state);
 
-/* Rows of list_submissions.sql as findings; values: its seven parameters. The caller's to
- * json_decref; NULL with e. */
-json_t *submissions_read(PGconn *conn, const char *const values[7], struct err *e);
+/* What list_submissions.sql finds, printed as a list. values: the statement's seven parameters.
+ * bodies: JSON has the body of each. Returns the exit code. */
+int submissions_print(PGconn *conn, const char *const values[7], bool bodies, bool json,
+                      struct table_view view);
+
+/* Which submissions a command changes: those that are named, or those of a filter, which wants
+ * --yes. */
+struct selection {
+    json_t *named;      /* identifiers, each once; NULL: by filter. Owned */
+    const char *tenant; /* of the filter; NULL: all */
+    bool yes;
+};
+
+/* The plain words of the command as identifiers. Returns 0, or -1 after telling. */
+int selection_parse(struct selection *s, int count, char **words);
+void selection_done(struct selection *s);
+
+/* One statement in a transaction of its own, which is rolled back by filter without --yes: then its
+ * rows tell what would happen. Returns the rows, the caller's to PQclear, or NULL with e. */
+PGresult *selection_run(const struct selection *s, PGconn *conn, const char *sql, int n,
+                        const char *const *values, struct err *e);
+
+/* Tell the identifiers that rows (column 0) lack. */
+void selection_tell_unknown(const struct selection *s, const PGresult *rows);
+
+/* The exit code after `done` of `found` rows were changed, or would have been; without --yes tells
+ * that. */
+int selection_code(const struct selection *s, int found, int done);
 
 #endif

@@ -1,4 +1,4 @@
-/* Findings as a table for people. */
+/* Findings as a table for people. A character is taken for one column wide. */
 #ifndef METERLINE_CTL_TABLE_H
 #define METERLINE_CTL_TABLE_H
 
@@ -38,5 +38,29 @@ void table_add(struct buf *out, const json_t *findings, const struct table_colum
 /* A title, the table, an empty line; nothing for no findings. */
 void table_print(const char *title, const json_t *findings, const struct table_column *columns,
                  bool wide);
+
+/* What a list command shows: JSON, or a table, or that there is nothing. */
+struct table_view {
+    const char *title;
+    const char *none; /* what to say in place of an empty table */
+    const struct table_column *columns;
+    bool wide;
+};
+void table_show(json_t *rows, bool json, struct table_view view);
+
+/* The text of a cell. Pure. */
+
+/* Where what does not fit is left out, for a … in its place. */
+enum cell_cut { CELL_MIDDLE, CELL_END };
+
+/* What a value looks like, appended to out: "-" for none or an empty text; control characters,
+ * which could lead the terminal astray, as "?". */
+void cell_add_value(struct buf *out, const json_t *value);
+
+/* Characters of UTF-8 text. */
+int cell_width(const char *text);
+
+/* The text, cut to at most width characters (at least 3). */
+void cell_add_cut(struct buf *out, const char *text, int width, enum cell_cut cut);
 
 #endif

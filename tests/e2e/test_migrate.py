@@ -202,7 +202,7 @@ def test_doctor_tells_of_functions_of_another_build(bare):
 def embed(folder, **texts):
     for name, text in texts.items():
         (folder / f"{name}.sql").write_text(text)
-    return subprocess.run([ROOT / "ctl" / "embed_functions", *sorted(folder.glob("*.sql"))], capture_output=True,
+    return subprocess.run([ROOT / "ctl" / "migrate" / "embed_functions", *sorted(folder.glob("*.sql"))], capture_output=True,
                           text=True, check=False)
 
 

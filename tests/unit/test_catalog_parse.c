@@ -1,6 +1,5 @@
 /* The catalog file is taken whole, or every fault of it is told with its path. */
 #include "ctl/catalog/catalog_parse.h"
-#include "ctl/catalog/unit_price.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -265,7 +264,7 @@ static void test_unit_price(void **state)
         {"1000000000000", "1", NULL},
         {"999999999999999999.999999999", "0.000000001", NULL},
     };
-    char price[UNIT_PRICE_TEXT_SIZE];
+    char price[CATALOG_PRICE_SIZE];
     struct dec amount;
     struct dec per;
 
@@ -273,7 +272,7 @@ static void test_unit_price(void **state)
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         assert_int_equal(dec_parse_quantity(CASES[i].amount, strlen(CASES[i].amount), &amount), 0);
         assert_int_equal(dec_parse_quantity(CASES[i].per, strlen(CASES[i].per), &per), 0);
-        assert_int_equal(unit_price(amount, per, price), CASES[i].price ? 0 : -1);
+        assert_int_equal(catalog_unit_price(amount, per, price), CASES[i].price ? 0 : -1);
         if (CASES[i].price)
             assert_string_equal(price, CASES[i].price);
     }

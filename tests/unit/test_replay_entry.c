@@ -1,8 +1,7 @@
 /* A rejected entry is sent again with every byte, at its time, under one id. */
 #include "common/str.h"
-#include "ctl/explain/event_format.h"
-#include "ctl/rejected/replay_check.h"
 #include "ctl/rejected/replay_entry.h"
+#include "ctl/report.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -227,19 +226,19 @@ static void csv_quotes_what_needs_it(void **state)
     struct buf out = {0};
 
     (void)state;
-    event_format_csv(&out, 6, values);
+    report_add_csv(&out, 6, values);
     assert_string_equal(out.data, "plain,,\"a,b\",\"say \"\"x\"\"\",\"two\r\nlines\", space \r\n");
     buf_done(&out);
 }
 
 static void ndjson_is_one_object_a_line(void **state)
 {
-    static const struct event_column COLUMNS[] = {{"id", false}, {"retraction", true}};
+    static const struct report_column COLUMNS[] = {{"id", false}, {"retraction", true}};
     const char *const values[] = {"a\"\n", "false"};
     struct buf out = {0};
 
     (void)state;
-    event_format_ndjson(&out, COLUMNS, 2, values);
+    report_add_ndjson(&out, COLUMNS, 2, values);
     assert_string_equal(out.data, "{\"id\":\"a\\\"\\n\",\"retraction\":false}\n");
     buf_done(&out);
 }

@@ -1,5 +1,5 @@
 /* Names that somebody may have meant. */
-#include "ctl/near.h"
+#include "ctl/names.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,24 +32,24 @@ static void letters_that_differ_are_counted(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
-        assert_int_equal(near_distance(CASES[i].a, CASES[i].b, CASES[i].most), CASES[i].wanted);
-        assert_int_equal(near_distance(CASES[i].b, CASES[i].a, CASES[i].most), CASES[i].wanted);
+        assert_int_equal(names_distance(CASES[i].a, CASES[i].b, CASES[i].most), CASES[i].wanted);
+        assert_int_equal(names_distance(CASES[i].b, CASES[i].a, CASES[i].most), CASES[i].wanted);
     }
 }
 
 static void the_nearest_come_first(void **state)
 {
-    struct near n = {0};
+    struct names_near n = {0};
 
     (void)state;
-    near_add(&n, "tenant-1", "customer");
+    names_add_near(&n, "tenant-1", "customer");
     assert_int_equal(n.count, 0);
-    near_add(&n, "tenant-1", "tenant-999");
-    near_add(&n, "tenant-1", "tenants-21");
-    near_add(&n, "tenant-1", "tenant-21");
-    near_add(&n, "tenant-1", "Tenant-1");
-    near_add(&n, "tenant-1", "tenent-1");
-    assert_int_equal(n.count, NEAR_SHOWN);
+    names_add_near(&n, "tenant-1", "tenant-999");
+    names_add_near(&n, "tenant-1", "tenants-21");
+    names_add_near(&n, "tenant-1", "tenant-21");
+    names_add_near(&n, "tenant-1", "Tenant-1");
+    names_add_near(&n, "tenant-1", "tenent-1");
+    assert_int_equal(n.count, NAMES_SHOWN);
     assert_string_equal(n.names[0], "Tenant-1");
     assert_string_equal(n.names[1], "tenant-21");
     assert_string_equal(n.names[2], "tenent-1");

@@ -1,5 +1,5 @@
 /* What a value looks like in a table on a terminal. */
-#include "ctl/terminal/cell.h"
+#include "ctl/terminal/table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
-/* What Stripe holds of a tenant becomes part of the ledger. */
-#ifndef METERLINE_CTL_RESTORE_ADOPT_H
-#define METERLINE_CTL_RESTORE_ADOPT_H
+/* The tables of `meterctl restore accept`: which tenants are to be compared with Stripe, and how
+ * what Stripe holds of one becomes part of the ledger. */
+#ifndef METERLINE_CTL_RESTORE_CHECKS_H
+#define METERLINE_CTL_RESTORE_CHECKS_H
 
 #include "common/err.h"
 
@@ -12,6 +13,16 @@ struct restore_claim {
     const char *hold;  /* sink_hold, as text */
     const char *owner; /* of the run */
 };
+
+/* The tenants to compare, listed anew or as an earlier run left them. */
+struct restore_list {
+    struct restore_claim claim; /* in */
+    PGresult *tenants;          /* names that are left; the caller's to PQclear */
+    int64_t done;               /* tenants that an earlier run has done */
+};
+
+/* Returns 0, or -1 with e and no tenants. */
+int restore_begin(PGconn *conn, struct restore_list *list, struct err *e);
 
 /* In one transaction, in which nobody claims or picks: sent ones that Stripe lacks wait for a
  * person; what it holds besides is adopted, and the claims are summed up again. Each is printed.

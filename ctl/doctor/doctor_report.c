@@ -23,3 +23,24 @@ void doctor_say(struct doctor *d, enum doctor_verdict verdict, const char *check
     json_object_set_new(row, "msg", json_stringn_nocheck(text, strlen(text)));
     json_array_append_new(d->rows, row);
 }
+
+static const char *text_of(const json_t *row, const char *name)
+{
+    return json_string_value(json_object_get(row, name));
+}
+
+void doctor_print(const struct doctor *d)
+{
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(d->rows, i, row)
+    {
+        printf("%-5s %-18s %s\n", text_of(row, "result"), text_of(row, "check"),
+               text_of(row, "msg"));
+    }
+    if (d->bad > 0)
+        printf("\n%d to set right\n", d->bad);
+    else
+        puts("\nall is as it must be");
+}
