@@ -1,6 +1,6 @@
--- The fence, and the next link of the chain. Moves a stream's position and books the batch's outcome, or raises ML001 if
--- the caller does not own the stream any more or the position is not where it thought. p_contents: see stream_batches.
--- Returns how many batches the stream has.
+-- The fence of a commit, and the next link in the chain of batches. Moves a stream's position and books the outcome of
+-- a batch. Raises ML001, so that nothing is committed, if the caller no longer owns the stream or the position is not
+-- where the caller believes it to be. p_contents: see stream_batches. Returns how many batches the stream has.
 CREATE OR REPLACE FUNCTION advance_stream(p_stream text, p_epoch integer, p_owner text, p_old_id text,
                                           p_new_id text, p_counted bigint, p_duplicates bigint,
                                           p_rejected bigint, p_conflicts bigint, p_added numeric,
@@ -19,7 +19,7 @@ BEGIN
     b := (p_stream, p.batches + 1, p_batch, p_epoch, p_old_id, p_new_id, p_counted, p_duplicates, p_rejected, p_conflicts,
           p.base, p.lost, now(), p_contents, NULL, NULL, NULL, NULL);
     IF p_rejected + p_conflicts > 0 THEN
-        -- By its time, which is ours alone or nearly so: there is an index.
+        -- Found by their time, which this transaction has nearly for itself, because that has an index.
         SELECT sha256(string_agg(rejected_checksum(r), '' ORDER BY r.rejected_id)) INTO b.rejects
           FROM rejected_events r
          WHERE r.rejected_at = now() AND r.stream = p_stream AND r.batch = p_batch;

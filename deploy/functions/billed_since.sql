@@ -1,5 +1,6 @@
--- billed_from of the period that holds that minute; and what a subscription bills until its end is not billed to the
--- calendar month that begins with the minute of that end.
+-- billed_from of the period that holds this time. A calendar month that follows a subscription begins with the minute
+-- in which the subscription ended: usage up to that very end is billed by the subscription, so the month is billed
+-- from there on.
 CREATE OR REPLACE FUNCTION billed_since(p_tenant text, p_at timestamptz) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN b.stripe_subscription_id IS NULL

@@ -1,6 +1,6 @@
--- The billing period that usage of that minute belongs to: as Stripe told; else projected within a
--- subscription's life, the newest one's if several stand; else the calendar month, UTC, cut where a subscription
--- begins or ended. The same for every minute of a period.
+-- The billing period that usage of this minute belongs to. It is the one that Stripe told, if there is one. Else it is
+-- projected from the cycle of the subscription that is in force, the newest one if there are several. Else it is the
+-- calendar month (UTC), cut where a subscription begins or ends. Every minute of a period gives the same period.
 -- stripe_subscription_id is NULL for a calendar month.
 CREATE OR REPLACE FUNCTION billing_period(p_tenant text, p_at timestamptz, OUT period_start timestamptz,
                                           OUT period_end timestamptz, OUT stripe_subscription_id text)
@@ -31,7 +31,7 @@ BEGIN
      ORDER BY x.started_at DESC, x.stripe_subscription_id DESC LIMIT 1;
     IF FOUND THEN
         stripe_subscription_id := s.id;
-        -- Newer subscriptions come first while they last: none does at m.
+        -- A newer subscription takes precedence while it lasts. None lasts at m.
         SELECT greatest(p.period_start, low, s.started, max(minute_of(x.ended_at)) FILTER (WHERE minute_of(x.ended_at) <= m)),
                least(p.period_end, high, s.ended, min(minute_of(x.started_at)) FILTER (WHERE minute_of(x.started_at) > m))
           INTO period_start, period_end

@@ -1,6 +1,6 @@
--- The totals of current periods that follow what fold_usage added at these times. Nearly always it was to the newest
--- period, which is not over and begins where the one before ends: then nothing follows. Where nobody counted for a
--- while, periods before it have yet to be opened.
+-- The totals of current periods that change because of what fold_usage added at these times. Usually nothing changes:
+-- the usage belongs to the newest period, which is still open and follows the previous one without a gap. If nothing
+-- was counted for a while, the periods in between must be opened first.
 CREATE OR REPLACE FUNCTION carry_added(p_tenants text[], p_metrics text[], p_since timestamptz[], p_version bigint)
 RETURNS TABLE (tenant text, metric text, quantity numeric, version bigint, period_end timestamptz)
 LANGUAGE plpgsql SET jit = off SET enable_nestloop = on AS $$

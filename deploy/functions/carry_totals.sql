@@ -1,11 +1,12 @@
--- The one place that knows what a total of a metric is that carries its last value over: the last value of its own
--- period, else the last one of before, however long ago; 0 if there is none. And which periods have a total: each one
--- from the first usage until now whose value is not 0, and each one that has one already. So whatever moves a value
--- or an edge asks for the chain that follows: fold_usage, recount_usage, refresh_billing_periods, open_carried_totals.
+-- The only place that knows the total of a metric that carries its last value over. The total is the last value of its
+-- own period, or else the last value before it, however old, or else 0. Every period from the first usage until now
+-- has a total if its value is not 0; a period that already has a total keeps one. Whatever changes a value or an edge
+-- of a period calls this for all periods that follow: fold_usage, recount_usage, refresh_billing_periods,
+-- open_carried_totals.
 --
--- Parallel arrays: of each tenant and metric all periods that end after a time; '-infinity': all. Metrics that do not
--- carry are left out. Call it while nobody else adds to these totals or moves billing periods. Returns the totals that
--- changed, and how they were: NULL where there was none.
+-- The parameters are parallel arrays: for each tenant and metric, all periods that end after the time given
+-- ('-infinity': all). Metrics that do not carry are left out. Nobody else may add to these totals or move billing
+-- periods meanwhile. Returns the totals that changed, and their quantity before: NULL if there was none.
 CREATE OR REPLACE FUNCTION carry_totals(p_tenants text[], p_metrics text[], p_since timestamptz[], p_version bigint)
 RETURNS TABLE (tenant text, metric text, period_start timestamptz, period_end timestamptz, quantity numeric,
                version bigint, quantity_before numeric)
@@ -50,7 +51,7 @@ LANGUAGE sql SET jit = off SET enable_nestloop = on AS $$
     ), written AS (
         INSERT INTO usage_totals AS t (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
         SELECT v.tenant, v.metric, v.period_start, v.period_end, v.value,
-               -- One that was there once may have been claimed.
+               -- A total that was deleted may have been claimed.
                greatest(p_version, 1 + (SELECT c.version FROM usage_claims c
                                          WHERE c.tenant = v.tenant AND c.metric = v.metric
                                            AND c.period_start = v.period_start)),

@@ -1,7 +1,6 @@
--- Sets totals right of which minutes were counted anew: what cannot be subtracted, and by which event they are the
--- last. Part of recount_usage. lowered: the minute with the greatest
--- value fell. gone: values of a unique metric
--- that nobody has any more. Where nothing is left a total is 0, and its place before that of any event.
+-- Corrects totals after minutes of theirs were recounted: values that cannot be subtracted, and which event is the
+-- last one. Part of recount_usage. p_lowered: the minute with the greatest value has a smaller one now. p_gone: how
+-- many values of a unique metric no longer occur. Without any usage left, a total is 0 and comes before every event.
 CREATE OR REPLACE FUNCTION correct_totals(p_tenants text[], p_metrics text[], p_starts timestamptz[], p_lowered boolean[],
                                           p_gone bigint[]) RETURNS void
 LANGUAGE sql SET jit = off SET enable_nestloop = on AS $$

@@ -1,5 +1,6 @@
--- For batches whose sums are nowhere: counts them from the raw events into their rows, p_most at most. Returns how many
--- are left. So that each transaction is short, whoever finds many calls it before fold_usage.
+-- Some pending batches have no sums. This counts them from the raw events and stores the sums in their rows, at most
+-- p_most batches. Returns how many are left. A caller that finds many calls it before fold_usage, so that each
+-- transaction stays short.
 CREATE OR REPLACE FUNCTION count_pending(p_stream text, p_most integer DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET jit = off SET enable_nestloop = on AS $$
 BEGIN
@@ -23,6 +24,6 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION count_pending IS
-    'Counts batches whose sums are nowhere from their raw events, and returns how many are left.';
+    'Counts pending batches without sums from their raw events, and returns how many are left.';
 REVOKE ALL ON FUNCTION count_pending FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION count_pending TO meterline_aggregator;

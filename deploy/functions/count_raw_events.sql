@@ -1,8 +1,10 @@
--- Minute rows, counted from the raw events by the definitions that each was counted by at its time. Events that
--- were taken back are left out, and batches that still wait to be folded. p_minutes NULL: of all that was used
--- from p_low until before p_high, by p_tenants (NULL: by all). Else p_tenants and p_minutes are parallel arrays: of
--- each of these minutes of that tenant; p_low and p_high enclose them. With p_batch, of that batch alone, whether it
--- waits or not, and with what was taken back: its minutes are counted anew by whoever takes it back.
+-- Minute rows, counted from the raw events by the definition of the metric that was in force when each was counted.
+-- Events that were retracted and batches that wait to be folded are left out.
+--
+-- p_minutes NULL: all usage from p_low until before p_high, of p_tenants (NULL: of all). Otherwise p_tenants and
+-- p_minutes are parallel arrays: these minutes of these tenants, and p_low and p_high enclose them. With p_batch: that
+-- batch alone, whether it waits or not, and including what was retracted, because whoever retracts it recounts its
+-- minutes.
 CREATE OR REPLACE FUNCTION count_raw_events(p_tenants text[], p_low timestamptz, p_high timestamptz,
                                             p_minutes timestamptz[] DEFAULT NULL, p_batch bigint DEFAULT NULL)
 RETURNS TABLE (tenant text, metric text, dimensions jsonb, minute_at timestamptz, events bigint,
@@ -14,7 +16,7 @@ SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = on AS $$
                (extract(epoch FROM minute_at) * 1000)::bigint AS minute_ms
           FROM unnest(p_tenants, p_minutes) AS w (tenant, minute_at)
     ), spans AS (
-        -- Minutes of an hour are looked for together, and what does not hold one of them is then left out.
+        -- Minutes of one hour are searched together; batches without any of them are then left out.
         SELECT slice, min(minute_at) AS low, max(minute_at) + interval '1 minute' AS high
           FROM wanted WHERE p_minutes IS NOT NULL GROUP BY slice, date_trunc('hour', minute_at)
          UNION ALL
@@ -22,7 +24,7 @@ SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = on AS $$
          UNION ALL
         SELECT slice, p_low, p_high FROM generate_series(0, 15) AS slice WHERE p_tenants IS NULL AND p_batch IS NULL
     ), places AS MATERIALIZED (
-        -- Nothing is used more than minutes after the day of its commit.
+        -- An event's time is at most minutes after the day of its commit.
         SELECT DISTINCT b.day, b.batch, b.slice
           FROM spans s
           JOIN usage_batches b ON b.slice = s.slice AND b.occurred_min < s.high AND b.occurred_max >= s.low
@@ -35,7 +37,7 @@ SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = on AS $$
         SELECT b.day, b.batch, b.slice FROM usage_batches b
          WHERE b.batch = p_batch AND (p_tenants IS NULL OR b.slice IN (SELECT slice FROM wanted))
     ), found AS (
-        -- Which rows of a slice: most are of others, and just two columns are unpacked to tell.
+        -- Which rows of a slice are needed: most are not, and only two columns are unpacked to find out.
         SELECT e.day, e.batch, e.slice, array_agg(e.row) AS rows
           FROM (SELECT p.*, unnest(b.tenants) AS tenant, unnest(b.occurred_ms) AS occurred,
                        generate_series(1, b.events) AS row
@@ -45,7 +47,7 @@ SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = on AS $$
                IN (SELECT w.tenant, w.minute_ms FROM wanted w)
          GROUP BY e.day, e.batch, e.slice
     ), raw AS MATERIALIZED (
-        -- An array that was appended to is unpacked, and each [row] is then one step. OFFSET 0 keeps it so.
+        -- An array that was appended to is unpacked, which makes each [row] one step. OFFSET 0 keeps it so.
         SELECT s.catalog_version, s.stream, s.tenants[r.row] AS tenant, s.metrics[r.row] AS metric,
                coalesce(s.ids_uuid[r.row]::text, s.ids_text[r.row]) AS id, s.entry_ms[r.row] AS ms,
                s.entry_seq[r.row] AS seq, s.quantities[r.row] AS quantity, s.occurred_ms[r.row] AS occurred,
@@ -74,8 +76,8 @@ SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = on AS $$
     ), retractions AS MATERIALIZED (
         SELECT * FROM raw WHERE retracts > 0 AND p_batch IS NULL
     ), kept AS (
-        -- An id may have counted again, with another time, once it had left the window: the time tells which one
-        -- was taken back.
+        -- An id that had left the window may have counted again, with another time. The time says which one was
+        -- retracted.
         SELECT r.*, coalesce(r.fields, '{}')::jsonb AS labels,
                r.occurred - ((r.occurred % 60000) + 60000) % 60000 AS minute_ms
           FROM raw r

@@ -1,11 +1,12 @@
--- For a caller that has added up sums itself, and wrote one row for them all in the same transaction: those of so many
--- batches, from p_first to p_last. ML001 if they are not there any more: somebody else has folded them.
+-- For a caller that has added up the sums of p_batches pending batches itself, from p_first to p_last, and has written
+-- them as one row in the same transaction. Marks those batches as covered. Raises ML001 if they are gone, because
+-- somebody else has folded them.
 CREATE OR REPLACE FUNCTION cover_pending(p_stream text, p_first bigint, p_last bigint, p_batches bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     n bigint;
 BEGIN
-    -- The lock that fold_usage takes, and in the same order.
+    -- The same lock as fold_usage, in the same order.
     PERFORM pg_advisory_xact_lock(hashtext('meterline fold'), hashtext(p_stream));
     UPDATE usage_pending SET from_raw = false
      WHERE stream = p_stream AND from_raw AND batch BETWEEN p_first AND p_last;

@@ -1,4 +1,4 @@
--- The subscription that decides a tenant's plan: the best standing one, then the newest.
+-- The subscription that decides a tenant's plan: the one with the best standing, then the newest.
 CREATE OR REPLACE FUNCTION deciding_subscription(p_tenant text) RETURNS subscriptions
 LANGUAGE sql STABLE AS $$
     SELECT * FROM subscriptions

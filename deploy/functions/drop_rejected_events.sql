@@ -1,4 +1,4 @@
--- Deletes rejected entries past their keep, replayed or not, at most so many: how many it were.
+-- Deletes rejected entries that are past their keep, replayed or not, at most so many. Returns how many it deleted.
 CREATE OR REPLACE FUNCTION drop_rejected_events(p_keep interval, p_most integer) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH gone AS (

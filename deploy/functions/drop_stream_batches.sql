@@ -1,5 +1,6 @@
--- What was committed until the end of that day, whose raw events go, leaves the chain, whose rest then begins at an
--- anchor: of each stream all before the first batch that is younger, or of another day that is kept.
+-- Cuts the chain of batches after a day whose raw events are dropped. Of each stream, all batches go before the first
+-- one that was committed after that day, or on another day that is kept. The rest of the chain begins at an anchor in
+-- stream_batches_dropped.
 CREATE OR REPLACE FUNCTION drop_stream_batches(p_day date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN

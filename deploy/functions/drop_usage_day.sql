@@ -1,6 +1,6 @@
--- Drops one day, unless it is kept: NULL, else how many events it held. Only that day's partition is locked while it is
--- tallied; all of usage_batches for the moment of the drop, for which it waits at most half a second: then it fails
--- with lock_not_available, and nothing was changed.
+-- Drops one day of raw events and returns how many it held, or NULL if something still needs the day. While the day is
+-- tallied, only its partition is locked. The drop itself locks all of usage_batches for a moment. It waits for that
+-- lock at most half a second, and then fails with lock_not_available without having changed anything.
 CREATE OR REPLACE FUNCTION drop_usage_day(p_day date, p_keep interval) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '500ms' AS $$
 DECLARE
@@ -20,7 +20,7 @@ BEGIN
           FROM usage_batches b WHERE b.day = p_day
          GROUP BY b.stream, b.epoch, b.day
          UNION ALL
-        -- A day that had nothing but repeats: no minute is lost with it.
+        -- A day that had only repeats: no minute is lost with it.
         SELECT DISTINCT r.stream, r.epoch, p_day, 0, to_timestamp(0)
           FROM repeats r
          WHERE NOT EXISTS (SELECT FROM usage_batches b

@@ -1,4 +1,4 @@
--- Partitions for today and the days ahead (UTC). Safe to call at any time, from many at once.
+-- Creates the partitions for today and the days ahead (UTC). May be called at any time and by several at once.
 CREATE OR REPLACE FUNCTION ensure_usage_partitions(days_ahead integer) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -20,5 +20,5 @@ COMMENT ON FUNCTION ensure_usage_partitions IS 'Creates the partitions of usage_
 REVOKE ALL ON FUNCTION ensure_usage_partitions FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ensure_usage_partitions TO meterline_aggregator, meterline_ctl;
 
--- A ledger has them from the start.
+-- A new ledger has them from the start.
 SELECT ensure_usage_partitions(7);

@@ -1,9 +1,9 @@
--- Takes a stream's pending minute sums over into minute rows and period totals. Part of the transaction that added
--- them, or of a later one. Returns the totals of current periods that changed.
+-- Adds the pending minute sums of a stream to minute rows and period totals, in the transaction that wrote the sums or
+-- in a later one. Returns the totals of current periods that changed.
 --
--- One fold of a stream at a time: what a paused process began is seen whole or not at all. Billing
--- periods stand still meanwhile. The settings keep its plan the same however tables grow: keys are looked up one by
--- one, what is in memory is hashed.
+-- One fold of a stream at a time, so that what a paused process has begun is seen whole or not at all. Billing periods
+-- do not move meanwhile. The settings keep the plan the same however large the tables are: keys are looked up one by
+-- one, and what is in memory is hashed.
 CREATE OR REPLACE FUNCTION fold_usage(p_stream text)
 RETURNS TABLE (tenant text, metric text, quantity numeric, version bigint, period_end timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET work_mem = '128MB' SET jit = off
@@ -25,7 +25,7 @@ BEGIN
     PERFORM count_pending(p_stream);
     PERFORM pg_advisory_xact_lock_shared(hashtext('meterline periods'));
     v := nextval('usage_version');
-    -- A batch that came since they were counted waits for the next fold.
+    -- A batch that came after count_pending waits for the next fold.
     batches := ARRAY(SELECT batch FROM usage_pending WHERE stream = p_stream AND NOT from_raw);
     carried := ARRAY(SELECT metric FROM metrics WHERE carry);
     IF carried <> '{}' THEN
@@ -40,7 +40,7 @@ BEGIN
     WITH taken AS (
         DELETE FROM usage_pending WHERE batch = ANY (batches) RETURNING *
     ), sums AS (
-        -- The aggregator and jsonb write a key's text each in its own way.
+        -- The aggregator and jsonb write the text of a key differently.
         SELECT tenant, metric, minute_at, CASE dimensions WHEN '{}' THEN '{}' ELSE dimensions::jsonb::text END AS dimensions,
                sum(events)::bigint AS events, sum(quantity) AS quantity,
                min(least) AS least, max(greatest) AS greatest, max(last) AS last
@@ -50,7 +50,7 @@ BEGIN
                   FROM taken) p
          GROUP BY 1, 2, 3, 4
     ), minutes AS MATERIALIZED (
-        -- In the order of the key, so that neighbours are written together.
+        -- In the order of the key, so that neighbouring rows are written together.
         SELECT s.tenant, s.metric, s.minute_at, s.dimensions::jsonb AS dimensions, s.events, s.quantity, s.least,
                s.greatest, s.last, m.aggregation
           FROM sums s JOIN metrics m USING (metric)
@@ -79,7 +79,7 @@ BEGIN
     ), located AS MATERIALIZED (
         SELECT k.*, high < upper(k.period) AND aggregation <> 'unique' AS whole
           FROM (SELECT s.*,
-                       -- A total tells its period; only for the first usage of one it is worked out.
+                       -- A total says its period. Only for the first usage of a period it is computed.
                        CASE WHEN s.low < t.period_end THEN tstzrange(t.period_start, t.period_end)
                             WHEN EXISTS (SELECT FROM subscriptions o WHERE o.tenant = s.tenant)
                               OR EXISTS (SELECT FROM billing_periods o WHERE o.tenant = s.tenant)
@@ -92,7 +92,7 @@ BEGIN
                         ORDER BY o.period_start DESC LIMIT 1) t ON true
                 OFFSET 0) k
     ), parts AS (
-        -- Nearly always all of a metric's minutes lie in one period; where they do not, one by one.
+        -- Usually all minutes of a metric are in one period. If not, they are taken one by one.
         SELECT tenant, metric, aggregation, period, NULL::jsonb AS dimensions, NULL::bigint AS events, more, greatest, last
           FROM located WHERE whole
          UNION ALL
@@ -131,8 +131,8 @@ BEGIN
                    WHEN 'last' THEN CASE WHEN (excluded.last_ms, excluded.last_entry) >= (t.last_ms, t.last_entry)
                                          THEN excluded.quantity ELSE t.quantity END
                    ELSE t.quantity + excluded.quantity END,
-               -- A number taken before this row was waited for may be older than the one that is there, which the
-               -- sink may have claimed by.
+               -- The number was taken before the wait for this row, so the row may have a greater one, which the
+               -- sink may have claimed.
                version = greatest(excluded.version, t.version + 1),
                last_entry = CASE WHEN (excluded.last_ms, excluded.last_entry) >= (t.last_ms, t.last_entry)
                                  THEN excluded.last_entry ELSE t.last_entry END,

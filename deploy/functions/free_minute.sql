@@ -1,5 +1,5 @@
--- A period's last minute if a customer's meter has not used it, else the latest free one before one that it has; NULL:
--- none.
+-- The last minute of a period that a customer's meter has not used yet: the very last one, or else the latest free one
+-- right before a used one. NULL if there is none.
 CREATE OR REPLACE FUNCTION free_minute(p_tenant text, p_metric text, p_start timestamptz, p_end timestamptz, p_customer text,
                                        p_event_name text) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$

@@ -1,4 +1,4 @@
--- Usage of a period; without period_start, of the current one. 0 where there is none.
+-- Usage in a period, or in the current one if no period is given. 0 if there is none.
 CREATE OR REPLACE FUNCTION get_current_usage(p_tenant text, p_metric text, p_period_start timestamptz DEFAULT NULL)
 RETURNS numeric LANGUAGE sql STABLE AS $$
     SELECT coalesce((SELECT quantity FROM usage_totals

@@ -1,4 +1,4 @@
--- Used, in per cent of the limit, exact to 9 digits. NULL: unlimited or no quota; 100 for a limit of 0.
+-- Usage in per cent of the limit, exact to 9 digits. NULL if unlimited or without a quota; 100 for a limit of 0.
 CREATE OR REPLACE FUNCTION get_usage_percentage(p_tenant text, p_metric text) RETURNS numeric
 LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN limit_quantity = 0 THEN 100

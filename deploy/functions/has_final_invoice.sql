@@ -1,4 +1,4 @@
--- Is the invoice of a period, of which that is the end, one that changes no more?
+-- Whether the invoice of the period that ends then can no longer change.
 CREATE OR REPLACE FUNCTION has_final_invoice(p_tenant text, p_subscription text, p_period_end timestamptz) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM invoices i

@@ -1,5 +1,5 @@
--- PostgreSQL lost commits: sinks hold, and versions of totals go on above those that were lost, which the
--- quota cache has seen: they follow the clock then.
+-- Holds the sinks because PostgreSQL lost commits. The quota cache has seen versions of totals that were lost, so new
+-- versions must be greater than those: they continue from the clock.
 CREATE OR REPLACE FUNCTION hold_sinks() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     UPDATE ledger_state SET value = (extract(epoch FROM pg_postmaster_start_time()) * 1000)::bigint

@@ -1,5 +1,6 @@
--- Is all known that Stripe holds of a place in a period, since a restore? It is where the period began after it, and where
--- all of it until then was compared, by whatever edges. What ended 35 days ago Stripe takes nothing for.
+-- Whether everything is known that Stripe has for a meter or subscription item in a period, since a restore. It is if
+-- the period began after the restore, or if all of it up to the restore was compared with Stripe, by whatever edges. A
+-- period that ended 35 days ago needs no proof, because Stripe accepts nothing for it.
 CREATE OR REPLACE FUNCTION is_place_proven(p_customer text, p_place text, p_start timestamptz, p_end timestamptz,
                                            p_restored timestamptz) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -1,6 +1,6 @@
--- May a metric's usage in a period be claimed, by what is known since a restore? By the catalog and the items of today:
--- where these change, that is another place. A period whose invoice was final in the backup got nothing since. It is asked
--- of many rows, and most are metered: what only the others need is asked last.
+-- Whether a metric's usage in a period may be claimed, by what is known since a restore. Meters and items are those of
+-- today: if they change, that is another place. If the invoice of the period was final in the backup, nothing was sent
+-- for it since. This is called for many rows, most of them metered, so what only the others need is looked up last.
 CREATE OR REPLACE FUNCTION is_proven(p_tenant text, p_metric text, p_customer text, p_start timestamptz, p_end timestamptz,
                                      p_restored timestamptz)
 RETURNS boolean

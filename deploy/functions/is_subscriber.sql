@@ -1,4 +1,4 @@
--- Has or had the tenant a subscription?
+-- Whether the tenant has or had a subscription.
 CREATE OR REPLACE FUNCTION is_subscriber(p_tenant text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM subscriptions x

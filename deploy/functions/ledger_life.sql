@@ -1,5 +1,5 @@
--- Which life of the server this is: another one after each start, on another server, and of a database that was made
--- anew from a dump. A database that went back in time has another life.
+-- Identifies the current life of this database. A start of the server, another server, a database restored from a dump
+-- and one that went back in time each begin another life.
 CREATE OR REPLACE FUNCTION ledger_life() RETURNS text STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT extract(epoch FROM pg_postmaster_start_time())::text || '/' || d.oid || '/' || c.oid || '/' || c.relfilenode
       FROM pg_database d, pg_class c
@@ -7,4 +7,4 @@ CREATE OR REPLACE FUNCTION ledger_life() RETURNS text STABLE LANGUAGE sql SET se
 $$;
 
 COMMENT ON FUNCTION ledger_life IS
-    'Which life of the database this is: another after each server start, restore or dump.';
+    'Identifies the current life of this database: each server start, restore or dump begins another.';

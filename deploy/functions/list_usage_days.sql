@@ -1,13 +1,13 @@
 -- The days of commits that are past their keep, the oldest first, and why one is kept all the same (NULL: it may go):
---   usage         an event of it was used later than the keep
+--   usage         the usage time of one of its events is not yet past the keep
 --   not_folded    a batch of it is not yet in the minute rows
 --   submission    a submission is not finished (pending, sending, held, failed, in_doubt, late and not dropped) whose
 --                 billing period holds usage of that tenant in it
 --   unclaimed     a total waits to be claimed whose period holds usage of that tenant in it. Tenants that are not
---                 billed (no customer, or before their subscription) and metrics that are not do not wait.
--- p_day: only that one; NULL: all. The deduplication window, and events that come up to 35 days late, lie within any keep that is allowed,
--- measured back from the oldest entry that was seen to wait: what is read after a long outage may repeat what was
--- counted before it.
+--                 billed (no customer, or before their subscription) and metrics that are not billed do not wait.
+-- p_day: only that one; NULL: all. Any keep that is allowed is longer than the deduplication window and the 35 days by
+-- which events may be late. It is measured back from the oldest entry that is known to wait, because what is read after
+-- a long outage may repeat what was counted before it.
 CREATE OR REPLACE FUNCTION list_usage_days(p_keep interval, p_day date DEFAULT NULL)
 RETURNS TABLE (day date, events bigint, bytes bigint, kept text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -1,5 +1,5 @@
--- What a metric's usage is counted and sent by, and what a definition says: `meterctl audit` finds what was altered by
--- another hand than `catalog apply`.
+-- Checksum of what a metric's usage is counted and sent by. `meterctl audit` finds with it what was altered by other
+-- means than `meterctl catalog apply`.
 CREATE OR REPLACE FUNCTION metric_checksum(m metrics) RETURNS bytea
 LANGUAGE sql STABLE AS $$
     SELECT sha256(convert_to(jsonb_build_array(m.metric, m.aggregation, m.carry, m.dimensions, m.from_metric,

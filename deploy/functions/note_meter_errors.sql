@@ -1,5 +1,5 @@
--- Meter events that Stripe accepted and refused later: they wait for a person, and their tenants are compared. Returns
--- how many submissions it were.
+-- Marks meter events as failed that Stripe accepted and refused later, so that they wait for a person, and has their
+-- tenants compared with Stripe. Returns how many submissions were marked.
 CREATE OR REPLACE FUNCTION note_meter_errors(p_identifiers text[], p_errors text[]) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH told AS (

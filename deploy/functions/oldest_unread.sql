@@ -1,6 +1,6 @@
--- The time of the oldest entry that waits in any stream, as last seen, or earlier; now if none does. Halves of entry
--- ids have 64 bits: what no clock shows is not believed, nor is a time before there were streams (2018); of a stream
--- that was not read yet nothing is known.
+-- The time of the oldest entry that waits in any stream, as last seen, or an earlier time; now if no entry waits. An
+-- entry id may hold any 64-bit number, so times that no clock shows are not believed, nor times before Redis had
+-- streams (2018). Nothing is known of a stream that was not read yet.
 CREATE OR REPLACE FUNCTION oldest_unread() RETURNS timestamptz
 LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
     SELECT least(now(), to_timestamp(min(least(p.ms, 253402300799999)) / 1000))

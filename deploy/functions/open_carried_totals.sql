@@ -1,6 +1,6 @@
--- Opens the periods that have begun since, of p_most metrics of tenants at most. Returns the tenants. While nothing is to
--- be opened nobody waits for it; else nobody adds to totals or moves billing periods until this transaction ends, which
--- is not waited for long: there is another time.
+-- Opens periods that have begun, for metrics that carry their last value over: at most p_most pairs of tenant and
+-- metric. Returns the tenants. If there is nothing to open, nobody is held up. Otherwise nobody adds to totals or
+-- moves billing periods until this transaction ends. It does not wait long for that lock, because it is called again.
 CREATE OR REPLACE FUNCTION open_carried_totals(p_most integer) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET jit = off SET lock_timeout = '1s' AS $$
 DECLARE
@@ -24,6 +24,6 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION open_carried_totals IS
-    'Opens periods that have begun since for metrics that carry their last value over, and returns the tenants.';
+    'Opens periods that have begun for metrics that carry their last value over, and returns the tenants.';
 REVOKE ALL ON FUNCTION open_carried_totals FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION open_carried_totals TO meterline_aggregator;

@@ -1,7 +1,7 @@
--- Ends a stream's epoch with its balance and opens the next one; one that has no outcome yet is opened anew in
--- its place. p_gone: entries of the ended epoch that are lost without having been booked. p_lost: entries
--- of the new epoch that are gone already. p_token: of the new epoch; NULL: a new one. False: the caller
--- does not own the stream any more, or the position is not where it thought.
+-- Ends a stream's epoch with its balance and opens the next one. An epoch without any outcome is opened again in
+-- place. p_gone: entries of the ended epoch that are lost and were not booked yet. p_lost: entries of the new epoch
+-- that are already gone. p_token: of the new epoch; NULL makes one. Returns false if the caller no longer owns the
+-- stream, or the position is not where the caller believes it to be.
 CREATE OR REPLACE FUNCTION open_epoch(p_stream text, p_owner text, p_epoch integer, p_last_id text, p_reason text,
                                       p_gone bigint, p_start text, p_base numeric, p_lost bigint, p_repeats_until text,
                                       p_token uuid)

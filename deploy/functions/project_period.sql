@@ -1,6 +1,6 @@
--- The period of a subscription's cycle that holds the minute `at`, from anchor and interval alone, UTC. The
--- anchor is cut to its minute first, or the minute that holds the edge would lie in no period. Months are
--- added to the anchor itself, so that the 31st comes back after a short month.
+-- The period of a subscription's cycle that holds the minute `at`, from anchor and interval alone, in UTC. The anchor
+-- is cut to its minute first, otherwise the minute with the edge would be in no period. Months are added to the anchor
+-- itself, so that the 31st comes back after a short month.
 CREATE OR REPLACE FUNCTION project_period(anchor timestamptz, unit text, count integer, at timestamptz,
                                           OUT period_start timestamptz, OUT period_end timestamptz)
 LANGUAGE plpgsql IMMUTABLE STRICT AS $$

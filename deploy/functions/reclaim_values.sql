@@ -1,5 +1,6 @@
--- Values that replace each other are claimed again where they are billed from now on: a customer or a meter that took
--- the place of another one holds none of them. What adds up goes on there, and stays where it was claimed.
+-- Values that replace each other (max, last, unique) are claimed again when a tenant gets another customer or a metric
+-- another meter, because the new one has none of them. Values that add up need not be: they continue at the new one,
+-- and stay where they were claimed.
 CREATE OR REPLACE FUNCTION reclaim_values() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE

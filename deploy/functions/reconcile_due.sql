@@ -1,4 +1,4 @@
--- When the last nightly run was due. minute: of the day, UTC.
+-- When the last nightly comparison was due. minute: of the day, UTC.
 CREATE OR REPLACE FUNCTION reconcile_due(minute bigint) RETURNS timestamptz
 LANGUAGE sql STABLE STRICT AS $$
     SELECT CASE WHEN d.at <= now() THEN d.at ELSE d.at - interval '1 day' END

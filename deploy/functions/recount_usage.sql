@@ -1,5 +1,5 @@
--- Counts the minutes anew of which a stream's retractions took something back, and sets their totals right.
--- Part of fold_usage. Returns the totals of current periods that changed.
+-- Recounts the minutes from which a stream's retractions took something, and corrects their totals. Part of
+-- fold_usage. Returns the totals of current periods that changed.
 CREATE OR REPLACE FUNCTION recount_usage(p_stream text)
 RETURNS TABLE (tenant text, metric text, quantity numeric, version bigint, period_end timestamptz)
 LANGUAGE plpgsql SET jit = off SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = on AS $$
@@ -13,7 +13,7 @@ DECLARE
     gone bigint[];
 BEGIN
     WITH wanted AS (
-        -- What a batch takes back that waits to be folded, waits with it.
+        -- Retractions of a batch that waits to be folded wait with it.
         DELETE FROM usage_recounts r
          WHERE r.stream = p_stream AND NOT EXISTS (SELECT FROM usage_pending p WHERE p.batch = r.batch)
         RETURNING tenant, metric, minute_at

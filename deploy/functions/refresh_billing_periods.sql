@@ -1,8 +1,9 @@
--- Takes over what a tenant's subscriptions say of their current periods, and makes the totals exact
--- again where an edge moved, what is carried into later periods with them. Call it in the transaction that changed a subscription. fold_usage holds
--- the lock shared, so that nothing is added by old edges meanwhile; what is pending is added by the new ones. Claimers
--- end their page first, since what is claimed must be seen where it lies now: it is waited for before edges are held, so
--- that nobody who counts waits with us.
+-- Stores what a tenant's subscriptions say of their current periods. If an edge moved, makes the totals exact again,
+-- including what is carried into later periods. Call it in the transaction that changed a subscription.
+--
+-- fold_usage takes the same lock shared, so nothing is added by the old edges meanwhile, and what is pending is added
+-- by the new ones. Claimers must finish their page first, because claims must be seen where they are now. That lock is
+-- taken before the edges are locked, so that nobody who counts has to wait with this call.
 CREATE OR REPLACE FUNCTION refresh_billing_periods(p_tenant text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -40,7 +41,7 @@ BEGIN
       FROM usage_totals o, billing_period(p_tenant, o.period_start) b
      WHERE o.tenant = p_tenant
        AND (b.period_start, b.period_end) IS DISTINCT FROM (o.period_start, o.period_end);
-    -- Above all that there were: what is made anew may have been claimed by another version.
+    -- Greater than all versions so far, because what is made again may have been claimed by one of them.
     v := greatest(nextval('usage_version'), 1 + (SELECT max(t.version) FROM usage_totals t WHERE t.tenant = p_tenant));
 
     WITH stale AS (
@@ -64,7 +65,7 @@ BEGIN
         INSERT INTO usage_uniques (tenant, metric, period_start, dimensions, events)
         SELECT p_tenant, n.metric, n.period_start, n.dimensions, sum(n.events)
           FROM minutes n JOIN metrics m USING (metric)
-         -- Counted, so that they are gone before the same ones are added.
+         -- Counted, so that they are deleted before the same ones are added.
          WHERE m.aggregation = 'unique' AND (SELECT count(*) FROM forgotten) >= 0
          GROUP BY n.metric, n.period_start, n.dimensions
     )
@@ -86,8 +87,8 @@ BEGIN
         PERFORM carry_totals(array_fill(p_tenant, ARRAY[cardinality(stale_metrics)]), stale_metrics, stale_starts, v);
     END IF;
 
-    -- What was claimed where now nothing is left to bill must be taken back: the sink reads totals. What lies
-    -- behind the first minute of a total is surely of it, and not looked at any closer.
+    -- A claim for a period that now has nothing to bill must be taken back, and the sink only sees totals. A
+    -- claim behind the first minute of a total surely belongs to it, and is not examined.
     INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
     SELECT p_tenant, u.metric, b.period_start, b.period_end, 0, v, (-9223372036854775808), ''
       FROM (SELECT DISTINCT s.metric, s.usage_at, s.period_start, s.carried
@@ -101,6 +102,6 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION refresh_billing_periods IS
-    'Takes over a tenant''s current subscription periods, and makes the totals exact where an edge moved.';
+    'Stores a tenant''s current subscription periods, and makes the totals exact where an edge moved.';
 REVOKE ALL ON FUNCTION refresh_billing_periods FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION refresh_billing_periods TO meterline_webhookd, meterline_ctl;

@@ -1,4 +1,4 @@
--- Brings a tenant's quotas in line with its plan (free where it has none) and its own limits.
+-- Makes a tenant's quotas those of its plan (`free` if it has none) and its own limits.
 CREATE OR REPLACE FUNCTION refresh_usage_quotas(p_tenant text) RETURNS void
 LANGUAGE sql AS $$
     WITH s AS (SELECT (deciding_subscription(p_tenant)).*),
@@ -21,4 +21,4 @@ LANGUAGE sql AS $$
            grace_until = excluded.grace_until, refreshed_at = now()
 $$;
 
-COMMENT ON FUNCTION refresh_usage_quotas IS 'Brings a tenant''s quotas in line with its plan and its own limits.';
+COMMENT ON FUNCTION refresh_usage_quotas IS 'Makes a tenant''s quotas those of its plan and its own limits.';

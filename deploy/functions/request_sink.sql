@@ -1,4 +1,5 @@
--- p_wait: not before that time has passed. Who asks again and again does not put it off for more than an hour.
+-- Asks the sink to settle or reconcile a tenant, but not before p_wait has passed. Repeated requests cannot put it off
+-- for more than an hour.
 CREATE OR REPLACE FUNCTION request_sink(p_tenant text, p_kind text, p_wait interval DEFAULT '0') RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     INSERT INTO sink_requests AS r (tenant, kind, requested_at) VALUES (p_tenant, p_kind, now() + p_wait)
@@ -7,6 +8,6 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 
 COMMENT ON FUNCTION request_sink IS
-    'Asks the sink to settle or reconcile a tenant, not before the time given has passed.';
+    'Asks the sink to settle or reconcile a tenant, after the time given.';
 REVOKE ALL ON FUNCTION request_sink FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION request_sink TO meterline_webhookd, meterline_ctl;

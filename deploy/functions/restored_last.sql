@@ -1,4 +1,4 @@
--- The newest one; NULL: none.
+-- When PostgreSQL was last found to have lost commits, or may have lost some. NULL: never.
 CREATE OR REPLACE FUNCTION restored_last() RETURNS timestamptz LANGUAGE sql STABLE AS $$
     SELECT max(restored_at) FROM ledger_restores
 $$;

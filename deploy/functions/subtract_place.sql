@@ -1,8 +1,9 @@
--- Where so many units of a period are to be subtracted: Stripe bills no meter below zero, so that it is one that holds
--- units of them. Those of today if they hold enough, else what held them before the tenant got another customer, or the
--- metric another meter or transport; of several that hold too little, the fullest. NULL: none. What may yet be sent
--- counts, what Stripe refused or may not have taken does not. Records on a subscription's item take nothing back, and
--- neither does a customer that was deleted.
+-- Where to subtract so many units of a period. Stripe bills no meter below zero, so it must be a customer and meter
+-- that has units of this period. Today's are preferred if they have enough, then those that the tenant or metric had
+-- before. If none has enough, it is the one that has most. NULL: none.
+--
+-- What may still be sent counts, but not what Stripe refused or may not have taken. Usage records of a subscription
+-- item and deleted customers cannot take anything back.
 CREATE OR REPLACE FUNCTION subtract_place(p_tenant text, p_metric text, p_start timestamptz, p_end timestamptz, p_customer text,
                                           p_event_name text, p_units numeric) RETURNS meter_place
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -1,6 +1,6 @@
--- Values that replace each other (max, last, unique) are not added up: it is the newest one, of the customer and meter
--- given if any. The minute that holds an edge is looked at closer, since Stripe's edge may lie inside of it: submissions
--- of it count for the period before.
+-- What the submissions of a period claim. For values that replace each other (max, last, unique) that is not a sum,
+-- but the newest one, of the given customer and meter if any. Stripe's edge may lie inside the first or last minute,
+-- so submissions of that minute are compared with the exact edge, and may count for the period before.
 CREATE OR REPLACE FUNCTION sum_submissions(p_tenant text, p_metric text, p_start timestamptz, p_end timestamptz,
                                            p_customer text DEFAULT NULL, p_event_name text DEFAULT NULL) RETURNS submission_sums
 LANGUAGE plpgsql STABLE AS $$
@@ -38,7 +38,7 @@ BEGIN
       FROM usage_submissions s
      WHERE s.tenant = p_tenant AND s.metric = p_metric AND s.usage_at >= edges[1] AND s.usage_at < edges[2];
     IF NOT additive AND p_customer IS NOT NULL THEN
-        -- Another tenant that had the customer meanwhile may have set its meter: then nothing of ours is there any more.
+        -- Another tenant that had the customer meanwhile may have set its meter: then nothing of this tenant is left.
         SELECT max(s.usage_at) INTO replaced_at
           FROM usage_submissions s
          WHERE s.stripe_customer_id = p_customer AND s.event_name = p_event_name AND s.state <> 'void'
@@ -54,4 +54,4 @@ BEGIN
     RETURN sums;
 END $$;
 
-COMMENT ON FUNCTION sum_submissions IS 'What the submissions of one period hold.';
+COMMENT ON FUNCTION sum_submissions IS 'What the submissions of one period claim.';

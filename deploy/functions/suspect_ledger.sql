@@ -1,7 +1,8 @@
--- PostgreSQL and Redis were both started anew: nobody can tell whether both come from backups of one moment, and what was
--- sent after it. That was later than p_alive_at. For 24 h Stripe knows it by the identifiers, which would be the same
--- ones; from 20 h on what it holds has to be compared before more is claimed. Returns when that begins. What an earlier
--- restore holds, or will, stays so.
+-- Notes that PostgreSQL and Redis were both started anew. Nobody can tell then whether both come from backups of the
+-- same moment, and what was sent after it. Whatever that was, it was sent after p_alive_at, when both were last seen
+-- alive. For 24 h Stripe recognises it as repeated, because it would have the same identifiers. So from 20 h on, usage
+-- must be compared with Stripe before more is claimed. Returns when that begins. What an earlier restore holds, now or
+-- later, stays held.
 CREATE OR REPLACE FUNCTION suspect_ledger(p_alive_at timestamptz) RETURNS timestamptz
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE

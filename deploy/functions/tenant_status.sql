@@ -1,4 +1,4 @@
--- active, grace (payment failed lately) or blocked.
+-- active, grace (a payment failed lately) or blocked.
 CREATE OR REPLACE FUNCTION tenant_status(p_tenant text) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT CASE

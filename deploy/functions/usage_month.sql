@@ -1,4 +1,5 @@
--- A calendar month, UTC. Not STRICT, and of immutable functions alone: so that it is inlined, which a call for each key is not worth.
+-- The calendar month (UTC) that holds a time. Not STRICT, and made of immutable functions alone, so that PostgreSQL
+-- inlines it: a call for each key would be too slow.
 CREATE OR REPLACE FUNCTION usage_month(p_at timestamptz) RETURNS tstzrange
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN tstzrange(date_trunc('month', p_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC',

@@ -1,4 +1,4 @@
--- billing_period as a range, for where a row can have but one column.
+-- billing_period as a range, for places where a row can have only one column.
 CREATE OR REPLACE FUNCTION usage_period(p_tenant text, p_at timestamptz) RETURNS tstzrange
 LANGUAGE sql STABLE AS $$
     SELECT tstzrange(period_start, period_end) FROM billing_period(p_tenant, p_at)

@@ -1,6 +1,6 @@
--- A submission that Stripe surely does not hold becomes void, and its quantity is claimed anew: its claim is summed up
--- once more by the next claimer, under a new number and in another minute. Claimers wait meanwhile, or one that has
--- read the claim already would write back what it was. Returns whether it was in one of the states given.
+-- Voids a submission that Stripe surely does not have, so that its quantity is claimed again: the next claimer sums up
+-- the claim once more, under a new number and in another minute. Claimers wait meanwhile, because one that has already
+-- read the claim would write it back. Returns whether the submission was in one of the given states.
 CREATE OR REPLACE FUNCTION void_submission(p_identifier text, p_states text[], p_why text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -15,7 +15,7 @@ BEGIN
         RETURN false;
     END IF;
     UPDATE usage_claims SET version = -1, periods_version = -1 WHERE tenant = s.tenant AND metric = s.metric;
-    -- Until then it waits, visibly.
+    -- Until it is claimed again it shows as waiting.
     UPDATE usage_claims c
        SET claimed = CASE WHEN m.aggregation IN ('sum', 'count') THEN c.claimed - s.quantity
                           ELSE (SELECT coalesce(h.held, h.claimed)

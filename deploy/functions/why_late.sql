@@ -1,6 +1,6 @@
--- Why usage of that minute comes too late for its invoice, or NULL. Stripe refuses meter events older than 35 days, and
--- bills none for a period whose invoice is final; where a transport ends with the period it takes none from then on. An
--- invoice becomes final about an hour after its period, so that younger usage is not looked at further.
+-- Why usage of that minute comes too late for its invoice, or NULL. Stripe refuses meter events older than 35 days,
+-- and bills none to a period whose invoice is final. Some transports take nothing once the period is over. An invoice
+-- becomes final about an hour after its period ends, so usage of the last hour is not examined.
 CREATE OR REPLACE FUNCTION why_late(p_tenant text, p_at timestamptz, p_ends_with_period boolean) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
