@@ -128,6 +128,14 @@ install: all
 # make images     meterline/aggregator, … and meterline/all, by docker or podman; BASE=debian:trixie-slim TAG=
 .PHONY: images
 images: ; @deploy/build_images
+# make up         the whole line in containers; without a key of Stripe's with a stand-in for it: deploy/containers
+# make down       stop it; WIPE=1 deletes the data too
+# make logs       follow all of them, or STAGE=sink
+.PHONY: up down logs test-containers
+up: images
+up down logs: ; @deploy/containers $@
+# make test-containers   the same under podman, with containers killed at random
+test-containers: ; @tests/containers/run.py
 # make clean      delete build/
 clean: ; rm -rf build
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

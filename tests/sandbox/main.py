@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import socket
+import ssl
 import sys
 
 from .api import Api
@@ -15,6 +16,7 @@ from .world import World
 def parse_options(argv):
     p = argparse.ArgumentParser(prog="sandbox", description="A stateful stand-in for Stripe.")
     p.add_argument("--listen", default="127.0.0.1:12111", help="HOST:PORT; port 0 takes a free one")
+    p.add_argument("--tls", metavar="FILE", help="certificate and key, PEM: then it speaks HTTPS alone")
     p.add_argument("--rate-per-s", type=int, default=25, help="API calls a second; 0: no limit")
     p.add_argument("--delay-ms", type=int, default=0, help="before every API answer")
     p.add_argument("--webhook-retry-ms", default="1000,5000,15000",
@@ -26,16 +28,22 @@ def parse_options(argv):
     return p.parse_args(argv)
 
 
-def open_socket(listen):
+def open_socket(listen, scheme):
     host, _, port = listen.rpartition(":")
-    host = host.strip("[]") or "127.0.0.1"
+    host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     s = socket.socket(family, socket.SOCK_STREAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind((host, int(port)))
     s.listen(1024)
     shown = "[%s]" % host if family == socket.AF_INET6 else host
-    return s, "http://%s:%d" % (shown, s.getsockname()[1])
+    return s, "%s://%s:%d" % (scheme, shown, s.getsockname()[1])
+
+
+def tls_context(file):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file)
+    return context
 
 
 async def serve(options):
@@ -43,9 +51,10 @@ async def serve(options):
     # Nothing here has to be flushed or closed: a stand-in may stop at once.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, os._exit, 0)
-    sock, url = open_socket(options.listen)
+    sock, url = open_socket(options.listen, "https" if options.tls else "http")
     api = Api(World(options, loop))
-    await loop.create_server(lambda: Connection(api, loop), sock=sock)
+    await loop.create_server(lambda: Connection(api, loop), sock=sock,
+                             ssl=tls_context(options.tls) if options.tls else None)
     print("sandbox listening on " + url, flush=True)
     await asyncio.Event().wait()
 
