@@ -1,13 +1,14 @@
-#include "aggregator/batch/batch_inside.h"
+#include "aggregator/batch/batch.h"
 
 #include "aggregator/batch/event_fields.h"
+#include "aggregator/batch/event_id.h"
 #include "common/clock.h"
 #include "common/contract.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TENANTS_MAX = 200000 };
+enum { TENANTS_MAX = 200000, PREFETCH_AHEAD = 8, PROBE_MAX = 16 };
 
 void batch_init(struct batch *b, const char *stream, int shard, int shards,
                 const unsigned char key[16])
@@ -140,6 +141,131 @@ void batch_parse_more(struct batch *b, uint32_t to)
 {
     for (; b->to < to; b->to++)
         parse_entry(b, b->to);
+}
+
+/* Which keys of a batch are known, in the batch itself and in the table. */
+
+static void add_candidate(struct batch *b, uint32_t item, const struct dedupe_hit *hit)
+{
+    b->candidates = batch_grow(b->candidates, b->candidates_count, &b->candidates_capacity,
+                               sizeof *b->candidates);
+    b->candidates[b->candidates_count++] = (struct candidate){.item = item,
+                                                              .day = hit->day,
+                                                              .batch = hit->batch_id,
+                                                              .slice = hit->slice,
+                                                              .row = hit->row};
+}
+
+/* An event of this batch with that key of the item's tenant. */
+static bool has_key(const struct event *event, enum id_domain domain, const struct event *item,
+                    struct text id)
+{
+    return event->domain == domain && event->tenant == item->tenant && text_equal(event->id, id);
+}
+
+/* Without an id of its own an entry can only be a repeat by being read again. */
+static bool may_repeat(const struct batch *b, const struct event *event)
+{
+    struct entry_id id = {.ms = event->ms, .seq = event->seq};
+
+    return event->has_id || entry_id_compare(id, b->repeats_until) <= 0;
+}
+
+/* Stored rows with that hash are candidates. Returns the first item of this batch with the key. */
+static int64_t take_hits(struct batch *b, uint32_t number, enum id_domain domain,
+                         const struct dedupe_hit *hits, int n)
+{
+    const struct event *event = &b->items[number].event;
+    int64_t first = -1;
+
+    for (int i = 0; i < n; i++) {
+        if (!hits[i].pending)
+            add_candidate(b, number, &hits[i]);
+        else if (has_key(&b->items[hits[i].number].event, domain, event, event->id))
+            first = hits[i].number;
+    }
+    return first;
+}
+
+static int64_t probe_key(struct batch *b, uint32_t number, enum id_domain domain,
+                         const struct dedupe_hash *hash)
+{
+    struct dedupe_hit few[PROBE_MAX];
+    struct dedupe_hit *many;
+    int n = dedupe_probe(b->dedupe, hash, few, PROBE_MAX);
+    int64_t first;
+
+    if (n <= PROBE_MAX)
+        return take_hits(b, number, domain, few, n);
+    many = xcalloc((size_t)n, sizeof *many);
+    dedupe_probe(b->dedupe, hash, many, n);
+    first = take_hits(b, number, domain, many, n);
+    free(many);
+    return first;
+}
+
+static void probe_item(struct batch *b, uint32_t number)
+{
+    struct item *item = &b->items[number];
+
+    if (item->again)
+        return;
+    if (may_repeat(b, &item->event))
+        item->first = probe_key(b, number, item->event.domain, &item->hash);
+    if (item->event.retract) {
+        struct retraction *r = &b->retractions[item->retraction];
+
+        r->first = probe_key(b, number, r->domain, &r->target);
+    }
+    if (item->first < 0)
+        dedupe_insert(b->dedupe, &item->hash, number);
+}
+
+/* A retraction tells with ts that its event is old; without, that it does not know. Nor does an
+ * event without ts whose entry tells no time. */
+static bool is_old(const struct batch *b, const struct event *event)
+{
+    return event->occurred_ms < b->window_start_ms && may_repeat(b, event) &&
+           (event->has_ts || (!event->retract && event->ms >= ENTRY_TIME_MIN_MS));
+}
+
+/* Whatever has this id was made before the window, and may have been counted there: at whatever
+ * time of use. */
+static bool is_told(const struct batch *b, const struct event *event)
+{
+    return event->id_ms != ID_TIME_NONE && event->id_ms < b->window_start_ms;
+}
+
+/* Making room may shrink the window, so it is asked for when all keys are in. An event may be used,
+ * and its id be made, up to 5 minutes after its entry was added. */
+static void find_old(struct batch *b, int64_t reading_ms)
+{
+    b->known_since_ms = reading_ms - dedupe_window_ms(b->dedupe);
+    b->window_start_ms = b->known_since_ms + EVENT_FUTURE_MAX_MS;
+    for (uint32_t i = 0; i < b->items_count; i++) {
+        struct item *item = &b->items[i];
+
+        item->old = !item->again && is_old(b, &item->event);
+        item->told = !item->again && is_told(b, &item->event);
+        b->old_count += item->old || item->told;
+    }
+}
+
+void batch_probe(struct batch *b, int64_t now_ms)
+{
+    const struct entry *first = &b->entries->list[b->from];
+    struct entry_id id = {.ms = first->ms, .seq = first->seq};
+    int64_t reading_ms = entry_id_time_ms(id, now_ms);
+
+    b->now_ms = now_ms;
+    dedupe_read_from(b->dedupe, reading_ms);
+    dedupe_begin(b->dedupe, b->to - b->from);
+    for (uint32_t i = 0; i < b->items_count; i++) {
+        if (i + PREFETCH_AHEAD < b->items_count)
+            dedupe_prefetch(b->dedupe, &b->items[i + PREFETCH_AHEAD].hash);
+        probe_item(b, i);
+    }
+    find_old(b, reading_ms);
 }
 
 void batch_commit(struct batch *b, struct dedupe_batch *stored)

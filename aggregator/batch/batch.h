@@ -12,7 +12,7 @@
  * A retraction has a key of its own, by which a repeated one is known, and looks for its target by
  * the target's key, likewise. What an entry became stays so: one that is read again, since Redis
  * lost what came after it, is a duplicate of itself, whatever it would be judged to be by now.
- * Files: batch.c, batch_again.c, batch_probe.c, batch_retract.c, batch_settle.c. */
+ * Files: batch.c, batch_again.c, batch_retract.c, batch_settle.c. */
 #ifndef METERLINE_BATCH_H
 #define METERLINE_BATCH_H
 
@@ -182,5 +182,23 @@ bool batch_waits(const struct batch *b);
 void batch_commit(struct batch *b, struct dedupe_batch *stored);
 /* Nothing was written, or nobody knows. */
 void batch_abort(struct batch *b);
+
+/* For the files of this header alone. */
+
+/* Room for one more element of a growing list. */
+void *batch_grow(void *list, uint32_t count, uint32_t *capacity, size_t size);
+struct rejection *batch_add_rejection(struct batch *b, uint32_t entry, const char *reason);
+/* The item with the same key that was counted before in this batch, or NULL. first: see struct
+ * item, or -1. */
+const struct item *batch_counted_first(const struct batch *b, int64_t first);
+void batch_note_duplicate(struct batch *b, const struct item *item);
+/* The item is counted. Later ones with its key are judged by it. */
+void batch_own_key(struct batch *b, uint32_t number);
+/* A retraction was parsed: what its target's keys may be. */
+void retraction_open(struct batch *b, struct item *item);
+/* A stored row of the same tenant: the retraction itself, its target, or neither. */
+void retraction_confirm(struct batch *b, uint32_t number, const struct stored_row *row);
+/* Decide its fate, in the order of arrival. */
+void retraction_settle(struct batch *b, uint32_t number);
 
 #endif

@@ -1,6 +1,6 @@
 /* Entries that are read again. The ledger is asked what became of them, by their ids; only what it
  * does not know is judged. */
-#include "aggregator/batch/batch_inside.h"
+#include "aggregator/batch/batch.h"
 
 #include "aggregator/batch/event_fields.h"
 #include "common/contract.h"

@@ -4,7 +4,7 @@
  * earlier in this batch; one that is older by its time of use too, which ts tells. It becomes a raw
  * row of its own, with its target's content and the quantity negated, and has the target's minute
  * counted anew: nothing of it is in the batch's minute sums. */
-#include "aggregator/batch/batch_inside.h"
+#include "aggregator/batch/batch.h"
 
 #include "aggregator/batch/event_id.h"
 #include "common/clock.h"
@@ -137,7 +137,7 @@ static void count(struct batch *b, uint32_t number, const struct target *target)
     if (dec_neg(target->quantity, &row.quantity) != 0)
         abort(); /* it was a quantity: far within the bounds */
     item->fate = FATE_COUNTED;
-    batch_take_key(b, number);
+    batch_own_key(b, number);
     b->counted++;
     slice_columns_add(&b->slices[item->event.tenant->slice], &row);
     recount_columns_add(&b->recounts, &row);

@@ -1,7 +1,7 @@
 /* What becomes of each item of a batch, once the ledger has told what it holds. */
-#include "aggregator/batch/batch_inside.h"
+#include "aggregator/batch/batch.h"
 
-#include "aggregator/stream/entry_content.h"
+#include "aggregator/stream/entries.h"
 #include "common/contract.h"
 
 #include <stdio.h>
@@ -63,7 +63,7 @@ const struct item *batch_counted_first(const struct batch *b, int64_t first)
     return item->fate == FATE_COUNTED ? item : NULL;
 }
 
-void batch_take_key(struct batch *b, uint32_t number)
+void batch_own_key(struct batch *b, uint32_t number)
 {
     const struct item *item = &b->items[number];
 
@@ -113,7 +113,7 @@ static void count_item(struct batch *b, uint32_t number)
     struct event derived;
 
     item->fate = FATE_COUNTED;
-    batch_take_key(b, number);
+    batch_own_key(b, number);
     b->counted++;
     slice_columns_add(&b->slices[item->event.tenant->slice], &row);
     sum(b, &item->event);

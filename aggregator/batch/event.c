@@ -2,7 +2,6 @@
 
 #include "aggregator/batch/event_fields.h"
 #include "aggregator/batch/event_id.h"
-#include "aggregator/batch/id_time.h"
 #include "common/str.h"
 
 #include <inttypes.h>

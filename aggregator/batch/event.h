@@ -6,9 +6,9 @@
 #ifndef METERLINE_EVENT_H
 #define METERLINE_EVENT_H
 
-#include "aggregator/batch/arena.h"
 #include "aggregator/batch/catalog.h"
 #include "aggregator/batch/tenants.h"
+#include "aggregator/stream/arena.h"
 #include "aggregator/stream/entries.h"
 #include "common/dec.h"
 
@@ -31,7 +31,7 @@ struct event {
     struct text fields_json;         /* dimensions, all: a canonical object, "{}" when none */
     struct text dims_json;           /* those that the catalog aggregates by, likewise */
     int64_t occurred_ms;             /* Unix ms; the entry's time unless ts was given */
-    int64_t id_ms;                   /* Unix ms; when the id says that it was made: id_time.h */
+    int64_t id_ms;                   /* Unix ms; when the id says that it was made: event_id.h */
     uint32_t index;                  /* in entries */
     int metric; /* in the catalog; of a retraction it means nothing, and may be -1 */
     enum id_domain domain;

@@ -4,7 +4,7 @@
 #ifndef METERLINE_JSON_TEXT_H
 #define METERLINE_JSON_TEXT_H
 
-#include "aggregator/batch/arena.h"
+#include "aggregator/stream/arena.h"
 #include "aggregator/stream/text.h"
 
 #include <stdbool.h>

@@ -3,7 +3,7 @@
 #ifndef METERLINE_TENANTS_H
 #define METERLINE_TENANTS_H
 
-#include "aggregator/batch/arena.h"
+#include "aggregator/stream/arena.h"
 #include "aggregator/stream/text.h"
 
 #include <stddef.h>

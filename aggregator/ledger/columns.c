@@ -1,6 +1,6 @@
 #include "aggregator/ledger/columns.h"
 
-#include "aggregator/batch/id_time.h"
+#include "aggregator/batch/event_id.h"
 #include "common/clock.h"
 
 enum { SLICE_ARRAYS = 10 };

@@ -3,7 +3,7 @@
 #include "aggregator/ledger/ledger.h"
 
 #include "aggregator/sql.h"
-#include "aggregator/stream/entry_content.h"
+#include "aggregator/stream/entries.h"
 
 #include <stdlib.h>
 

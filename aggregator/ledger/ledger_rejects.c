@@ -2,7 +2,7 @@
 #include "aggregator/ledger/ledger.h"
 
 #include "aggregator/batch/reject.h"
-#include "aggregator/stream/entry_content.h"
+#include "aggregator/stream/entries.h"
 
 enum { REJECT_TEXTS = 5, REJECT_ARRAYS };
 

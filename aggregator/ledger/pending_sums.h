@@ -3,9 +3,9 @@
 #ifndef METERLINE_PENDING_SUMS_H
 #define METERLINE_PENDING_SUMS_H
 
-#include "aggregator/batch/arena.h"
 #include "aggregator/batch/minute_sums.h"
 #include "aggregator/batch/tenants.h"
+#include "aggregator/stream/arena.h"
 
 #include <stdbool.h>
 #include <stdint.h>

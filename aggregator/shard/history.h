@@ -96,6 +96,9 @@ struct judgement {
 /* Pure. */
 struct judgement history_judge(const struct history *h, const struct standing *s);
 
+/* NULL, or why this Redis must not be used: static. allow_volatile: it may lose entries. Pure. */
+const char *history_durability_fault(const struct history *h, bool allow_volatile);
+
 /* Ask Redis. stream: borrowed until done, which runs exactly once; history is borrowed, NULL with
  * an error. */
 typedef void (*history_done_fn)(void *owner, const struct err *error, const struct history *h);

@@ -1,5 +1,6 @@
 #include "aggregator/shard/history.h"
 
+#include <stddef.h>
 #include <string.h>
 
 static const struct entry_id START = {.ms = 0, .seq = 0};
@@ -167,4 +168,17 @@ struct judgement history_judge(const struct history *h, const struct standing *s
                               .base = h->mark.base,
                               .start = h->group,
                               .repeats_until = START};
+}
+
+const char *history_durability_fault(const struct history *h, bool allow_volatile)
+{
+    if (!h->config_known || allow_volatile)
+        return NULL;
+    if (h->evicts)
+        return "it evicts keys when memory is full: set maxmemory-policy noeviction, or "
+               "METERLINE_ALLOW_VOLATILE_REDIS=1";
+    if (!h->append_only)
+        return "it has no append-only file: set appendonly yes, or "
+               "METERLINE_ALLOW_VOLATILE_REDIS=1";
+    return NULL;
 }

@@ -1,7 +1,7 @@
 #include "aggregator/shard/recovery.h"
 
 #include "aggregator/ledger/errand.h"
-#include "aggregator/stream/durability.h"
+#include "aggregator/shard/history.h"
 #include "common/clock.h"
 #include "common/contract.h"
 
@@ -322,7 +322,7 @@ static void take_history(void *owner, const struct err *error, const struct hist
         redis_found_replica(r->spec.redis);
         return;
     }
-    unfit = durability_fault(h, r->spec.config->allow_volatile_redis);
+    unfit = history_durability_fault(h, r->spec.config->allow_volatile_redis);
     if (unfit != NULL)
         end(r);
     r->spec.events.redis_judged(r->spec.events.owner, unfit);

@@ -1,7 +1,7 @@
 #include "aggregator/shard/stream_watch.h"
 
+#include "aggregator/shard/history.h"
 #include "aggregator/shard/shard_metrics.h"
-#include "aggregator/stream/durability.h"
 #include "common/clock.h"
 #include "common/contract.h"
 
@@ -210,7 +210,7 @@ static void take_config(void *owner, const struct err *error, void *reply)
     if (error != NULL || !w->counting)
         return;
     history_take_config(&h, reply);
-    stream_watch_note_unfit(w, durability_fault(&h, w->spec.config->allow_volatile_redis));
+    stream_watch_note_unfit(w, history_durability_fault(&h, w->spec.config->allow_volatile_redis));
 }
 
 /* Asked again, since it can be changed at any time. What is counted is safe, so counting goes on: a

@@ -6,7 +6,7 @@
 #include "aggregator/config.h"
 #include "aggregator/ledger/ledger.h"
 #include "aggregator/shard/history.h"
-#include "aggregator/stream/trim.h"
+#include "aggregator/shard/trim.h"
 #include "common/log.h"
 
 #include <stdbool.h>

@@ -5,7 +5,7 @@
 #ifndef METERLINE_ENTRIES_H
 #define METERLINE_ENTRIES_H
 
-#include "aggregator/batch/arena.h"
+#include "aggregator/stream/arena.h"
 #include "aggregator/stream/text.h"
 
 #include <stdbool.h>
@@ -42,6 +42,11 @@ static inline const struct text *entries_fields(const struct entries *e, uint32_
 {
     return e->list[index].fields == 0 ? NULL : e->strings + e->list[index].first_field;
 }
+
+/* What an entry says, in 64 bits: by it one that is read again is told from another one to which
+ * Redis gave the id of an entry that it lost. Kept in the ledger, so it never changes: SipHash-2-4
+ * without a key over each name and value in the entry's order, each with its length. */
+int64_t entry_content(const struct entries *entries, uint32_t index);
 
 /* Append: begin an entry, then each name and value. */
 void entries_add(struct entries *e, uint64_t ms, uint64_t seq);

@@ -96,7 +96,7 @@ static enum step begin_line(struct xread *x)
 }
 
 /* An error, or a reply to some other command. */
-static enum step take_line(struct xread *x, struct err *e)
+static enum step read_line(struct xread *x, struct err *e)
 {
     const char *at = x->buffer + x->at;
     size_t there = x->end - x->at;
@@ -115,12 +115,11 @@ static enum step take_line(struct xread *x, struct err *e)
     if (x->line[0] == '-')
         err_set(e, ERR_REFUSED, "%.*s", (int)x->line_length - 1, x->line + 1);
     else
-        err_set(e, ERR_INPUT, "a reply to XREAD is not of its shape: %.*s", (int)x->line_length,
-                x->line);
+        err_set(e, ERR_INPUT, "malformed XREAD reply: %.*s", (int)x->line_length, x->line);
     return end_reply(x);
 }
 
-static enum step take_reply(struct xread *x, struct err *e)
+static enum step read_reply(struct xread *x, struct err *e)
 {
     enum step step;
     int64_t count;
@@ -134,7 +133,7 @@ static enum step take_reply(struct xread *x, struct err *e)
     if (type == '-' || type == '+' || type == ':')
         return begin_line(x);
     /* Nothing to tell is nil: of an array, or of a string in a transaction's reply. */
-    step = xread_take_count(x, type == '$' ? '$' : '*', -1, type == '$' ? -1 : 1, &count, e);
+    step = xread_read_count(x, type == '$' ? '$' : '*', -1, type == '$' ? -1 : 1, &count, e);
     if (step != STEP_ON)
         return step;
     if (count == -1)
@@ -147,7 +146,7 @@ static enum step take_reply(struct xread *x, struct err *e)
     return STEP_ON;
 }
 
-static enum step take_pair(struct xread *x, enum xread_state next, struct err *e)
+static enum step read_pair(struct xread *x, enum xread_state next, struct err *e)
 {
     static const char PAIR[4] = "*2\r\n";
     const char *at = x->buffer + x->at;
@@ -157,16 +156,16 @@ static enum step take_pair(struct xread *x, enum xread_state next, struct err *e
     if (x->end - x->at >= sizeof(PAIR) && memcmp(at, PAIR, sizeof(PAIR)) == 0)
         xread_pass(x, at + sizeof(PAIR)); /* nearly always */
     else
-        step = xread_take_count(x, '*', 2, 2, &count, e);
+        step = xread_read_count(x, '*', 2, 2, &count, e);
     if (step == STEP_ON)
         x->state = next;
     return step;
 }
 
-static enum step take_name(struct xread *x, struct err *e)
+static enum step read_name(struct xread *x, struct err *e)
 {
     struct text name;
-    enum step step = xread_take_short(x, &name, e);
+    enum step step = xread_read_short(x, &name, e);
 
     if (step == STEP_ON)
         x->state = XREAD_AT_ENTRIES;
@@ -182,10 +181,10 @@ static enum step expect_entry(struct xread *x)
     return STEP_ON;
 }
 
-static enum step take_entries(struct xread *x, struct err *e)
+static enum step read_entries(struct xread *x, struct err *e)
 {
     int64_t count;
-    enum step step = xread_take_count(x, '*', 0, COUNT_MAX, &count, e);
+    enum step step = xread_read_count(x, '*', 0, COUNT_MAX, &count, e);
 
     if (step != STEP_ON)
         return step;
@@ -193,11 +192,11 @@ static enum step take_entries(struct xread *x, struct err *e)
     return expect_entry(x);
 }
 
-static enum step take_id(struct xread *x, struct err *e)
+static enum step read_id(struct xread *x, struct err *e)
 {
     struct text text;
     struct entry_id id;
-    enum step step = xread_take_short(x, &text, e);
+    enum step step = xread_read_short(x, &text, e);
 
     if (step != STEP_ON)
         return step;
@@ -208,12 +207,12 @@ static enum step take_id(struct xread *x, struct err *e)
     return STEP_ON;
 }
 
-static enum step take_fields(struct xread *x, struct err *e)
+static enum step read_fields(struct xread *x, struct err *e)
 {
     int64_t count;
     bool is_string = x->at < x->end && x->buffer[x->at] == '$';
     enum step step =
-        xread_take_count(x, is_string ? '$' : '*', -1, is_string ? -1 : COUNT_MAX, &count, e);
+        xread_read_count(x, is_string ? '$' : '*', -1, is_string ? -1 : COUNT_MAX, &count, e);
 
     if (step != STEP_ON)
         return step;
@@ -226,34 +225,34 @@ static enum step take_fields(struct xread *x, struct err *e)
     return STEP_ON;
 }
 
-static enum step take_strings(struct xread *x, struct err *e)
+static enum step read_strings(struct xread *x, struct err *e)
 {
-    enum step step = xread_take_strings(x, e);
+    enum step step = xread_read_strings(x, e);
 
     return step == STEP_ON && x->strings_left == 0 ? expect_entry(x) : step;
 }
 
-static enum step take_token(struct xread *x, struct err *e)
+static enum step read_token(struct xread *x, struct err *e)
 {
     switch (x->state) {
     case XREAD_AT_REPLY:
-        return take_reply(x, e);
+        return read_reply(x, e);
     case XREAD_AT_STREAM:
-        return take_pair(x, XREAD_AT_NAME, e);
+        return read_pair(x, XREAD_AT_NAME, e);
     case XREAD_AT_NAME:
-        return take_name(x, e);
+        return read_name(x, e);
     case XREAD_AT_ENTRIES:
-        return take_entries(x, e);
+        return read_entries(x, e);
     case XREAD_AT_ENTRY:
-        return take_pair(x, XREAD_AT_ID, e);
+        return read_pair(x, XREAD_AT_ID, e);
     case XREAD_AT_ID:
-        return take_id(x, e);
+        return read_id(x, e);
     case XREAD_AT_FIELDS:
-        return take_fields(x, e);
+        return read_fields(x, e);
     case XREAD_AT_STRING:
-        return take_strings(x, e);
+        return read_strings(x, e);
     case XREAD_AT_LINE:
-        return take_line(x, e);
+        return read_line(x, e);
     }
     assert(0 && "no such state");
 }
@@ -275,7 +274,7 @@ int xread_take(struct xread *x, size_t n, struct err *e)
         step = STEP_BAD;
     }
     while (step == STEP_ON)
-        step = take_token(x, e);
+        step = read_token(x, e);
     if (step == STEP_BAD)
         xread_restart(x);
     if (step == STEP_END)

@@ -1,6 +1,6 @@
 /* Which keys were counted within the window. */
 #include "aggregator/dedupe/dedupe.h"
-#include "aggregator/dedupe/dedupe_evict.h"
+#include "aggregator/dedupe/dedupe_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Entries into events, or into reasons: the rules of the stream, as tables. */
 #include "aggregator/batch/event.h"
-#include "aggregator/batch/id_time.h"
+#include "aggregator/batch/event_id.h"
 #include "aggregator/batch/json_text.h"
 #include "common/clock.h"
 #include "common/contract.h"

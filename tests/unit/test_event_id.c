@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "aggregator/batch/event_id.h"
-#include "aggregator/stream/entry_content.h"
+#include "aggregator/stream/entries.h"
 
 static void just_as_it_would_be_made(void **state)
 {

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "aggregator/batch/id_time.h"
+#include "aggregator/batch/event_id.h"
 #include "common/str.h"
 
 #include <stdlib.h>

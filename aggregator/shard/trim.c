@@ -1,4 +1,4 @@
-#include "aggregator/stream/trim.h"
+#include "aggregator/shard/trim.h"
 
 #include "common/clock.h"
 #include "common/contract.h"

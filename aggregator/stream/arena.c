@@ -1,4 +1,4 @@
-#include "aggregator/batch/arena.h"
+#include "aggregator/stream/arena.h"
 
 #include "common/str.h"
 
