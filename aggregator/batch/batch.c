@@ -31,8 +31,8 @@ void batch_done(struct batch *b)
 {
     for (int i = 0; i < SLICES; i++)
         slice_columns_done(&b->slices[i]);
-    recount_columns_done(&b->recounts);
-    repeat_columns_done(&b->repeats);
+    columns_done(&b->recounts);
+    columns_done(&b->repeats);
     minute_sums_done(&b->sums);
     event_parser_done(&b->parser);
     tenants_done(&b->tenants);
@@ -113,8 +113,8 @@ static void clear_batch(struct batch *b)
     b->candidates_count = b->rejections_count = b->old_count = b->again_count = 0;
     b->counted = b->duplicates = b->rejected = b->conflicts = 0;
     memset(b->slice_counts, 0, sizeof b->slice_counts);
-    recount_columns_clear(&b->recounts);
-    repeat_columns_clear(&b->repeats);
+    columns_clear(&b->recounts);
+    columns_clear(&b->repeats);
     minute_sums_clear(&b->sums);
     arena_clear(&b->parser.arena);
     tenants_trim(&b->tenants, TENANTS_MAX);

@@ -133,9 +133,9 @@ struct batch {
     uint32_t *order; /* numbers of items by slice, in the order of arrival within one */
     uint32_t order_capacity;
     struct slice_columns slices[SLICES];
-    struct repeat_columns repeats;
+    struct columns repeats;
     struct minute_sums sums;
-    struct recount_columns recounts;
+    struct columns recounts;
 };
 
 /* key: 16 random bytes of this process. stream: static. */

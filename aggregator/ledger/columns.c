@@ -1,62 +1,41 @@
 #include "aggregator/ledger/columns.h"
 
+#include "aggregator/batch/batch.h"
 #include "aggregator/batch/event_id.h"
+#include "aggregator/batch/reject.h"
 #include "common/clock.h"
 
-enum { SLICE_ARRAYS = 10 };
+enum { WORTH_A_THREAD = 2000 }; /* events: a quarter of a millisecond */
 
 void slice_columns_init(struct slice_columns *c)
 {
-    *c = (struct slice_columns){.events = 0};
-    pg_array_init(&c->entry_ms, PG_INT8);
-    pg_array_init(&c->entry_seq, PG_INT8);
-    pg_array_init(&c->tenants, PG_TEXT);
-    pg_array_init(&c->metrics, PG_TEXT);
-    pg_array_init(&c->ids_uuid, PG_UUID);
-    pg_array_init(&c->ids_text, PG_TEXT);
-    pg_array_init(&c->quantities, PG_NUMERIC);
-    pg_array_init(&c->occurred_ms, PG_INT8);
-    pg_array_init(&c->fields, PG_TEXT);
-    pg_array_init(&c->retracts, PG_INT2);
-    pg_array_init(&c->id_minutes, PG_INT4);
-}
+    static const unsigned TYPES[SLICE_ARRAYS] = {
+        [SLICE_ENTRY_MS] = PG_INT8,      [SLICE_ENTRY_SEQ] = PG_INT8,   [SLICE_TENANTS] = PG_TEXT,
+        [SLICE_METRICS] = PG_TEXT,       [SLICE_IDS_UUID] = PG_UUID,    [SLICE_IDS_TEXT] = PG_TEXT,
+        [SLICE_QUANTITIES] = PG_NUMERIC, [SLICE_OCCURRED_MS] = PG_INT8, [SLICE_FIELDS] = PG_TEXT,
+        [SLICE_RETRACTS] = PG_INT2,      [SLICE_ID_MINUTES] = PG_INT4};
 
-static struct pg_array *const *slice_arrays(struct slice_columns *c,
-                                            struct pg_array *out[SLICE_ARRAYS])
-{
-    out[0] = &c->entry_ms;
-    out[1] = &c->entry_seq;
-    out[2] = &c->tenants;
-    out[3] = &c->metrics;
-    out[4] = &c->ids_uuid;
-    out[5] = &c->ids_text;
-    out[6] = &c->quantities;
-    out[7] = &c->occurred_ms;
-    out[8] = &c->fields;
-    out[9] = &c->retracts;
-    return out;
+    *c = (struct slice_columns){.events = 0};
+    for (int i = 0; i < SLICE_ARRAYS; i++)
+        pg_array_init(&c->arrays[i], TYPES[i]);
+    slice_columns_clear(c);
 }
 
 void slice_columns_done(struct slice_columns *c)
 {
-    struct pg_array *arrays[SLICE_ARRAYS];
-
-    slice_arrays(c, arrays);
     for (int i = 0; i < SLICE_ARRAYS; i++)
-        pg_array_done(arrays[i]);
-    pg_array_done(&c->id_minutes);
+        pg_array_done(&c->arrays[i]);
 }
 
 void slice_columns_clear(struct slice_columns *c)
 {
-    struct pg_array *arrays[SLICE_ARRAYS];
-
-    slice_arrays(c, arrays);
-    for (int i = 0; i < SLICE_ARRAYS; i++)
-        pg_array_clear(arrays[i]);
-    pg_array_clear(&c->id_minutes);
+    for (int i = 0; i < SLICE_ARRAYS; i++) {
+        pg_array_clear(&c->arrays[i]);
+        c->has[i] = true;
+    }
+    c->has[SLICE_IDS_UUID] = c->has[SLICE_IDS_TEXT] = c->has[SLICE_FIELDS] = false;
+    c->has[SLICE_RETRACTS] = c->has[SLICE_ID_MINUTES] = false;
     c->events = c->minutes = 0;
-    c->has_uuid = c->has_text = c->has_fields = c->has_retracts = false;
 }
 
 /* A retraction's id is always given, in one of two ways. */
@@ -65,16 +44,16 @@ static void add_id(struct slice_columns *c, const struct event *event)
     unsigned char uuid[16];
 
     if (!event->has_id) {
-        pg_array_add_null(&c->ids_uuid);
-        pg_array_add_null(&c->ids_text);
+        pg_array_add_null(&c->arrays[SLICE_IDS_UUID]);
+        pg_array_add_null(&c->arrays[SLICE_IDS_TEXT]);
     } else if (uuid_parse(event->id.data, event->id.length, uuid) == 0) {
-        pg_array_add(&c->ids_uuid, uuid, sizeof uuid);
-        pg_array_add_null(&c->ids_text);
-        c->has_uuid = true;
+        pg_array_add(&c->arrays[SLICE_IDS_UUID], uuid, sizeof uuid);
+        pg_array_add_null(&c->arrays[SLICE_IDS_TEXT]);
+        c->has[SLICE_IDS_UUID] = true;
     } else {
-        pg_array_add_null(&c->ids_uuid);
-        pg_array_add(&c->ids_text, event->id.data, event->id.length);
-        c->has_text = true;
+        pg_array_add_null(&c->arrays[SLICE_IDS_UUID]);
+        pg_array_add(&c->arrays[SLICE_IDS_TEXT], event->id.data, event->id.length);
+        c->has[SLICE_IDS_TEXT] = true;
     }
 }
 
@@ -90,21 +69,22 @@ static void add_id_minute(struct slice_columns *c, const struct event *event, in
     for (uint32_t i = 0; i < SEEN && i < c->minutes; i++)
         if (c->minutes_seen[i] == minute)
             return;
+    c->has[SLICE_ID_MINUTES] = true;
     c->minutes_seen[c->minutes++ % SEEN] = minute;
-    pg_array_add_i32(&c->id_minutes, minute);
+    pg_array_add_i32(&c->arrays[SLICE_ID_MINUTES], minute);
 }
 
 static void add_retracts(struct slice_columns *c, int16_t retracts)
 {
-    if (retracts != RETRACTS_NOTHING && !c->has_retracts) {
-        c->has_retracts = true;
+    if (retracts != RETRACTS_NOTHING && !c->has[SLICE_RETRACTS]) {
+        c->has[SLICE_RETRACTS] = true;
         for (uint32_t i = 0; i < c->events; i++)
-            pg_array_add_null(&c->retracts);
+            pg_array_add_null(&c->arrays[SLICE_RETRACTS]);
     }
     if (retracts != RETRACTS_NOTHING)
-        pg_array_add_i16(&c->retracts, retracts);
-    else if (c->has_retracts)
-        pg_array_add_null(&c->retracts);
+        pg_array_add_i16(&c->arrays[SLICE_RETRACTS], retracts);
+    else if (c->has[SLICE_RETRACTS])
+        pg_array_add_null(&c->arrays[SLICE_RETRACTS]);
 }
 
 void slice_columns_add(struct slice_columns *c, const struct raw_row *row)
@@ -115,19 +95,19 @@ void slice_columns_add(struct slice_columns *c, const struct raw_row *row)
         c->occurred_min_ms = row->occurred_ms;
     if (c->events == 0 || row->occurred_ms > c->occurred_max_ms)
         c->occurred_max_ms = row->occurred_ms;
-    pg_array_add_i64(&c->entry_ms, (int64_t)event->ms);
-    pg_array_add_i64(&c->entry_seq, (int64_t)event->seq);
-    pg_array_add(&c->tenants, event->tenant->name.data, event->tenant->name.length);
-    pg_array_add(&c->metrics, row->metric.data, row->metric.length);
+    pg_array_add_i64(&c->arrays[SLICE_ENTRY_MS], (int64_t)event->ms);
+    pg_array_add_i64(&c->arrays[SLICE_ENTRY_SEQ], (int64_t)event->seq);
+    pg_array_add(&c->arrays[SLICE_TENANTS], event->tenant->name.data, event->tenant->name.length);
+    pg_array_add(&c->arrays[SLICE_METRICS], row->metric.data, row->metric.length);
     add_id(c, event);
     add_id_minute(c, event, row->retracts);
-    pg_array_add_dec(&c->quantities, row->quantity);
-    pg_array_add_i64(&c->occurred_ms, row->occurred_ms);
+    pg_array_add_dec(&c->arrays[SLICE_QUANTITIES], row->quantity);
+    pg_array_add_i64(&c->arrays[SLICE_OCCURRED_MS], row->occurred_ms);
     if (row->fields.length > 2) {
-        pg_array_add(&c->fields, row->fields.data, row->fields.length);
-        c->has_fields = true;
+        pg_array_add(&c->arrays[SLICE_FIELDS], row->fields.data, row->fields.length);
+        c->has[SLICE_FIELDS] = true;
     } else {
-        pg_array_add_null(&c->fields);
+        pg_array_add_null(&c->arrays[SLICE_FIELDS]);
     }
     add_retracts(c, row->retracts);
     c->events++;
@@ -141,104 +121,119 @@ static void put_time(unsigned char out[8], int64_t unix_ms)
         out[i] = (unsigned char)(us >> (56 - 8 * i));
 }
 
-static void bind_optional(struct pg_statement *s, struct pg_array *a, bool present)
-{
-    if (present)
-        pg_add_array(s, a);
-    else
-        pg_add_text(s, NULL);
-}
-
 void slice_columns_bind(struct slice_columns *c, struct pg_statement *s, unsigned char times[16])
 {
     put_time(times, c->occurred_min_ms);
     put_time(times + 8, c->occurred_max_ms);
     pg_add_binary(s, PG_TIMESTAMPTZ, times, 8);
     pg_add_binary(s, PG_TIMESTAMPTZ, times + 8, 8);
-    pg_add_array(s, &c->entry_ms);
-    pg_add_array(s, &c->entry_seq);
-    pg_add_array(s, &c->tenants);
-    pg_add_array(s, &c->metrics);
-    bind_optional(s, &c->ids_uuid, c->has_uuid);
-    bind_optional(s, &c->ids_text, c->has_text);
-    pg_add_array(s, &c->quantities);
-    pg_add_array(s, &c->occurred_ms);
-    bind_optional(s, &c->fields, c->has_fields);
-    bind_optional(s, &c->retracts, c->has_retracts);
-    bind_optional(s, &c->id_minutes, c->minutes > 0);
+    for (int i = 0; i < SLICE_ARRAYS; i++)
+        if (c->has[i])
+            pg_add_array(s, &c->arrays[i]);
+        else
+            pg_add_text(s, NULL);
 }
 
-void repeat_columns_init(struct repeat_columns *c)
+static void digest_slice(const struct slice_columns *c, struct batch_digest_slice row,
+                         struct batch_digest *digest)
 {
-    for (int i = 0; i < REPEAT_COLUMNS; i++)
-        pg_array_init(&c->columns[i], PG_INT8);
-    c->count = 0;
-}
-
-void repeat_columns_done(struct repeat_columns *c)
-{
-    for (int i = 0; i < REPEAT_COLUMNS; i++)
-        pg_array_done(&c->columns[i]);
-}
-
-void repeat_columns_clear(struct repeat_columns *c)
-{
-    for (int i = 0; i < REPEAT_COLUMNS; i++)
-        pg_array_clear(&c->columns[i]);
-    c->count = 0;
-}
-
-void repeat_columns_add(struct repeat_columns *c, const struct event *event, int64_t content)
-{
-    pg_array_add_i64(&c->columns[0], (int64_t)event->ms);
-    pg_array_add_i64(&c->columns[1], (int64_t)event->seq);
-    pg_array_add_i64(&c->columns[2], content);
-    c->count++;
-}
-
-void repeat_columns_bind(struct repeat_columns *c, struct pg_statement *s)
-{
-    for (int i = 0; i < REPEAT_COLUMNS; i++)
-        pg_add_array(s, &c->columns[i]);
-}
-
-/* NULL: as NULL. */
-static const struct pg_array *sent_array(const struct slice_columns *c, const struct pg_array *a)
-{
-    bool absent = (a == &c->ids_uuid && !c->has_uuid) || (a == &c->ids_text && !c->has_text) ||
-                  (a == &c->fields && !c->has_fields) || (a == &c->retracts && !c->has_retracts);
-
-    return absent ? NULL : a;
-}
-
-void slice_columns_digest(struct slice_columns *c, struct batch_digest_slice row,
-                          struct batch_digest *digest)
-{
-    struct pg_array *arrays[SLICE_ARRAYS];
-
     row.events = c->events;
     row.occurred_min_us = clock_unix_ms_to_pg_us(c->occurred_min_ms);
     row.occurred_max_us = clock_unix_ms_to_pg_us(c->occurred_max_ms);
     batch_digest_add_slice(digest, &row);
-    slice_arrays(c, arrays);
-    for (int i = 0; i < SLICE_ARRAYS; i++)
-        batch_digest_add_array(digest, sent_array(c, arrays[i]));
+    for (int i = 0; i < SLICE_DIGESTED; i++)
+        batch_digest_add_array(digest, c->has[i] ? &c->arrays[i] : NULL);
 }
 
-void minute_columns_init(struct minute_columns *c)
+static void *make_digest(void *owner)
 {
-    static const unsigned types[MINUTE_COLUMNS] = {PG_TEXT,        PG_TEXT,    PG_TEXT,
-                                                   PG_TIMESTAMPTZ, PG_INT8,    PG_NUMERIC,
-                                                   PG_NUMERIC,     PG_NUMERIC, PG_TEXT};
+    struct slices_digest *d = owner;
+    struct batch_digest digest;
 
-    for (int i = 0; i < MINUTE_COLUMNS; i++)
-        pg_array_init(&c->columns[i], types[i]);
+    batch_digest_init(&digest);
+    for (uint32_t i = 0; i < SLICES; i++) {
+        d->row.slice = i;
+        if (d->slices[i].events > 0)
+            digest_slice(&d->slices[i], d->row, &digest);
+    }
+    batch_digest_final(&digest, d->digest);
+    return NULL;
 }
 
-void minute_columns_done(struct minute_columns *c)
+void slices_digest_begin(struct slices_digest *d, const struct slice_columns *slices,
+                         const struct batch_digest_slice *row)
 {
-    for (int i = 0; i < MINUTE_COLUMNS; i++)
-        pg_array_done(&c->columns[i]);
+    uint64_t events = 0;
+
+    *d = (struct slices_digest){.slices = slices, .row = *row};
+    for (int i = 0; i < SLICES; i++)
+        events += slices[i].events;
+    d->has_thread =
+        events >= WORTH_A_THREAD && pthread_create(&d->thread, NULL, make_digest, d) == 0;
+    if (!d->has_thread)
+        make_digest(d);
+}
+
+void slices_digest_end(struct slices_digest *d)
+{
+    if (d->has_thread)
+        pthread_join(d->thread, NULL);
+    d->has_thread = false;
+}
+
+void columns_init(struct columns *c, const unsigned *types, int width)
+{
+    columns_done(c);
+    *c = (struct columns){.width = width};
+    for (int i = 0; i < width; i++)
+        pg_array_init(&c->arrays[i], types[i]);
+}
+
+void columns_done(struct columns *c)
+{
+    for (int i = 0; i < c->width; i++)
+        pg_array_done(&c->arrays[i]);
+}
+
+void columns_clear(struct columns *c)
+{
+    for (int i = 0; i < c->width; i++)
+        pg_array_clear(&c->arrays[i]);
+    c->count = 0;
+}
+
+void columns_bind(struct columns *c, struct pg_statement *s)
+{
+    for (int i = 0; i < c->width; i++)
+        pg_add_array(s, &c->arrays[i]);
+}
+
+void repeat_columns_init(struct columns *c)
+{
+    columns_init(c, (const unsigned[]){PG_INT8, PG_INT8, PG_INT8}, 3);
+}
+
+void repeat_columns_add(struct columns *c, const struct event *event, int64_t content)
+{
+    pg_array_add_i64(&c->arrays[0], (int64_t)event->ms);
+    pg_array_add_i64(&c->arrays[1], (int64_t)event->seq);
+    pg_array_add_i64(&c->arrays[2], content);
+    c->count++;
+}
+
+void recount_columns_init(struct columns *c)
+{
+    columns_init(c, (const unsigned[]){PG_TEXT, PG_TEXT, PG_TIMESTAMPTZ}, 3);
+}
+
+void recount_columns_add(struct columns *c, const struct raw_row *row)
+{
+    struct text tenant = row->event->tenant->name;
+
+    pg_array_add(&c->arrays[0], tenant.data, tenant.length);
+    pg_array_add(&c->arrays[1], row->metric.data, row->metric.length);
+    pg_array_add_time_ms(&c->arrays[2], clock_minute_of(row->occurred_ms));
+    c->count++;
 }
 
 /* The last value with its place, as the function last_value in the schema makes it: a text that
@@ -269,55 +264,44 @@ static void add_minute(struct pg_array *a, const struct catalog *catalog,
     add_last(&a[8], row);
 }
 
-void minute_columns_fill(struct minute_columns *c, const struct catalog *catalog,
+void minute_columns_fill(struct columns *c, const struct catalog *catalog,
                          const struct minute_sums *sums, uint32_t from, uint32_t to)
 {
-    for (int i = 0; i < MINUTE_COLUMNS; i++)
-        pg_array_clear(&c->columns[i]);
+    static const unsigned TYPES[] = {PG_TEXT,    PG_TEXT,    PG_TEXT,    PG_TIMESTAMPTZ, PG_INT8,
+                                     PG_NUMERIC, PG_NUMERIC, PG_NUMERIC, PG_TEXT};
+
+    if (c->width == 0)
+        columns_init(c, TYPES, sizeof TYPES / sizeof *TYPES);
+    columns_clear(c);
     for (uint32_t i = from; i < to; i++)
-        add_minute(c->columns, catalog, &sums->rows[i]);
+        add_minute(c->arrays, catalog, &sums->rows[i]);
 }
 
-void minute_columns_bind(struct minute_columns *c, struct pg_statement *s)
+static void add_rejection(struct pg_array *a, const struct batch *b, const struct rejection *r,
+                          struct buf *fields)
 {
-    for (int i = 0; i < MINUTE_COLUMNS; i++)
-        pg_add_array(s, &c->columns[i]);
+    char id[ENTRY_ID_TEXT_SIZE];
+
+    entry_id_format(entries_id(b->entries, r->entry), id);
+    pg_array_add_text(&a[0], id);
+    if (r->tenant.length > 0)
+        pg_array_add(&a[1], r->tenant.data, r->tenant.length);
+    else
+        pg_array_add_null(&a[1]);
+    pg_array_add_text(&a[2], r->reason);
+    pg_array_add_text(&a[3], r->detail);
+    buf_clear(fields);
+    reject_fields_json(b->entries, r->entry, fields);
+    pg_array_add(&a[4], fields->data, fields->length);
+    pg_array_add_i64(&a[5], entry_content(b->entries, r->entry));
 }
 
-void recount_columns_init(struct recount_columns *c)
+void reject_columns_fill(struct columns *c, const struct batch *b)
 {
-    static const unsigned types[RECOUNT_COLUMNS] = {PG_TEXT, PG_TEXT, PG_TIMESTAMPTZ};
+    struct buf fields = {.data = NULL};
 
-    for (int i = 0; i < RECOUNT_COLUMNS; i++)
-        pg_array_init(&c->columns[i], types[i]);
-    c->count = 0;
-}
-
-void recount_columns_done(struct recount_columns *c)
-{
-    for (int i = 0; i < RECOUNT_COLUMNS; i++)
-        pg_array_done(&c->columns[i]);
-}
-
-void recount_columns_clear(struct recount_columns *c)
-{
-    for (int i = 0; i < RECOUNT_COLUMNS; i++)
-        pg_array_clear(&c->columns[i]);
-    c->count = 0;
-}
-
-void recount_columns_add(struct recount_columns *c, const struct raw_row *row)
-{
-    struct text tenant = row->event->tenant->name;
-
-    pg_array_add(&c->columns[0], tenant.data, tenant.length);
-    pg_array_add(&c->columns[1], row->metric.data, row->metric.length);
-    pg_array_add_time_ms(&c->columns[2], clock_minute_of(row->occurred_ms));
-    c->count++;
-}
-
-void recount_columns_bind(struct recount_columns *c, struct pg_statement *s)
-{
-    for (int i = 0; i < RECOUNT_COLUMNS; i++)
-        pg_add_array(s, &c->columns[i]);
+    columns_init(c, (const unsigned[]){PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8}, 6);
+    for (uint32_t i = 0; i < b->rejections_count; i++)
+        add_rejection(c->arrays, b, &b->rejections[i], &fields);
+    buf_done(&fields);
 }

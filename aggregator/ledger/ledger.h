@@ -82,11 +82,10 @@ struct ledger {
 
     ledger_done_fn done;
     void *done_owner;
-    void *work;                    /* what the call in flight is about */
-    bool giving;                   /* not all statements of a transaction were given yet */
-    struct pg_array arrays[8];     /* parameters of the call in flight */
-    struct minute_columns minutes; /* likewise */
-    struct buf scratch;
+    void *work;             /* what the call in flight is about */
+    bool giving;            /* not all statements of a transaction were given yet */
+    struct columns params;  /* of the call in flight */
+    struct columns minutes; /* likewise */
 };
 
 /* Then set on_totals. */
@@ -163,7 +162,5 @@ void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int shard, stru
 enum { LEDGER_DEADLINE_MS = 30000 };
 void ledger_start(struct ledger *l, ledger_done_fn done, void *owner, void *work);
 void ledger_finish(struct ledger *l, const struct err *error);
-/* $3 to $8 of INSERT_REJECTS; they live until the next call that binds arrays. */
-void ledger_add_rejects(struct ledger *l, const struct batch *b, struct pg_statement *s);
 
 #endif

@@ -9,7 +9,6 @@
  */
 #include "aggregator/ledger/ledger.h"
 
-#include "aggregator/ledger/digest_work.h"
 #include "aggregator/sql.h"
 #include "common/clock.h"
 
@@ -57,7 +56,7 @@ struct write {
     char first_ms[24]; /* of the batch's first and last entry */
     char last_ms[24];
     struct batch_digest_slice row; /* what all slices have */
-    struct digest_work digest;
+    struct slices_digest digest;
     char numbers[5][24]; /* of one statement */
     unsigned char times[16];
 };
@@ -91,7 +90,7 @@ static void make_repeats(struct write *w, struct pg_statement *s)
     pg_add_text(s, w->epoch);
     pg_add_text(s, w->number);
     pg_add_text(s, w->last_ms);
-    repeat_columns_bind(&w->batch->repeats, s);
+    columns_bind(&w->batch->repeats, s);
 }
 
 static void make_rejects(struct write *w, struct pg_statement *s)
@@ -99,7 +98,8 @@ static void make_rejects(struct write *w, struct pg_statement *s)
     pg_statement_init(s, SQL_INSERT_REJECTS);
     pg_add_text(s, w->ledger->stream);
     pg_add_text(s, w->epoch);
-    ledger_add_rejects(w->ledger, w->batch, s);
+    reject_columns_fill(&w->ledger->params, w->batch);
+    columns_bind(&w->ledger->params, s);
     pg_add_text(s, w->number);
 }
 
@@ -132,7 +132,7 @@ static void make_part(struct write *w, struct pg_statement *s, const struct minu
     pg_statement_init(s, SQL_INSERT_PENDING);
     pg_add_text(s, number);
     pg_add_text(s, l->stream);
-    minute_columns_bind(&l->minutes, s);
+    columns_bind(&l->minutes, s);
 }
 
 static bool has_more_own(const struct write *w)
@@ -166,7 +166,7 @@ static void make_recounts(struct write *w, struct pg_statement *s)
 {
     pg_statement_init(s, SQL_INSERT_RECOUNTS);
     pg_add_text(s, w->ledger->stream);
-    recount_columns_bind(&w->batch->recounts, s);
+    columns_bind(&w->batch->recounts, s);
     pg_add_text(s, w->number);
 }
 
@@ -208,7 +208,7 @@ static void make_advance(struct write *w, struct pg_statement *s)
     snprintf(w->numbers[4], sizeof w->numbers[4], "%llu", (unsigned long long)w->entries_added);
     pg_add_text(s, w->numbers[4]);
     pg_add_text(s, w->number);
-    digest_work_end(&w->digest);
+    slices_digest_end(&w->digest);
     pg_add_binary(s, PG_BYTEA, w->digest.digest, sizeof w->digest.digest);
     s->binary_result = true;
 }
@@ -321,7 +321,7 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
                                           .day = (int32_t)pg_get_i64(r, 0, 2),
                                           .epoch = p->epoch};
     }
-    digest_work_end(&w->digest);
+    slices_digest_end(&w->digest);
     free(w);
     ledger_finish(l, error);
 }
@@ -361,7 +361,7 @@ void ledger_commit(struct ledger *l, const char *last_id, uint64_t entries_added
     snprintf(w->last_id, sizeof w->last_id, "%s", last_id);
     w->sums = sums;
     w->complete = true;
-    digest_work_begin(&w->digest, w->batch->slices, SLICES, &w->row);
+    slices_digest_begin(&w->digest, w->batch->slices, &w->row);
     pg_push(l->pg);
 }
 

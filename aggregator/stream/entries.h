@@ -6,6 +6,7 @@
 #define METERLINE_ENTRIES_H
 
 #include "aggregator/stream/arena.h"
+#include "aggregator/stream/entry_id.h"
 #include "aggregator/stream/text.h"
 
 #include <stdbool.h>
@@ -47,6 +48,11 @@ static inline const struct text *entries_fields(const struct entries *e, uint32_
  * Redis gave the id of an entry that it lost. Kept in the ledger, so it never changes: SipHash-2-4
  * without a key over each name and value in the entry's order, each with its length. */
 int64_t entry_content(const struct entries *entries, uint32_t index);
+
+static inline struct entry_id entries_id(const struct entries *e, uint32_t index)
+{
+    return (struct entry_id){.ms = e->list[index].ms, .seq = e->list[index].seq};
+}
 
 /* Append: begin an entry, then each name and value. */
 void entries_add(struct entries *e, uint64_t ms, uint64_t seq);

@@ -27,7 +27,7 @@ static void assert_recount(int i, int nth, const char *expected)
     size_t length = 0;
 
     pg_statement_init(&s, "");
-    recount_columns_bind(&batch.recounts, &s);
+    columns_bind(&batch.recounts, &s);
     assert_int_equal(pg_array_read(&reader, s.values[i], (size_t)s.lengths[i]), 0);
     for (int n = 0; n <= nth; n++)
         assert_true(pg_array_next(&reader, &data, &length));
@@ -91,7 +91,7 @@ static void one_takes_back_a_stored_event_by_what_the_ledger_tells(void **state)
     assert_int_equal(batch.sums.count, 0);
     assert_recount(1, 0, "retired");
     assert_int_equal(batch.slices[tenant_slice("a", 1)].occurred_max_ms, NOW - HOUR);
-    assert_true(batch.slices[tenant_slice("a", 1)].has_retracts);
+    assert_true(batch.slices[tenant_slice("a", 1)].has[SLICE_RETRACTS]);
     commit();
 }
 
@@ -178,7 +178,7 @@ static void an_id_by_default_is_taken_back_by_its_text(void **state)
     batch_confirm(&batch, 0, &row);
     settle();
     assert_fates("C");
-    assert_true(batch.slices[tenant_slice("a", 1)].has_text);
+    assert_true(batch.slices[tenant_slice("a", 1)].has[SLICE_IDS_TEXT]);
     commit();
 }
 
