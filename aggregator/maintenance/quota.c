@@ -125,7 +125,7 @@ static void end_rows(struct quota *q)
     drop_first(q);
 }
 
-void quota_end_page(struct quota *q)
+static void end_page(struct quota *q)
 {
     q->failures = q->failed ? q->failures + 1 : 0;
     if (q->failed)
@@ -221,11 +221,23 @@ static void take_stamp(void *owner, uint64_t stamp)
     end_step(q);
 }
 
+static void on_told(void *owner, const struct err *error, void *reply)
+{
+    (void)error;
+    (void)reply;
+    end_step(owner);
+}
+
+/* All usage was gone over: tell when. */
 static void end_round(struct quota *q)
 {
+    char now[24];
+    const char *argv[] = {"HSET", QUOTA_CHECKED, CHECKED_USED, now};
     q->ending = false;
     q->stamp = q->complete ? q->round_stamp : 0;
-    quota_tell_checked(q);
+    snprintf(now, sizeof now, "%" PRId64, clock_unix_ms());
+    redis_router_command(q->redis, QUOTA_CHECKED, strlen(QUOTA_CHECKED), DEADLINE_MS, on_told, q, 4,
+                         argv, NULL);
 }
 
 void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
@@ -238,7 +250,7 @@ void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
     q->owner = owner;
     q->busy = true;
     if (q->line_count > 0)
-        quota_write_page(q);
+        quota_page_run(q, end_page);
     else if (q->noted.count > 0)
         read_noted(q);
     else if (q->ending)

@@ -1,14 +1,14 @@
-/* The quota cache: `used` of each metric in the hash quota:{<tenant>}: what a fold changed, as it
- * changed it; and once a minute all of it is gone over, so that a lost cache heals. Redis is asked
- * nothing about usage that we know to stand there, as long as its stamp says that no key was lost;
- * else one HMGET looks at a tenant, and only what is not as it should be is written. Once in
- * SCRUB_ROUNDS all are looked at, for what no stamp tells.
+/* The quota cache: `used` of each metric in the hash quota:{<tenant>}.
  *
- * Rows wait in line and are written in their order. Written by a Redis Function that keeps the
- * newer version, so that a process that was paused cannot set usage back, and leaves the hashes of
- * another ledger alone (common/quota_owner.h). Failures are a state:
- * rows stay until they are written; more than there is room for are forgotten, and all is healed
- * instead. */
+ * What a fold changed is written as it changed. Once a minute all usage is gone over, so that a
+ * lost cache heals: usage that is known to stand there is passed over as long as Redis' stamp says
+ * that no key was lost; else one HMGET looks at a tenant, and only what differs is written. Once in
+ * SCRUB_ROUNDS all tenants are looked at, for what no stamp tells.
+ *
+ * Rows wait in line and are written in their order, by a Redis Function that keeps the newer
+ * version, so that a process that was paused cannot set usage back, and that leaves the hashes of
+ * another ledger alone (common/quota_owner.h). Rows stay until they are written; when there is no
+ * room for more, they are forgotten and all is gone over instead. */
 #ifndef METERLINE_QUOTA_H
 #define METERLINE_QUOTA_H
 
@@ -41,6 +41,7 @@ struct quota {
     int page_end;         /* … and one past the page in flight */
     struct tenants noted; /* to be read */
     int replies_left;
+    void (*page_done)(struct quota *q);
     bool failed;      /* a write of the page in flight did */
     int failures;     /* pages in a row */
     int64_t retry_ms; /* after a failure: not before this monotonic time */
@@ -74,33 +75,17 @@ void quota_note(struct quota *q, struct text tenant);
 void quota_heal(struct quota *q);
 
 /* Is there something to write or to heal? */
+bool quota_has_work(const struct quota *q);
 /* What was counted is not yet in the cache, and not given up. */
 bool quota_is_writing(const struct quota *q);
-bool quota_has_work(const struct quota *q);
 /* One step: needs pg ready and redis up; done runs when the connection is free again. */
 void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
                void (*done)(void *owner), void *owner);
-
-/* quota_check.c */
-
-/* Bring a tenant's rows, from … to of the first result in line, in line: those that are known are
- * passed over. q->replies_left counts what is asked. */
-void quota_check_tenant(struct quota *q, int from, int to);
-/* Rows of the first result in line stand in the cache now. */
-void quota_know(struct quota *q, int from, int to);
-/* Tell that all usage was just gone over. */
-void quota_tell_checked(struct quota *q);
-
-/* quota_write.c */
-
-void quota_send_tenant(struct quota *q, int from, int to);
-/* An answer came, or none was needed. */
-void quota_end_reply(struct quota *q);
-
 /* Redis is up (again): give it our function. */
 void quota_load_function(struct redis *redis);
-/* Write the next page of the first rows in line; then quota_end_page. */
-void quota_write_page(struct quota *q);
-void quota_end_page(struct quota *q);
+
+/* quota_page.c, for quota.c: write the next page of the first rows in line. Then failed and
+ * page_end say how far it came. */
+void quota_page_run(struct quota *q, void (*done)(struct quota *q));
 
 #endif
