@@ -182,34 +182,9 @@ void members_leave(struct members *m)
     m->events.left(m->events.owner);
 }
 
-struct closing {
-    struct members *members;
-    void (*closed)(void *owner);
-    void *owner;
-};
-
-static void on_pg_closed(void *owner)
+void members_close(struct members *m, struct closing *closing)
 {
-    struct closing *c = owner;
-
-    c->closed(c->owner);
-    free(c);
-}
-
-static void on_tick_closed(uv_handle_t *handle)
-{
-    struct closing *c = handle->data;
-
-    pg_close(c->members->pg, on_pg_closed, c);
-}
-
-void members_close(struct members *m, void (*closed)(void *owner), void *owner)
-{
-    struct closing *c = xcalloc(1, sizeof *c);
-
-    *c = (struct closing){.members = m, .closed = closed, .owner = owner};
-    m->leaving = true;
-    m->has_left = true;
-    m->tick.data = c;
-    uv_close((uv_handle_t *)&m->tick, on_tick_closed);
+    m->leaving = m->has_left = true;
+    closing_handle(closing, &m->tick);
+    pg_close(m->pg, closing_part_closed, closing_part(closing));
 }

@@ -5,6 +5,7 @@
 #define METERLINE_MEMBERS_H
 
 #include "aggregator/fleet/rebalance_plan.h"
+#include "common/closing.h"
 #include "common/log.h"
 #include "common/pg/pg.h"
 #include "common/pg/pg_array.h"
@@ -49,6 +50,7 @@ void members_open(struct members *m, uv_loop_t *loop, const char *database_url, 
 void members_poke(struct members *m);
 /* Take nothing any more, and tell the others; `left` is called when that is done. */
 void members_leave(struct members *m);
-void members_close(struct members *m, void (*closed)(void *owner), void *owner);
+/* Closes all that it has, as parts of closing. */
+void members_close(struct members *m, struct closing *closing);
 
 #endif

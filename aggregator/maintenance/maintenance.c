@@ -37,11 +37,6 @@ static void on_down(void *owner, const struct err *error)
     u->working = false;
 }
 
-static void on_job_done(void *owner)
-{
-    maintenance_poke(owner);
-}
-
 static void log_failed(const char *job, const struct err *error)
 {
     if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED)
@@ -66,13 +61,6 @@ static void take_partitions(void *owner, const struct err *error, PGresult **res
     maintenance_poke(owner);
 }
 
-static void note_tenants(struct maintenance *u, const PGresult *r)
-{
-    for (int i = 0; i < PQntuples(r); i++)
-        quota_note(&u->quota, (struct text){.data = PQgetvalue(r, i, 0),
-                                            .length = (uint32_t)PQgetlength(r, i, 0)});
-}
-
 static void take_carried(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct maintenance *u = owner;
@@ -82,29 +70,22 @@ static void take_carried(void *owner, const struct err *error, PGresult **result
     else if (n > 0 && PQntuples(results[0]) > 0)
         u->carry_due_ms = 0; /* there may be more */
     for (int i = 0; i < n; i++)
-        note_tenants(u, results[i]);
+        quota_note_rows(&u->quota, results[i]);
     maintenance_poke(u);
 }
 
-static void carry(struct maintenance *u)
+static void run_job(struct maintenance *u, const char *sql, const char *parameter, pg_done_fn done)
 {
     struct pg_statement s;
-
-    pg_statement_init(&s, SQL_OPEN_CARRIED);
-    pg_add_text(&s, CARRY_PAGE);
-    pg_run(u->pg, &s, 1, DEADLINE_MS, take_carried, u);
-}
-
-static void run_simple(struct maintenance *u, const char *sql, pg_done_fn done)
-{
-    struct pg_statement s;
-
     pg_statement_init(&s, sql);
+    if (parameter)
+        pg_add_text(&s, parameter);
     pg_run(u->pg, &s, 1, DEADLINE_MS, done, u);
 }
 
-void maintenance_poke(struct maintenance *u)
+void maintenance_poke(void *maintenance)
 {
+    struct maintenance *u = maintenance;
     int64_t now_ms = clock_monotonic_ms();
 
     if (!u->working || !pg_is_ready(u->pg) || !u->has_stream(u->owner))
@@ -112,13 +93,13 @@ void maintenance_poke(struct maintenance *u)
     if (is_due(&u->heal_due_ms, now_ms, MINUTE))
         quota_heal(&u->quota);
     if (is_due(&u->partitions_due_ms, now_ms, PARTITIONS_EVERY_MS))
-        run_simple(u, SQL_ENSURE_PARTITIONS, take_partitions);
+        run_job(u, SQL_ENSURE_PARTITIONS, NULL, take_partitions);
     else if (is_due(&u->carry_due_ms, now_ms, MINUTE))
-        carry(u);
+        run_job(u, SQL_OPEN_CARRIED, CARRY_PAGE, take_carried);
     else if (quota_has_work(&u->quota) && redis_router_is_up(u->redis))
-        quota_run(&u->quota, u->pg, u->redis, on_job_done, u);
+        quota_run(&u->quota, u->pg, u->redis, maintenance_poke, u);
     else if (u->retains && retention_is_due(&u->retention, now_ms) && !u->is_behind(u->owner))
-        retention_run(&u->retention, u->pg, on_job_done, u);
+        retention_run(&u->retention, u->pg, maintenance_poke, u);
     else if (u->on_idle != NULL)
         u->on_idle(u->owner);
 }
@@ -146,35 +127,15 @@ void maintenance_stop(struct maintenance *u)
     u->stopped = true;
 }
 
-struct closing {
-    struct maintenance *maintenance;
-    void (*closed)(void *owner);
-    void *owner;
-};
-
-static void on_pg_closed(void *owner)
+void maintenance_close(struct maintenance *u, struct closing *closing)
 {
-    struct closing *c = owner;
-
-    quota_done(&c->maintenance->quota);
-    retention_done(&c->maintenance->retention);
-    c->closed(c->owner);
-    free(c);
-}
-
-static void on_tick_closed(uv_handle_t *handle)
-{
-    struct closing *c = handle->data;
-
-    pg_close(c->maintenance->pg, on_pg_closed, c);
-}
-
-void maintenance_close(struct maintenance *u, void (*closed)(void *owner), void *owner)
-{
-    struct closing *c = xcalloc(1, sizeof *c);
-
-    *c = (struct closing){.maintenance = u, .closed = closed, .owner = owner};
     maintenance_stop(u);
-    u->tick.data = c;
-    uv_close((uv_handle_t *)&u->tick, on_tick_closed);
+    closing_handle(closing, &u->tick);
+    pg_close(u->pg, closing_part_closed, closing_part(closing));
+}
+
+void maintenance_done(struct maintenance *u)
+{
+    quota_done(&u->quota);
+    retention_done(&u->retention);
 }

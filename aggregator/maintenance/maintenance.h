@@ -6,6 +6,7 @@
 #include "aggregator/ledger/ledger.h"
 #include "aggregator/maintenance/quota.h"
 #include "aggregator/maintenance/retention.h"
+#include "common/closing.h"
 #include "common/pg/pg.h"
 #include "common/redis/redis.h"
 
@@ -34,10 +35,11 @@ struct maintenance {
 void maintenance_open(struct maintenance *u, uv_loop_t *loop, const char *database_url,
                       const unsigned char key[16], bool (*has_stream)(void *owner), void *owner);
 /* The next step at once, if there is one and the connection is free. */
-void maintenance_poke(struct maintenance *u);
+void maintenance_poke(void *maintenance);
 /* No further step: what it works for is being closed. */
 void maintenance_stop(struct maintenance *u);
-/* closed runs from the loop when all handles are. */
-void maintenance_close(struct maintenance *u, void (*closed)(void *owner), void *owner);
+/* Closes all that it has, as parts of closing; maintenance_done frees the rest when they are. */
+void maintenance_close(struct maintenance *u, struct closing *closing);
+void maintenance_done(struct maintenance *u);
 
 #endif

@@ -83,9 +83,11 @@ void quota_take(struct quota *q, PGresult *rows, int64_t oldest_ms)
     q->line_rows += n;
 }
 
-void quota_note(struct quota *q, struct text tenant)
+void quota_note_rows(struct quota *q, const PGresult *rows)
 {
-    tenants_intern(&q->noted, tenant);
+    for (int i = 0; i < PQntuples(rows); i++)
+        tenants_intern(&q->noted, (struct text){.data = PQgetvalue(rows, i, 0),
+                                                .length = (uint32_t)PQgetlength(rows, i, 0)});
 }
 
 void quota_heal(struct quota *q)
@@ -186,9 +188,7 @@ static void take_tenants(void *owner, const struct err *error, PGresult **result
         return;
     }
     rows = PQntuples(results[0]);
-    for (int row = 0; row < rows; row++)
-        quota_note(q, (struct text){.data = PQgetvalue(results[0], row, 0),
-                                    .length = (uint32_t)PQgetlength(results[0], row, 0)});
+    quota_note_rows(q, results[0]);
     if (rows > 0)
         snprintf(q->heal_after, sizeof q->heal_after, "%s", PQgetvalue(results[0], rows - 1, 0));
     if (rows < READ_TENANTS) {

@@ -69,8 +69,8 @@ void quota_done(struct quota *q);
 void quota_set_ledger(struct quota *q, const char *id, int32_t takeovers);
 /* Totals that a fold changed; takes rows. oldest_ms: the entry time of the first event in them. */
 void quota_take(struct quota *q, PGresult *rows, int64_t oldest_ms);
-/* A tenant whose totals changed in another way: read and write them. */
-void quota_note(struct quota *q, struct text tenant);
+/* The tenants in the first column: their totals changed in another way; read and write them. */
+void quota_note_rows(struct quota *q, const PGresult *rows);
 /* Begin to note all tenants, page by page. */
 void quota_heal(struct quota *q);
 

@@ -1,5 +1,5 @@
 /* A stream of a number of shards that is not in force any more, counted to its end and at rest: its
- * key is deleted, and its epoch ends with its balance. See retired_finder.h. */
+ * key is deleted, and its epoch ends with its balance. See fleet.h. */
 #ifndef METERLINE_RETIRE_H
 #define METERLINE_RETIRE_H
 

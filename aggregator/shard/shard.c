@@ -71,7 +71,7 @@ static void on_schema(void *owner, const struct err *error)
 {
     struct shard *s = owner;
 
-    if (s->closing)
+    if (closing_has_begun(&s->closing))
         return;
     s->schema_ok = error == NULL;
     if (error == NULL || s->leaving)
@@ -119,7 +119,7 @@ bool shard_has_redis(const struct shard *s)
 
 void shard_on_redis_down(struct shard *s)
 {
-    if (s->state >= SHARD_OPENING && s->state <= SHARD_RUNNING && !s->closing)
+    if (s->state >= SHARD_OPENING && s->state <= SHARD_RUNNING && !closing_has_begun(&s->closing))
         shard_restart(s, false);
 }
 
@@ -181,7 +181,7 @@ static void take_released(void *owner, const struct err *error)
     struct shard *s = owner;
 
     (void)error; /* The lease ends by itself. */
-    if (s->closing)
+    if (closing_has_begun(&s->closing))
         return;
     shard_go(s, SHARD_ENDED);
     s->spec.events.ended(s->spec.events.owner, s);
@@ -192,7 +192,7 @@ static void take_rest(void *owner, const struct err *error)
 {
     struct shard *s = owner;
 
-    if (error == NULL && !s->closing && pg_is_ready(s->pg))
+    if (error == NULL && !closing_has_begun(&s->closing) && pg_is_ready(s->pg))
         ledger_release(&s->ledger, take_released, s);
     else
         take_released(s, error);

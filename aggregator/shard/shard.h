@@ -14,6 +14,7 @@
 #include "aggregator/stream/stream_name.h"
 #include "aggregator/stream/stream_reader.h"
 #include "common/backoff.h"
+#include "common/closing.h"
 #include "common/log.h"
 
 struct shard;
@@ -86,18 +87,16 @@ struct shard {
     int64_t renewed_batches;     /* … in which so many were committed: not fewer may be found */
     int64_t lease_asked_ms;      /* monotonic; --once gives up after a while */
     bool finished;               /* --once: nothing is left to do */
-    bool closing;
-    void (*closed)(void *owner);
-    int open_handles;
+    struct closing closing;
 };
 
 /* shard_open.c */
 /* Returns NULL with e for a URL that cannot be used. */
 struct shard *shard_open(const struct shard_spec *spec, const char *stream, int number,
                          struct err *e);
-/* Ends at once, whatever is in flight. Afterwards closed runs from the loop, with the events'
- * owner; the shard is freed then. */
-void shard_close(struct shard *s, void (*closed)(void *owner));
+/* Ends at once, whatever is in flight. Afterwards closed runs from the loop; the shard is freed
+ * then. */
+void shard_close(struct shard *s, void (*closed)(void *owner), void *owner);
 
 /* shard.c */
 /* A legal move (asserted). */

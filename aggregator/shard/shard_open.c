@@ -22,7 +22,7 @@ static void on_pg_down(void *owner, const struct err *error)
 
     (void)error;
     s->schema_ok = false;
-    if (s->state != SHARD_OFFLINE && !s->closing)
+    if (s->state != SHARD_OFFLINE && !closing_has_begun(&s->closing))
         shard_restart(s, false);
 }
 
@@ -127,7 +127,6 @@ struct shard *shard_open(const struct shard_spec *spec, const char *stream, int 
     }
     s->label = xasprintf("stream=\"%s\"", stream);
     s->queue_label = xasprintf("queue=\"%s\"", stream);
-    s->open_handles = 4; /* retry, reading, commands, pg */
     s->number = number;
     s->backoff = BACKOFF(200, 5000);
     uv_timer_init(loop, &s->retry);
@@ -137,8 +136,9 @@ struct shard *shard_open(const struct shard_spec *spec, const char *stream, int 
     return s;
 }
 
-static void free_shard(struct shard *s)
+static void free_shard(void *shard)
 {
+    struct shard *s = shard;
     metrics_forget(s->label);
     metrics_forget(s->queue_label);
     batch_loop_done(&s->batch_loop);
@@ -150,33 +150,16 @@ static void free_shard(struct shard *s)
     free(s);
 }
 
-static void on_closed(void *owner)
+void shard_close(struct shard *s, void (*closed)(void *owner), void *owner)
 {
-    struct shard *s = owner;
-    void *events_owner = s->spec.events.owner;
-    void (*closed)(void *owner) = s->closed;
-
-    if (--s->open_handles > 0)
-        return;
-    free_shard(s);
-    closed(events_owner);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    on_closed(handle->data);
-}
-
-void shard_close(struct shard *s, void (*closed)(void *owner))
-{
-    s->closing = true;
-    s->closed = closed;
+    closing_begin(&s->closing, s, free_shard, closed, owner);
     s->ledger.owned = false;
     s->state = SHARD_ENDED;
     s->generation++;
     shard_stop_parts(s);
-    uv_close((uv_handle_t *)&s->retry, on_timer_closed);
-    redis_close(s->reading, on_closed, s);
-    redis_close(s->commands, on_closed, s);
-    pg_close(s->pg, on_closed, s);
+    closing_handle(&s->closing, &s->retry);
+    redis_close(s->reading, closing_part_closed, closing_part(&s->closing));
+    redis_close(s->commands, closing_part_closed, closing_part(&s->closing));
+    pg_close(s->pg, closing_part_closed, closing_part(&s->closing));
+    closing_end(&s->closing);
 }

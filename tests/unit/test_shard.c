@@ -680,13 +680,18 @@ static void a_retired_stream_ends_with_its_epoch(void **state)
     assert_story("finished:0");
 }
 
+static void on_nothing_left(void *self)
+{
+    (void)self;
+}
+
 static void a_closed_shard_goes_nowhere(void **state)
 {
     (void)state;
     bring_to(SHARD_RUNNING);
     shard_leave(&shard);
     *story = '\0';
-    shard.closing = true;
+    closing_begin(&shard.closing, &shard, on_nothing_left, NULL, NULL);
     shard.state = SHARD_ENDED;
     answer(ERR_CANCELED);
     shard_try(&shard);
