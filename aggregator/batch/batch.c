@@ -253,9 +253,7 @@ static void find_old(struct batch *b, int64_t reading_ms)
 
 void batch_probe(struct batch *b, int64_t now_ms)
 {
-    const struct entry *first = &b->entries->list[b->from];
-    struct entry_id id = {.ms = first->ms, .seq = first->seq};
-    int64_t reading_ms = entry_id_time_ms(id, now_ms);
+    int64_t reading_ms = entry_id_time_ms(entries_id(b->entries, b->from), now_ms);
 
     b->now_ms = now_ms;
     dedupe_read_from(b->dedupe, reading_ms);

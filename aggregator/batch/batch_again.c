@@ -9,18 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct entry_id id_of(const struct batch *b, uint32_t entry)
-{
-    return (struct entry_id){.ms = b->entries->list[entry].ms, .seq = b->entries->list[entry].seq};
-}
-
 /* The first entry from low on, and before high, whose id is that one or greater. */
 static uint32_t find_from(const struct batch *b, uint32_t low, uint32_t high, struct entry_id id)
 {
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
 
-        if (entry_id_compare(id_of(b, middle), id) < 0)
+        if (entry_id_compare(entries_id(b->entries, middle), id) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -32,7 +27,7 @@ uint32_t batch_again_count(const struct batch *b)
 {
     struct entry_id next = entry_id_next(b->repeats_until);
 
-    if (b->from == b->to || entry_id_compare(id_of(b, b->from), b->repeats_until) > 0)
+    if (b->from == b->to || entry_id_compare(entries_id(b->entries, b->from), b->repeats_until) > 0)
         return 0;
     return find_from(b, b->from, b->to, next) - b->from;
 }
@@ -41,7 +36,7 @@ int64_t batch_find_entry(const struct batch *b, struct entry_id id)
 {
     uint32_t at = find_from(b, b->from, b->to, id);
 
-    return at < b->to && entry_id_compare(id_of(b, at), id) == 0 ? (int64_t)at : -1;
+    return at < b->to && entry_id_compare(entries_id(b->entries, at), id) == 0 ? (int64_t)at : -1;
 }
 
 static bool is_known_as(const struct event_fields *f, enum known_field field, struct text value)

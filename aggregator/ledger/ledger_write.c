@@ -289,13 +289,6 @@ static void give_totals(struct ledger *l, PGresult **results, int i)
     results[i] = NULL;
 }
 
-static struct entry_id last_entry(const struct batch *b)
-{
-    const struct entry *last = &b->entries->list[b->to - 1];
-
-    return (struct entry_id){.ms = last->ms, .seq = last->seq};
-}
-
 static void take_commit(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct write *w = owner;
@@ -305,7 +298,7 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
     if (error == NULL) {
         const PGresult *r = results[n - 1];
         int64_t committed_ms = pg_get_time_ms(r, 0, 1);
-        struct entry_id last = last_entry(w->batch);
+        struct entry_id last = entries_id(w->batch->entries, w->batch->to - 1);
 
         if (w->sums.fold)
             give_totals(l, results, w->fold_at);
@@ -336,7 +329,7 @@ void ledger_begin(struct ledger *l, struct batch *b, ledger_done_fn done, void *
     put_i64(w->number, l->next_batch);
     w->row.catalog_version = (uint64_t)l->catalog_version;
     w->row.entry_first_ms = entry_id_bits(b->entries->list[b->from].ms);
-    w->row.entry_last_ms = entry_id_bits(last_entry(b).ms);
+    w->row.entry_last_ms = entry_id_bits(b->entries->list[b->to - 1].ms);
     put_i64(w->catalog_version, l->catalog_version);
     put_i64(w->first_ms, w->row.entry_first_ms);
     put_i64(w->last_ms, w->row.entry_last_ms);

@@ -6,6 +6,15 @@
 /* Memory for so many keys and such dimensions, and those of a batch. */
 enum { KEYS_MAX = 128 * 1024, DIMS_BYTES_MAX = 16 << 20, TENANTS_KEPT_MAX = 0 };
 
+/* With few keys a fold costs little. With many it is worth while once each has come this often, or
+ * when it becomes large: a million rows take half a minute at worst, and its deadline is two. */
+enum {
+    FOLD_FEW_ROWS = 2000,
+    FOLD_EVENTS_A_KEY = 512,
+    FOLD_EVENTS_MAX = 4000000,
+    FOLD_ROWS_MAX = 1000000
+};
+
 void pending_sums_init(struct pending_sums *p, const unsigned char key[16])
 {
     *p = (struct pending_sums){.events = 0};
@@ -83,6 +92,16 @@ void pending_sums_note_waiting(struct pending_sums *p, int64_t batch)
 bool pending_sums_is_full(const struct pending_sums *p)
 {
     return p->sums.count > KEYS_MAX || p->dims.held_bytes > DIMS_BYTES_MAX;
+}
+
+bool pending_sums_must_fold(const struct pending_sums *p, const struct minute_sums *batch,
+                            int64_t counted, bool has_more)
+{
+    int64_t events = p->events + counted;
+    /* What PostgreSQL may refuse is folded in its own transaction: later it would refuse others. */
+    return events > 0 && (batch->has_large || batch->count < FOLD_FEW_ROWS || !has_more ||
+                          events >= (int64_t)batch->count * FOLD_EVENTS_A_KEY ||
+                          events >= FOLD_EVENTS_MAX || p->rows >= FOLD_ROWS_MAX || p->lost);
 }
 
 const struct minute_sums *pending_sums_sort(struct pending_sums *p, int64_t catalog_version)

@@ -38,6 +38,10 @@ void pending_sums_note_waiting(struct pending_sums *p, int64_t batch);
 void pending_sums_lose(struct pending_sums *p);
 /* So much that it should be written. */
 bool pending_sums_is_full(const struct pending_sums *p);
+/* A batch that counted so many events comes next: are its sums and all that are pending to be
+ * folded with it? has_more: the stream does, as far as is known. */
+bool pending_sums_must_fold(const struct pending_sums *p, const struct minute_sums *batch,
+                            int64_t counted, bool has_more);
 /* The sums in order, to be written; by that version of the catalog, or they are lost. Add nothing
  * before pending_sums_note_written, pending_sums_lose or pending_sums_clear. */
 const struct minute_sums *pending_sums_sort(struct pending_sums *p, int64_t catalog_version);

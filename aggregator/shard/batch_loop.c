@@ -1,35 +1,24 @@
 #include "aggregator/shard/batch_loop.h"
 
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/machine.h"
 #include "common/stage.h"
 
-#include <assert.h>
 #include <stdio.h>
 
-/* With few keys a fold costs little. With many it is worth while once each has come this often, or
- * when it becomes large: a million rows take half a minute at worst, and its deadline is two. */
-enum {
-    FOLD_FEW_ROWS = 2000,
-    FOLD_EVENTS_A_KEY = 512,
-    FOLD_EVENTS_MAX = 4000000,
-    FOLD_ROWS_MAX = 1000000
-};
-
-static void run_state(struct batch_loop *w);
+static void run_judging(struct batch_loop *w);
 static void run_fold(struct batch_loop *w, ledger_done_fn done);
 
-static const bool MAY_GO[4][4] = {
-    [BATCH_IDLE] = {[BATCH_JUDGING] = true, [BATCH_FOLDING] = true},
-    [BATCH_JUDGING] = {[BATCH_WRITING] = true, [BATCH_IDLE] = true},
-    [BATCH_WRITING] = {[BATCH_JUDGING] = true, [BATCH_IDLE] = true, [BATCH_FOLDING] = true},
-    [BATCH_FOLDING] = {[BATCH_IDLE] = true, [BATCH_JUDGING] = true},
-};
+static const struct machine BATCH_LOOP = {
+    "batch loop",
+    {[BATCH_IDLE] = {"idle", TO(BATCH_JUDGING) | TO(BATCH_FOLDING)},
+     [BATCH_JUDGING] = {"judging", TO(BATCH_WRITING) | TO(BATCH_IDLE)},
+     [BATCH_WRITING] = {"writing", TO(BATCH_JUDGING) | TO(BATCH_IDLE) | TO(BATCH_FOLDING)},
+     [BATCH_FOLDING] = {"folding", TO(BATCH_IDLE) | TO(BATCH_JUDGING)}}};
 
 static void go(struct batch_loop *w, enum batch_loop_state next)
 {
-    assert(MAY_GO[w->state][next]);
-    w->state = next;
+    machine_go(&BATCH_LOOP, w->state, next);
 }
 
 static void abort_batch(struct batch_loop *w)
@@ -68,8 +57,7 @@ static void run_rest(struct batch_loop *w)
         return;
     }
     if (w->from < w->entries->count) {
-        go(w, BATCH_JUDGING);
-        run_state(w);
+        run_judging(w);
         return;
     }
     w->entries = NULL;
@@ -104,18 +92,12 @@ static void note_refusal(struct batch_loop *w, const struct err *error)
             *c = '?';
 }
 
-static void judge_again(struct batch_loop *w)
-{
-    go(w, BATCH_JUDGING);
-    run_state(w);
-}
-
 static void take_fold_before(void *owner, const struct err *error)
 {
     struct batch_loop *w = owner;
 
     if (!is_over(w, "fold", error))
-        judge_again(w);
+        run_judging(w);
 }
 
 /* What was pending before is none of the culprit's, and would be written again with each half. */
@@ -134,7 +116,7 @@ static void isolate_poison(struct batch_loop *w, const struct err *error)
     if (w->pending.events > 0)
         run_fold(w, take_fold_before);
     else
-        judge_again(w);
+        run_judging(w);
 }
 
 static void take_commit(void *owner, const struct err *error)
@@ -162,20 +144,6 @@ static void take_totals(void *owner, PGresult *rows)
     pending_sums_clear(&w->pending);
 }
 
-/* Its sums come together with those that are pending. */
-static bool must_fold(const struct batch_loop *w)
-{
-    const struct pending_sums *p = &w->pending;
-    const struct batch *b = w->parsed.batch;
-    int64_t events = p->events + b->counted;
-
-    /* What PostgreSQL may refuse is folded in its own transaction: later it would refuse others. */
-    return events > 0 && (b->sums.has_large || b->sums.count < FOLD_FEW_ROWS ||
-                          !stream_reader_has_more(w->reader) ||
-                          events >= (int64_t)b->sums.count * FOLD_EVENTS_A_KEY ||
-                          events >= FOLD_EVENTS_MAX || p->rows >= FOLD_ROWS_MAX || p->lost);
-}
-
 static void keep_sums(struct batch_loop *w)
 {
     struct pending_sums *p = &w->pending;
@@ -187,34 +155,34 @@ static void keep_sums(struct batch_loop *w)
 }
 
 /* All sums that are here. */
-static struct ledger_sums take_sums(struct batch_loop *w, const struct minute_sums *own, bool fold)
+static struct ledger_sums all_sums(struct batch_loop *w, const struct minute_sums *own, bool fold)
 {
     struct pending_sums *p = &w->pending;
-    struct ledger_sums sums = {.own = own, .fold = fold};
-
-    sums.kept = pending_sums_sort(p, w->ledger->catalog_version);
-    sums.batches = p->batches;
-    sums.first_batch = p->first_batch;
-    return sums;
+    const struct minute_sums *kept = pending_sums_sort(p, w->ledger->catalog_version);
+    return (struct ledger_sums){.own = own,
+                                .fold = fold,
+                                .kept = kept,
+                                .batches = p->batches,
+                                .first_batch = p->first_batch};
 }
 
 /* What is kept may follow the commit's last statement, on which PostgreSQL works meanwhile. */
 static void run_commit(struct batch_loop *w)
 {
     struct minute_sums *own = &w->parsed.batch->sums;
-    const struct entry *last = &w->entries->list[w->to - 1];
     char id[ENTRY_ID_TEXT_SIZE];
-    bool folds = must_fold(w);
+    bool folds = pending_sums_must_fold(&w->pending, own, w->parsed.batch->counted,
+                                        stream_reader_has_more(w->reader));
     struct ledger_sums sums = {.own = NULL};
 
-    entry_id_format((struct entry_id){.ms = last->ms, .seq = last->seq}, id);
+    entry_id_format(entries_id(w->entries, w->to - 1), id);
     if (w->pending.events == 0)
         w->pending.from_ms = (int64_t)w->entries->list[w->from].ms;
     w->kept = !folds && !pending_sums_is_full(&w->pending);
     w->spills = !folds && !w->kept;
     if (!w->kept) {
         minute_sums_sort(own);
-        sums = take_sums(w, own, folds);
+        sums = all_sums(w, own, folds);
     }
     ledger_commit(w->ledger, id, w->ledger->position.added_seen, sums);
     stage_crash_point("in_transaction");
@@ -309,8 +277,9 @@ static void take_state(void *owner, const struct err *error)
         run_batch(w);
 }
 
-static void run_state(struct batch_loop *w)
+static void run_judging(struct batch_loop *w)
 {
+    go(w, BATCH_JUDGING);
     ledger_read_state(w->ledger, take_state, w);
 }
 
@@ -324,8 +293,7 @@ void batch_loop_poke(struct batch_loop *w)
     if (w->entries == NULL)
         return;
     w->from = 0;
-    go(w, BATCH_JUDGING);
-    run_state(w);
+    run_judging(w);
     parse_ahead_run(&w->parsed, w->entries, w->entries->count);
 }
 
@@ -346,7 +314,7 @@ static void take_fold(void *owner, const struct err *error)
 static void run_fold(struct batch_loop *w, ledger_done_fn done)
 {
     go(w, BATCH_FOLDING);
-    ledger_fold(w->ledger, take_sums(w, NULL, true), done, w);
+    ledger_fold(w->ledger, all_sums(w, NULL, true), done, w);
 }
 
 bool batch_loop_fold_rest(struct batch_loop *w)

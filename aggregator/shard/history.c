@@ -239,9 +239,12 @@ void history_read(struct redis *r, const char *stream, const char *last_id, hist
 {
     struct asking *a = xcalloc(1, sizeof *a);
 
-    *a = (struct asking){.redis = r, .stream = stream, .done = done, .owner = owner, .left = 6};
-    if (entry_id_parse(last_id, &a->last) != 0)
-        abort();
+    *a = (struct asking){.redis = r,
+                         .stream = stream,
+                         .last = entry_id_of(last_id),
+                         .done = done,
+                         .owner = owner,
+                         .left = 6};
     redis_commandf(r, DEADLINE_MS, take_role, a, "ROLE");
     redis_commandf(r, DEADLINE_MS, take_config, a, HISTORY_CONFIG);
     redis_commandf(r, DEADLINE_MS, take_stream, a, "XINFO STREAM %s", stream);

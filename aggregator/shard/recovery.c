@@ -1,7 +1,7 @@
 #include "aggregator/shard/recovery.h"
 
-#include "aggregator/ledger/errand.h"
 #include "aggregator/shard/history.h"
+#include "aggregator/shard/pending_reply.h"
 #include "common/clock.h"
 #include "common/contract.h"
 
@@ -11,10 +11,11 @@
 
 enum { DEADLINE_MS = 5000 };
 
-/* NULL if the answer is of a life before, or of one that ends in a moment, with PostgreSQL lost. */
-static struct recovery *take_errand(void *errand)
+/* NULL if the reply is to an earlier recovery, or to one that ends in a moment, with PostgreSQL
+ * lost. */
+static struct recovery *own_reply(void *pending)
 {
-    struct recovery *r = errand_take(errand);
+    struct recovery *r = pending_reply_owner(pending);
 
     return r != NULL && pg_is_ready(r->spec.ledger->pg) ? r : NULL;
 }
@@ -22,7 +23,7 @@ static struct recovery *take_errand(void *errand)
 static void end(struct recovery *r)
 {
     r->running = false;
-    r->life++;
+    r->generation++;
 }
 
 static void fail(struct recovery *r, const char *step, const struct err *error)
@@ -31,7 +32,7 @@ static void fail(struct recovery *r, const char *step, const struct err *error)
     r->spec.events.failed(r->spec.events.owner, step, error);
 }
 
-/* The ledger's answer is of a life before. */
+/* The ledger answers an earlier recovery. */
 static bool is_late(struct recovery *r)
 {
     bool late = !r->running;
@@ -76,11 +77,8 @@ static struct entry_id first_unread(const struct history *h, struct entry_id las
 static void note_entered(struct ledger *l, const struct history *h)
 {
     struct position *p = &l->position;
-    struct entry_id last;
-
+    struct entry_id last = entry_id_of(p->last_id);
     p->trimmed = h->added - h->length;
-    if (entry_id_parse(p->last_id, &last) != 0)
-        abort();
     position_note_marked(p, last, position_accounted(p));
     l->reading_ms = first_unread(h, last).ms;
     if (h->added > p->added_seen)
@@ -89,7 +87,7 @@ static void note_entered(struct ledger *l, const struct history *h)
 
 static void take_entered(void *owner, const struct err *error, void *reply)
 {
-    struct recovery *r = take_errand(owner);
+    struct recovery *r = own_reply(owner);
     struct history h = {.length = 0};
     struct err e;
 
@@ -115,7 +113,7 @@ static void enter(struct recovery *r)
     char mark[EPOCH_MARK_SIZE];
 
     epoch_mark_format(&p->mark, mark);
-    redis_commandf(r->spec.redis, DEADLINE_MS, take_entered, errand_new(r, &r->life),
+    redis_commandf(r->spec.redis, DEADLINE_MS, take_entered, pending_reply_new(r, &r->generation),
                    "EVAL %s 1 %s %s %s %llu %s %s", ENTER, r->spec.stream, STREAM_GROUP, p->last_id,
                    (unsigned long long)position_accounted(p), mark, p->mark.ledger);
 }
@@ -299,17 +297,15 @@ static struct judgement judge(const struct ledger *l, const struct history *h)
                          .token = p->mark.token,
                          .marked_known = p->marked_known,
                          .marked_last = p->marked_last,
-                         .marked_accounted = p->marked_accounted};
-
-    if (entry_id_parse(p->last_id, &s.last) != 0 ||
-        entry_id_parse(p->repeats_until, &s.repeats_until) != 0)
-        abort();
+                         .marked_accounted = p->marked_accounted,
+                         .last = entry_id_of(p->last_id),
+                         .repeats_until = entry_id_of(p->repeats_until)};
     return history_judge(h, &s);
 }
 
 static void take_history(void *owner, const struct err *error, const struct history *h)
 {
-    struct recovery *r = take_errand(owner);
+    struct recovery *r = own_reply(owner);
     const char *unfit;
 
     if (r == NULL)
@@ -343,7 +339,7 @@ void recovery_run(struct recovery *r)
 {
     r->running = true;
     history_read(r->spec.redis, r->spec.stream, r->spec.ledger->position.last_id, take_history,
-                 errand_new(r, &r->life));
+                 pending_reply_new(r, &r->generation));
 }
 
 void recovery_stop(struct recovery *r)

@@ -43,7 +43,7 @@ struct recovery_spec {
 struct recovery {
     struct recovery_spec spec;
     bool running;
-    uint64_t life; /* rises with every end */
+    uint64_t generation; /* rises with every end */
     struct judgement found;
     char foreign_ledger[EPOCH_TOKEN_SIZE]; /* whose the stream is, if it is not ours; or "" */
     struct log_repeat foreign_told;

@@ -1,6 +1,6 @@
 #include "aggregator/shard/retire.h"
 
-#include "aggregator/ledger/errand.h"
+#include "aggregator/shard/pending_reply.h"
 #include "common/clock.h"
 
 #include <stdlib.h>
@@ -17,15 +17,6 @@ static const char END[] =
     "redis.call('DEL', KEYS[1])\n"
     "return 1";
 
-static struct entry_id parse_id(const char *text)
-{
-    struct entry_id id;
-
-    if (entry_id_parse(text, &id) != 0)
-        abort();
-    return id;
-}
-
 static void take_epoch(void *owner, const struct err *error)
 {
     struct retire *r = owner;
@@ -41,15 +32,15 @@ static void take_epoch(void *owner, const struct err *error)
 /* Redis may lose that the stream was deleted: up to there what comes back was read. */
 static struct entry_id read_until(const struct position *p)
 {
-    struct entry_id last = parse_id(p->last_id);
-    struct entry_id before = parse_id(p->repeats_until);
+    struct entry_id last = entry_id_of(p->last_id);
+    struct entry_id before = entry_id_of(p->repeats_until);
 
     return entry_id_compare(last, before) > 0 ? last : before;
 }
 
 static void take_deleted(void *owner, const struct err *error, void *reply)
 {
-    struct retire *r = errand_take(owner);
+    struct retire *r = pending_reply_owner(owner);
     const redisReply *answer = reply;
     struct epoch_change change = {.reason = "resharded"};
 
@@ -67,14 +58,14 @@ static void take_deleted(void *owner, const struct err *error, void *reply)
 void retire_run(struct retire *r)
 {
     r->begun = true;
-    redis_commandf(r->redis, DEADLINE_MS, take_deleted, errand_new(r, &r->life), "EVAL %s 1 %s %s",
-                   END, r->stream, r->ledger->position.last_id);
+    redis_commandf(r->redis, DEADLINE_MS, take_deleted, pending_reply_new(r, &r->generation),
+                   "EVAL %s 1 %s %s", END, r->stream, r->ledger->position.last_id);
 }
 
 void retire_stop(struct retire *r)
 {
     r->begun = false;
-    r->life++;
+    r->generation++;
 }
 
 /* One that came back after its end has a position of before all that it has: it is given time to be
@@ -82,5 +73,5 @@ void retire_stop(struct retire *r)
 bool retire_is_due(const struct position *p, int64_t since_ms, int64_t keep_ms)
 {
     return clock_monotonic_ms() - since_ms > REST_MS &&
-           clock_unix_ms() - (int64_t)parse_id(p->last_id).ms > REST_MS + keep_ms;
+           clock_unix_ms() - (int64_t)entry_id_of(p->last_id).ms > REST_MS + keep_ms;
 }

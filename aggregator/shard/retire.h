@@ -24,8 +24,8 @@ struct retire {
     struct redis *redis;   /* … this */
     const char *stream;    /* … and this */
     struct retire_events events;
-    bool begun;    /* nothing is read any more */
-    uint64_t life; /* rises with every stop */
+    bool begun;          /* nothing is read any more */
+    uint64_t generation; /* rises with every stop */
 };
 
 /* It has rested for so long that it may go. since_ms: monotonic; when it was opened. */

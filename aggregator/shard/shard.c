@@ -1,31 +1,28 @@
-/* The machine of shard_state.h: its moves, the lease, and its end. What the parts report is in
- * shard_parts.c. */
+/* The machine: its moves, the lease, and its end. */
 #include "aggregator/shard/shard.h"
 
-#include "aggregator/ledger/errand.h"
 #include "aggregator/shard/shard_metrics.h"
 #include "common/clock.h"
 #include "common/pg/schema.h"
 #include "common/stage.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 enum { SCHEMA_RETRY_MS = 1000, LEASE_RETRY_MS = 300, ONCE_LEASE_WAIT_MS = 10000 };
 
-void shard_go(struct shard *s, enum shard_state next)
-{
-    assert(shard_may_go(s->state, next));
-    s->state = next;
-}
+const struct machine SHARD_MACHINE = {
+    "shard",
+    {[SHARD_OFFLINE] = {"offline", TO(SHARD_LEASING) | TO(SHARD_RELEASING) | TO(SHARD_ENDED)},
+     [SHARD_LEASING] = {"leasing", TO(SHARD_OPENING) | TO(SHARD_OFFLINE)},
+     [SHARD_OPENING] = {"opening", TO(SHARD_LOADING) | TO(SHARD_OFFLINE)},
+     [SHARD_LOADING] = {"loading", TO(SHARD_RUNNING) | TO(SHARD_OFFLINE)},
+     [SHARD_RUNNING] = {"running", TO(SHARD_OFFLINE)},
+     [SHARD_RELEASING] = {"releasing", TO(SHARD_ENDED)},
+     [SHARD_ENDED] = {"ended", 0}}};
 
-/* The machine's answers call this first: true if the answer is of a life before. */
-static bool is_stale(struct shard *s, enum shard_state expected)
+static void go(struct shard *s, enum shard_state next)
 {
-    if (s->state == expected)
-        return false;
-    shard_try(s);
-    return true;
+    machine_go(&SHARD_MACHINE, s->state, next);
 }
 
 void shard_stop_parts(struct shard *s)
@@ -43,7 +40,7 @@ void shard_restart(struct shard *s, bool delay)
     if (s->state == SHARD_RELEASING || s->state == SHARD_ENDED)
         return;
     if (s->state != SHARD_OFFLINE)
-        shard_go(s, SHARD_OFFLINE);
+        go(s, SHARD_OFFLINE);
     s->generation++;
     /* The lease is not renewed meanwhile: while this process cannot work, another one may. */
     s->ledger.owned = false;
@@ -53,8 +50,9 @@ void shard_restart(struct shard *s, bool delay)
                    delay ? backoff_next_ms(&s->backoff, backoff_random()) : 0, 0);
 }
 
-void shard_fail(struct shard *s, const char *step, const struct err *error)
+void shard_fail(void *shard, const char *step, const struct err *error)
 {
+    struct shard *s = shard;
     uint64_t suppressed;
 
     /* A lost peer is logged where it is lost, once. */
@@ -96,10 +94,8 @@ void shard_on_retry(uv_timer_t *timer)
         shard_ask_schema(s);
 }
 
-void shard_on_lease_lost(void *owner)
+void shard_on_lease_lost(struct shard *s)
 {
-    struct shard *s = owner;
-
     if (s->state < SHARD_OPENING || s->state > SHARD_RUNNING)
         return;
     log_warn(lease_lost, LOG_STR("stream", s->stream));
@@ -127,7 +123,7 @@ void shard_on_redis_down(struct shard *s)
  * lasts 3 s. */
 static void wait_for_lease(struct shard *s)
 {
-    shard_go(s, SHARD_OFFLINE);
+    go(s, SHARD_OFFLINE);
     if (!s->spec.config->once) {
         shard_leave(s);
         return;
@@ -147,23 +143,24 @@ static void take_lease(void *owner, const struct err *error)
 {
     struct shard *s = owner;
 
-    if (is_stale(s, SHARD_LEASING))
-        return;
-    if (error != NULL) {
+    if (s->state != SHARD_LEASING) {
+        shard_try(s); /* it waited for this answer to an earlier question */
+    } else if (error != NULL) {
         shard_fail(s, "lease", error);
     } else if (!s->ledger.owned) {
         wait_for_lease(s);
     } else {
         s->lease_asked_ms = 0;
-        shard_go(s, SHARD_OPENING);
+        go(s, SHARD_OPENING);
         s->spec.events.lease_taken(s->spec.events.owner);
         recovery_run(&s->recovery);
     }
 }
 
-/* An answer of a life before may still be on its way: it calls back here. */
-void shard_try(struct shard *s)
+/* The answer to an earlier question may still be on its way: it calls back here. */
+void shard_try(void *shard)
 {
+    struct shard *s = shard;
     if (s->state == SHARD_OFFLINE && s->leaving) {
         shard_drain(s);
         return;
@@ -172,8 +169,14 @@ void shard_try(struct shard *s)
         !pg_is_ready(s->pg) || !shard_has_redis(s))
         return;
     uv_timer_stop(&s->retry);
-    shard_go(s, SHARD_LEASING);
+    go(s, SHARD_LEASING);
     ledger_acquire(&s->ledger, take_lease, s);
+}
+
+static void end(struct shard *s)
+{
+    go(s, SHARD_ENDED);
+    s->spec.events.ended(s->spec.events.owner, s);
 }
 
 static void take_released(void *owner, const struct err *error)
@@ -183,8 +186,7 @@ static void take_released(void *owner, const struct err *error)
     (void)error; /* The lease ends by itself. */
     if (closing_has_begun(&s->closing))
         return;
-    shard_go(s, SHARD_ENDED);
-    s->spec.events.ended(s->spec.events.owner, s);
+    end(s);
 }
 
 /* What is not folded now waits for whoever opens the stream next: that may be long. */
@@ -205,8 +207,9 @@ void shard_leave(struct shard *s)
     shard_drain(s);
 }
 
-void shard_drain(struct shard *s)
+void shard_drain(void *shard)
 {
+    struct shard *s = shard;
     if (s->state == SHARD_RELEASING || s->state == SHARD_ENDED)
         return;
     if (batch_loop_is_writing(&s->batch_loop) || batch_loop_fold_rest(&s->batch_loop))
@@ -217,13 +220,12 @@ void shard_drain(struct shard *s)
         return; /* shard_try comes back here */
     uv_timer_stop(&s->retry);
     if (s->schema_ok && pg_is_ready(s->pg)) {
-        shard_go(s, SHARD_RELEASING);
+        go(s, SHARD_RELEASING);
         if (s->loading.sums_left)
             ledger_fold(&s->ledger, (struct ledger_sums){.fold = true}, take_rest, s);
         else
             ledger_release(&s->ledger, take_released, s);
         return;
     }
-    shard_go(s, SHARD_ENDED);
-    s->spec.events.ended(s->spec.events.owner, s);
+    end(s);
 }

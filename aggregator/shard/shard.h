@@ -1,5 +1,15 @@
-/* One stream of those that this process works on: who owns it, what is read, what is written. Its
- * machine: shard_state.h. */
+/* One stream of those that this process works on: who owns it, what is read, what is written.
+ *
+ *      OFFLINE ---> LEASING ---> OPENING ---> LOADING ---> RUNNING
+ *         ^            |            |            |            |
+ *         +------------+------------+------------+------------+      then RELEASING -> ENDED
+ *
+ * OFFLINE: a server is away, or a step failed. LEASING: asking for the stream's lease until it is
+ * ours. OPENING: recovery.h, is the history intact? LOADING: loading.h, catalog and deduplication
+ * table. RUNNING: stream_reader.h reads ahead and batch_loop.h commits batches, side by side.
+ *
+ * Whatever fails goes back to OFFLINE, forgets what was in flight and reads the position again.
+ * That is always safe, because entries leave the stream only after they are in the ledger. */
 #ifndef METERLINE_SHARD_H
 #define METERLINE_SHARD_H
 
@@ -9,13 +19,24 @@
 #include "aggregator/shard/loading.h"
 #include "aggregator/shard/recovery.h"
 #include "aggregator/shard/retire.h"
-#include "aggregator/shard/shard_state.h"
 #include "aggregator/shard/stream_watch.h"
 #include "aggregator/stream/stream_name.h"
 #include "aggregator/stream/stream_reader.h"
 #include "common/backoff.h"
 #include "common/closing.h"
 #include "common/log.h"
+#include "common/machine.h"
+
+enum shard_state {
+    SHARD_OFFLINE,
+    SHARD_LEASING,
+    SHARD_OPENING,
+    SHARD_LOADING,
+    SHARD_RUNNING,
+    SHARD_RELEASING,
+    SHARD_ENDED
+};
+extern const struct machine SHARD_MACHINE;
 
 struct shard;
 
@@ -77,13 +98,13 @@ struct shard {
     struct stream_watch watch;
     enum shard_state state;
     int64_t running_since_ms; /* monotonic */
-    uint64_t generation; /* rises with every way to OFFLINE: answers of before are for nobody */
+    uint64_t generation;      /* bumped on each move to OFFLINE; older replies are dropped */
     uv_timer_t retry;
     struct backoff backoff;
     struct log_repeat refused;   /* a Redis that is not fit, a replica, a failing step */
     bool leaving;                /* it is to end, and another process may have the stream */
     bool renewed;                /* the heartbeat that is out keeps its lease, … */
-    uint64_t renewed_generation; /* … for this life of the machine, … */
+    uint64_t renewed_generation; /* … in this generation, … */
     int64_t renewed_batches;     /* … in which so many were committed: not fewer may be found */
     int64_t lease_asked_ms;      /* monotonic; --once gives up after a while */
     bool finished;               /* --once: nothing is left to do */
@@ -99,21 +120,21 @@ struct shard *shard_open(const struct shard_spec *spec, const char *stream, int 
 void shard_close(struct shard *s, void (*closed)(void *owner), void *owner);
 
 /* shard.c */
-/* A legal move (asserted). */
-void shard_go(struct shard *s, enum shard_state next);
 /* What is in flight is for nobody any more. */
 void shard_stop_parts(struct shard *s);
-void shard_try(struct shard *s);
+/* Those that take a pointer to void are callbacks too. */
+/* The next step towards RUNNING, or towards the end, if all is there that it needs. */
+void shard_try(void *shard);
 void shard_ask_schema(struct shard *s);
 /* Forget what is in flight and start again, after a backoff if delay. */
 void shard_restart(struct shard *s, bool delay);
-void shard_fail(struct shard *s, const char *step, const struct err *error);
+void shard_fail(void *shard, const char *step, const struct err *error);
 /* Finish the batch that is being written, forget the rest, give the lease back, and end. */
 void shard_leave(struct shard *s);
 /* A step towards its end: when something that this waits for has happened. */
-void shard_drain(struct shard *s);
+void shard_drain(void *shard);
 void shard_on_retry(uv_timer_t *timer);
-void shard_on_lease_lost(void *owner);
+void shard_on_lease_lost(struct shard *s);
 /* Its lease is ours as far as we know, and the heartbeat that is out was to keep it. */
 bool shard_is_renewed(const struct shard *s);
 void shard_on_redis_down(struct shard *s);

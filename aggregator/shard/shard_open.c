@@ -26,11 +26,6 @@ static void on_pg_down(void *owner, const struct err *error)
         shard_restart(s, false);
 }
 
-static void on_redis_up(void *owner)
-{
-    shard_try(owner);
-}
-
 static void on_redis_down(void *owner, const struct err *error)
 {
     struct shard *s = owner;
@@ -101,7 +96,7 @@ static void open_ledger(struct shard *s, uv_loop_t *loop)
 static int open_redis(struct shard *s, uv_loop_t *loop, struct err *e)
 {
     const char *url = s->spec.config->base.redis_url;
-    const struct redis_events events = {.on_up = on_redis_up, .on_down = on_redis_down, .owner = s};
+    const struct redis_events events = {.on_up = shard_try, .on_down = on_redis_down, .owner = s};
 
     s->commands = redis_open_at(loop, url, s->stream, events, e);
     if (s->commands == NULL)

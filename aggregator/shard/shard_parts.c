@@ -1,29 +1,18 @@
 /* What the parts of a shard report, and what follows from it. */
 #include "aggregator/shard/shard.h"
 
-#include "aggregator/ledger/errand.h"
+#include "aggregator/shard/pending_reply.h"
 #include "aggregator/shard/shard_metrics.h"
 #include "common/clock.h"
 #include "common/stage.h"
 
 #include <stdlib.h>
 
-/* The ledger's answer to one of the parts is of a life before. */
-static void on_late(void *owner)
-{
-    shard_try(owner);
-}
-
-static void on_step_failed(void *owner, const char *step, const struct err *error)
-{
-    shard_fail(owner, step, error);
-}
-
 /* RUNNING. */
 
 static void take_trimmed(void *owner, const struct err *error, const struct trimmed *trimmed)
 {
-    struct shard *s = errand_take(owner);
+    struct shard *s = pending_reply_owner(owner);
 
     if (s == NULL)
         return;
@@ -40,34 +29,26 @@ static void take_trimmed(void *owner, const struct err *error, const struct trim
 static void run_trim(struct shard *s)
 {
     trim_run(s->commands, s->stream, &s->ledger.position, s->spec.config->stream_keep_s * 1000,
-             take_trimmed, errand_new(s, &s->generation));
+             take_trimmed, pending_reply_new(s, &s->generation));
 }
 
-static struct entry_id parse_id(const char *text)
+static void on_loaded(void *owner)
 {
-    struct entry_id id;
-
-    if (entry_id_parse(text, &id) != 0)
-        abort();
-    return id;
-}
-
-static void start_running(struct shard *s)
-{
+    struct shard *s = owner;
     const struct position *p = &s->ledger.position;
 
-    shard_go(s, SHARD_RUNNING);
+    machine_go(&SHARD_MACHINE, s->state, SHARD_RUNNING);
     s->running_since_ms = clock_monotonic_ms();
     backoff_reset(&s->backoff);
     log_repeat_recovered(&s->refused);
     log_info(stream_opened, LOG_STR("stream", s->stream), LOG_I64("epoch", p->epoch),
              LOG_STR("last_id", p->last_id));
     stream_watch_start(&s->watch);
-    batch_loop_start(&s->batch_loop, s->loading.dedupe, parse_id(p->repeats_until));
+    batch_loop_start(&s->batch_loop, s->loading.dedupe, entry_id_of(p->repeats_until));
     /* Who was here before may have been killed between COMMIT and this, and a stream may stay
      * quiet. */
     run_trim(s);
-    stream_reader_start(&s->reader, parse_id(p->last_id));
+    stream_reader_start(&s->reader, entry_id_of(p->last_id));
 }
 
 static void on_committed(void *owner, const struct batch *b, int64_t commit_us)
@@ -93,11 +74,6 @@ static void on_fenced(void *owner, const struct err *error)
 
     log_warn(batch_fenced, LOG_STR("stream", s->stream), LOG_MSG(error->text));
     shard_restart(s, false);
-}
-
-static void on_rested(void *owner)
-{
-    shard_drain(owner);
 }
 
 static void on_stream_lost(void *owner, const char *why)
@@ -149,11 +125,6 @@ static void on_number_moved(void *owner, int64_t shards)
     s->spec.events.number_moved(s->spec.events.owner, shards);
 }
 
-static void on_loaded(void *owner)
-{
-    start_running(owner);
-}
-
 /* OPENING. */
 
 /* A Redis that was never fit ends the start; one that became unfit is waited for. */
@@ -190,7 +161,7 @@ static void on_recovered(void *owner)
     struct shard *s = owner;
 
     s->spec.events.entered(s->spec.events.owner, s);
-    shard_go(s, SHARD_LOADING);
+    machine_go(&SHARD_MACHINE, s->state, SHARD_LOADING);
     loading_run(&s->loading);
 }
 
@@ -213,7 +184,7 @@ static struct recovery_spec recovery_of(struct shard *s)
                                              .foreign = on_foreign,
                                              .recovered = on_recovered,
                                              .failed = on_recovery_failed,
-                                             .late = on_late,
+                                             .late = shard_try,
                                              .owner = s}};
 }
 
@@ -226,8 +197,8 @@ static struct loading_spec loading_of(struct shard *s)
                                  .shards = s->spec.shards,
                                  .events = {.loaded = on_loaded,
                                             .number_moved = on_number_moved,
-                                            .failed = on_step_failed,
-                                            .late = on_late,
+                                            .failed = shard_fail,
+                                            .late = shard_try,
                                             .owner = s}};
 }
 
@@ -242,9 +213,9 @@ static struct batch_loop_spec batch_loop_of(struct shard *s)
                                     .events = {.committed = on_committed,
                                                .totals = on_totals,
                                                .fenced = on_fenced,
-                                               .failed = on_step_failed,
-                                               .rested = on_rested,
-                                               .late = on_late,
+                                               .failed = shard_fail,
+                                               .rested = shard_drain,
+                                               .late = shard_try,
                                                .owner = s}};
 }
 
@@ -258,8 +229,8 @@ void shard_init_parts(struct shard *s)
                                 .stream = s->stream,
                                 .events = {.retired = on_retired,
                                            .not_at_rest = on_not_at_rest,
-                                           .failed = on_step_failed,
-                                           .late = on_late,
+                                           .failed = shard_fail,
+                                           .late = shard_try,
                                            .owner = s}};
     stream_watch_init(&s->watch, (struct stream_watch_spec){.stream = s->stream,
                                                             .config = s->spec.config,

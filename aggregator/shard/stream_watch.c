@@ -90,7 +90,7 @@ void stream_watch_take_trimmed(struct stream_watch *w, const struct trimmed *t)
 
 struct look {
     struct stream_watch *watch;
-    uint64_t life;
+    uint64_t generation;
     uint64_t accounted;
     uint64_t added; /* when XINFO was sent: Redis had added at least that */
     struct trim_seen seen;
@@ -98,7 +98,7 @@ struct look {
 
 static bool is_counting(const struct look *l)
 {
-    return l->watch->counting && l->life == l->watch->life;
+    return l->watch->counting && l->generation == l->watch->generation;
 }
 
 /* Redis has fewer entries than are in the ledger, or no stream any more: flushed while we read. Or
@@ -172,7 +172,7 @@ static struct look *look_new(struct stream_watch *w)
     const struct position *p = w->spec.position;
     struct look *l = xcalloc(1, sizeof *l);
 
-    *l = (struct look){.watch = w, .life = w->life, .accounted = position_accounted(p)};
+    *l = (struct look){.watch = w, .generation = w->generation, .accounted = position_accounted(p)};
     l->seen = w->seen;
     l->added = l->accounted > p->added_seen ? l->accounted : p->added_seen;
     return l;
@@ -249,5 +249,5 @@ void stream_watch_start(struct stream_watch *w)
 void stream_watch_stop(struct stream_watch *w)
 {
     w->counting = false;
-    w->life++;
+    w->generation++;
 }

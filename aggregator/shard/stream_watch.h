@@ -27,7 +27,7 @@ struct stream_watch_spec {
 struct stream_watch {
     struct stream_watch_spec spec;
     bool counting;                /* between start and stop */
-    uint64_t life;                /* rises with every stop */
+    uint64_t generation;          /* rises with every stop */
     bool trimmed;                 /* since start: then … */
     struct trim_seen seen;        /* … what the last trim saw */
     struct log_repeat in_future;  /* a stream whose newest id is */

@@ -86,8 +86,7 @@ void trim_run(struct redis *r, const char *stream, const struct position *p, int
 
     t->done = done;
     t->owner = owner;
-    if (entry_id_parse(p->last_id, &seen->last) != 0)
-        abort();
+    seen->last = entry_id_of(p->last_id);
     seen->accounted = position_accounted(p);
     entry_id_format(trim_below(seen->last, keep_ms, &seen->all), below);
     epoch_mark_format(&p->mark, mark);

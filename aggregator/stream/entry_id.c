@@ -4,6 +4,7 @@
 
 #include <endian.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define EVERY_BYTE(b) (0x0101010101010101ULL * (b))
@@ -56,6 +57,14 @@ int entry_id_parse_bytes(const char *data, size_t length, struct entry_id *out)
 int entry_id_parse(const char *text, struct entry_id *out)
 {
     return entry_id_parse_bytes(text, strlen(text), out);
+}
+
+struct entry_id entry_id_of(const char *text)
+{
+    struct entry_id id;
+    if (entry_id_parse(text, &id) != 0)
+        abort();
+    return id;
 }
 
 void entry_id_format(struct entry_id id, char out[ENTRY_ID_TEXT_SIZE])

@@ -82,11 +82,10 @@ static void take_reply(struct stream_reader *r)
         return;
     /* Redis gives entries above the id that was asked for, in order: reading one twice is our bug.
      */
-    assert(entry_id_compare((struct entry_id){.ms = e->list[before].ms, .seq = e->list[before].seq},
-                            r->next) > 0);
+    assert(entry_id_compare(entries_id(e, before), r->next) > 0);
     if (before == 0)
         r->first_us = clock_monotonic_us();
-    r->next = (struct entry_id){.ms = e->list[e->count - 1].ms, .seq = e->list[e->count - 1].seq};
+    r->next = entries_id(e, e->count - 1);
     learn_entry_bytes(r);
 }
 
