@@ -50,7 +50,8 @@ static inline const char *parse_count(const char *at, const char *end, int64_t *
     for (; at < end && at < start + 10 && *at >= '0' && *at <= '9'; at++)
         value = value * 10 + (*at - '0');
     *out = 0;
-    if (end - at >= 2 && at > start + is_nil && at[0] == '\r' && at[1] == '\n' && (!is_nil || value == 1)) {
+    if (end - at >= 2 && at > start + is_nil && at[0] == '\r' && at[1] == '\n' &&
+        (!is_nil || value == 1)) {
         *out = is_nil ? -1 : value;
         return at + 2;
     }
