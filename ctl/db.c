@@ -55,11 +55,9 @@ static int set_transaction(PGconn *conn, struct err *e)
     const char *values[] = {current_role, timeout_ms_text};
     PGresult *result = query_here(conn, SQL_SET_TRANSACTION, 2, values, e);
     PQclear(result);
-    if (result || !current_role)
-        return result ? 0 : -1;
-    return err_wrap(e,
-                    "take the role %s (was `meterctl migrate` run, and is the login granted it?)",
-                    current_role);
+    if (result)
+        return 0;
+    return current_role && e->kind == ERR_REFUSED ? err_wrap(e, PG_ROLE_REFUSED, current_role) : -1;
 }
 
 PGconn *db_open(const char *url, const char *role, struct err *e)
@@ -74,6 +72,7 @@ PGconn *db_open(const char *url, const char *role, struct err *e)
     PQsetNoticeReceiver(conn, drop_notice, NULL);
     current_role = role;
     if (db_script(conn, "BEGIN", e) || db_script(conn, "COMMIT", e)) {
+        err_wrap(e, "postgres");
         PQfinish(conn);
         return NULL;
     }
@@ -96,10 +95,31 @@ static PGresult *checked(PGconn *conn, PGresult *result, struct err *e)
     return NULL;
 }
 
+static bool is_failure(const PGresult *result)
+{
+    return PQresultStatus(result) == PGRES_FATAL_ERROR;
+}
+
+/* The last result, or the first failure: a pooler that reaches no server says so, and then closes
+ * the connection, of which PQexec would tell alone. */
+static PGresult *take_result(PGconn *conn, int sent)
+{
+    PGresult *taken = NULL;
+    PGresult *next;
+
+    while (sent && (next = PQgetResult(conn)) != NULL) {
+        bool is_first = !taken || !is_failure(taken);
+        PQclear(is_first ? taken : next);
+        taken = is_first ? next : taken;
+    }
+    return taken;
+}
+
 static PGresult *query_here(PGconn *conn, const char *sql, int n, const char *const *values,
                             struct err *e)
 {
-    return checked(conn, PQexecParams(conn, sql, n, NULL, values, NULL, NULL, 0), e);
+    int sent = PQsendQueryParams(conn, sql, n, NULL, values, NULL, NULL, 0);
+    return checked(conn, take_result(conn, sent), e);
 }
 
 PGresult *db_query(PGconn *conn, const char *sql, int n, const char *const *values, struct err *e)
@@ -177,7 +197,8 @@ int db_script(PGconn *conn, const char *text, struct err *e)
 {
     bool was_idle = PQtransactionStatus(conn) == PQTRANS_IDLE;
     bool is_begin = strcasecmp(text, "begin") == 0;
-    PGresult *result = checked(conn, PQexec(conn, is_begin ? PG_BEGIN : text), e);
+    int sent = PQsendQuery(conn, is_begin ? PG_BEGIN : text);
+    PGresult *result = checked(conn, take_result(conn, sent), e);
     PQclear(result);
     if (!result)
         return -1;

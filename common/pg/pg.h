@@ -89,6 +89,10 @@ struct pg_events {
     void *owner;
 };
 
+/* Wraps what PostgreSQL says of a role that a login may not take. */
+#define PG_ROLE_REFUSED                                                                            \
+    "may not act as %s (was `meterctl migrate` run, and is this login granted that role?)"
+
 /* How a transaction of ours begins, whatever the role's, the database's or the server's defaults.
  */
 #define PG_BEGIN "begin isolation level read committed read write"

@@ -335,10 +335,8 @@ static void take_setup(void *owner, const struct err *error, PGresult **results,
     struct pg *pg = owner;
     if (error) {
         struct err e = *error;
-        err_wrap(&e, "first statement%s",
-                 pg->role && e.kind == ERR_REFUSED
-                     ? " (was `meterctl migrate` run, and is the login granted the role?)"
-                     : "");
+        if (pg->role && e.kind == ERR_REFUSED)
+            err_wrap(&e, PG_ROLE_REFUSED, pg->role);
         pg_lost(pg, &e);
         return;
     }

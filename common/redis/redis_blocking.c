@@ -11,9 +11,17 @@
 
 enum { TRIES = 20 };
 
+static int connect_failed(const redisContext *c, const char *why, struct err *e)
+{
+    if (c && c->tcp.host)
+        return err_set(e, ERR_CONNECT, "connect to %s:%d: %s", c->tcp.host, c->tcp.port, why);
+    return err_set(e, ERR_CONNECT, "connect to %s: %s",
+                   c && c->unix_sock.path ? c->unix_sock.path : "Redis", why);
+}
+
 static int connection_err(const redisContext *c, struct err *e)
 {
-    return err_set(e, ERR_CONNECT, "connect to Redis: %s", c ? c->errstr : "out of memory");
+    return connect_failed(c, c ? c->errstr : "out of memory", e);
 }
 
 static int take_reply(redisContext *c, redisReply *reply, struct err *e)
@@ -108,7 +116,7 @@ static int look_at_role(const struct search *s, redisContext *c, struct err *e)
     redisReply *reply = redis_map_is_cluster(s->map) ? NULL : redisCommand(c, "ROLE");
     bool is_replica = reply && redis_role_is(reply, "slave");
     freeReplyObject(reply);
-    return is_replica ? err_set(e, ERR_CONNECT, "connect to Redis: %s", REDIS_REPLICA) : 0;
+    return is_replica ? connect_failed(c, REDIS_REPLICA, e) : 0;
 }
 
 static redisContext *try_node(struct search *s, const struct redis_url *u, int timeout_ms,

@@ -33,6 +33,16 @@ def test_what_can_never_work_is_refused_before_anything_listens(line, name, valu
         assert "hunter2" not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize("url, address", [("redis://127.0.0.1:1", "127.0.0.1:1"),
+                                          ("unix:///no/such/socket", "/no/such/socket")])
+def test_a_tool_names_the_server_that_it_does_not_reach(line, url, address):
+    audit = line.run("meterctl", "audit", REDIS_URL=url)
+    assert audit.returncode == 3 and f"connect to {address}: " in audit.stderr
+    sent = line.run("emitter", "--give-up-after", "1", REDIS_URL=url,
+                    input='{"tenant": "acme", "metric": "api_calls"}\n')
+    assert sent.returncode == 1 and f"given up after 1 s: connect to {address}: " in sent.stderr
+
+
 def test_tls_is_there_or_refused_at_once(line):
     """Where hiredis has no TLS, as on Debian 12. Else the server is asked, and does not speak it."""
     url = line.redis.url.replace("redis://", "rediss://")

@@ -232,8 +232,8 @@ static void what_is_wrong_with_a_connection_is_told_without_the_password(void **
     must_stay_down("postgresql://u:secret@no-such-host.invalid/db", NULL, ERR_CONNECT,
                    "look up no-such-host.invalid: ");
     must_stay_down(URL, "no_such_role", ERR_REFUSED,
-                   "first statement (was `meterctl migrate` run, and is the login granted the "
-                   "role?): role \"no_such_role\" does not exist");
+                   "may not act as no_such_role (was `meterctl migrate` run, and is this login "
+                   "granted that role?): role \"no_such_role\" does not exist");
     (void)snprintf(url, sizeof url, "%s?options=-c%%20nonsense%%3D1", URL);
     must_stay_down(url, NULL, ERR_CONNECT, "nonsense");
 }
