@@ -143,14 +143,17 @@ static int print_commands(const char *word)
     return found;
 }
 
-/* A command's first word, and none that goes with it: how it goes on. */
-static int fail_unknown(const char *word)
+/* A command's first word, and none that goes with it (second: another one, or NULL): how it goes
+ * on. */
+static int fail_unknown(const char *word, const char *second)
 {
     bool known = false;
 
     for (const struct ctl_command *c = CTL_COMMANDS; c->run; c++) {
         if (strcmp(word, c->words[0]) != 0)
             continue;
+        if (!known && second)
+            ctl_fail(CTL_USAGE, "unknown command: %s %s", word, second);
         known = true;
         ctl_fail(CTL_USAGE, "usage: %s %s %s%s%s", CTL_PROGRAM, word, c->words[1],
                  *c->arguments ? " " : "", c->arguments);
@@ -177,6 +180,6 @@ int main(int argc, char **argv)
     }
     if (argc > 2 && is_help(argv[2]) && print_commands(argv[1]) > 0)
         return CTL_DONE;
-    return argc > 1 ? fail_unknown(argv[1])
+    return argc > 1 ? fail_unknown(argv[1], argv[2])
                     : ctl_fail(CTL_USAGE, "a command is missing (see meterctl --help)");
 }

@@ -130,7 +130,7 @@ static int check_quantity(struct event_line *e)
         return 0;
     if (memchr(quantity.data, 'e', quantity.length) || memchr(quantity.data, 'E', quantity.length))
         return refuse(e, "quantity: must be written without an exponent");
-    return refuse(e, "quantity: must be a decimal, -?[0-9]{1,18}(\\.[0-9]{1,9})?");
+    return refuse(e, "quantity: must be a decimal of up to 18 digits, and up to 9 behind a point");
 }
 
 static int check_id(struct event_line *e)

@@ -37,7 +37,10 @@ struct metric_names *metric_names_load(const char *file, struct err *e)
     json_error_t error;
     json_t *document = json_load_file(file, 0, &error);
     if (!document) {
-        err_set(e, ERR_INPUT, "%s: line %d: %s", file, error.line, error.text);
+        if (error.line > 0)
+            err_set(e, ERR_INPUT, "%s: line %d: %s", file, error.line, error.text);
+        else /* its text names the file */
+            err_set(e, ERR_INPUT, "%s", error.text);
         return NULL;
     }
     const json_t *metrics = json_object_get(document, "metrics");

@@ -95,8 +95,9 @@ static int take_quantity(const struct event_fields *f, struct event *out, struct
     if (!f->given[KNOWN_QUANTITY])
         return 0;
     if (dec_parse_quantity(quantity.data, quantity.length, &out->quantity) < 0)
-        return reject_set(why, REASON_BAD_QUANTITY,
-                          "quantity: is not -?[0-9]{1,18}(\\.[0-9]{1,9})?");
+        return reject_set(
+            why, REASON_BAD_QUANTITY,
+            "quantity: must be a decimal of up to 18 digits, and up to 9 behind a point");
     return 0;
 }
 

@@ -160,7 +160,8 @@ int catalog_apply_run(const struct ctl_config *config, int argc, char **argv)
     json_t *rows = catalog_parse(text.data ? text.data : "", text.length, &faults);
     buf_done(&text);
     if (!rows) {
-        ctl_fail(CTL_FAILED, "%s is not a valid catalog, nothing was changed:", argv[0]);
+        ctl_fail(CTL_FAILED, "%s is not a valid catalog, nothing was changed:",
+                 strcmp(argv[0], "-") == 0 ? "standard input" : argv[0]);
         fputs(faults.data, stderr);
         buf_done(&faults);
         return CTL_FAILED;

@@ -82,10 +82,12 @@ static int check_set(const struct change *c)
         return ctl_fail(-1, "--included and --unlimited exclude each other");
     if (c->included &&
         (c->included[0] == '-' || dec_parse_quantity(c->included, strlen(c->included), &value)))
-        return ctl_fail(-1, "--included: %s: up to 18 digits, and up to 9 behind a point",
-                        c->included);
+        return ctl_fail(
+            -1,
+            "--included must be a number of up to 18 digits, and up to 9 behind a point, not %s",
+            c->included);
     if (c->cap && strcmp(c->cap, "none") && strcmp(c->cap, "soft") && strcmp(c->cap, "hard"))
-        return ctl_fail(-1, "--cap: %s: must be none, soft or hard", c->cap);
+        return ctl_fail(-1, "--cap must be none, soft or hard, not %s", c->cap);
     return 0;
 }
 
@@ -93,11 +95,11 @@ static int check_set(const struct change *c)
  * name would never be noticed. */
 static int check_names(PGconn *conn, const struct change *c)
 {
-    int unknown = names_check(conn, c->is_new ? NULL : c->tenant, c->metric, CTL_FAILED);
+    int unknown = names_check(conn, c->is_new ? NULL : c->tenant, NULL, CTL_FAILED);
 
-    if (unknown && !c->is_new && !c->unset)
+    if (unknown && !c->unset)
         ctl_fail(unknown, "(limits of a tenant that is still to come: --new)");
-    return unknown;
+    return unknown ? unknown : names_check(conn, NULL, c->metric, CTL_FAILED);
 }
 
 static int write_change(PGconn *conn, void *owner, struct err *e)

@@ -199,7 +199,8 @@ static int migrate(PGconn *conn, bool dry_run, struct err *e)
     if (migrations + functions == 0)
         printf("nothing to do: schema version %lld\n", version);
     else
-        printf("nothing was changed: schema version %lld, %lld after `meterctl migrate`\n",
+        printf("nothing was changed: the schema is at version %lld, and %lld after `meterctl "
+               "migrate`\n",
                (long long)there.version, version);
     return db_script(conn, "ROLLBACK", e);
 }

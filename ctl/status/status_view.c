@@ -81,6 +81,19 @@ static json_t *turn(const json_t *rows)
     return json_pack("[o, o]", row_of(rows, "count"), row_of(rows, "oldest_s"));
 }
 
+/* Else nobody knows whether there are any. */
+static bool is_ledger_read(const json_t *report)
+{
+    const json_t *peers = json_object_get(report, "peers");
+
+    for (size_t i = 0; i < json_array_size(peers); i++) {
+        const json_t *peer = json_array_get(peers, i);
+        if (strcmp(json_string_value(json_object_get(peer, "peer")), "postgres") == 0)
+            return strcmp(json_string_value(json_object_get(peer, "state")), "up") == 0;
+    }
+    return true;
+}
+
 static void add_section(struct buf *out, const struct section *s, const json_t *report,
                         struct table_look look)
 {
@@ -89,7 +102,7 @@ static void add_section(struct buf *out, const struct section *s, const json_t *
 
     table_add(out, rows, s->columns, look);
     if (json_array_size(rows) == 0)
-        buf_printf(out, "%snone\n", look.indent);
+        buf_printf(out, "%s%s\n", look.indent, is_ledger_read(report) ? "none" : "not read");
     json_decref(rows);
 }
 

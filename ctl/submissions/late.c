@@ -113,11 +113,12 @@ static int decide(PGconn *conn, void *owner)
     int done = tell_rows(rows, d->carry);
     selection_tell_unknown(s, rows);
     if (!s->named && PQntuples(rows) == 0)
-        puts("nothing is late that was not decided so before");
+        puts("nothing late is left to decide on");
     else if (s->named || s->yes)
-        printf(d->carry ? "carried %d submissions: the sink bills them in the current periods\n"
-                        : "dropped %d submissions: they are never billed\n",
-               done);
+        printf("%s %d submissions%s\n", d->carry ? "carried" : "dropped", done,
+               !done      ? ""
+               : d->carry ? ": the sink bills them in the current periods"
+                          : ": they are never billed");
     int code = selection_code(s, PQntuples(rows), done);
     PQclear(rows);
     return code;

@@ -290,9 +290,8 @@ static int retry(PGconn *conn, void *owner)
     if (!s->named && PQntuples(rows) == 0)
         puts("nothing has failed");
     else if (s->named || s->yes)
-        printf("retried %d submissions: the sink claims their quantities anew, under new "
-               "identifiers\n",
-               done);
+        printf("retried %d submissions%s\n", done,
+               done ? ": the sink claims their quantities anew, under new identifiers" : "");
     int code = selection_code(s, PQntuples(rows), done);
     PQclear(rows);
     return code;

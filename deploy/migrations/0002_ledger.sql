@@ -60,13 +60,12 @@ CREATE TABLE stage_instances (
     reason     text                            -- what is missing while it is not ready, or held while it is
 );
 
--- silent: no heartbeat for 20 s. gone: and one of its stage runs that was started since.
+-- silent: no heartbeat for 20 s. gone: and one of its stage was started since.
 CREATE VIEW stage_instance_states WITH (security_invoker = true) AS
 SELECT i.*,
        CASE WHEN i.seen_at >= clock_timestamp() - interval '20 s' THEN CASE WHEN i.ready THEN 'ready' ELSE 'not_ready' END
             WHEN EXISTS (SELECT FROM stage_instances n
-                          WHERE n.stage = i.stage AND n.started_at > i.seen_at
-                            AND n.seen_at >= clock_timestamp() - interval '20 s') THEN 'gone'
+                          WHERE n.stage = i.stage AND n.instance <> i.instance AND n.started_at > i.seen_at) THEN 'gone'
             ELSE 'silent' END AS state
   FROM stage_instances i;
 

@@ -56,8 +56,15 @@ def test_who_was_killed_and_has_a_successor_is_gone_and_soon_forgotten(running):
     other = line.start_sink()
     line.wait_for(lambda: shown(line, "sink").get(killed) == ("gone", 86400))
     assert shown(line, "sink")[other.pid][0] in ("ready", "not_ready")
+    # Of two that died one after the other, the last one is missed.
+    other.kill9()
+    line.sql("UPDATE stage_instances SET seen_at = now() - interval '1 minute' WHERE pid = %s", other.pid)
+    assert {pid: state for pid, (state, _) in shown(line, "sink").items()} == {killed: "gone", other.pid: "silent"}
+    third = line.start_sink()
+    line.wait_for(lambda: third.pid in shown(line, "sink"))
     last_seen(line, killed, "6 minutes")
-    line.wait_for(lambda: set(shown(line, "sink")) == {other.pid})
+    last_seen(line, other.pid, "6 minutes")
+    line.wait_for(lambda: set(shown(line, "sink")) == {third.pid})
 
 
 def test_who_is_killed_leaves_a_row_that_grows_old_until_another_has_run_for_an_hour(running):

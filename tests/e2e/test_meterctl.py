@@ -42,6 +42,9 @@ def test_wrong_usage(bare):
     assert bare.meterctl("audit", "--help", DATABASE_URL=None).returncode == 0
     assert bare.meterctl("--version").stdout.startswith("meterctl ")
     assert bare.meterctl("catalog").stderr.count("usage: meterctl catalog ") == 2
+    mistyped = bare.meterctl("catalog", "aply")
+    assert mistyped.returncode == 2
+    assert mistyped.stderr.startswith("meterctl: unknown command: catalog aply\nmeterctl: usage: meterctl catalog apply")
     asked = bare.must("meterctl", "catalog", "--help", DATABASE_URL=None).stdout
     assert asked.count("meterctl catalog ") == 2 and "Print the catalog" in asked
     assert bare.meterctl("fly", "--help", DATABASE_URL=None).returncode == 2

@@ -117,7 +117,7 @@ def test_dry_run_says_what_it_would_do_and_does_nothing(bare):
     for path in MIGRATIONS:
         assert f"{path.stem} to apply: " in said
     assert f"functions to create: {len(FUNCTIONS)}\n" in said
-    assert f"nothing was changed: schema version 0, {len(MIGRATIONS)} after `meterctl migrate`\n" in said
+    assert f"nothing was changed: the schema is at version 0, and {len(MIGRATIONS)} after `meterctl migrate`\n" in said
     assert names(bare, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == []
     assert names(bare, IN_DATABASE) == []
 

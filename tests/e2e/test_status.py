@@ -85,6 +85,8 @@ def test_columns_are_the_same_whatever_there_is(line):
     line.postgres.stop()
     done = line.meterctl("status")
     assert done.returncode == 1 and heads(done.stdout) == heads(empty)
+    # What could not be read is not called none.
+    assert "  none\n" in empty and "  not read\n" in done.stdout and "  none\n" not in done.stdout
 
 
 def test_a_sample_says_so(line):

@@ -109,13 +109,13 @@ const char *signature_name(enum signature s)
     case SIGNATURE_OK:
         return "ok";
     case SIGNATURE_MISSING:
-        return "missing";
+        return "the Stripe-Signature header is missing";
     case SIGNATURE_MALFORMED:
-        return "malformed";
+        return "the Stripe-Signature header lacks t= or v1=";
     case SIGNATURE_WRONG:
-        return "wrong";
+        return "it was made with another secret than STRIPE_WEBHOOK_SECRET, or for another body";
     case SIGNATURE_OLD:
-        return "old";
+        return "it is older than 5 minutes";
     }
     return "unknown";
 }

@@ -23,7 +23,7 @@ enum signature {
 enum signature signature_verify(const char *header, const char *body, size_t length,
                                 const char *secrets, int64_t now_s);
 
-/* "missing", "malformed", …; static. */
+/* What is wrong with it, for the log; static. */
 const char *signature_name(enum signature s);
 
 #endif

@@ -71,11 +71,14 @@ static enum verdict customer_judge(struct job *j)
     if (!tenant_is_valid(j->tenant))
         return say(j, VERDICT_IGNORE, "metadata.tenant is longer than 128 bytes or not plain text");
     if (j->stored.known && !is_same(j->stored.tenant, j->tenant)) {
-        job_set_why(j, "the customer already belongs to tenant %.60s", j->stored.tenant);
+        job_set_why(j,
+                    "the customer belongs to tenant %.60s already, and cannot become %.60s's: set "
+                    "its metadata.tenant back",
+                    j->stored.tenant, j->tenant);
         return VERDICT_FAIL;
     }
     if (j->other_customer) {
-        job_set_why(j, "the tenant already has the customer %.60s", j->other_customer);
+        job_set_why_held(j);
         return j->customer.deleted ? VERDICT_IGNORE : VERDICT_FAIL;
     }
     return VERDICT_APPLY;

@@ -22,6 +22,14 @@ int job_set_why(struct job *j, const char *format, ...)
     return -1;
 }
 
+void job_set_why_held(struct job *j)
+{
+    job_set_why(j,
+                "tenant %.60s already has the customer %.60s: delete that one at Stripe and then "
+                "change this one's metadata, or set this one's metadata.tenant right",
+                j->tenant, j->other_customer);
+}
+
 enum verdict job_judge_stale(struct job *j, enum event_age age)
 {
     job_set_why(j, "stale: the stored state is newer");

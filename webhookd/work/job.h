@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { WHY_MAX_BYTES = 200 };
+enum { WHY_MAX_BYTES = 320 };
 
 enum verdict {
     VERDICT_APPLY,         /* write the effect */
@@ -93,6 +93,7 @@ void job_done(struct job *j);
  * and take their answers (results: from the first of the three on). */
 void job_add_reads(const struct job *j, struct statement_list *l);
 void job_take_reads(struct job *j, PGresult **results);
+void job_set_why_held(struct job *j); /* its tenant is another customer's */
 /* The verdict on an event that is no news. */
 enum verdict job_judge_stale(struct job *j, enum event_age age);
 /* Append a line of the tenant's billing history. */

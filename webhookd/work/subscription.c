@@ -71,12 +71,14 @@ static enum verdict judge_tenant(struct job *j)
         return VERDICT_IGNORE;
     }
     if (j->stored.known && strcmp(j->stored.tenant, j->tenant) != 0) {
-        job_set_why(j, "it names another tenant than its customer, which belongs to %.60s",
-                    j->stored.tenant);
+        job_set_why(j,
+                    "it names tenant %.60s, and its customer belongs to %.60s: set its "
+                    "metadata.tenant right",
+                    j->tenant, j->stored.tenant);
         return VERDICT_FAIL;
     }
     if (!j->stored.known && j->other_customer) {
-        job_set_why(j, "the tenant already has the customer %.60s", j->other_customer);
+        job_set_why_held(j);
         return VERDICT_FAIL;
     }
     return VERDICT_APPLY;
