@@ -167,7 +167,7 @@ static void take_claims(void *owner, const struct err *error, const struct claim
     s->cycle.claim_ms = cycle_age_ms(&s->cycle);
     report_claims(report->made);
     sink_go(s, SENDING);
-    if (report->doubt && !error) {
+    if (report->unchecked && !error) {
         s->claim_wanted = true;
         ledger_check_again(s->ledger_check);
     }

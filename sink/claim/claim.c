@@ -1,6 +1,6 @@
 /* The happy path: one transaction a page takes the claimers' lock, reads what is to be claimed
- * next, writes submissions and claims, and commits. Late ones that are carried over come first,
- * pass by pass until there are no more; then dirty totals.
+ * next, writes submissions and claims, and commits. Late submissions that a person carries over
+ * come first, pass by pass until there are no more. Dirty totals follow.
  *
  *      RESTING --> LOCKING --> READING --> WRITING --> COMMITTING --> RESTING (last page)
  *                    ^  |       ^   |         |            |
@@ -10,18 +10,19 @@
  *
  * A rehearsal goes from WRITING back to READING, and ends without COMMIT.
  *
- * The failure modes: another sink makes this run, or sinks are held: GIVING_UP rolls back, and
- * nothing is claimed. The connection is lost, even in COMMIT: the run ends, and the next one sees
- * by the tables alone what was claimed. The database refuses a page (two customers that changed
- * places can meet in one minute): it was rolled back, and half of it is tried, down to the one
- * total that is refused; that one is logged, and SKIPPING leaves it for the next cycle, in which
- * minute and identifier are others. */
+ * The failure modes:
+ * - Another sink makes this run, or sinks are held: GIVING_UP rolls back, and nothing is claimed.
+ * - The connection is lost, even in COMMIT: the run ends. The next one sees in the tables what was
+ *   claimed.
+ * - The database refuses a page, as two customers that were swapped can meet in one minute. The
+ * page was rolled back, and half of it is tried, down to the one total that is refused. That one is
+ *   logged, and SKIPPING leaves it for the next cycle, which gives it another minute and
+ *   identifier. */
 #include "sink/claim/claim.h"
 
 #include "common/log.h"
+#include "common/machine.h"
 #include "sink/claim/claim_page.h"
-#include "sink/claim/claim_query.h"
-#include "sink/claim/claim_row.h"
 #include "sink/sql.h"
 
 #include <assert.h>
@@ -30,16 +31,16 @@
 enum { PAGE_ROWS = 5000, DEADLINE_MS = 60000 };
 enum claimer_state { RESTING, LOCKING, GIVING_UP, READING, WRITING, SKIPPING, COMMITTING };
 
-#define TO(state) (1u << (state))
-static const unsigned MOVES[] = {
-    [RESTING] = TO(LOCKING),
-    [LOCKING] = TO(READING) | TO(GIVING_UP) | TO(RESTING),
-    [GIVING_UP] = TO(RESTING),
-    [READING] = TO(READING) | TO(WRITING) | TO(COMMITTING) | TO(RESTING),
-    [WRITING] = TO(COMMITTING) | TO(SKIPPING) | TO(LOCKING) | TO(READING) | TO(RESTING),
-    [SKIPPING] = TO(LOCKING) | TO(RESTING),
-    [COMMITTING] = TO(LOCKING) | TO(RESTING),
-};
+static const struct machine CLAIMER = {
+    "claimer",
+    {[RESTING] = {"resting", TO(LOCKING)},
+     [LOCKING] = {"locking", TO(READING) | TO(GIVING_UP) | TO(RESTING)},
+     [GIVING_UP] = {"giving_up", TO(RESTING)},
+     [READING] = {"reading", TO(READING) | TO(WRITING) | TO(COMMITTING) | TO(RESTING)},
+     [WRITING] = {"writing",
+                  TO(COMMITTING) | TO(SKIPPING) | TO(LOCKING) | TO(READING) | TO(RESTING)},
+     [SKIPPING] = {"skipping", TO(LOCKING) | TO(RESTING)},
+     [COMMITTING] = {"committing", TO(LOCKING) | TO(RESTING)}}};
 
 struct claimer {
     struct session *session;
@@ -49,7 +50,7 @@ struct claimer {
     enum claim_pass pass;
     struct claim_cursor after;   /* the next page begins behind it */
     struct claim_cursor reached; /* the last total of this page */
-    struct claim_page batch;
+    struct claim_page page;
     int64_t page_rows; /* of the next page: smaller while a refused total is looked for */
     int64_t rows;      /* read in this page */
     int64_t carried;   /* in this pass */
@@ -64,15 +65,9 @@ struct claimer {
 static void run_lock(struct claimer *c);
 static void run_read(struct claimer *c);
 
-static void claimer_go(struct claimer *c, enum claimer_state next)
-{
-    assert(MOVES[c->state] & TO(next));
-    c->state = next;
-}
-
 static void end_run(struct claimer *c, const struct err *error)
 {
-    claimer_go(c, RESTING);
+    machine_go(&CLAIMER, c->state, RESTING);
     c->done(c->owner, error, &c->report);
 }
 
@@ -91,7 +86,7 @@ static void take_rollback(void *owner, const struct err *error, PGresult **resul
 static void run_give_up(struct claimer *c)
 {
     struct pg_statement s;
-    claimer_go(c, GIVING_UP);
+    machine_go(&CLAIMER, c->state, GIVING_UP);
     pg_statement_init(&s, "rollback");
     run(c, &s, 1, take_rollback);
 }
@@ -123,18 +118,18 @@ static void next_page(struct claimer *c)
 
 static void count_page(struct claimer *c)
 {
-    const struct claim_page *b = &c->batch;
-    c->report.made += b->counts[CLAIM_MAKE];
-    c->report.marked += b->counts[CLAIM_MARK];
-    c->report.waiting += b->counts[CLAIM_WAIT];
-    c->report.outside += b->counts[CLAIM_OUTSIDE];
-    c->report.unmapped += b->counts[CLAIM_UNMAPPED];
-    c->report.late += b->late;
-    c->report.held += b->held;
-    c->report.carried += b->carried;
-    c->report.split += b->split;
-    c->report.refused += b->refused;
-    c->carried += b->carried;
+    const struct claim_page *p = &c->page;
+    c->report.made += p->counts[CLAIM_MAKE];
+    c->report.marked += p->counts[CLAIM_MARK];
+    c->report.waiting += p->counts[CLAIM_WAIT];
+    c->report.outside += p->counts[CLAIM_OUTSIDE];
+    c->report.unmapped += p->counts[CLAIM_UNMAPPED];
+    c->report.late += p->late;
+    c->report.held += p->held;
+    c->report.carried += p->carried;
+    c->report.split += p->split;
+    c->report.refused += p->refused;
+    c->carried += p->carried;
 }
 
 static void take_commit(void *owner, const struct err *error, PGresult **results, int n)
@@ -147,7 +142,7 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
         return;
     }
     count_page(c);
-    if (c->order.on_page && c->batch.counts[CLAIM_MAKE] > 0)
+    if (c->order.on_page && c->page.counts[CLAIM_MAKE] > 0)
         c->order.on_page(c->owner);
     next_page(c);
 }
@@ -155,7 +150,7 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
 static void run_commit(struct claimer *c)
 {
     struct pg_statement s;
-    claimer_go(c, COMMITTING);
+    machine_go(&CLAIMER, c->state, COMMITTING);
     stage_crash_point("in_claim");
     pg_statement_init(&s, "commit");
     run(c, &s, 1, take_commit);
@@ -176,7 +171,7 @@ static void run_skip(struct claimer *c, const struct err *refusal)
 {
     struct pg_statement s;
     unsigned char start[8];
-    claimer_go(c, SKIPPING);
+    machine_go(&CLAIMER, c->state, SKIPPING);
     c->report.refused++;
     log_error(claim_refused, LOG_STR("tenant", c->reached.tenant),
               LOG_STR("metric", c->reached.metric), LOG_STR("sqlstate", refusal->sqlstate),
@@ -230,12 +225,12 @@ static void take_written(void *owner, const struct err *error, PGresult **result
 static void run_write(struct claimer *c)
 {
     struct pg_statement s[CLAIM_STATEMENTS];
-    int n = claim_page_statements(&c->batch, s);
+    int n = claim_page_statements(&c->page, s);
     if (n == 0) {
         end_page(c);
         return;
     }
-    claimer_go(c, WRITING);
+    machine_go(&CLAIMER, c->state, WRITING);
     run(c, s, n, take_written);
 }
 
@@ -253,10 +248,10 @@ static void take_page(void *owner, const struct err *error, PGresult **results, 
         run_read(c);
         return;
     }
-    claim_page_clear(&c->batch);
-    claim_page_fill(&c->batch, page, c->at);
+    claim_page_clear(&c->page);
+    claim_page_fill(&c->page, page, c->at);
     if (c->rows > 0) {
-        struct claim_key key = claim_row_key(page, (int)c->rows - 1);
+        struct claim_key key = claim_page_key(page, (int)c->rows - 1);
         claim_cursor_set(&c->reached, &key);
     }
     run_write(c);
@@ -264,17 +259,17 @@ static void take_page(void *owner, const struct err *error, PGresult **results, 
 
 static void run_read(struct claimer *c)
 {
-    struct pg_statement s[READ_STATEMENTS];
-    struct claim_query read = {.pass = c->pass,
-                               .after = &c->after,
-                               .rows = c->page_rows,
-                               .tenants = c->order.tenants,
-                               .hold = c->order.rehearsal ? 0 : c->hold,
-                               .half = c->order.half};
-    claimer_go(c, READING);
-    int n = claim_query_page(&read, s);
+    struct pg_statement s[PAGE_STATEMENTS];
+    struct claim_query query = {.pass = c->pass,
+                                .after = &c->after,
+                                .rows = c->page_rows,
+                                .tenants = c->order.tenants,
+                                .hold = c->order.rehearsal ? 0 : c->hold,
+                                .half = c->order.half};
+    machine_go(&CLAIMER, c->state, READING);
+    int n = claim_query_page(&query, s);
     run(c, s, n, take_page);
-    claim_query_done(&read);
+    claim_query_done(&query);
 }
 
 static void take_lock(void *owner, const struct err *error, PGresult **results, int n)
@@ -287,10 +282,10 @@ static void take_lock(void *owner, const struct err *error, PGresult **results, 
     const PGresult *terms = results[n - 1];
     c->report.busy = !pg_get_i64(results[n - 2], 0, 0);
     c->hold = pg_get_i64(terms, 0, 0);
-    c->report.doubt = c->hold < 0;
+    c->report.unchecked = c->hold < 0;
     c->report.on_hold = c->hold > 0 && !pg_get_i64(terms, 0, 3);
     c->at = (struct claim_time){pg_get_time_ms(terms, 0, 1), pg_get_i64(terms, 0, 2)};
-    if (c->report.busy || ((c->report.on_hold || c->report.doubt) && !c->order.rehearsal))
+    if (c->report.busy || ((c->report.on_hold || c->report.unchecked) && !c->order.rehearsal))
         run_give_up(c);
     else
         run_read(c);
@@ -299,7 +294,7 @@ static void take_lock(void *owner, const struct err *error, PGresult **results, 
 static void run_lock(struct claimer *c)
 {
     struct pg_statement s[LOCK_STATEMENTS];
-    claimer_go(c, LOCKING);
+    machine_go(&CLAIMER, c->state, LOCKING);
     int n = claim_query_lock(s, &c->lock);
     run(c, s, n, take_lock);
 }
@@ -318,20 +313,20 @@ void claim_report_add(struct claim_report *to, const struct claim_report *more)
     to->refused += more->refused;
     to->busy |= more->busy;
     to->on_hold |= more->on_hold;
-    to->doubt |= more->doubt;
+    to->unchecked |= more->unchecked;
 }
 
 struct claimer *claimer_new(struct session *session)
 {
     struct claimer *c = xcalloc(1, sizeof *c);
     c->session = session;
-    claim_page_init(&c->batch);
+    claim_page_init(&c->page);
     return c;
 }
 
 void claimer_free(struct claimer *c)
 {
-    claim_page_done(&c->batch);
+    claim_page_done(&c->page);
     claim_cursor_done(&c->after);
     claim_cursor_done(&c->reached);
     free(c);

@@ -16,13 +16,12 @@ struct claimer;
 #define CLAIM_RUN_CYCLE    "meterline claim cycle"
 #define CLAIM_RUN_PRIORITY "meterline claim priority"
 
-/* Halves are claimed side by side, each has tenants of its own; 0: all tenants, and nobody claims
- * beside. */
+/* The tenants are split in halves, one for each claim worker. */
 enum { CLAIM_WORKERS = 2 };
 
 struct claim_order {
     const char *run;              /* NULL: wait for any other */
-    int half;                     /* from 1; 0: all */
+    int half;                     /* of the tenants, from 1; 0: all, and nobody claims beside */
     struct pg_array *tenants;     /* PG_TEXT, borrowed until done; NULL: all */
     void (*on_page)(void *owner); /* a page with submissions was committed; NULL: nobody asks */
     bool rehearsal;               /* all pages in one transaction, which is open when done is called
@@ -42,19 +41,21 @@ struct claim_report {
     int64_t outside;  /* before the subscription */
     int64_t unmapped; /* no item of the subscription */
     int64_t refused;  /* unreadable, too large, or not taken by the database; logged one by one */
-    bool busy;        /* another sink makes this run: its work is ours */
+    bool busy;        /* another sink makes this run, and does the work */
     bool on_hold;     /* ledger_state.sink_hold: nothing may be claimed */
-    bool doubt; /* the ledger may be an older one: nothing may be claimed before life.h says so */
+    bool unchecked; /* PostgreSQL was started anew, and its ledger may be an older one: nothing may
+                       be claimed before the ledger check has passed */
 };
 
-/* error: the connection's; what was committed before is in the report and stays. Exactly once. */
+/* Runs exactly once. error: the connection's; what was committed before it is in the report, and
+ * stays. */
 typedef void (*claim_done_fn)(void *owner, const struct err *error,
                               const struct claim_report *report);
 
 struct claimer *claimer_new(struct session *session);
 void claimer_free(struct claimer *c);
 
-/* What both halves did, together. */
+/* The sum of what several workers did. */
 void claim_report_add(struct claim_report *to, const struct claim_report *more);
 
 /* Claim all that is dirty. The session must be idle, and is the claimer's until done; no run may be

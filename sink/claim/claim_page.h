@@ -1,15 +1,16 @@
-/* One page of totals to claim: read from a result, decided by the rule, written as arrays. No I/O.
- */
+/* One page of totals to claim: rows are read from a result, decided by claim_rule, and become the
+ * arrays of the statements that write them. No I/O. */
 #ifndef METERLINE_SINK_CLAIM_PAGE_H
 #define METERLINE_SINK_CLAIM_PAGE_H
 
 #include "common/pg/pg.h"
 #include "common/pg/pg_array.h"
+#include "sink/claim/claim_query.h"
 #include "sink/claim/claim_rule.h"
 
 enum { SUBMISSION_COLUMNS = 14, CLAIM_COLUMNS = 9, CARRY_COLUMNS = 6, CLAIM_STATEMENTS = 4 };
 
-/* What the database told with the lock. */
+/* As read from the database together with the lock. */
 struct claim_time {
     int64_t now_ms; /* its clock, which all sinks share */
     int64_t era;    /* of identifiers */
@@ -28,14 +29,17 @@ struct claim_page {
     int64_t refused;                                 /* unreadable, or too large; logged */
 };
 
-void claim_page_init(struct claim_page *b);
-void claim_page_clear(struct claim_page *b);
-void claim_page_done(struct claim_page *b);
+void claim_page_init(struct claim_page *p);
+void claim_page_clear(struct claim_page *p);
+void claim_page_done(struct claim_page *p);
 
 /* Decide every row of the binary result of read_dirty.sql or read_carried.sql. */
-void claim_page_fill(struct claim_page *b, const PGresult *rows, struct claim_time at);
+void claim_page_fill(struct claim_page *p, const PGresult *rows, struct claim_time at);
 
-/* The statements that write it; returns how many. b must live until they were run. */
-int claim_page_statements(struct claim_page *b, struct pg_statement out[CLAIM_STATEMENTS]);
+/* The key of a row of that result. */
+struct claim_key claim_page_key(const PGresult *rows, int row);
+
+/* The statements that write it; returns how many. p must live until they were run. */
+int claim_page_statements(struct claim_page *p, struct pg_statement out[CLAIM_STATEMENTS]);
 
 #endif

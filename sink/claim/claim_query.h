@@ -1,10 +1,33 @@
-/* The statements by which a page of claims begins. */
+/* The statements that a run of claims reads with, and the cursor that says where its next page
+ * begins. */
 #ifndef METERLINE_SINK_CLAIM_QUERY_H
 #define METERLINE_SINK_CLAIM_QUERY_H
 
 #include "common/pg/pg.h"
 #include "common/pg/pg_array.h"
-#include "sink/claim/claim_cursor.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The key of a total. Texts are borrowed. */
+struct claim_key {
+    const char *tenant;
+    const char *metric;
+    int64_t period_start_us; /* PostgreSQL's own microseconds, so that nothing is rounded */
+};
+
+/* A key of its own, which outlives the result that it was read from. Zero-initialise. */
+struct claim_cursor {
+    char *tenant;
+    char *metric;
+    int64_t period_start_us;
+};
+
+/* Before all totals. */
+void claim_cursor_reset(struct claim_cursor *c);
+void claim_cursor_set(struct claim_cursor *c, const struct claim_key *key); /* key may be c's own */
+struct claim_key claim_cursor_key(const struct claim_cursor *c);
+void claim_cursor_done(struct claim_cursor *c);
 
 /* What is claimed, in this order. */
 enum claim_pass {
@@ -12,7 +35,7 @@ enum claim_pass {
     CLAIM_DIRTY    /* totals that are newer than their claims */
 };
 
-enum { LOCK_STATEMENTS = 3, READ_STATEMENTS = 2 };
+enum { LOCK_STATEMENTS = 3, PAGE_STATEMENTS = 2 };
 
 struct claim_lock {
     const char *run; /* the name of its lock, or NULL */
@@ -20,9 +43,9 @@ struct claim_lock {
     bool all;        /* not just some tenants are read */
     unsigned char number[8];
 };
+
 /* BEGIN, lock_claims.sql and read_terms.sql, whose rows are the last two results. A parameter lives
- * in lock until pg_run.
- */
+ * in lock until pg_run. */
 int claim_query_lock(struct pg_statement out[LOCK_STATEMENTS], struct claim_lock *lock);
 
 /* One page. Its parameters live in here until pg_run. */
@@ -32,16 +55,13 @@ struct claim_query {
     int64_t rows;                     /* at most */
     struct pg_array *tenants;         /* PG_TEXT; NULL: all */
     int half;                         /* see claim_order */
-    int64_t hold;                     /* only tenants that this one was lifted for; 0: all */
+    int64_t hold;                     /* only tenants that this hold was lifted for; 0: all */
     struct pg_array transports;
-    unsigned char start[8];
-    unsigned char limit[8];
-    unsigned char number[8];
-    unsigned char held[8];
+    unsigned char numbers[4][8];
 };
 
-/* Rows are in the last result, binary. Returns how many statements. */
-int claim_query_page(struct claim_query *r, struct pg_statement out[READ_STATEMENTS]);
-void claim_query_done(struct claim_query *r);
+/* The rows are in the last result, binary. Returns how many statements. */
+int claim_query_page(struct claim_query *q, struct pg_statement out[PAGE_STATEMENTS]);
+void claim_query_done(struct claim_query *q);
 
 #endif

@@ -1,4 +1,3 @@
-/* What to claim of one total, and in which minute. */
 #include "sink/claim/claim_rule.h"
 
 #include <string.h>

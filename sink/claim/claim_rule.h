@@ -1,14 +1,18 @@
 /* What to claim of one total, and in which minute. Pure: no I/O, no clock, no floating point.
  *
  * claim    the part of a total that one submission holds, final once it is written
+ *
  * minute   usage_at of a submission: a whole minute, used once for a customer and meter, since
  *          Stripe is asked by customer, meter and minute what it holds
+ *
  * rising   of a meter that takes the newest value (max, last, unique): a later claim needs a later
  *          minute; sums do not care
+ *
  * place    what a negative difference is subtracted from: a customer's meter that holds units of
- * the total. Stripe bills no meter below zero, so that it goes nowhere else held     a negative
- * difference without such a place, or a negative value that the transport does not take: it is not
- * sent, and judged anew with the next claim of its total */
+ *          the total. Stripe bills no meter below zero, so that it goes nowhere else
+ *
+ * held     a negative difference without such a place, or a negative value that the transport does
+ *          not take: it is not sent, and judged anew with the next claim of its total */
 #ifndef METERLINE_SINK_CLAIM_RULE_H
 #define METERLINE_SINK_CLAIM_RULE_H
 
@@ -19,7 +23,7 @@
 #include <stdint.h>
 
 /* Stripe refuses meter events older than 35 days or more than 5 minutes ahead
- * (docs.stripe.com/api/billing/meter-event/create); a day and a minute are ours to spare. */
+ * (docs.stripe.com/api/billing/meter-event/create). We keep a day and a minute to spare. */
 #define CLAIM_OLDEST_MS (34 * DAY_MS)
 #define CLAIM_AHEAD_MS  (4 * MINUTE_MS)
 /* Stripe takes 15 digits (changelog 2026-04-22.dahlia). Sums are claimed in parts, other values are
@@ -73,8 +77,9 @@ struct claim {
     enum claim_state state;
     bool voids_held; /* what is held becomes void: it is in quantity, or was made up for */
     bool split;      /* a part of the difference is left: apply this one, and decide again */
-    bool elsewhere;  /* so is what its place does not hold: to be read anew, with another place */
-    int64_t version; /* from here on: the claim as it is after this */
+    bool elsewhere;  /* its place does not hold all of it: the rest is read anew, with another place
+                      */
+    int64_t version; /* this and what follows: the claim as it is after this submission */
     struct dec claimed;
     int64_t claims;
     int64_t first_ms;

@@ -1,5 +1,7 @@
 #include "sink/claim/claim_workers.h"
 
+#include "common/closing.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -7,13 +9,11 @@ struct claim_workers {
     struct session *sessions[CLAIM_WORKERS];
     struct claimer *claimers[CLAIM_WORKERS];
     struct claim_workers_events events;
-    int claiming; /* so many of them are */
+    int claiming; /* how many of them are */
     struct claim_report report;
     struct err error; /* of the first that failed */
     bool failed;
-    int open; /* sessions */
-    void (*closed)(void *owner);
-    void *closed_owner;
+    struct closing closing;
 };
 
 static void on_usable(void *owner)
@@ -33,7 +33,6 @@ struct claim_workers *claim_workers_open(struct stage *stage, const char *url,
 {
     struct claim_workers *w = xcalloc(1, sizeof *w);
     w->events = events;
-    w->open = CLAIM_WORKERS;
     for (int i = 0; i < CLAIM_WORKERS; i++) {
         w->sessions[i] = session_open(stage, url, "claim",
                                       (struct session_events){.on_usable = on_usable, .owner = w});
@@ -98,23 +97,18 @@ struct session *claim_workers_session(const struct claim_workers *w)
     return w->sessions[0];
 }
 
-static void on_closed(void *owner)
+static void release(void *self)
 {
-    struct claim_workers *w = owner;
-    void (*closed)(void *owner) = w->closed;
-    void *closed_owner = w->closed_owner;
-    if (--w->open > 0)
-        return;
+    struct claim_workers *w = self;
     for (int i = 0; i < CLAIM_WORKERS; i++)
         claimer_free(w->claimers[i]);
     free(w);
-    closed(closed_owner);
 }
 
 void claim_workers_close(struct claim_workers *w, void (*closed)(void *owner), void *owner)
 {
-    w->closed = closed;
-    w->closed_owner = owner;
+    closing_begin(&w->closing, w, release, closed, owner);
     for (int i = 0; i < CLAIM_WORKERS; i++)
-        session_close(w->sessions[i], on_closed, w);
+        session_close(w->sessions[i], closing_part_closed, closing_part(&w->closing));
+    closing_end(&w->closing);
 }

@@ -1,4 +1,4 @@
-/* Claiming in halves side by side: each has a connection of its own and tenants of its own, so that
+/* Claim workers, side by side: each has a connection of its own and half of the tenants, so that
  * PostgreSQL works on several pages at once. */
 #ifndef METERLINE_SINK_CLAIM_WORKERS_H
 #define METERLINE_SINK_CLAIM_WORKERS_H
@@ -11,7 +11,7 @@ struct claim_workers;
 struct claim_workers_events {
     void (*on_usable)(void *owner); /* a connection is usable (again) */
     void (*on_page)(void *owner);   /* a page with submissions was committed */
-    claim_done_fn on_done;          /* the sum of both; error: the first one's that failed */
+    claim_done_fn on_done;          /* the sum of all; error: of the first that failed */
     void *owner;
 };
 

@@ -1,6 +1,4 @@
-/* Claims that cannot wait for the next tick.
- *
- *      RESTING --1 s--> ASKING --tenants--> CLAIMING --settled--> FORGETTING --> RESTING
+/*      RESTING --1 s--> ASKING --tenants--> CLAIMING --settled--> FORGETTING --> RESTING
  *                          |                    |
  *                          +--nobody--> RESTING +--edges only, or not done--> RESTING
  *
@@ -9,13 +7,14 @@
 #include "sink/claim/priority_claims.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/log.h"
+#include "common/machine.h"
 #include "sink/claim/claim.h"
 #include "sink/report.h"
 #include "sink/session.h"
 #include "sink/sql.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 enum {
@@ -28,13 +27,11 @@ enum {
 };
 enum priority_state { RESTING, ASKING, CLAIMING, FORGETTING };
 
-#define TO(state) (1u << (state))
-static const unsigned MOVES[] = {
-    [RESTING] = TO(ASKING),
-    [ASKING] = TO(CLAIMING) | TO(RESTING),
-    [CLAIMING] = TO(FORGETTING) | TO(RESTING),
-    [FORGETTING] = TO(RESTING),
-};
+static const struct machine PRIORITY = {"priority_claims",
+                                        {[RESTING] = {"resting", TO(ASKING)},
+                                         [ASKING] = {"asking", TO(CLAIMING) | TO(RESTING)},
+                                         [CLAIMING] = {"claiming", TO(FORGETTING) | TO(RESTING)},
+                                         [FORGETTING] = {"forgetting", TO(RESTING)}}};
 
 struct priority_claims {
     enum priority_state state;
@@ -50,11 +47,9 @@ struct priority_claims {
     struct pg_array tenants;  /* to claim; those who asked come first */
     struct pg_array asked;    /* tenants who asked … */
     struct pg_array asked_at; /* … and when, for forgetting them */
-    int handles;
     void (*on_rest)(void *owner, bool claimed);
     void *owner;
-    void (*closed)(void *owner);
-    void *closed_owner;
+    struct closing closing;
 };
 
 int64_t priority_claims_edge_ms(int64_t interval_s)
@@ -65,15 +60,9 @@ int64_t priority_claims_edge_ms(int64_t interval_s)
     return ms > EDGE_SLOWEST_MS ? EDGE_SLOWEST_MS : ms;
 }
 
-static void priority_go(struct priority_claims *p, enum priority_state next)
-{
-    assert(MOVES[p->state] & TO(next));
-    p->state = next;
-}
-
 static void rest(struct priority_claims *p)
 {
-    priority_go(p, RESTING);
+    machine_go(&PRIORITY, p->state, RESTING);
     p->on_rest(p->owner, p->claimed);
 }
 
@@ -90,7 +79,7 @@ static void take_forgotten(void *owner, const struct err *error, PGresult **resu
 static void run_forget(struct priority_claims *p)
 {
     struct pg_statement s;
-    priority_go(p, FORGETTING);
+    machine_go(&PRIORITY, p->state, FORGETTING);
     pg_statement_init(&s, SQL_FORGET_SETTLED);
     pg_add_array(&s, &p->asked);
     pg_add_array(&s, &p->asked_at);
@@ -112,7 +101,7 @@ static void log_claims(const struct priority_claims *p, const struct claim_repor
 static void take_claims(void *owner, const struct err *error, const struct claim_report *report)
 {
     struct priority_claims *p = owner;
-    bool done = !error && !report->busy && !report->on_hold && !report->doubt;
+    bool done = !error && !report->busy && !report->on_hold && !report->unchecked;
     p->claimed = report->made > 0;
     report_claims(report->made);
     if (error)
@@ -128,7 +117,7 @@ static void take_claims(void *owner, const struct err *error, const struct claim
 static void run_claim(struct priority_claims *p)
 {
     const struct claim_order order = {.run = CLAIM_RUN_PRIORITY, .tenants = &p->tenants};
-    priority_go(p, CLAIMING);
+    machine_go(&PRIORITY, p->state, CLAIMING);
     claimer_start(p->claimer, &order, take_claims, p);
 }
 
@@ -186,7 +175,7 @@ static void run_ask(struct priority_claims *p)
     struct pg_statement s[2];
     unsigned char numbers[3][8];
     int n = 1;
-    priority_go(p, ASKING);
+    machine_go(&PRIORITY, p->state, ASKING);
     p->claimed = false;
     pg_array_clear(&p->tenants);
     pg_array_clear(&p->asked);
@@ -228,7 +217,6 @@ struct priority_claims *priority_claims_open(struct stage *stage, const char *da
     p->session = session_open(stage, database_url, "priority",
                               (struct session_events){.on_usable = on_usable, .owner = p});
     p->claimer = claimer_new(p->session);
-    p->handles = 2; /* session and timer */
     uv_timer_init(stage_loop(stage), &p->timer);
     p->timer.data = p;
     uv_timer_start(&p->timer, on_look, LOOK_MS, LOOK_MS);
@@ -246,35 +234,21 @@ bool priority_claims_is_resting(const struct priority_claims *p)
     return p->state == RESTING;
 }
 
-static void release(struct priority_claims *p)
+static void release(void *self)
 {
-    if (--p->handles > 0)
-        return;
-    void (*closed)(void *) = p->closed;
-    void *owner = p->closed_owner;
+    struct priority_claims *p = self;
     claimer_free(p->claimer);
     pg_array_done(&p->tenants);
     pg_array_done(&p->asked);
     pg_array_done(&p->asked_at);
     free(p->edge_after);
     free(p);
-    closed(owner);
-}
-
-static void on_session_closed(void *owner)
-{
-    release(owner);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    release(handle->data);
 }
 
 void priority_claims_close(struct priority_claims *p, void (*closed)(void *owner), void *owner)
 {
-    p->closed = closed;
-    p->closed_owner = owner;
-    uv_close((uv_handle_t *)&p->timer, on_timer_closed);
-    session_close(p->session, on_session_closed, p);
+    closing_begin(&p->closing, p, release, closed, owner);
+    closing_handle(&p->closing, &p->timer);
+    session_close(p->session, closing_part_closed, closing_part(&p->closing));
+    closing_end(&p->closing);
 }

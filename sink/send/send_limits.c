@@ -1,30 +1,94 @@
-/* May anything be sent now, and how much. */
 #include "sink/send/send_limits.h"
 
-#include "common/backoff.h"
 #include "common/clock.h"
+#include "common/machine.h"
 #include "sink/report.h"
+
+#include <limits.h>
+
+enum { FIRST_WAIT_MS = 500, MAX_WAIT_MS = 60000 };
+
+static const struct machine BREAKER = {
+    "circuit_breaker",
+    {[BREAKER_CLOSED] = {"closed", TO(BREAKER_OPEN)},
+     [BREAKER_OPEN] = {"open", TO(BREAKER_PROBING) | TO(BREAKER_CLOSED)},
+     [BREAKER_PROBING] = {"probing", TO(BREAKER_OPEN) | TO(BREAKER_CLOSED)}}};
+
+void breaker_init(struct circuit_breaker *b)
+{
+    *b = (struct circuit_breaker){.backoff = BACKOFF(FIRST_WAIT_MS, MAX_WAIT_MS)};
+}
+
+int breaker_allowed(const struct circuit_breaker *b, int64_t now_ms)
+{
+    if (b->state == BREAKER_CLOSED)
+        return INT_MAX;
+    return b->state == BREAKER_OPEN && now_ms >= b->until_ms ? 1 : 0;
+}
+
+int64_t breaker_wait_ms(const struct circuit_breaker *b, int64_t now_ms)
+{
+    if (b->state != BREAKER_OPEN || now_ms >= b->until_ms)
+        return 0;
+    return b->until_ms - now_ms;
+}
+
+void breaker_probe(struct circuit_breaker *b)
+{
+    machine_go(&BREAKER, b->state, BREAKER_PROBING);
+}
+
+void breaker_forget(struct circuit_breaker *b, int64_t now_ms)
+{
+    if (b->state != BREAKER_PROBING)
+        return;
+    machine_go(&BREAKER, b->state, BREAKER_OPEN);
+    b->until_ms = now_ms + FIRST_WAIT_MS;
+}
+
+/* Calls that were in flight when it opened report the same outage once more: only the first counts.
+ */
+uint64_t breaker_trip(struct circuit_breaker *b, int64_t now_ms, uint32_t random)
+{
+    if (b->state == BREAKER_OPEN)
+        return 0;
+    machine_go(&BREAKER, b->state, BREAKER_OPEN);
+    uint64_t wait_ms = backoff_next_ms(&b->backoff, random);
+    b->until_ms = now_ms + (int64_t)wait_ms;
+    return wait_ms;
+}
+
+bool breaker_reset(struct circuit_breaker *b)
+{
+    if (b->state == BREAKER_CLOSED)
+        return false;
+    machine_go(&BREAKER, b->state, BREAKER_CLOSED);
+    backoff_reset(&b->backoff);
+    return true;
+}
+
+/* The rate and the breaker together. */
 
 void send_limits_init(struct send_limits *l, int64_t calls_per_s)
 {
     *l = (struct send_limits){0};
-    stripe_limits_init(&l->limits, calls_per_s, clock_monotonic_ms());
-    circuit_breaker_init(&l->breaker);
+    stripe_limits_init(&l->rate, calls_per_s, clock_monotonic_ms());
+    breaker_init(&l->breaker);
 }
 
 int send_limits_allowed(struct send_limits *l)
 {
     int64_t now_ms = clock_monotonic_ms();
-    int calls = stripe_limits_available(&l->limits, now_ms);
-    int most = circuit_breaker_allowed(&l->breaker, now_ms);
+    int calls = stripe_limits_available(&l->rate, now_ms);
+    int most = breaker_allowed(&l->breaker, now_ms);
     return calls < most ? calls : most;
 }
 
 int64_t send_limits_wait_ms(struct send_limits *l)
 {
     int64_t now_ms = clock_monotonic_ms();
-    int64_t gate_ms = circuit_breaker_wait_ms(&l->breaker, now_ms);
-    return gate_ms > 0 ? gate_ms : stripe_limits_wait_ms(&l->limits, now_ms);
+    int64_t breaker_ms = breaker_wait_ms(&l->breaker, now_ms);
+    return breaker_ms > 0 ? breaker_ms : stripe_limits_wait_ms(&l->rate, now_ms);
 }
 
 bool send_limits_are_blocked(const struct send_limits *l)
@@ -35,67 +99,66 @@ bool send_limits_are_blocked(const struct send_limits *l)
 void send_limits_picking(struct send_limits *l)
 {
     if (l->breaker.state == BREAKER_OPEN)
-        circuit_breaker_probe(&l->breaker);
+        breaker_probe(&l->breaker);
 }
 
 void send_limits_picked(struct send_limits *l, int calls)
 {
-    stripe_limits_take(&l->limits, calls);
+    stripe_limits_take(&l->rate, calls);
     if (calls == 0)
         send_limits_unsent(l);
 }
 
 void send_limits_call_begun(struct send_limits *l)
 {
-    stripe_limits_take(&l->limits, 1);
+    stripe_limits_take(&l->rate, 1);
 }
 
 void send_limits_unsent(struct send_limits *l)
 {
-    circuit_breaker_forget(&l->breaker, clock_monotonic_ms());
+    breaker_forget(&l->breaker, clock_monotonic_ms());
 }
 
-static void take_success(struct send_limits *l)
+static void close_breaker(struct send_limits *l)
 {
     report_stripe_up(true);
     l->refused = false;
-    if (!circuit_breaker_reset(&l->breaker))
+    if (!breaker_reset(&l->breaker))
         return;
-    log_cause_recovered(&l->blocks);
+    log_cause_recovered(&l->outages);
     log_info(sending_resumed, LOG_STR("peer", "stripe"));
 }
 
-static void take_outage(struct send_limits *l, const struct settle_outcome *o)
+static void open_breaker(struct send_limits *l, const struct settle_outcome *o)
 {
-    uint64_t held;
+    uint64_t suppressed;
     int64_t now_ms = clock_monotonic_ms();
     report_stripe_up(false);
     l->refused = o->peer == SETTLE_PEER_REFUSES;
-    uint64_t wait_ms = circuit_breaker_trip(&l->breaker, now_ms, backoff_random());
-    /* Calls that were in flight tell the same once more. */
-    if (wait_ms == 0 || !log_cause_failed(&l->blocks, o->error.text, now_ms, &held))
+    uint64_t wait_ms = breaker_trip(&l->breaker, now_ms, backoff_random());
+    if (wait_ms == 0 || !log_cause_failed(&l->outages, o->error.text, now_ms, &suppressed))
         return;
     log_event(LOG_ERROR, l->refused ? LOG_OF_account_refused : LOG_OF_sending_blocked,
-              LOG_STR("peer", "stripe"), LOG_U64("wait_ms", wait_ms), LOG_U64("held_back", held),
-              LOG_ERR(&o->error));
+              LOG_STR("peer", "stripe"), LOG_U64("wait_ms", wait_ms),
+              LOG_U64("held_back", suppressed), LOG_ERR(&o->error));
 }
 
 void send_limits_judge(struct send_limits *l, const struct settle_outcome *o)
 {
     if (o->slow_down)
-        stripe_limits_refused(&l->limits, o->retry_after_ms, &o->error);
+        stripe_limits_refused(&l->rate, o->retry_after_ms, &o->error);
     switch (o->peer) {
     case SETTLE_PEER_WORKS:
-        take_success(l);
+        close_breaker(l);
         break;
     case SETTLE_PEER_AWAY:
     case SETTLE_PEER_REFUSES:
-        take_outage(l, o);
+        open_breaker(l, o);
         break;
     case SETTLE_PEER_UNSURE:
         /* One call without an answer stops nobody else, but a probe asked for more than that. */
         if (l->breaker.state == BREAKER_PROBING)
-            take_outage(l, o);
+            open_breaker(l, o);
         break;
     }
 }

@@ -1,6 +1,6 @@
-/* The token bucket of all that call Stripe, and the gate of the sink. */
+/* The token bucket of all that call Stripe, and the circuit breaker of the sink. */
 #include "common/stripe/stripe_limits.h"
-#include "sink/send/circuit_breaker.h"
+#include "sink/send/send_limits.h"
 
 #include <limits.h>
 #include <setjmp.h>
@@ -102,44 +102,44 @@ static void a_429_is_the_accounts_or_an_objects(void **state)
     assert_int_equal(stripe_retry_after_ms(NULL), 0);
 }
 
-static void a_blocked_gate_lets_one_probe_through_at_growing_intervals(void **state)
+static void an_open_circuit_breaker_lets_one_probe_through_at_growing_intervals(void **state)
 {
     /* 500 ms, doubling to a minute; what is told twice counts once. */
     (void)state;
     struct circuit_breaker g;
     int64_t now_ms = 0;
-    circuit_breaker_init(&g);
-    assert_int_equal(circuit_breaker_allowed(&g, 0), INT_MAX);
+    breaker_init(&g);
+    assert_int_equal(breaker_allowed(&g, 0), INT_MAX);
     static const int WAITS_MS[] = {500, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000};
     for (size_t i = 0; i < sizeof WAITS_MS / sizeof *WAITS_MS; i++) {
-        assert_int_equal(circuit_breaker_trip(&g, now_ms, 0), WAITS_MS[i]);
-        assert_int_equal(circuit_breaker_trip(&g, now_ms, 0), 0);
-        assert_int_equal(circuit_breaker_wait_ms(&g, now_ms), WAITS_MS[i]);
-        assert_int_equal(circuit_breaker_allowed(&g, now_ms + WAITS_MS[i] - 1), 0);
+        assert_int_equal(breaker_trip(&g, now_ms, 0), WAITS_MS[i]);
+        assert_int_equal(breaker_trip(&g, now_ms, 0), 0);
+        assert_int_equal(breaker_wait_ms(&g, now_ms), WAITS_MS[i]);
+        assert_int_equal(breaker_allowed(&g, now_ms + WAITS_MS[i] - 1), 0);
         now_ms += WAITS_MS[i];
-        assert_int_equal(circuit_breaker_allowed(&g, now_ms), 1);
-        circuit_breaker_probe(&g);
-        assert_int_equal(circuit_breaker_allowed(&g, now_ms), 0);
+        assert_int_equal(breaker_allowed(&g, now_ms), 1);
+        breaker_probe(&g);
+        assert_int_equal(breaker_allowed(&g, now_ms), 0);
     }
-    assert_true(circuit_breaker_reset(&g));
-    assert_false(circuit_breaker_reset(&g));
-    assert_int_equal(circuit_breaker_allowed(&g, now_ms), INT_MAX);
-    assert_int_equal(circuit_breaker_trip(&g, now_ms, 0), 500);
+    assert_true(breaker_reset(&g));
+    assert_false(breaker_reset(&g));
+    assert_int_equal(breaker_allowed(&g, now_ms), INT_MAX);
+    assert_int_equal(breaker_trip(&g, now_ms, 0), 500);
 }
 
 static void a_probe_without_work_is_asked_again_soon(void **state)
 {
-    /* Nothing was due: the wait does not grow; and a gate that does not probe is left alone. */
+    /* Nothing was due: the wait does not grow; and a breaker that is closed is left alone. */
     (void)state;
     struct circuit_breaker g;
-    circuit_breaker_init(&g);
-    circuit_breaker_forget(&g, 0);
-    assert_int_equal(circuit_breaker_allowed(&g, 0), INT_MAX);
-    circuit_breaker_trip(&g, 0, 0);
-    circuit_breaker_probe(&g);
-    circuit_breaker_forget(&g, 1000);
-    assert_int_equal(circuit_breaker_allowed(&g, 1499), 0);
-    assert_int_equal(circuit_breaker_allowed(&g, 1500), 1);
+    breaker_init(&g);
+    breaker_forget(&g, 0);
+    assert_int_equal(breaker_allowed(&g, 0), INT_MAX);
+    breaker_trip(&g, 0, 0);
+    breaker_probe(&g);
+    breaker_forget(&g, 1000);
+    assert_int_equal(breaker_allowed(&g, 1499), 0);
+    assert_int_equal(breaker_allowed(&g, 1500), 1);
     assert_int_equal(g.backoff.failures, 1);
 }
 
@@ -151,7 +151,7 @@ int main(void)
         cmocka_unit_test(a_refusal_halves_the_rate_once_a_second_and_it_comes_back),
         cmocka_unit_test(a_pause_that_stripe_asks_for_is_kept_and_a_minute_at_most),
         cmocka_unit_test(a_429_is_the_accounts_or_an_objects),
-        cmocka_unit_test(a_blocked_gate_lets_one_probe_through_at_growing_intervals),
+        cmocka_unit_test(an_open_circuit_breaker_lets_one_probe_through_at_growing_intervals),
         cmocka_unit_test(a_probe_without_work_is_asked_again_soon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
