@@ -60,19 +60,18 @@
     X(quota_foreign, "aggregator webhookd", "A hash in the quota cache belongs to another ledger and was left alone. Only one ledger may use this Redis; `meterctl stream adopt` takes it over.") \
     X(redis_redirected, "aggregator webhookd", "A node of the Redis Cluster sent a command to another node, where it was sent again.") \
     X(schema_waited, "aggregator webhookd", "The schema of the database is missing or older than this program needs. Work begins by itself after `meterctl migrate`; until then webhookd answers deliveries with 503.") \
-    X(account_refused, "sink", "Stripe refused the key (401 or 403). Nothing is sent but a probe a minute; set `STRIPE_SECRET_KEY` right.") \
+    X(account_refused, "sink", "Stripe refused the key (401 or 403). Nothing is sent but a probe a minute. Correct `STRIPE_SECRET_KEY`.") \
     X(claim_delayed, "sink", "Usage could not be claimed for submission. It is tried again, and nothing is lost.") \
     X(claim_refused, "sink", "One total cannot be submitted; `msg` says why. The others are not affected. A person has to look at it.") \
     X(count_refused, "sink", "PostgreSQL refused to count the submissions, so their metrics are out of date.") \
     X(cycle_settled, "sink", "A claim cycle is over, and its submissions are sent or wait for their next attempt.") \
-    X(doubt_settled, "sink", "A submission whose outcome was unknown was compared with Stripe's figures: it is `sent`, or `failed` and a person has to decide.") \
+    X(doubt_settled, "sink", "A submission whose outcome was unknown was compared with Stripe's figures: it is `sent`, `void` and claimed anew, or `failed`, and then a person has to decide.") \
     X(drift_found, "sink", "Stripe's figure differs from what was sent by `drift` units. See `meterctl reconcile`.") \
     X(drift_unread, "sink", "Stripe's figure for a customer and metric could not be read, so it was not compared.") \
     X(dry_run_failed, "sink", "The dry run could not list what it would send; `msg` says why.") \
-    X(edges_claimed, "sink", "Usage of periods that are about to end or have just ended was claimed ahead of its cycle.") \
-    X(held_back, "sink", "Sinks are held since the ledger was found behind the stream. Nothing is claimed or sent until `meterctl restore accept`.") \
+    X(edges_claimed, "sink", "Usage of periods that are about to end or have just ended was claimed without waiting for the next cycle.") \
     X(hold_lifted, "sink", "The hold is over: claiming and sending resume.") \
-    X(ledger_check_delayed, "sink", "Whether PostgreSQL was restored could not be checked. It is tried again, and nothing is sent meanwhile.") \
+    X(ledger_check_delayed, "sink", "PostgreSQL could not be compared with what Redis knows of sent usage. It is tried again, and nothing is sent meanwhile.") \
     X(ledger_confirmed, "sink", "PostgreSQL was restarted or failed over and has everything that Redis knows of. Sending goes on.") \
     X(ledger_suspected, "sink", "PostgreSQL may have been restored to an earlier moment; `why` says what tells so. Nothing is claimed or sent until `meterctl restore accept`.") \
     X(ledger_unsure, "sink", "PostgreSQL and Redis were both started anew, and may be backups of one moment. What is not yet compared with Stripe waits; if both are backups, run `meterctl restore hold`, then `meterctl restore accept`.") \
@@ -93,7 +92,8 @@
     X(session_opened, "sink", "A session of Stripe's meter event stream was opened for `life_s` seconds.") \
     X(settle_delayed, "sink", "The outcomes of submissions could not be stored. They are kept in memory and stored later.") \
     X(settle_refused, "sink", "PostgreSQL refused the outcome of a submission, which is settled after its lease has run out.") \
-    X(settled_at_once, "sink", "Closed periods of tenants whose invoice is being made were claimed ahead of their cycle.") \
+    X(settled_at_once, "sink", "Usage of tenants with a new invoice was claimed without waiting for the next cycle.") \
+    X(sinks_held, "sink", "Sinks are held since the ledger was found behind the stream. Nothing is claimed or sent until `meterctl restore accept`.") \
     X(rate_lowered, "sink webhookd", "Stripe answered 429, so fewer calls a second are made for a while. Nothing is lost; the rate rises again by itself.") \
     X(changes_refused, "webhookd", "PostgreSQL refused to read or refresh limits that somebody changed. The changes stay noted and are tried again; look at `msg` if it lasts.") \
     X(limits_cached_again, "webhookd", "Limits are written into the quota cache again, after `limits_not_cached`.") \

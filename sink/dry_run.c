@@ -149,7 +149,7 @@ static void take_claims(void *owner, const struct err *error, const struct claim
         return;
     }
     if (report->on_hold)
-        log_warn(held_back, LOG_MSG("sinks are held: this would be sent once they go on"));
+        log_warn(sinks_held, LOG_MSG("sinks are held: this would be sent once they go on"));
     pg_statement_init(&s, SQL_LIST_SENDABLE);
     session_stream(d->session, &s, DEADLINE_MS, on_row, take_list, d);
 }

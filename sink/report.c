@@ -1,19 +1,13 @@
-/* What the sink tells the world of its sending. */
 #include "sink/report.h"
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/metric_table.h"
 #include "common/peer.h"
-#include "common/pg/pg.h"
 
 #include <string.h>
 
 enum { CLOCK_PAUSE_MS = 60000, MAX_KINDS = 24 };
-
-static const char *const STATES[] = {"pending",  "sending", "held", "failed",
-                                     "in_doubt", "late",    "sent", NULL};
-enum { OPEN_STATES = 6 }; /* those before sent, which is counted as it happens */
 
 /* One kind of failure, by the outcome's label. Labels are few and static. */
 static struct failure {
@@ -40,11 +34,9 @@ void report_held(bool held)
 
 void report_init(void)
 {
-    for (int i = 0; STATES[i]; i++)
-        metric_set(metric_with(METRIC_OF_SUBMISSIONS, STATES[i]), 0);
+    metric_set(metric_with(METRIC_OF_SUBMISSIONS, "sent"), 0);
     metric_with(METRIC_OF_STRIPE_REQUESTS, "sent");
     metric_of(METRIC_OF_STRIPE_SECONDS, "");
-    metric_set(metric_with(METRIC_OF_OLDEST_WAITING, "submissions"), 0);
     report_stripe_up(true); /* until a call tells otherwise */
     report_held(false);
     memset(failures, 0, sizeof failures);
@@ -77,14 +69,14 @@ static struct failure *failure_of(const char *label)
 }
 
 static void log_failure(enum log_level level, enum log_event event, const struct submission *s,
-                        uint64_t held)
+                        uint64_t suppressed)
 {
     const struct settle_outcome *o = &s->outcome;
     log_event(level, event, LOG_STR("customer", s->customer), LOG_STR("event_name", s->event_name),
               LOG_STR("identifier", s->identifier), LOG_I64("attempt", s->attempt),
               LOG_I64("wait_ms", s->wait_ms), LOG_STR("outcome", o->label),
               LOG_STR("request_id", *s->request_id ? s->request_id : NULL),
-              LOG_U64("held_back", held), LOG_ERR(&o->error));
+              LOG_U64("held_back", suppressed), LOG_ERR(&o->error));
 }
 
 void report_call(const char *label)
@@ -94,15 +86,15 @@ void report_call(const char *label)
 
 void report_outcome(const struct submission *s)
 {
-    uint64_t held = 0;
+    uint64_t suppressed = 0;
     const struct settle_outcome *o = &s->outcome;
     switch (o->state) {
     case SETTLE_SENT:
         metric_add(metric_with(METRIC_OF_SUBMISSIONS, "sent"), 1);
         break;
     case SETTLE_RETRY:
-        if (log_repeat_failed(&failure_of(o->label)->repeat, clock_monotonic_ms(), &held))
-            log_failure(LOG_WARN, LOG_OF_send_delayed, s, held);
+        if (log_repeat_failed(&failure_of(o->label)->repeat, clock_monotonic_ms(), &suppressed))
+            log_failure(LOG_WARN, LOG_OF_send_delayed, s, suppressed);
         break;
     case SETTLE_IN_DOUBT:
         log_failure(LOG_ERROR, LOG_OF_send_doubted, s, 0);
@@ -122,38 +114,5 @@ void report_recovered(void)
     for (int i = 0; i < MAX_KINDS; i++)
         any |= log_repeat_recovered(&failures[i].repeat);
     if (any)
-        log_info(send_recovered, LOG_MSG("no try fails any more"));
-}
-
-static bool waits_to_be_sent(const char *state)
-{
-    return !strcmp(state, "pending") || !strcmp(state, "sending") || !strcmp(state, "held");
-}
-
-void report_counts(const PGresult *rows, int64_t now_ms)
-{
-    int64_t oldest_ms = now_ms;
-    for (int i = 0; i < OPEN_STATES; i++)
-        metric_set(metric_with(METRIC_OF_SUBMISSIONS, STATES[i]), 0);
-    for (int row = 0; row < PQntuples(rows); row++) {
-        const char *state = PQgetvalue(rows, row, 0);
-        int64_t at_ms = pg_get_time_ms(rows, row, 2);
-        metric_set(metric_with(METRIC_OF_SUBMISSIONS, state), pg_get_i64(rows, row, 1));
-        if (waits_to_be_sent(state) && at_ms < oldest_ms)
-            oldest_ms = at_ms;
-    }
-    metric_set(metric_with(METRIC_OF_OLDEST_WAITING, "submissions"), now_ms - oldest_ms);
-}
-
-int64_t report_pending(void)
-{
-    return metric_value(metric_with(METRIC_OF_SUBMISSIONS, "pending"));
-}
-
-int64_t report_open(void)
-{
-    int64_t n = 0;
-    for (int i = 0; i < OPEN_STATES; i++)
-        n += metric_value(metric_with(METRIC_OF_SUBMISSIONS, STATES[i]));
-    return n;
+        log_info(send_recovered, LOG_MSG("sending succeeds again, and nothing waits"));
 }

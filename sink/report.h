@@ -1,10 +1,8 @@
-/* What the sink tells the world of its sending: metrics, and log lines that do not flood. */
+/* Metrics and log lines of the sending. A failure that repeats is logged once a minute. */
 #ifndef METERLINE_SINK_REPORT_H
 #define METERLINE_SINK_REPORT_H
 
-#include "sink/send/submission.h"
-
-#include <libpq-fe.h>
+#include "sink/send/submission_store.h"
 
 /* Every series is there from the start. */
 void report_init(void);
@@ -21,13 +19,6 @@ void report_call(const char *label);
 void report_outcome(const struct submission *s);
 /* Nothing waits any more: `send_recovered` if failures were logged. */
 void report_recovered(void);
-
-/* The result of count_submissions.sql. now_ms: Unix. */
-void report_counts(const PGresult *rows, int64_t now_ms);
-/* Submissions that are not done, of all states, as last counted. What was dropped is done. */
-int64_t report_open(void);
-/* Those that wait to be sent, likewise. */
-int64_t report_pending(void);
 
 void report_stripe_up(bool up);
 void report_held(bool held);

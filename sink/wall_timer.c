@@ -1,5 +1,5 @@
-/* Ticks of the wall clock. The loop's timers follow the monotonic clock, so that the wall clock is
- * looked at again now and then: it may be set right meanwhile. */
+/* The loop's timers follow the monotonic clock, so that the wall clock is looked at again now and
+ * then: it may be set right meanwhile. */
 #include "sink/wall_timer.h"
 
 #include "common/clock.h"
@@ -31,19 +31,14 @@ static void on_timer(uv_timer_t *timer)
         t->next_ms = 0;
     sleep_until_next(t);
     if (due)
-        t->on_tick(t->owner);
+        t->on_time(t->owner);
 }
 
 void wall_timer_start(struct wall_timer *t, uv_loop_t *loop, int64_t interval_ms,
-                      void (*on_tick)(void *owner), void *owner)
+                      void (*on_time)(void *owner), void *owner)
 {
-    *t = (struct wall_timer){.interval_ms = interval_ms, .on_tick = on_tick, .owner = owner};
+    *t = (struct wall_timer){.interval_ms = interval_ms, .on_time = on_time, .owner = owner};
     uv_timer_init(loop, &t->timer);
     t->timer.data = t;
     sleep_until_next(t);
-}
-
-void wall_timer_close(struct wall_timer *t, uv_close_cb closed)
-{
-    uv_close((uv_handle_t *)&t->timer, closed);
 }

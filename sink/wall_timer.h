@@ -1,5 +1,5 @@
-/* Ticks at multiples of an interval of the wall clock, UTC, so that all sinks claim at the same
- * time. */
+/* A timer that fires at multiples of an interval of the wall clock, UTC, so that all sinks claim at
+ * the same time. */
 #ifndef METERLINE_SINK_WALL_TIMER_H
 #define METERLINE_SINK_WALL_TIMER_H
 
@@ -7,17 +7,15 @@
 #include <uv.h>
 
 struct wall_timer {
-    uv_timer_t timer;
+    uv_timer_t timer; /* to be closed, and to live until it is */
     int64_t interval_ms;
     int64_t next_ms; /* Unix */
-    void (*on_tick)(void *owner);
+    void (*on_time)(void *owner);
     void *owner;
 };
 
-/* on_tick: from the loop, at each multiple; late ones are not made up for. */
+/* on_time: from the loop, at each multiple; late ones are not made up for. */
 void wall_timer_start(struct wall_timer *t, uv_loop_t *loop, int64_t interval_ms,
-                      void (*on_tick)(void *owner), void *owner);
-/* t must live until closed has run. */
-void wall_timer_close(struct wall_timer *t, uv_close_cb closed);
+                      void (*on_time)(void *owner), void *owner);
 
 #endif

@@ -47,7 +47,7 @@ static void suspect(struct bisect *b, struct submission_queue *called)
 static void give_up_rest(struct bisect *b, struct submission_queue *ended)
 {
     for (struct submission *s = b->rest.first; s; s = s->next)
-        submission_hand_back(s);
+        submission_set_untried(s);
     submission_queue_move(ended, &b->rest);
 }
 

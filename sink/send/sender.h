@@ -16,7 +16,7 @@ struct sender_status {
     int in_hand;         /* in flight, or not in the database yet, or being picked */
     bool looked;         /* every lane was looked at, and nothing is due */
     bool waits;          /* something is pending, due or not, or was left by a dead sink */
-    bool held;           /* ledger_state.sink_hold */
+    bool on_hold;        /* ledger_state.sink_hold */
     bool blocked;        /* Stripe is away or refuses our key */
     bool refused;        /* … our key */
     bool meter_refused;  /* a meter was at fault, since sender_forget_meter */
@@ -25,26 +25,26 @@ struct sender_status {
     int64_t delayed;
 };
 
-/* on_change: after each turn with the database, and when the last call has ended; from the loop. */
+/* ledger_check: borrowed. on_change: after each exchange with the database, and when the last call
+ * has ended; from the loop. */
 struct sender *sender_open(struct stage *stage, const struct config *config,
-                           struct session *session, struct ledger_check *ledger_check,
-                           void (*on_change)(void *owner), void *owner);
+                           struct ledger_check *ledger_check, void (*on_change)(void *owner),
+                           void *owner);
 
 /* Pick from now on; nothing is before this was called. */
 void sender_begin(struct sender *s);
-/* There may be something new to send: look at every lane again. Also when the session becomes
- * usable. */
+/* There may be something new to send: look at every lane again. */
 void sender_wake(struct sender *s);
-/* What was said of a meter was looked into. */
+/* The meter that a call found at fault is being looked into. */
 void sender_forget_meter(struct sender *s);
 struct sender_status sender_status(const struct sender *s);
+/* Appends what is missing to why, and returns false, while its connection is not usable. */
+bool sender_is_usable(const struct sender *s, struct buf *why);
 
-/* Pick nothing more; what is in flight ends and is settled, and what is still in flight after
+/* Pick nothing more. What is in flight ends and is settled; what is still in flight after
  * patience_ms is given up (outcome unknown: the same bytes go out again later). */
 void sender_stop(struct sender *s, uint64_t patience_ms);
-/* closed runs from the loop when the connections to Stripe are gone; the sender must live until its
- * session is closed as well, then sender_free. */
+/* closed runs from the loop when s is freed. */
 void sender_close(struct sender *s, void (*closed)(void *owner), void *owner);
-void sender_free(struct sender *s);
 
 #endif

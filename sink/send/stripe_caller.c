@@ -7,11 +7,12 @@
 
 #include "common/backoff.h"
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/contract.h"
 #include "common/http/http_client.h"
 #include "common/stage.h"
+#include "common/stripe/identifier.h"
 #include "sink/report.h"
-#include "sink/transport/request.h"
 #include "sink/transport/stream_token.h"
 
 #include <assert.h>
@@ -31,9 +32,8 @@ struct stripe_caller {
     struct http_client *client;
     struct stream_token *token;
     const struct config *config;
-    struct call *waiting;        /* for a session */
-    void (*closed)(void *owner); /* not NULL: it is being closed */
-    void *closed_owner;
+    struct call *waiting; /* for a session */
+    struct closing closing;
 };
 
 struct call {
@@ -60,13 +60,13 @@ struct stripe_caller *stripe_caller_open(uv_loop_t *loop, const struct config *c
 }
 
 /* The number of tries is in the database, so that the waits go on growing over a restart. Where
- * Stripe is away, or refuses our key, the gate waits for all of them together. */
+ * Stripe is away, or refuses our key, the circuit breaker waits for all of them together. */
 static int64_t wait_of(const struct submission *s, uint32_t random)
 {
     const struct settle_outcome *o = &s->outcome;
     if (o->state != SETTLE_RETRY || o->peer == SETTLE_PEER_AWAY || o->peer == SETTLE_PEER_REFUSES)
         return 0;
-    if (o->key_spent) /* a stored answer tells nothing of today: only another key does */
+    if (o->key_spent) /* a stored answer would be given again: only another key can help */
         return 0;
     struct backoff b = BACKOFF(RETRY_FIRST_MS, RETRY_MAX_MS);
     b.failures = s->attempt > 32 ? 32 : (unsigned)(s->attempt - 1);
@@ -134,10 +134,10 @@ static void end_all(struct call *call, const struct settle_outcome *outcome)
     end_call(call);
 }
 
-static void hand_back_all(struct call *call)
+static void give_back_untried(struct call *call)
 {
     for (struct submission *s = call->batch.first; s; s = s->next)
-        submission_hand_back(s);
+        submission_set_untried(s);
     end_call(call);
 }
 
@@ -155,7 +155,7 @@ static bool renew_token(struct call *call, const struct http_answer *answer)
     if (!call->token || !answer || answer->status != UNAUTHORIZED)
         return false;
     stream_token_forget(call->caller->token, call->token);
-    if (call->renewed || call->caller->closed)
+    if (call->renewed || closing_has_begun(&call->caller->closing))
         return false;
     call->renewed = true;
     report_call("token_refused");
@@ -182,22 +182,67 @@ static void on_answer(void *owner, const struct err *error, const struct http_an
     end_call(call);
 }
 
+/* What one call puts on the wire: one body as it is, or the bodies of a batch in a list. */
+
+static char *make_url(const struct submission *first, const struct config *config)
+{
+    const char *base =
+        first->transport->by_token ? config_meter_events_base(config) : config->stripe_api_base;
+    return config_url(base, first->path);
+}
+
+static void make_body(const struct submission *first, struct buf *body)
+{
+    const struct transport *transport = first->transport;
+    if (!transport->opens) {
+        buf_add_str(body, first->body);
+        return;
+    }
+    buf_add_str(body, transport->opens);
+    for (const struct submission *s = first; s; s = s->next) {
+        buf_add_str(body, s == first ? "" : ",");
+        buf_add_str(body, s->body);
+    }
+    buf_add_str(body, transport->closes);
+}
+
+/* Of a batch: all its members have spent the keys of the calls that they were in. */
+static void make_key(const struct submission *first, const struct buf *body, struct buf *key)
+{
+    char batch[TRANSPORT_KEY_SIZE];
+    int64_t spent = 0;
+    if (first->transport->opens)
+        transport_batch_key(body->data, body->length, batch);
+    for (const struct submission *s = first; s; s = s->next)
+        spent = s->spent_keys > spent ? s->spent_keys : spent;
+    identifier_key(first->transport->opens ? batch : first->identifier, spent, key);
+}
+
 static void send_request(struct call *call, const char *authorization)
 {
     const struct config *config = call->caller->config;
-    struct request request;
-    request_init(&request, &call->batch, config, authorization);
+    const struct submission *first = call->batch.first;
+    struct http_header headers[TRANSPORT_HEADERS];
+    struct buf body = {0};
+    struct buf key = {0};
+    char *url = make_url(first, config);
+    make_body(first, &body);
+    make_key(first, &body, &key);
+    transport_headers(first->transport, authorization, config->stripe_api_version, key.data,
+                      headers);
     const struct http_call http = {
         .method = "POST",
-        .url = request.url,
-        .headers = request.headers,
-        .body = request.body.data,
-        .body_length = request.body.length,
+        .url = url,
+        .headers = headers,
+        .body = body.data,
+        .body_length = body.length,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .timeout_ms = (uint64_t)config->timeout_ms,
     };
     http_send(call->caller->client, &http, on_answer, call);
-    request_done(&request);
+    free(url);
+    buf_done(&body);
+    buf_done(&key);
 }
 
 static void send_with_token(struct call *call, const char *header)
@@ -218,8 +263,9 @@ static void on_token(void *owner, const struct settle_outcome *failure)
         const char *header = stream_token_header(c->token);
         if (failure)
             end_all(call, failure);
-        else if (!header || c->closed || clock_monotonic_ms() > call->terms.begin_until_ms)
-            hand_back_all(call);
+        else if (!header || closing_has_begun(&c->closing) ||
+                 clock_monotonic_ms() > call->terms.begin_until_ms)
+            give_back_untried(call);
         else
             send_with_token(call, header);
         call = next;
@@ -251,38 +297,29 @@ bool stripe_caller_accepts(struct submission *s)
 {
     struct buf path = {0};
     struct err e;
-    bool takes = transport_path(s->transport, s->subscription_item, &path, &e) == 0;
-    buf_done(&path);
-    if (!takes)
-        s->outcome = (struct settle_outcome){.state = SETTLE_FAILED,
-                                             .peer = SETTLE_PEER_UNSURE,
-                                             .label = "not_sent",
-                                             .unsent = true,
-                                             .error = e};
-    return takes;
+    if (transport_path(s->transport, s->subscription_item, &path, &e) == 0) {
+        free(s->path);
+        s->path = path.data;
+        return true;
+    }
+    s->outcome = (struct settle_outcome){.state = SETTLE_FAILED,
+                                         .peer = SETTLE_PEER_UNSURE,
+                                         .label = "not_sent",
+                                         .unsent = true,
+                                         .error = e};
+    return false;
 }
 
-void submission_hand_back(struct submission *s)
+static void release(void *self)
 {
-    s->wait_ms = 0;
-    s->outcome = (struct settle_outcome){
-        .state = SETTLE_RETRY, .peer = SETTLE_PEER_UNSURE, .label = "not_sent", .unsent = true};
-    err_set(&s->outcome.error, ERR_CANCELED, "not sent: picked too long ago, or while stopping");
-}
-
-static void on_closed(void *owner)
-{
-    struct stripe_caller *c = owner;
-    void (*closed)(void *) = c->closed;
-    void *closed_owner = c->closed_owner;
+    struct stripe_caller *c = self;
     stream_token_free(c->token);
     free(c);
-    closed(closed_owner);
 }
 
 void stripe_caller_close(struct stripe_caller *c, void (*closed)(void *owner), void *owner)
 {
-    c->closed = closed;
-    c->closed_owner = owner;
-    http_client_close(c->client, on_closed, c);
+    closing_begin(&c->closing, c, release, closed, owner);
+    http_client_close(c->client, closing_part_closed, closing_part(&c->closing));
+    closing_end(&c->closing);
 }

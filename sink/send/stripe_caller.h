@@ -1,9 +1,10 @@
-/* One call: the bytes of one or more submissions to Stripe, and what the answer means for each. */
+/* One call to Stripe: the bytes of one or more submissions go out as one request, and the answer
+ * becomes the outcome of each. */
 #ifndef METERLINE_SINK_STRIPE_CALLER_H
 #define METERLINE_SINK_STRIPE_CALLER_H
 
 #include "sink/config.h"
-#include "sink/send/submission.h"
+#include "sink/send/submission_store.h"
 
 #include <uv.h>
 
@@ -24,13 +25,11 @@ struct call_terms {
     void *owner;
 };
 
-/* Can s be sent at all? If not, its outcome is filled: failed. */
+/* Can s be sent at all? Fills its path; if not, its outcome: failed. */
 bool stripe_caller_accepts(struct submission *s);
-/* batch: of one transport, as many as it takes; all of it is taken. */
+/* batch: of one transport, as many as it takes, each accepted; all of it is taken. */
 void stripe_caller_send(struct stripe_caller *c, struct submission_queue *batch,
                         const struct call_terms *terms);
-/* The outcome of a try that was not made, by us: nothing was sent, it may go out at once. */
-void submission_hand_back(struct submission *s);
 /* Calls in flight end as canceled (outcome unknown); closed runs from the loop when c is freed. */
 void stripe_caller_close(struct stripe_caller *c, void (*closed)(void *owner), void *owner);
 

@@ -1,4 +1,3 @@
-/* One turn with the database: a pipeline of settle, lock, pick and a look at what is left. */
 #include "sink/send/submission_store.h"
 
 #include "common/log.h"
@@ -39,12 +38,75 @@ enum {
 struct exchange {
     store_done_fn done;
     void *owner;
-    int lock_at; /* place of the statement in the pipeline, or -1 */
+    int lock_at; /* index of the statement in the pipeline, or -1 */
     int open_at;
 };
 
+void submission_free(struct submission *s)
+{
+    free(s->identifier);
+    free(s->customer);
+    free(s->event_name);
+    free(s->subscription_item);
+    free(s->body);
+    free(s->path);
+    free(s);
+}
+
+void submission_set_untried(struct submission *s)
+{
+    s->wait_ms = 0;
+    s->outcome = (struct settle_outcome){
+        .state = SETTLE_RETRY, .peer = SETTLE_PEER_UNSURE, .label = "not_sent", .unsent = true};
+    err_set(&s->outcome.error, ERR_CANCELED, "not sent: picked too long ago, or while stopping");
+}
+
+void submission_queue_add_take(struct submission_queue *q, struct submission *s)
+{
+    s->next = NULL;
+    if (q->last)
+        q->last->next = s;
+    else
+        q->first = s;
+    q->last = s;
+    q->count++;
+}
+
+struct submission *submission_queue_pop(struct submission_queue *q)
+{
+    struct submission *s = q->first;
+    if (!s)
+        return NULL;
+    q->first = s->next;
+    if (!q->first)
+        q->last = NULL;
+    q->count--;
+    return s;
+}
+
+void submission_queue_move(struct submission_queue *to, struct submission_queue *from)
+{
+    submission_queue_move_some(to, from, from->count);
+}
+
+void submission_queue_move_some(struct submission_queue *to, struct submission_queue *from,
+                                int most)
+{
+    for (int left = most; left > 0 && from->count > 0; left--)
+        submission_queue_add_take(to, submission_queue_pop(from));
+}
+
+void submission_queue_done(struct submission_queue *q)
+{
+    struct submission *s;
+    while ((s = submission_queue_pop(q)))
+        submission_free(s);
+}
+
+/* Settling. */
+
 /* Texts from outside may hold anything; PostgreSQL refuses what is not UTF-8, and with it all the
- * others of this turn. A text that was cut in the middle of a character is such a one. */
+ * others of this exchange. A text that was cut in the middle of a character is such a one. */
 static void add_safe_text(struct pg_array *a, const char *text)
 {
     struct buf safe = {0};
@@ -95,6 +157,8 @@ static void add_settle(struct pg_statement *s, const struct submission_queue *en
     for (int i = 0; i < SETTLE_COLUMNS; i++)
         pg_add_array(s, &columns[i]);
 }
+
+/* Picking. */
 
 static void add_pick(struct pg_statement *s, const struct store_terms *terms,
                      unsigned char numbers[2 * NUMBER_SIZE],
@@ -157,21 +221,21 @@ static void log_retired(const PGresult *r, int row)
         LOG_I64("attempt", pg_get_i64(r, row, ATTEMPTS)),
         LOG_STR("last_error", doubted ? PQgetvalue(r, row, LAST_ERROR) : NULL),
         LOG_MSG(doubted ? "nobody knows whether Stripe has it: it is not sent again, and Stripe is "
-                          "asked what it holds of its minute"
+                          "asked what it holds for its minute"
                         : PQgetvalue(r, row, LAST_ERROR)));
 }
 
 static void read_pick(const PGresult *r, int row, struct store_answer *answer)
 {
-    int place = transport_index(PQgetvalue(r, row, TRANSPORT));
-    assert(place >= 0); /* the statement was asked for ours alone */
-    answer->cost += transport_cost(TRANSPORTS[place]);
+    int at = transport_index(PQgetvalue(r, row, TRANSPORT));
+    assert(at >= 0); /* the statement names this build's transports */
+    answer->cost += transport_cost(TRANSPORTS[at]);
     if (strcmp(PQgetvalue(r, row, STATE), "sending") != 0) {
         log_retired(r, row);
         return;
     }
     answer->any = true;
-    submission_queue_add_take(&answer->picked[place], read_picked(r, row, TRANSPORTS[place]));
+    submission_queue_add_take(&answer->picked[at], read_picked(r, row, TRANSPORTS[at]));
 }
 
 static void read_picks(const PGresult *r, struct store_answer *answer)
@@ -188,7 +252,7 @@ static void read_picks(const PGresult *r, struct store_answer *answer)
     answer->event_name = xstrdup(PQgetvalue(r, rows - 1, EVENT_NAME));
 }
 
-static void take_store_answer(void *owner, const struct err *error, PGresult **results, int n)
+static void take_answer(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct exchange t = *(struct exchange *)owner;
     struct store_answer answer = {0};
@@ -199,8 +263,8 @@ static void take_store_answer(void *owner, const struct err *error, PGresult **r
         return;
     }
     if (t.lock_at >= 0) {
-        answer.held = pg_get_i64(results[t.lock_at], 0, 1) > 0;
-        answer.doubt = pg_get_i64(results[t.lock_at], 0, 1) < 0;
+        answer.on_hold = pg_get_i64(results[t.lock_at], 0, 1) > 0;
+        answer.unchecked = pg_get_i64(results[t.lock_at], 0, 1) < 0;
         read_picks(results[t.lock_at + 1], &answer);
     }
     answer.waits = pg_get_i64(results[t.open_at], 0, 0);
@@ -252,7 +316,7 @@ void submission_store_run(struct session *session, const struct submission_queue
     t->open_at = n;
     add_binary_statement(&s[n], SQL_READ_OPEN);
     pg_add_text(&s[n++], terms->owner);
-    session_run(session, s, n, DEADLINE_MS, take_store_answer, t);
+    session_run(session, s, n, DEADLINE_MS, take_answer, t);
     done_columns(columns, SETTLE_COLUMNS);
     done_columns(transports, TRANSPORT_COLUMNS);
 }

@@ -74,7 +74,7 @@ def test_each_place_is_read_once_and_sinks_go_on_with_those_that_are_done(shop):
     lose(line, *LOST)
     hold(line)
     sink = line.start("sink", SINK_INTERVAL_S="1")
-    sink.wait_log("held_back")
+    sink.wait_log("sinks_held")
     count(line, "api_calls", 90, *TENANTS)
     accept = line.start("meterctl", args=["restore", "accept", "--yes"], SINK_RATE_PER_S="20")
     line.wait_for(lambda: len(released(line)) >= 20 and told(accept), 120, "some are done, and that is told")

@@ -431,7 +431,7 @@ def test_a_request_waits_while_sinks_are_held(shop):
     add_tenants(shop, "acme")
     shop.sql("UPDATE ledger_state SET value = 1 WHERE name = 'sink_hold'")
     sink = shop.start_sink(SINK_INTERVAL_S=86400)
-    sink.wait_log("held_back")
+    sink.wait_log("sinks_held")
     count(shop, "acme", "api_calls", "3")
     shop.sql("SELECT request_sink('acme', 'settle')")
     seen = shop.value("SELECT requested_at FROM sink_requests")
