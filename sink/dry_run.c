@@ -1,10 +1,9 @@
-/* --dry-run.
+/*      WAITING --usable--> CLAIMING --rehearsed--> LISTING --all rows--> LEAVING --> (the end)
  *
- *      WAITING --usable--> CLAIMING --rehearsed--> LISTING --all rows--> LEAVING --> (the end)
- *
- * What was claimed is read back from the transaction that claimed it, before that is rolled back:
- * so it is what a sink would write, to the last digit. It is printed after that, from a temporary
- * file: claims of all sinks wait for the transaction, and must not wait for who reads us. */
+ * What was claimed is read back from the transaction that claimed it, before it is rolled back: so
+ * it is what a sink would write, to the last digit. It goes into a temporary file first, and is
+ * printed after the transaction: claims of all sinks wait for that one, and must not wait for the
+ * reader of our output. */
 #include "sink/dry_run.h"
 
 #include "common/log.h"
@@ -149,7 +148,7 @@ static void take_claims(void *owner, const struct err *error, const struct claim
         return;
     }
     if (report->on_hold)
-        log_warn(sinks_held, LOG_MSG("sinks are held: this would be sent once they go on"));
+        log_warn(sinks_held, LOG_MSG("sinks are held: this would be sent once the hold is lifted"));
     pg_statement_init(&s, SQL_LIST_SENDABLE);
     session_stream(d->session, &s, DEADLINE_MS, on_row, take_list, d);
 }
@@ -190,7 +189,7 @@ void dry_run_drain(struct dry_run *d)
     stage_drained(d->stage);
 }
 
-static void on_closed(void *owner)
+static void release(void *owner)
 {
     struct dry_run *d = owner;
     claimer_free(d->claimer);
@@ -201,5 +200,5 @@ static void on_closed(void *owner)
 
 void dry_run_close(struct dry_run *d)
 {
-    session_close(d->session, on_closed, d);
+    session_close(d->session, release, d);
 }

@@ -2,14 +2,18 @@
  *                                       |
  *           what is in doubt, or a comparison: RUNNING --> ENDING (a request is done) --> RESTING
  *
- * The happy path: a look exports the drift, takes a request, and asks what is due; one thing at a
- * time is done, what was asked for first. The failure modes: PostgreSQL or Stripe is away: the run
- * ends, that is logged once, and after a pause it is made again: a request by whoever takes it
- * next, the nightly run by its row, which has no end. */
+ * The happy path: a look exports the drift, takes a request, and reads what is due. One thing is
+ * done at a time, and what a person asked for comes first.
+ *
+ * The failure modes: PostgreSQL or Stripe is away. The run ends, that is logged once, and it is
+ * made again after a pause: a request by the sink that takes it next, the nightly run because its
+ * row has no end. */
 #include "sink/reconciler.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/log.h"
+#include "common/machine.h"
 #include "common/metric_table.h"
 #include "common/stripe/in_doubt.h"
 #include "common/stripe/reconcile.h"
@@ -29,6 +33,12 @@ enum {
     MOST_MINUTES = 100
 };
 enum reconciler_state { RESTING, LOOKING, RUNNING, ENDING };
+
+static const struct machine RECONCILER = {"reconciler",
+                                          {[RESTING] = {"resting", TO(LOOKING)},
+                                           [LOOKING] = {"looking", TO(RUNNING) | TO(RESTING)},
+                                           [RUNNING] = {"running", TO(ENDING) | TO(RESTING)},
+                                           [ENDING] = {"ending", TO(RESTING)}}};
 
 struct reconciler {
     const struct config *config;
@@ -52,9 +62,7 @@ struct reconciler {
     int64_t not_before_ms; /* … the next one, after a failure … */
     int64_t doubts_ms;     /* … and the next look at what is in doubt */
     struct log_repeat failures;
-    int handles;
-    void (*closed)(void *owner);
-    void *closed_owner;
+    struct closing closing;
 };
 
 static void forget_request(struct reconciler *r)
@@ -67,22 +75,22 @@ static void forget_request(struct reconciler *r)
 static void rest(struct reconciler *r)
 {
     forget_request(r);
-    r->state = RESTING;
+    machine_go(&RECONCILER, r->state, RESTING);
 }
 
 static void fail(struct reconciler *r, const struct err *error)
 {
-    uint64_t held;
+    uint64_t suppressed;
     int64_t now_ms = clock_monotonic_ms();
     r->not_before_ms = now_ms + FAILURE_PAUSE_MS;
-    if (error->kind != ERR_CANCELED && log_repeat_failed(&r->failures, now_ms, &held))
+    if (error->kind != ERR_CANCELED && log_repeat_failed(&r->failures, now_ms, &suppressed))
         log_warn(reconcile_delayed, LOG_STR("tenant", r->tenant),
                  LOG_STR("sqlstate", *error->sqlstate ? error->sqlstate : NULL),
-                 LOG_U64("held_back", held), LOG_ERR(error));
+                 LOG_U64("held_back", suppressed), LOG_ERR(error));
     rest(r);
 }
 
-static void on_timer(uv_timer_t *timer);
+static void look(struct reconciler *r);
 
 static void take_request_end(void *owner, const struct err *error, PGresult **results, int n)
 {
@@ -101,10 +109,10 @@ static void end_request(struct reconciler *r)
         bool again = r->tenant != NULL;
         rest(r);
         if (again)
-            on_timer(&r->timer); /* the round goes on */
+            look(r); /* the round goes on */
         return;
     }
-    r->state = ENDING;
+    machine_go(&RECONCILER, r->state, ENDING);
     pg_statement_init(&s, SQL_END_RECONCILE_REQUEST);
     pg_add_text(&s, r->tenant);
     pg_add_text(&s, r->requested_at);
@@ -146,7 +154,7 @@ static void take_comparison(void *owner, const struct err *error,
 static void run_comparison(struct reconciler *r, const char *reason, const char *due,
                            bool everything)
 {
-    r->state = RUNNING;
+    machine_go(&RECONCILER, r->state, RUNNING);
     r->begun_ms = clock_monotonic_ms();
     r->ask = (struct reconcile_ask){.reason = reason,
                                     .tenant = r->tenant,
@@ -181,14 +189,14 @@ static void take_doubts(void *owner, const struct err *error, const struct doubt
 
 static void run_doubts(struct reconciler *r)
 {
-    r->state = RUNNING;
+    machine_go(&RECONCILER, r->state, RUNNING);
     r->doubts_ms = clock_monotonic_ms() + DOUBTS_PAUSE_MS;
     doubts_start(r->doubts, session_pg(r->session), &(struct doubts_ask){0});
 }
 
 /* Looking. */
 
-static void keep_request(struct reconciler *r, const PGresult *request)
+static void own_request(struct reconciler *r, const PGresult *request)
 {
     if (PQntuples(request) == 0)
         return;
@@ -197,7 +205,7 @@ static void keep_request(struct reconciler *r, const PGresult *request)
 }
 
 /* The next tenant of the round, or its end. */
-static bool take_round(struct reconciler *r, const PGresult *next)
+static bool next_of_round(struct reconciler *r, const PGresult *next)
 {
     bool any = !PQgetisnull(next, 0, 0);
     int64_t unproven = r->unproven;
@@ -233,9 +241,9 @@ static void take_look(void *owner, const struct err *error, PGresult **results, 
     }
     export_drift(results[0]);
     if (n > 2)
-        keep_request(r, results[2]);
+        own_request(r, results[2]);
     bool may_run = n > 2 && !r->stopping && session_is_idle(r->session);
-    if (n > 3 && may_run && !r->tenant && take_round(r, results[3])) {
+    if (n > 3 && may_run && !r->tenant && next_of_round(r, results[3])) {
         run_comparison(r, "unproven", NULL, true);
         return;
     }
@@ -256,7 +264,7 @@ static void run_look(struct reconciler *r)
 {
     struct pg_statement s[4];
     bool paused = r->stopping || clock_monotonic_ms() < r->not_before_ms;
-    r->state = LOOKING;
+    machine_go(&RECONCILER, r->state, LOOKING);
     pg_statement_init(&s[0], SQL_SUM_DRIFT);
     pg_statement_init(&s[1], SQL_FIND_RECONCILE_DUE);
     pg_add_text(&s[1], r->due);
@@ -267,17 +275,20 @@ static void run_look(struct reconciler *r)
     session_run(r->session, s, paused ? 2 : n, DEADLINE_MS, take_look, r);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void look(struct reconciler *r)
 {
-    struct reconciler *r = timer->data;
     if (r->state == RESTING && session_is_idle(r->session))
         run_look(r);
 }
 
+static void on_timer(uv_timer_t *timer)
+{
+    look(timer->data);
+}
+
 static void on_usable(void *owner)
 {
-    struct reconciler *r = owner;
-    on_timer(&r->timer);
+    look(owner);
 }
 
 static void open_stripe(struct reconciler *r, uv_loop_t *loop)
@@ -309,7 +320,6 @@ struct reconciler *reconciler_open(struct stage *stage, const struct config *con
     uv_timer_init(stage_loop(stage), &r->timer);
     r->timer.data = r;
     uv_timer_start(&r->timer, on_timer, LOOK_MS, LOOK_MS);
-    r->handles = 3; /* the timer, the session, the api */
     return r;
 }
 
@@ -323,36 +333,22 @@ void reconciler_stop(struct reconciler *r)
     r->stopping = true;
 }
 
-static void release(struct reconciler *r)
+static void release(void *self)
 {
-    if (--r->handles > 0)
-        return;
-    void (*closed)(void *) = r->closed;
-    void *owner = r->closed_owner;
+    struct reconciler *r = self;
     reconcile_free(r->compare);
     doubts_free(r->doubts);
     stripe_usage_free(r->usage);
     forget_request(r);
     free(r->round_after);
     free(r);
-    closed(owner);
-}
-
-static void on_part_closed(void *owner)
-{
-    release(owner);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    release(handle->data);
 }
 
 void reconciler_close(struct reconciler *r, void (*closed)(void *owner), void *owner)
 {
-    r->closed = closed;
-    r->closed_owner = owner;
-    uv_close((uv_handle_t *)&r->timer, on_timer_closed);
-    session_close(r->session, on_part_closed, r);
-    stripe_api_close(r->api, on_part_closed, r);
+    closing_begin(&r->closing, r, release, closed, owner);
+    closing_handle(&r->closing, &r->timer);
+    session_close(r->session, closing_part_closed, closing_part(&r->closing));
+    stripe_api_close(r->api, closing_part_closed, closing_part(&r->closing));
+    closing_end(&r->closing);
 }

@@ -44,11 +44,11 @@ static void on_recheck(uv_timer_t *timer);
 
 static void take_refusal(struct session *s, const struct err *error)
 {
-    uint64_t held;
+    uint64_t suppressed;
     s->problem = *error;
     machine_go(&SESSION, s->state, WAITING);
-    if (log_repeat_failed(&s->refusals, clock_monotonic_ms(), &held))
-        log_warn(schema_refused, LOG_U64("held_back", held), LOG_ERR(error));
+    if (log_repeat_failed(&s->refusals, clock_monotonic_ms(), &suppressed))
+        log_warn(schema_refused, LOG_U64("held_back", suppressed), LOG_ERR(error));
     if (!error->retry)
         stage_finish(s->stage, EXIT_FAILED);
     else

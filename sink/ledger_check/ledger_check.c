@@ -1,133 +1,120 @@
-/* The happy path: each POLL_MS the ledger's life and its number of picks are read, and Redis is
- * told the number, which it may have lost.
+/* The happy path: each POLL_MS the ledger's row is read, and Redis is told its number of picks,
+ * which Redis may have lost.
  *
- *      RESTING --poll, doubt, a peer is back--> READING --known life--> TELLING --> RESTING (whole)
- *         ^                                        |                     |     |        ^
- *         |                                        | another life        |     | Redis  |
- *         |                                        v                     |     | knows  |
- *         |                                      ASKING                  |     | of     |
- *         |                                        |          once a     |     v more   |
- *         |                                        |          minute     |  RAISING ----+
- *         |                                        v                     v              |
- *         |                                     CHECKING               NAMING - NOTING -+
- *         +--- first suspicion, any failure ---    |
- *                                                  +-- the verdict --> SETTLING --> RESTING
+ *      RESTING --poll, ledger_check_again, a peer is back--> READING
+ *      READING --PostgreSQL is the same--> TELLING --> RESTING (passed)
+ *      READING --it was started anew--> ASKING --> CHECKING --verdict--> SETTLING --> RESTING
+ *      CHECKING --another sink was first--> TELLING
+ *      TELLING --once a minute--> NAMING --> NOTING --> RESTING (passed)
+ *      TELLING --Redis knows a greater number--> RAISING --> RESTING (passed)
  *
- * Redis is asked first and the ledger is read after it (CHECKING): what others commit and tell
- * Redis meanwhile must not look like something that the ledger lacks. It is held only for what is
- * found twice. Once a minute the ledger notes which Redis it is, and that it is alive: a later life
- * is compared with that.
+ * Redis is asked first, and the ledger is read after it (CHECKING): what others commit and tell
+ * Redis meanwhile must not look like something that the ledger lacks. A verdict that holds sinks
+ * must be found twice. Once a minute the ledger notes which Redis it is told to, and when: that is
+ * what the next check compares with.
  *
- * The failure modes: PostgreSQL or Redis is away: the look ends, and the next poll or their coming
- * back begins another; without Redis nothing is picked. PostgreSQL is exchanged between two
- * steps: what is settled names the life that was read. */
+ * The failure modes: PostgreSQL or Redis is away: the check ends, and the next poll, or the moment
+ * when it is back, begins another. Without Redis nothing is picked. PostgreSQL is exchanged between
+ * two steps: the statement that settles names the ledger_life() that was read. */
 #include "sink/ledger_check/ledger_check.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/log.h"
+#include "common/machine.h"
 #include "common/peer.h"
-#include "sink/ledger_check/ledger_facts.h"
-#include "sink/ledger_check/ledger_rows.h"
 #include "sink/session.h"
 #include "sink/sql.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { POLL_MS = 2000, NOTE_MS = 60000, DEADLINE_MS = 5000, NUMBER_SIZE = 24 };
 
 enum check_state { RESTING, READING, TELLING, RAISING, NAMING, NOTING, ASKING, CHECKING, SETTLING };
 
-#define TO(state) (1u << (state))
-static const unsigned MOVES[] = {
-    [RESTING] = TO(READING),
-    [READING] = TO(TELLING) | TO(ASKING) | TO(RESTING),
-    [TELLING] = TO(RAISING) | TO(NAMING) | TO(RESTING),
-    [RAISING] = TO(RESTING),
-    [NAMING] = TO(NOTING) | TO(RESTING),
-    [NOTING] = TO(RESTING),
-    [ASKING] = TO(CHECKING) | TO(RESTING),
-    [CHECKING] = TO(TELLING) | TO(SETTLING) | TO(RESTING),
-    [SETTLING] = TO(RESTING),
-};
+static const struct machine CHECK = {
+    "ledger_check",
+    {[RESTING] = {"resting", TO(READING)},
+     [READING] = {"reading", TO(TELLING) | TO(ASKING) | TO(RESTING)},
+     [TELLING] = {"telling", TO(RAISING) | TO(NAMING) | TO(RESTING)},
+     [RAISING] = {"raising", TO(RESTING)},
+     [NAMING] = {"naming", TO(NOTING) | TO(RESTING)},
+     [NOTING] = {"noting", TO(RESTING)},
+     [ASKING] = {"asking", TO(CHECKING) | TO(RESTING)},
+     [CHECKING] = {"checking", TO(TELLING) | TO(SETTLING) | TO(RESTING)},
+     [SETTLING] = {"settling", TO(RESTING)}}};
 
 struct ledger_check {
     struct session *session;
     struct redis_router *redis;
     uv_timer_t timer;
     enum check_state state;
-    bool whole;
-    bool again; /* a doubt came during a look */
-    bool closing;
+    bool passed;
+    bool again; /* ledger_check_again came during a check */
     struct log_repeat delays;
-    struct err failure; /* of the last look; ERR_NONE if there was none */
+    struct err failure; /* of the last check; ERR_NONE if there was none */
     void (*on_change)(void *owner);
     void *owner;
     int64_t picks;   /* of the ledger, as read */
-    int64_t note_ms; /* monotonic: when to note it next */
+    int64_t note_ms; /* monotonic: when to note next */
     char *ledger;    /* its id */
     struct ledger_answers answers;
     enum ledger_verdict verdict;
-    enum ledger_verdict suspicion; /* of the look before */
-    bool is_first;
-    int handles;
-    void (*closed)(void *owner);
-    void *closed_owner;
+    enum ledger_verdict suspicion; /* of the check before */
+    bool is_first;                 /* no sink has ever compared this ledger */
+    struct closing closing;
 };
 
-static void look(struct ledger_check *c);
+static void check(struct ledger_check *c);
 
-static void check_go(struct ledger_check *c, enum check_state next)
+static bool is_closing(const struct ledger_check *c)
 {
-    assert(MOVES[c->state] & TO(next));
-    c->state = next;
+    return closing_has_begun(&c->closing);
 }
 
-static void rest(struct ledger_check *c, bool whole)
+static void rest(struct ledger_check *c, bool passed)
 {
-    bool changed = c->whole != whole;
-    check_go(c, RESTING);
+    bool changed = c->passed != passed;
+    machine_go(&CHECK, c->state, RESTING);
     ledger_answers_done(&c->answers);
-    c->whole = whole;
-    if (whole) {
+    c->passed = passed;
+    if (passed) {
         c->suspicion = LEDGER_INTACT;
         c->failure = (struct err){0};
         log_repeat_recovered(&c->delays);
     }
-    if (c->closing)
+    if (is_closing(c))
         return;
     if (changed)
         c->on_change(c->owner);
     if (c->again)
-        look(c);
+        check(c);
 }
 
-/* A lost peer is told where it is lost. */
+/* A lost connection is logged by the one who lost it. */
 static void rest_failed(struct ledger_check *c, const struct err *error)
 {
-    uint64_t held;
+    uint64_t suppressed;
     if (error)
         c->failure = *error;
     if (error && error->kind != ERR_CLOSED && error->kind != ERR_CANCELED &&
-        log_repeat_failed(&c->delays, clock_monotonic_ms(), &held))
+        log_repeat_failed(&c->delays, clock_monotonic_ms(), &suppressed))
         log_warn(ledger_check_delayed, LOG_STR("sqlstate", error->sqlstate),
-                 LOG_U64("held_back", held), LOG_ERR(error));
+                 LOG_U64("held_back", suppressed), LOG_ERR(error));
     rest(c, false);
 }
 
-/* Runs a statement, or ends the look if PostgreSQL went meanwhile. */
-static bool run(struct ledger_check *c, enum check_state next, struct pg_statement *s,
+/* Runs a statement, or ends the check if PostgreSQL went away meanwhile. */
+static void run(struct ledger_check *c, enum check_state next, struct pg_statement *s,
                 pg_done_fn done)
 {
-    if (c->closing || !session_is_idle(c->session)) {
+    if (is_closing(c) || !session_is_idle(c->session)) {
         rest_failed(c, NULL);
-        return false;
+        return;
     }
-    check_go(c, next);
+    machine_go(&CHECK, c->state, next);
     session_run(c->session, s, 1, DEADLINE_MS, done, c);
-    return true;
 }
 
 /* Noting. */
@@ -158,8 +145,8 @@ static void take_named(void *owner, const struct err *error, const char *run_id)
     run(c, NOTING, &s, take_noted);
 }
 
-/* Telling Redis, and hearing of more: a person accepted what was lost while no sink ran, whose
- * numbers go on above. */
+/* Telling Redis, which may know a greater number: a person accepted what was lost while no sink
+ * ran, and the ledger's numbers go on above. */
 
 static void take_raised(void *owner, const struct err *error, PGresult **results, int n)
 {
@@ -178,25 +165,25 @@ static void take_told(void *owner, const struct err *error, int64_t known)
     char number[NUMBER_SIZE];
     if (error) {
         rest_failed(c, error);
-    } else if (known <= c->picks && clock_monotonic_ms() >= c->note_ms) {
-        check_go(c, NAMING);
-        ledger_facts_ask_run_id(c->redis, c->ledger, take_named, c);
-    } else if (known <= c->picks) {
-        rest(c, true);
-    } else {
+    } else if (known > c->picks) {
         snprintf(number, sizeof number, "%lld", (long long)known);
         pg_statement_init(&s, SQL_RAISE_PICKS);
         pg_add_text(&s, number);
         run(c, RAISING, &s, take_raised);
+    } else if (clock_monotonic_ms() >= c->note_ms) {
+        machine_go(&CHECK, c->state, NAMING);
+        ledger_facts_ask_run_id(c->redis, c->ledger, take_named, c);
+    } else {
+        rest(c, true);
     }
 }
 
-static void run_tell(struct ledger_check *c, const PGresult *r)
+static void run_tell(struct ledger_check *c, const PGresult *row)
 {
-    check_go(c, TELLING);
-    c->picks = ledger_row_picks(r);
+    machine_go(&CHECK, c->state, TELLING);
+    c->picks = ledger_row_picks(row);
     free(c->ledger);
-    c->ledger = xstrdup(ledger_row_ledger(r));
+    c->ledger = xstrdup(ledger_row_id(row));
     ledger_facts_tell(c->redis, c->ledger, c->picks, take_told, c);
 }
 
@@ -204,27 +191,28 @@ static void run_tell(struct ledger_check *c, const PGresult *r)
 
 static void log_verdict(const struct ledger_check *c, const char *held_from)
 {
+    const char *why = ledger_verdict_name(c->verdict);
     switch (c->verdict) {
     case LEDGER_INTACT:
         if (!c->is_first)
             log_info(ledger_confirmed, LOG_I64("picks", c->answers.sent),
                      LOG_MSG("PostgreSQL was started anew or failed over, and has all that Redis "
-                             "knows of: claims and sends"));
+                             "knows of: claiming and sending resume"));
         break;
     case LEDGER_UNSURE:
         log_warn(ledger_unsure, LOG_STR("held_from", held_from),
                  LOG_MSG("PostgreSQL and Redis were both started anew, maybe from backups of one "
-                         "moment: usage that is not compared with Stripe by then is held until it "
-                         "is, which sinks do; if both are backups, run `meterctl restore hold`, "
+                         "moment: usage that was not compared with Stripe by then is held until a "
+                         "sink has compared it; if both are backups, run `meterctl restore hold`, "
                          "then `restore accept`"));
         break;
     case LEDGER_BEHIND:
-        log_error(ledger_suspected, LOG_STR("why", ledger_verdict_name(c->verdict)),
+        log_error(ledger_suspected, LOG_STR("why", why),
                   LOG_MSG("PostgreSQL went back to before what Redis knows of: nothing is claimed "
                           "or sent until `meterctl restore accept`"));
         break;
     case LEDGER_UNKNOWN:
-        log_error(ledger_suspected, LOG_STR("why", ledger_verdict_name(c->verdict)),
+        log_error(ledger_suspected, LOG_STR("why", why),
                   LOG_MSG("PostgreSQL was started anew or restored, and Redis is empty: nobody "
                           "knows whether all that was sent is in the ledger; nothing is claimed or "
                           "sent until `meterctl restore accept`"));
@@ -247,13 +235,14 @@ static void take_settled(void *owner, const struct err *error, PGresult **result
     rest(c, false);
 }
 
-static void run_settle(struct ledger_check *c, const PGresult *r)
+static void run_settle(struct ledger_check *c, const PGresult *row)
 {
     struct pg_statement s;
     char number[NUMBER_SIZE];
     snprintf(number, sizeof number, "%lld", (long long)c->answers.sent);
+    c->is_first = ledger_row_is_first(row);
     pg_statement_init(&s, SQL_SETTLE_LEDGER_CHECK);
-    pg_add_text(&s, ledger_row_life(r));
+    pg_add_text(&s, ledger_row_life(row));
     pg_add_text(&s, ledger_verdict_name(c->verdict));
     pg_add_text(&s, number);
     run(c, SETTLING, &s, take_settled);
@@ -264,22 +253,15 @@ static void run_settle(struct ledger_check *c, const PGresult *r)
 static void take_checked(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct ledger_check *c = owner;
-    (void)n;
-    if (error || c->closing || PQntuples(results[0]) == 0) {
-        rest_failed(c, error);
-        return;
-    }
-    if (ledger_row_known(results[0])) {
-        run_tell(c, results[0]); /* another sink has compared it */
-        return;
-    }
-    if (!ledger_row_add_positions(results[0], &c->answers)) {
-        rest(c, false);
-        return;
-    }
     enum ledger_verdict before = c->suspicion;
-    c->suspicion = c->verdict = ledger_row_judge(results[0], &c->answers, &c->is_first);
-    if (c->verdict == LEDGER_INTACT || c->verdict == before)
+    (void)n;
+    if (error || is_closing(c) || PQntuples(results[0]) == 0)
+        rest_failed(c, error);
+    else if (ledger_row_is_known(results[0]))
+        run_tell(c, results[0]); /* another sink has compared it */
+    else if (!ledger_facts_judge(results[0], &c->answers, &c->verdict))
+        rest(c, false);
+    else if ((c->suspicion = c->verdict) == LEDGER_INTACT || c->verdict == before)
         run_settle(c, results[0]);
     else
         rest(c, false);
@@ -297,64 +279,60 @@ static void take_asked(void *owner, const struct err *error)
     run(c, CHECKING, &s, take_checked);
 }
 
-static void run_ask(struct ledger_check *c, const PGresult *r)
-{
-    check_go(c, ASKING);
-    ledger_row_name_streams(r, &c->answers);
-    ledger_facts_ask(c->redis, ledger_row_ledger(r), &c->answers, take_asked, c);
-}
-
 /* Looking. */
 
-static void take_life(void *owner, const struct err *error, PGresult **results, int n)
+static void take_row(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct ledger_check *c = owner;
     (void)n;
-    if (error || c->closing || PQntuples(results[0]) == 0)
+    if (error || is_closing(c) || PQntuples(results[0]) == 0) {
         rest_failed(c, error);
-    else if (ledger_row_known(results[0]))
+    } else if (ledger_row_is_known(results[0])) {
         run_tell(c, results[0]);
-    else
-        run_ask(c, results[0]);
+    } else {
+        machine_go(&CHECK, c->state, ASKING);
+        ledger_facts_ask(c->redis, results[0], &c->answers, take_asked, c);
+    }
 }
 
-static void look(struct ledger_check *c)
+static void check(struct ledger_check *c)
 {
     struct pg_statement s;
     c->again = c->state != RESTING;
-    if (c->again || c->closing || !session_is_idle(c->session) || !redis_router_is_up(c->redis))
+    if (c->again || is_closing(c) || !session_is_idle(c->session) || !redis_router_is_up(c->redis))
         return;
     pg_statement_init(&s, SQL_READ_LEDGER);
-    run(c, READING, &s, take_life);
+    run(c, READING, &s, take_row);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct ledger_check *c = timer->data;
     if (c->state == RESTING)
-        look(c);
+        check(c);
 }
 
-static void on_peer_up(void *owner)
+static void on_postgres_up(void *owner)
 {
-    look(owner);
+    check(owner);
 }
 
-/* Maybe another one: a start of PostgreSQL soon after is not to look like one of both. */
+/* It may be another Redis. Note that at once, so that a start of PostgreSQL soon after does not
+ * look as if both had been started anew. */
 static void on_redis_up(void *owner)
 {
     struct ledger_check *c = owner;
     c->note_ms = 0;
-    look(c);
+    check(c);
 }
 
 static void on_redis_down(void *owner, const struct err *error)
 {
     struct ledger_check *c = owner;
-    bool changed = c->whole;
+    bool changed = c->passed;
     (void)error;
-    c->whole = false;
-    if (changed && !c->closing)
+    c->passed = false;
+    if (changed && !is_closing(c))
         c->on_change(c->owner);
 }
 
@@ -364,7 +342,6 @@ struct ledger_check *ledger_check_open(struct stage *stage, const struct config 
     struct ledger_check *c = xcalloc(1, sizeof *c);
     c->on_change = on_change;
     c->owner = owner;
-    c->handles = 3;
     c->redis = redis_router_open(
         stage_loop(stage), config->base.redis_url,
         (struct redis_router_events){.on_up = on_redis_up, .on_down = on_redis_down, .owner = c},
@@ -374,7 +351,7 @@ struct ledger_check *ledger_check_open(struct stage *stage, const struct config 
         return NULL;
     }
     c->session = session_open(stage, config->base.database_url, "ledger check",
-                              (struct session_events){.on_usable = on_peer_up, .owner = c});
+                              (struct session_events){.on_usable = on_postgres_up, .owner = c});
     uv_timer_init(stage_loop(stage), &c->timer);
     c->timer.data = c;
     uv_timer_start(&c->timer, on_timer, POLL_MS, POLL_MS);
@@ -383,12 +360,12 @@ struct ledger_check *ledger_check_open(struct stage *stage, const struct config 
 
 bool ledger_check_passed(const struct ledger_check *c)
 {
-    return c->whole;
+    return c->passed;
 }
 
 bool ledger_check_is_ready(const struct ledger_check *c, struct buf *why)
 {
-    if (c->whole)
+    if (c->passed)
         return true;
     if (!redis_router_is_up(c->redis))
         peer_add_why(PEER_REDIS, why);
@@ -402,8 +379,8 @@ bool ledger_check_is_ready(const struct ledger_check *c, struct buf *why)
 
 void ledger_check_again(struct ledger_check *c)
 {
-    c->whole = false;
-    look(c);
+    c->passed = false;
+    check(c);
 }
 
 void ledger_check_note_pick(struct ledger_check *c, const char *ledger, int64_t picks,
@@ -412,30 +389,19 @@ void ledger_check_note_pick(struct ledger_check *c, const char *ledger, int64_t 
     ledger_facts_tell(c->redis, ledger, picks, done, owner);
 }
 
-static void release(void *owner)
+static void release(void *self)
 {
-    struct ledger_check *c = owner;
-    if (--c->handles > 0)
-        return;
-    void (*closed)(void *) = c->closed;
-    void *closed_owner = c->closed_owner;
+    struct ledger_check *c = self;
     ledger_answers_done(&c->answers);
     free(c->ledger);
     free(c);
-    closed(closed_owner);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    release(handle->data);
 }
 
 void ledger_check_close(struct ledger_check *c, void (*closed)(void *owner), void *owner)
 {
-    c->closing = true;
-    c->closed = closed;
-    c->closed_owner = owner;
-    uv_close((uv_handle_t *)&c->timer, on_timer_closed);
-    session_close(c->session, release, c);
-    redis_router_close(c->redis, release, c);
+    closing_begin(&c->closing, c, release, closed, owner);
+    closing_handle(&c->closing, &c->timer);
+    session_close(c->session, closing_part_closed, closing_part(&c->closing));
+    redis_router_close(c->redis, closing_part_closed, closing_part(&c->closing));
+    closing_end(&c->closing);
 }

@@ -1,7 +1,10 @@
-/* Whether the ledger is the one that sinks sent from, or an older one. Whenever PostgreSQL has
- * another life (sink_hold() in SQL is -1, and no sink claims or picks), it is compared with what
- * Redis knows: then sinks go on by themselves, or hold until a person has compared with Stripe.
- * While Redis is away nobody can tell, and nothing goes out: what does is noted there first. */
+/* Whether the ledger is the one that sinks sent from, or an older one from a backup.
+ *
+ * Whenever PostgreSQL was started anew, failed over or was restored (ledger_life() in SQL is
+ * another one), sink_hold() is -1 and no sink claims or picks. The ledger is compared with what
+ * Redis knows, and sinks go on by themselves, or hold until a person has compared it with Stripe.
+ * While Redis is away nobody can tell, and nothing is sent: Redis is told of each pick before its
+ * first call. */
 #ifndef METERLINE_SINK_LEDGER_CHECK_H
 #define METERLINE_SINK_LEDGER_CHECK_H
 
@@ -13,22 +16,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct ledger_check; /* opaque */
+struct ledger_check;
 
-/* on_change: whether it is whole may have changed; from the loop. NULL with e: REDIS_URL cannot be
- * used. */
+/* on_change: whether it has passed may have changed; from the loop. NULL with e: REDIS_URL cannot
+ * be used. */
 struct ledger_check *ledger_check_open(struct stage *stage, const struct config *config,
                                        void (*on_change)(void *owner), void *owner, struct err *e);
 
 /* Claims and picks may be tried. */
 bool ledger_check_passed(const struct ledger_check *c);
-/* Returns ledger_check_passed; else why not, a line. */
+/* Returns ledger_check_passed; else appends why not, a line. */
 bool ledger_check_is_ready(const struct ledger_check *c, struct buf *why);
-/* A claim or a pick found another life: look. */
+/* A claim or a pick found that PostgreSQL was started anew: check again. */
 void ledger_check_again(struct ledger_check *c);
 
-/* Redis is to know the number of a pick of this ledger, before its first call. done: once, from the
- * loop; error NULL: it does. */
+/* Tell Redis the number of a pick of this ledger, before its first call. done: once, from the loop;
+ * error NULL: it knows. */
 void ledger_check_note_pick(struct ledger_check *c, const char *ledger, int64_t picks,
                             ledger_told_fn done, void *owner);
 

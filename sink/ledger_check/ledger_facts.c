@@ -11,16 +11,95 @@ enum { DEADLINE_MS = 5000, NUMBER_SIZE = 24, ARGUMENTS_MAX = 8 };
 
 enum { SENT_KEY_SIZE = sizeof SENT_KEY_PREFIX + EPOCH_TOKEN_SIZE };
 
-void ledger_answers_init(struct ledger_answers *a, int count)
+/* Columns of read_ledger.sql. */
+enum {
+    LEDGER_ID,
+    IS_KNOWN,
+    LIFE,
+    IS_FIRST,
+    PICKS,
+    REDIS_RUN,
+    HAS_PAST,
+    STREAM,
+    EPOCH,
+    TOKEN,
+    RESET_TOKEN,
+    LAST_ID
+};
+
+/* The ledger's rows. */
+
+static bool is_true(const PGresult *r, int column)
 {
-    *a = (struct ledger_answers){.count = count};
-    a->streams = xcalloc((size_t)count + 1, sizeof *a->streams);
+    return *PQgetvalue(r, 0, column) == 't';
 }
 
-void ledger_answers_name(struct ledger_answers *a, int at, const char *name)
+bool ledger_row_is_known(const PGresult *r)
 {
-    a->streams[at].name = xstrdup(name);
+    return is_true(r, IS_KNOWN);
 }
+
+bool ledger_row_is_first(const PGresult *r)
+{
+    return is_true(r, IS_FIRST);
+}
+
+const char *ledger_row_id(const PGresult *r)
+{
+    return PQgetvalue(r, 0, LEDGER_ID);
+}
+
+const char *ledger_row_life(const PGresult *r)
+{
+    return PQgetvalue(r, 0, LIFE);
+}
+
+int64_t ledger_row_picks(const PGresult *r)
+{
+    return strtoll(PQgetvalue(r, 0, PICKS), NULL, 10);
+}
+
+static int count_streams(const PGresult *r)
+{
+    return PQgetisnull(r, 0, STREAM) ? 0 : PQntuples(r);
+}
+
+static bool add_positions(const PGresult *r, struct ledger_answers *answers)
+{
+    if (count_streams(r) != answers->count)
+        return false;
+    for (int i = 0; i < answers->count; i++) {
+        struct ledger_stream *s = &answers->streams[i];
+        if (strcmp(PQgetvalue(r, i, STREAM), s->name) != 0)
+            return false;
+        s->epoch = (int32_t)strtol(PQgetvalue(r, i, EPOCH), NULL, 10);
+        s->token = PQgetvalue(r, i, TOKEN);
+        s->reset_token = PQgetvalue(r, i, RESET_TOKEN);
+        s->last_id = PQgetvalue(r, i, LAST_ID);
+    }
+    return true;
+}
+
+bool ledger_facts_judge(const PGresult *r, struct ledger_answers *answers,
+                        enum ledger_verdict *verdict)
+{
+    if (!add_positions(r, answers))
+        return false;
+    const struct ledger_facts facts = {.ledger = ledger_row_id(r),
+                                       .picks = ledger_row_picks(r),
+                                       .is_first = is_true(r, IS_FIRST),
+                                       .has_past = is_true(r, HAS_PAST),
+                                       .sent_known = answers->sent_known,
+                                       .sent = answers->sent,
+                                       .saw_redis = PQgetvalue(r, 0, REDIS_RUN),
+                                       .redis = answers->run_id,
+                                       .streams = answers->streams,
+                                       .count = answers->count};
+    *verdict = ledger_judge(&facts);
+    return true;
+}
+
+/* Redis's answers. */
 
 void ledger_answers_done(struct ledger_answers *a)
 {
@@ -29,14 +108,13 @@ void ledger_answers_done(struct ledger_answers *a)
         free(a->streams[i].group_id);
     }
     free(a->streams);
-    *a = (struct ledger_answers){.count = 0};
+    *a = (struct ledger_answers){0};
 }
 
 static void command(struct redis_router *redis, const char *key, redis_done_fn done, void *owner,
                     int argc, const char **argv)
 {
     size_t lengths[ARGUMENTS_MAX];
-
     for (int i = 0; i < argc; i++)
         lengths[i] = strlen(argv[i]);
     redis_router_command(redis, key, strlen(key), DEADLINE_MS, done, owner, argc, argv, lengths);
@@ -47,8 +125,8 @@ static void name_key(const char *ledger, char key[SENT_KEY_SIZE])
     snprintf(key, SENT_KEY_SIZE, SENT_KEY_PREFIX "%s", ledger);
 }
 
-/* Telling. SET takes memory, and must be allowed when Redis has none left: what waits goes out then
- * all the same. */
+/* Telling. SET takes memory, and must be allowed when Redis has none left, so that what waits is
+ * sent all the same. */
 
 static const char TELL[] = "#!lua flags=allow-oom\n"
                            "local known = tonumber(redis.call('GET', KEYS[1]) or '-1')\n"
@@ -65,7 +143,6 @@ static void take_told(void *owner, const struct err *error, void *reply)
 {
     struct telling t = *(struct telling *)owner;
     const redisReply *r = reply;
-
     free(owner);
     t.done(t.owner, error, error ? 0 : r->integer);
 }
@@ -75,24 +152,22 @@ void ledger_facts_tell(struct redis_router *redis, const char *ledger, int64_t p
 {
     char key[SENT_KEY_SIZE];
     char number[NUMBER_SIZE];
-    struct telling *t = xcalloc(1, sizeof *t);
     const char *argv[] = {"EVAL", TELL, "1", key, number};
-
+    struct telling *t = xcalloc(1, sizeof *t);
     *t = (struct telling){.done = done, .owner = owner};
     name_key(ledger, key);
     snprintf(number, sizeof number, "%lld", (long long)picks);
     command(redis, key, take_told, t, 5, argv);
 }
 
-/* Which server it is: another one after each start. */
+/* Which server it is. */
 
-static void read_run(const redisReply *info, char out[REDIS_RUN_SIZE])
+static void parse_run_id(const redisReply *info, char out[REDIS_RUN_ID_SIZE])
 {
     const char *at = info->str ? strstr(info->str, "run_id:") : NULL;
-
     *out = '\0';
     if (at)
-        snprintf(out, REDIS_RUN_SIZE, "%.*s", (int)strcspn(at + 7, "\r\n"), at + 7);
+        snprintf(out, REDIS_RUN_ID_SIZE, "%.*s", (int)strcspn(at + 7, "\r\n"), at + 7);
 }
 
 struct naming {
@@ -104,11 +179,10 @@ struct naming {
 static void take_named(void *owner, const struct err *error, void *reply)
 {
     struct naming n = *(struct naming *)owner;
-    char run_id[REDIS_RUN_SIZE] = "";
-
+    char run_id[REDIS_RUN_ID_SIZE] = "";
     free(owner);
     if (!error)
-        read_run(reply, run_id);
+        parse_run_id(reply, run_id);
     n.done(n.owner, error && error->kind != ERR_REFUSED ? error : NULL, run_id);
 }
 
@@ -116,9 +190,8 @@ void ledger_facts_ask_run_id(struct redis_router *redis, const char *ledger, led
                              void *owner)
 {
     char key[SENT_KEY_SIZE];
-    struct naming *n = xcalloc(1, sizeof *n);
     const char *argv[] = {"INFO", "server"};
-
+    struct naming *n = xcalloc(1, sizeof *n);
     *n = (struct naming){.done = done, .owner = owner};
     name_key(ledger, key);
     command(redis, key, take_named, n, 2, argv);
@@ -164,7 +237,6 @@ static void take_sent(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
     const redisReply *r = reply;
-
     if (!error && r->type == REDIS_REPLY_STRING) {
         a->into->sent_known = true;
         a->into->sent = strtoll(r->str, NULL, 10);
@@ -172,18 +244,16 @@ static void take_sent(void *owner, const struct err *error, void *reply)
     take_answer(a, error);
 }
 
-static void take_run(void *owner, const struct err *error, const char *run_id)
+static void take_run_id(void *owner, const struct err *error, const char *run_id)
 {
     struct asking *a = owner;
-
-    snprintf(a->into->redis_run, sizeof a->into->redis_run, "%s", run_id);
+    snprintf(a->into->run_id, sizeof a->into->run_id, "%s", run_id);
     take_answer(a, error);
 }
 
-static struct question take_question(void *owner)
+static struct question pop_question(void *owner)
 {
     struct question q = *(struct question *)owner;
-
     free(owner);
     return q;
 }
@@ -203,9 +273,8 @@ static size_t count_of(const struct err *error, const redisReply *list)
 
 static void take_groups(void *owner, const struct err *error, void *reply)
 {
-    struct question q = take_question(owner);
+    struct question q = pop_question(owner);
     const redisReply *r = reply;
-
     for (size_t i = 0; i < count_of(error, r); i++) {
         const char *name = find(r->element[i], "name");
         const char *last = find(r->element[i], "last-delivered-id");
@@ -217,10 +286,9 @@ static void take_groups(void *owner, const struct err *error, void *reply)
 
 static void take_marks(void *owner, const struct err *error, void *reply)
 {
-    struct question q = take_question(owner);
+    struct question q = pop_question(owner);
     struct ledger_stream *s = q.stream;
     const redisReply *r = reply;
-
     for (size_t i = 0; i < count_of(error, r); i++) {
         const char *name = find(r->element[i], "name");
         struct epoch_mark mark;
@@ -236,22 +304,30 @@ static void take_marks(void *owner, const struct err *error, void *reply)
 static struct question *question_new(struct asking *a, struct ledger_stream *stream)
 {
     struct question *q = xcalloc(1, sizeof *q);
-
     *q = (struct question){.asking = a, .stream = stream};
     return q;
 }
 
-void ledger_facts_ask(struct redis_router *redis, const char *ledger, struct ledger_answers *into,
+static void name_streams(const PGresult *r, struct ledger_answers *a)
+{
+    *a = (struct ledger_answers){.count = count_streams(r)};
+    a->streams = xcalloc((size_t)a->count + 1, sizeof *a->streams);
+    for (int i = 0; i < a->count; i++)
+        a->streams[i].name = xstrdup(PQgetvalue(r, i, STREAM));
+}
+
+void ledger_facts_ask(struct redis_router *redis, const PGresult *r, struct ledger_answers *into,
                       ledger_asked_fn done, void *owner)
 {
+    const char *ledger = ledger_row_id(r);
     char key[SENT_KEY_SIZE];
     const char *get[] = {"GET", key};
+    name_streams(r, into);
     struct asking *a = xcalloc(1, sizeof *a);
-
     *a = (struct asking){.into = into, .left = 2 + 2 * into->count, .done = done, .owner = owner};
     name_key(ledger, key);
     command(redis, key, take_sent, a, 2, get);
-    ledger_facts_ask_run_id(redis, ledger, take_run, a);
+    ledger_facts_ask_run_id(redis, ledger, take_run_id, a);
     for (int i = 0; i < into->count; i++) {
         struct ledger_stream *s = &into->streams[i];
         const char *groups[] = {"XINFO", "GROUPS", s->name};

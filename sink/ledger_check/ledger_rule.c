@@ -10,20 +10,19 @@ static bool is_past(const char *a, const char *b)
     char *rest_b;
     uint64_t ms_a = strtoull(a, &rest_a, 10);
     uint64_t ms_b = strtoull(b, &rest_b, 10);
-
     if (ms_a != ms_b)
         return ms_a > ms_b;
     return *rest_a == '-' && *rest_b == '-' &&
            strtoull(rest_a + 1, NULL, 10) > strtoull(rest_b + 1, NULL, 10);
 }
 
-static bool is_ours(const struct ledger_facts *f, const struct ledger_stream *s)
+static bool is_of_ledger(const struct ledger_facts *f, const struct ledger_stream *s)
 {
     return s->marked && strcmp(s->mark.ledger, f->ledger) == 0;
 }
 
-/* A mark of an epoch before ours: Redis is the one that went back. That of the epoch which
- * `meterctl stream reset` or `adopt` is about to open: the ledger knows of it. */
+/* A mark of an earlier epoch tells that Redis is the one that went back. The ledger knows of the
+ * epoch that `meterctl stream reset` or `adopt` is about to open. */
 static bool is_behind(const struct ledger_stream *s)
 {
     if (strcmp(s->mark.token, s->reset_token) == 0)
@@ -43,9 +42,8 @@ static bool is_same_redis(const struct ledger_facts *f)
 enum ledger_verdict ledger_judge(const struct ledger_facts *f)
 {
     bool any = false;
-
     for (int i = 0; i < f->count; i++) {
-        if (!is_ours(f, &f->streams[i]))
+        if (!is_of_ledger(f, &f->streams[i]))
             continue;
         if (is_behind(&f->streams[i]))
             return LEDGER_BEHIND;

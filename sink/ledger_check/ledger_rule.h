@@ -1,14 +1,15 @@
-/* PostgreSQL was started anew, failed over or came back from a backup: may its ledger be an older
- * one than that which sinks sent from? Redis tells, which keeps the number of the last pick, and
- * with each stream where it is counted to. Pure.
+/* PostgreSQL was started anew, failed over or came back from a backup. May its ledger be an older
+ * one than the one that sinks sent from? Redis keeps the number of the last pick, and with each
+ * stream how far it was counted. Pure.
  *
- *   a stream's group or epoch is past the ledger's, or the number is        LEDGER_BEHIND
+ *   a stream's group or epoch, or the number, is past the ledger's          LEDGER_BEHIND
  *   the number is not past the ledger's, and Redis was not started anew     LEDGER_INTACT
- *   it was as well: both may come from backups of one moment, also of one
- *   before anything was sent                                                LEDGER_UNSURE
- *   it is not, and nothing was ever counted or sent                         LEDGER_INTACT
- *   it is not, no sink has ever picked, and a stream knows this ledger      LEDGER_INTACT
- *   else Redis is empty or new                                              LEDGER_UNKNOWN */
+ *   the same, but Redis was started anew as well: both may come from
+ *   backups of one moment                                                   LEDGER_UNSURE
+ *   Redis has no number, and nothing was ever counted or sent               LEDGER_INTACT
+ *   Redis has no number, no sink has ever picked, and a stream knows this
+ *   ledger                                                                  LEDGER_INTACT
+ *   else: Redis is empty or new                                             LEDGER_UNKNOWN */
 #ifndef METERLINE_SINK_LEDGER_RULE_H
 #define METERLINE_SINK_LEDGER_RULE_H
 
@@ -32,12 +33,12 @@ struct ledger_stream {
 struct ledger_facts {
     const char *ledger;
     int64_t picks; /* the ledger's number of the last pick */
-    bool is_first; /* no sink has ever found it whole */
+    bool is_first; /* no sink has ever compared it */
     bool has_past; /* something was counted or sent */
     bool sent_known;
     int64_t sent;          /* the greatest number that Redis knows */
     const char *saw_redis; /* run_id of the Redis that sinks last saw; "": not known, as the next */
-    const char *redis;     /* that of today's */
+    const char *redis;     /* of the one that answered now */
     const struct ledger_stream *streams;
     int count;
 };

@@ -1,9 +1,11 @@
 /* The happy path: one call holds all, and its outcome is that of each.
  *
- * The failure mode: Stripe refuses the call for one that is not known, and takes none. Then the
- * first half of those under suspicion goes out alone: if it is refused, suspicion lies on it, and
- * else on the other half, down to the one that is refused by itself; all others then go out in one
- * call again. So one culprit among n costs about log2(n) calls more, one after the other. */
+ * The failure mode: Stripe refuses the whole call for one submission, without naming it, and takes
+ * none. Then the first half of the suspects goes out alone. If it is refused, the culprit is in it,
+ * else in the other half, and so on down to the one that is refused by itself. All others then go
+ * out in one call again. So one culprit among n costs about log2(n) calls more, one after the
+ * other.
+ */
 #include "sink/send/bisect.h"
 
 #include "common/clock.h"

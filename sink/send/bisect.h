@@ -1,5 +1,5 @@
-/* What was picked to go out in one call, through as many calls as that takes: one, unless Stripe
- * refuses the whole for one of them. */
+/* Sends a batch in one call, or in as many as it takes to find the submission for which Stripe
+ * refuses the whole batch. */
 #ifndef METERLINE_SINK_BISECT_H
 #define METERLINE_SINK_BISECT_H
 

@@ -1,14 +1,18 @@
 /*      RESTING --timer--> LISTING --due--> LOADING --> WRITING --> RESTING
- *         ^_____not due______|
+ *         ^                  |
+ *         +----- not due ----+
  *
- * The happy path: the event names are read, Stripe's meters are listed, and those that are at fault
- * are written, which every sink obeys when it picks. The failure modes: PostgreSQL or Stripe is
- * away, or our key may not list meters: what was held stays held, that is logged once a minute, and
- * the look is made again. */
+ * The happy path: the event names are read, Stripe's meters are listed, and the names of meters
+ * that are at fault are written to meter_holds, which every sink obeys when it picks.
+ *
+ * The failure modes: PostgreSQL or Stripe is away, or our key may not list meters. What was held
+ * stays held, the failure is logged once a minute, and the look is made again. */
 #include "sink/send/meter_watch.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/log.h"
+#include "common/machine.h"
 #include "common/metric_table.h"
 #include "common/pg/pg_array.h"
 #include "common/stripe/stripe_usage.h"
@@ -29,6 +33,12 @@ enum {
     TELL_MS = 60000        /* between two lines of one that stays held */
 };
 enum watch_state { RESTING, LISTING, LOADING, WRITING };
+
+static const struct machine WATCH = {"meter_watch",
+                                     {[RESTING] = {"resting", TO(LISTING)},
+                                      [LISTING] = {"listing", TO(LOADING) | TO(RESTING)},
+                                      [LOADING] = {"loading", TO(WRITING) | TO(RESTING)},
+                                      [WRITING] = {"writing", TO(RESTING)}}};
 
 struct meter_watch {
     struct session *session;
@@ -57,9 +67,7 @@ struct meter_watch {
     struct log_repeat failures;
     void (*on_change)(void *owner);
     void *owner;
-    int handles;
-    void (*closed)(void *owner);
-    void *closed_owner;
+    struct closing closing;
 };
 
 /* Columns of list_meters.sql and of hold_meters.sql. */
@@ -70,17 +78,17 @@ static void rest(struct meter_watch *w)
 {
     PQclear(w->names);
     w->names = NULL;
-    w->state = RESTING;
+    machine_go(&WATCH, w->state, RESTING);
 }
 
 static void fail(struct meter_watch *w, const struct err *error)
 {
-    uint64_t held_back;
+    uint64_t suppressed;
     int64_t now_ms = clock_monotonic_ms();
     w->due_ms = now_ms + FAILURE_PAUSE_MS;
-    if (error->kind != ERR_CANCELED && log_repeat_failed(&w->failures, now_ms, &held_back))
+    if (error->kind != ERR_CANCELED && log_repeat_failed(&w->failures, now_ms, &suppressed))
         log_warn(meters_unread, LOG_STR("sqlstate", *error->sqlstate ? error->sqlstate : NULL),
-                 LOG_U64("held_back", held_back), LOG_ERR(error));
+                 LOG_U64("held_back", suppressed), LOG_ERR(error));
     rest(w);
     w->answered = true; /* what is held from before is, and refusals tell of the rest */
     if (error->kind != ERR_CANCELED)
@@ -103,7 +111,7 @@ static void tell_row(const PGresult *rows, int row, bool held)
                LOG_MSG(PQgetvalue(rows, row, HELD_WHY)));
     else
         log_info(meter_freed, LOG_STR("metric", metric), LOG_STR("event_name", event_name),
-                 LOG_MSG("its meter is as it should be: what waited is sent"));
+                 LOG_MSG("its meter is as it should be: usage that waited for it is sent"));
 }
 
 static bool is_same(const struct buf *a, const struct buf *b)
@@ -144,11 +152,6 @@ static void take_rows(struct meter_watch *w, const PGresult *rows, int64_t now_m
     w->told = list;
 }
 
-static void export_held(int held)
-{
-    metric_set(metric_of(METRIC_OF_METERS_HELD, ""), held);
-}
-
 /* What was just found at fault may be set right at any moment; what is so for hours will be for
  * some more. */
 static int64_t pause_ms(const struct meter_watch *w, int64_t now_ms)
@@ -172,7 +175,7 @@ static void take_written(void *owner, const struct err *error, PGresult **result
     }
     log_repeat_recovered(&w->failures);
     take_rows(w, results[0], now_ms);
-    export_held(w->waited_for);
+    metric_set(metric_of(METRIC_OF_METERS_HELD, ""), w->waited_for);
     w->due_ms = w->begun_ms + pause_ms(w, now_ms);
     w->answered = true;
     rest(w);
@@ -210,7 +213,7 @@ static void take_meters(void *owner, const struct err *error)
     for (int i = 0; i < 3; i++)
         pg_array_init(&columns[i], PG_TEXT);
     add_faults(w, columns);
-    w->state = WRITING;
+    machine_go(&WATCH, w->state, WRITING);
     pg_statement_init(&s, SQL_HOLD_METERS);
     for (int i = 0; i < 3; i++)
         pg_add_array(&s, &columns[i]);
@@ -236,7 +239,7 @@ static void look(struct meter_watch *w, const PGresult *names, struct buf *list)
     w->asked = w->changed = false;
     w->begun_ms = clock_monotonic_ms();
     w->names = PQcopyResult(names, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
-    w->state = LOADING;
+    machine_go(&WATCH, w->state, LOADING);
     stripe_usage_load(w->usage, take_meters, w);
 }
 
@@ -274,7 +277,7 @@ static void run_list(struct meter_watch *w)
     struct pg_statement s;
     if (w->stopping || w->state != RESTING || !session_is_idle(w->session))
         return;
-    w->state = LISTING;
+    machine_go(&WATCH, w->state, LISTING);
     w->looking = is_due(w);
     pg_statement_init(&s, SQL_LIST_METERS);
     pg_add_text(&s, w->looking ? "t" : "f");
@@ -315,8 +318,7 @@ struct meter_watch *meter_watch_open(struct stage *stage, const struct config *c
     uv_timer_init(stage_loop(stage), &w->timer);
     w->timer.data = w;
     uv_timer_start(&w->timer, on_timer, LIST_MS, LIST_MS);
-    w->handles = 3; /* the timer, the session, the api */
-    export_held(0);
+    metric_set(metric_of(METRIC_OF_METERS_HELD, ""), 0);
     return w;
 }
 
@@ -344,33 +346,23 @@ void meter_watch_stop(struct meter_watch *w)
     w->stopping = true;
 }
 
-static void release(void *owner)
+static void release(void *self)
 {
-    struct meter_watch *w = owner;
-    if (--w->handles > 0)
-        return;
-    void (*closed)(void *) = w->closed;
-    void *closed_owner = w->closed_owner;
+    struct meter_watch *w = self;
     stripe_usage_free(w->usage);
     PQclear(w->names);
     buf_done(&w->seen);
     buf_done(&w->why);
     buf_done(&w->told);
     free(w);
-    closed(closed_owner);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    release(handle->data);
 }
 
 void meter_watch_close(struct meter_watch *w, void (*closed)(void *owner), void *owner)
 {
     w->stopping = true;
-    w->closed = closed;
-    w->closed_owner = owner;
-    uv_close((uv_handle_t *)&w->timer, on_timer_closed);
-    session_close(w->session, release, w);
-    stripe_api_close(w->api, release, w);
+    closing_begin(&w->closing, w, release, closed, owner);
+    closing_handle(&w->closing, &w->timer);
+    session_close(w->session, closing_part_closed, closing_part(&w->closing));
+    stripe_api_close(w->api, closing_part_closed, closing_part(&w->closing));
+    closing_end(&w->closing);
 }

@@ -1,8 +1,9 @@
-/* Looks whether Stripe's meters count what we send as we bill it, at the start, every five minutes,
- * when the catalog has another one, and when a refusal says so. Usage by an event name whose meter
- * does not is held (meter_holds) instead of failing, or of being billed as something else; while
- * anything is held it looks again within seconds, later within a minute, and once the meter is
- * there, what waited goes out by itself. */
+/* Looks whether Stripe's meters count our usage the way that we bill it: at the start, every five
+ * minutes, when the catalog changes, and when a refusal says so.
+ *
+ * Usage by an event name whose meter does not is held (meter_holds), so that it neither fails nor
+ * is billed as something else. While anything is held the watch looks again within seconds, later
+ * within a minute. Once the meter is there, what waited is sent without a command. */
 #ifndef METERLINE_SINK_METER_WATCH_H
 #define METERLINE_SINK_METER_WATCH_H
 
@@ -19,7 +20,7 @@ struct meter_watch *meter_watch_open(struct stage *stage, const struct config *c
 
 /* A refusal tells that a meter is at fault: look soon. */
 void meter_watch_look(struct meter_watch *w);
-/* The first look has been, or cannot be had within seconds. */
+/* The first look is over, or cannot be made within seconds. */
 bool meter_watch_has_answered(const struct meter_watch *w);
 /* How many event names are held, as last looked; the faults of those that usage waits for are
  * appended to why. */

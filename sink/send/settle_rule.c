@@ -1,5 +1,5 @@
-/* From the end of one try to what becomes of the submission. The facts are from Stripe's pages
- * api/errors, api/idempotent_requests and rate-limits, and from its clients' retry rules. */
+/* The facts are from Stripe's pages api/errors, api/idempotent_requests and rate-limits, and from
+ * its clients' retry rules. */
 #include "sink/send/settle_rule.h"
 
 #include "common/stripe/stripe_limits.h"
@@ -42,8 +42,8 @@ static bool begins_with(const struct stripe_error *e, const char *prefix)
     return e->message && !strncmp(e->message, prefix, strlen(prefix));
 }
 
-/* A minute a little ahead of Stripe's clock mends itself. Meter events have a code for it, usage
- * records only words. */
+/* A minute a little ahead of Stripe's clock is taken a little later. Meter events have a code for
+ * it, usage records only words. */
 static bool is_early(const struct stripe_error *e)
 {
     bool is_time = e->param && !strcmp(e->param, "timestamp");
@@ -116,7 +116,7 @@ static void judge_account(const struct settle_try *t, const struct stripe_error 
 /* A server's error may have come after the work was done. If Stripe says that trying again is no
  * use, or has stored it for this key and would give it again until the key is forgotten, only its
  * summaries can tell (docs.stripe.com/api/idempotent_requests: "including 500 errors"). A stored
- * answer to our first try was made for an earlier life of this database. */
+ * answer to our first try was made for this database before it was restored. */
 static void judge_server(const struct settle_try *t, struct settle_outcome *out)
 {
     bool stored = header_is(t->replayed, "true");
@@ -126,7 +126,7 @@ static void judge_server(const struct settle_try *t, struct settle_outcome *out)
 }
 
 /* 409: another call with this key is still being worked on. If Stripe says that trying again is no
- * use, that call may yet be done. On our first try it is one of an earlier life of this database,
+ * use, that call may yet be done. On our first try it was made before this database was restored,
  * or something in between sent ours twice. */
 static void judge_conflict(const struct settle_try *t, const struct stripe_error *e,
                            struct settle_outcome *out)
@@ -180,12 +180,12 @@ static void judge_client(const struct settle_try *t, const struct stripe_error *
                          struct settle_outcome *out)
 {
     if (t->status == 400 && begins_with(e, EXISTS_PREFIX)) {
-        /* If it was our first try, somebody else sent it: an earlier life of this database. */
+        /* On our first try it was sent before this database was restored. */
         settle(out, t->sent_before ? SETTLE_SENT : SETTLE_IN_DOUBT, "already_exists");
         out->known = !t->sent_before;
         out->of_one = true;
     } else if (!strcmp(e->type, "idempotency_error")) {
-        /* The key was used for other bytes: the same earlier life. */
+        /* The key was used for other bytes, before this database was restored. */
         settle(out, SETTLE_IN_DOUBT, "key_reused");
         out->known = true;
     } else {

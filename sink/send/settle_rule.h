@@ -1,10 +1,9 @@
-/* From the end of one try to what becomes of the submission. Pure.
+/* What becomes of a submission after one try. Pure.
  *
- * What is certain decides: only an answer that is surely Stripe's own, and final, settles a
- * submission. After anything else the same bytes are sent again under the same key, until 23 h have
- * passed, or until Stripe can give nothing but a stored failure for that key. A stored refusal that
- * may pass is no doubt: nothing was taken under that key, nor can be, so that another one is used.
- */
+ * Only an answer that is certainly Stripe's own, and final, settles a submission. After anything
+ * else the same bytes are sent again under the same key, until 23 h have passed, or until Stripe
+ * can give nothing but a stored failure for that key. A stored refusal that may pass leaves no
+ * doubt: nothing was taken under that key, nor can be, so that another key is used. */
 #ifndef METERLINE_SINK_SETTLE_RULE_H
 #define METERLINE_SINK_SETTLE_RULE_H
 

@@ -1,3 +1,3 @@
--- The ledger is whole, and Redis is that one: what a later life is compared with.
--- $1 text: its run_id; NULL: it does not tell
+-- Note that the ledger is intact now, and which Redis it is told to: the next check compares with that.
+-- $1 text: run_id of that Redis; NULL: it does not tell
 UPDATE ledger_identity SET redis_run = $1, alive_at = now() WHERE life = ledger_life()

@@ -4,8 +4,8 @@
 -- was taken fills the calls. What was first sent 23 h ago is never sent again (Stripe forgets keys and
 -- identifiers after 24 h); what was never sent and comes too late for its invoice is late; what Stripe refused
 -- later, while a sink that died had it in flight, is failed. What was claimed before sinks began to hold what was not
--- compared with Stripe since a restore, and was not either, is in doubt: a life that was lost may have sent it. Lanes
--- of a meter that is at fault, or of a tenant that is held after a restore, rest.
+-- compared with Stripe since a restore, and was not compared since, is in doubt: it may have been sent in the time that
+-- was lost. Lanes of a meter that is at fault, or of a tenant that is held after a restore, rest.
 -- A row is taken where it was seen: the snapshot keeps its place from being used again. The conditions on
 -- attempts and state are for a settlement that commits meanwhile.
 -- Each pick has a number, which Redis is told before a call begins: a ledger that came back from a backup has less.

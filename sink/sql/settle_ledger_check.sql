@@ -1,7 +1,7 @@
 -- The ledger was compared with what Redis knows: sinks go on, or hold until `meterctl restore accept`. Returns from when on
 -- they hold what is not compared with Stripe, where nobody can tell.
 -- $1 text: ledger_life() when it was read
--- $2 text: NULL: it is whole; behind, unknown; unsure
+-- $2 text: NULL: it is intact; behind, unknown; unsure
 -- $3 int8: the greatest number of a pick that Redis knows
 WITH settled AS (
     UPDATE ledger_identity

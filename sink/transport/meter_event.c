@@ -3,19 +3,12 @@
 #include "sink/transport/meter_event.h"
 
 #include <jansson.h>
-#include <string.h>
-
-static bool text_is(const json_t *object, const char *name, const char *expected)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text && !strcmp(text, expected);
-}
 
 bool meter_event_is_receipt(const char *body, size_t length, const struct usage *usage)
 {
     json_t *answer = json_loadb(body, length, 0, NULL);
-    bool is = text_is(answer, "object", "billing.meter_event") &&
-              text_is(answer, "identifier", usage->identifier);
+    bool is = transport_text_is(answer, "object", "billing.meter_event") &&
+              transport_text_is(answer, "identifier", usage->identifier);
     json_decref(answer);
     return is;
 }

@@ -5,8 +5,8 @@
  *       ^                |
  *       +--- refused ----+
  *
- * How long a token lives is the difference of two times of Stripe's, counted on our monotonic clock
- * from before it was asked for: so our wall clock may be wrong. */
+ * How long a token lives is the difference between two of Stripe's times. We count it on the
+ * monotonic clock, from before we asked for the token, so that our wall clock may be wrong. */
 #include "sink/transport/stream_token.h"
 
 #include "common/clock.h"
@@ -42,12 +42,11 @@ struct grant {
 static bool read_grant(const char *body, size_t length, struct grant *g)
 {
     g->root = json_loadb(body, length, 0, NULL);
-    const char *object = json_string_value(json_object_get(g->root, "object"));
     const char *created = json_string_value(json_object_get(g->root, "created"));
     const char *expires = json_string_value(json_object_get(g->root, "expires_at"));
     g->token = json_string_value(json_object_get(g->root, "authentication_token"));
-    if (!object || strcmp(object, "v2.billing.meter_event_session") != 0 || !g->token || !created ||
-        !expires)
+    if (!transport_text_is(g->root, "object", "v2.billing.meter_event_session") || !g->token ||
+        !created || !expires)
         return false;
     struct err e;
     int64_t from_s = clock_parse_rfc3339_s(created);

@@ -1,5 +1,5 @@
-/* The token that stands for our key at the meter event stream: of a session that Stripe opens for
- * 15 minutes. Kept in memory alone. */
+/* The token that the meter event stream takes in place of our key: Stripe gives it with a session
+ * of 15 minutes. It is kept in memory only. */
 #ifndef METERLINE_SINK_STREAM_TOKEN_H
 #define METERLINE_SINK_STREAM_TOKEN_H
 
@@ -9,8 +9,8 @@
 
 struct stream_token;
 
-/* A session was opened (failure NULL), or not, and why: in failure nothing of a submission was
- * sent, so that it is always SETTLE_RETRY. From the loop. */
+/* From the loop. failure NULL: a session was opened. Else why not: no submission was sent, so that
+ * it is always SETTLE_RETRY. */
 typedef void (*stream_token_fn)(void *owner, const struct settle_outcome *failure);
 
 /* client and config are borrowed for its life. */
@@ -24,7 +24,7 @@ void stream_token_free(struct stream_token *t);
 const char *stream_token_header(const struct stream_token *t);
 /* Open a session; done runs once. Does nothing while one is being opened. */
 void stream_token_open(struct stream_token *t);
-/* Stripe refused that header: it is used no more. One that we have not any more is passed over. */
+/* Stripe refused that header: it is used no more. Does nothing if another one is in use by now. */
 void stream_token_forget(struct stream_token *t, const char *header);
 
 #endif

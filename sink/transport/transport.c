@@ -1,4 +1,3 @@
-/* The transports of this build, and what their calls have in common. */
 #include "sink/transport/transport.h"
 
 #include <sodium.h>
@@ -22,8 +21,8 @@ int transport_index(const char *name)
 
 const struct transport *transport_find(const char *name)
 {
-    int place = transport_index(name);
-    return place < 0 ? NULL : TRANSPORTS[place];
+    int index = transport_index(name);
+    return index < 0 ? NULL : TRANSPORTS[index];
 }
 
 int transport_cost(const struct transport *t)
@@ -41,9 +40,10 @@ int transport_path(const struct transport *t, const char *subscription_item, str
     }
     size_t length = subscription_item ? strlen(subscription_item) : 0;
     if (length == 0)
-        return err_set(e, ERR_INPUT, "it has no subscription item");
+        return err_set(e, ERR_INPUT, "the submission has no subscription item");
     if (strspn(subscription_item, ITEM_BYTES) != length)
-        return err_set(e, ERR_INPUT, "its subscription item is no id of Stripe's");
+        return err_set(e, ERR_INPUT,
+                       "the submission's subscription item is not one of Stripe's ids");
     buf_add(out, t->path, (size_t)(mark - t->path));
     buf_add(out, subscription_item, length);
     buf_add_str(out, mark + strlen(ITEM_MARK));

@@ -8,8 +8,10 @@
 #include "common/http/http_client.h"
 #include "common/stripe/usage_body.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 struct transport {
     const char *name; /* as in metrics.transport */
@@ -42,7 +44,7 @@ enum { TRANSPORT_COUNT = 3, TRANSPORT_CALL_COST = 100 };
 /* All of them; ends in NULL. */
 extern const struct transport *const TRANSPORTS[TRANSPORT_COUNT + 1];
 
-/* The place in TRANSPORTS; -1 if this build does not have it. */
+/* The index in TRANSPORTS; -1 if this build does not have it. */
 int transport_index(const char *name);
 /* NULL if this build does not have it. */
 const struct transport *transport_find(const char *name);
@@ -60,6 +62,13 @@ int transport_path(const struct transport *t, const char *subscription_item, str
  * so that the same batch has the same key. Pure. */
 #define TRANSPORT_KEY_SIZE 68
 void transport_batch_key(const char *request, size_t length, char out[TRANSPORT_KEY_SIZE]);
+
+/* Is that member of an answer this text? object: NULL is none. */
+static inline bool transport_text_is(const json_t *object, const char *name, const char *expected)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text && !strcmp(text, expected);
+}
 
 enum { TRANSPORT_HEADERS = 5 };
 

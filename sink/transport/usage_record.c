@@ -11,19 +11,13 @@
 #include <jansson.h>
 #include <string.h>
 
-static bool text_is(const json_t *object, const char *name, const char *expected)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text && !strcmp(text, expected);
-}
-
 bool usage_record_is_receipt(const char *body, size_t length, const struct usage *usage)
 {
     json_t *answer = json_loadb(body, length, 0, NULL);
     const json_t *quantity = json_object_get(answer, "quantity");
-    bool is = text_is(answer, "object", "usage_record") && json_is_integer(quantity) &&
+    bool is = transport_text_is(answer, "object", "usage_record") && json_is_integer(quantity) &&
               dec_cmp(dec_from_i64(json_integer_value(quantity)), usage->quantity) == 0 &&
-              text_is(answer, "subscription_item", usage->subscription_item);
+              transport_text_is(answer, "subscription_item", usage->subscription_item);
     json_decref(answer);
     return is;
 }
