@@ -1,4 +1,4 @@
-"""The emitter: what is good arrives exactly and once, what is not is named by its line."""
+"""The emitter sends valid events exactly and once, and names the line of every other one."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ STREAM = "usage:events"
 
 @pytest.fixture
 def line(folder):
-    """Redis alone: the emitter needs nothing else."""
+    """Only Redis: the emitter needs nothing else."""
     own = Line(folder)
     try:
         own.redis.start()
@@ -65,7 +65,7 @@ def test_all_fields_arrive(line):
         {"tenant": "acme", "op": "retract", "id": "order 7/ü"}]
 
 
-def test_id_and_time_are_given_where_they_lack(line):
+def test_events_without_id_or_time_get_them(line):
     before = int(time.time() * 1000)
     assert emit(line, [event(), event()]).returncode == 0
     first, second = entries(line)
@@ -102,7 +102,7 @@ def test_only_the_first_refusals_are_shown(line):
 
 
 def test_odd_files(line):
-    """A byte order mark, CRLF, empty lines, a line without an end, and one that is far too long."""
+    """A byte order mark, CRLF, empty lines, a last line without a newline, and lines that are too long."""
     good = json.dumps(event())
     long = json.dumps(event(note="x" * (3 << 20)))
     done = emit(line, f"\ufeff{good}\r\n\r\n\n{long}\n{good}\n{long}\n{good}")
@@ -145,7 +145,7 @@ def test_shards_go_by_tenant(line):
 
 
 def crc16(data):
-    """CRC16-XMODEM bit by bit, as the Redis Cluster specification has it."""
+    """CRC16-XMODEM bit by bit, as in the Redis Cluster specification."""
     crc = 0
     for byte in data:
         crc ^= byte << 8
@@ -155,7 +155,7 @@ def crc16(data):
 
 
 def test_pipe_is_served_as_it_comes(line):
-    """A service that writes now and then need not wait until a batch is full."""
+    """A service that writes seldom need not wait until a batch is full."""
     emitter = line.start("emitter", popen={"stdin": subprocess.PIPE})
     for number in range(3):
         emitter.process.stdin.write(json.dumps(event(id=str(number))).encode() + b"\n")
@@ -176,8 +176,8 @@ def test_signal_ends_it_in_order(line):
 
 
 def test_nothing_is_lost_when_redis_dies(line):
-    """Killed while events are on their way: what was not acknowledged is sent again with its id.
-    With `everysec` Redis acknowledges up to 2 s before it writes, where the disk is slow."""
+    """Redis is killed while events are in flight: those not acknowledged are sent again with their ids.
+    appendfsync is `always`, because with `everysec` Redis acknowledges up to 2 s before it writes."""
     count = 300_000
     line.client().config_set("appendfsync", "always")
     emitter = line.start("emitter", args=[write_events(line, count)])
@@ -190,11 +190,11 @@ def test_nothing_is_lost_when_redis_dies(line):
     assert f"{count} sent, 0 refused" in emitter.log_tail()
     ids = [fields["id"] for fields in entries(line)]
     assert set(ids) == {f"id-{number}" for number in range(count)}
-    assert len(ids) - count <= 2000, "at most what was on its way came twice"
+    assert len(ids) - count <= 2000, "only what was in flight may come twice"
 
 
 def test_own_ids_stay_the_same_when_sent_again(line):
-    """A full Redis refuses for a while; the same bytes are sent until it takes them."""
+    """A full Redis refuses for a while. The same bytes are sent until it accepts them."""
     line.client().config_set("maxmemory", 1)
     emitter = line.start("emitter", popen={"stdin": subprocess.PIPE})
     emitter.process.stdin.write(b"".join(json.dumps(event()).encode() + b"\n" for _ in range(5)))
@@ -209,7 +209,7 @@ def test_own_ids_stay_the_same_when_sent_again(line):
     assert all(int(fields["id"].replace("-", "")[:12], 16) == int(fields["ts"]) for fields in found)
 
 
-def test_what_is_not_known_to_be_sent_is_told(line):
+def test_events_that_may_not_have_been_sent_are_named(line):
     line.redis.stop()
     done = emit(line, [event() for _ in range(3)], "--give-up-after", "0")
     assert done.returncode == 1
@@ -217,7 +217,7 @@ def test_what_is_not_known_to_be_sent_is_told(line):
     assert "0 sent, 0 refused" in done.stderr and "gave up after 0 s" in done.stderr
 
 
-def test_what_redis_will_never_take_is_a_refusal(line):
+def test_what_redis_refuses_for_good_is_a_refusal(line):
     line.client().set(STREAM, "no stream")
     done = emit(line, [event(), event()])
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""webhookd: a signed event is kept or refused, worked once, in any order, whatever dies meanwhile."""
+"""webhookd stores each signed event once and works it once, in any order, whatever dies meanwhile."""
 
 import concurrent.futures
 import http.client
@@ -42,7 +42,7 @@ def events():
 
 @pytest.fixture
 def webhookd(line):
-    """Without a key: events are taken at their word."""
+    """Without a key: nothing is fetched, and events are believed."""
     return line.start_webhookd(STRIPE_SECRET_KEY=None).wait_ready()
 
 
@@ -76,9 +76,9 @@ def limits(line, tenant="acme"):
     return line.client().hgetall(f"quota:{{{tenant}}}")
 
 
-# What is let in.
+# Which requests are accepted.
 
-def test_delivered_twice_is_kept_and_worked_once(line, webhookd, events):
+def test_delivered_twice_is_stored_and_worked_once(line, webhookd, events):
     event = events.make("customer.created", customer())
     work(line, webhookd, event)
     assert post(webhookd, event)[0] == 200
@@ -87,7 +87,7 @@ def test_delivered_twice_is_kept_and_worked_once(line, webhookd, events):
     assert webhookd.metric("meterline_webhook_requests_total", outcome="duplicate") == 1
 
 
-def test_only_genuine_and_young_signatures_get_in(line, webhookd, events):
+def test_only_genuine_and_recent_signatures_are_accepted(line, webhookd, events):
     body = json.dumps(events.make("customer.created", customer())).encode()
     now = int(time.time())
     refused = [False, "", "t=1", f"t={now},v0={'0' * 64}", f"t={now},v1={'0' * 64}",
@@ -99,7 +99,7 @@ def test_only_genuine_and_young_signatures_get_in(line, webhookd, events):
         status, text = post(webhookd, body, header)
         assert (status, json.loads(text)["error"]["code"]) == (400, "bad_signature"), header
         said.add(text)
-    assert len(said) == 1 and "whsec" not in str(said), "no word of which fault it was"
+    assert len(said) == 1 and "whsec" not in str(said), "the answer must not say what is wrong"
     assert line.value("SELECT count(*) FROM webhook_events") == 0
     assert any("header is missing" in refused["msg"] for refused in webhookd.logs("webhook_refused"))
     both = signature(body, "whsec_other") + "," + signature(body).split(",")[1]
@@ -147,7 +147,7 @@ def test_unknown_types_live_events_and_objects_without_tenant_are_ignored(line, 
     assert line.value("SELECT count(*) FROM billing_customers") == 0
 
 
-# What it does.
+# The effects of events.
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["basil", "acacia"])
 def test_a_subscription_gives_plan_periods_and_limits(line, webhookd, events, legacy):
@@ -248,7 +248,7 @@ def test_a_new_invoice_asks_the_sink_to_settle_its_tenant_at_once(line, events):
     assert requests(line) == set()
 
 
-# In which order.
+# The order of events.
 
 def test_older_events_do_not_undo_newer_ones(line, webhookd, events):
     work(line, webhookd, events.make("customer.updated", customer(email="new@acme.test"), NOW))
@@ -341,10 +341,10 @@ def test_a_tenant_keeps_its_customer_and_a_customer_its_tenant(line, webhookd, e
                                            " FROM billing_customers")] == [("acme", "cus_1")]
 
 
-# What it bears.
+# What goes wrong, and is survived.
 
-def test_a_refused_key_is_told_and_keeps_nobody_out(line, stripe):
-    """Stripe's deliveries are kept all the same, so that it stays ready; the reason goes with the refusal."""
+def test_a_refused_key_is_reported_and_deliveries_are_still_stored(line, stripe):
+    """Deliveries are stored all the same, so webhookd stays ready. Once Stripe accepts the key, the reason is gone."""
     webhookd = line.start_webhookd(STRIPE_API_BASE=stripe.url).wait_ready()
     assert webhookd.get("/readyz") == (200, "ready\n")
     fault = stripe.fault("status", status=401, path="/v1/", method="GET")
@@ -356,7 +356,7 @@ def test_a_refused_key_is_told_and_keeps_nobody_out(line, stripe):
     line.wait_for(lambda: "refuses our key" in (line.value(
         "SELECT reason FROM stage_instances WHERE stage = 'webhookd'") or ""), 30, "status tells it")
     stripe.end_fault(fault)
-    line.wait_for(lambda: line.value("SELECT count(*) FROM subscriptions") == 1, 60, "what was kept is worked")
+    line.wait_for(lambda: line.value("SELECT count(*) FROM subscriptions") == 1, 60, "what was stored is worked")
     assert webhookd.get("/readyz") == (200, "ready\n")
 
 
@@ -386,7 +386,7 @@ def test_redis_away_delays_nothing_and_the_cache_heals(line, webhookd, events):
     line.wait_for(lambda: limits(line).get("llm_tokens.limit") == "1000000", what="healed again")
 
 
-def test_a_deleted_cache_and_a_new_catalog_take_hold_within_a_round(line, events):
+def test_the_sweep_restores_a_deleted_cache_and_applies_a_new_catalog(line, events):
     webhookd = line.start_webhookd(STRIPE_SECRET_KEY=None, WEBHOOKD_HEAL_S=1).wait_ready()
     work(line, webhookd, events.make("customer.created", customer()))
     line.wait_for(lambda: limits(line))
@@ -395,7 +395,7 @@ def test_a_deleted_cache_and_a_new_catalog_take_hold_within_a_round(line, events
     line.sql("UPDATE plan_limits SET included = 77.5 WHERE plan = 'free' AND metric = 'api_calls'")
     line.sql("UPDATE ledger_state SET value = value + 1 WHERE name = 'catalog_version'")
     line.wait_for(lambda: limits(line).get("api_calls.limit") == "77.5", what="the new catalog")
-    # A tenant that only ever used: the plan free.
+    # A tenant that only has usage: the plan free.
     line.sql("INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version,"
              " last_ms, last_entry) VALUES ('guest', 'api_calls', now(), now(), 1, 1, 1, '')")
     line.wait_for(lambda: limits(line, "guest").get("api_calls.limit") == "77.5", what="a guest")
@@ -403,8 +403,8 @@ def test_a_deleted_cache_and_a_new_catalog_take_hold_within_a_round(line, events
     assert webhookd.metric("meterline_webhooks", state="processed") is not None
 
 
-def test_what_waits_is_counted_between_rounds_too(line):
-    """A backlog shows within 10 s, however seldom all limits are rewritten."""
+def test_waiting_events_are_counted_between_sweeps_too(line):
+    """A backlog shows within 10 s, however rare the sweeps over all limits are."""
     webhookd = line.start_webhookd(WEBHOOKD_HEAL_S=3600).wait_ready()
     webhookd.wait_log("limits_rewritten")
     line.sql("INSERT INTO webhook_events (event_id, type, created_at, received_at, next_attempt_at) "
@@ -416,7 +416,7 @@ def test_what_waits_is_counted_between_rounds_too(line):
     assert len(webhookd.logs("limits_rewritten")) == 1
 
 
-def test_killed_between_keeping_and_working_the_event_is_worked_after_the_restart(line, events):
+def test_killed_between_storing_and_working_the_event_is_worked_after_the_restart(line, events):
     event = events.make("customer.created", customer())
     for point in ("after_store", "before_commit", "after_commit"):
         stage = line.start_webhookd(STRIPE_SECRET_KEY=None, METERLINE_TEST_CRASH=point)
@@ -484,7 +484,7 @@ def test_an_effect_whose_data_postgres_refuses_ten_times_fails_visibly(line, web
     # 11 where a try was under way while the row was changed.
     assert "not this one" in row.error and 10 <= row.attempts <= 13
     webhookd.wait_log("webhook_failed", id=event)
-    # The others go on.
+    # Other events are worked.
     work(line, webhookd, events.make("customer.created", customer("cus_2", "other")))
 
 

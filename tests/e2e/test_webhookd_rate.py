@@ -1,4 +1,4 @@
-"""webhookd at Stripe's rate limit: little is refused, all is worked, and the log stays readable."""
+"""webhookd at Stripe's rate limit: few calls are refused, every event is worked, and the log stays readable."""
 
 import datetime
 
@@ -39,20 +39,20 @@ def seconds(record):
 
 
 def test_little_is_refused_below_another_limit_than_its_own(line, stripe):
-    """As where others use the account up: Stripe lets 10 calls a second through, we would do 50."""
+    """As when others use up the account's rate: Stripe allows 10 calls a second, webhookd would make 50."""
     stripe.set(rate_per_s=10)
     stage = start(line, stripe, WEBHOOKD_RATE_PER_S="50")
     make_tenants(line, stripe)
     print("refused", refused(stripe), "lines", len(stage.logs()))
     assert refused(stripe) < TENANTS / 3
     assert not stage.logs("peer_lost")
-    # A line for each of the two events of a tenant, a few of the start, one of the rate.
+    # One line for each of the two events of a tenant, a few at the start, and one on the rate.
     assert 1 <= len(stage.logs("rate_lowered")) <= 3
     assert len(stage.logs()) < 2 * TENANTS + 30
 
 
-def test_a_429_is_no_lost_peer_and_its_wish_is_kept(line, stripe):
-    """Retry-After holds every call back; the event is worked after it, at its first try."""
+def test_a_429_is_no_lost_peer_and_retry_after_is_kept(line, stripe):
+    """Retry-After delays every call. The event is worked after that, at its first try."""
     stage = start(line, stripe)
     stripe.fault("status", status=429, times=1, path="/v1/customers", method="GET",
                  headers={"Retry-After": "2", "Stripe-Rate-Limited-Reason": "global-rate"})
@@ -75,7 +75,7 @@ def test_one_objects_429_slows_nobody_else(line, stripe):
     assert not stage.logs("rate_lowered") and not stage.logs("peer_lost")
 
 
-def test_a_stripe_that_comes_and_goes_is_told_of_once_a_minute(line, stripe):
+def test_a_stripe_that_comes_and_goes_is_logged_once_a_minute(line, stripe):
     stage = start(line, stripe)
     stripe.fault("status", status=500, path="/v1/customers", method="GET")
     stripe.bootstrap(tenants=[f"t{n}" for n in range(20)], price_lookup_key="standard")

@@ -1,4 +1,4 @@
--- Puts an event off after a try that failed.
+-- Puts an event off after a failed try.
 -- $1 text: event id
 -- $2 text: why
 -- $3 bigint: until the next try, in ms

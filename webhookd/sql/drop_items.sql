@@ -1,4 +1,4 @@
--- Forgets the items that a subscription has no more.
+-- Deletes the items that a subscription no longer has.
 -- $1 text: Stripe's subscription id
 -- $2 jsonb: its items now, [{id, …}]
 DELETE FROM subscription_items i

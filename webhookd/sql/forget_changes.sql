@@ -1,4 +1,4 @@
--- Forgets changes that are in the quota cache now, unless the tenant's limits changed again since.
+-- Deletes notes of changes that are in the quota cache now, unless the tenant's limits have changed again since.
 -- $1 jsonb: array of [tenant, number]
 DELETE FROM limit_changes c
  USING jsonb_array_elements($1::jsonb) AS n

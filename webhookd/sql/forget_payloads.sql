@@ -1,5 +1,6 @@
--- Drops the bodies of events that were worked long ago; a failed one is kept for the person it waits for.
--- $1 bigint: days they are kept
+-- Deletes the payloads of events that were worked long ago. A failed event keeps its own for the person who has to
+-- look at it.
+-- $1 bigint: how many days payloads are kept
 UPDATE webhook_events
    SET payload = NULL
  WHERE payload IS NOT NULL

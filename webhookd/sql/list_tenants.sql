@@ -1,7 +1,7 @@
--- A page of the tenants that have quotas or usage, in order, as one JSON array; its last one; how many;
--- and the catalog's version. Skips from tenant to tenant in the indexes.
+-- A page of the tenants that have quotas or usage, in order, as one JSON array; the last of them; how many there are;
+-- and the version of the catalog. It skips from tenant to tenant in the indexes.
 -- $1 text: after this tenant ('' for the first page)
--- $2 bigint: at most so many
+-- $2 bigint: the most tenants of a page
 WITH RECURSIVE used AS (
     SELECT (SELECT min(tenant) FROM usage_totals WHERE tenant > $1::text) AS tenant
     UNION ALL

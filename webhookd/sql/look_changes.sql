@@ -1,6 +1,6 @@
--- Some of the tenants whose limits changed, as one JSON array; the same with the number of the change; how many;
--- and the catalog's version.
--- $1 bigint: at most so many
+-- Some of the tenants whose limits changed, as one JSON array; the same with the number of each change; how many there
+-- are; and the version of the catalog.
+-- $1 bigint: the most tenants
 SELECT coalesce(jsonb_agg(tenant), '[]')::text AS tenants,
        coalesce(jsonb_agg(jsonb_build_array(tenant, number)), '[]')::text AS notes, count(*) AS tenants_count,
        (SELECT value FROM ledger_state WHERE name = 'catalog_version') AS catalog_version

@@ -1,10 +1,9 @@
--- note_meter_errors
--- Marks submissions that Stripe took and refused later, and asks the sink to compare their tenants. Only samples are
--- named: where there are more, all tenants are compared of which usage was sent to the same meters not long before
--- Stripe checked. What is sent is checked within minutes; an hour is to spare. What was sent in the last 10 minutes
--- is not held against Stripe, so that they are compared after that.
+-- Marks submissions that Stripe accepted and refused later, and asks the sink to compare their tenants. A report names
+-- only samples. If there are more errors, all tenants are compared that sent usage to the same meters shortly before
+-- Stripe checked. Stripe checks within minutes of the call, and an hour is to be safe. The comparison starts after 11
+-- minutes, because it does not count what was sent in the last 10.
 -- $1 jsonb: [{"identifier": text, "error": text}, …]
--- $2 bigint, $3 bigint: between these Stripe checked, Unix seconds; NULL: there are no others, or it did not say
+-- $2 bigint, $3 bigint: when Stripe began and ended its check, Unix seconds; NULL: all errors are named, or it is not known
 WITH named AS MATERIALIZED (
     SELECT x.identifier, x.error FROM jsonb_to_recordset($1::jsonb) AS x (identifier text, error text)
 ), marked AS MATERIALIZED (

@@ -1,5 +1,5 @@
--- Takes the next event that is due, for as long as the transaction lasts. Events of one object come in
--- the order of their creation and never side by side: a younger one waits for an older one that is due.
+-- Locks the next due event for this transaction. Events of one object are taken in the order of their creation and
+-- never side by side: a younger one waits for an older one that is due.
 SELECT e.event_id, e.type, e.attempts, e.payload::text
   FROM webhook_events e
  WHERE e.state = 'received'

@@ -1,4 +1,4 @@
--- The customer's mapping, and who else holds the tenant.
+-- A customer's mapping, and which other customer has the tenant.
 -- $1 text: Stripe's customer id
 -- $2 text: tenant, or NULL if none is known
 SELECT stripe_customer_id, tenant, (deleted_at IS NOT NULL)::integer AS deleted,

@@ -1,5 +1,6 @@
--- What the quota cache holds of these tenants: a row for each metric of the catalog, those without a
--- limit too (so that fields of metrics gone are deleted). Numbers without trailing zeros. Last: whose hashes they are.
+-- What the quota cache must have for these tenants: a row for each metric of the catalog, also for those without a
+-- limit, whose fields are deleted. Numbers have no trailing zeros. The last column names the ledger that owns the
+-- hashes.
 -- $1 jsonb: array of tenants
 SELECT t.tenant, coalesce(tenant_status(t.tenant), 'active') AS status,
        floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AS read_at_ms,

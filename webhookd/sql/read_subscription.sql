@@ -1,4 +1,4 @@
--- What is stored of a subscription; `state` is the text that stripe_objects.c makes of an event's.
+-- What is stored of a subscription. `state` is the fingerprint that stripe_objects.c makes of a subscription.
 -- $1 text: Stripe's subscription id
 SELECT s.tenant, (s.status IN ('canceled', 'incomplete_expired'))::integer AS final,
        coalesce(extract(epoch FROM s.event_created)::bigint, -1) AS created_s,

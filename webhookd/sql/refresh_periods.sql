@@ -1,3 +1,3 @@
--- Takes over the tenant's billing periods, and makes its totals exact where an edge moved.
+-- Stores a tenant's billing periods, and makes its totals exact where an edge moved.
 -- $1 text: tenant
 SELECT refresh_billing_periods($1::text)

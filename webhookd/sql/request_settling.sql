@@ -1,4 +1,3 @@
--- request_settling
 -- Asks the sink to claim a tenant's usage at once.
 -- $1 text: tenant
 SELECT request_sink($1::text, 'settle')

@@ -1,4 +1,4 @@
--- Takes up again the events of a customer's subscriptions and invoices that had no tenant when they came.
+-- Lets events of a customer's subscriptions and invoices be worked again that had no tenant when they came.
 -- $1 text: Stripe's customer id
 UPDATE webhook_events
    SET state = 'received', attempts = 0, next_attempt_at = now(), processed_at = NULL

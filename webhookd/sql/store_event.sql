@@ -1,4 +1,4 @@
--- Keeps an event; a second delivery changes nothing.
+-- Stores an event. A second delivery changes nothing.
 -- $1 text: event id
 -- $2 text: type
 -- $3 text: id of its object, or NULL

@@ -1,10 +1,10 @@
--- Maps a tenant to a customer. The caller has made sure, under the locks, that the tenant is free, is
--- this customer's already, or belonged to a deleted one.
+-- Maps a tenant to a customer. The caller has checked, under the locks, that the tenant is free, is already this
+-- customer's, or belonged to a deleted one.
 -- $1 text: tenant
 -- $2 text: Stripe's customer id
 -- $3 text: email, or NULL
 -- $4 boolean: deleted
--- $5 bigint: created of the event, Unix seconds; NULL if it was not the customer's own event
+-- $5 bigint: created of the event, Unix seconds; NULL if the event is not the customer's own
 INSERT INTO billing_customers (tenant, stripe_customer_id, email, deleted_at, event_created)
 VALUES ($1::text, $2::text, $3::text,
         CASE WHEN $4::boolean THEN 'epoch'::timestamptz + $5::bigint * interval '1 s' END,

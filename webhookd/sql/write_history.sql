@@ -1,6 +1,6 @@
--- Notes what changed in a tenant's billing.
+-- Adds a line to a tenant's billing history.
 -- $1 text: tenant
--- $2 text: the event's type; kept with underscores
+-- $2 text: the event's type, stored with underscores
 -- $3 text: id of the object
 -- $4 text: event id
 -- $5 jsonb: detail

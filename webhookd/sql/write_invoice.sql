@@ -1,5 +1,5 @@
--- Stores an invoice, unless what is stored is newer. Events of one second are ordered by how far the
--- invoice has come.
+-- Stores an invoice, unless the stored one is newer. Events of the same second are ordered by how far the invoice has
+-- come.
 -- $1 text: Stripe's invoice id
 -- $2 text: tenant
 -- $3 text: Stripe's customer id

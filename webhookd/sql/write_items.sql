@@ -1,5 +1,5 @@
--- Stores the items of a subscription. Their metric is what the price or the item names as
--- metadata.metric, or else a lookup key that is a metric's name.
+-- Stores the items of a subscription. An item's metric is metadata.metric of the item or of its price, or else the
+-- lookup key if that is the name of a metric.
 -- $1 text: Stripe's subscription id
 -- $2 text: tenant
 -- $3 jsonb: its items now, [{id, price, lookup_key, metric, quantity}]

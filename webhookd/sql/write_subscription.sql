@@ -1,4 +1,4 @@
--- Stores a subscription; gives its plan, or NULL if no plan of the catalog fits.
+-- Stores a subscription, and returns its plan, or NULL if it fits no plan of the catalog.
 -- $1 text: Stripe's subscription id
 -- $2 text: tenant
 -- $3 text: Stripe's customer id
