@@ -30,7 +30,6 @@ const struct conf_setting AGGREGATOR_SETTINGS[] = {
 int config_check(const void *config)
 {
     const struct config *c = config;
-
     if (c->stream_keep_s > c->reject_keep_days * 86400)
         return conf_refuse("STREAM_KEEP_S",
                            "is longer than REJECT_KEEP_DAYS: what was rejected must be "

@@ -11,7 +11,6 @@ int main(int argc, char **argv)
          .needs = {&config.once}},
         {.name = NULL}};
     int code = stage_config(argc, argv, &AGGREGATOR_STAGE, &config, flags);
-
     if (code < 0)
         code = stage_run(&AGGREGATOR_STAGE, &config.base);
     shard_metrics_done();

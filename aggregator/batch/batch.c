@@ -59,11 +59,9 @@ bool batch_waits(const struct batch *b)
 
 struct rejection *batch_add_rejection(struct batch *b, uint32_t entry, const char *reason)
 {
-    struct rejection *r;
-
     b->rejections = batch_grow(b->rejections, b->rejections_count, &b->rejections_capacity,
                                sizeof *b->rejections);
-    r = &b->rejections[b->rejections_count++];
+    struct rejection *r = &b->rejections[b->rejections_count++];
     *r = (struct rejection){.entry = entry, .reason = reason};
     return r;
 }
@@ -71,7 +69,6 @@ struct rejection *batch_add_rejection(struct batch *b, uint32_t entry, const cha
 static void reject_entry(struct batch *b, uint32_t entry, const struct reject *why)
 {
     struct rejection *r = batch_add_rejection(b, entry, why->reason);
-
     r->tenant = why->tenant;
     snprintf(r->detail, sizeof r->detail, "%s", why->detail);
     b->rejected++;
@@ -81,18 +78,15 @@ static void refuse_entry(struct batch *b, uint32_t entry, const char *words)
 {
     struct reject why = {.reason = REASON_REFUSED,
                          .tenant = event_fields_tenant(b->entries, entry)};
-
     snprintf(why.detail, sizeof why.detail, "%s", words);
     reject_entry(b, entry, &why);
 }
 
 static void parse_entry(struct batch *b, uint32_t entry)
 {
-    struct item *item;
-    struct reject why;
-
     b->items = batch_grow(b->items, b->items_count, &b->items_capacity, sizeof *b->items);
-    item = &b->items[b->items_count];
+    struct item *item = &b->items[b->items_count];
+    struct reject why;
     if (event_parse(&b->parser, b->entries, entry, &item->event, &why) != 0) {
         reject_entry(b, entry, &why);
         return;
@@ -129,7 +123,7 @@ void batch_parse(struct batch *b, const struct catalog *catalog, struct dedupe *
     b->entries = entries;
     b->clears = entries->clears;
     b->from = b->to = from;
-    if (refuse == NULL) {
+    if (!refuse) {
         batch_parse_more(b, to);
         return;
     }
@@ -167,7 +161,6 @@ static bool has_key(const struct event *event, enum id_domain domain, const stru
 static bool may_repeat(const struct batch *b, const struct event *event)
 {
     struct entry_id id = {.ms = event->ms, .seq = event->seq};
-
     return event->has_id || entry_id_compare(id, b->repeats_until) <= 0;
 }
 
@@ -177,7 +170,6 @@ static int64_t take_hits(struct batch *b, uint32_t number, enum id_domain domain
 {
     const struct event *event = &b->items[number].event;
     int64_t first = -1;
-
     for (int i = 0; i < n; i++) {
         if (!hits[i].pending)
             add_candidate(b, number, &hits[i]);
@@ -191,15 +183,13 @@ static int64_t probe_key(struct batch *b, uint32_t number, enum id_domain domain
                          const struct dedupe_hash *hash)
 {
     struct dedupe_hit few[PROBE_MAX];
-    struct dedupe_hit *many;
     int n = dedupe_probe(b->dedupe, hash, few, PROBE_MAX);
-    int64_t first;
-
     if (n <= PROBE_MAX)
         return take_hits(b, number, domain, few, n);
+    struct dedupe_hit *many;
     many = xcalloc((size_t)n, sizeof *many);
     dedupe_probe(b->dedupe, hash, many, n);
-    first = take_hits(b, number, domain, many, n);
+    int64_t first = take_hits(b, number, domain, many, n);
     free(many);
     return first;
 }
@@ -207,14 +197,12 @@ static int64_t probe_key(struct batch *b, uint32_t number, enum id_domain domain
 static void probe_item(struct batch *b, uint32_t number)
 {
     struct item *item = &b->items[number];
-
     if (item->again)
         return;
     if (may_repeat(b, &item->event))
         item->first = probe_key(b, number, item->event.domain, &item->hash);
     if (item->event.retract) {
         struct retraction *r = &b->retractions[item->retraction];
-
         r->first = probe_key(b, number, r->domain, &r->target);
     }
     if (item->first < 0)
@@ -244,7 +232,6 @@ static void find_old(struct batch *b, int64_t reading_ms)
     b->window_start_ms = b->known_since_ms + EVENT_FUTURE_MAX_MS;
     for (uint32_t i = 0; i < b->items_count; i++) {
         struct item *item = &b->items[i];
-
         item->old = !item->again && is_old(b, &item->event);
         item->told = !item->again && is_told(b, &item->event);
         b->old_count += item->old || item->told;
@@ -254,7 +241,6 @@ static void find_old(struct batch *b, int64_t reading_ms)
 void batch_probe(struct batch *b, int64_t now_ms)
 {
     int64_t reading_ms = entry_id_time_ms(entries_id(b->entries, b->from), now_ms);
-
     b->now_ms = now_ms;
     dedupe_read_from(b->dedupe, reading_ms);
     dedupe_begin(b->dedupe, b->to - b->from);

@@ -14,7 +14,6 @@ static uint32_t find_from(const struct batch *b, uint32_t low, uint32_t high, st
 {
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-
         if (entry_id_compare(entries_id(b->entries, middle), id) < 0)
             low = middle + 1;
         else
@@ -26,7 +25,6 @@ static uint32_t find_from(const struct batch *b, uint32_t low, uint32_t high, st
 uint32_t batch_again_count(const struct batch *b)
 {
     struct entry_id next = entry_id_next(b->repeats_until);
-
     if (b->from == b->to || entry_id_compare(entries_id(b->entries, b->from), b->repeats_until) > 0)
         return 0;
     return find_from(b, b->from, b->to, next) - b->from;
@@ -35,7 +33,6 @@ uint32_t batch_again_count(const struct batch *b)
 int64_t batch_find_entry(const struct batch *b, struct entry_id id)
 {
     uint32_t at = find_from(b, b->from, b->to, id);
-
     return at < b->to && entry_id_compare(entries_id(b->entries, at), id) == 0 ? (int64_t)at : -1;
 }
 
@@ -48,7 +45,6 @@ static bool is_quantity(const struct event_fields *f, struct dec quantity)
 {
     struct text given = f->known[KNOWN_QUANTITY];
     struct dec said = dec_from_i64(1);
-
     if (f->given[KNOWN_QUANTITY] && dec_parse_quantity(given.data, given.length, &said) != 0)
         return false;
     return dec_cmp(said, quantity) == 0;
@@ -57,7 +53,6 @@ static bool is_quantity(const struct event_fields *f, struct dec quantity)
 static bool is_time(const struct event_fields *f, int64_t entry_ms, int64_t occurred_ms)
 {
     int64_t said = entry_ms;
-
     if (f->given[KNOWN_TS] &&
         str_to_i64(f->known[KNOWN_TS].data, f->known[KNOWN_TS].length, &said) != 0)
         return false;
@@ -79,11 +74,9 @@ bool batch_is_row(struct batch *b, uint32_t entry, const struct stored_row *row)
 {
     struct event_fields f;
     struct reject why;
-    bool retracts;
-
     if (event_fields_collect(b->entries, entry, &f, &why) != 0)
         return false;
-    retracts = f.given[KNOWN_OP];
+    bool retracts = f.given[KNOWN_OP];
     if (retracts != (row->retracts != 0) || !is_known_as(&f, KNOWN_TENANT, row->tenant) ||
         f.given[KNOWN_ID] == row->by_default ||
         (f.given[KNOWN_ID] && !text_equal(f.known[KNOWN_ID], row->id)))
@@ -94,7 +87,6 @@ bool batch_is_row(struct batch *b, uint32_t entry, const struct stored_row *row)
 void batch_note_again(struct batch *b, uint32_t entry)
 {
     uint32_t n = b->to - b->from;
-
     if (b->again_count == 0) {
         if (b->again_capacity < n) {
             b->again_capacity = n;
@@ -114,7 +106,6 @@ bool batch_is_again(const struct batch *b, uint32_t entry)
 static void settle_rejections(struct batch *b)
 {
     uint32_t kept = 0;
-
     for (uint32_t i = 0; i < b->rejections_count; i++)
         if (!b->again[b->rejections[i].entry - b->from])
             b->rejections[kept++] = b->rejections[i];
@@ -127,7 +118,6 @@ static void settle_items(struct batch *b)
 {
     for (uint32_t i = 0; i < b->items_count; i++) {
         struct item *item = &b->items[i];
-
         item->again = b->again[item->event.index - b->from];
         if (item->again)
             item->fate = FATE_DUPLICATE;
@@ -138,7 +128,6 @@ static void settle_items(struct batch *b)
 static bool is_counted_forgotten(const struct batch *b, const struct event *event)
 {
     struct entry_id id = {.ms = event->ms, .seq = event->seq};
-
     return event->occurred_ms <= b->dropped_until_ms ||
            (entry_id_tells_time(id) && (int64_t)id.ms <= b->dropped_until_ms);
 }
@@ -152,7 +141,6 @@ static bool is_rejected_forgotten(const struct batch *b, const struct event *eve
 static void reject_forgotten(struct batch *b, struct item *item, const char *why)
 {
     struct rejection *r = batch_add_rejection(b, item->event.index, REASON_TOO_OLD);
-
     r->tenant = item->event.tenant->name;
     snprintf(r->detail, sizeof r->detail, "entry: read again, and retention dropped %s", why);
     item->again = true;
@@ -173,7 +161,6 @@ static void settle_unknown(struct batch *b, struct item *item)
 void batch_settle_again(struct batch *b)
 {
     uint32_t end = b->from + batch_again_count(b);
-
     if (b->again_count > 0) {
         settle_rejections(b);
         settle_items(b);

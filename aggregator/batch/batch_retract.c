@@ -17,12 +17,10 @@
 void retraction_open(struct batch *b, struct item *item)
 {
     const struct event *event = &item->event;
-    struct retraction *r;
-
     b->retractions = batch_grow(b->retractions, b->retractions_count, &b->retractions_capacity,
                                 sizeof *b->retractions);
     item->retraction = b->retractions_count++;
-    r = &b->retractions[item->retraction];
+    struct retraction *r = &b->retractions[item->retraction];
     *r = (struct retraction){.first = -1, .domain = event_id_domain(event->id)};
     r->target = dedupe_hash(b->dedupe, r->domain, event->tenant->name, event->id);
 }
@@ -49,7 +47,6 @@ static void note_target(struct batch *b, struct retraction *r, const struct stor
                        .occurred_ms = row->occurred_ms,
                        .ms = row->ms,
                        .seq = row->seq};
-
     if (!is_better(&t, &r->stored))
         return;
     t.metric = arena_copy(&b->parser.arena, row->metric.data, row->metric.length);
@@ -60,7 +57,6 @@ static void note_target(struct batch *b, struct retraction *r, const struct stor
 void retraction_confirm(struct batch *b, uint32_t number, const struct stored_row *row)
 {
     struct item *item = &b->items[number];
-
     if (!text_equal(row->id, item->event.id))
         return;
     if (row->retracts != 0)
@@ -72,7 +68,6 @@ void retraction_confirm(struct batch *b, uint32_t number, const struct stored_ro
 static struct target target_of(const struct batch *b, const struct event *event)
 {
     const char *metric = b->catalog->metrics[event->metric].name;
-
     return (struct target){.found = true,
                            .by_default = !event->has_id,
                            .metric = {.data = metric, .length = (uint32_t)strlen(metric)},
@@ -87,11 +82,9 @@ static struct target find_target(const struct batch *b, const struct item *item)
 {
     const struct retraction *r = &b->retractions[item->retraction];
     const struct item *first = batch_counted_first(b, r->first);
-    struct target t;
-
-    if (first == NULL || !is_meant(item, first->event.occurred_ms))
+    if (!first || !is_meant(item, first->event.occurred_ms))
         return r->stored;
-    t = target_of(b, &first->event);
+    struct target t = target_of(b, &first->event);
     return is_better(&t, &r->stored) ? t : r->stored;
 }
 
@@ -104,7 +97,6 @@ static void reject(struct batch *b, struct item *item, const struct target *targ
 {
     const struct event *event = &item->event;
     struct rejection *r = batch_add_rejection(b, event->index, REASON_UNKNOWN_RETRACTION);
-
     r->tenant = event->tenant->name;
     item->fate = FATE_REJECTED;
     b->rejected++;
@@ -133,7 +125,6 @@ static void count(struct batch *b, uint32_t number, const struct target *target)
                           .fields = target->fields,
                           .occurred_ms = target->occurred_ms,
                           .retracts = target->by_default ? RETRACTS_DEFAULT : RETRACTS_GIVEN};
-
     if (dec_neg(target->quantity, &row.quantity) != 0)
         abort(); /* it was a quantity: far within the bounds */
     item->fate = FATE_COUNTED;
@@ -146,15 +137,13 @@ static void count(struct batch *b, uint32_t number, const struct target *target)
 void retraction_settle(struct batch *b, uint32_t number)
 {
     struct item *item = &b->items[number];
-    struct target target;
-
-    if (item->fate == FATE_NEW && batch_counted_first(b, item->first) != NULL)
+    if (item->fate == FATE_NEW && batch_counted_first(b, item->first))
         item->fate = FATE_DUPLICATE;
     if (item->fate == FATE_DUPLICATE) {
         batch_note_duplicate(b, item);
         return;
     }
-    target = find_target(b, item);
+    struct target target = find_target(b, item);
     if (target.found && can_recount(b, &target))
         count(b, number, &target);
     else

@@ -21,7 +21,6 @@ static bool is_same_content(const struct batch *b, const struct event *event,
                             const struct stored_row *row)
 {
     const char *metric = b->catalog->metrics[event->metric].name;
-
     return text_equal((struct text){.data = metric, .length = (uint32_t)strlen(metric)},
                       row->metric) &&
            dec_cmp(event->quantity, row->quantity) == 0 &&
@@ -36,7 +35,6 @@ static bool is_same_key(const struct event *event, const struct stored_row *row)
 void batch_confirm(struct batch *b, uint32_t number, const struct stored_row *row)
 {
     struct item *item = &b->items[number];
-
     if (!text_equal(item->event.tenant->name, row->tenant))
         return;
     if (item->event.retract)
@@ -53,11 +51,9 @@ void batch_confirm(struct batch *b, uint32_t number, const struct stored_row *ro
  * those that follow, and a retraction may come before what it takes back. */
 const struct item *batch_counted_first(const struct batch *b, int64_t first)
 {
-    const struct item *item;
-
     if (first < 0)
         return NULL;
-    item = &b->items[first];
+    const struct item *item = &b->items[first];
     if (item->fate != FATE_COUNTED && item->first >= 0)
         item = &b->items[item->first];
     return item->fate == FATE_COUNTED ? item : NULL;
@@ -66,7 +62,6 @@ const struct item *batch_counted_first(const struct batch *b, int64_t first)
 void batch_own_key(struct batch *b, uint32_t number)
 {
     const struct item *item = &b->items[number];
-
     if (item->first < 0)
         return;
     b->items[item->first].first = number;
@@ -78,14 +73,12 @@ static enum fate fate_by_event(const struct event *event, const struct event *co
     bool same = event->metric == counted->metric &&
                 dec_cmp(event->quantity, counted->quantity) == 0 &&
                 text_equal(event->fields_json, counted->fields_json);
-
     return same ? FATE_DUPLICATE : FATE_CONFLICT;
 }
 
 static void keep_conflict(struct batch *b, const struct event *event)
 {
     struct rejection *r = batch_add_rejection(b, event->index, REASON_CONFLICT);
-
     r->tenant = event->tenant->name;
     snprintf(r->detail, sizeof r->detail,
              "id: counted before with other content; the first stays counted");
@@ -110,13 +103,12 @@ static void count_item(struct batch *b, uint32_t number)
         .fields = item->event.fields_json,
         .quantity = item->event.quantity,
         .occurred_ms = item->event.occurred_ms};
-    struct event derived;
-
     item->fate = FATE_COUNTED;
     batch_own_key(b, number);
     b->counted++;
     slice_columns_add(&b->slices[item->event.tenant->slice], &row);
     sum(b, &item->event);
+    struct event derived;
     for (int i = 0; i < metric->derived_count; i++)
         if (event_derive(&b->parser, b->entries, &item->event, metric->derived[i], &derived))
             sum(b, &derived);
@@ -134,8 +126,7 @@ static void settle_item(struct batch *b, uint32_t number)
 {
     struct item *item = &b->items[number];
     const struct item *first = batch_counted_first(b, item->first);
-
-    if (item->fate == FATE_NEW && first != NULL)
+    if (item->fate == FATE_NEW && first)
         item->fate = fate_by_event(&item->event, &first->event);
     if (item->fate == FATE_NEW)
         count_item(b, number);
@@ -149,7 +140,6 @@ static void settle_item(struct batch *b, uint32_t number)
 static void sort_items(struct batch *b, uint32_t ends[SLICES])
 {
     uint32_t sum = 0;
-
     if (b->order_capacity < b->items_count) {
         b->order_capacity = b->items_capacity;
         b->order = xrealloc(b->order, b->order_capacity * sizeof *b->order);
@@ -159,7 +149,6 @@ static void sort_items(struct batch *b, uint32_t ends[SLICES])
         ends[b->items[i].event.tenant->slice]++;
     for (int i = 0; i < SLICES; i++) {
         uint32_t count = ends[i];
-
         ends[i] = sum;
         sum += count;
     }
@@ -182,11 +171,9 @@ static void settle_slice(struct batch *b, int slice, uint32_t from, uint32_t to,
                          uint32_t rows_before)
 {
     struct slice_columns *columns = &b->slices[slice];
-
     slice_columns_clear(columns);
     for (uint32_t i = from; i < to; i++) {
         const struct item *item = &b->items[b->order[i]];
-
         if (i + ITEMS_AHEAD < to)
             prefetch_item(&b->items[b->order[i + ITEMS_AHEAD]]);
         if (i + KEYS_AHEAD < to)
@@ -203,7 +190,6 @@ void batch_settle(struct batch *b, batch_slice_fn on_slice, void *owner)
     uint32_t ends[SLICES];
     uint32_t from = 0;
     uint32_t rows = 0;
-
     sort_items(b, ends);
     for (int i = 0; i < SLICES; i++) {
         settle_slice(b, i, from, ends[i], rows);

@@ -40,7 +40,6 @@ static void set_slots(struct catalog *c, uint32_t count)
 struct catalog *catalog_new(void)
 {
     struct catalog *c = xcalloc(1, sizeof(*c));
-
     set_slots(c, SLOTS_INITIAL);
     return c;
 }
@@ -61,7 +60,7 @@ static void free_metric(struct metric_def *m)
 
 void catalog_free(struct catalog *c)
 {
-    if (c == NULL)
+    if (!c)
         return;
     for (int i = 0; i < c->count; i++)
         free_metric(&c->metrics[i]);
@@ -74,7 +73,6 @@ void catalog_free(struct catalog *c)
 static uint32_t hash_name(const char *name, size_t length)
 {
     uint32_t hash = 2166136261U;
-
     for (size_t i = 0; i < length; i++)
         hash = (hash ^ (unsigned char)name[i]) * 16777619U;
     return hash;
@@ -90,7 +88,6 @@ static bool is_named(const struct metric_def *m, const char *name, size_t length
 static int32_t *find_slot(const struct catalog *c, const char *name, size_t length)
 {
     uint32_t i = hash_name(name, length) & c->slots_mask;
-
     while (c->slots[i] >= 0 && !is_named(&c->metrics[c->slots[i]], name, length))
         i = (i + 1) & c->slots_mask;
     return &c->slots[i];
@@ -113,7 +110,7 @@ static void copy_metric(struct metric_def *to, const struct metric_def *from)
     *to = *from;
     to->derived = NULL;
     to->derived_count = 0;
-    to->from = from->from == NULL ? NULL : xstrdup(from->from);
+    to->from = !from->from ? NULL : xstrdup(from->from);
     to->dimensions = xcalloc((size_t)from->dimensions_count + 1, sizeof(*to->dimensions));
     for (int i = 0; i < from->dimensions_count; i++)
         to->dimensions[i] = xstrdup(from->dimensions[i]);
@@ -154,7 +151,6 @@ static void grow_slots(struct catalog *c)
 int catalog_add(struct catalog *c, const struct metric_def *def, struct err *e)
 {
     struct metric_def metric;
-
     copy_metric(&metric, def); /* sorted: a dimension that is there twice has its twin beside it */
     if (check_metric(c, &metric, e) < 0) {
         free_metric(&metric);
@@ -177,10 +173,10 @@ int catalog_link(struct catalog *c, struct err *e)
         const struct metric_def *m = &c->metrics[i];
         struct metric_def *base;
         int found;
-        if (m->from == NULL)
+        if (!m->from)
             continue;
         found = catalog_find(c, m->from, strlen(m->from));
-        if (found < 0 || c->metrics[found].from != NULL)
+        if (found < 0 || c->metrics[found].from)
             return err_set(e, ERR_INPUT,
                            "metric %s: from %.70s is not a metric with events of its own", m->name,
                            m->from);

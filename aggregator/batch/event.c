@@ -30,7 +30,6 @@ static int take_op(const struct event_fields *f, struct event *out, struct rejec
 static int check_tenant(const struct event_fields *f, struct reject *why)
 {
     struct text tenant = f->known[KNOWN_TENANT];
-
     if (!f->given[KNOWN_TENANT])
         return reject_set(why, REASON_MISSING_FIELD, "tenant: is missing");
     if (tenant.length == 0)
@@ -56,7 +55,6 @@ static int take_tenant(struct event_parser *p, const struct event_fields *f, str
 static int check_shard(const struct event_parser *p, const struct event *event, struct reject *why)
 {
     int shard = event->tenant->crc16 % p->shards;
-
     if (shard != p->shard)
         return reject_set(why, REASON_WRONG_SHARD, "tenant: belongs to shard %d of %d, not %d",
                           shard, p->shards, p->shard);
@@ -67,7 +65,6 @@ static int take_metric(const struct catalog *catalog, const struct event_fields 
                        struct event *out, struct reject *why)
 {
     struct text metric = f->known[KNOWN_METRIC];
-
     out->metric = -1;
     if (!f->given[KNOWN_METRIC] && out->retract)
         return 0;
@@ -81,7 +78,7 @@ static int take_metric(const struct catalog *catalog, const struct event_fields 
     if (out->metric < 0)
         return reject_set(why, REASON_UNKNOWN_METRIC, "metric: %.*s is not in the catalog",
                           (int)metric.length, metric.data);
-    if (catalog->metrics[out->metric].from != NULL)
+    if (catalog->metrics[out->metric].from)
         return reject_set(why, REASON_UNKNOWN_METRIC, "metric: %.*s is derived from another",
                           (int)metric.length, metric.data);
     return 0;
@@ -90,7 +87,6 @@ static int take_metric(const struct catalog *catalog, const struct event_fields 
 static int take_quantity(const struct event_fields *f, struct event *out, struct reject *why)
 {
     struct text quantity = f->known[KNOWN_QUANTITY];
-
     out->quantity = out->retract ? DEC_ZERO : dec_from_i64(1);
     if (!f->given[KNOWN_QUANTITY])
         return 0;
@@ -105,7 +101,6 @@ static struct text default_id(struct event_parser *p, const struct entry *entry)
 {
     char *start = arena_reserve(&p->arena, p->stream.length + DEFAULT_ID_MORE_BYTES);
     uint32_t length = event_default_id(start, p->stream, entry->ms, entry->seq);
-
     arena_commit(&p->arena, length);
     return (struct text){.data = start, .length = length};
 }
@@ -114,7 +109,6 @@ static int take_id(struct event_parser *p, const struct event_fields *f, const s
                    struct event *out, struct reject *why)
 {
     struct text id = f->known[KNOWN_ID];
-
     if (!f->given[KNOWN_ID] && out->retract)
         return reject_set(why, REASON_MISSING_FIELD, "id: is missing, of the event to retract");
     out->has_id = f->given[KNOWN_ID];
@@ -146,7 +140,6 @@ static int take_ts(const struct event_parser *p, const struct event_fields *f, s
     int64_t entry_ms = (int64_t)out->ms;
     bool astray = is_astray(p, entry_ms);
     struct text ts = f->known[KNOWN_TS];
-
     out->has_ts = f->given[KNOWN_TS];
     out->occurred_ms = entry_ms;
     if (!out->has_ts && astray)
@@ -173,7 +166,6 @@ static int take_ts(const struct event_parser *p, const struct event_fields *f, s
 static void take_id_time(const struct event_parser *p, struct event *out)
 {
     int64_t entry_ms = is_astray(p, (int64_t)out->ms) ? p->now_ms : (int64_t)out->ms;
-
     out->id_ms = out->domain == ID_DEFAULT ? ID_TIME_NONE : id_time_ms(out->id);
     if (out->id_ms > entry_ms + EVENT_FUTURE_MAX_MS)
         out->id_ms = ID_TIME_NONE;
@@ -192,7 +184,6 @@ static struct text dims_of(struct event_parser *p, const struct event_fields *f,
     struct dimension picked[DIMENSIONS_MAX];
     int count = 0;
     int wanted = 0;
-
     for (int i = 0; i < f->dimensions_count && wanted < metric->dimensions_count;) {
         int order = compare_name(f->dimensions[i].name, metric->dimensions[wanted]);
         if (order == 0)
@@ -217,9 +208,8 @@ static int take_all(struct event_parser *p, const struct entries *entries, uint3
                     struct event *out, struct reject *why)
 {
     const struct entry *entry = &entries->list[index];
-    struct event_fields f;
-
     out->index = index;
+    struct event_fields f;
     if (event_fields_collect(entries, index, &f, why) < 0 || take_entry_time(entry, out, why) < 0 ||
         take_op(&f, out, why) < 0 || take_tenant(p, &f, out, why) < 0 ||
         take_metric(p->catalog, &f, out, why) < 0 || take_quantity(&f, out, why) < 0 ||
@@ -254,7 +244,6 @@ bool event_derive(struct event_parser *p, const struct entries *entries, const s
     const struct metric_def *derived = &p->catalog->metrics[metric];
     struct event_fields f;
     struct reject never; /* the event was parsed from these fields */
-
     if (event_fields_collect(entries, event->index, &f, &never) < 0)
         return false;
     for (int i = 0; i < derived->where_count; i++)

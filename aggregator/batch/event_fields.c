@@ -7,9 +7,8 @@
 
 int reject_set(struct reject *why, const char *reason, const char *format, ...)
 {
-    va_list args;
-
     why->reason = reason;
+    va_list args;
     va_start(args, format);
     vsnprintf(why->detail, sizeof(why->detail), format, args);
     va_end(args);
@@ -60,7 +59,6 @@ static int insert_dimension(struct event_fields *f, struct text name, struct tex
 {
     int at = f->dimensions_count;
     int order = 1;
-
     while (at > 0 && (order = text_compare(name, f->dimensions[at - 1].name)) < 0)
         at--;
     if (order == 0)
@@ -91,7 +89,6 @@ static int add_field(struct event_fields *f, uint32_t number, struct text name, 
 {
     enum known_field known = known_of(name);
     bool plain = text_is_plain(value);
-
     if (!plain && !str_is_utf8(value.data, value.length))
         return reject_set(why, REASON_BAD_FIELD, "field %u: value is not UTF-8 without NUL",
                           number);
@@ -106,7 +103,6 @@ int event_fields_collect(const struct entries *entries, uint32_t index, struct e
 {
     const struct text *strings = entries_fields(entries, index);
     uint32_t count = entries->list[index].fields;
-
     memset(out->given, 0, sizeof(out->given));
     out->dimensions_count = 0;
     out->plain = true;
@@ -120,7 +116,6 @@ struct text event_fields_tenant(const struct entries *entries, uint32_t index)
 {
     const struct text *strings = entries_fields(entries, index);
     uint32_t count = entries->list[index].fields;
-
     for (uint32_t i = 0; i < count; i += 2) {
         struct text value = strings[i + 1];
         if (!text_equal(strings[i], TEXT(FIELD_TENANT)))

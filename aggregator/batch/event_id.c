@@ -11,7 +11,6 @@ static char *write_u64(char *at, uint64_t value)
 {
     char digits[20];
     int count = 0;
-
     do {
         digits[count++] = (char)('0' + value % 10);
         value /= 10;
@@ -24,7 +23,6 @@ static char *write_u64(char *at, uint64_t value)
 uint32_t event_default_id(char *out, struct text stream, uint64_t ms, uint64_t seq)
 {
     char *at = out;
-
     memcpy(at, stream.data, stream.length);
     at += stream.length;
     *at++ = '/';
@@ -39,7 +37,6 @@ uint32_t event_default_id(char *out, struct text stream, uint64_t ms, uint64_t s
 static struct text after_number(struct text t)
 {
     uint32_t n = 0;
-
     while (n < t.length && t.data[n] >= '0' && t.data[n] <= '9')
         n++;
     if (n == 0 || (n > 1 && t.data[0] == '0'))
@@ -50,8 +47,7 @@ static struct text after_number(struct text t)
 /* What follows the prefix; NULL data if the text has another one. */
 static struct text after(struct text t, struct text prefix)
 {
-    if (t.data == NULL || t.length < prefix.length ||
-        memcmp(t.data, prefix.data, prefix.length) != 0)
+    if (!t.data || t.length < prefix.length || memcmp(t.data, prefix.data, prefix.length) != 0)
         return (struct text){.data = NULL};
     return (struct text){.data = t.data + prefix.length, .length = t.length - prefix.length};
 }
@@ -60,8 +56,7 @@ static struct text after(struct text t, struct text prefix)
 static struct text after_shard(struct text t)
 {
     struct text number = after(t, TEXT(":{"));
-
-    if (number.data == NULL)
+    if (!number.data)
         return t;
     return after(after_number(number), TEXT("}"));
 }
@@ -69,16 +64,14 @@ static struct text after_shard(struct text t)
 enum id_domain event_id_domain(struct text id)
 {
     struct text rest = after(id, TEXT(STREAM_KEY));
-    struct text sequence;
-    struct entry_id entry;
-
-    if (rest.data == NULL)
+    if (!rest.data)
         return ID_GIVEN;
     rest = after(after_shard(rest), TEXT("/"));
-    if (rest.data == NULL || entry_id_parse_bytes(rest.data, rest.length, &entry) != 0)
+    struct entry_id entry;
+    if (!rest.data || entry_id_parse_bytes(rest.data, rest.length, &entry) != 0)
         return ID_GIVEN;
-    sequence = after(after_number(rest), TEXT("-"));
-    return sequence.data != NULL && after_number(sequence).data != NULL ? ID_DEFAULT : ID_GIVEN;
+    struct text sequence = after(after_number(rest), TEXT("-"));
+    return sequence.data && after_number(sequence).data ? ID_DEFAULT : ID_GIVEN;
 }
 
 enum { UUID_LENGTH = 36, UUID_DIGITS = 32, ULID_LENGTH = 26, KSUID_LENGTH = 27, NO_DIGIT = 255 };
@@ -99,7 +92,6 @@ static bool add_hex(const char *s, int n, uint64_t *value)
 {
     for (int i = 0; i < n; i++) {
         unsigned digit = digit_of((unsigned char)s[i]);
-
         if (digit > 15)
             return false;
         *value = *value << 4 | digit;
@@ -113,7 +105,6 @@ static int64_t uuid_time_ms(const char *high, const char *low, char version, cha
 {
     unsigned bits = digit_of((unsigned char)variant);
     uint64_t ms = 0;
-
     if (version != '7' || bits < 8 || bits > 11 || !add_hex(high, 8, &ms) || !add_hex(low, 4, &ms))
         return ID_TIME_NONE;
     return (int64_t)ms;
@@ -125,7 +116,6 @@ static unsigned digit_of_32(unsigned char c)
     static const char LEFT_OUT[] = {'i' - 'a' + 10, 'l' - 'a' + 10, 'o' - 'a' + 10, 'u' - 'a' + 10};
     unsigned digit = digit_of(c);
     unsigned below = 0;
-
     for (size_t i = 0; i < sizeof LEFT_OUT; i++) {
         if (digit == (unsigned)LEFT_OUT[i])
             return NO_DIGIT;
@@ -138,12 +128,10 @@ static unsigned digit_of_32(unsigned char c)
 static int64_t ulid_time_ms(const char *s)
 {
     uint64_t ms = 0;
-
     if (digit_of_32((unsigned char)s[0]) > 7)
         return ID_TIME_NONE;
     for (int i = 0; i < ULID_LENGTH; i++) {
         unsigned digit = digit_of_32((unsigned char)s[i]);
-
         if (digit == NO_DIGIT)
             return ID_TIME_NONE;
         if (i < 10)
@@ -156,7 +144,6 @@ static int64_t ulid_time_ms(const char *s)
 static unsigned digit_of_62(unsigned char c)
 {
     unsigned digit = digit_of(c);
-
     return digit != NO_DIGIT && c >= 'a' ? digit + 26 : digit;
 }
 
@@ -164,10 +151,8 @@ static unsigned digit_of_62(unsigned char c)
 static int64_t ksuid_time_ms(const char *s)
 {
     uint32_t words[5] = {0};
-
     for (int i = 0; i < KSUID_LENGTH; i++) {
         uint64_t carry = digit_of_62((unsigned char)s[i]);
-
         if (carry == NO_DIGIT)
             return ID_TIME_NONE;
         for (int w = 4; w >= 0; w--) {
@@ -184,19 +169,16 @@ static int64_t ksuid_time_ms(const char *s)
 static struct text without_prefix(struct text id)
 {
     const char *last = memrchr(id.data, '_', id.length);
-    uint32_t n = last == NULL ? 0 : (uint32_t)(last - id.data) + 1;
-
+    uint32_t n = !last ? 0 : (uint32_t)(last - id.data) + 1;
     return (struct text){.data = id.data + n, .length = id.length - n};
 }
 
 int64_t id_time_ms(struct text id)
 {
-    const char *s;
-
     if (id.length < ULID_LENGTH)
         return ID_TIME_NONE;
     id = without_prefix(id);
-    s = id.data;
+    const char *s = id.data;
     switch (id.length) {
     case UUID_LENGTH:
         if (s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-')

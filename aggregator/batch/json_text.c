@@ -13,14 +13,12 @@ static uint64_t odd_bytes(uint64_t word)
     uint64_t is_quote = (word ^ EVERY_BYTE('"')) - EVERY_BYTE(1);
     uint64_t is_backslash = (word ^ EVERY_BYTE('\\')) - EVERY_BYTE(1);
     uint64_t is_delete = (word ^ EVERY_BYTE(0x7f)) - EVERY_BYTE(1);
-
     return (word | is_control | is_quote | is_backslash | is_delete) & EVERY_BYTE(0x80);
 }
 
 static uint64_t load(const char *at, size_t size)
 {
     uint64_t word = 0;
-
     memcpy(&word, at, size);
     return word;
 }
@@ -29,7 +27,6 @@ static uint64_t load(const char *at, size_t size)
 static uint64_t odd_short(struct text t)
 {
     uint64_t word = EVERY_BYTE(' ');
-
     if (t.length >= 4)
         return odd_bytes(load(t.data, 4) << 32 | load(t.data + t.length - 4, 4));
     for (uint32_t i = 0; i < t.length; i++)
@@ -39,11 +36,9 @@ static uint64_t odd_short(struct text t)
 
 bool text_is_plain(struct text t)
 {
-    uint64_t odd;
-
     if (t.length < 8)
         return odd_short(t) == 0;
-    odd = odd_bytes(load(t.data + t.length - 8, 8));
+    uint64_t odd = odd_bytes(load(t.data + t.length - 8, 8));
     for (uint32_t i = 0; i + 8 < t.length; i += 8)
         odd |= odd_bytes(load(t.data + i, 8));
     return odd == 0;
@@ -74,7 +69,6 @@ static char escape_of(char c)
 static size_t escaped_size(char c)
 {
     char escape = escape_of(c);
-
     if (escape == 0)
         return 1;
     return escape == 'u' ? ESCAPED_MAX : 2;
@@ -83,7 +77,6 @@ static size_t escaped_size(char c)
 size_t json_text_size(struct text t)
 {
     size_t size = 0;
-
     for (uint32_t i = 0; i < t.length; i++)
         size += escaped_size(t.data[i]);
     return size;
@@ -92,7 +85,6 @@ size_t json_text_size(struct text t)
 char *json_text_write(char *at, struct text t)
 {
     static const char HEX[] = "0123456789abcdef";
-
     for (uint32_t i = 0; i < t.length; i++) {
         char c = t.data[i];
         char escape = escape_of(c);
@@ -115,7 +107,6 @@ char *json_text_write(char *at, struct text t)
 uint32_t json_text_fit(struct text t, size_t room)
 {
     uint32_t fit = 0;
-
     while (fit < t.length && escaped_size(t.data[fit]) <= room)
         room -= escaped_size(t.data[fit++]);
     /* Not inside a character: back to its first byte. */
@@ -146,9 +137,6 @@ struct text json_object(struct arena *arena, const struct dimension *dimensions,
                         bool plain)
 {
     size_t room = 2;
-    char *start;
-    char *at;
-
     if (count == 0)
         return TEXT("{}");
     for (int i = 0; i < count; i++) {
@@ -156,8 +144,8 @@ struct text json_object(struct arena *arena, const struct dimension *dimensions,
         room += dimensions[i].name.length + (plain ? value : value * ESCAPED_MAX) +
                 strlen("\"\":\"\",");
     }
-    start = arena_reserve(arena, room);
-    at = start;
+    char *start = arena_reserve(arena, room);
+    char *at = start;
     *at++ = '{';
     for (int i = 0; i < count; i++)
         at = write_member(at, &dimensions[i], plain);

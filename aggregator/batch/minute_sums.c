@@ -49,13 +49,11 @@ static uint32_t hash_key(const struct minute_sums *t, const struct event *event,
     uint64_t secret[2];
     uint64_t dims = 0;
     uint64_t when = (uint64_t)(minute_ms / MINUTE_MS) | (uint64_t)event->metric << 40;
-    dec_uint product;
-
     memcpy(secret, t->key, sizeof(secret));
     if (event->dims_json.length > strlen("{}"))
         crypto_shorthash((unsigned char *)&dims, (const unsigned char *)event->dims_json.data,
                          event->dims_json.length, t->key);
-    product = (dec_uint)(event->tenant->hash ^ dims ^ secret[0]) * (when ^ secret[1]);
+    dec_uint product = (dec_uint)(event->tenant->hash ^ dims ^ secret[0]) * (when ^ secret[1]);
     return (uint32_t)((uint64_t)(product >> 64) ^ (uint64_t)product);
 }
 
@@ -92,9 +90,8 @@ static struct minute_sum *find_row(struct minute_sums *t, const struct event *ev
 {
     int64_t minute_ms = clock_minute_of(event->occurred_ms);
     uint32_t hash = hash_key(t, event, minute_ms);
-    uint32_t i;
-
     reserve_row(t);
+    uint32_t i;
     for (i = hash & t->slots_mask; t->slots[i] != 0; i = (i + 1) & t->slots_mask) {
         struct minute_sum *row = &t->rows[t->slots[i] - 1];
         if (row->hash == hash && is_row_of(row, event, minute_ms))
@@ -124,7 +121,6 @@ static bool is_later(const struct event *event, const struct minute_sum *row)
 static void count_event(struct minute_sum *row, const struct event *event)
 {
     bool first = row->events++ == 0;
-
     if (first || dec_cmp(event->quantity, row->min) < 0)
         row->min = event->quantity;
     if (first || dec_cmp(event->quantity, row->max) > 0)
@@ -139,10 +135,8 @@ static void count_event(struct minute_sum *row, const struct event *event)
 
 int minute_sums_add(struct minute_sums *t, const struct event *event)
 {
-    struct minute_sum *row;
-
     assert(!event->retract && !t->sorted);
-    row = find_row(t, event);
+    struct minute_sum *row = find_row(t, event);
     /* A row that was opened just now cannot overflow: a quantity has 18 digits before the point. */
     if (dec_add(row->sum, event->quantity, &row->sum) < 0)
         return -1;
@@ -183,10 +177,9 @@ static void merge_row(struct minute_sum *to, const struct minute_sum *row)
 
 bool minute_sums_merge(struct minute_sums *t, const struct minute_sum *row)
 {
-    uint32_t i;
-
     assert(!t->sorted);
     reserve_row(t);
+    uint32_t i;
     for (i = row->hash & t->slots_mask; t->slots[i] != 0; i = (i + 1) & t->slots_mask) {
         if (is_same_row(&t->rows[t->slots[i] - 1], row)) {
             merge_row(&t->rows[t->slots[i] - 1], row);
@@ -207,7 +200,6 @@ static int compare_rows(const void *a, const void *b)
 {
     const struct minute_sum *x = a;
     const struct minute_sum *y = b;
-
     if (x->tenant != y->tenant)
         return text_compare(x->tenant->name, y->tenant->name);
     if (x->metric != y->metric)

@@ -34,7 +34,6 @@ static bool is_clock_old(const struct parse_ahead *p)
 bool parse_ahead_has(const struct parse_ahead *p, const struct entries *entries)
 {
     const struct batch *b = p->ahead;
-
     return b->entries == entries && b->clears == entries->clears && b->from == 0 &&
            b->catalog == p->ledger->catalog && p->ahead_version == p->ledger->catalog_version &&
            b->dedupe == p->dedupe && !is_clock_old(p);
@@ -43,7 +42,6 @@ bool parse_ahead_has(const struct parse_ahead *p, const struct entries *entries)
 void parse_ahead_run(struct parse_ahead *p, const struct entries *entries, uint32_t to)
 {
     uint32_t max = dedupe_batch_max(p->dedupe);
-
     if (to == 0)
         return;
     if (to > max)
@@ -61,8 +59,7 @@ void parse_ahead_take(struct parse_ahead *p, const struct entries *entries, uint
                       uint32_t to, const char *refuse)
 {
     struct batch *ahead = p->ahead;
-
-    if (from > 0 || refuse != NULL || !parse_ahead_has(p, entries) || ahead->to > to) {
+    if (from > 0 || refuse || !parse_ahead_has(p, entries) || ahead->to > to) {
         p->batch->parser.now_ms = p->ledger->now_ms;
         batch_parse(p->batch, p->ledger->catalog, p->dedupe, entries, from, to, refuse);
         return;

@@ -22,7 +22,6 @@ static struct shown show(struct text text)
 {
     bool plain = text_is_plain(text);
     bool utf8 = plain || str_is_utf8(text.data, text.length);
-
     return (struct shown){
         .text = text,
         .plain = plain,
@@ -67,12 +66,10 @@ static uint32_t add_field(struct buf *out, struct text name, struct text value, 
     struct shown n = show(name);
     struct shown v = show(value);
     size_t fixed = strlen("[,],") + shown_size(&n);
-    uint32_t fit;
-
     *cut = true;
     if (fixed + v.overhead > room)
         return 0;
-    fit = shown_fit(&v, room - fixed);
+    uint32_t fit = shown_fit(&v, room - fixed);
     buf_add_char(out, '[');
     add_shown(out, &n, name.length);
     buf_add_char(out, ',');
@@ -89,7 +86,6 @@ void reject_fields_json(const struct entries *entries, uint32_t index, struct bu
     size_t start = out->length;
     uint32_t kept = 0;
     bool cut = false;
-
     buf_add_char(out, '[');
     for (uint32_t i = 0; i < entry->fields && !cut; i += 2)
         kept +=

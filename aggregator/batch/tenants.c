@@ -12,7 +12,6 @@
 uint8_t tenant_slice(const char *name, size_t length)
 {
     unsigned char digest[crypto_hash_sha256_BYTES];
-
     crypto_hash_sha256(digest, (const unsigned char *)name, length);
     return digest[0] & (SLICES - 1);
 }
@@ -45,8 +44,7 @@ void tenants_done(struct tenants *t)
 static struct tenant_ref **find_slot(const struct tenants *t, struct text name, uint64_t hash)
 {
     uint32_t i = (uint32_t)hash & t->slots_mask;
-
-    while (t->slots[i] != NULL) {
+    while (t->slots[i]) {
         const struct tenant_ref *ref = t->slots[i];
         if (ref->hash == hash && text_equal(ref->name, name))
             break;
@@ -66,7 +64,6 @@ static void grow_slots(struct tenants *t)
 static void add_block(struct tenants *t)
 {
     struct tenant_ref *block = xcalloc(BLOCK_REFS, sizeof(*block));
-
     assert(t->capacity <= UINT32_MAX / 4);
     t->list = xrealloc(t->list, (t->capacity + BLOCK_REFS) * sizeof(struct tenant_ref *));
     for (uint32_t i = 0; i < BLOCK_REFS; i++)
@@ -76,11 +73,9 @@ static void add_block(struct tenants *t)
 
 static struct tenant_ref *add_ref(struct tenants *t, struct text name, uint64_t hash)
 {
-    struct tenant_ref *ref;
-
     if (t->count == t->capacity)
         add_block(t);
-    ref = t->list[t->count];
+    struct tenant_ref *ref = t->list[t->count];
     *ref = (struct tenant_ref){
         .name = arena_copy(&t->arena, name.data, name.length),
         .hash = hash,
@@ -93,12 +88,10 @@ static struct tenant_ref *add_ref(struct tenants *t, struct text name, uint64_t 
 
 const struct tenant_ref *tenants_intern(struct tenants *t, struct text name)
 {
-    struct tenant_ref **slot;
     uint64_t hash;
-
     crypto_shorthash((unsigned char *)&hash, (const unsigned char *)name.data, name.length, t->key);
-    slot = find_slot(t, name, hash);
-    if (*slot != NULL)
+    struct tenant_ref **slot = find_slot(t, name, hash);
+    if (*slot)
         return *slot;
     if (t->count >= (t->slots_mask + 1) / 2) {
         grow_slots(t);

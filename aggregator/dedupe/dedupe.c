@@ -20,7 +20,6 @@ struct dedupe *dedupe_new(size_t memory_bytes, int64_t window_ms,
 {
     struct dedupe *d = xcalloc(1, sizeof(*d));
     size_t ring_bytes = memory_bytes / RING_FRACTION;
-
     assert(memory_bytes >= DEDUPE_MEMORY_MIN_BYTES);
     memcpy(d->key, key, sizeof(d->key));
     table_init(&d->table, memory_bytes - ring_bytes);
@@ -33,7 +32,7 @@ struct dedupe *dedupe_new(size_t memory_bytes, int64_t window_ms,
 
 void dedupe_free(struct dedupe *d)
 {
-    if (d == NULL)
+    if (!d)
         return;
     table_done(&d->table);
     ring_done(&d->ring);
@@ -43,7 +42,6 @@ void dedupe_free(struct dedupe *d)
 uint32_t dedupe_batch_max(const struct dedupe *d)
 {
     uint64_t quarter = table_slots_max(&d->table) / 4;
-
     return quarter < BATCH_MAX ? (uint32_t)quarter : BATCH_MAX;
 }
 
@@ -61,12 +59,11 @@ struct dedupe_hash dedupe_hash(const struct dedupe *d, enum id_domain domain, st
 {
     unsigned char input[HASH_INPUT];
     unsigned char *end = input;
-    struct dedupe_hash hash;
-
     assert(tenant.length <= HASH_INPUT / 4 && id.length <= HASH_INPUT / 2);
     *end++ = (unsigned char)domain;
     end = put_text(end, tenant);
     end = put_text(end, id);
+    struct dedupe_hash hash;
     _Static_assert(sizeof(hash) == crypto_shorthash_siphashx24_BYTES, "all 128 bits");
     crypto_shorthash_siphashx24((unsigned char *)&hash, input, (size_t)(end - input), d->key);
     return hash;
@@ -75,7 +72,6 @@ struct dedupe_hash dedupe_hash(const struct dedupe *d, enum id_domain domain, st
 void dedupe_prefetch(const struct dedupe *d, const struct dedupe_hash *hash)
 {
     const struct dedupe_segment *s = table_segment(&d->table, hash);
-
     __builtin_prefetch(&s->slots[segment_home(s, (uint32_t)hash->tag)], 1);
 }
 
@@ -97,17 +93,15 @@ static bool is_recent(const void *owner, uint32_t ordinal)
 static bool is_alive(const void *owner, uint32_t ordinal)
 {
     const struct dedupe *d = owner;
-
     if (d->pending.open && ordinal - d->pending.first < 2 * d->pending.n)
         return true;
-    return is_recent(d, ordinal) && ring_find(&d->ring, ordinal) != NULL;
+    return is_recent(d, ordinal) && ring_find(&d->ring, ordinal);
 }
 
 /* is_recent is cheaper, and keeps waste until its neighbours expire; where there is much, look. */
 static void sweep(struct dedupe *d, struct dedupe_segment *s)
 {
     bool wasteful = (d->ring.waste + d->waste) * 8 > d->ring.keys;
-
     table_sweep(&d->table, s, wasteful ? is_alive : is_recent, d);
 }
 
@@ -126,7 +120,6 @@ static void evict_oldest(struct dedupe *d)
 static bool has_room(const struct dedupe *d, uint32_t n)
 {
     uint64_t keys_max = table_slots_max(&d->table) / 100 * LOAD_PERCENT;
-
     return d->ring.count < d->ring.max && d->ring.keys + n <= keys_max &&
            d->next + 2 * n - oldest_ordinal(d) <= SPAN_MAX;
 }
@@ -164,7 +157,6 @@ static void evict_in_segment(struct dedupe *d, struct dedupe_segment *s)
 void dedupe_begin(struct dedupe *d, uint32_t n)
 {
     uint32_t skipped = 0;
-
     assert(!d->pending.open && n <= dedupe_batch_max(d));
     if (d->next == 0 || d->next > UINT32_MAX - 2 * n) { /* a batch never wraps, nor takes 0 */
         skipped = 1 - d->next;
@@ -180,7 +172,6 @@ static void tell_row(const struct ring_batch *batch, uint32_t ordinal, struct de
 {
     uint32_t row = ordinal - batch->first;
     uint32_t slice = 0;
-
     while (row >= batch->id.slice_counts[slice])
         row -= batch->id.slice_counts[slice++];
     *hit = (struct dedupe_hit){
@@ -194,9 +185,7 @@ static void tell_row(const struct ring_batch *batch, uint32_t ordinal, struct de
 
 static bool resolve(const struct dedupe *d, uint32_t ordinal, struct dedupe_hit *hit)
 {
-    const struct ring_batch *batch;
     uint32_t number = ordinal - d->pending.first;
-
     if (d->pending.open && number < 2 * d->pending.n) {
         assert(number < d->pending.n); /* nothing is probed once placing has begun */
         *hit = (struct dedupe_hit){.pending = true, .number = number};
@@ -204,10 +193,10 @@ static bool resolve(const struct dedupe *d, uint32_t ordinal, struct dedupe_hit 
     }
     if (ordinal_is_before(ordinal, oldest_ordinal(d)))
         return false;
-    batch = ring_find(&d->ring, ordinal);
-    if (batch != NULL)
+    const struct ring_batch *batch = ring_find(&d->ring, ordinal);
+    if (batch)
         tell_row(batch, ordinal, hit);
-    return batch != NULL;
+    return batch;
 }
 
 int dedupe_probe(const struct dedupe *d, const struct dedupe_hash *hash, struct dedupe_hit *hits,
@@ -217,7 +206,6 @@ int dedupe_probe(const struct dedupe *d, const struct dedupe_hash *hash, struct 
     uint32_t tag = (uint32_t)hash->tag;
     struct dedupe_hit hit;
     int found = 0;
-
     for (uint32_t i = segment_home(s, tag); s->slots[i].ordinal != 0; i = segment_next(s, i)) {
         if (s->slots[i].tag != tag || !resolve(d, s->slots[i].ordinal, &hit))
             continue;
@@ -231,7 +219,6 @@ int dedupe_probe(const struct dedupe *d, const struct dedupe_hash *hash, struct 
 static void insert(struct dedupe *d, const struct dedupe_hash *hash, uint32_t ordinal)
 {
     struct dedupe_segment *s = table_segment(&d->table, hash);
-
     if (segment_is_full(s))
         evict_in_segment(d, s);
     segment_put(s, (uint32_t)hash->tag, ordinal, oldest_ordinal(d));
@@ -263,7 +250,6 @@ void dedupe_place(struct dedupe *d, const struct dedupe_hash *hash, uint32_t num
     struct dedupe_segment *s = table_segment(&d->table, hash);
     uint32_t i = segment_home(s, (uint32_t)hash->tag);
     uint32_t ordinal = d->pending.first + number;
-
     assert(d->pending.open && number < d->pending.n && row < d->pending.n);
     for (; s->slots[i].ordinal != ordinal; i = segment_next(s, i))
         assert(s->slots[i].ordinal != 0); /* it was inserted */
@@ -280,7 +266,6 @@ void dedupe_commit(struct dedupe *d, const struct dedupe_batch *batch)
         .waste = d->waste + d->pending.inserted - keys,
         .id = *batch,
     };
-
     for (int i = 0; i < SLICES; i++)
         stored.count += batch->slice_counts[i];
     assert(d->pending.open && stored.count == d->pending.placed);
@@ -335,7 +320,6 @@ int64_t dedupe_window_ms(const struct dedupe *d)
 uint64_t dedupe_shrunk(struct dedupe *d)
 {
     uint64_t shrunk = d->shrunk;
-
     d->shrunk = 0;
     return shrunk;
 }

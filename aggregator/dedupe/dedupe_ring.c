@@ -10,7 +10,6 @@
 void ring_init(struct dedupe_ring *r, size_t bytes)
 {
     size_t fit = bytes / sizeof(struct ring_batch);
-
     *r = (struct dedupe_ring){.max = CAPACITY_INITIAL};
     while (r->max <= fit / 2 && r->max < 1U << 30)
         r->max *= 2;
@@ -31,7 +30,6 @@ static void grow(struct dedupe_ring *r)
 {
     uint32_t capacity = r->capacity == 0 ? CAPACITY_INITIAL : r->capacity * 2;
     struct ring_batch *list = xmalloc(capacity * sizeof(*list));
-
     for (uint32_t i = 0; i < r->count; i++)
         list[i] = *at(r, i);
     free(r->list);
@@ -54,7 +52,6 @@ void ring_push(struct dedupe_ring *r, const struct ring_batch *batch)
 void ring_drop_oldest(struct dedupe_ring *r)
 {
     const struct ring_batch *oldest = ring_oldest(r);
-
     r->keys -= oldest->keys;
     r->waste -= oldest->waste;
     r->head = (r->head + 1) & (r->capacity - 1);
@@ -74,8 +71,6 @@ const struct ring_batch *ring_find(const struct dedupe_ring *r, uint32_t ordinal
     uint32_t low = 0;
     uint32_t high = r->count;
     uint32_t base = r->count == 0 ? 0 : at(r, 0)->first;
-    const struct ring_batch *found;
-
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
         if (at(r, middle)->first - base <= ordinal - base)
@@ -85,6 +80,6 @@ const struct ring_batch *ring_find(const struct dedupe_ring *r, uint32_t ordinal
     }
     if (low == high)
         return NULL;
-    found = at(r, low);
+    const struct ring_batch *found = at(r, low);
     return ordinal - found->first < found->count ? found : NULL;
 }

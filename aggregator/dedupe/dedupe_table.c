@@ -17,7 +17,6 @@
 void table_init(struct dedupe_table *t, size_t bytes)
 {
     size_t slots = bytes / sizeof(struct dedupe_slot);
-
     *t = (struct dedupe_table){.segments_count = 1};
     while (t->segments_count <= slots / SEGMENT_SLOTS_WANTED / 2 &&
            t->segments_count < SEGMENTS_MAX)
@@ -58,7 +57,6 @@ bool segment_is_full(const struct dedupe_segment *s)
 void segment_put(struct dedupe_segment *s, uint32_t tag, uint32_t ordinal, uint32_t oldest)
 {
     uint32_t i = segment_home(s, tag);
-
     while (s->slots[i].ordinal != ORDINAL_EMPTY && !ordinal_is_before(s->slots[i].ordinal, oldest))
         i = segment_next(s, i);
     s->used += s->slots[i].ordinal == ORDINAL_EMPTY;
@@ -68,7 +66,6 @@ void segment_put(struct dedupe_segment *s, uint32_t tag, uint32_t ordinal, uint3
 static void put_again(struct dedupe_segment *s, struct dedupe_slot slot)
 {
     uint32_t i = segment_home(s, slot.tag);
-
     while (s->slots[i].ordinal != ORDINAL_EMPTY)
         i = segment_next(s, i);
     s->slots[i] = slot;
@@ -78,7 +75,6 @@ static void put_again(struct dedupe_segment *s, struct dedupe_slot slot)
 static void resize(struct dedupe_table *t, struct dedupe_segment *s, uint32_t size)
 {
     struct dedupe_segment old = *s;
-
     s->slots = xcalloc(size, sizeof(*s->slots));
     s->size = size;
     s->used = 0;
@@ -95,7 +91,6 @@ void table_sweep(struct dedupe_table *t, struct dedupe_segment *s, dedupe_alive_
 {
     uint32_t kept = 0;
     uint32_t size = s->size;
-
     for (uint32_t i = 0; i < s->size; i++) {
         struct dedupe_slot *slot = &s->slots[i];
         if (slot->ordinal != ORDINAL_EMPTY && !alive(owner, slot->ordinal))

@@ -12,10 +12,8 @@ enum { TICK_MS = 100, BEAT_EVERY_MS = 500, SCHEMA_RETRY_MS = 1000, DEADLINE_MS =
 static void on_schema(void *owner, const struct err *error)
 {
     struct members *m = owner;
-    uint64_t suppressed;
-
-    m->schema_ok = error == NULL;
-    if (error == NULL) {
+    m->schema_ok = !error;
+    if (!error) {
         members_poke(m);
         return;
     }
@@ -24,6 +22,7 @@ static void on_schema(void *owner, const struct err *error)
         m->events.refused(m->events.owner);
         return;
     }
+    uint64_t suppressed;
     if (error->kind == ERR_SCHEMA &&
         log_repeat_failed(&m->waiting, clock_monotonic_ms(), &suppressed))
         log_warn(schema_waited, LOG_U64("held_back", suppressed), LOG_ERR(error));
@@ -33,7 +32,6 @@ static void on_schema(void *owner, const struct err *error)
 static void on_up(void *owner)
 {
     struct members *m = owner;
-
     m->schema_ok = false;
     m->due_ms = 0;
     members_poke(m);
@@ -42,7 +40,6 @@ static void on_up(void *owner)
 static void on_down(void *owner, const struct err *error)
 {
     struct members *m = owner;
-
     (void)error;
     m->schema_ok = false;
 }
@@ -50,7 +47,6 @@ static void on_down(void *owner, const struct err *error)
 static void take_left(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct members *m = owner;
-
     (void)error; /* They forget us by themselves. */
     (void)results;
     (void)n;
@@ -61,7 +57,6 @@ static void take_left(void *owner, const struct err *error, PGresult **results, 
 static void run_leave(struct members *m)
 {
     struct pg_statement s;
-
     pg_statement_init(&s, SQL_FORGET_MEMBERS);
     pg_add_text(&s, m->name);
     pg_run(m->pg, &s, 1, DEADLINE_MS, take_left, m);
@@ -74,7 +69,6 @@ static void read_beat(struct members *m, const PGresult *spread, const PGresult 
                         .older = strtoll(PQgetvalue(spread, 0, 2), NULL, 10),
                         .streams_count = PQntuples(streams)};
     struct known_stream *known = xcalloc((size_t)beat.streams_count + 1, sizeof *known);
-
     for (int i = 0; i < beat.streams_count; i++)
         known[i] = (struct known_stream){.name = PQgetvalue(streams, i, 0),
                                          .mine = *PQgetvalue(streams, i, 1) == 't',
@@ -96,11 +90,10 @@ static void read_renewed(struct members *m, const PGresult *renewed)
 static void take_beat(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct members *m = owner;
-
     m->beating = false;
     if (m->leaving)
         members_leave(m);
-    else if (error == NULL) {
+    else if (!error) {
         read_renewed(m, results[n - 4]);
         read_beat(m, results[n - 2], results[n - 1]);
     } else if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED)
@@ -109,14 +102,13 @@ static void take_beat(void *owner, const struct err *error, PGresult **results, 
 
 static void run_beat(struct members *m)
 {
-    struct pg_statement s[5];
     struct pg_array streams, windows_s, current;
     int n = 0;
-
     pg_array_init(&streams, PG_TEXT);
     pg_array_init(&windows_s, PG_INT8);
     pg_array_init(&current, PG_TEXT);
     m->may_work = m->events.ask(m->events.owner, &streams, &windows_s, &current);
+    struct pg_statement s[5];
     if (m->may_work) {
         pg_statement_init(&s[n], SQL_NOTE_MEMBER);
         pg_add_text(&s[n++], m->name);
@@ -153,7 +145,6 @@ void members_poke(struct members *m)
 static void on_tick(uv_timer_t *timer)
 {
     struct members *m = timer->data;
-
     if (clock_monotonic_ms() >= m->due_ms)
         members_poke(m);
 }

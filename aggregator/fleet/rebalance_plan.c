@@ -37,7 +37,6 @@ static bool is_held(const struct holding *h, const char *stream)
 static void add_take(struct rebalance_plan *p, const char *stream, int number)
 {
     struct taken_stream *taken = &p->take[p->take_count++];
-
     taken->number = number;
     snprintf(taken->name, sizeof taken->name, "%s", stream);
 }
@@ -47,7 +46,6 @@ static void plan_lost(struct rebalance_plan *p, const struct beat *beat, const s
 {
     for (int i = h->held_count; i-- > 0;) {
         const struct known_stream *known = find_known(beat, h->held[i].name);
-
         if (h->held[i].renewed && (!known || !known->mine))
             p->lost[p->lost_count++] = i;
     }
@@ -63,10 +61,9 @@ static void plan_follow(struct rebalance_plan *p, const struct holding *h)
 
 static void plan_all(struct rebalance_plan *p, const struct beat *beat, const struct holding *h)
 {
-    char stream[STREAM_NAME_SIZE];
-
     if (h->all_taken)
         return;
+    char stream[STREAM_NAME_SIZE];
     for (int64_t i = 0; i < beat->shards; i++) {
         stream_name(i, beat->shards, stream);
         add_take(p, stream, (int)i);
@@ -79,7 +76,6 @@ static void plan_all(struct rebalance_plan *p, const struct beat *beat, const st
 static int64_t count_held(const struct holding *h)
 {
     int64_t count = 0;
-
     for (int i = 0; i < h->held_count; i++)
         count += !h->held[i].retired && !h->held[i].leaving;
     return count;
@@ -99,13 +95,10 @@ static void plan_free(struct rebalance_plan *p, const struct beat *beat, const s
 {
     int64_t start = rebalance_start(beat->shards, beat->running, beat->older);
     char stream[STREAM_NAME_SIZE];
-
     for (int64_t i = 0; i < beat->shards && wanted > 0; i++) {
         int64_t number = (start + i) % beat->shards;
-        const struct known_stream *known;
-
         stream_name(number, beat->shards, stream);
-        known = find_known(beat, stream);
+        const struct known_stream *known = find_known(beat, stream);
         /* One that is ours by name only, as after a lost answer, is as good as free. */
         if ((known && !known->free && !known->mine) || is_held(h, stream))
             continue;
@@ -132,7 +125,6 @@ static void plan_share(struct rebalance_plan *p, const struct beat *beat, const 
 {
     int64_t share = rebalance_share(beat->shards, beat->running, beat->older);
     int64_t held = count_held(h);
-
     if (held > share)
         plan_surplus(p, h, held - share);
     else
@@ -151,7 +143,6 @@ struct rebalance_plan rebalance_plan(const struct beat *beat, const struct holdi
                                .give_up = xcalloc(held, sizeof *p.give_up),
                                .take = xcalloc((size_t)beat->shards + known, sizeof *p.take),
                                .retired = xcalloc(known, sizeof *p.retired)};
-
     if (beat->shards != h->shards) {
         plan_follow(&p, h);
         return p;

@@ -14,7 +14,6 @@ void shard_list_add(struct shard_list *l, struct shard *s)
 void shard_list_remove(struct shard_list *l, const struct shard *s)
 {
     int at = 0;
-
     while (l->shards[at] != s)
         at++;
     memmove(&l->shards[at], &l->shards[at + 1], (size_t)(--l->count - at) * sizeof *l->shards);
@@ -47,11 +46,9 @@ bool shard_list_counts_one(const struct shard_list *l)
 bool shard_list_is_behind(const struct shard_list *l)
 {
     int64_t now_ms = clock_unix_ms();
-
     for (int i = 0; i < l->count; i++) {
         const struct position *p = &l->shards[i]->ledger.position;
         struct entry_id last;
-
         if (l->shards[i]->state != SHARD_RUNNING || entry_id_parse(p->last_id, &last) != 0 ||
             (p->added_seen > position_accounted(p) &&
              entry_id_time_ms(last, now_ms) < now_ms - HOUR_MS))
@@ -81,7 +78,6 @@ void shard_list_note_renewed(struct shard_list *l, struct pg_array *streams,
 {
     for (int i = 0; i < l->count; i++) {
         struct shard *s = l->shards[i];
-
         s->renewed = s->ledger.owned;
         s->renewed_generation = s->generation;
         s->renewed_batches = s->ledger.position.batches;
@@ -96,11 +92,10 @@ void shard_list_check_renewed(struct shard_list *l, const char *stream, int64_t 
 {
     for (int i = 0; i < l->count; i++) {
         struct shard *s = l->shards[i];
-        struct err e;
-
         if (strcmp(s->stream, stream) != 0 || !s->renewed || s->state != SHARD_RUNNING ||
             s->renewed_generation != s->generation || batches >= s->renewed_batches)
             continue;
+        struct err e;
         err_set(&e, ERR_REFUSED, "PostgreSQL has fewer batches than were committed: %lld of %lld",
                 (long long)batches, (long long)s->renewed_batches);
         shard_fail(s, "renew lease", &e);
@@ -126,7 +121,7 @@ bool shard_list_has_redis(const struct shard_list *l)
 void shard_list_add_why(const struct shard_list *l, struct buf *why)
 {
     for (int i = 0; i < l->count; i++)
-        if (l->shards[i]->watch.unfit != NULL)
+        if (l->shards[i]->watch.unfit)
             buf_printf(why, "redis: %s: %s\n", l->shards[i]->stream, l->shards[i]->watch.unfit);
     for (int i = 0; i < l->count; i++)
         if (l->shards[i]->recovery.foreign_ledger[0] != '\0')
@@ -137,7 +132,6 @@ void shard_list_add_why(const struct shard_list *l, struct buf *why)
 void shard_list_scrape(struct shard_list *l)
 {
     const struct catalog *catalog = NULL;
-
     for (int i = 0; i < l->count; i++) {
         const struct shard *s = l->shards[i];
         if (!s->loading.dedupe)

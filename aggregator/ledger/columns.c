@@ -14,7 +14,6 @@ void slice_columns_init(struct slice_columns *c)
         [SLICE_METRICS] = PG_TEXT,       [SLICE_IDS_UUID] = PG_UUID,    [SLICE_IDS_TEXT] = PG_TEXT,
         [SLICE_QUANTITIES] = PG_NUMERIC, [SLICE_OCCURRED_MS] = PG_INT8, [SLICE_FIELDS] = PG_TEXT,
         [SLICE_RETRACTS] = PG_INT2,      [SLICE_ID_MINUTES] = PG_INT4};
-
     *c = (struct slice_columns){.events = 0};
     for (int i = 0; i < SLICE_ARRAYS; i++)
         pg_array_init(&c->arrays[i], TYPES[i]);
@@ -42,7 +41,6 @@ void slice_columns_clear(struct slice_columns *c)
 static void add_id(struct slice_columns *c, const struct event *event)
 {
     unsigned char uuid[16];
-
     if (!event->has_id) {
         pg_array_add_null(&c->arrays[SLICE_IDS_UUID]);
         pg_array_add_null(&c->arrays[SLICE_IDS_TEXT]);
@@ -90,7 +88,6 @@ static void add_retracts(struct slice_columns *c, int16_t retracts)
 void slice_columns_add(struct slice_columns *c, const struct raw_row *row)
 {
     const struct event *event = row->event;
-
     if (c->events == 0 || row->occurred_ms < c->occurred_min_ms)
         c->occurred_min_ms = row->occurred_ms;
     if (c->events == 0 || row->occurred_ms > c->occurred_max_ms)
@@ -116,7 +113,6 @@ void slice_columns_add(struct slice_columns *c, const struct raw_row *row)
 static void put_time(unsigned char out[8], int64_t unix_ms)
 {
     uint64_t us = (uint64_t)clock_unix_ms_to_pg_us(unix_ms);
-
     for (int i = 0; i < 8; i++)
         out[i] = (unsigned char)(us >> (56 - 8 * i));
 }
@@ -149,7 +145,6 @@ static void *make_digest(void *owner)
 {
     struct slices_digest *d = owner;
     struct batch_digest digest;
-
     batch_digest_init(&digest);
     for (uint32_t i = 0; i < SLICES; i++) {
         d->row.slice = i;
@@ -164,7 +159,6 @@ void slices_digest_begin(struct slices_digest *d, const struct slice_columns *sl
                          const struct batch_digest_slice *row)
 {
     uint64_t events = 0;
-
     *d = (struct slices_digest){.slices = slices, .row = *row};
     for (int i = 0; i < SLICES; i++)
         events += slices[i].events;
@@ -229,7 +223,6 @@ void recount_columns_init(struct columns *c)
 void recount_columns_add(struct columns *c, const struct raw_row *row)
 {
     struct text tenant = row->event->tenant->name;
-
     pg_array_add(&c->arrays[0], tenant.data, tenant.length);
     pg_array_add(&c->arrays[1], row->metric.data, row->metric.length);
     pg_array_add_time_ms(&c->arrays[2], clock_minute_of(row->occurred_ms));
@@ -244,7 +237,6 @@ static void add_last(struct pg_array *a, const struct minute_sum *row)
     const uint64_t halves[3] = {(uint64_t)row->last_occurred_ms ^ 1ULL << 63, row->last_ms,
                                 row->last_seq};
     char text[48 + DEC_TEXT_SIZE];
-
     for (int i = 0; i < 48; i++)
         text[i] = DIGITS[halves[i / 16] >> (60 - 4 * (i % 16)) & 15];
     pg_array_add(a, text, 48 + dec_format(row->last, text + 48));
@@ -269,7 +261,6 @@ void minute_columns_fill(struct columns *c, const struct catalog *catalog,
 {
     static const unsigned TYPES[] = {PG_TEXT,    PG_TEXT,    PG_TEXT,    PG_TIMESTAMPTZ, PG_INT8,
                                      PG_NUMERIC, PG_NUMERIC, PG_NUMERIC, PG_TEXT};
-
     if (c->width == 0)
         columns_init(c, TYPES, sizeof TYPES / sizeof *TYPES);
     columns_clear(c);
@@ -281,7 +272,6 @@ static void add_rejection(struct pg_array *a, const struct batch *b, const struc
                           struct buf *fields)
 {
     char id[ENTRY_ID_TEXT_SIZE];
-
     entry_id_format(entries_id(b->entries, r->entry), id);
     pg_array_add_text(&a[0], id);
     if (r->tenant.length > 0)
@@ -299,7 +289,6 @@ static void add_rejection(struct pg_array *a, const struct batch *b, const struc
 void reject_columns_fill(struct columns *c, const struct batch *b)
 {
     struct buf fields = {.data = NULL};
-
     columns_init(c, (const unsigned[]){PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8}, 6);
     for (uint32_t i = 0; i < b->rejections_count; i++)
         add_rejection(c->arrays, b, &b->rejections[i], &fields);

@@ -24,7 +24,7 @@ void ledger_done(struct ledger *l)
 
 void ledger_start(struct ledger *l, ledger_done_fn done, void *owner, void *work)
 {
-    assert(l->done == NULL);
+    assert(!l->done);
     l->done = done;
     l->done_owner = owner;
     l->work = work;
@@ -43,9 +43,8 @@ void ledger_finish(struct ledger *l, const struct err *error)
 {
     ledger_done_fn done = l->done;
     struct err copy;
-
     /* The callback may start the next call, which may overwrite what error points at. */
-    if (error != NULL) {
+    if (error) {
         copy = *error;
         if (strcmp(copy.sqlstate, SQLSTATE_FENCED) == 0)
             copy.kind = ERR_FENCED;
@@ -72,11 +71,9 @@ static int64_t read_optional_ms(const PGresult *r, int column)
 static void take_state(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct ledger *l = owner;
-
     (void)n;
-    if (error == NULL) {
+    if (!error) {
         const PGresult *r = results[0];
-
         l->catalog_newest = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
         l->shards = strtoll(PQgetvalue(r, 0, 1), NULL, 10);
         l->next_batch = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
@@ -90,9 +87,8 @@ static void take_state(void *owner, const struct err *error, PGresult **results,
 
 void ledger_read_state(struct ledger *l, ledger_done_fn done, void *owner)
 {
-    struct pg_statement s;
-
     ledger_start(l, done, owner, NULL);
+    struct pg_statement s;
     pg_statement_init(&s, SQL_READ_STATE);
     pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_state, l);
 }
@@ -101,7 +97,6 @@ void ledger_read_state(struct ledger *l, ledger_done_fn done, void *owner)
 static char **names_of(const json_t *json, int *count)
 {
     char **names = xcalloc(json_array_size(json) + 1, sizeof *names);
-
     *count = (int)json_array_size(json);
     for (int i = 0; i < *count; i++)
         names[i] = (char *)(uintptr_t)json_string_value(json_array_get(json, (size_t)i));
@@ -111,10 +106,9 @@ static char **names_of(const json_t *json, int *count)
 static struct catalog_filter *filters_of(json_t *json, int *count)
 {
     struct catalog_filter *filters = xcalloc(json_object_size(json) + 1, sizeof *filters);
+    *count = 0;
     const char *name;
     json_t *value;
-
-    *count = 0;
     json_object_foreach(json, name, value)
     {
         filters[*count].name = (char *)(uintptr_t)name;
@@ -129,7 +123,6 @@ static int add_metric(struct catalog *c, const PGresult *r, int row, struct err 
     json_t *where = json_loads(PQgetvalue(r, row, 6), 0, NULL);
     struct metric_def def = {.carry = *PQgetvalue(r, row, 3) == 't'};
     int added = -1;
-
     snprintf(def.name, sizeof def.name, "%s", PQgetvalue(r, row, 1));
     def.from = PQgetisnull(r, row, 5) ? NULL : PQgetvalue(r, row, 5);
     def.dimensions = names_of(dimensions, &def.dimensions_count);
@@ -149,7 +142,6 @@ static struct catalog *read_metrics(const PGresult *r, struct err *e)
 {
     struct catalog *c = catalog_new();
     int failed = 0;
-
     /* Without any metric there is one row of NULLs. */
     for (int row = PQgetisnull(r, 0, 1) ? 1 : 0; row < PQntuples(r) && !failed; row++)
         failed = add_metric(c, r, row, e);
@@ -164,14 +156,13 @@ static void take_catalog(void *owner, const struct err *error, PGresult **result
 {
     struct ledger *l = owner;
     struct catalog *fresh = NULL;
-    struct err e;
-
     (void)n;
-    if (error == NULL && (fresh = read_metrics(results[0], &e)) == NULL) {
+    struct err e;
+    if (!error && !(fresh = read_metrics(results[0], &e))) {
         err_wrap(&e, "read the catalog");
         error = &e;
     }
-    if (fresh != NULL) {
+    if (fresh) {
         catalog_free(l->catalog);
         l->catalog = fresh;
         l->catalog_version = l->catalog_newest = strtoll(PQgetvalue(results[0], 0, 0), NULL, 10);
@@ -181,9 +172,8 @@ static void take_catalog(void *owner, const struct err *error, PGresult **result
 
 void ledger_read_catalog(struct ledger *l, ledger_done_fn done, void *owner)
 {
-    struct pg_statement s;
-
     ledger_start(l, done, owner, NULL);
+    struct pg_statement s;
     pg_statement_init(&s, SQL_READ_CATALOG);
     pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_catalog, l);
 }

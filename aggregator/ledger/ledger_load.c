@@ -34,9 +34,8 @@ static void bind_streams(struct ledger *l, struct pg_statement *s, const char *s
 static void take_fold(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct ledger *l = owner;
-
     (void)n;
-    if (error == NULL) {
+    if (!error) {
         l->on_totals(l->totals_owner, results[0]);
         results[0] = NULL; /* the rows are the taker's: see pg_done_fn */
         run_count(l);
@@ -48,7 +47,6 @@ static void take_fold(void *owner, const struct err *error, PGresult **results, 
 static void run_fold(struct ledger *l)
 {
     struct pg_statement s;
-
     bind_streams(l, &s, SQL_FOLD_LEFT);
     pg_run(l->pg, &s, 1, RECOVER_DEADLINE_MS, take_fold, l);
 }
@@ -56,9 +54,8 @@ static void run_fold(struct ledger *l)
 static void take_count(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct ledger *l = owner;
-
     (void)n;
-    if (error != NULL || strcmp(PQgetvalue(results[0], 0, 1), "0") == 0)
+    if (error || strcmp(PQgetvalue(results[0], 0, 1), "0") == 0)
         ledger_finish(l, error);
     else if (strcmp(PQgetvalue(results[0], 0, 0), "0") != 0)
         run_count(l);
@@ -69,7 +66,6 @@ static void take_count(void *owner, const struct err *error, PGresult **results,
 static void run_count(struct ledger *l)
 {
     struct pg_statement s;
-
     bind_streams(l, &s, SQL_COUNT_LEFT);
     pg_run(l->pg, &s, 1, RECOVER_DEADLINE_MS, take_count, l);
 }
@@ -115,7 +111,6 @@ static void skip_batch(struct load *load)
 static void open_batch(struct load *load, const PGresult *r)
 {
     int64_t events = pg_get_i64(r, 0, 0);
-
     struct entry_id last = {.ms = (uint64_t)pg_get_i64(r, 0, 13)};
     int64_t committed_ms = pg_get_time_ms(r, 0, 5);
 
@@ -147,7 +142,6 @@ static uint64_t read_u64(struct pg_array_reader *reader)
     const unsigned char *data;
     size_t length;
     uint64_t v;
-
     if (!pg_array_next(reader, &data, &length) || length != sizeof v)
         abort();
     memcpy(&v, data, sizeof v);
@@ -158,8 +152,7 @@ static struct text read_optional(struct pg_array_reader *reader)
 {
     const unsigned char *data;
     size_t length;
-
-    if (!pg_array_next(reader, &data, &length) || data == NULL)
+    if (!pg_array_next(reader, &data, &length) || !data)
         return (struct text){.data = NULL};
     return (struct text){.data = (const char *)data, .length = (uint32_t)length};
 }
@@ -189,15 +182,14 @@ static enum id_domain read_id(struct slice_reader *s, struct text *id)
     bool has_entries = s->entry_ms.left > 0;
     uint64_t ms = has_entries ? read_u64(&s->entry_ms) : 0;
     uint64_t seq = has_entries ? read_u64(&s->entry_seq) : 0;
-
     *id = read_optional(&s->others);
-    if (uuid.data != NULL) {
+    if (uuid.data) {
         uuid_format((const unsigned char *)uuid.data, s->id);
         *id = (struct text){.data = s->id, .length = UUID_TEXT_SIZE - 1};
     }
-    if (read_optional(&s->retracts).data != NULL)
+    if (read_optional(&s->retracts).data)
         return ID_RETRACT;
-    if (id->data != NULL)
+    if (id->data)
         return event_id_domain(*id);
     if (!has_entries)
         abort();
@@ -221,17 +213,15 @@ struct ahead {
 static void load_slice(struct load *load, const PGresult *r)
 {
     struct slice_reader s;
+    uint32_t n = 0;
+    uint32_t first = load->rows;
+    open_slice(&s, PQgetvalue(r, 0, 12), r);
     struct ahead ahead[HASHES_AHEAD];
     struct text tenant;
     struct text id;
-    uint32_t n = 0;
-    uint32_t first = load->rows;
-
-    open_slice(&s, PQgetvalue(r, 0, 12), r);
-    for (; (tenant = read_optional(&s.tenants)).data != NULL; load->rows++) {
+    for (; (tenant = read_optional(&s.tenants)).data; load->rows++) {
         struct ahead *key = &ahead[n % HASHES_AHEAD];
         enum id_domain domain = read_id(&s, &id);
-
         if (!is_ours(load, tenant)) {
             dedupe_skip(load->dedupe);
             continue;
@@ -251,7 +241,6 @@ static void load_slice(struct load *load, const PGresult *r)
 static void on_slice(void *owner, const PGresult *row)
 {
     struct load *load = owner;
-
     if (load->batch.batch_id != pg_get_i64(row, 0, 3))
         open_batch(load, row);
     if (!load->skipped)
@@ -262,11 +251,10 @@ static void on_loaded(void *owner, const struct err *error, PGresult **results, 
 {
     struct load *load = owner;
     struct ledger *l = load->ledger;
-
     (void)results;
     (void)n;
     close_batch(load);
-    if (error == NULL) {
+    if (!error) {
         dedupe_set_since(load->dedupe, load->since_ms);
         log_info(window_rebuilt, LOG_STR("stream", l->stream), LOG_U64("keys", load->keys),
                  LOG_I64("elapsed_ms", clock_monotonic_ms() - load->started_ms));
@@ -284,10 +272,7 @@ void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int shard, stru
                         ledger_done_fn done, void *owner)
 {
     struct load *load = xcalloc(1, sizeof *load);
-    struct pg_statement s;
     int64_t from_ms = no_less(span.reading_ms - span.window_ms - DEDUPE_SLACK_MS, 0);
-    unsigned char numbers[3][8];
-
     ledger_start(l, done, owner, load);
     *load = (struct load){.ledger = l,
                           .dedupe = dedupe,
@@ -296,8 +281,10 @@ void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int shard, stru
                           .since_ms = from_ms - 1,
                           .started_ms = clock_monotonic_ms()};
     dedupe_read_from(dedupe, span.reading_ms);
+    struct pg_statement s;
     pg_statement_init(&s, SQL_READ_WINDOW);
     pg_add_text(&s, l->stream);
+    unsigned char numbers[3][8];
     pg_add_i64(&s, l->now_ms - span.window_ms, numbers[0]);
     pg_add_i64(&s, l->resharded_ms, numbers[1]);
     pg_add_i64(&s, from_ms, numbers[2]);

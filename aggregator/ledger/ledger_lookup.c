@@ -45,7 +45,7 @@ static struct stored_row read_stored(const PGresult *r, int row, int at)
                                 .by_default = *PQgetvalue(r, row, at + 10) == 't'};
     if (dec_parse(quantity.data, quantity.length, &stored.quantity) != 0)
         abort();
-    if (stored.fields.data == NULL)
+    if (!stored.fields.data)
         stored.fields = TEXT("{}");
     return stored;
 }
@@ -59,8 +59,7 @@ static void confirm_row(struct batch *b, const PGresult *r, int row)
 static void take_stored(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct ledger *l = owner;
-
-    if (error == NULL && l->work != NULL)
+    if (!error && l->work)
         for (int i = 0; i < n; i++)
             for (int row = 0; row < PQntuples(results[i]); row++)
                 confirm_row(l->work, results[i], row);
@@ -86,7 +85,6 @@ static void bind_candidates(struct ledger *l, const struct batch *b, struct pg_s
 static void add_old(struct pg_array *a, const struct item *item, int32_t number)
 {
     const struct event *event = &item->event;
-
     pg_array_add_i32(&a[0], number);
     pg_array_add_i16(&a[1], event->tenant->slice);
     pg_array_add(&a[2], event->tenant->name.data, event->tenant->name.length);
@@ -118,7 +116,6 @@ static void run_old(struct ledger *l)
 {
     struct pg_statement s;
     unsigned char before[8];
-
     bind_old(l, l->work, &s, before);
     pg_run(l->pg, &s, 1, SCAN_DEADLINE_MS, take_stored, l);
 }
@@ -127,8 +124,7 @@ static void take_candidates(void *owner, const struct err *error, PGresult **res
 {
     struct ledger *l = owner;
     const struct batch *b = l->work;
-
-    if (error != NULL || b == NULL || b->old_count == 0) {
+    if (error || !b || b->old_count == 0) {
         take_stored(l, error, results, n);
         return;
     }
@@ -139,13 +135,12 @@ static void take_candidates(void *owner, const struct err *error, PGresult **res
 
 void ledger_lookup(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner)
 {
-    struct pg_statement s;
-
     ledger_start(l, done, owner, b);
     if (b->candidates_count == 0) {
         run_old(l);
         return;
     }
+    struct pg_statement s;
     bind_candidates(l, b, &s);
     pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_candidates, l);
 }
@@ -154,13 +149,10 @@ static void on_counted(void *owner, const PGresult *r)
 {
     struct ledger *l = owner;
     struct batch *b = l->work;
-    struct stored_row row;
-    int64_t entry;
-
-    if (b == NULL)
+    if (!b)
         return;
-    row = read_stored(r, 0, 0);
-    entry = batch_find_entry(b, (struct entry_id){.ms = row.ms, .seq = row.seq});
+    struct stored_row row = read_stored(r, 0, 0);
+    int64_t entry = batch_find_entry(b, (struct entry_id){.ms = row.ms, .seq = row.seq});
     if (entry >= 0 && batch_is_row(b, (uint32_t)entry, &row))
         batch_note_again(b, (uint32_t)entry);
 }
@@ -168,7 +160,6 @@ static void on_counted(void *owner, const PGresult *r)
 static void note_content(struct batch *b, struct entry_id id, const char *content)
 {
     int64_t entry = batch_find_entry(b, id);
-
     if (entry >= 0 && strtoll(content, NULL, 10) == entry_content(b->entries, (uint32_t)entry))
         batch_note_again(b, (uint32_t)entry);
 }
@@ -177,13 +168,12 @@ static void take_others(void *owner, const struct err *error, PGresult **results
 {
     struct ledger *l = owner;
     struct batch *b = l->work;
-    struct entry_id id;
-
     (void)n;
-    if (error != NULL || b == NULL) {
+    if (error || !b) {
         ledger_finish(l, error);
         return;
     }
+    struct entry_id id;
     for (int row = 0; row < PQntuples(results[0]); row++) {
         id.ms = (uint64_t)strtoll(PQgetvalue(results[0], row, 0), NULL, 10);
         id.seq = (uint64_t)strtoll(PQgetvalue(results[0], row, 1), NULL, 10);
@@ -200,7 +190,6 @@ static void bind_range(struct pg_statement *s, const struct ledger *l, const str
                        unsigned char numbers[2][8])
 {
     const struct entry *first = &b->entries->list[b->from];
-
     pg_add_text(s, l->stream);
     pg_add_i64(s, entry_id_bits(first->ms), numbers[0]);
     pg_add_i64(s, entry_id_bits(first[batch_again_count(b) - 1].ms), numbers[1]);
@@ -209,9 +198,8 @@ static void bind_range(struct pg_statement *s, const struct ledger *l, const str
 static void list_unknown(struct ledger *l, const struct batch *b)
 {
     uint32_t end = b->from + batch_again_count(b);
-    char text[ENTRY_ID_TEXT_SIZE];
-
     columns_init(&l->params, (const unsigned[]){PG_TEXT}, 1);
+    char text[ENTRY_ID_TEXT_SIZE];
     for (uint32_t i = b->from; i < end; i++) {
         if (batch_is_again(b, i))
             continue;
@@ -224,9 +212,8 @@ static void run_others(struct ledger *l)
 {
     const struct batch *b = l->work;
     struct pg_statement s[2];
-    unsigned char numbers[2][8];
-
     pg_statement_init(&s[0], SQL_READ_REPEATED_AGAIN);
+    unsigned char numbers[2][8];
     bind_range(&s[0], l, b, numbers);
     list_unknown(l, b);
     pg_statement_init(&s[1], SQL_READ_REJECTED_AGAIN);
@@ -239,10 +226,9 @@ static void take_counted(void *owner, const struct err *error, PGresult **result
 {
     struct ledger *l = owner;
     const struct batch *b = l->work;
-
     (void)results;
     (void)n;
-    if (error == NULL && b != NULL && b->again_count < batch_again_count(b))
+    if (!error && b && b->again_count < batch_again_count(b))
         run_others(l);
     else
         ledger_finish(l, error);
@@ -250,11 +236,10 @@ static void take_counted(void *owner, const struct err *error, PGresult **result
 
 void ledger_find_again(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner)
 {
-    struct pg_statement s;
-    unsigned char numbers[2][8];
-
     ledger_start(l, done, owner, b);
+    struct pg_statement s;
     pg_statement_init(&s, SQL_READ_COUNTED_AGAIN);
+    unsigned char numbers[2][8];
     bind_range(&s, l, b, numbers);
     pg_stream(l->pg, &s, SCAN_DEADLINE_MS, on_counted, take_counted, l);
 }

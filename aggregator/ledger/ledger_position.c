@@ -26,7 +26,7 @@ void position_note_marked(struct position *p, struct entry_id last, uint64_t acc
 
 bool ledger_knows_epoch(const struct ledger *l, const char *token)
 {
-    return l->ended_tokens.length > 0 && strstr(l->ended_tokens.data, token) != NULL;
+    return l->ended_tokens.length > 0 && strstr(l->ended_tokens.data, token);
 }
 
 static void copy_text(char *out, size_t size, const PGresult *r, int column)
@@ -37,7 +37,6 @@ static void copy_text(char *out, size_t size, const PGresult *r, int column)
 static void take_epochs(struct ledger *l, const PGresult *r)
 {
     struct epoch_mark *mark = &l->position.mark;
-
     copy_text(mark->token, sizeof mark->token, r, 7);
     copy_text(mark->ended, sizeof mark->ended, r, 10);
     mark->ended_added = (int64_t)get_u64_text(r, 11);
@@ -69,13 +68,11 @@ static void keep_seen(struct position *p, const struct position *before)
 static void take_acquired(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct ledger *l = owner;
-
     (void)n;
-    l->owned = error == NULL && PQntuples(results[0]) == 1;
+    l->owned = !error && PQntuples(results[0]) == 1;
     if (l->owned) {
         const PGresult *r = results[0];
         struct position before = l->position;
-
         l->position = (struct position){.epoch = atoi(PQgetvalue(r, 0, 0)),
                                         .base = get_u64_text(r, 2),
                                         .processed = (int64_t)get_u64_text(r, 3),
@@ -91,9 +88,8 @@ static void take_acquired(void *owner, const struct err *error, PGresult **resul
 
 void ledger_acquire(struct ledger *l, ledger_done_fn done, void *owner)
 {
-    struct pg_statement s;
-
     ledger_start(l, done, owner, NULL);
+    struct pg_statement s;
     pg_statement_init(&s, SQL_ACQUIRE_STREAM);
     pg_add_text(&s, l->stream);
     pg_add_text(&s, l->owner);
@@ -103,7 +99,6 @@ void ledger_acquire(struct ledger *l, ledger_done_fn done, void *owner)
 static void take_released(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct ledger *l = owner;
-
     (void)results;
     (void)n;
     l->owned = false;
@@ -112,9 +107,8 @@ static void take_released(void *owner, const struct err *error, PGresult **resul
 
 void ledger_release(struct ledger *l, ledger_done_fn done, void *owner)
 {
-    struct pg_statement s;
-
     ledger_start(l, done, owner, NULL);
+    struct pg_statement s;
     pg_statement_init(&s, SQL_RELEASE_STREAM);
     pg_add_text(&s, l->stream);
     pg_add_text(&s, l->owner);
@@ -124,11 +118,10 @@ void ledger_release(struct ledger *l, ledger_done_fn done, void *owner)
 /* A change of our own row: no row means that it is ours no more. */
 static bool is_fenced(struct ledger *l, const struct err *error, PGresult **results)
 {
-    struct err e;
-
-    if (error == NULL && PQntuples(results[0]) == 1)
+    if (!error && PQntuples(results[0]) == 1)
         return false;
-    if (error == NULL) {
+    struct err e;
+    if (!error) {
         err_set(&e, ERR_FENCED, "stream %s is owned by another process or was moved", l->stream);
         error = &e;
     }
@@ -146,18 +139,17 @@ static void take_changed(void *owner, const struct err *error, PGresult **result
 void ledger_open_epoch(struct ledger *l, const struct epoch_change *change, ledger_done_fn done,
                        void *owner)
 {
-    struct pg_statement s;
-    char numbers[4][32];
-    char start[ENTRY_ID_TEXT_SIZE];
-    char repeats_until[ENTRY_ID_TEXT_SIZE];
-
     ledger_start(l, done, owner, NULL);
+    char numbers[4][32];
     snprintf(numbers[0], sizeof numbers[0], "%d", l->position.epoch);
     snprintf(numbers[1], sizeof numbers[1], "%lld", (long long)change->gone);
     snprintf(numbers[2], sizeof numbers[2], "%llu", (unsigned long long)change->base);
     snprintf(numbers[3], sizeof numbers[3], "%lld", (long long)change->lost);
+    char start[ENTRY_ID_TEXT_SIZE];
     entry_id_format(change->start, start);
+    char repeats_until[ENTRY_ID_TEXT_SIZE];
     entry_id_format(change->repeats_until, repeats_until);
+    struct pg_statement s;
     pg_statement_init(&s, SQL_OPEN_EPOCH);
     pg_add_text(&s, l->stream);
     pg_add_text(&s, l->owner);
@@ -176,13 +168,12 @@ void ledger_open_epoch(struct ledger *l, const struct epoch_change *change, ledg
 
 void ledger_book_lost(struct ledger *l, int64_t entries, ledger_done_fn done, void *owner)
 {
-    struct pg_statement s;
-    char epoch[16];
-    char text[32];
-
     ledger_start(l, done, owner, NULL);
+    char epoch[16];
     snprintf(epoch, sizeof epoch, "%d", l->position.epoch);
+    char text[32];
     snprintf(text, sizeof text, "%lld", (long long)entries);
+    struct pg_statement s;
     pg_statement_init(&s, SQL_BOOK_LOST);
     pg_add_text(&s, l->stream);
     pg_add_text(&s, l->owner);
@@ -201,20 +192,18 @@ static void take_days(void *owner, const struct err *error, PGresult **results, 
 
 void ledger_ensure_days(struct ledger *l, ledger_done_fn done, void *owner)
 {
-    struct pg_statement s;
-
     ledger_start(l, done, owner, NULL);
+    struct pg_statement s;
     pg_statement_init(&s, SQL_ENSURE_PARTITIONS);
     pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_days, l);
 }
 
 void ledger_set_base(struct ledger *l, uint64_t base, ledger_done_fn done, void *owner)
 {
-    struct pg_statement s;
-    char text[32];
-
     ledger_start(l, done, owner, NULL);
+    char text[32];
     snprintf(text, sizeof text, "%llu", (unsigned long long)base);
+    struct pg_statement s;
     pg_statement_init(&s, SQL_FIRST_BASE);
     pg_add_text(&s, l->stream);
     pg_add_text(&s, l->owner);

@@ -70,7 +70,6 @@ static const char *put_i64(char out[24], int64_t v)
 static void make_slice(struct write *w, struct pg_statement *s)
 {
     struct slice_columns *columns = &w->batch->slices[w->slice];
-
     pg_statement_init(s, SQL_INSERT_SLICE);
     pg_add_text(s, w->ledger->stream);
     pg_add_text(s, w->epoch);
@@ -105,18 +104,17 @@ static void make_rejects(struct write *w, struct pg_statement *s)
 
 static bool has_recounts(const struct write *w)
 {
-    return w->batch != NULL && w->batch->recounts.count > 0;
+    return w->batch && w->batch->recounts.count > 0;
 }
 
 static bool has_pending(const struct write *w)
 {
-    return w->sums.batches > 0 || (w->batch != NULL && batch_waits(w->batch));
+    return w->sums.batches > 0 || (w->batch && batch_waits(w->batch));
 }
 
 static uint32_t part_rows(uint32_t rows)
 {
     uint32_t part = rows / (PARTS_MAX / 2 - 1);
-
     return part > PART_ROWS_MIN ? part : PART_ROWS_MIN;
 }
 
@@ -126,7 +124,6 @@ static void make_part(struct write *w, struct pg_statement *s, const struct minu
     struct ledger *l = w->ledger;
     uint32_t from = *written;
     uint32_t part = part_rows(sums->count);
-
     *written = sums->count - from < part ? sums->count : from + part;
     minute_columns_fill(&l->minutes, l->catalog, sums, from, *written);
     pg_statement_init(s, SQL_INSERT_PENDING);
@@ -137,7 +134,7 @@ static void make_part(struct write *w, struct pg_statement *s, const struct minu
 
 static bool has_more_own(const struct write *w)
 {
-    return w->sums.own != NULL && w->own_written < w->sums.own->count;
+    return w->sums.own && w->own_written < w->sums.own->count;
 }
 
 static bool has_more_kept(const struct write *w)
@@ -148,10 +145,9 @@ static bool has_more_kept(const struct write *w)
 /* The first one is the batch's own row, which tells that it waits. */
 static void make_pending(struct write *w, struct pg_statement *s)
 {
-    bool first = w->batch != NULL && !w->told;
-
+    bool first = w->batch && !w->told;
     w->told = true;
-    if (first && w->sums.own == NULL) {
+    if (first && !w->sums.own) {
         pg_statement_init(s, SQL_INSERT_UNSUMMED);
         pg_add_text(s, w->number);
         pg_add_text(s, w->ledger->stream);
@@ -174,8 +170,7 @@ static void make_recounts(struct write *w, struct pg_statement *s)
 static void make_cover(struct write *w, struct pg_statement *s)
 {
     const struct ledger *l = w->ledger;
-    int64_t last = w->batch != NULL ? l->next_batch - 1 : l->stored.batch_id;
-
+    int64_t last = w->batch ? l->next_batch - 1 : l->stored.batch_id;
     pg_statement_init(s, SQL_COVER_PENDING);
     pg_add_text(s, l->stream);
     pg_add_text(s, put_i64(w->numbers[0], w->sums.first_batch));
@@ -194,7 +189,6 @@ static void make_advance(struct write *w, struct pg_statement *s)
 {
     const struct ledger *l = w->ledger;
     const struct batch *b = w->batch;
-
     pg_statement_init(s, SQL_ADVANCE_STREAM);
     pg_add_text(s, l->stream);
     pg_add_text(s, w->epoch);
@@ -224,8 +218,8 @@ static bool make_step(struct write *w, enum step step, struct pg_statement *s)
     };
     const bool says[] = {
         [STEP_SLICES] = true,
-        [STEP_REPEATS] = w->batch != NULL && w->batch->repeats.count > 0,
-        [STEP_REJECTS] = w->batch != NULL && w->batch->rejections_count > 0,
+        [STEP_REPEATS] = w->batch && w->batch->repeats.count > 0,
+        [STEP_REJECTS] = w->batch && w->batch->rejections_count > 0,
         [STEP_PENDING] = has_pending(w),
         [STEP_RECOUNTS] = has_recounts(w),
         [STEP_COVER] = w->sums.batches > 0,
@@ -244,7 +238,6 @@ static bool next_slice(struct write *w, struct pg_statement *s)
 {
     while (w->slice < w->settled) {
         bool has_rows = w->batch->slices[w->slice].events > 0;
-
         if (has_rows)
             make_step(w, STEP_SLICES, s);
         w->slice++;
@@ -262,7 +255,6 @@ static bool has_more_parts(const struct write *w)
 static enum pg_more next_statement(void *owner, struct pg_statement *s)
 {
     struct write *w = owner;
-
     if (w->step == STEP_SLICES) {
         if (next_slice(w, s))
             return PG_STATEMENT;
@@ -272,7 +264,6 @@ static enum pg_more next_statement(void *owner, struct pg_statement *s)
     }
     while (w->step < w->end) {
         bool made = make_step(w, w->step, s);
-
         if (!made || !has_more_parts(w))
             w->step++;
         if (made)
@@ -294,12 +285,10 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
     struct write *w = owner;
     struct ledger *l = w->ledger;
     struct position *p = &l->position;
-
-    if (error == NULL) {
+    if (!error) {
         const PGresult *r = results[n - 1];
         int64_t committed_ms = pg_get_time_ms(r, 0, 1);
         struct entry_id last = entries_id(w->batch->entries, w->batch->to - 1);
-
         if (w->sums.fold)
             give_totals(l, results, w->fold_at);
 
@@ -322,7 +311,6 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
 void ledger_begin(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner)
 {
     struct write *w = xcalloc(1, sizeof *w);
-
     ledger_start(l, done, owner, w);
     *w = (struct write){.ledger = l, .batch = b, .end = STEP_END};
     put_i64(w->epoch, l->position.epoch);
@@ -340,7 +328,6 @@ void ledger_begin(struct ledger *l, struct batch *b, ledger_done_fn done, void *
 void ledger_add_slice(struct ledger *l)
 {
     struct write *w = l->work;
-
     w->settled++;
     pg_push(l->pg);
 }
@@ -349,7 +336,6 @@ void ledger_commit(struct ledger *l, const char *last_id, uint64_t entries_added
                    struct ledger_sums sums)
 {
     struct write *w = l->work;
-
     w->entries_added = entries_added;
     snprintf(w->last_id, sizeof w->last_id, "%s", last_id);
     w->sums = sums;
@@ -362,9 +348,8 @@ static void take_fold(void *owner, const struct err *error, PGresult **results, 
 {
     struct write *w = owner;
     struct ledger *l = w->ledger;
-
     (void)n;
-    if (error == NULL)
+    if (!error)
         give_totals(l, results, w->fold_at);
     free(w);
     ledger_finish(l, error);
@@ -374,7 +359,6 @@ static void take_fold(void *owner, const struct err *error, PGresult **results, 
 void ledger_fold(struct ledger *l, struct ledger_sums sums, ledger_done_fn done, void *owner)
 {
     struct write *w = xcalloc(1, sizeof *w);
-
     ledger_start(l, done, owner, w);
     *w = (struct write){.ledger = l, .step = STEP_PENDING, .end = STEP_ADVANCE, .sums = sums};
     l->giving = true;

@@ -62,7 +62,6 @@ static void lose_other_version(struct pending_sums *p, int64_t catalog_version)
 static void add_row(struct pending_sums *p, const struct minute_sum *row)
 {
     struct minute_sum own = *row;
-
     own.tenant = tenants_intern(&p->tenants, row->tenant->name);
     if (!minute_sums_merge(&p->sums, &own))
         return;

@@ -15,16 +15,14 @@ static const char CARRY_PAGE[] = "500";
 static void on_checked(void *owner, const struct err *error)
 {
     struct maintenance *u = owner;
-
     /* The shard's own check reports what is wrong. */
-    u->working = error == NULL && !u->stopped;
+    u->working = !error && !u->stopped;
     u->carry_due_ms = 0; /* a period may have begun while PostgreSQL was away */
 }
 
 static void on_up(void *owner)
 {
     struct maintenance *u = owner;
-
     u->working = false;
     schema_check(u->pg, on_checked, u);
 }
@@ -32,7 +30,6 @@ static void on_up(void *owner)
 static void on_down(void *owner, const struct err *error)
 {
     struct maintenance *u = owner;
-
     (void)error;
     u->working = false;
 }
@@ -56,7 +53,7 @@ static void take_partitions(void *owner, const struct err *error, PGresult **res
 {
     (void)results;
     (void)n;
-    if (error != NULL)
+    if (error)
         log_failed("partitions", error);
     maintenance_poke(owner);
 }
@@ -64,8 +61,7 @@ static void take_partitions(void *owner, const struct err *error, PGresult **res
 static void take_carried(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct maintenance *u = owner;
-
-    if (error != NULL)
+    if (error)
         log_failed("carry", error);
     else if (n > 0 && PQntuples(results[0]) > 0)
         u->carry_due_ms = 0; /* there may be more */
@@ -87,7 +83,6 @@ void maintenance_poke(void *maintenance)
 {
     struct maintenance *u = maintenance;
     int64_t now_ms = clock_monotonic_ms();
-
     if (!u->working || !pg_is_ready(u->pg) || !u->has_stream(u->owner))
         return;
     if (is_due(&u->heal_due_ms, now_ms, MINUTE))
@@ -100,7 +95,7 @@ void maintenance_poke(void *maintenance)
         quota_run(&u->quota, u->pg, u->redis, maintenance_poke, u);
     else if (u->retains && retention_is_due(&u->retention, now_ms) && !u->is_behind(u->owner))
         retention_run(&u->retention, u->pg, maintenance_poke, u);
-    else if (u->on_idle != NULL)
+    else if (u->on_idle)
         u->on_idle(u->owner);
 }
 

@@ -39,8 +39,7 @@ static bool add_field(struct command *c, const json_t *pair)
 {
     const char *name = json_string_value(json_array_get(pair, 0));
     const json_t *value = json_array_get(pair, 1);
-
-    if (name == NULL || !json_is_string(value) || c->argc > ARGUMENTS_MAX - 6)
+    if (!name || !json_is_string(value) || c->argc > ARGUMENTS_MAX - 6)
         return false;
     add_text(c, name);
     add(c, json_string_value(value), json_string_length(value));
@@ -51,7 +50,6 @@ static bool has_field(const json_t *fields, const char *name)
 {
     const json_t *pair;
     size_t i;
-
     json_array_foreach(fields, i, pair)
     {
         if (strcmp(json_string_value(json_array_get(pair, 0)), name) == 0)
@@ -65,7 +63,6 @@ static bool add_fields(struct command *c, const json_t *fields, const char *id, 
 {
     const json_t *pair;
     size_t i;
-
     json_array_foreach(fields, i, pair)
     {
         if (!add_field(c, pair))
@@ -96,9 +93,8 @@ static void on_all_added(struct misrouted *s)
 static void take_added(void *owner, const struct err *error, void *reply)
 {
     struct misrouted *s = owner;
-
     (void)reply;
-    s->failed = s->failed || error != NULL;
+    s->failed = s->failed || error;
     if (--s->replies_left == 0)
         on_all_added(s);
 }
@@ -112,7 +108,6 @@ static void send_row(struct misrouted *s, int row)
     json_t *fields = json_loads(PQgetvalue(s->rows, row, FIELDS), 0, NULL);
     char stream[STREAM_NAME_SIZE];
     struct command c = {.argc = 0};
-
     stream_name(str_crc16(tenant, strlen(tenant)) % s->shards, s->shards, stream);
     add_text(&c, "XADD");
     add_text(&c, stream);
@@ -131,10 +126,9 @@ static void send_row(struct misrouted *s, int row)
 static void take_rows(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct misrouted *s = owner;
-
     (void)n;
     s->state = MISROUTED_IDLE;
-    s->found = error == NULL ? PQntuples(results[0]) : -1;
+    s->found = !error ? PQntuples(results[0]) : -1;
     if (s->found == 0)
         s->events.none(s->events.owner);
     if (s->found <= 0)
@@ -150,11 +144,10 @@ static void take_rows(void *owner, const struct err *error, PGresult **results, 
 static void take_noted(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct misrouted *s = owner;
-
     (void)results;
     (void)n;
     s->state = MISROUTED_IDLE;
-    if (error == NULL) {
+    if (!error) {
         log_info(misrouted_moved, LOG_I64("entries", PQntuples(s->rows)));
         s->events.moved(s->events.owner);
         misrouted_hurry(s);
@@ -165,12 +158,11 @@ static void take_noted(void *owner, const struct err *error, PGresult **results,
 
 static void run_note(struct misrouted *s)
 {
-    struct pg_statement statement;
     struct pg_array ids;
-
     pg_array_init(&ids, PG_INT8);
     for (int row = 0; row < PQntuples(s->rows); row++)
         pg_array_add_i64(&ids, strtoll(PQgetvalue(s->rows, row, REJECTED_ID), NULL, 10));
+    struct pg_statement statement;
     pg_statement_init(&statement, SQL_NOTE_MISROUTED);
     pg_add_array(&statement, &ids);
     s->state = MISROUTED_NOTING;
@@ -181,7 +173,6 @@ static void run_note(struct misrouted *s)
 static void run_read(struct misrouted *s)
 {
     struct pg_statement statement;
-
     pg_statement_init(&statement, SQL_READ_MISROUTED);
     s->state = MISROUTED_READING;
     pg_run(s->pg, &statement, 1, PG_DEADLINE_MS, take_rows, s);
@@ -190,7 +181,6 @@ static void run_read(struct misrouted *s)
 void misrouted_poke(struct misrouted *s)
 {
     int64_t now_ms = clock_monotonic_ms();
-
     if (!pg_is_ready(s->pg) || !redis_router_is_up(s->redis))
         return;
     if (s->state == MISROUTED_ADDED) {

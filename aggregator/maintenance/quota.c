@@ -39,7 +39,6 @@ static void drop_first(struct quota *q)
 static void drop_last(struct quota *q)
 {
     struct quota_rows *last = &q->line[--q->line_count];
-
     q->line_rows -= PQntuples(last->result);
     PQclear(last->result);
 }
@@ -56,7 +55,6 @@ void quota_done(struct quota *q)
 void quota_set_ledger(struct quota *q, const char *id, int32_t takeovers)
 {
     char name[LEDGER_NAME_SIZE];
-
     snprintf(name, sizeof name, "%" PRId32 ":%s", takeovers, id);
     if (strcmp(name, q->ledger) == 0)
         return;
@@ -71,7 +69,6 @@ void quota_set_ledger(struct quota *q, const char *id, int32_t takeovers)
 void quota_take(struct quota *q, PGresult *rows, int64_t oldest_ms)
 {
     int n = PQntuples(rows);
-
     if (n == 0 || q->line_count == QUOTA_RESULTS_MAX || q->line_rows + n > QUOTA_ROWS_MAX) {
         PQclear(rows);
         q->complete = q->complete && n == 0;
@@ -119,8 +116,7 @@ static void end_step(struct quota *q)
 static void end_rows(struct quota *q)
 {
     static struct metric *lag;
-
-    if (lag == NULL)
+    if (!lag)
         lag = metric_of(METRIC_OF_QUOTA_LAG, "");
     if (q->line[0].oldest_ms > 0)
         metric_set(lag, clock_unix_ms() - q->line[0].oldest_ms);
@@ -151,9 +147,8 @@ static void read_failed(struct quota *q, const struct err *error)
 static void take_used(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct quota *q = owner;
-
     (void)n;
-    if (error != NULL) {
+    if (error) {
         read_failed(q, error);
         return;
     }
@@ -166,11 +161,10 @@ static void take_used(void *owner, const struct err *error, PGresult **results, 
 static void read_noted(struct quota *q)
 {
     struct pg_array tenants;
-    struct pg_statement s;
-
     pg_array_init(&tenants, PG_TEXT);
     for (uint32_t i = 0; i < q->noted.count; i++)
         pg_array_add(&tenants, q->noted.list[i]->name.data, q->noted.list[i]->name.length);
+    struct pg_statement s;
     pg_statement_init(&s, SQL_READ_USED);
     pg_add_array(&s, &tenants);
     pg_run(q->pg, &s, 1, DEADLINE_MS, take_used, q);
@@ -180,14 +174,12 @@ static void read_noted(struct quota *q)
 static void take_tenants(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct quota *q = owner;
-    int rows;
-
     (void)n;
-    if (error != NULL) {
+    if (error) {
         read_failed(q, error);
         return;
     }
-    rows = PQntuples(results[0]);
+    int rows = PQntuples(results[0]);
     quota_note_rows(q, results[0]);
     if (rows > 0)
         snprintf(q->heal_after, sizeof q->heal_after, "%s", PQgetvalue(results[0], rows - 1, 0));
@@ -200,10 +192,9 @@ static void take_tenants(void *owner, const struct err *error, PGresult **result
 
 static void read_heal_page(struct quota *q)
 {
-    struct pg_statement s;
     char count[16];
-
     snprintf(count, sizeof count, "%d", READ_TENANTS);
+    struct pg_statement s;
     pg_statement_init(&s, SQL_READ_TENANTS);
     pg_add_text(&s, q->heal_after);
     pg_add_text(&s, count);
@@ -213,7 +204,6 @@ static void read_heal_page(struct quota *q)
 static void take_stamp(void *owner, uint64_t stamp)
 {
     struct quota *q = owner;
-
     q->round_stamp = stamp;
     q->stamping = false;
     q->complete = true;

@@ -167,7 +167,6 @@ static void write_tenant(struct quota *q, int from, int to)
     static size_t length[ARGUMENTS_MAX + 5];
     const PGresult *r = q->line[0].result;
     struct buf numbers = {.data = NULL};
-
     /* Reserved at once: the arguments point into it. */
     buf_reserve(&numbers, (size_t)(to - from) * (DEC_TEXT_SIZE + 48) + TENANT_MAX_BYTES + 64);
     argv[0] = "FCALL", argv[1] = "meterline_used", argv[2] = "1";
@@ -281,7 +280,6 @@ void quota_page_run(struct quota *q, void (*done)(struct quota *q))
     const PGresult *r = q->line[0].result;
     int end = PQntuples(r);
     int from = q->next;
-
     q->failed = false;
     q->page_done = done;
     /* One more, so that the page cannot end while it is still being sent. */

@@ -72,7 +72,6 @@ static void take_day(struct retention *r, PGresult **result)
 static void take_rejects(struct retention *r, PGresult **result)
 {
     int64_t part = strtoll(PQgetvalue(*result, 0, 0), NULL, 10);
-
     r->rejected += part;
     if (part > 0)
         return;
@@ -101,7 +100,7 @@ static void take_step(void *owner, const struct err *error, PGresult **results, 
     struct retention *r = owner;
 
     (void)n;
-    if (error != NULL)
+    if (error)
         retry(r, error);
     else
         TAKE[r->state](r, results);
@@ -116,10 +115,9 @@ void retention_run(struct retention *r, struct pg *pg, void (*done)(void *owner)
         [RETENTION_DAYS] = SQL_DROP_USAGE_DAY,
         [RETENTION_REJECTS] = SQL_DROP_REJECTED_EVENTS,
     };
-    struct pg_statement s;
-
     r->done = done;
     r->owner = owner;
+    struct pg_statement s;
     pg_statement_init(&s, SQL[r->state]);
     if (r->state == RETENTION_DAYS)
         pg_add_text(&s, PQgetvalue(r->days, r->next, 0));

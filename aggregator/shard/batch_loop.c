@@ -32,7 +32,6 @@ static void abort_batch(struct batch_loop *w)
 static bool is_late(struct batch_loop *w)
 {
     bool late = !w->running;
-
     if (late)
         w->events.late(w->events.owner);
     return late;
@@ -42,7 +41,7 @@ static bool is_over(struct batch_loop *w, const char *step, const struct err *er
 {
     if (is_late(w))
         return true;
-    if (error == NULL)
+    if (!error)
         return false;
     w->events.failed(w->events.owner, step, error);
     return true;
@@ -68,7 +67,6 @@ static void run_rest(struct batch_loop *w)
 static void take_committed(struct batch_loop *w)
 {
     int64_t commit_us = clock_monotonic_us() - w->write_started_us;
-
     stage_crash_point("after_commit");
     batch_commit(w->parsed.batch, &w->ledger->stored);
     w->batch_open = false;
@@ -95,7 +93,6 @@ static void note_refusal(struct batch_loop *w, const struct err *error)
 static void take_fold_before(void *owner, const struct err *error)
 {
     struct batch_loop *w = owner;
-
     if (!is_over(w, "fold", error))
         run_judging(w);
 }
@@ -104,7 +101,6 @@ static void take_fold_before(void *owner, const struct err *error)
 static void isolate_poison(struct batch_loop *w, const struct err *error)
 {
     uint32_t n = w->to - w->from;
-
     log_warn(batch_refused, LOG_STR("stream", w->stream), LOG_U64("entries", n),
              LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     abort_batch(w);
@@ -122,10 +118,9 @@ static void isolate_poison(struct batch_loop *w, const struct err *error)
 static void take_commit(void *owner, const struct err *error)
 {
     struct batch_loop *w = owner;
-
     if (is_late(w))
         return;
-    if (error == NULL)
+    if (!error)
         take_committed(w);
     else if (pg_is_data_fault(error) && w->refusal[0] == '\0')
         isolate_poison(w, error);
@@ -139,7 +134,6 @@ static void take_commit(void *owner, const struct err *error)
 static void take_totals(void *owner, PGresult *rows)
 {
     struct batch_loop *w = owner;
-
     w->events.totals(w->events.owner, rows, w->pending.from_ms);
     pending_sums_clear(&w->pending);
 }
@@ -148,7 +142,6 @@ static void keep_sums(struct batch_loop *w)
 {
     struct pending_sums *p = &w->pending;
     const struct batch *b = w->parsed.batch;
-
     pending_sums_add(p, &b->sums, w->ledger->catalog_version, b->counted);
     if (batch_waits(b))
         pending_sums_note_waiting(p, w->ledger->next_batch);
@@ -174,7 +167,6 @@ static void run_commit(struct batch_loop *w)
     bool folds = pending_sums_must_fold(&w->pending, own, w->parsed.batch->counted,
                                         stream_reader_has_more(w->reader));
     struct ledger_sums sums = {.own = NULL};
-
     entry_id_format(entries_id(w->entries, w->to - 1), id);
     if (w->pending.events == 0)
         w->pending.from_ms = (int64_t)w->entries->list[w->from].ms;
@@ -195,7 +187,6 @@ static void run_commit(struct batch_loop *w)
 static void on_slice(void *owner, int slice)
 {
     struct batch_loop *w = owner;
-
     (void)slice;
     ledger_add_slice(w->ledger);
     stream_reader_poll(w->reader);
@@ -213,7 +204,6 @@ static void run_write(struct batch_loop *w)
 static void take_confirmed(void *owner, const struct err *error)
 {
     struct batch_loop *w = owner;
-
     if (is_over(w, "confirm repeats", error))
         return;
     run_write(w);
@@ -233,7 +223,6 @@ static void judge(struct batch_loop *w)
 static void take_again(void *owner, const struct err *error)
 {
     struct batch_loop *w = owner;
-
     if (is_over(w, "look up entries read again", error))
         return;
     batch_settle_again(w->parsed.batch);
@@ -245,7 +234,6 @@ static void run_batch(struct batch_loop *w)
     uint32_t left = w->entries->count - w->from;
     uint32_t room = dedupe_batch_max(w->dedupe);
     uint32_t size = left < w->size_max ? left : w->size_max;
-
     w->to = w->from + (size < room ? size : room);
     parse_ahead_take(&w->parsed, w->entries, w->from, w->to,
                      w->refusal[0] != '\0' ? w->refusal : NULL);
@@ -260,7 +248,6 @@ static void run_batch(struct batch_loop *w)
 static void take_catalog(void *owner, const struct err *error)
 {
     struct batch_loop *w = owner;
-
     if (!is_over(w, "read catalog", error))
         run_batch(w);
 }
@@ -268,7 +255,6 @@ static void take_catalog(void *owner, const struct err *error)
 static void take_state(void *owner, const struct err *error)
 {
     struct batch_loop *w = owner;
-
     if (is_over(w, "read state", error))
         return;
     if (w->ledger->catalog_newest != w->ledger->catalog_version)
@@ -286,11 +272,10 @@ static void run_judging(struct batch_loop *w)
 void batch_loop_poke(struct batch_loop *w)
 {
     /* A connection that is lost is told of in a moment; Redis may answer before. */
-    if (w->state != BATCH_IDLE || w->ledger->done != NULL || w->leaving ||
-        !pg_is_ready(w->ledger->pg))
+    if (w->state != BATCH_IDLE || w->ledger->done || w->leaving || !pg_is_ready(w->ledger->pg))
         return;
     w->entries = stream_reader_take(w->reader);
-    if (w->entries == NULL)
+    if (!w->entries)
         return;
     w->from = 0;
     run_judging(w);
@@ -300,7 +285,6 @@ void batch_loop_poke(struct batch_loop *w)
 static void take_fold(void *owner, const struct err *error)
 {
     struct batch_loop *w = owner;
-
     if (is_over(w, "fold", error))
         return;
     go(w, BATCH_IDLE);
@@ -319,7 +303,7 @@ static void run_fold(struct batch_loop *w, ledger_done_fn done)
 
 bool batch_loop_fold_rest(struct batch_loop *w)
 {
-    if (w->state != BATCH_IDLE || w->pending.events == 0 || w->ledger->done != NULL ||
+    if (w->state != BATCH_IDLE || w->pending.events == 0 || w->ledger->done ||
         !pg_is_ready(w->ledger->pg))
         return false;
     run_fold(w, take_fold);
@@ -330,7 +314,6 @@ void batch_loop_parse_ahead(struct batch_loop *w)
 {
     uint32_t whole;
     const struct entries *entries = stream_reader_filling(w->reader, &whole);
-
     /* What was taken is parsed already, and about to become the batch on its way. */
     if (!w->running || (w->state == BATCH_JUDGING && parse_ahead_has(&w->parsed, w->entries)))
         return;

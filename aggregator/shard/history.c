@@ -43,14 +43,13 @@ int history_take_stream(struct history *h, const redisReply *reply)
     const redisReply *added = find_value(reply, "entries-added");
     const redisReply *first = find_value(reply, "first-entry");
     const redisReply *newest = find_value(reply, "last-generated-id");
-
-    if (length == NULL || added == NULL || newest == NULL || newest->str == NULL ||
+    if (!length || !added || !newest || !newest->str ||
         entry_id_parse(newest->str, &h->newest) != 0)
         return -1;
     h->stream_exists = true;
     h->length = (uint64_t)length->integer;
     h->added = (uint64_t)added->integer;
-    if (first != NULL && first->type == REDIS_REPLY_ARRAY && first->elements > 0)
+    if (first && first->type == REDIS_REPLY_ARRAY && first->elements > 0)
         entry_id_parse(first->element[0]->str, &h->first);
     return 0;
 }
@@ -60,8 +59,7 @@ static void run_count(struct asking *a);
 static void finish_one(struct asking *a, const struct err *error)
 {
     const struct history *h = &a->history;
-
-    if (error != NULL && a->error.kind == ERR_NONE)
+    if (error && a->error.kind == ERR_NONE)
         a->error = *error;
     if (--a->left > 0)
         return;
@@ -79,12 +77,12 @@ static void finish_one(struct asking *a, const struct err *error)
 /* A refusal that is an answer: no such key, or a command that this user may not use. */
 static bool is_refused(const struct err *error)
 {
-    return error != NULL && error->kind == ERR_REFUSED;
+    return error && error->kind == ERR_REFUSED;
 }
 
 bool history_is_no_stream(const struct err *error)
 {
-    return is_refused(error) && strstr(error->text, "no such key") != NULL;
+    return is_refused(error) && strstr(error->text, "no such key");
 }
 
 bool history_is_no_group(const struct err *error)
@@ -96,8 +94,7 @@ bool history_has_consumer(const redisReply *consumers, const char *name)
 {
     for (size_t i = 0; consumers->type == REDIS_REPLY_ARRAY && i < consumers->elements; i++) {
         const redisReply *known = find_value(consumers->element[i], "name");
-
-        if (known != NULL && is_text(known, name))
+        if (known && is_text(known, name))
             return true;
     }
     return false;
@@ -107,8 +104,7 @@ static void take_role(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
     const redisReply *r = reply;
-
-    if (error == NULL && r->type == REDIS_REPLY_ARRAY && r->elements > 0)
+    if (!error && r->type == REDIS_REPLY_ARRAY && r->elements > 0)
         a->history.is_master = is_text(r->element[0], "master");
     /* Where ROLE is forbidden, a replica shows when it refuses to write. */
     if (is_refused(error))
@@ -120,22 +116,20 @@ static void take_stream(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
     struct err e;
-
-    if (error == NULL && history_take_stream(&a->history, reply) != 0) {
+    if (!error && history_take_stream(&a->history, reply) != 0) {
         err_set(&e, ERR_SCHEMA, "XINFO STREAM without entries-added: Redis 7.0 or later is needed");
         finish_one(a, &e);
         return;
     }
-    finish_one(a, error != NULL && history_is_no_stream(error) ? NULL : error);
+    finish_one(a, error && history_is_no_stream(error) ? NULL : error);
 }
 
 static void read_group(struct history *h, const redisReply *group)
 {
     const redisReply *id = find_value(group, "last-delivered-id");
     const redisReply *read = find_value(group, "entries-read");
-
-    h->group_exists = id != NULL && id->str != NULL && entry_id_parse(id->str, &h->group) == 0;
-    h->read_known = read != NULL && read->type == REDIS_REPLY_INTEGER;
+    h->group_exists = id && id->str && entry_id_parse(id->str, &h->group) == 0;
+    h->read_known = read && read->type == REDIS_REPLY_INTEGER;
     if (h->read_known)
         h->read = (uint64_t)read->integer;
 }
@@ -144,23 +138,20 @@ static void take_groups(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
     const redisReply *r = reply;
-
-    for (size_t i = 0; error == NULL && r->type == REDIS_REPLY_ARRAY && i < r->elements; i++) {
+    for (size_t i = 0; !error && r->type == REDIS_REPLY_ARRAY && i < r->elements; i++) {
         const redisReply *name = find_value(r->element[i], "name");
-
-        if (name != NULL && is_text(name, STREAM_GROUP))
+        if (name && is_text(name, STREAM_GROUP))
             read_group(&a->history, r->element[i]);
     }
-    finish_one(a, error != NULL && history_is_no_stream(error) ? NULL : error);
+    finish_one(a, error && history_is_no_stream(error) ? NULL : error);
 }
 
 /* Should there be more than one, the newest. */
 static void read_mark(struct history *h, const redisReply *name)
 {
     struct epoch_mark mark;
-
-    if (name == NULL || name->type != REDIS_REPLY_STRING ||
-        epoch_mark_parse(name->str, &mark) != 0 || (h->mark_exists && mark.epoch < h->mark.epoch))
+    if (!name || name->type != REDIS_REPLY_STRING || epoch_mark_parse(name->str, &mark) != 0 ||
+        (h->mark_exists && mark.epoch < h->mark.epoch))
         return;
     h->mark_exists = true;
     h->mark = mark;
@@ -170,8 +161,7 @@ static void take_consumers(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
     const redisReply *r = reply;
-
-    for (size_t i = 0; error == NULL && r->type == REDIS_REPLY_ARRAY && i < r->elements; i++)
+    for (size_t i = 0; !error && r->type == REDIS_REPLY_ARRAY && i < r->elements; i++)
         read_mark(&a->history, find_value(r->element[i], "name"));
     finish_one(a, history_is_no_stream(error) || history_is_no_group(error) ? NULL : error);
 }
@@ -180,8 +170,7 @@ static void take_last(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
     const redisReply *r = reply;
-
-    if (error == NULL)
+    if (!error)
         a->history.last_exists = r->type == REDIS_REPLY_ARRAY && r->elements > 0;
     finish_one(a, error);
 }
@@ -195,18 +184,16 @@ static void take_count(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
     const redisReply *r = reply;
-
-    if (error == NULL)
+    if (!error)
         a->history.upto = (uint64_t)r->integer;
     finish_one(a, error);
 }
 
 static void run_count(struct asking *a)
 {
-    char last[ENTRY_ID_TEXT_SIZE];
-
     a->counted = true;
     a->left = 1;
+    char last[ENTRY_ID_TEXT_SIZE];
     entry_id_format(a->last, last);
     redis_commandf(a->redis, DEADLINE_MS, take_count, a, "EVAL %s 1 %s %s", COUNT, a->stream, last);
 }
@@ -216,8 +203,7 @@ void history_take_config(struct history *h, const redisReply *reply)
     const redisReply *policy = find_value(reply, "maxmemory-policy");
     const redisReply *append_only = find_value(reply, "appendonly");
     const redisReply *fsync = find_value(reply, "appendfsync");
-
-    h->config_known = policy != NULL && append_only != NULL && fsync != NULL;
+    h->config_known = policy && append_only && fsync;
     if (!h->config_known)
         return;
     h->evicts = !is_text(policy, "noeviction");
@@ -228,8 +214,7 @@ void history_take_config(struct history *h, const redisReply *reply)
 static void take_config(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
-
-    if (error == NULL)
+    if (!error)
         history_take_config(&a->history, reply);
     finish_one(a, is_refused(error) ? NULL : error);
 }
@@ -238,7 +223,6 @@ void history_read(struct redis *r, const char *stream, const char *last_id, hist
                   void *owner)
 {
     struct asking *a = xcalloc(1, sizeof *a);
-
     *a = (struct asking){.redis = r,
                          .stream = stream,
                          .last = entry_id_of(last_id),

@@ -34,7 +34,6 @@ static bool is_all_after(const struct history *h, struct entry_id id)
 static bool is_same_stream(const struct history *h, const struct standing *s)
 {
     uint64_t upto = is_all_after(h, s->last) ? 0 : h->upto;
-
     return h->added >= greater(s->added_seen, s->accounted) &&
            (is_all_after(h, s->last) || h->last_exists) &&
            h->added - h->length + upto >= s->accounted;
@@ -43,7 +42,6 @@ static bool is_same_stream(const struct history *h, const struct standing *s)
 static struct judgement judge_behind(const struct history *h, const struct standing *s)
 {
     struct judgement j = {.verdict = HISTORY_LEDGER_BEHIND};
-
     /* With an entry at or before our position still there, nothing after it was trimmed. */
     if (is_all_after(h, s->last))
         j.missing = above(h->added, s->accounted + h->length);
@@ -68,7 +66,6 @@ static void begin_at_position(const struct history *h, const struct standing *s,
                               struct judgement *j)
 {
     uint64_t base = h->added - h->length + s->accounted - s->marked_accounted;
-
     if (!s->marked_known || !h->last_exists || !is_all_after(h, s->marked_last) || base > h->added)
         return;
     j->start = s->last;
@@ -86,7 +83,6 @@ static struct judgement judge_lost(const struct history *h, const struct standin
                           .start = START,
                           .gone = above(s->added_seen, greater(still_there, s->accounted)),
                           .repeats_until = START};
-
     if (marked)
         begin_at_group(h, &j);
     if (s->accounted == s->base)
@@ -103,7 +99,6 @@ static struct judgement judge_lost(const struct history *h, const struct standin
 static struct judgement judge_ours(const struct history *h, const struct standing *s)
 {
     int order = entry_id_compare(h->group, s->last);
-
     if (order > 0)
         return judge_behind(h, s);
     if (h->added < greater(s->added_seen, s->accounted))
@@ -121,7 +116,6 @@ static struct judgement judge_lost_epoch(const struct history *h, const struct s
     uint64_t before = h->added - h->length;
     uint64_t base = h->mark.base < before ? h->mark.base : before;
     uint64_t ended = s->added_seen;
-
     if (strcmp(h->mark.ended, s->token) == 0)
         ended = greater(ended, s->base + (uint64_t)h->mark.ended_added);
     ended = (uint64_t)above(ended, (uint64_t)above(h->mark.base, greater(base, s->accounted)));
@@ -136,7 +130,6 @@ static struct judgement judge_lost_epoch(const struct history *h, const struct s
 static struct judgement judge_unmarked(const struct history *h, const struct standing *s)
 {
     bool untouched = s->accounted == s->base && entry_id_compare(s->last, START) == 0;
-
     if (h->group_exists && entry_id_compare(h->group, s->last) > 0)
         return judge_behind(h, s);
     if (untouched && !s->counted_before)

@@ -13,7 +13,7 @@ static bool is_over(struct loading *l, const char *step, const struct err *error
         l->spec.events.late(l->spec.events.owner);
         return true;
     }
-    if (error == NULL)
+    if (!error)
         return false;
     l->running = false;
     l->spec.events.failed(l->spec.events.owner, step, error);
@@ -23,7 +23,6 @@ static bool is_over(struct loading *l, const char *step, const struct err *error
 static void take_window(void *owner, const struct err *error)
 {
     struct loading *l = owner;
-
     if (is_over(l, "load window", error))
         return;
     l->batches = l->spec.ledger->position.batches;
@@ -36,7 +35,6 @@ static void take_window(void *owner, const struct err *error)
 static size_t table_bytes(const struct loading_spec *spec)
 {
     size_t part = ((size_t)spec->config->dedupe_memory_mb << 20) / (size_t)spec->shards;
-
     return part > DEDUPE_MEMORY_MIN_BYTES ? part : DEDUPE_MEMORY_MIN_BYTES;
 }
 
@@ -44,8 +42,7 @@ static size_t table_bytes(const struct loading_spec *spec)
 static bool is_table_good(const struct loading *l, int64_t reading_ms)
 {
     const struct ledger *ledger = l->spec.ledger;
-
-    return l->dedupe != NULL && l->batches == ledger->position.batches &&
+    return l->dedupe && l->batches == ledger->position.batches &&
            l->resharded_ms == ledger->resharded_ms && reading_ms >= l->reading_ms - DEDUPE_SLACK_MS;
 }
 
@@ -53,7 +50,6 @@ static bool is_table_good(const struct loading *l, int64_t reading_ms)
 static int64_t reading_ms_of(const struct ledger *l)
 {
     struct entry_id next = {.ms = l->reading_ms};
-
     return l->reading_ms == 0 ? l->now_ms : entry_id_time_ms(next, l->now_ms);
 }
 
@@ -62,7 +58,6 @@ static void load_window(struct loading *l)
     struct ledger *ledger = l->spec.ledger;
     struct window_span span = {.reading_ms = reading_ms_of(ledger),
                                .window_ms = l->spec.config->dedupe_window_h * HOUR_MS};
-
     if (is_table_good(l, span.reading_ms)) {
         take_window(l, NULL);
         return;
@@ -81,7 +76,6 @@ static void load_window(struct loading *l)
 static void take_folded(void *owner, const struct err *error)
 {
     struct loading *l = owner;
-
     if (is_over(l, "fold", error))
         return;
     l->sums_left = false;
@@ -93,7 +87,6 @@ static void take_folded(void *owner, const struct err *error)
 static void run_fold(struct loading *l)
 {
     struct pg_array current;
-
     pg_array_init(&current, PG_TEXT);
     stream_name_list(l->spec.shards, &current);
     ledger_recover_sums(l->spec.ledger, &current, take_folded, l);
@@ -102,7 +95,6 @@ static void run_fold(struct loading *l)
 static void take_catalog(void *owner, const struct err *error)
 {
     struct loading *l = owner;
-
     if (!is_over(l, "read catalog", error))
         run_fold(l);
 }
@@ -111,7 +103,6 @@ static void take_state(void *owner, const struct err *error)
 {
     struct loading *l = owner;
     struct ledger *ledger = l->spec.ledger;
-
     if (is_over(l, "read state", error))
         return;
     /* Asked after the lease was taken: a change of the number takes all leases away. */
@@ -124,7 +115,6 @@ static void take_state(void *owner, const struct err *error)
 static void take_days(void *owner, const struct err *error)
 {
     struct loading *l = owner;
-
     if (!is_over(l, "make partitions", error))
         ledger_read_state(l->spec.ledger, take_state, l);
 }
@@ -158,7 +148,6 @@ void loading_forget_table(struct loading *l)
 void loading_move_window(struct loading *l)
 {
     const struct dedupe_batch *stored = &l->spec.ledger->stored;
-
     l->batches = l->spec.ledger->position.batches;
     dedupe_read_from(l->dedupe, stored->entry_ms);
     dedupe_expire(l->dedupe, stored->committed_ms);

@@ -16,8 +16,7 @@ enum { DEADLINE_MS = 5000 };
 static struct recovery *own_reply(void *pending)
 {
     struct recovery *r = pending_reply_owner(pending);
-
-    return r != NULL && pg_is_ready(r->spec.ledger->pg) ? r : NULL;
+    return r && pg_is_ready(r->spec.ledger->pg) ? r : NULL;
 }
 
 static void end(struct recovery *r)
@@ -36,7 +35,6 @@ static void fail(struct recovery *r, const char *step, const struct err *error)
 static bool is_late(struct recovery *r)
 {
     bool late = !r->running;
-
     if (late)
         r->spec.events.late(r->spec.events.owner);
     return late;
@@ -69,7 +67,6 @@ static const char ENTER[] =
 static struct entry_id first_unread(const struct history *h, struct entry_id last)
 {
     struct entry_id first = h->length > 0 ? h->first : h->newest;
-
     return entry_id_compare(first, last) > 0 ? first : last;
 }
 
@@ -89,15 +86,14 @@ static void take_entered(void *owner, const struct err *error, void *reply)
 {
     struct recovery *r = own_reply(owner);
     struct history h = {.length = 0};
-    struct err e;
-
-    if (r == NULL)
+    if (!r)
         return;
-    if (error == NULL && history_take_stream(&h, reply) != 0) {
+    struct err e;
+    if (!error && history_take_stream(&h, reply) != 0) {
         err_set(&e, ERR_SCHEMA, "XINFO STREAM has another shape than that of Redis 7.0");
         error = &e;
     }
-    if (error != NULL) {
+    if (error) {
         fail(r, "set group", error);
         return;
     }
@@ -111,7 +107,6 @@ static void enter(struct recovery *r)
 {
     const struct position *p = &r->spec.ledger->position;
     char mark[EPOCH_MARK_SIZE];
-
     epoch_mark_format(&p->mark, mark);
     redis_commandf(r->spec.redis, DEADLINE_MS, take_entered, pending_reply_new(r, &r->generation),
                    "EVAL %s 1 %s %s %s %llu %s %s", ENTER, r->spec.stream, STREAM_GROUP, p->last_id,
@@ -121,15 +116,14 @@ static void enter(struct recovery *r)
 static void take_acquired(void *owner, const struct err *error)
 {
     struct recovery *r = owner;
-    struct err e;
-
     if (is_late(r))
         return;
-    if (error == NULL && !r->spec.ledger->owned) {
+    struct err e;
+    if (!error && !r->spec.ledger->owned) {
         err_set(&e, ERR_FENCED, "another process took the lease");
         error = &e;
     }
-    if (error != NULL)
+    if (error)
         fail(r, "read position", error);
     else
         enter(r);
@@ -138,10 +132,9 @@ static void take_acquired(void *owner, const struct err *error)
 static void take_corrected(void *owner, const struct err *error)
 {
     struct recovery *r = owner;
-
     if (is_late(r))
         return;
-    if (error != NULL)
+    if (error)
         fail(r, "correct position", error);
     else
         ledger_acquire(r->spec.ledger, take_acquired, r);
@@ -151,8 +144,7 @@ static void take_corrected(void *owner, const struct err *error)
 static void take_booked(void *owner, const struct err *error)
 {
     struct recovery *r = owner;
-
-    if (error == NULL)
+    if (!error)
         log_error(ledger_behind_stream, LOG_STR("stream", r->spec.stream),
                   LOG_I64("epoch", r->spec.ledger->position.epoch),
                   LOG_STR("last_id", r->spec.ledger->position.last_id),
@@ -165,11 +157,10 @@ static void take_opened(void *owner, const struct err *error)
 {
     struct recovery *r = owner;
     const struct position *p = &r->spec.ledger->position;
-
-    if (error == NULL && r->found.verdict == HISTORY_RESET_CUT)
+    if (!error && r->found.verdict == HISTORY_RESET_CUT)
         log_warn(epoch_opened, LOG_STR("stream", r->spec.stream), LOG_I64("ended_epoch", p->epoch),
                  LOG_STR("reason", "reset"), LOG_MSG("finished what meterctl stream reset began"));
-    else if (error == NULL)
+    else if (!error)
         log_error(epoch_opened, LOG_STR("stream", r->spec.stream), LOG_I64("ended_epoch", p->epoch),
                   LOG_STR("last_id", p->last_id), LOG_I64("lost", r->found.gone),
                   LOG_U64("start_ms", r->found.start.ms), LOG_STR("reason", "redis lost entries"),
@@ -189,16 +180,14 @@ static void open_epoch(struct recovery *r, const char *reason, const char *token
                                   .repeats_until = j->repeats_until,
                                   .token = token,
                                   .hold = j->verdict == HISTORY_LEDGER_LOST_EPOCH};
-
     ledger_open_epoch(r->spec.ledger, &change, change.hold ? take_booked : take_opened, r);
 }
 
 /* Another ledger's stream. */
 static void refuse_stream(struct recovery *r, const struct history *h)
 {
-    uint64_t suppressed;
-
     snprintf(r->foreign_ledger, sizeof r->foreign_ledger, "%s", h->mark.ledger);
+    uint64_t suppressed;
     if (log_repeat_failed(&r->foreign_told, clock_monotonic_ms(), &suppressed))
         log_error(stream_refused, LOG_STR("stream", r->spec.stream),
                   LOG_STR("ledger", h->mark.ledger),
@@ -214,7 +203,6 @@ static void refuse_stream(struct recovery *r, const struct history *h)
 static void act_on(struct recovery *r, const struct history *h)
 {
     const struct judgement *j = &r->found;
-
     if (j->verdict != HISTORY_FOREIGN)
         r->foreign_ledger[0] = '\0';
     switch (j->verdict) {
@@ -264,7 +252,6 @@ static void warn_of_weakness(struct recovery *r, const struct history *h)
 static enum lineage find_lineage(const struct ledger *l, const struct history *h)
 {
     const struct position *p = &l->position;
-
     if (!h->mark_exists)
         return LINEAGE_NONE;
     if (strcmp(h->mark.ledger, p->mark.ledger) != 0)
@@ -279,7 +266,6 @@ static enum lineage find_lineage(const struct ledger *l, const struct history *h
 static void note_takeovers(struct ledger *l, const struct history *h)
 {
     struct epoch_mark *ours = &l->position.mark;
-
     if (!h->mark_exists || strcmp(h->mark.ledger, ours->ledger) != 0 ||
         h->mark.takeovers <= ours->takeovers)
         return;
@@ -306,11 +292,9 @@ static struct judgement judge(const struct ledger *l, const struct history *h)
 static void take_history(void *owner, const struct err *error, const struct history *h)
 {
     struct recovery *r = own_reply(owner);
-    const char *unfit;
-
-    if (r == NULL)
+    if (!r)
         return;
-    if (error != NULL) {
+    if (error) {
         fail(r, "read history", error);
         return;
     }
@@ -318,11 +302,11 @@ static void take_history(void *owner, const struct err *error, const struct hist
         redis_found_replica(r->spec.redis);
         return;
     }
-    unfit = history_durability_fault(h, r->spec.config->allow_volatile_redis);
-    if (unfit != NULL)
+    const char *unfit = history_durability_fault(h, r->spec.config->allow_volatile_redis);
+    if (unfit)
         end(r);
     r->spec.events.redis_judged(r->spec.events.owner, unfit);
-    if (unfit != NULL)
+    if (unfit)
         return;
     warn_of_weakness(r, h);
     note_takeovers(r->spec.ledger, h);

@@ -20,10 +20,9 @@ static const char END[] =
 static void take_epoch(void *owner, const struct err *error)
 {
     struct retire *r = owner;
-
     if (!r->begun)
         r->events.late(r->events.owner);
-    else if (error != NULL)
+    else if (error)
         r->events.failed(r->events.owner, "end stream", error);
     else
         r->events.retired(r->events.owner);
@@ -34,7 +33,6 @@ static struct entry_id read_until(const struct position *p)
 {
     struct entry_id last = entry_id_of(p->last_id);
     struct entry_id before = entry_id_of(p->repeats_until);
-
     return entry_id_compare(last, before) > 0 ? last : before;
 }
 
@@ -43,13 +41,12 @@ static void take_deleted(void *owner, const struct err *error, void *reply)
     struct retire *r = pending_reply_owner(owner);
     const redisReply *answer = reply;
     struct epoch_change change = {.reason = "resharded"};
-
-    if (r == NULL || !pg_is_ready(r->ledger->pg))
+    if (!r || !pg_is_ready(r->ledger->pg))
         return;
     change.repeats_until = read_until(&r->ledger->position);
-    if (error != NULL)
+    if (error)
         r->events.failed(r->events.owner, "delete stream", error);
-    else if (answer->type != REDIS_REPLY_INTEGER || answer->integer != 1 || r->ledger->done != NULL)
+    else if (answer->type != REDIS_REPLY_INTEGER || answer->integer != 1 || r->ledger->done)
         r->events.not_at_rest(r->events.owner);
     else
         ledger_open_epoch(r->ledger, &change, take_epoch, r);

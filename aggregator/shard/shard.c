@@ -54,7 +54,6 @@ void shard_fail(void *shard, const char *step, const struct err *error)
 {
     struct shard *s = shard;
     uint64_t suppressed;
-
     /* A lost peer is logged where it is lost, once. */
     if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED &&
         log_repeat_failed(&s->refused, clock_monotonic_ms(), &suppressed))
@@ -68,11 +67,10 @@ void shard_fail(void *shard, const char *step, const struct err *error)
 static void on_schema(void *owner, const struct err *error)
 {
     struct shard *s = owner;
-
     if (closing_has_begun(&s->closing))
         return;
-    s->schema_ok = error == NULL;
-    if (error == NULL || s->leaving)
+    s->schema_ok = !error;
+    if (!error || s->leaving)
         shard_try(s);
     else
         uv_timer_start(&s->retry, shard_on_retry, SCHEMA_RETRY_MS, 0);
@@ -87,7 +85,6 @@ void shard_ask_schema(struct shard *s)
 void shard_on_retry(uv_timer_t *timer)
 {
     struct shard *s = timer->data;
-
     if (s->schema_ok)
         shard_try(s);
     else
@@ -142,10 +139,9 @@ static void wait_for_lease(struct shard *s)
 static void take_lease(void *owner, const struct err *error)
 {
     struct shard *s = owner;
-
     if (s->state != SHARD_LEASING) {
         shard_try(s); /* it waited for this answer to an earlier question */
-    } else if (error != NULL) {
+    } else if (error) {
         shard_fail(s, "lease", error);
     } else if (!s->ledger.owned) {
         wait_for_lease(s);
@@ -165,8 +161,8 @@ void shard_try(void *shard)
         shard_drain(s);
         return;
     }
-    if (s->state != SHARD_OFFLINE || s->ledger.done != NULL || !s->schema_ok ||
-        !pg_is_ready(s->pg) || !shard_has_redis(s))
+    if (s->state != SHARD_OFFLINE || s->ledger.done || !s->schema_ok || !pg_is_ready(s->pg) ||
+        !shard_has_redis(s))
         return;
     uv_timer_stop(&s->retry);
     go(s, SHARD_LEASING);
@@ -182,7 +178,6 @@ static void end(struct shard *s)
 static void take_released(void *owner, const struct err *error)
 {
     struct shard *s = owner;
-
     (void)error; /* The lease ends by itself. */
     if (closing_has_begun(&s->closing))
         return;
@@ -193,8 +188,7 @@ static void take_released(void *owner, const struct err *error)
 static void take_rest(void *owner, const struct err *error)
 {
     struct shard *s = owner;
-
-    if (error == NULL && !closing_has_begun(&s->closing) && pg_is_ready(s->pg))
+    if (!error && !closing_has_begun(&s->closing) && pg_is_ready(s->pg))
         ledger_release(&s->ledger, take_released, s);
     else
         take_released(s, error);
@@ -216,7 +210,7 @@ void shard_drain(void *shard)
         return; /* it comes back here, rested */
     if (s->state != SHARD_OFFLINE)
         shard_restart(s, false);
-    if (s->ledger.done != NULL)
+    if (s->ledger.done)
         return; /* shard_try comes back here */
     uv_timer_stop(&s->retry);
     if (s->schema_ok && pg_is_ready(s->pg)) {

@@ -18,7 +18,6 @@ static int last_events_count;
 static struct last_event *last_event_of(const char *metric)
 {
     int i = 0;
-
     while (i < last_events_count && strcmp(last_events[i].metric, metric) != 0)
         i++;
     if (i == last_events_count) {
@@ -47,7 +46,6 @@ static void forget_retired(const struct catalog *c)
 void shard_metrics_set_silence(const struct catalog *c)
 {
     int64_t now_ms = clock_monotonic_ms();
-
     forget_retired(c);
     for (int i = 0; i < c->count; i++) {
         int64_t at_ms = last_event_of(c->metrics[i].name)->at_ms;
@@ -69,7 +67,6 @@ static void note_metrics(const struct batch *b)
 {
     int64_t now_ms = clock_monotonic_ms();
     bool *seen = xcalloc((size_t)b->catalog->count + 1, sizeof *seen);
-
     for (uint32_t i = 0; i < b->sums.count; i++)
         seen[b->sums.rows[i].metric] = true;
     for (int i = 0; i < b->catalog->count; i++)

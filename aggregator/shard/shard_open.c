@@ -11,7 +11,6 @@
 static void on_pg_up(void *owner)
 {
     struct shard *s = owner;
-
     s->schema_ok = false;
     shard_ask_schema(s);
 }
@@ -19,7 +18,6 @@ static void on_pg_up(void *owner)
 static void on_pg_down(void *owner, const struct err *error)
 {
     struct shard *s = owner;
-
     (void)error;
     s->schema_ok = false;
     if (s->state != SHARD_OFFLINE && !closing_has_begun(&s->closing))
@@ -29,7 +27,6 @@ static void on_pg_down(void *owner, const struct err *error)
 static void on_redis_down(void *owner, const struct err *error)
 {
     struct shard *s = owner;
-
     (void)error;
     if (!s->retire.begun) /* then it was our own doing */
         shard_on_redis_down(s);
@@ -38,14 +35,12 @@ static void on_redis_down(void *owner, const struct err *error)
 static void on_due(void *owner)
 {
     struct shard *s = owner;
-
     batch_loop_poke(&s->batch_loop);
 }
 
 static void on_more(void *owner)
 {
     struct shard *s = owner;
-
     batch_loop_parse_ahead(&s->batch_loop);
 }
 
@@ -53,7 +48,6 @@ static void on_empty(void *owner)
 {
     struct shard *s = owner;
     struct dedupe_stats stats = dedupe_stats(s->loading.dedupe);
-
     if (batch_loop_fold_rest(&s->batch_loop) || !s->spec.config->once)
         return;
     log_info(stream_drained, LOG_STR("stream", s->stream), LOG_U64("dedupe_keys", stats.keys),
@@ -72,7 +66,6 @@ static void on_read_failed(void *owner, const struct err *error)
 static struct stream_reader_spec reader_of(struct shard *s)
 {
     const struct config *config = s->spec.config;
-
     return (struct stream_reader_spec){.stream = s->stream,
                                        .batch_max = (uint32_t)config->batch_max,
                                        .flush_ms = config->flush_ms,
@@ -97,12 +90,11 @@ static int open_redis(struct shard *s, uv_loop_t *loop, struct err *e)
 {
     const char *url = s->spec.config->base.redis_url;
     const struct redis_events events = {.on_up = shard_try, .on_down = on_redis_down, .owner = s};
-
     s->commands = redis_open_at(loop, url, s->stream, events, e);
-    if (s->commands == NULL)
+    if (!s->commands)
         return -1;
     s->reading = redis_open_at(loop, url, s->stream, events, e);
-    assert(s->reading != NULL); /* the URL served commands */
+    assert(s->reading); /* the URL served commands */
     stream_reader_init(&s->reader, reader_of(s));
     stream_reader_attach(&s->reader, s->reading);
     return 0;
@@ -113,7 +105,6 @@ struct shard *shard_open(const struct shard_spec *spec, const char *stream, int 
 {
     uv_loop_t *loop = spec->loop;
     struct shard *s = xcalloc(1, sizeof *s);
-
     s->spec = *spec;
     snprintf(s->stream, sizeof s->stream, "%s", stream);
     if (open_redis(s, loop, e) != 0) {

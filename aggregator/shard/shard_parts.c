@@ -13,12 +13,11 @@
 static void take_trimmed(void *owner, const struct err *error, const struct trimmed *trimmed)
 {
     struct shard *s = pending_reply_owner(owner);
-
-    if (s == NULL)
+    if (!s)
         return;
-    if (error != NULL && error->kind == ERR_FENCED) {
+    if (error && error->kind == ERR_FENCED) {
         shard_on_lease_lost(s);
-    } else if (error != NULL) {
+    } else if (error) {
         shard_fail(s, "trim", error);
     } else {
         trim_note(&s->ledger.position, trimmed);
@@ -36,7 +35,6 @@ static void on_loaded(void *owner)
 {
     struct shard *s = owner;
     const struct position *p = &s->ledger.position;
-
     machine_go(&SHARD_MACHINE, s->state, SHARD_RUNNING);
     s->running_since_ms = clock_monotonic_ms();
     backoff_reset(&s->backoff);
@@ -54,7 +52,6 @@ static void on_loaded(void *owner)
 static void on_committed(void *owner, const struct batch *b, int64_t commit_us)
 {
     struct shard *s = owner;
-
     loading_move_window(&s->loading);
     shard_metrics_count_batch(s->stream, b, s->ledger.position.last_id, commit_us);
     run_trim(s);
@@ -64,14 +61,12 @@ static void on_committed(void *owner, const struct batch *b, int64_t commit_us)
 static void on_totals(void *owner, PGresult *rows, int64_t from_ms)
 {
     struct shard *s = owner;
-
     s->spec.events.totals(s->spec.events.owner, rows, from_ms);
 }
 
 static void on_fenced(void *owner, const struct err *error)
 {
     struct shard *s = owner;
-
     log_warn(batch_fenced, LOG_STR("stream", s->stream), LOG_MSG(error->text));
     shard_restart(s, false);
 }
@@ -79,7 +74,6 @@ static void on_fenced(void *owner, const struct err *error)
 static void on_stream_lost(void *owner, const char *why)
 {
     struct err e;
-
     err_set(&e, ERR_REFUSED, "%s", why);
     shard_fail(owner, "look at stream", &e);
 }
@@ -87,7 +81,6 @@ static void on_stream_lost(void *owner, const char *why)
 static void on_retired(void *owner)
 {
     struct shard *s = owner;
-
     log_info(stream_retired, LOG_STR("stream", s->stream));
     if (s->spec.config->once)
         s->spec.events.finished(s->spec.events.owner, s, EXIT_DONE);
@@ -110,7 +103,7 @@ void shard_poll(struct shard *s)
 {
     stream_watch_poll(&s->watch);
     if (s->number < 0 && s->state == SHARD_RUNNING && !s->retire.begun &&
-        s->batch_loop.state == BATCH_IDLE && s->ledger.done == NULL &&
+        s->batch_loop.state == BATCH_IDLE && !s->ledger.done &&
         retire_is_due(&s->ledger.position, s->running_since_ms,
                       s->spec.config->stream_keep_s * 1000))
         shard_retire(s);
@@ -121,7 +114,6 @@ void shard_poll(struct shard *s)
 static void on_number_moved(void *owner, int64_t shards)
 {
     struct shard *s = owner;
-
     s->spec.events.number_moved(s->spec.events.owner, shards);
 }
 
@@ -132,8 +124,7 @@ static void on_redis_judged(void *owner, const char *unfit)
 {
     struct shard *s = owner;
     struct err e;
-
-    if (unfit == NULL) {
+    if (!unfit) {
         stream_watch_note_unfit(&s->watch, NULL);
     } else if (s->loading.batches < 0) {
         log_error(redis_refused, LOG_STR("stream", s->stream), LOG_MSG(unfit));
@@ -149,7 +140,6 @@ static void on_redis_judged(void *owner, const char *unfit)
 static void on_foreign(void *owner)
 {
     struct shard *s = owner;
-
     if (s->spec.told->entered)
         shard_restart(s, true);
     else
@@ -159,7 +149,6 @@ static void on_foreign(void *owner)
 static void on_recovered(void *owner)
 {
     struct shard *s = owner;
-
     s->spec.events.entered(s->spec.events.owner, s);
     machine_go(&SHARD_MACHINE, s->state, SHARD_LOADING);
     loading_run(&s->loading);

@@ -15,7 +15,6 @@ static void see_newest(struct stream_watch *w, const struct history *h)
 {
     uint64_t suppressed;
     int64_t now_ms = clock_unix_ms();
-
     if (h->newest.ms <= (uint64_t)(now_ms + EVENT_ENTRY_FUTURE_MAX_MS))
         log_repeat_recovered(&w->in_future);
     else if (log_repeat_failed(&w->in_future, clock_monotonic_ms(), &suppressed))
@@ -37,7 +36,6 @@ static void set_lag(const struct stream_watch *w, const struct history *h, uint6
 {
     bool keeps = w->spec.config->stream_keep_s > 0;
     int64_t oldest_ms = keeps || h->length == 0 ? 0 : clock_unix_ms() - (int64_t)h->first.ms;
-
     shard_metrics_set_lag(w->spec.label, w->spec.queue_label,
                           keeps ? (int64_t)(h->added - accounted) : (int64_t)h->length,
                           oldest_ms > 0 ? oldest_ms : 0);
@@ -51,7 +49,6 @@ static int64_t count_unaccounted(const struct stream_watch *w, const struct hist
                                  const struct trim_seen *seen)
 {
     uint64_t waiting = h->length - (seen->accounted - w->spec.position->trimmed);
-
     if (seen->all)
         waiting = h->length;
     else if (entry_id_compare(h->newest, seen->last) == 0)
@@ -64,9 +61,8 @@ static void set_unaccounted(struct stream_watch *w, const struct history *h,
                             const struct trim_seen *seen)
 {
     int64_t unaccounted = count_unaccounted(w, h, seen);
-    uint64_t suppressed;
-
     shard_metrics_set_unaccounted(w->spec.label, unaccounted);
+    uint64_t suppressed;
     if (unaccounted == 0)
         log_repeat_recovered(&w->unbalanced);
     else if (log_repeat_failed(&w->unbalanced, clock_monotonic_ms(), &suppressed))
@@ -112,7 +108,6 @@ static void lose_stream(const struct look *l, const char *why)
 static bool has_mark(const struct stream_watch *w, const redisReply *consumers)
 {
     char mark[EPOCH_MARK_SIZE];
-
     epoch_mark_format(&w->spec.position->mark, mark);
     return history_has_consumer(consumers, mark);
 }
@@ -120,10 +115,9 @@ static bool has_mark(const struct stream_watch *w, const redisReply *consumers)
 static void take_consumers(void *owner, const struct err *error, void *reply)
 {
     struct look l = *(struct look *)owner;
-
     free(owner);
-    if (error == NULL ? !has_mark(l.watch, reply)
-                      : history_is_no_stream(error) || history_is_no_group(error))
+    if (!error ? !has_mark(l.watch, reply)
+               : history_is_no_stream(error) || history_is_no_group(error))
         lose_stream(&l, "the stream in Redis is not the one that was counted");
 }
 
@@ -131,10 +125,9 @@ static void take_stream(void *owner, const struct err *error, void *reply)
 {
     struct look l = *(struct look *)owner;
     struct history h = {.length = 0};
-    bool gone = error != NULL && history_is_no_stream(error);
-
+    bool gone = error && history_is_no_stream(error);
     free(owner);
-    if (error == NULL && history_take_stream(&h, reply) == 0)
+    if (!error && history_take_stream(&h, reply) == 0)
         set_lag(l.watch, &h, l.accounted);
     if (gone || (h.stream_exists && h.added < l.added))
         lose_stream(&l, "the stream in Redis begins anew");
@@ -160,9 +153,8 @@ static void take_balance(void *owner, const struct err *error, void *reply)
     struct look l = *(struct look *)owner;
     const redisReply *r = reply;
     struct history h = {.length = 0};
-
     free(owner);
-    if (error == NULL && r->type == REDIS_REPLY_ARRAY && history_take_stream(&h, r) == 0 &&
+    if (!error && r->type == REDIS_REPLY_ARRAY && history_take_stream(&h, r) == 0 &&
         is_counting(&l))
         set_unaccounted(l.watch, &h, &l.seen);
 }
@@ -171,7 +163,6 @@ static struct look *look_new(struct stream_watch *w)
 {
     const struct position *p = w->spec.position;
     struct look *l = xcalloc(1, sizeof *l);
-
     *l = (struct look){.watch = w, .generation = w->generation, .accounted = position_accounted(p)};
     l->seen = w->seen;
     l->added = l->accounted > p->added_seen ? l->accounted : p->added_seen;
@@ -181,10 +172,9 @@ static struct look *look_new(struct stream_watch *w)
 /* A stream where nothing is committed has a balance too. */
 static void look_at_balance(struct stream_watch *w)
 {
-    char last[ENTRY_ID_TEXT_SIZE];
-
     if (!w->counting || !w->trimmed)
         return;
+    char last[ENTRY_ID_TEXT_SIZE];
     entry_id_format(w->seen.last, last);
     redis_commandf(w->spec.redis, DEADLINE_MS, take_balance, look_new(w), "EVAL %s 1 %s %s %s",
                    BALANCE, w->spec.stream, STREAM_GROUP, last);
@@ -193,10 +183,9 @@ static void look_at_balance(struct stream_watch *w)
 void stream_watch_note_unfit(struct stream_watch *w, const char *unfit)
 {
     uint64_t suppressed;
-
-    if (unfit == NULL && log_repeat_recovered(&w->unfit_told))
+    if (!unfit && log_repeat_recovered(&w->unfit_told))
         log_info(redis_durable, LOG_STR("stream", w->spec.stream));
-    else if (unfit != NULL && log_repeat_failed(&w->unfit_told, clock_monotonic_ms(), &suppressed))
+    else if (unfit && log_repeat_failed(&w->unfit_told, clock_monotonic_ms(), &suppressed))
         log_error(redis_volatile, LOG_STR("stream", w->spec.stream),
                   LOG_U64("held_back", suppressed), LOG_MSG(unfit));
     w->unfit = unfit;
@@ -206,8 +195,7 @@ static void take_config(void *owner, const struct err *error, void *reply)
 {
     struct stream_watch *w = owner;
     struct history h = {.length = 0};
-
-    if (error != NULL || !w->counting)
+    if (error || !w->counting)
         return;
     history_take_config(&h, reply);
     stream_watch_note_unfit(w, history_durability_fault(&h, w->spec.config->allow_volatile_redis));

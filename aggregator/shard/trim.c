@@ -57,10 +57,9 @@ static void take_trimmed(void *owner, const struct err *error, void *reply)
 {
     struct trim *t = owner;
     struct err e;
-
-    if (error == NULL && take_answers(&t->trimmed, reply, &e) != 0)
+    if (!error && take_answers(&t->trimmed, reply, &e) != 0)
         error = &e;
-    t->done(t->owner, error, error == NULL ? &t->trimmed : NULL);
+    t->done(t->owner, error, !error ? &t->trimmed : NULL);
     free(t);
 }
 
@@ -69,7 +68,6 @@ static struct entry_id trim_below(struct entry_id last, int64_t keep_ms, bool *a
 {
     struct entry_id below = entry_id_next(last);
     struct entry_id keep = {.ms = (uint64_t)(clock_unix_ms() - keep_ms), .seq = 0};
-
     /* Nothing comes after the greatest id, so that the entry which has it cannot be trimmed. */
     *all =
         entry_id_compare(below, last) > 0 && (keep_ms == 0 || entry_id_compare(keep, below) >= 0);
@@ -81,14 +79,13 @@ void trim_run(struct redis *r, const char *stream, const struct position *p, int
 {
     struct trim *t = xcalloc(1, sizeof *t);
     struct trim_seen *seen = &t->trimmed.seen;
-    char below[ENTRY_ID_TEXT_SIZE];
-    char mark[EPOCH_MARK_SIZE];
-
     t->done = done;
     t->owner = owner;
     seen->last = entry_id_of(p->last_id);
     seen->accounted = position_accounted(p);
+    char below[ENTRY_ID_TEXT_SIZE];
     entry_id_format(trim_below(seen->last, keep_ms, &seen->all), below);
+    char mark[EPOCH_MARK_SIZE];
     epoch_mark_format(&p->mark, mark);
     redis_commandf(r, DEADLINE_MS, take_trimmed, t, "EVAL %s 1 %s %s %s %s %llu %s", TRIM, stream,
                    STREAM_GROUP, mark, p->last_id, (unsigned long long)seen->accounted, below);

@@ -17,8 +17,7 @@ struct arena_chunk {
 static struct arena_chunk *take_chunk(struct arena *a, size_t size)
 {
     struct arena_chunk *chunk = a->spare;
-
-    if (chunk != NULL && size <= CHUNK_BYTES) {
+    if (chunk && size <= CHUNK_BYTES) {
         a->spare = chunk->next;
     } else {
         chunk = xmalloc(sizeof(*chunk) + (size > CHUNK_BYTES ? size : CHUNK_BYTES));
@@ -31,7 +30,7 @@ static struct arena_chunk *take_chunk(struct arena *a, size_t size)
 
 char *arena_reserve(struct arena *a, size_t size)
 {
-    if (a->filling == NULL || a->filling->size - a->filling->used < size) {
+    if (!a->filling || a->filling->size - a->filling->used < size) {
         struct arena_chunk *chunk = take_chunk(a, size);
         chunk->next = a->filling;
         a->filling = chunk;
@@ -48,7 +47,6 @@ void arena_commit(struct arena *a, size_t used)
 struct text arena_copy(struct arena *a, const char *data, uint32_t length)
 {
     char *at = arena_reserve(a, length);
-
     if (length > 0)
         memcpy(at, data, length);
     arena_commit(a, length);
@@ -64,8 +62,7 @@ static void free_chunk(struct arena *a, struct arena_chunk *chunk)
 void arena_clear(struct arena *a)
 {
     struct arena_chunk *chunk;
-
-    while ((chunk = a->filling) != NULL) {
+    while ((chunk = a->filling)) {
         a->filling = chunk->next;
         if (chunk->size > CHUNK_BYTES) {
             free_chunk(a, chunk);
@@ -78,10 +75,9 @@ void arena_clear(struct arena *a)
 
 void arena_done(struct arena *a)
 {
-    struct arena_chunk *chunk;
-
     arena_clear(a);
-    while ((chunk = a->spare) != NULL) {
+    struct arena_chunk *chunk;
+    while ((chunk = a->spare)) {
         a->spare = chunk->next;
         free_chunk(a, chunk);
     }

@@ -44,7 +44,6 @@ void entries_grow_strings(struct entries *e)
 static void add_string(struct entries *e, struct text string)
 {
     struct entry *entry = &e->list[e->count - 1];
-
     if (e->strings_count == e->strings_capacity)
         entries_grow_strings(e);
     e->strings[e->strings_count++] = arena_copy(&e->arena, string.data, string.length);
@@ -71,10 +70,9 @@ struct link {
 static uint64_t add(uint64_t before, struct text t)
 {
     struct link link = {.before = htole64(before), .length = htole64(t.length)};
-    uint64_t hash;
-
     crypto_shorthash(link.bytes, (const unsigned char *)(t.length == 0 ? "" : t.data), t.length,
                      NO_KEY);
+    uint64_t hash;
     crypto_shorthash((unsigned char *)&hash, (const unsigned char *)&link, sizeof link, NO_KEY);
     return le64toh(hash);
 }
@@ -83,7 +81,6 @@ int64_t entry_content(const struct entries *entries, uint32_t index)
 {
     const struct text *strings = entries_fields(entries, index);
     uint64_t hash = 0;
-
     for (uint32_t i = 0; i < entries->list[index].fields; i++)
         hash = add(hash, strings[i]);
     return (int64_t)hash;

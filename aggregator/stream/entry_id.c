@@ -13,7 +13,6 @@
 static bool parse_eight(const char *at, uint64_t *out)
 {
     uint64_t word;
-
     memcpy(&word, at, sizeof(word));
     word = le64toh(word) - EVERY_BYTE('0'); /* the first digit in the lowest byte */
     if ((word | (word + EVERY_BYTE(0x7f - 9))) & EVERY_BYTE(0x80))
@@ -29,7 +28,6 @@ static const char *parse_half(const char *at, const char *end, uint64_t *out)
 {
     const char *start = at;
     uint64_t value = 0;
-
     if (end - at >= 8 && parse_eight(at, &value))
         at += 8;
     for (; at < end && *at >= '0' && *at <= '9'; at++) {
@@ -47,8 +45,7 @@ int entry_id_parse_bytes(const char *data, size_t length, struct entry_id *out)
     const char *end = data + length;
     struct entry_id id;
     const char *at = parse_half(data, end, &id.ms);
-
-    if (at == NULL || at == end || *at != '-' || parse_half(at + 1, end, &id.seq) != end)
+    if (!at || at == end || *at != '-' || parse_half(at + 1, end, &id.seq) != end)
         return -1;
     *out = id;
     return 0;
@@ -93,7 +90,6 @@ bool entry_id_tells_time(struct entry_id id)
 int64_t entry_id_time_ms(struct entry_id id, int64_t now_ms)
 {
     int64_t most = now_ms + EVENT_ENTRY_FUTURE_MAX_MS;
-
     if (!entry_id_tells_time(id))
         return now_ms;
     return id.ms < (uint64_t)most ? (int64_t)id.ms : most;

@@ -16,7 +16,6 @@ void stream_name(int64_t number, int64_t shards, char out[STREAM_NAME_SIZE])
 bool stream_name_is_current(const char *stream, int64_t shards)
 {
     char current[STREAM_NAME_SIZE];
-
     for (int64_t i = 0; i < shards; i++) {
         stream_name(i, shards, current);
         if (strcmp(current, stream) == 0)
@@ -28,7 +27,6 @@ bool stream_name_is_current(const char *stream, int64_t shards)
 void stream_name_list(int64_t shards, struct pg_array *streams)
 {
     char stream[STREAM_NAME_SIZE];
-
     for (int64_t i = 0; i < shards; i++) {
         stream_name(i, shards, stream);
         pg_array_add_text(streams, stream);

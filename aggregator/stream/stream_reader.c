@@ -40,7 +40,6 @@ static bool is_large(const struct stream_reader *r)
 static uint32_t room_left(const struct stream_reader *r)
 {
     uint32_t max = r->spec.batch_max + (r->taken != NULL ? r->spec.batch_max / 5 * 6 : 0);
-
     return r->filling->count >= max || r->filling->bytes >= BUFFER_BYTES_MAX
                ? 0
                : max - r->filling->count;
@@ -50,7 +49,6 @@ static uint32_t room_left(const struct stream_reader *r)
 static int64_t flush_in_ms(const struct stream_reader *r)
 {
     int64_t waited = (clock_monotonic_us() - r->first_us) / 1000;
-
     return waited >= r->spec.flush_ms ? 0 : r->spec.flush_ms - waited;
 }
 
@@ -67,7 +65,6 @@ static void learn_entry_bytes(struct stream_reader *r)
     const struct entries *e = r->filling;
     size_t mean = (e->bytes - r->bytes_before) / (e->count - r->count_before) + 64;
     size_t least = r->entry_bytes / 4;
-
     r->entry_bytes = (uint32_t)(mean > least ? mean : least);
 }
 
@@ -75,7 +72,6 @@ static void take_reply(struct stream_reader *r)
 {
     const struct entries *e = r->filling;
     uint32_t before = r->count_before;
-
     r->drained = r->spec.once && e->count == before;
     r->more = e->count - before >= r->asked;
     if (e->count == before)
@@ -95,7 +91,7 @@ static void send_read(struct stream_reader *r);
  * it again. */
 static void take_polled(struct stream_reader *r, const struct err *error)
 {
-    if (error != NULL) {
+    if (error) {
         redis_reset(r->redis);
         return;
     }
@@ -107,7 +103,6 @@ static void take_polled(struct stream_reader *r, const struct err *error)
 static void on_read(void *owner, const struct err *error, void *reply)
 {
     struct stream_reader *r = owner;
-
     (void)reply;
     r->in_flight = false;
     stage_crash_point("while_reading");
@@ -117,39 +112,36 @@ static void on_read(void *owner, const struct err *error, void *reply)
         take_polled(r, error);
         return;
     }
-    if (error != NULL) {
+    if (error) {
         r->spec.on_failed(r->spec.owner, error);
         return;
     }
     take_reply(r);
-    if (r->filling->count == 0 && r->taken == NULL)
+    if (r->filling->count == 0 && !r->taken)
         r->spec.on_empty(r->spec.owner);
-    if (r->running && !(r->drained && r->filling->count == 0 && r->taken == NULL))
+    if (r->running && !(r->drained && r->filling->count == 0 && !r->taken))
         pump(r);
-    if (r->running && r->spec.on_more != NULL)
+    if (r->running && r->spec.on_more)
         r->spec.on_more(r->spec.owner);
 }
 
 /* How long this XREAD may wait: until the flush is due, or a while. */
 static int64_t block_ms(const struct stream_reader *r)
 {
-    int64_t wait;
-
     if (r->filling->count == 0)
         return r->more ? RECHECK_MS : IDLE_BLOCK_MS;
-    wait = flush_in_ms(r);
+    int64_t wait = flush_in_ms(r);
     /* Due, but a batch is still out: look again soon. 0 would mean for ever. */
     return wait > 0 ? wait : RECHECK_MS;
 }
 
 static void send_read(struct stream_reader *r)
 {
-    char id[ENTRY_ID_TEXT_SIZE];
     uint32_t room = room_left(r);
     uint32_t count = REPLY_BYTES / r->entry_bytes;
-
     count = count > COUNT_MAX ? COUNT_MAX : count;
     count = count > room ? room : count;
+    char id[ENTRY_ID_TEXT_SIZE];
     entry_id_format(r->next, id);
     xread_target(&r->xread, r->filling);
     r->count_before = r->filling->count;
@@ -170,9 +162,9 @@ static void pump(struct stream_reader *r)
 {
     if (!r->running || r->in_flight)
         return;
-    if (is_due(r) && r->taken == NULL)
+    if (is_due(r) && !r->taken)
         r->spec.on_due(r->spec.owner);
-    if (r->running && !r->in_flight && room_left(r) > 0 && !(r->drained && r->taken != NULL))
+    if (r->running && !r->in_flight && room_left(r) > 0 && !(r->drained && r->taken))
         send_read(r);
 }
 
@@ -188,21 +180,18 @@ void stream_reader_poll(struct stream_reader *r)
 static void restart_reader(void *owner)
 {
     struct stream_reader *r = owner;
-
     xread_restart(&r->xread);
 }
 
 static char *reserve_bytes(void *owner, size_t *size)
 {
     struct stream_reader *r = owner;
-
     return xread_reserve(&r->xread, size);
 }
 
 static int take_bytes(void *owner, size_t n, struct err *e)
 {
     struct stream_reader *r = owner;
-
     return xread_take(&r->xread, n, e);
 }
 
@@ -214,7 +203,7 @@ void stream_reader_attach(struct stream_reader *r, struct redis *redis)
 
 void stream_reader_start(struct stream_reader *r, struct entry_id from)
 {
-    assert(!r->running && r->taken == NULL);
+    assert(!r->running && !r->taken);
     r->next = from;
     r->entry_bytes = ENTRY_BYTES_FIRST;
     r->running = true;
@@ -235,7 +224,7 @@ void stream_reader_stop(struct stream_reader *r)
 
 const struct entries *stream_reader_take(struct stream_reader *r)
 {
-    if (!r->running || r->in_flight || r->taken != NULL || !is_due(r))
+    if (!r->running || r->in_flight || r->taken || !is_due(r))
         return NULL;
     r->taken = r->filling;
     r->filling = r->filling == &r->buffers[0] ? &r->buffers[1] : &r->buffers[0];
@@ -244,7 +233,7 @@ const struct entries *stream_reader_take(struct stream_reader *r)
 
 void stream_reader_give_back(struct stream_reader *r)
 {
-    assert(r->taken != NULL);
+    assert(r->taken);
     entries_clear(r->taken);
     r->taken = NULL;
     pump(r);

@@ -25,7 +25,6 @@ static inline int text_compare(struct text a, struct text b)
 {
     uint32_t shorter = a.length < b.length ? a.length : b.length;
     int order = shorter == 0 ? 0 : memcmp(a.data, b.data, shorter);
-
     if (order != 0)
         return order;
     return (a.length > b.length) - (a.length < b.length);

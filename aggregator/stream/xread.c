@@ -33,8 +33,7 @@ static void expect_reply(struct xread *x)
 void xread_restart(struct xread *x)
 {
     struct entries *e = x->target;
-
-    if (e != NULL && e->clears == x->mark_clears) {
+    if (e && e->clears == x->mark_clears) {
         e->count = x->mark_count;
         e->strings_count = x->mark_strings;
         e->bytes = x->mark_bytes;
@@ -47,10 +46,9 @@ void xread_restart(struct xread *x)
 static void begin_reply(struct xread *x)
 {
     const struct entries *e = x->next_target;
-
     expect_reply(x);
     x->target = x->next_target;
-    if (e == NULL)
+    if (!e)
         return;
     x->mark_clears = e->clears;
     x->mark_count = e->count;
@@ -60,16 +58,16 @@ static void begin_reply(struct xread *x)
 
 static bool is_cleared(const struct xread *x)
 {
-    return x->state != XREAD_AT_REPLY && x->target != NULL && x->target->clears != x->mark_clears;
+    return x->state != XREAD_AT_REPLY && x->target && x->target->clears != x->mark_clears;
 }
 
 char *xread_reserve(struct xread *x, size_t *size)
 {
-    if (x->body != NULL && x->body_left > 0 && !is_cleared(x)) {
+    if (x->body && x->body_left > 0 && !is_cleared(x)) {
         *size = x->body_left;
         return x->body;
     }
-    if (x->buffer == NULL)
+    if (!x->buffer)
         x->buffer = xmalloc(BUFFER_BYTES + XREAD_SLACK_BYTES);
     if (x->end > BUFFER_BYTES / 2 || x->at == x->end) {
         memmove(x->buffer, x->buffer + x->at, x->end - x->at);
@@ -101,14 +99,13 @@ static enum step read_line(struct xread *x, struct err *e)
     const char *at = x->buffer + x->at;
     size_t there = x->end - x->at;
     const char *line_end = memchr(at, '\n', there);
-    size_t length = line_end != NULL ? (size_t)(line_end - at) : there;
+    size_t length = line_end ? (size_t)(line_end - at) : there;
     size_t room = sizeof(x->line) - x->line_length;
     size_t kept = length < room ? length : room;
-
     memcpy(x->line + x->line_length, at, kept);
     x->line_length += (uint32_t)kept;
     xread_pass(x, at + length + (line_end != NULL));
-    if (line_end == NULL)
+    if (!line_end)
         return STEP_WAIT;
     if (x->line[x->line_length - 1] == '\r')
         x->line_length--;
@@ -121,26 +118,24 @@ static enum step read_line(struct xread *x, struct err *e)
 
 static enum step read_reply(struct xread *x, struct err *e)
 {
-    enum step step;
-    int64_t count;
-    char type;
-
     if (x->at == x->end)
         return STEP_WAIT;
     if (x->passed == 0)
         begin_reply(x);
-    type = x->buffer[x->at];
+    char type = x->buffer[x->at];
     if (type == '-' || type == '+' || type == ':')
         return begin_line(x);
+    int64_t count;
     /* Nothing to tell is nil: of an array, or of a string in a transaction's reply. */
-    step = xread_read_count(x, type == '$' ? '$' : '*', -1, type == '$' ? -1 : 1, &count, e);
+    enum step step =
+        xread_read_count(x, type == '$' ? '$' : '*', -1, type == '$' ? -1 : 1, &count, e);
     if (step != STEP_ON)
         return step;
     if (count == -1)
         return end_reply(x);
     if (count == 0)
         return xread_bad(x, e, "an array of no stream");
-    if (x->target == NULL)
+    if (!x->target)
         return xread_bad(x, e, "entries that nobody asked for");
     x->state = XREAD_AT_STREAM;
     return STEP_ON;
@@ -152,7 +147,6 @@ static enum step read_pair(struct xread *x, enum xread_state next, struct err *e
     const char *at = x->buffer + x->at;
     int64_t count;
     enum step step = STEP_ON;
-
     if (x->end - x->at >= sizeof(PAIR) && memcmp(at, PAIR, sizeof(PAIR)) == 0)
         xread_pass(x, at + sizeof(PAIR)); /* nearly always */
     else
@@ -166,7 +160,6 @@ static enum step read_name(struct xread *x, struct err *e)
 {
     struct text name;
     enum step step = xread_read_short(x, &name, e);
-
     if (step == STEP_ON)
         x->state = XREAD_AT_ENTRIES;
     return step;
@@ -185,7 +178,6 @@ static enum step read_entries(struct xread *x, struct err *e)
 {
     int64_t count;
     enum step step = xread_read_count(x, '*', 0, COUNT_MAX, &count, e);
-
     if (step != STEP_ON)
         return step;
     x->entries_left = (uint32_t)count;
@@ -195,11 +187,10 @@ static enum step read_entries(struct xread *x, struct err *e)
 static enum step read_id(struct xread *x, struct err *e)
 {
     struct text text;
-    struct entry_id id;
     enum step step = xread_read_short(x, &text, e);
-
     if (step != STEP_ON)
         return step;
+    struct entry_id id;
     if (entry_id_parse_bytes(text.data, text.length, &id) != 0)
         return xread_bad(x, e, "an id is not two numbers of 64 bits with a hyphen");
     entries_add(x->target, id.ms, id.seq);
@@ -213,7 +204,6 @@ static enum step read_fields(struct xread *x, struct err *e)
     bool is_string = x->at < x->end && x->buffer[x->at] == '$';
     enum step step =
         xread_read_count(x, is_string ? '$' : '*', -1, is_string ? -1 : COUNT_MAX, &count, e);
-
     if (step != STEP_ON)
         return step;
     if (count > 0 && count % 2 != 0)
@@ -228,7 +218,6 @@ static enum step read_fields(struct xread *x, struct err *e)
 static enum step read_strings(struct xread *x, struct err *e)
 {
     enum step step = xread_read_strings(x, e);
-
     return step == STEP_ON && x->strings_left == 0 ? expect_entry(x) : step;
 }
 
@@ -260,9 +249,8 @@ static enum step read_token(struct xread *x, struct err *e)
 int xread_take(struct xread *x, size_t n, struct err *e)
 {
     enum step step = STEP_ON;
-
     *e = (struct err){0};
-    if (x->body != NULL && x->body_left > 0) {
+    if (x->body && x->body_left > 0) {
         x->body += n;
         x->body_left -= n;
         x->passed += n;

@@ -19,7 +19,6 @@ enum step xread_bad(const struct xread *x, struct err *e, const char *what)
 void xread_pass(struct xread *x, const char *to)
 {
     size_t taken = (size_t)(to - (x->buffer + x->at));
-
     x->at += taken;
     x->passed += taken;
 }
@@ -41,7 +40,6 @@ static inline const char *parse_count(const char *at, const char *end, int64_t *
     const char *start = at;
     bool is_nil = at < end && *at == '-';
     int64_t value = 0;
-
     if (end - at >= 3 && is_digit(at[0]) && is_line_end(at + 1)) { /* nearly always */
         *out = at[0] - '0';
         return at + 3;
@@ -75,16 +73,14 @@ enum step xread_read_count(struct xread *x, char type, int64_t least, int64_t mo
     };
     const char *at = x->buffer + x->at;
     const char *end = x->buffer + x->end;
-    const char *next;
-
     if (at == end)
         return STEP_WAIT;
     if (*at != type)
         return xread_bad(x, e, WANTED[x->state]);
-    next = parse_count(at + 1, end, out);
-    if (next == NULL && *out == 0)
+    const char *next = parse_count(at + 1, end, out);
+    if (!next && *out == 0)
         return STEP_WAIT;
-    if (next == NULL || *out < least || *out > most)
+    if (!next || *out < least || *out > most)
         return xread_bad(x, e, WANTED[x->state]);
     xread_pass(x, next);
     return STEP_ON;
@@ -93,12 +89,10 @@ enum step xread_read_count(struct xread *x, char type, int64_t least, int64_t mo
 /* The length of a string, unless it was read before. */
 static enum step read_length(struct xread *x, int64_t most, struct err *e)
 {
-    int64_t length;
-    enum step step;
-
     if (x->length >= 0)
         return STEP_ON;
-    step = xread_read_count(x, '$', 0, most, &length, e);
+    int64_t length;
+    enum step step = xread_read_count(x, '$', 0, most, &length, e);
     if (step == STEP_ON)
         x->length = length;
     return step;
@@ -108,7 +102,6 @@ static enum step read_length(struct xread *x, int64_t most, struct err *e)
 static enum step read_string_end(struct xread *x, struct err *e)
 {
     const char *at = x->buffer + x->at;
-
     if (x->end - x->at < 2)
         return STEP_WAIT;
     if (!is_line_end(at))
@@ -119,12 +112,10 @@ static enum step read_string_end(struct xread *x, struct err *e)
 
 enum step xread_read_short(struct xread *x, struct text *text, struct err *e)
 {
-    const char *at;
     enum step step = read_length(x, LARGE_BYTES, e);
-
     if (step != STEP_ON)
         return step;
-    at = x->buffer + x->at;
+    const char *at = x->buffer + x->at;
     if (x->end - x->at < (size_t)x->length + 2)
         return STEP_WAIT;
     if (!is_line_end(at + x->length))
@@ -143,7 +134,6 @@ static void keep_string(struct xread *x, struct text text)
 {
     struct entries *e = x->target;
     struct entry *entry = &e->list[e->count - 1];
-
     if (e->strings_count == e->strings_capacity)
         entries_grow_strings(e);
     e->strings[e->strings_count++] = text;
@@ -158,11 +148,9 @@ static void keep_string(struct xread *x, struct text text)
  * the next token starts, or NULL: read_string knows more. */
 static inline const char *find_short(const char *at, const char *end, struct text *out)
 {
-    uint32_t length;
-
     if (end - at < (ptrdiff_t)strlen("$999\r\n\r\n") || at[0] != '$' || !is_digit(at[1]))
         return NULL;
-    length = (uint32_t)(at[1] - '0');
+    uint32_t length = (uint32_t)(at[1] - '0');
     at += 2;
     for (int more = 0; more < 2 && is_digit(*at); more++)
         length = length * 10 + (uint32_t)(*at++ - '0');
@@ -184,10 +172,9 @@ static inline char *copy_short(char *to, struct text text)
 /* Names are short: two loads that may overlap are faster than a call. */
 static inline bool is_same(const char *a, const char *b, uint32_t length)
 {
-    uint32_t words[4];
-
     if (length < sizeof(uint32_t) || length > 2 * sizeof(uint32_t))
         return memcmp(a, b, length) == 0;
+    uint32_t words[4];
     memcpy(&words[0], a, sizeof(uint32_t));
     memcpy(&words[1], b, sizeof(uint32_t));
     memcpy(&words[2], a + length - sizeof(uint32_t), sizeof(uint32_t));
@@ -199,7 +186,6 @@ static inline bool is_same(const char *a, const char *b, uint32_t length)
 static uint32_t find_known(const struct entries *e, const struct text **known)
 {
     const struct entry *entry = &e->list[e->count - 1];
-
     if (e->count < 2 || entry[-1].fields <= entry->fields)
         return 0;
     *known = e->strings + entry[-1].first_field + entry->fields;
@@ -209,11 +195,9 @@ static uint32_t find_known(const struct entries *e, const struct text **known)
 /* How many strings may be appended without another look: none to an entry that is too large. */
 static uint32_t count_missing(const struct xread *x, struct entries *e)
 {
-    uint32_t room;
-
     if (e->strings_count == e->strings_capacity)
         entries_grow_strings(e);
-    room = e->strings_capacity - e->strings_count;
+    uint32_t room = e->strings_capacity - e->strings_count;
     if (e->list[e->count - 1].bytes > STRING_BYTES_MAX)
         return 0;
     return x->strings_left < room ? x->strings_left : room;
@@ -235,11 +219,10 @@ static void read_short_strings(struct xread *x)
     bool is_name = x->strings_left % 2 == 0; /* the first one is; then every other one */
     uint32_t bytes = 0;
     uint32_t i = 0;
-
     for (; i < most && copy - start < ROOM_BYTES - SHORT_BYTES - XREAD_SLACK_BYTES; i++) {
         struct text text;
         const char *next = find_short(at, end, &text);
-        if (next == NULL)
+        if (!next)
             break;
         at = next;
         bytes += text.length;
@@ -264,7 +247,6 @@ static void read_short_strings(struct xread *x)
 static void begin_body(struct xread *x)
 {
     size_t there = x->end - x->at;
-
     if (there > (size_t)x->length)
         there = (size_t)x->length;
     x->body = arena_reserve(&x->target->arena, (size_t)x->length);
@@ -277,11 +259,9 @@ static void begin_body(struct xread *x)
 
 static enum step read_body(struct xread *x, struct err *e)
 {
-    enum step step;
-
     if (x->body_left > 0)
         return STEP_WAIT;
-    step = read_string_end(x, e);
+    enum step step = read_string_end(x, e);
     if (step != STEP_ON)
         return step;
     keep_string(x, (struct text){.data = x->body - x->length, .length = (uint32_t)x->length});
@@ -292,23 +272,19 @@ static enum step read_body(struct xread *x, struct err *e)
 /* Any string, slowly. */
 static enum step read_string(struct xread *x, struct err *e)
 {
-    size_t there;
-    struct text text;
-    enum step step;
-
-    if (x->body != NULL)
+    if (x->body)
         return read_body(x, e);
-    step = read_length(x, STRING_BYTES_MAX, e);
+    enum step step = read_length(x, STRING_BYTES_MAX, e);
     if (step != STEP_ON)
         return step;
     if (x->length > STRING_BYTES_MAX - x->target->list[x->target->count - 1].bytes)
         return xread_bad(x, e, "an entry above 1 GiB");
-    there = x->end - x->at;
+    size_t there = x->end - x->at;
     if (there < (size_t)x->length + 2 && x->length > LARGE_BYTES)
         begin_body(x);
     if (there < (size_t)x->length + 2)
         return STEP_WAIT;
-    text = arena_copy(&x->target->arena, x->buffer + x->at, (uint32_t)x->length);
+    struct text text = arena_copy(&x->target->arena, x->buffer + x->at, (uint32_t)x->length);
     xread_pass(x, x->buffer + x->at + x->length);
     step = read_string_end(x, e);
     if (step == STEP_ON)
