@@ -1,5 +1,5 @@
-/* The stage: what its shards share, opened and closed, ready or not, and what becomes of what they
- * tell. Which shards there are: fleet.h. */
+/* The stage: opens and closes what its shards share, tells whether it is ready, and passes on what
+ * the shards report. Which shards there are: fleet.h. */
 #include "aggregator/aggregator.h"
 
 #include "aggregator/config.h"

@@ -9,9 +9,9 @@
  *     batch_commit after COMMIT, or batch_abort
  *
  * A repeated id is judged against the stored event first, then against the first one of this batch.
- * A retraction has a key of its own, by which a repeated one is known, and looks for its target by
- * the target's key, likewise. What an entry became stays so: one that is read again, since Redis
- * lost what came after it, is a duplicate of itself, whatever it would be judged to be by now.
+ * A retraction has a key of its own, so that a repeated one is recognised, and finds its target by
+ * the target's key. What became of an entry never changes: if it is read again, since Redis lost
+ * what came after it, it is a duplicate of itself, whatever it would be judged to be by now.
  * Files: batch.c, batch_again.c, batch_retract.c, batch_settle.c. */
 #ifndef METERLINE_BATCH_H
 #define METERLINE_BATCH_H

@@ -1,5 +1,5 @@
-/* Entries that are read again. The ledger is asked what became of them, by their ids; only what it
- * does not know is judged. */
+/* Entries that are read again, as after Redis lost its newest ones. The ledger is asked what became
+ * of them, by their ids. Only those that it does not know are judged. */
 #include "aggregator/batch/batch.h"
 
 #include "aggregator/batch/event_fields.h"

@@ -1,9 +1,9 @@
 /* Retractions: what each takes back, and that it does so once.
  *
- * Its target is known by the id, given or by default, among what was counted within the window and
- * earlier in this batch; one that is older by its time of use too, which ts tells. It becomes a raw
- * row of its own, with its target's content and the quantity negated, and has the target's minute
- * counted anew: nothing of it is in the batch's minute sums. */
+ * The target is found by its id, given or by default, among what was counted within the window and
+ * earlier in this batch. An older one is found if ts gives its time of use, or if its id tells when
+ * it was made. The retraction becomes a raw row of its own, with the target's content and the
+ * quantity negated. The target's minute is counted anew; nothing goes into the batch's sums. */
 #include "aggregator/batch/batch.h"
 
 #include "aggregator/batch/event_id.h"

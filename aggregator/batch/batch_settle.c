@@ -1,4 +1,4 @@
-/* What becomes of each item of a batch, once the ledger has told what it holds. */
+/* Settling a batch: what becomes of each item, once it is known what the ledger holds of it. */
 #include "aggregator/batch/batch.h"
 
 #include "aggregator/stream/entries.h"

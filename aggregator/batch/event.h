@@ -1,8 +1,9 @@
-/* One entry of the stream as an event, or the reason why it is none. Pure: the time an entry is
- * compared with is its own, in its id.
+/* Parsing one entry of the stream into an event, or into the reason why it is rejected. Pure: times
+ * are compared with the entry's own, which is in its id.
  *
- * Faults are looked for in this order, and the first is told: the shape of every field (UTF-8,
- * names, sizes, no name twice), then entry time, op, tenant, metric, quantity, id, ts, shard. */
+ * Faults are looked for in this order, and the first one is reported: the form of every field
+ * (UTF-8, names, sizes, no name twice), then entry time, op, tenant, metric, quantity, id, ts,
+ * shard. */
 #ifndef METERLINE_EVENT_H
 #define METERLINE_EVENT_H
 

@@ -1,6 +1,6 @@
-/* JSON of names and values, byte for byte the same for the same text: what two copies of an event
- * are compared by. Escapes only where RFC 8259 needs them, in their short form where there is one.
- */
+/* JSON of names and values. Equal texts give equal bytes, by which two copies of an event are
+ * compared: characters are escaped only where RFC 8259 requires it, in the short form if there is
+ * one. */
 #ifndef METERLINE_JSON_TEXT_H
 #define METERLINE_JSON_TEXT_H
 

@@ -1,4 +1,4 @@
-/* Minute rows of a batch: what each (tenant, metric, dimensions, minute) adds to the ledger. */
+/* Minute sums: what a batch adds to the ledger for each tenant, metric, dimensions and minute. */
 #ifndef METERLINE_MINUTE_SUMS_H
 #define METERLINE_MINUTE_SUMS_H
 

@@ -91,8 +91,9 @@ const struct tenant_ref *tenants_intern(struct tenants *t, struct text name)
     uint64_t hash;
     crypto_shorthash((unsigned char *)&hash, (const unsigned char *)name.data, name.length, t->key);
     struct tenant_ref **slot = find_slot(t, name, hash);
-    if (*slot)
-        return *slot;
+    const struct tenant_ref *known = *slot;
+    if (known)
+        return known;
     if (t->count >= (t->slots_mask + 1) / 2) {
         grow_slots(t);
         slot = find_slot(t, name, hash);

@@ -1,9 +1,9 @@
 /* Which streams this process works on. What a heartbeat finds (members.h) is planned
  * (rebalance_plan.h) and carried out here: streams are taken, handed over and given up.
  *
- * Streams of a number of shards that is not in force any more may still be written to for a while:
- * the oldest process looks whether they are there, and takes them on like any other stream. All
- * that comes out of them belongs elsewhere: see misrouted.h. */
+ * Retired streams, those of an earlier number of shards, may still be written to for a while. The
+ * oldest process looks whether they are there, and counts them like any other stream. Every entry
+ * in them belongs elsewhere: see misrouted.h. */
 #ifndef METERLINE_FLEET_H
 #define METERLINE_FLEET_H
 

@@ -1,6 +1,6 @@
-/* Who runs, and who has which stream: a heartbeat twice a second, on a connection of its own, so
- * that no job and no batch makes it late. It keeps the leases of this process' streams, tells the
- * others that it runs, and learns what there is to take or to hand over: see rebalance_plan.h. */
+/* The heartbeat among aggregators, twice a second, on a connection of its own so that no batch and
+ * no job makes it late. It renews the leases of this process' streams, tells the others that it
+ * runs, and learns who runs and who has which stream: see rebalance_plan.h. */
 #ifndef METERLINE_MEMBERS_H
 #define METERLINE_MEMBERS_H
 

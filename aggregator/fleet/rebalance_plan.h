@@ -1,14 +1,14 @@
 /* Which streams a process takes and which it hands over, decided at each heartbeat. Pure.
  *
- * Each process has a share, by how many run and which joined before it: the shares are even and add
- * up to all, so nobody has to be asked. Who has more than its share hands the surplus over: the
- * batch in hand is finished, the lease given back. Who has less takes streams that are nobody's or
- * whose lease has ended, as those of a process that died. Nobody takes more than its share, so that
- * a stream handed over does not come back.
+ * Each process works out its share from how many run and how many joined before it. The shares are
+ * even and add up to all streams, so no process has to ask another. A process that has more than
+ * its share hands the surplus over: it finishes the batch in hand and gives the lease back. One
+ * that has less takes streams that are free, or whose lease has ended because their process died.
+ * None takes more than its share, so that a stream that was handed over does not come back.
  *
- * Streams of a number of shards that is not in force any more are the oldest's to look after. Where
- * the number itself has changed, whoever changed it took all leases away, so that nothing is
- * counted by the old one any more: all that is held ends before the new number is gone by. */
+ * Retired streams are those of an earlier number of shards. The oldest process looks after them.
+ * When the number changes, `meterctl reshard` takes all leases away, so that nothing more is
+ * counted by the old number. A process gives up all its streams before it goes by the new one. */
 #ifndef METERLINE_REBALANCE_PLAN_H
 #define METERLINE_REBALANCE_PLAN_H
 

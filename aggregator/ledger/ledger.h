@@ -1,5 +1,5 @@
-/* The ledger in PostgreSQL, as one stream's aggregator uses it: position and lease, what is needed
- * to judge a batch, and the one transaction that adds it.
+/* The ledger in PostgreSQL, as the aggregator of one stream uses it: lease and position, what is
+ * needed to judge a batch, and the one transaction that adds it.
  *
  * One call at a time; done runs exactly once, from the loop. The kinds of failure that matter:
  * ERR_FENCED: another aggregator owns the stream, nothing was written. ERR_TIMEOUT, ERR_CLOSED:

@@ -1,12 +1,11 @@
 /* The one transaction: raw events, rejects, minute sums, their fold into minute rows and totals,
  * and the position last of all.
  *
- * It is one pipeline up to one Sync: nothing in it waits for an answer to come here and back.
- * Statements are given as the socket takes them: PostgreSQL stores the first slices while the batch
- * is still being settled. A process that is killed on the way has sent all of it or nothing that
- * counts. One that is frozen in the middle of sending holds no lock that anybody else waits for:
- * until the last statements, which are short and leave together, it has only added rows of its own.
- */
+ * It is one pipeline up to one Sync, so no statement waits for the answer to another. Statements
+ * are given as the socket takes them: PostgreSQL stores the first slices while the batch is still
+ * being settled. A process that is killed on the way has sent all of it or nothing that counts. One
+ * that is frozen while it sends holds no lock that others wait for: until the last statements,
+ * which are short and leave together, it has only added rows of its own. */
 #include "aggregator/ledger/ledger.h"
 
 #include "aggregator/sql.h"

@@ -1,5 +1,5 @@
-/* The minute sums that a backlog with many keys leaves pending: added up here, and written once for
- * many batches. The ledger has the raw events of them all: what is lost here, it counts. */
+/* The minute sums that a backlog with many keys leaves pending: they are added up here, and written
+ * once for many batches. If they are lost, they are counted again from the raw events. */
 #ifndef METERLINE_PENDING_SUMS_H
 #define METERLINE_PENDING_SUMS_H
 

@@ -1,5 +1,5 @@
-/* What has to be done beside the batches, on a connection of its own: writing and healing the quota
- * cache, partitions ahead of time, opening periods of carried metrics, and retention. */
+/* The jobs beside the counting, on a connection of their own: writing and repairing the quota
+ * cache, making partitions ahead of time, opening periods of carried metrics, and retention. */
 #ifndef METERLINE_MAINTENANCE_H
 #define METERLINE_MAINTENANCE_H
 
@@ -27,7 +27,7 @@ struct maintenance {
     int64_t carry_due_ms;
     int64_t heal_due_ms;
     bool (*has_stream)(void *owner); /* this process counts: jobs are its own to do */
-    bool (*is_behind)(void *owner);  /* what waits may need what retention would drop */
+    bool (*is_behind)(void *owner);  /* entries that wait may need what retention would drop */
     void (*on_idle)(void *owner);    /* nothing is to be done, and pg is free; or NULL */
     void *owner;
 };

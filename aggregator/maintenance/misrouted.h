@@ -1,7 +1,8 @@
-/* Entries that came to the stream of another shard, as while services change to another number of
- * shards: each is kept as rejected, reason wrong_shard, and added to its tenant's own stream, with
- * its id and its time. Where it had no id it gets one made of the stream and its entry's id: should
- * it be added twice, since a process died in between, it still counts once. */
+/* Misrouted entries: those that came to the stream of another shard, as while services change to
+ * another number of shards. Each is kept as rejected with the reason wrong_shard, and then added to
+ * its tenant's own stream, with its id and its time. One without an id gets the id that it has by
+ * default (event_id.h), so that it still counts once if a process dies in between and it is added
+ * twice. */
 #ifndef METERLINE_MISROUTED_H
 #define METERLINE_MISROUTED_H
 

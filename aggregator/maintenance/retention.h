@@ -1,9 +1,9 @@
-/* Once a day, by one process of all: raw events and rejected entries past their keep are dropped,
- * step by step, each a short transaction of its own.
+/* Retention: once a day one of the processes drops raw events and rejected entries that are older
+ * than they are to be kept, in short transactions.
  *
- * Who asks first when a day has passed does it; ledger_state tells when that was. A day that
- * somebody reads cannot be dropped: it is tried again a minute later. What a process that ended did
- * not come to is done a day later. */
+ * The first process that asks after a day has passed does it; ledger_state tells when that was. A
+ * partition that somebody reads cannot be dropped, and is tried again a minute later. What is left
+ * undone when the process ends is done a day later. */
 #ifndef METERLINE_RETENTION_H
 #define METERLINE_RETENTION_H
 

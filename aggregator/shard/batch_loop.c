@@ -28,7 +28,7 @@ static void abort_batch(struct batch_loop *w)
     w->batch_open = false;
 }
 
-/* Nothing runs any more: nobody waits for this answer. */
+/* The loop was stopped, so this answer is dropped. */
 static bool is_late(struct batch_loop *w)
 {
     bool late = !w->running;
@@ -81,7 +81,7 @@ static void take_committed(struct batch_loop *w)
     run_rest(w);
 }
 
-/* PostgreSQL's words may be in any language and are cut: what is kept of them is ASCII. */
+/* PostgreSQL's message may be in any language and is cut: only ASCII is kept. */
 static void note_refusal(struct batch_loop *w, const struct err *error)
 {
     snprintf(w->refusal, sizeof w->refusal, "%s: %.140s", error->sqlstate, error->text);
@@ -97,7 +97,7 @@ static void take_fold_before(void *owner, const struct err *error)
         run_judging(w);
 }
 
-/* What was pending before is none of the culprit's, and would be written again with each half. */
+/* What was pending before is not the culprit's, and would be written again with each half. */
 static void isolate_poison(struct batch_loop *w, const struct err *error)
 {
     uint32_t n = w->to - w->from;

@@ -1,22 +1,23 @@
-/* One batch after the other, from the stream reader into the ledger.
+/* The batch loop: one batch after the other, from the stream reader into the ledger.
  *
  *      IDLE -> JUDGING -> WRITING -> IDLE -> FOLDING -> IDLE
  *                 ^         |                  ^  |
  *                 |         +---- (refused) ---+  |
  *                 +-------------------------------+
  *
- * JUDGING: read versions, parse, look for repeats, ask the ledger about them; of entries that are
- * read again, what became of them.
- * WRITING: the transaction is under way, and only its answer tells.
- * FOLDING: nothing waits any more, or a batch was refused: what the last ones left is taken over.
+ * JUDGING: read the catalog's version, parse, look for repeats and ask the ledger about them. Of
+ * entries that are read again, ask what became of them.
+ * WRITING: the transaction is under way, and only its answer tells what became of it.
+ * FOLDING: the stream is empty, or a batch was refused: the sums that earlier batches left pending
+ * are folded.
  *
- * A batch's minute sums are folded into minute rows and totals in its own transaction. In a backlog
- * with many keys that would touch each row once a batch: there, they are added up in memory until
- * enough have come together.
+ * Normally a batch's minute sums are folded into minute rows and totals in its own transaction. In
+ * a backlog with many keys that would touch each row once a batch. There, they are added up in
+ * memory (pending_sums.h) until enough have come together.
  *
- * Failure modes: a batch that PostgreSQL refuses is halved until the culprit is alone; that entry
- * is rejected with PostgreSQL's words. Anything else, also a COMMIT whose answer is lost: forget
- * the batch and read the position again. */
+ * Failure modes: a batch that PostgreSQL refuses is halved until the culprit is alone, and that
+ * entry is rejected with PostgreSQL's message. After anything else, a lost answer to COMMIT
+ * included, the batch is forgotten and the position read again. */
 #ifndef METERLINE_BATCH_LOOP_H
 #define METERLINE_BATCH_LOOP_H
 

@@ -1,8 +1,8 @@
 /* Is the history intact? What Redis still has, compared with the position in PostgreSQL.
  *
- * The group `aggregator` stands where we last said that we were, and a mark in it names the epoch
- * (common/redis/epoch_mark.h). Both lie in Redis with the entries, the position lies in PostgreSQL.
- * Where they disagree, one of them lost something:
+ * The group `aggregator` stands where we last moved it, and a mark in it names the epoch
+ * (common/redis/epoch_mark.h). Both are in Redis with the entries; the position is in PostgreSQL.
+ * Where they disagree, one of the two lost something:
  *
  *   mark of       group                    verdict
  *   this epoch    past the position        PostgreSQL lost commits: LEDGER_BEHIND

@@ -1,5 +1,5 @@
-/* What counting needs of the ledger, before the first entry is read: partitions, the catalog, what
- * others left pending folded, and the deduplication table. */
+/* Loading what counting needs from the ledger before the first entry is read: partitions, the
+ * catalog, the sums that others left pending, and the deduplication table. */
 #ifndef METERLINE_LOADING_H
 #define METERLINE_LOADING_H
 
@@ -32,7 +32,7 @@ struct loading_spec {
 struct loading {
     struct loading_spec spec;
     bool running;
-    bool sums_left; /* of batches of a life before: they may be pending; the owner's to set */
+    bool sums_left;        /* of batches before a restart: they may be pending; set by the owner */
     struct dedupe *dedupe; /* owned; NULL: none yet */
     int64_t batches;       /* position.batches that it reflects; -1: none */
     int64_t reading_ms;    /* the latest entry that its window was measured from */

@@ -40,9 +40,10 @@ static bool is_late(struct recovery *r)
     return late;
 }
 
-/* Group and mark stand where the ledger does, in one step. Marks of other epochs go, but not those
- * of another ledger, which may have come meanwhile. XGROUP CREATE takes memory, and must be allowed
- * when Redis has none left: else nothing could ever leave a stream that filled it. */
+/* Moves group and mark to where the ledger stands, in one step. Marks of other epochs are deleted,
+ * but a mark of another ledger, which may have come meanwhile, is an error. XGROUP CREATE takes
+ * memory, and must be allowed when Redis has none left: else a stream that filled it could never be
+ * emptied. */
 static const char ENTER[] =
     "#!lua flags=allow-oom\n"
     "local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])\n"
@@ -70,7 +71,7 @@ static struct entry_id first_unread(const struct history *h, struct entry_id las
     return entry_id_compare(first, last) > 0 ? first : last;
 }
 
-/* Entries that are kept: how far the stream is trimmed is where its first entry begins. */
+/* Where entries are kept behind the position, the first one tells how far the stream is trimmed. */
 static void note_entered(struct ledger *l, const struct history *h)
 {
     struct position *p = &l->position;
@@ -90,7 +91,8 @@ static void take_entered(void *owner, const struct err *error, void *reply)
         return;
     struct err e;
     if (!error && history_take_stream(&h, reply) != 0) {
-        err_set(&e, ERR_SCHEMA, "XINFO STREAM has another shape than that of Redis 7.0");
+        err_set(&e, ERR_SCHEMA,
+                "XINFO STREAM replied in an unknown form; Redis 7.0 or later is needed");
         error = &e;
     }
     if (error) {
@@ -140,7 +142,7 @@ static void take_corrected(void *owner, const struct err *error)
         ledger_acquire(r->spec.ledger, take_acquired, r);
 }
 
-/* Told only now: to one that slept past its lease the stream looks just like that. */
+/* Logged only now: to a process that slept past its lease the stream looks just like that. */
 static void take_booked(void *owner, const struct err *error)
 {
     struct recovery *r = owner;
@@ -164,8 +166,8 @@ static void take_opened(void *owner, const struct err *error)
         log_error(epoch_opened, LOG_STR("stream", r->spec.stream), LOG_I64("ended_epoch", p->epoch),
                   LOG_STR("last_id", p->last_id), LOG_I64("lost", r->found.gone),
                   LOG_U64("start_ms", r->found.start.ms), LOG_STR("reason", "redis lost entries"),
-                  LOG_MSG("Redis lost data: reading on from where the stream it has is surely "
-                          "counted; repeats are recognised"));
+                  LOG_MSG("Redis lost entries; reading goes on from where its stream is certainly "
+                          "counted, and repeats are recognised"));
     take_corrected(r, error);
 }
 
@@ -183,7 +185,6 @@ static void open_epoch(struct recovery *r, const char *reason, const char *token
     ledger_open_epoch(r->spec.ledger, &change, change.hold ? take_booked : take_opened, r);
 }
 
-/* Another ledger's stream. */
 static void refuse_stream(struct recovery *r, const struct history *h)
 {
     snprintf(r->foreign_ledger, sizeof r->foreign_ledger, "%s", h->mark.ledger);
@@ -194,7 +195,7 @@ static void refuse_stream(struct recovery *r, const struct history *h)
                   LOG_STR("own_ledger", r->spec.ledger->position.mark.ledger),
                   LOG_U64("held_back", suppressed),
                   LOG_MSG("the stream belongs to another ledger (its table ledger_identity has "
-                          "that id): set DATABASE_URL or REDIS_URL right; or take the stream "
+                          "that id); correct DATABASE_URL or REDIS_URL, or take the stream "
                           "over: meterctl stream adopt"));
     end(r);
     r->spec.events.foreign(r->spec.events.owner);
@@ -242,7 +243,8 @@ static void warn_of_weakness(struct recovery *r, const struct history *h)
         log_warn(redis_durability_unknown,
                  LOG_MSG("CONFIG GET is not allowed: cannot tell whether Redis keeps entries"));
     else if (h->evicts || !h->append_only)
-        log_warn(redis_volatile, LOG_MSG("Redis may lose entries, as allowed by setting"));
+        log_warn(redis_volatile,
+                 LOG_MSG("Redis may lose entries, which METERLINE_ALLOW_VOLATILE_REDIS allows"));
     else if (!h->fsync_always)
         log_warn(redis_durability_weak,
                  LOG_MSG("appendfsync is not always: a power loss may lose the last entries, and "
@@ -298,7 +300,7 @@ static void take_history(void *owner, const struct err *error, const struct hist
         fail(r, "read history", error);
         return;
     }
-    if (!h->is_master) { /* since we connected; what it has may be old */
+    if (!h->is_master) { /* it was demoted since we connected, and what it has may be old */
         redis_found_replica(r->spec.redis);
         return;
     }

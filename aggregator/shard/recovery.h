@@ -1,5 +1,5 @@
-/* May this Redis be trusted, and is the history intact? Then the group stands where the ledger
- * does, and reading can begin.
+/* Opening a stream: may this Redis be trusted, and is the history intact? Afterwards the group
+ * stands where the ledger does, and reading can begin.
  *
  *      read the history -> judge it -> (correct the ledger -> read the position again) -> enter
  *

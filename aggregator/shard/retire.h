@@ -1,5 +1,5 @@
-/* A stream of a number of shards that is not in force any more, counted to its end and at rest: its
- * key is deleted, and its epoch ends with its balance. See fleet.h. */
+/* Retiring a stream that belongs to an earlier number of shards: once it is counted to its end and
+ * nobody writes to it any more, its key is deleted and its epoch ends. See fleet.h. */
 #ifndef METERLINE_RETIRE_H
 #define METERLINE_RETIRE_H
 
@@ -28,7 +28,7 @@ struct retire {
     uint64_t generation; /* rises with every stop */
 };
 
-/* It has rested for so long that it may go. since_ms: monotonic; when it was opened. */
+/* Nothing came for so long that it may be deleted. since_ms: monotonic; when it was opened. */
 bool retire_is_due(const struct position *p, int64_t since_ms, int64_t keep_ms);
 /* One of the events but late follows, from the loop; or retire_stop, or the loss of a connection.
  * The stream reader is to be stopped right after, and the ledger is not at work. */

@@ -1,4 +1,4 @@
-/* The machine: its moves, the lease, and its end. */
+/* The machine of a shard: its moves, the lease, and how it ends. */
 #include "aggregator/shard/shard.h"
 
 #include "aggregator/shard/shard_metrics.h"
@@ -63,7 +63,7 @@ void shard_fail(void *shard, const char *step, const struct err *error)
     shard_restart(s, true);
 }
 
-/* What is wrong with the schema is told of where it is asked for first: see members.c. */
+/* A wrong schema is logged by members.c, which asks for it too. */
 static void on_schema(void *owner, const struct err *error)
 {
     struct shard *s = owner;
@@ -116,8 +116,8 @@ void shard_on_redis_down(struct shard *s)
         shard_restart(s, false);
 }
 
-/* Somebody else has the stream: leave it to them. --once asks again for a while, since their lease
- * lasts 3 s. */
+/* Another process has the stream. --once asks again for a while, since that may be a dead one,
+ * whose lease lasts 3 s. */
 static void wait_for_lease(struct shard *s)
 {
     go(s, SHARD_OFFLINE);
@@ -129,7 +129,7 @@ static void wait_for_lease(struct shard *s)
         s->lease_asked_ms = clock_monotonic_ms();
     if (clock_monotonic_ms() - s->lease_asked_ms > ONCE_LEASE_WAIT_MS) {
         log_error(lease_refused, LOG_STR("stream", s->stream),
-                  LOG_MSG("another aggregator keeps this stream"));
+                  LOG_MSG("another aggregator works on this stream and did not give it up"));
         s->spec.events.finished(s->spec.events.owner, s, EXIT_FAILED);
         return;
     }
@@ -184,7 +184,7 @@ static void take_released(void *owner, const struct err *error)
     end(s);
 }
 
-/* What is not folded now waits for whoever opens the stream next: that may be long. */
+/* What is not folded now waits until another process opens the stream, which may be long. */
 static void take_rest(void *owner, const struct err *error)
 {
     struct shard *s = owner;

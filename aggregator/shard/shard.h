@@ -61,10 +61,10 @@ struct shard_events {
     void *owner;
 };
 
-/* What the shards of a process tell of together. */
+/* What is known or logged once for all shards of a process. */
 struct shards_told {
-    bool entered;  /* some stream was found to be this ledger's, or nobody's; the owner's to set */
-    bool weakness; /* of Redis' durability */
+    bool entered;  /* some stream was found to be this ledger's, or nobody's; set by the owner */
+    bool weakness; /* that Redis' durability is weak was logged */
 };
 
 /* What a shard is made of; the pointers live as long as the process. */

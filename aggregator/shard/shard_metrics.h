@@ -1,5 +1,4 @@
-/* What operators watch of a shard: outcomes, lag, the balance, the deduplication table. Sets and
- * logs alone. */
+/* The metrics of a shard: outcomes, lag, the balance, the deduplication table. */
 #ifndef METERLINE_SHARD_METRICS_H
 #define METERLINE_SHARD_METRICS_H
 

@@ -1,5 +1,5 @@
-/* A shard's connections and what it holds: made when the process takes a stream on, closed when the
- * stream has gone to another. */
+/* A shard's connections and memory: opened when the process takes a stream, closed when it gives
+ * the stream up. */
 #include "aggregator/shard/shard.h"
 #include "common/metrics.h"
 #include "common/stage.h"

@@ -1,4 +1,4 @@
-/* What the parts of a shard report, and what follows from it. */
+/* The parts of a shard: how they are wired together, and what follows from what they report. */
 #include "aggregator/shard/shard.h"
 
 #include "aggregator/shard/pending_reply.h"

@@ -9,7 +9,7 @@
 
 enum { DEADLINE_MS = 5000, DURABLE_EVERY_MS = 5000 };
 
-/* An id of its own that somebody gave an entry: all that follow have ids after it. Some clocks
+/* Somebody may give an entry an id of their own, and all that follow get ids after it. Clocks may
  * differ, but not by a day. */
 static void see_newest(struct stream_watch *w, const struct history *h)
 {
@@ -20,11 +20,11 @@ static void see_newest(struct stream_watch *w, const struct history *h)
     else if (log_repeat_failed(&w->in_future, clock_monotonic_ms(), &suppressed))
         log_error(stream_in_future, LOG_STR("stream", w->spec.stream),
                   LOG_U64("newest_ms", h->newest.ms), LOG_U64("held_back", suppressed),
-                  LOG_MSG("an entry with an id of its own drove the stream into the future: events "
-                          "without ts are rejected; set it right: meterctl stream reset"));
+                  LOG_MSG("somebody added an entry whose id lies in the future, so events without "
+                          "ts are rejected; to repair the stream: meterctl stream reset"));
 }
 
-/* What Redis told is remembered: should it know less one day, it lost that. */
+/* Remembered, so that it shows if Redis has fewer one day: then it lost entries. */
 static void see_stream(struct stream_watch *w, const struct history *h)
 {
     see_newest(w, h);
@@ -66,13 +66,13 @@ static void set_unaccounted(struct stream_watch *w, const struct history *h,
     if (unaccounted == 0)
         log_repeat_recovered(&w->unbalanced);
     else if (log_repeat_failed(&w->unbalanced, clock_monotonic_ms(), &suppressed))
-        log_error(balance_broken, LOG_STR("stream", w->spec.stream),
-                  LOG_I64("unaccounted", unaccounted), LOG_U64("added", h->added),
-                  LOG_U64("held_back", suppressed),
-                  LOG_MSG(unaccounted > 0
-                              ? "somebody else removed entries that were not counted yet (XTRIM, "
-                                "XDEL, or XADD with MAXLEN); to book them: meterctl stream lost"
-                              : "entries that were counted came back into the stream"));
+        log_error(
+            balance_broken, LOG_STR("stream", w->spec.stream), LOG_I64("unaccounted", unaccounted),
+            LOG_U64("added", h->added), LOG_U64("held_back", suppressed),
+            LOG_MSG(unaccounted > 0
+                        ? "somebody removed entries that had not been counted yet (XTRIM, XDEL, "
+                          "or XADD with MAXLEN); to book them as lost: meterctl stream lost"
+                        : "entries that had been counted came back into the stream"));
 }
 
 void stream_watch_take_trimmed(struct stream_watch *w, const struct trimmed *t)
@@ -97,8 +97,8 @@ static bool is_counting(const struct look *l)
     return l->watch->counting && l->generation == l->watch->generation;
 }
 
-/* Redis has fewer entries than are in the ledger, or no stream any more: flushed while we read. Or
- * our mark is not there: made anew, set back, or taken over by another ledger. */
+/* Redis has fewer entries than are in the ledger, or no stream any more, as after FLUSHALL. Or our
+ * mark is missing: the stream was made anew, restored, or taken over by another ledger. */
 static void lose_stream(const struct look *l, const char *why)
 {
     if (is_counting(l))
@@ -130,13 +130,13 @@ static void take_stream(void *owner, const struct err *error, void *reply)
     if (!error && history_take_stream(&h, reply) == 0)
         set_lag(l.watch, &h, l.accounted);
     if (gone || (h.stream_exists && h.added < l.added))
-        lose_stream(&l, "the stream in Redis begins anew");
+        lose_stream(&l, "the stream in Redis was replaced by a new one");
     else if (h.stream_exists && is_counting(&l))
         see_stream(l.watch, &h);
 }
 
-/* The stream, if nobody has trimmed it since that: who does moves the group in the same step. One
- * that was paused may not know that another process has gone on. */
+/* Returns the stream's figures if nobody has trimmed it since the given id: whoever trims moves the
+ * group in the same step. A process that was paused may not know that another one has gone on. */
 static const char BALANCE[] = "#!lua flags=no-writes,allow-oom\n"
                               "for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do\n"
                               "  for i = 1, #group, 2 do\n"
@@ -201,8 +201,8 @@ static void take_config(void *owner, const struct err *error, void *reply)
     stream_watch_note_unfit(w, history_durability_fault(&h, w->spec.config->allow_volatile_redis));
 }
 
-/* Asked again, since it can be changed at any time. What is counted is safe, so counting goes on: a
- * stream that rests would only grow. */
+/* Asked again and again, since it can be changed at any time. Counting goes on: what is counted is
+ * safe in PostgreSQL, and a stream that is not counted would only grow. */
 static void look_at_durability(struct stream_watch *w)
 {
     if (!w->counting || clock_monotonic_ms() < w->durable_due_ms)

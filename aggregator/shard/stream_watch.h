@@ -1,5 +1,6 @@
-/* What is looked at in a stream while it is counted, and between: its length and balance, whether
- * it is still the one that was counted, and whether Redis still keeps what it acknowledged. */
+/* Watches a stream beside the counting: its length and its balance, whether it is still the stream
+ * that was counted, and whether Redis still keeps what it acknowledges. If the stream was lost, its
+ * owner is told. */
 #ifndef METERLINE_STREAM_WATCH_H
 #define METERLINE_STREAM_WATCH_H
 
@@ -19,7 +20,7 @@ struct stream_watch_spec {
     struct position *position; /* added_seen is kept here */
     const char *label;         /* of the stream's metrics … */
     const char *queue_label;   /* … and of the age of what waits in it */
-    /* While it is counted: it is not the stream that was counted any more. */
+    /* Only while it is counted: this is no longer the stream that was counted. */
     void (*lost)(void *owner, const char *why);
     void *owner;
 };

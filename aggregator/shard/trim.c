@@ -13,9 +13,9 @@ struct trim {
     void *owner;
 };
 
-/* In one step, and only in the stream that the position belongs to: in one that was made anew or
- * rewritten, entries below the position may wait. Where the group is past our position, another one
- * has gone on from there. */
+/* In one step, and only in the stream that the position belongs to: in one that was made anew,
+ * entries below the position may still wait. Where the group is past our position, another process
+ * has taken the stream over. */
 static const char TRIM[] =
     "#!lua flags=allow-oom\n"
     "local function number(id)\n"
@@ -45,10 +45,10 @@ enum { TRIMMED, STREAM, ANSWERS };
 static int take_answers(struct trimmed *t, const redisReply *r, struct err *e)
 {
     if (r->type == REDIS_REPLY_STRING)
-        return err_set(e, ERR_FENCED, "another process has gone on from there");
+        return err_set(e, ERR_FENCED, "another process has taken the stream over");
     if (r->type != REDIS_REPLY_ARRAY || r->elements != ANSWERS ||
         history_take_stream(&t->stream, r->element[STREAM]) != 0)
-        return err_set(e, ERR_SCHEMA, "the script gave other answers than asked for");
+        return err_set(e, ERR_SCHEMA, "the trim script replied in an unknown form");
     t->entries = (uint64_t)r->element[TRIMMED]->integer;
     return 0;
 }

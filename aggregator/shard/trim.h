@@ -1,6 +1,6 @@
-/* After COMMIT, and only then: the group shows the position, and what is committed leaves the
- * stream. A crash before this reads the entries again from last_id, which the transaction moved
- * past them. */
+/* Trimming the stream, after COMMIT and only then. In the same step the consumer group is moved to
+ * the position, so that exporters show the lag. A crash before it does no harm: reading begins at
+ * the position in the ledger, which is past those entries. */
 #ifndef METERLINE_TRIM_H
 #define METERLINE_TRIM_H
 

@@ -1,5 +1,5 @@
-/* Memory of one batch: pieces that never move, all given back at once. Chunks are kept for the next
- * batch, so that a steady stream allocates nothing. */
+/* An arena, the memory of one batch: pieces that never move and are all given back at once. Chunks
+ * are kept for the next batch, so that a steady stream allocates nothing. */
 #ifndef METERLINE_ARENA_H
 #define METERLINE_ARENA_H
 

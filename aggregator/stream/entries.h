@@ -1,4 +1,4 @@
-/* Entries of a stream, as XREAD replies them (xread.h), without an object per field.
+/* Entries of a stream, as XREAD returns them (xread.h), without an object for each field.
  *
  * Entries are only ever appended, and their strings never move: texts stay valid until
  * entries_clear, also while more entries come. */

@@ -1,4 +1,4 @@
-/* What the streams are called, by how many there are. Pure. */
+/* The names of the streams: one, or one for each shard. Pure. */
 #ifndef METERLINE_STREAM_NAME_H
 #define METERLINE_STREAM_NAME_H
 
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* RETIRED: the number of a stream that is none of those in force. */
+/* RETIRED: the number of a stream that belongs to an earlier number of shards. */
 enum { STREAM_NAME_SIZE = 32, RETIRED = -1 };
 
 void stream_name(int64_t number, int64_t shards, char out[STREAM_NAME_SIZE]);

@@ -1,10 +1,11 @@
-/* Reading ahead: one connection that waits in XREAD, two buffers. While one buffer is worked on,
- * the other one fills.
+/* Reading a stream ahead: one connection that waits in XREAD, and two buffers. While one buffer is
+ * worked on, the other one fills.
  *
- *     stream_reader_start -> on_due whenever a batch's worth waits and no batch is out
- *                -> stream_reader_take gives it, stream_reader_give_back when it has ended
- *     stream_reader_stop forgets everything; nothing is lost, since entries leave the stream only
- * when trimmed */
+ *     stream_reader_start      then on_due whenever a batch's worth waits and none is out
+ *     stream_reader_take       gives it
+ *     stream_reader_give_back  when that batch has ended
+ *     stream_reader_stop       forgets everything, which loses nothing: entries stay in the stream
+ *                              until it is trimmed */
 #ifndef METERLINE_STREAM_READER_H
 #define METERLINE_STREAM_READER_H
 

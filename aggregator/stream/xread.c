@@ -3,7 +3,7 @@
  *     *1 stream     *2 name and entries   $ name    *n entries
  *     each entry:   *2 id and fields      $ id      *n fields, or nil   $ name $ value …
  *
- * A step takes one token and moves the state, or takes nothing and asks for more bytes. */
+ * A step reads one token and moves the state, or reads nothing and asks for more bytes. */
 #include "aggregator/stream/entry_id.h"
 #include "aggregator/stream/xread_internal.h"
 #include "common/str.h"
@@ -258,7 +258,7 @@ int xread_take(struct xread *x, size_t n, struct err *e)
         x->end += n;
     }
     if (is_cleared(x)) {
-        err_set(e, ERR_INPUT, "a reply to XREAD lost its target");
+        err_set(e, ERR_INPUT, "the entries of an XREAD reply were cleared while it came in");
         step = STEP_BAD;
     }
     while (step == STEP_ON)
