@@ -93,7 +93,7 @@
     X(settle_delayed, "sink", "The outcomes of submissions could not be stored. They are kept in memory and stored later.") \
     X(settle_refused, "sink", "PostgreSQL refused the outcome of a submission, which is settled after its lease has run out.") \
     X(settled_at_once, "sink", "Usage of tenants with a new invoice was claimed without waiting for the next cycle.") \
-    X(sinks_held, "sink", "Sinks are held since the ledger was found behind the stream. Nothing is claimed or sent until `meterctl restore accept`.") \
+    X(sinks_held, "sink", "Sinks are held: the ledger was found behind the stream, or somebody ran `meterctl restore hold`. Nothing is claimed or sent until `meterctl restore accept`, which says why.") \
     X(rate_lowered, "sink webhookd", "Stripe answered 429, so fewer calls a second are made for a while. Nothing is lost; the rate rises again by itself.") \
     X(changes_refused, "webhookd", "PostgreSQL refused to read or refresh limits that somebody changed. The changes stay noted and are tried again; look at `msg` if it lasts.") \
     X(limits_cached_again, "webhookd", "Limits are written into the quota cache again, after `limits_not_cached`.") \

@@ -48,7 +48,7 @@
       "Units that are counted and in no submission, by why (see usage_unbilled) and by how long ago their total " \
       "last changed (under_15m, under_1h, under_1d, over_1d), as last counted: once a minute at most") \
     X(SINK_HELD, "meterline_sink_held", GAUGE, PLAIN, "", "sink", \
-      "1 while the ledger was found behind the stream, and nothing is sent") \
+      "1 while sinks are held, by a restore or by hand, and nothing is sent") \
     X(METERS_HELD, "meterline_sink_meters_held", GAUGE, PLAIN, "", "sink", \
       "Event names whose usage waits, since Stripe's meter is missing or counts otherwise") \
     X(STRIPE_SECONDS, "meterline_stripe_request_seconds", HISTOGRAM, MS_AS_SECONDS, "", "sink", \

@@ -348,7 +348,8 @@ bool sink_is_ready(const struct sink *s, struct buf *why)
     if (!claim_workers_are_usable(s->workers, why) || !sender_is_usable(s->sender, why))
         return false;
     if (sender.on_hold || s->cycle.claims.on_hold) {
-        buf_add_str(why, "held: the ledger was found behind the stream\n");
+        buf_add_str(why,
+                    "held: `meterctl restore accept` says why, and with --yes lets sinks go on\n");
         return false;
     }
     if (!ledger_check_is_ready(s->ledger_check, why))

@@ -35,8 +35,8 @@ static void take_hold(struct sender *s, bool on_hold)
     report_held(on_hold);
     if (on_hold && log_repeat_failed(&s->holds, clock_monotonic_ms(), &suppressed))
         log_error(sinks_held,
-                  LOG_MSG("the ledger was found behind the stream: nothing is claimed or "
-                          "sent until `meterctl restore accept`"));
+                  LOG_MSG("nothing is claimed or sent: `meterctl restore accept` says why, and "
+                          "with --yes lets sinks go on"));
     if (!on_hold && log_repeat_recovered(&s->holds))
         log_info(hold_lifted, LOG_MSG("the hold is lifted: claiming and sending resume"));
 }

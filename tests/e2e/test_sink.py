@@ -347,8 +347,8 @@ def test_held_sinks_neither_claim_nor_send(shop):
     shop.sql("UPDATE ledger_state SET value = 1 WHERE name = 'sink_hold'")
     assert shop.run("meterline-sink", "--once").returncode == 1
     sink = shop.start_sink(SINK_INTERVAL_S=1)
-    sink.wait_log("sinks_held")
-    shop.wait_for(lambda: sink.get("/readyz") == (503, "held: the ledger was found behind the stream\n"))
+    assert "meterctl restore accept" in sink.wait_log("sinks_held")["msg"]
+    shop.wait_for(lambda: sink.get("/readyz") == (503, "held: `meterctl restore accept` says why, and with --yes lets sinks go on\n"))
     assert sink.metric("meterline_sink_held") == 1 and states(shop) == {}
     shop.sql("UPDATE ledger_state SET value = 0 WHERE name = 'sink_hold'")
     shop.wait_for(is_sent(shop, 1))
