@@ -1,6 +1,7 @@
 #include "common/heartbeat.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/contract.h"
 #include "common/log.h"
 #include "common/pg/pg.h"
@@ -27,14 +28,13 @@ struct heartbeat {
     bool ready;         /* as last told */
     bool noted;         /* the row may be there */
     bool beating;
-    bool closing;
-    int handles; /* that still have to be closed */
+    struct closing closing;
     void (*left)(void *owner);
     void *left_owner;
     struct log_repeat failures;
 };
 
-/* The stage itself tells that PostgreSQL is away or not migrated yet. */
+/* That PostgreSQL is away or not migrated yet is logged by the stage's own connections. */
 static bool is_told_elsewhere(const struct err *error)
 {
     return error->kind != ERR_REFUSED || strcmp(error->sqlstate, SQLSTATE_UNDEFINED_TABLE) == 0;
@@ -59,7 +59,7 @@ static void take_beat(void *owner, const struct err *error, PGresult **results, 
     (void)results;
     (void)n;
     h->beating = false;
-    if (h->closing)
+    if (closing_has_begun(&h->closing))
         return;
     if (error)
         tell_failure(h, error);
@@ -104,7 +104,7 @@ static void consider(struct heartbeat *h)
 {
     struct buf why = {0};
 
-    if (h->left || h->closing || !pg_is_ready(h->pg))
+    if (h->left || closing_has_begun(&h->closing) || !pg_is_ready(h->pg))
         return;
     bool ready = h->terms.ready(h->terms.owner, &why);
     if (ready != h->ready || clock_monotonic_ms() >= h->due_ms)
@@ -129,10 +129,10 @@ static void take_leave(void *owner, const struct err *error, PGresult **results,
 {
     struct heartbeat *h = owner;
 
-    (void)error; /* Then the row grows old, and others drop it. */
+    (void)error; /* the row grows old then, and other processes delete it */
     (void)results;
     (void)n;
-    if (!h->closing)
+    if (!closing_has_begun(&h->closing))
         h->left(h->left_owner);
 }
 
@@ -182,26 +182,10 @@ struct heartbeat *heartbeat_open(uv_loop_t *loop, const struct heartbeat_terms *
     return h;
 }
 
-static void release(struct heartbeat *h)
-{
-    if (--h->handles == 0)
-        free(h);
-}
-
-static void on_pg_closed(void *owner)
-{
-    release(owner);
-}
-
-static void on_tick_closed(uv_handle_t *handle)
-{
-    release(handle->data);
-}
-
 void heartbeat_close(struct heartbeat *h)
 {
-    h->closing = true;
-    h->handles = 2;
-    uv_close((uv_handle_t *)&h->tick, on_tick_closed);
-    pg_close(h->pg, on_pg_closed, h);
+    closing_begin(&h->closing, h, free, NULL, NULL);
+    closing_handle(&h->closing, &h->tick);
+    pg_close(h->pg, closing_part_closed, closing_part(&h->closing));
+    closing_end(&h->closing);
 }

@@ -14,6 +14,7 @@
 #include "common/http/http_client.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/str.h"
 
 #include <assert.h>
@@ -28,10 +29,7 @@ struct http_client {
     char *user_agent;
     size_t max_body_bytes;
     struct http_request *requests; /* those in flight */
-    int open_handles;              /* the timer and a poll for each socket */
-    bool closing;
-    void (*closed)(void *owner);
-    void *closed_owner;
+    struct closing closing;
 };
 
 struct http_request {
@@ -57,32 +55,16 @@ struct watch {
 
 static void collect(struct http_client *c);
 
-static void free_if_closed(struct http_client *c)
+static void free_client(void *self)
 {
-    if (!c->closing || c->open_handles > 0)
-        return;
-    void (*closed)(void *) = c->closed;
-    void *owner = c->closed_owner;
+    struct http_client *c = self;
     free(c->user_agent);
     free(c);
-    if (closed)
-        closed(owner);
 }
 
 static void on_watch_closed(uv_handle_t *handle)
 {
-    struct watch *w = handle->data;
-    struct http_client *c = w->client;
-    free(w);
-    c->open_handles--;
-    free_if_closed(c);
-}
-
-static void on_client_timer_closed(uv_handle_t *handle)
-{
-    struct http_client *c = handle->data;
-    c->open_handles--;
-    free_if_closed(c);
+    free(handle->data);
 }
 
 static void on_socket_event(uv_poll_t *poll, int status, int events)
@@ -108,7 +90,6 @@ static struct watch *watch_new(struct http_client *c, curl_socket_t socket)
     int failed = uv_poll_init_socket(c->loop, &w->poll, socket);
     assert(!failed);
     w->poll.data = w;
-    c->open_handles++;
     curl_multi_assign(c->multi, socket, w);
     return w;
 }
@@ -147,7 +128,7 @@ static int on_timer_wanted(CURLM *multi, long wait_ms, void *owner)
     (void)multi;
     struct http_client *c = owner;
     /* Once closing, the timer has another task. */
-    if (c->closing)
+    if (closing_has_begun(&c->closing))
         return 0;
     if (wait_ms < 0)
         uv_timer_stop(&c->timer);
@@ -351,7 +332,7 @@ static struct curl_slist *set_up(CURL *easy, const struct http_call *call, const
 struct http_request *http_send(struct http_client *c, const struct http_call *call,
                                http_done_fn done, void *owner)
 {
-    assert(!c->closing && call->timeout_ms > 0);
+    assert(!closing_has_begun(&c->closing) && call->timeout_ms > 0);
     struct http_request *r = xcalloc(1, sizeof *r);
     r->client = c;
     r->done = done;
@@ -390,7 +371,6 @@ struct http_client *http_client_open(uv_loop_t *loop, const char *user_agent, in
     assert(c->multi);
     uv_timer_init(loop, &c->timer);
     c->timer.data = c;
-    c->open_handles = 1;
     curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
     curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
@@ -417,14 +397,12 @@ static void on_client_closing(uv_timer_t *timer)
     /* Closes kept connections, whose watches are told to go. */
     curl_multi_cleanup(c->multi);
     curl_global_cleanup();
-    uv_close((uv_handle_t *)&c->timer, on_client_timer_closed);
+    closing_handle(&c->closing, &c->timer);
+    closing_end(&c->closing);
 }
 
 void http_client_close(struct http_client *c, void (*closed)(void *owner), void *owner)
 {
-    assert(!c->closing);
-    c->closing = true;
-    c->closed = closed;
-    c->closed_owner = owner;
+    closing_begin(&c->closing, c, free_client, closed, owner);
     uv_timer_start(&c->timer, on_client_closing, 0, 0);
 }

@@ -135,7 +135,7 @@ static enum MHD_Result queue_answer(struct exchange *x)
 {
     for (int i = 0; i < x->headers; i++)
         MHD_add_response_header(x->response, x->header_names[i], x->header_values[i]);
-    if (x->server->quiesced || x->server->closing)
+    if (x->server->quiesced || closing_has_begun(&x->server->closing))
         MHD_add_response_header(x->response, MHD_HTTP_HEADER_CONNECTION, "close");
     machine_go(&EXCHANGE, x->state, QUEUED);
     return MHD_queue_response(x->connection, (unsigned)x->status, x->response);
@@ -147,7 +147,7 @@ static enum MHD_Result hand_over(struct exchange *x)
 {
     machine_go(&EXCHANGE, x->state, HANDED);
     list_add(x->server, x);
-    if (x->server->closing) {
+    if (closing_has_begun(&x->server->closing)) {
         answer(x, 503, make_stopping());
         return queue_answer(x);
     }

@@ -16,7 +16,6 @@
 #include "common/conf.h"
 #include "common/log.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -134,7 +133,7 @@ static void run(struct http_server *s)
     s->resumed = false;
     MHD_run(s->daemon);
     MHD_UNSIGNED_LONG_LONG wait_ms;
-    if (s->closing)
+    if (closing_has_begun(&s->closing))
         uv_timer_start(&s->timer, on_close_turn, 0, 0);
     else if (s->resumed)
         uv_timer_start(&s->timer, on_timer, 0, 0);
@@ -205,7 +204,7 @@ struct http_server *http_server_open(uv_loop_t *loop, const char *name, const ch
 
 void http_server_quiesce(struct http_server *s)
 {
-    if (s->quiesced || s->closing)
+    if (s->quiesced || closing_has_begun(&s->closing))
         return;
     s->quiesced = true;
     /* From here on the descriptor is ours. */
@@ -219,18 +218,6 @@ int http_server_in_flight(const struct http_server *s)
     return s->in_flight;
 }
 
-static void on_handle_closed(uv_handle_t *handle)
-{
-    struct http_server *s = handle->data;
-    if (--s->open_handles > 0)
-        return;
-    void (*closed)(void *) = s->closed;
-    void *owner = s->closed_owner;
-    free(s);
-    if (closed)
-        closed(owner);
-}
-
 /* libmicrohttpd must not be stopped while connections are suspended, nor from inside MHD_run. */
 static void on_close_turn(uv_timer_t *timer)
 {
@@ -240,16 +227,13 @@ static void on_close_turn(uv_timer_t *timer)
         MHD_run(s->daemon);
     uv_poll_stop(&s->poll);
     MHD_stop_daemon(s->daemon);
-    s->open_handles = 2;
-    uv_close((uv_handle_t *)&s->poll, on_handle_closed);
-    uv_close((uv_handle_t *)&s->timer, on_handle_closed);
+    closing_handle(&s->closing, &s->poll);
+    closing_handle(&s->closing, &s->timer);
+    closing_end(&s->closing);
 }
 
 void http_server_close(struct http_server *s, void (*closed)(void *owner), void *owner)
 {
-    assert(!s->closing);
-    s->closing = true;
-    s->closed = closed;
-    s->closed_owner = owner;
+    closing_begin(&s->closing, s, free, closed, owner);
     uv_timer_start(&s->timer, on_close_turn, 0, 0);
 }

@@ -3,6 +3,7 @@
 #ifndef METERLINE_HTTP_SERVER_INTERNAL_H
 #define METERLINE_HTTP_SERVER_INTERNAL_H
 
+#include "common/closing.h"
 #include "common/http/http_server.h"
 #include "common/str.h"
 
@@ -24,10 +25,7 @@ struct http_server {
     int in_flight;           /* its length */
     bool quiesced;
     bool resumed; /* since the last MHD_run */
-    bool closing;
-    int open_handles;
-    void (*closed)(void *owner);
-    void *closed_owner;
+    struct closing closing;
 };
 
 /* Held by the connection until it is done, and by the handler until http_reply: freed after both.

@@ -4,10 +4,7 @@
 #define METERLINE_TEST_PG_SESSION_H
 
 #include "adapter.h"
-#include "common/metrics.h"
 #include "common/pg/pg.h"
-
-static const char *URL;
 
 /* What is freed must be given back, or the memory of a stream would seem to grow. */
 const char *__asan_default_options(void);
@@ -34,31 +31,22 @@ struct session {
     void *owner;                     /* the test's */
 };
 
-static inline void run_then(struct session *s)
+#define SESSION_URL_VARIABLE "METERLINE_TEST_POSTGRES_URL"
+#include "session.h"
+
+static inline bool session_is_up(const struct session *s)
 {
-    void (*then)(struct session *) = s->then;
-    s->then = NULL;
-    if (then)
-        then(s);
+    return pg_is_up(s->pg);
 }
 
-static inline void on_up(void *owner)
+static inline bool session_is_ready(const struct session *s)
 {
-    struct session *s = owner;
-    assert_false(s->in_call);
-    assert_true(pg_is_ready(s->pg));
-    s->ups++;
-    run_then(s);
+    return pg_is_ready(s->pg);
 }
 
-static inline void on_down(void *owner, const struct err *error)
+static inline void session_close(struct session *s, void (*closed)(void *owner))
 {
-    struct session *s = owner;
-    assert_false(s->in_call);
-    assert_false(pg_is_up(s->pg));
-    s->downs++;
-    s->down = *error;
-    run_then(s);
+    pg_close(s->pg, closed, s);
 }
 
 static inline void on_done(void *owner, const struct err *error, PGresult **results, int n)
@@ -83,13 +71,6 @@ static inline void on_row(void *owner, const PGresult *row)
     run_then(s);
 }
 
-static inline void on_closed(void *owner)
-{
-    struct session *s = owner;
-    assert_false(s->in_call);
-    s->closed++;
-}
-
 static inline void start(struct session *s, const char *url, const char *role)
 {
     *s = (struct session){0};
@@ -105,24 +86,6 @@ static inline void start_up(struct session *s)
     start(s, URL, NULL);
     run_until(&s->loop, &s->ups, 1);
     assert_int_equal(s->downs, 0);
-}
-
-static inline void close_pg(struct session *s)
-{
-    s->closing = true;
-    s->in_call = true;
-    pg_close(s->pg, on_closed, s);
-    s->in_call = false;
-}
-
-static inline void end(struct session *s)
-{
-    if (!s->closing)
-        close_pg(s);
-    run_until(&s->loop, &s->closed, 1);
-    uv_run(&s->loop, UV_RUN_DEFAULT);
-    assert_int_equal(s->closed, 1);
-    assert_int_equal(uv_loop_close(&s->loop), 0);
 }
 
 static inline void send_all(struct session *s, uint64_t deadline_ms, const char *const *sql, int n)
@@ -151,13 +114,6 @@ static inline void wait_done(struct session *s)
         wait_done(s);                                                                              \
     } while (0)
 
-static inline void must(struct session *s, const char *expected)
-{
-    if (s->error.kind != ERR_NONE)
-        fail_msg("%s: %s", err_kind_name(s->error.kind), s->error.text);
-    assert_string_equal(s->text, expected);
-}
-
 static inline void stream(struct session *s, const char *sql)
 {
     struct pg_statement q;
@@ -173,24 +129,6 @@ static inline void reset_pg(struct session *s)
     pg_reset(s->pg);
     s->in_call = false;
     assert_false(pg_is_up(s->pg));
-}
-
-/* Runs the tests of this file if there is a server for them. */
-#define run_with_server(tests) (find_server() ? cmocka_run_group_tests(tests, NULL, end_group) : 0)
-
-static inline int end_group(void **state)
-{
-    (void)state;
-    metrics_done();
-    return 0;
-}
-
-static inline bool find_server(void)
-{
-    URL = getenv("METERLINE_TEST_POSTGRES_URL");
-    if (!URL)
-        printf("skipped: METERLINE_TEST_POSTGRES_URL is not set\n");
-    return URL != NULL;
 }
 
 #endif

@@ -4,10 +4,7 @@
 #define METERLINE_TEST_REDIS_SESSION_H
 
 #include "adapter.h"
-#include "common/metrics.h"
 #include "common/redis/redis.h"
-
-static const char *URL;
 
 struct session {
     uv_loop_t loop;
@@ -27,31 +24,22 @@ struct session {
     void (*then)(struct session *s); /* called by the next callback */
 };
 
-static inline void run_then(struct session *s)
+#define SESSION_URL_VARIABLE "METERLINE_TEST_REDIS_URL"
+#include "session.h"
+
+static inline bool session_is_up(const struct session *s)
 {
-    void (*then)(struct session *) = s->then;
-    s->then = NULL;
-    if (then)
-        then(s);
+    return redis_is_up(s->redis);
 }
 
-static inline void on_up(void *owner)
+static inline bool session_is_ready(const struct session *s)
 {
-    struct session *s = owner;
-    assert_false(s->in_call);
-    assert_true(redis_is_up(s->redis));
-    s->ups++;
-    run_then(s);
+    return redis_is_up(s->redis);
 }
 
-static inline void on_down(void *owner, const struct err *error)
+static inline void session_close(struct session *s, void (*closed)(void *owner))
 {
-    struct session *s = owner;
-    assert_false(s->in_call);
-    assert_false(redis_is_up(s->redis));
-    s->downs++;
-    s->down = *error;
-    run_then(s);
+    redis_close(s->redis, closed, s);
 }
 
 static inline void keep_reply(struct session *s, const redisReply *reply)
@@ -79,13 +67,6 @@ static inline void on_done(void *owner, const struct err *error, void *reply)
     run_then(s);
 }
 
-static inline void on_closed(void *owner)
-{
-    struct session *s = owner;
-    assert_false(s->in_call);
-    s->closed++;
-}
-
 static inline void start(struct session *s, const char *url)
 {
     struct err e;
@@ -105,30 +86,12 @@ static inline void start_up(struct session *s)
     assert_int_equal(s->downs, 0);
 }
 
-static inline void close_redis(struct session *s)
-{
-    s->closing = true;
-    s->in_call = true;
-    redis_close(s->redis, on_closed, s);
-    s->in_call = false;
-}
-
 static inline void reset_redis(struct session *s)
 {
     s->in_call = true;
     redis_reset(s->redis);
     s->in_call = false;
     assert_false(redis_is_up(s->redis));
-}
-
-static inline void end(struct session *s)
-{
-    if (!s->closing)
-        close_redis(s);
-    run_until(&s->loop, &s->closed, 1);
-    uv_run(&s->loop, UV_RUN_DEFAULT);
-    assert_int_equal(s->closed, 1);
-    assert_int_equal(uv_loop_close(&s->loop), 0);
 }
 
 #define SEND(s, deadline_ms, ...)                                                                  \
@@ -143,30 +106,5 @@ static inline void end(struct session *s)
         SEND(s, 5000, __VA_ARGS__);                                                                \
         run_until(&(s)->loop, &(s)->dones, (s)->dones + 1);                                        \
     } while (0)
-
-static inline void must(struct session *s, const char *expected)
-{
-    if (s->error.kind != ERR_NONE)
-        fail_msg("%s: %s", err_kind_name(s->error.kind), s->error.text);
-    assert_string_equal(s->text, expected);
-}
-
-/* Runs the tests of this file if there is a server for them. */
-#define run_with_server(tests) (find_server() ? cmocka_run_group_tests(tests, NULL, end_group) : 0)
-
-static inline int end_group(void **state)
-{
-    (void)state;
-    metrics_done();
-    return 0;
-}
-
-static inline bool find_server(void)
-{
-    URL = getenv("METERLINE_TEST_REDIS_URL");
-    if (!URL)
-        printf("skipped: METERLINE_TEST_REDIS_URL is not set\n");
-    return URL != NULL;
-}
 
 #endif

@@ -135,18 +135,18 @@ static void closing_works_in_every_callback(void **state)
     (void)state;
     struct session s;
     start(&s, URL, NULL);
-    s.then = close_pg;
+    s.then = close_session;
     run_until(&s.loop, &s.closed, 1);
     end(&s);
 
     start_up(&s);
-    s.then = close_pg;
+    s.then = close_session;
     RUN(&s, "select 1");
     end(&s);
     assert_int_equal(s.dones, 1);
 
     start_up(&s);
-    s.then = close_pg;
+    s.then = close_session;
     stream(&s, "select * from generate_series(1, 1000)");
     run_until(&s.loop, &s.closed, 1);
     end(&s);
@@ -155,7 +155,7 @@ static void closing_works_in_every_callback(void **state)
 
     start_up(&s);
     reset_pg(&s);
-    s.then = close_pg;
+    s.then = close_session;
     run_until(&s.loop, &s.closed, 1);
     end(&s);
     assert_int_equal(s.downs, 1);
@@ -163,7 +163,7 @@ static void closing_works_in_every_callback(void **state)
     start_up(&s); /* done of a lost pipeline, before on_down */
     SEND(&s, 5000, "select pg_sleep(10)");
     reset_pg(&s);
-    s.then = close_pg;
+    s.then = close_session;
     run_until(&s.loop, &s.closed, 1);
     end(&s);
     assert_int_equal(s.downs, 0);

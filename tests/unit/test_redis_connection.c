@@ -42,7 +42,7 @@ static void closing_works_in_every_state(void **state)
     start_up(&s); /* with commands in flight */
     SEND(&s, 5000, "BLPOP nothing 0");
     SEND(&s, 5000, "PING");
-    close_redis(&s);
+    close_session(&s);
     SEND(&s, 5000, "PING");
     end(&s);
     assert_string_equal(s.log, "ccc");
@@ -61,12 +61,12 @@ static void closing_works_in_every_callback(void **state)
     (void)state;
     struct session s;
     start(&s, URL);
-    s.then = close_redis;
+    s.then = close_session;
     run_until(&s.loop, &s.closed, 1);
     end(&s);
 
     start_up(&s);
-    s.then = close_redis;
+    s.then = close_session;
     for (int i = 0; i < 3; i++)
         SEND(&s, 5000, "PING");
     run_until(&s.loop, &s.closed, 1);
@@ -77,7 +77,7 @@ static void closing_works_in_every_callback(void **state)
     for (int i = 0; i < 3; i++)
         SEND(&s, 5000, "PING");
     reset_redis(&s);
-    s.then = close_redis;
+    s.then = close_session;
     run_until(&s.loop, &s.closed, 1);
     end(&s);
     assert_int_equal(s.dones, 3);
@@ -85,7 +85,7 @@ static void closing_works_in_every_callback(void **state)
 
     start_up(&s);
     reset_redis(&s);
-    s.then = close_redis;
+    s.then = close_session;
     run_until(&s.loop, &s.closed, 1);
     end(&s);
     assert_int_equal(s.downs, 1);
