@@ -1,4 +1,5 @@
-/* Waiting to retry: exponential, with jitter so that many do not come back at once. Pure. */
+/* How long to wait before the next try: doubling, with jitter so that not everybody comes back at
+ * the same moment. Pure but for backoff_random. */
 #ifndef METERLINE_BACKOFF_H
 #define METERLINE_BACKOFF_H
 

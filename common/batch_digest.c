@@ -13,7 +13,7 @@ static crypto_generichash_state *state_of(struct batch_digest *d)
 
 void batch_digest_init(struct batch_digest *d)
 {
-    /* Without it the slow one of its kinds is taken. */
+    /* Without it libsodium takes its portable implementation, which is slow. */
     if (sodium_init() < 0)
         abort();
     crypto_generichash_init(state_of(d), NULL, 0, BATCH_DIGEST_SIZE);
@@ -73,7 +73,7 @@ void batch_digest_add_field(struct batch_digest *d, const void *field, size_t le
     else if (pg_array_read(&r, field, length) == 0)
         add_elements(d, r.left, r.at, (size_t)(r.end - r.at));
     else
-        add(d, field, length); /* no array of ours, and so another digest */
+        add(d, field, length); /* not an array that we wrote: another digest */
 }
 
 void batch_digest_final(struct batch_digest *d, unsigned char out[BATCH_DIGEST_SIZE])

@@ -1,6 +1,6 @@
-/* The digest of a batch's raw events: BLAKE2b-256 (RFC 7693) over what each slice's row holds, as
- * PostgreSQL's binary format has it. The aggregator makes it of what it sends, the audit of what is
- * stored.
+/* The digest of a batch's raw events: BLAKE2b-256 (RFC 7693) over the columns of each slice's row
+ * in PostgreSQL's binary format. The aggregator computes it from what it writes, `meterctl audit`
+ * from what is stored; if they differ, somebody changed the rows.
  *
  *   slice   u32 its number, u32 events, u64 catalog version, i64 least and greatest time of use in
  *           PostgreSQL's microseconds, i64 ms of the batch's first and last entry; then its arrays
@@ -19,8 +19,8 @@
 
 enum { BATCH_DIGEST_SIZE = 32 };
 
-/* Must not be moved once it began. libsodium's state begins in room at a multiple of its 64 bytes,
- * which neither malloc nor AddressSanitizer's stacks give. */
+/* Must not be moved after batch_digest_init. libsodium's state must be aligned to 64 bytes, which
+ * neither malloc nor AddressSanitizer's stacks do, so it begins somewhere within room. */
 struct batch_digest {
     unsigned char room[sizeof(crypto_generichash_state) + _Alignof(crypto_generichash_state) - 1];
 };
@@ -31,15 +31,15 @@ struct batch_digest_slice {
     uint64_t catalog_version;
     int64_t occurred_min_us; /* since 2000 */
     int64_t occurred_max_us;
-    int64_t entry_first_ms; /* cut to 63 bits, as they are stored */
+    int64_t entry_first_ms; /* both cut to 63 bits, as they are stored */
     int64_t entry_last_ms;
 };
 
 void batch_digest_init(struct batch_digest *d);
 void batch_digest_add_slice(struct batch_digest *d, const struct batch_digest_slice *slice);
-/* An array that was filled; NULL: the column is NULL. */
+/* A column from the array that is written to it; NULL: SQL NULL. */
 void batch_digest_add_array(struct batch_digest *d, const struct pg_array *a);
-/* The same of a field in binary format; NULL: the column is NULL. */
+/* A column from a field of a binary result; NULL: SQL NULL. */
 void batch_digest_add_field(struct batch_digest *d, const void *field, size_t length);
 void batch_digest_final(struct batch_digest *d, unsigned char out[BATCH_DIGEST_SIZE]);
 

@@ -37,7 +37,7 @@ static struct look look_at(const char *path)
 {
     struct stat s;
     struct look l = {0};
-    /* A pipe can be read only once, and reading one here could block. */
+    /* A pipe can be read only once, and reading it here could block. */
     if (stat(path, &s) || !S_ISREG(s.st_mode))
         return l;
     l.there = true;
@@ -65,8 +65,8 @@ static void tell_kept(const struct watched *f, const char *why)
 {
     log_error(setting_kept, LOG_STR("setting", f->setting->name), LOG_STR("file", f->path),
               LOG_STR("err", why),
-              LOG_MSG("the new content of the file is not used, what was in force stays so: set "
-                      "the file right, it is read again when it changes or on SIGHUP"));
+              LOG_MSG("the file's new content is not used and the old one stays in force: correct "
+                      "the file; it is read again when it changes or on SIGHUP"));
 }
 
 /* Put text into the config; the old one comes back where it is refused. */
@@ -94,7 +94,7 @@ static void replace(struct conf_reload *r, const struct watched *f, const char *
     }
     free(before);
     log_info(setting_changed, LOG_STR("setting", s->name), LOG_STR("file", f->path),
-             LOG_MSG("what is begun from now on uses the new one"));
+             LOG_MSG("whatever begins from now on uses the new text"));
     if (r->terms.on_changed)
         r->terms.on_changed(s, *field);
 }
@@ -105,7 +105,7 @@ static void read_one(struct conf_reload *r, struct watched *f)
     char *text = NULL;
     f->read = f->seen;
     if (!f->seen.there)
-        tell_kept(f, "the file is not there any more, or no regular file");
+        tell_kept(f, "the file is gone, or is not a regular file");
     else if (conf_file_read(f->path, &text, &e))
         tell_kept(f, e.text);
     else
@@ -138,13 +138,13 @@ static void add_file(struct conf_reload *r, const struct conf_setting *s)
     char *name = xasprintf("%s_FILE", s->name);
     const char *path = conf_has_file(s) ? getenv(name) : NULL;
     free(name);
-    /* What is no file in a folder, such as a pipe of a shell's, was read for good. */
+    /* Anything but a regular file, such as a shell's pipe, was read once and for all. */
     if (!path || !*path || r->n == FILES_MAX || !look_at(path).there)
         return;
     struct watched *f = &r->files[r->n++];
     f->setting = s;
     f->path = xstrdup(path);
-    /* Not yet as read: it may have changed since the settings were loaded. */
+    /* f->read stays empty: the file may have changed since the settings were loaded. */
 }
 
 struct conf_reload *conf_reload_new(const struct conf_reload_terms *terms)

@@ -1,10 +1,10 @@
-/* Secrets and URLs that are rolled under a running program: the files that X_FILE names are read
- * again, and what they hold is put into the config in place.
+/* Changing secrets and URLs without a restart: the files that X_FILE names are read again, and the
+ * config gets their new text.
  *
- * A file is looked at through its name, so that a symbolic link that is turned to another file (as
- * Kubernetes does) is a change like any other. It is read once two looks in a row find the same, so
- * that one who writes it in place may finish. What cannot be used is logged as `setting_kept`, and
- * what was in force before stays so. */
+ * A file is looked at by its name, so that a symbolic link that leads to another file (as
+ * Kubernetes does it) is a change like any other. A changed file is read once two looks in a row
+ * find it the same, so that whoever writes it in place can finish. A new text that cannot be used
+ * is logged as `setting_kept`, and the old one stays in force. */
 #ifndef METERLINE_CONF_RELOAD_H
 #define METERLINE_CONF_RELOAD_H
 
@@ -17,21 +17,21 @@ struct conf_reload; /* opaque */
 struct conf_reload_terms {
     const struct conf_setting *table;
     void *config;                     /* its fields are replaced in place, the old texts freed */
-    int (*check)(const void *config); /* of the stage, or NULL: a new text must please it too */
-    /* A setting has another text now; text: the new one. May be NULL. */
+    int (*check)(const void *config); /* the stage's, which a new text must pass too; or NULL */
+    /* A setting has a new text. May be NULL. */
     void (*on_changed)(const struct conf_setting *setting, const char *text);
 };
 
-/* terms: what it points to is borrowed. NULL: no setting of the table comes from a file; all
- * others take that for nothing to do. */
+/* terms: copied, but what it points to is borrowed. Returns NULL if no setting of the table comes
+ * from a file; the other functions take NULL and do nothing. */
 struct conf_reload *conf_reload_new(const struct conf_reload_terms *terms);
-/* Look at all files, and read those that have changed: to be called now and then. */
+/* Look at all files, and read those that have changed. Call it every second or so. */
 void conf_reload_changed(struct conf_reload *r);
 /* Read all of them now. */
 void conf_reload_all(struct conf_reload *r);
 void conf_reload_free(struct conf_reload *r);
 
-/* The same for a stage: looks once a second by itself. */
+/* For a stage: the same once a second, by itself. */
 struct conf_watch; /* opaque */
 
 /* As conf_reload_new. */

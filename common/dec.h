@@ -43,10 +43,10 @@ int dec_cmp(struct dec a, struct dec b); /* -1, 0, 1 */
 bool dec_is_zero(struct dec a);
 struct dec dec_from_i64(int64_t whole);
 
-/* The greatest whole number at or below the value (towards minus infinity), still scaled. Only for
- * a value below -(10^29 - 1) does it reach the bound; it is exact there too. */
+/* The greatest whole number at or below the value (towards minus infinity). Below -(10^29 - 1) the
+ * result may be DEC_BOUND itself, which is exact all the same. */
 struct dec dec_floor(struct dec value);
-/* The whole part if the value is whole and fits, else -1. */
+/* Returns 0 with the value in *out, or -1 if it is not whole or does not fit. */
 int dec_to_i64(struct dec value, int64_t *out);
 
 #define DEC_PG_SIZE 64

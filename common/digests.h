@@ -1,6 +1,6 @@
-/* What was last seen of many things, as 64 bits each: enough to tell whether one has changed, in 16
- * bytes a thing. Names and contents are hashed with a key of this process's own, so that strangers
- * who choose them cannot make two meet. */
+/* A table that tells whether something has changed since it was last seen, in 16 bytes a thing: of
+ * its name and of its content it keeps 64-bit hashes. They are keyed by a secret of this process,
+ * so that nobody can choose two names or contents with the same hash. */
 #ifndef METERLINE_DIGESTS_H
 #define METERLINE_DIGESTS_H
 
@@ -22,9 +22,9 @@ struct digests {
 
 void digests_init(struct digests *d);
 void digests_done(struct digests *d);
-/* Of a name or a content; never 0. */
+/* The hash of a name or a content; never 0. */
 uint64_t digests_of(const struct digests *d, const void *bytes, size_t length);
-/* name, seen: from digests_of. */
+/* Was this the content when it was last noted? name, seen: hashes from digests_of. */
 bool digests_know(const struct digests *d, uint64_t name, uint64_t seen);
 void digests_note(struct digests *d, uint64_t name, uint64_t seen);
 void digests_clear(struct digests *d);

@@ -1,4 +1,4 @@
-/* Errors of the world (a peer, a setting, an input). Bugs of ours are asserts, never errs.
+/* Errors that come from outside: a peer, a setting, an input. Our own bugs are asserts, never errs.
  *
  * A fallible function returns 0 or -1 and fills the caller's struct err. An err is logged once,
  * where it is handled. ERR_TIMEOUT and ERR_CLOSED of a request that was sent mean "outcome
@@ -38,8 +38,9 @@ struct err {
     char text[200];     /* for people: what and where */
 };
 
-/* Fill e and return -1, so that `return err_set(e, …)` reads well. retry is set for the kinds that
- * pass by themselves (timeout, connect, closed); the rest is cleared. Long texts are cut. */
+/* Fill e and return -1, so that a function can end in `return err_set(e, …)`. retry is set for the
+ * kinds that pass by themselves (timeout, connect, closed); code and sqlstate are cleared. Long
+ * texts are cut. */
 int err_set(struct err *e, enum err_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,9 +1,9 @@
-/* What a daemon tells of itself in `stage_instances`: that it runs, which version, where, and
- * whether it is ready. So the operator sees one that died: its row stays and its heartbeat grows
- * old; one that ended in peace takes its row along.
+/* A daemon's row in `stage_instances`: that it runs, which version, where, and whether it is ready.
+ * A process that dies leaves its row, whose heartbeat grows old, so that `meterctl status` shows
+ * it. One that stops in an orderly way deletes its row.
  *
- * A connection of its own, so that no job makes it late. Failure modes: PostgreSQL is away, or its
- * schema is older: nothing is told until it can be, which changes nothing for the stage. */
+ * The heartbeat has a connection of its own, so that no other work delays it. Failure modes: while
+ * PostgreSQL cannot be reached or has an older schema, nothing is written; the stage works on. */
 #ifndef METERLINE_HEARTBEAT_H
 #define METERLINE_HEARTBEAT_H
 
@@ -17,7 +17,7 @@ struct heartbeat;
 struct heartbeat_terms {
     const char *url;      /* PostgreSQL; copied */
     const char *stage;    /* "sink"; its role is meterline_sink. Static */
-    const char *instance; /* its name among all; NULL: a new one. Copied */
+    const char *instance; /* this process's name in the table; NULL: a new UUID. Copied */
     /* As /readyz: appends to why what is missing and returns false while not ready. */
     bool (*ready)(void *owner, struct buf *why);
     void *owner;
@@ -27,11 +27,11 @@ struct heartbeat_terms {
  * once (within 1 s) when readiness changes. */
 struct heartbeat *heartbeat_open(uv_loop_t *loop, const struct heartbeat_terms *terms);
 
-/* No heartbeat any more, and the row goes. Returns true: left is called, from the loop, when that
- * is done or has failed. False: there is nothing to wait for. */
+/* Stop beating and delete the row. Returns true if left will be called, from the loop, when that is
+ * done or has failed; false if there is nothing to wait for. */
 bool heartbeat_leave(struct heartbeat *h, void (*left)(void *owner), void *owner);
 
-/* Once; left is not called any more. Frees h from the loop. */
+/* Call it once. left is not called after it; h is freed from the loop. */
 void heartbeat_close(struct heartbeat *h);
 
 #endif

@@ -1,4 +1,3 @@
-/* JSON whose numbers stay exact. */
 #include "common/json_exact.h"
 
 #include "common/str.h"

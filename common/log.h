@@ -54,18 +54,19 @@ struct log_repeat {
     uint64_t held;   /* lines held back since */
     bool failing;    /* between the first failure and the recovery */
 };
-/* True if this failure should be logged now (held is then the count to mention, and reset). */
+/* True if this failure should be logged now; *held is then the number of lines held back since the
+ * last one. */
 bool log_repeat_failed(struct log_repeat *r, int64_t now_ms, uint64_t *held);
-/* True once after failures: log the recovery. */
+/* True once after failures: the recovery is to be logged. */
 bool log_repeat_recovered(struct log_repeat *r);
 
 enum { LOG_CAUSES = 4 };
-/* The same of a failure whose cause may change meanwhile: another cause is logged at once. Of
- * several connections each may fail with its own, in turn: up to LOG_CAUSES are told a minute.
+/* The same for a failure whose cause may change meanwhile: another cause is logged at once. Several
+ * connections may fail in turn, each with its own cause: up to LOG_CAUSES are logged a minute.
  * Zero-initialise. */
 struct log_causes {
     struct log_repeat repeat;
-    char told[LOG_CAUSES][sizeof((struct err){0}.text)]; /* since the line that begins a minute */
+    char told[LOG_CAUSES][sizeof((struct err){0}.text)]; /* logged within this minute */
     int n;
 };
 bool log_cause_failed(struct log_causes *c, const char *cause, int64_t now_ms, uint64_t *held);

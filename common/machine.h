@@ -1,4 +1,4 @@
-/* A machine: one state, and for each state those that may follow it.
+/* A state machine: the names of its states, and which of them may follow which.
  *
  *     enum door_state { SHUT, OPEN, LOCKED };
  *     static const struct machine DOOR = {"door", {
@@ -8,7 +8,7 @@
  *
  *     machine_go(&DOOR, door->state, OPEN);
  *
- * A move that the table lacks is a bug of ours: it aborts. At level debug each move is logged. */
+ * A move that is not in the table is a bug, and aborts. Each move is logged at level debug. */
 #ifndef METERLINE_MACHINE_H
 #define METERLINE_MACHINE_H
 
@@ -37,7 +37,7 @@ static inline unsigned machine_moved(const struct machine *m, unsigned from, uns
     return to;
 }
 
-/* state: the variable, named twice by this macro. */
+/* state: the variable that has the state; the macro evaluates it twice. */
 #define machine_go(m, state, to) ((state) = machine_moved(m, state, to))
 
 #endif

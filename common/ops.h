@@ -1,4 +1,4 @@
-/* The ops listener of a daemon: /metrics, /healthz and /readyz, for GET and HEAD. */
+/* The HTTP listener for operators of a daemon: /metrics, /healthz and /readyz, by GET and HEAD. */
 #ifndef METERLINE_OPS_H
 #define METERLINE_OPS_H
 
@@ -11,8 +11,8 @@
 struct ops;
 
 struct ops_source {
-    /* Append what is missing, a line each, and return false while not ready. What is appended while
-     * ready tells of a part that is held. */
+    /* Return false while not ready, and append what is missing, a line each. A stage that is ready
+     * may append lines too, about a part of it that waits for a person. */
     bool (*ready)(void *owner, struct buf *why);
     /* Refresh gauges before they are printed; may be NULL. */
     void (*scrape)(void *owner);
@@ -21,11 +21,11 @@ struct ops_source {
 
 /* listen: HOST:PORT; logs `event=listening name=ops`. Returns NULL with e. */
 struct ops *ops_open(uv_loop_t *loop, const char *listen, struct ops_source source, struct err *e);
-/* Runs from the loop when ops is freed: nothing of it is used after. */
+/* o is freed from the loop; its callbacks are not called any more. */
 void ops_close(struct ops *o);
 
-/* The answer to a request: status, with text appended to body. Pure but for the source's callbacks.
- */
+/* The answer to a request: returns the HTTP status and appends the text to body. Pure but for the
+ * source's callbacks; for tests. */
 int ops_answer(const struct ops_source *source, const char *method, const char *path,
                struct buf *body);
 

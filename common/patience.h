@@ -1,4 +1,4 @@
-/* How long a program that is to end by itself waits for what it needs. */
+/* How long a program that ends by itself (--once) waits for servers that are away. */
 #ifndef METERLINE_PATIENCE_H
 #define METERLINE_PATIENCE_H
 
@@ -9,12 +9,13 @@
 
 struct patience;
 
-/* Once ready has said no for limit_ms without a yes in between, that is logged (`gave_up`, with
- * why), and over is called, once, from the loop. Time that this process was paused for does not
- * count. */
+/* Asks ready again and again. Once it has returned false for limit_ms without a break, `gave_up` is
+ * logged with what it said, and over is called, once, from the loop. Time during which this process
+ * was stopped does not count. */
 struct patience *patience_open(uv_loop_t *loop, int64_t limit_ms,
                                bool (*ready)(void *owner, struct buf *why),
                                void (*over)(void *owner), void *owner);
-void patience_close(struct patience *p); /* nothing is called any more */
+/* Neither callback is called any more. */
+void patience_close(struct patience *p);
 
 #endif

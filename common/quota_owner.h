@@ -1,16 +1,17 @@
-/* Whose a hash of the quota cache is. Its field `ledger` names the ledger whose stages write it, so
- * that those of another one, started at this Redis by mistake, leave it alone, and are not ignored
- * either because their versions happen to be lower. */
+/* Which ledger a hash of the quota cache belongs to. Its field `ledger` names the ledger whose
+ * stages write it. Stages of another ledger that were pointed at this Redis by mistake leave it
+ * alone and say so; without the field, whichever had the higher version would win. */
 #ifndef METERLINE_QUOTA_OWNER_H
 #define METERLINE_QUOTA_OWNER_H
 
 /* "<takeovers>:<ledger_id>", of ledger_identity. */
 enum { LEDGER_NAME_SIZE = 52 };
 
-/* Lua, before whoever writes into a hash: claim(key, ours) makes the hash ours and returns nil; or
- * returns the name of the ledger that it belongs to, and must not be touched. What another ledger
- * left whose streams were taken over since (meterctl stream adopt makes ours the greater number of
- * takeovers) goes, whole. What is no hash was put there by somebody else: it goes too. */
+/* A Lua function to run before writing to a hash. claim(key, ours) makes the hash ours and returns
+ * nil, or it returns the name of the ledger that the hash belongs to, and nothing may be written.
+ * A hash of a ledger whose streams were taken over since (meterctl stream adopt gives ours the
+ * higher number of takeovers) is deleted. So is a key that is no hash: somebody else put it there.
+ */
 #define QUOTA_OWNER_LUA                                                                            \
     "local function claim(key, ours)\n"                                                            \
     "  local kind = redis.call('TYPE', key).ok\n"                                                  \

@@ -4,15 +4,15 @@
  *          |                                                      ^
  *          +------------------- start failed ---------------------+
  *
- * The happy path: start opens the peers, SIGTERM makes /readyz answer 503 and calls drain, the
- * stage says stage_drained, its row leaves stage_instances, close releases every handle, the loop
- * runs empty, exit 0.
+ * The happy path: start opens the peers. SIGTERM makes /readyz answer 503 and calls drain; the
+ * stage calls stage_drained; its row is deleted from stage_instances; close releases every handle;
+ * the loop runs empty; the exit code is 0.
  *
- * Failure modes: start fails (exit 1; nothing of the stage's is closed, since a start function that
- * fails has started nothing). Draining takes longer than DRAIN_MAX_MS: closed all the same, and
- * what was in flight is "outcome unknown", as after a crash. A handle that nobody closes: after
- * CLOSE_MAX_MS the process ends by abort(), because a supervisor must not have to wait for a bug of
- * ours. */
+ * Failure modes: if start fails the exit code is 1, and close is not called, since a start function
+ * that fails has started nothing. If draining takes longer than DRAIN_MAX_MS, the stage is closed
+ * all the same; the outcome of what was in flight is unknown, as after a crash. If a handle is
+ * never closed, that is a bug, and after CLOSE_MAX_MS the process aborts, so that no supervisor
+ * waits. */
 #include "common/stage.h"
 #include "common/build_info.h"
 
@@ -54,8 +54,7 @@ struct stage {
     uv_signal_t on_sigterm;
     uv_signal_t on_sigint;
     uv_signal_t on_sighup;
-    uv_timer_t
-        timer; /* the next step that must not run inside the stage's own call, or a deadline */
+    uv_timer_t timer; /* a deadline, or a step that must not run inside the stage's own call */
     struct ops *ops;
     struct conf_watch *watch;    /* NULL: no setting comes from a file */
     struct heartbeat *heartbeat; /* NULL: not announced */
@@ -115,7 +114,7 @@ static void on_leave_ended(uv_timer_t *timer)
     begin_closing(timer->data);
 }
 
-/* In a turn of its own: closing frees who calls this. */
+/* In a later turn of the loop, since closing frees the heartbeat, which calls this. */
 static void on_left(void *owner)
 {
     struct stage *s = owner;
@@ -178,8 +177,8 @@ static void on_sighup(uv_signal_t *handle, int number)
     conf_watch_read(s->watch);
 }
 
-/* Connections that are up stay; those that are made from now on use it. Everything else is read
- * from the config at each use. */
+/* Connections that are up stay as they are; later ones use the new text. All other settings are
+ * read from the config at each use. */
 static void on_setting_changed(const struct conf_setting *setting, const char *text)
 {
     if (!strcmp(setting->name, "DATABASE_URL"))
@@ -300,8 +299,8 @@ static void stage_start(struct stage *s)
         begin_draining(s, s->exit_code == EXIT_DONE ? "done" : "failed");
 }
 
-/* Run what is left and close the loop. After a failed start handles of the stage's may be left:
- * what it had opened before the failure goes with the process. */
+/* Let handles close, and close the loop. After a failed start some handles of the stage may be
+ * left: what it had opened before it failed ends with the process. */
 static void end_loop(struct stage *s)
 {
     bool start_failed = s->phase == CLOSED;

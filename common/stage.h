@@ -30,32 +30,32 @@ struct stage_spec {
     const char *program; /* "meterline-sink" */
     const char *what;    /* one sentence for --help */
     const struct conf_setting *settings;
-    /* Faults that concern several settings: log each as `setting_refused` and return their number.
-     * Also called where single settings are wrong, so that all faults show at once: strings may
-     * then be NULL. May be NULL. */
+    /* Check settings against each other: log each fault as `setting_refused` and return their
+     * number. Also called if single settings are wrong, so that all faults show at once; strings
+     * may be NULL then. May be NULL. */
     int (*check)(const void *config);
     /* Open peers and start; returns 0, or -1 with e (exit 1; close is then not called). owner: the
      * config given to stage_run. */
     int (*start)(struct stage *s, void *owner, struct err *e);
     void (*drain)(void *owner); /* take no new work; call stage_drained when idle */
     void (*close)(void *owner); /* close every handle; called once, after draining */
-    /* Append to why what is missing and return false while not ready. */
+    /* For /readyz: return false while not ready, and append what is missing to why. */
     bool (*ready)(void *owner, struct buf *why);
     void (*scrape)(void *owner); /* refresh gauges before /metrics; may be NULL */
 };
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_SETTINGS = 2 };
 
-/* A flag of a stage's own: there or not, such as --once, or with a number of seconds. */
+/* A command-line flag of one stage: on or off, such as --once, or with a number of seconds. */
 struct stage_flag {
     const char *name;     /* "--once" */
     const char *help;     /* what it does, in a few words */
     bool *value;          /* set to true if it is there; or NULL, and … */
     int64_t *seconds;     /* … this is set to its number, 1 to 86400 */
-    const bool *needs[2]; /* one of these must be there, too; NULL: none */
+    const bool *needs[2]; /* one of these flags must be given too; NULL: none */
 };
 
-/* How long a stage that is to end by itself waits for a server; the default of --give-up-after. */
+/* How long a stage that ends by itself waits for a server: the default of --give-up-after. */
 enum { STAGE_GIVE_UP_AFTER_S = 30 };
 extern const char STAGE_GIVE_UP_HELP[];
 
@@ -72,18 +72,18 @@ uv_loop_t *stage_loop(struct stage *s);
 bool stage_is_draining(const struct stage *s);
 /* End by itself with that exit code (as --once does): drains as SIGTERM does. */
 void stage_finish(struct stage *s, int exit_code);
-/* Tell of this process in stage_instances, from now until it has drained. For those that stay:
- * once, by a start that does not fail any more. instance: its name there, copied; NULL: a new one.
- */
+/* Show this process in stage_instances, from now until it has drained. For stages that run on; to
+ * be called once, by start, when it can no longer fail. instance: its name there, copied; NULL: a
+ * new UUID. */
 void stage_announce(struct stage *s, const char *instance);
-/* For a stage that is to end by itself: once it has not been ready for so long, finish with 1. By
- * start. */
+/* For a stage that ends by itself: if it is not ready for so long, finish with exit code 1. To be
+ * called by start. */
 void stage_give_up_after(struct stage *s, int64_t seconds);
-/* The stage holds nothing in flight any more. */
+/* The stage has nothing in flight any more. */
 void stage_drained(struct stage *s);
 
-/* Tests only: SIGKILL ourselves here if METERLINE_TEST_CRASH names this point ("after_commit").
- * With "after_commit:3" at the third time. Costs a pointer test otherwise. */
+/* For tests: the process kills itself here (SIGKILL) if METERLINE_TEST_CRASH names this point, such
+ * as "after_commit", or "after_commit:3" for the third time. Otherwise it costs a pointer test. */
 void stage_crash_point(const char *point);
 
 #endif

@@ -1,5 +1,5 @@
-/* Memory and text that grows. xmalloc and friends abort when memory is out: a supervisor restarts
- * us and the stream delivers again. */
+/* Memory, text that grows, and checks on text. xmalloc and friends abort when memory runs out: a
+ * supervisor restarts the process, and the stream delivers again. */
 #ifndef METERLINE_STR_H
 #define METERLINE_STR_H
 

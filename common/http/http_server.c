@@ -207,7 +207,7 @@ void http_server_quiesce(struct http_server *s)
     if (s->quiesced || closing_has_begun(&s->closing))
         return;
     s->quiesced = true;
-    /* From here on the descriptor is ours. */
+    /* libmicrohttpd gives the descriptor back: it must be closed here. */
     int listener = MHD_quiesce_daemon(s->daemon);
     if (listener >= 0)
         close(listener);

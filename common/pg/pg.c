@@ -14,8 +14,8 @@
  * settings are refused, the server is read-only, the socket dies, a pipeline's deadline passes. All
  * of them are pg_lost: the connection is dropped, the pipeline in flight gets the error, on_down is
  * called, and after a wait the next try begins. Both calls are made by the timer `soon`, never from
- * inside a public function. While connecting, the next of several hosts is tried first, from
- * WAITING for no time. */
+ * inside a public function. While connecting, each of several hosts is tried before that, without a
+ * wait in WAITING. */
 #include "common/pg/pg_internal.h"
 
 #include "common/str.h"
@@ -126,7 +126,7 @@ static void close_timers(struct pg *pg)
     uv_close((uv_handle_t *)&pg->soon, on_timer_closed);
 }
 
-/* Each call may close or reset pg, so that what comes after asks again. */
+/* Each callback may close or reset pg, so the state is looked at again after each. */
 static void on_soon(uv_timer_t *timer)
 {
     struct pg *pg = timer->data;
@@ -144,8 +144,8 @@ static void on_soon(uv_timer_t *timer)
         close_timers(pg);
 }
 
-/* After a pause of the whole process the timer comes before the socket, though the answer may have
- * been waiting there: the loop reads once more before the outcome is called unknown. */
+/* If the whole process was stopped for a while, the timer fires first, though the answer may be
+ * waiting in the socket. So the loop reads once more before the outcome is called unknown. */
 static void take_deadline(struct pg *pg, const char *what)
 {
     if (!pg->looked_again) {
@@ -189,7 +189,7 @@ void pg_start_timer(struct pg *pg, uint64_t wait_ms)
     uv_timer_start(&pg->timer, on_timer, wait_ms, 0);
 }
 
-/* on_down comes in any case; returns after how many ms the next try begins. */
+/* on_down will be called. Returns after how many ms the next try begins. */
 static uint64_t begin_anew(struct pg *pg, const struct err *error)
 {
     pg->down = *error; /* it may live in what is dropped here */
@@ -204,7 +204,7 @@ static uint64_t begin_anew(struct pg *pg, const struct err *error)
     return wait_ms;
 }
 
-/* Nobody is told yet: the URL has another host. */
+/* on_down is not called yet: the URL has another host. */
 static void try_next_host(struct pg *pg, const struct err *error)
 {
     pg_pipeline_fail(pg, error);
@@ -213,7 +213,7 @@ static void try_next_host(struct pg *pg, const struct err *error)
     pg_start_timer(pg, 0);
 }
 
-/* The server's own choice, by idle_session_timeout: nothing is wrong with it. */
+/* The server ended an idle session by its idle_session_timeout: nothing is wrong with it. */
 static bool is_idle_end(const struct err *error)
 {
     return strcmp(error->sqlstate, "57P05") == 0;
@@ -279,7 +279,7 @@ void pg_reset(struct pg *pg)
     struct err e;
     err_set(&e, ERR_CLOSED, "connection dropped to begin anew");
     begin_anew(pg, &e);
-    peer_link_closed(&pg->peer); /* our own doing: the peer was not lost */
+    peer_link_closed(&pg->peer); /* we did it ourselves: the peer was not lost */
 }
 
 void pg_close(struct pg *pg, void (*closed)(void *owner), void *owner)

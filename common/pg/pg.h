@@ -1,15 +1,16 @@
-/* PostgreSQL under libuv: one connection that connects, comes back by itself, and runs pipelines of
+/* PostgreSQL under libuv: one connection that connects, reconnects by itself, and runs pipelines of
  * parameterised statements, each transaction in the stage's role.
  *
  *      WAITING -> RESOLVING -> CONNECTING -> SETUP -> READY <-> BUSY
  *         ^           |            |           |        |        |
  *         +-----------+------------+-----------+--------+--------+  (100 ms to 5 s, with jitter)
  *
- * A pipeline outside BEGIN is one transaction, which the adapter begins and commits: libpq sends
- * everything up to one Sync, and after a failing statement the server skips the rest. A pipeline
- * may also hold BEGIN without COMMIT; then the caller must finish (COMMIT or ROLLBACK) with a later
- * pipeline. Should a pipeline fail inside a transaction, the adapter sends ROLLBACK before it calls
- * done. One pipeline at a time a connection; stages open as many as they need side by side.
+ * A pipeline without BEGIN is one transaction, which the adapter begins and commits: libpq sends
+ * everything up to one Sync, and after a statement that fails the server skips the rest. A pipeline
+ * may also contain BEGIN without COMMIT; then the caller must finish the transaction (COMMIT or
+ * ROLLBACK) by a later pipeline. If a pipeline fails inside a transaction, the adapter sends
+ * ROLLBACK before it calls done. A connection runs one pipeline at a time; stages open as many
+ * connections as they need.
  *
  * Failure modes: a lost connection or a passed deadline while a pipeline is in flight gives
  * ERR_CLOSED or ERR_TIMEOUT: the outcome is unknown (the connection is dropped and made anew). A
@@ -93,8 +94,7 @@ struct pg_events {
 #define PG_ROLE_REFUSED                                                                            \
     "may not act as %s (was `meterctl migrate` run, and is this login granted that role?)"
 
-/* How a transaction of ours begins, whatever the role's, the database's or the server's defaults.
- */
+/* How each transaction begins, whatever the defaults of the role, the database or the server. */
 #define PG_BEGIN "begin isolation level read committed read write"
 
 /* Start connecting; never fails at once. url and role are copied; role NULL sets none. Each
@@ -107,8 +107,8 @@ struct pg_events {
 struct pg *pg_open(uv_loop_t *loop, const char *url, const char *role, const char *application_name,
                    struct pg_events events);
 
-/* Every connection of this process that is made from now on uses this URL, whatever it was opened
- * with: for one that is rolled. Copied; NULL ends it. */
+/* Every connection that this process makes from now on uses this URL in place of the one it was
+ * opened with: for a password that was changed. Copied; NULL ends it. */
 void pg_use_url(const char *url);
 
 bool pg_is_ready(const struct pg *pg); /* connected, and no pipeline in flight */
@@ -138,11 +138,12 @@ typedef void (*pg_row_fn)(void *owner, const PGresult *row);
 void pg_stream(struct pg *pg, const struct pg_statement *statement, uint64_t deadline_ms,
                pg_row_fn on_row, pg_done_fn done, void *owner);
 
-/* Drop the connection and connect anew (a doubtful session); a pipeline in flight gets ERR_CLOSED,
- * and on_down is called. While there is no connection it does nothing. */
+/* Drop the connection and connect anew, if the session is doubtful. A pipeline in flight gets
+ * ERR_CLOSED, and on_down is called. Without a connection it does nothing. */
 void pg_reset(struct pg *pg);
 
-/* Once. A pipeline in flight gets ERR_CANCELED; then closed runs from the loop, and pg is freed. */
+/* Call it once. A pipeline in flight gets ERR_CANCELED; then pg is freed and closed runs, from the
+ * loop. */
 void pg_close(struct pg *pg, void (*closed)(void *owner), void *owner);
 
 /* Server clock minus ours in ms, as last measured at connect; 0 before. */
@@ -152,8 +153,8 @@ int64_t pg_clock_offset_ms(const struct pg *pg);
 int64_t pg_get_i64(const PGresult *r, int row, int column);     /* int2, int4, int8, bool */
 int64_t pg_get_time_ms(const PGresult *r, int row, int column); /* timestamptz, Unix ms */
 
-/* The data are at fault: their form (class 22) or size (54000), or a check of a value. No other
- * error is an entry's, a webhook's or a submission's: the same would happen to any of them. */
+/* The data are at fault: their form (class 22) or size (54000), or a check of a value. Any other
+ * error would happen with whatever entry, webhook or submission it was. */
 bool pg_is_data_fault(const struct err *e);
 
 /* The error of a synchronous result or connection, for meterctl and tests. Returns -1. */

@@ -27,8 +27,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a URL that does not say otherwise gets. A peer that vanishes without a word is noticed after
- * about 25 s when idle (keepalives, in s), and after 10 s with data on their way (in ms). */
+/* Options that the URL may override. With these a peer that vanishes silently is noticed after
+ * about 25 s when idle (keepalives, in s), and after 10 s with data in flight (in ms). */
 static const struct {
     const char *keyword;
     const char *value;
@@ -131,7 +131,8 @@ static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *f
     pg_release_handle(pg);
 }
 
-/* Without a deadline: a lookup that runs cannot be stopped, and it ends by the resolver's own. */
+/* It has no deadline of ours: a lookup that runs cannot be stopped, and the resolver has its own.
+ */
 static bool start_lookup(struct pg *pg, const char *host)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -150,7 +151,7 @@ static bool is_socket(const char *host)
     return *host == '\0' || *host == '/' || *host == '@';
 }
 
-/* What libpq would refuse anyhow is left to it, for its clear text. */
+/* A URL that libpq refuses anyhow is left to libpq, whose error text is clear. */
 static bool wants_lookup(const struct pg *pg)
 {
     const char *hosts = find_option(pg, "host");
@@ -160,7 +161,7 @@ static bool wants_lookup(const struct pg *pg)
     return !ports || count_items(ports) == 1 || count_items(ports) == count_items(hosts);
 }
 
-/* True if the host at hosts.at is being looked up. */
+/* Returns true if a lookup of the host at hosts.at was started. */
 static bool take_host(struct pg *pg)
 {
     char *host = copy_item(find_option(pg, "host"), pg->hosts.at);
@@ -226,8 +227,8 @@ static void add_option(struct options *o, const char *keyword, const char *value
     o->values[o->n++] = value;
 }
 
-/* libpq quotes what it could not read, which may be the whole URL or a piece of the password: all
- * that stands between the first and the last quote is left out. */
+/* libpq quotes what it could not parse, which may be the whole URL or a piece of the password. So
+ * everything between the first and the last quote is masked. */
 static void url_err(struct err *e, const char *message)
 {
     char line[sizeof e->text];
@@ -241,7 +242,8 @@ static void url_err(struct err *e, const char *message)
                 line, last > first ? last + 1 : "");
 }
 
-/* The first of two with one keyword counts: what was looked up goes before what the URL says. */
+/* Of two options with one keyword the first one counts, so what was looked up goes before what the
+ * URL says. */
 static PGconn *start_conn(const struct pg *pg)
 {
     size_t most = N_DEFAULTS + 6; /* hosts, encoding, application_name and the NULL at the end */
@@ -317,7 +319,7 @@ void pg_connect_start(struct pg *pg)
 static void take_clock(struct pg *pg, const PGresult *r)
 {
     int64_t answered_ms = clock_unix_ms();
-    /* A pooler may have kept the question waiting: the answer tells nothing then. */
+    /* A pooler may have kept the question waiting; then the answer is of no use. */
     if (answered_ms - pg->asked_clock_ms > CLOCK_ANSWER_MAX_MS)
         return;
     int64_t ours_ms = pg->asked_clock_ms + (answered_ms - pg->asked_clock_ms) / 2;
@@ -382,7 +384,7 @@ static void take_connected(struct pg *pg)
 }
 
 /* libpq may close the socket and open another one (several addresses, TLS refused), even under the
- * same number, which then is no longer polled: so the handle lives for one step. */
+ * same number, which epoll would no longer watch. So the handle lives for one step only. */
 void pg_connect_step(struct pg *pg)
 {
     pg_unwatch(pg);

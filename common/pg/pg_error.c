@@ -1,4 +1,4 @@
-/* What libpq and the server say, as our errors. */
+/* Turns what libpq and the server report into struct err. */
 #include "common/pg/pg_internal.h"
 
 #include "common/log.h"
@@ -48,7 +48,8 @@ static bool passes_by_itself(const char *sqlstate)
     return has_any(sqlstate, PASSING);
 }
 
-/* Such a check carries no constraint's name where it says that a row belongs to no partition. */
+/* "No partition of relation found for row" has the SQLSTATE of a check, but names no constraint. It
+ * passes, since partitions are made ahead of time and again. */
 static bool lacks_partition(const char *sqlstate, const PGresult *r)
 {
     return has_class(sqlstate, SQLSTATE_CHECK) &&
@@ -62,12 +63,11 @@ bool pg_is_data_fault(const struct err *e)
             has_class(e->sqlstate, SQLSTATE_TOO_LARGE));
 }
 
-/* A standby does not even begin a transaction that is to write, and calls it a feature that it
- * lacks. */
-bool pg_is_read_only(const struct err *e, bool is_ours)
+/* A standby refuses to begin a read-write transaction with "feature not supported". */
+bool pg_is_read_only(const struct err *e, bool is_added)
 {
     return has_class(e->sqlstate, SQLSTATE_READ_ONLY) ||
-           (is_ours && has_class(e->sqlstate, SQLSTATE_LACKS_FEATURE));
+           (is_added && has_class(e->sqlstate, SQLSTATE_LACKS_FEATURE));
 }
 
 static void set_result_text(struct err *e, enum err_kind kind, const PGresult *r)
@@ -115,7 +115,7 @@ void pg_note_fatal(struct pg *pg, const PGresult *r, const struct err *e)
 {
     const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
     bool says_so = severity && (!strcmp(severity, "FATAL") || !strcmp(severity, "PANIC"));
-    /* pgbouncer closes a client after a mere ERROR, of a class that no session survives. */
+    /* pgbouncer says only ERROR before it closes the connection, with the SQLSTATE of a loss. */
     if (says_so || (*e->sqlstate && e->kind == ERR_CLOSED))
         pg->fatal = *e;
 }

@@ -24,14 +24,14 @@ struct pg_pipeline {
     bool active;        /* sent, and the answer to its Sync has not come */
     bool rolling_back;  /* it failed inside BEGIN; ROLLBACK was sent after it */
     bool send_failed;   /* a statement could not be given to libpq */
-    bool wrapped;       /* the transaction that is open was begun by us, who must commit it */
-    int most;           /* room for so many statements of the caller's, … */
-    int n;              /* … who has given so many */
-    const char *before; /* the SQL of the last one, or NULL */
-    int sent;           /* statements sent: those, and what surrounds each transaction */
-    bool *is_ours;      /* owned; of each one sent: of the latter, whose result is nobody's */
+    bool wrapped;       /* the adapter began the open transaction, and must commit it */
+    int most;           /* the caller gives so many statements at most … */
+    int n;              /* … and has given so many */
+    const char *before; /* the SQL of the caller's last one, or NULL */
+    int sent;           /* statements sent: the caller's, and those that the adapter adds */
+    bool *is_added;     /* owned; for each one sent: the adapter added it, and drops its result */
     int at;             /* of those sent, the one whose result comes next */
-    int kept;           /* results that have come */
+    int kept;           /* results of the caller's statements that have come */
     PGresult **results; /* owned; room for most of them, NULL until they come */
     struct err error;   /* the first; ERR_NONE while all goes well */
     pg_row_fn on_row;   /* NULL but for a stream */
@@ -46,15 +46,15 @@ struct pg_host {
     char *port;    /* "": libpq's default */
 };
 
-/* The URL taken apart, and its hosts, an entry an address, which are tried one by one. */
+/* The URL in its parts, and the addresses of its hosts, which are tried one by one. */
 struct pg_hosts {
-    PQconninfoOption *options; /* owned; NULL but from resolving until it is up or all were tried */
-    size_t at;                 /* of the hosts in the URL, the one looked up */
+    PQconninfoOption *options; /* owned; set from resolving until it is up or all were tried */
+    size_t at;                 /* the host of the URL that is looked up */
     uv_getaddrinfo_t lookup;
-    int n; /* entries; 0 with options: libpq is given the URL as it is */
+    int n; /* entries; 0 while options is set: libpq gets the URL as it is */
     struct pg_host *entries;
     int next;        /* entry that is tried next; n: all were */
-    struct buf said; /* why those before were not taken */
+    struct buf said; /* why the entries before could not be used */
 };
 
 struct pg {
@@ -69,7 +69,7 @@ struct pg {
     PGconn *conn;      /* NULL while waiting */
     uv_poll_t *poll;   /* on the socket of conn; NULL while there is none */
     uv_timer_t timer;  /* by state: the connect deadline, the wait, the pipeline's deadline */
-    bool takes_reader; /* a primary that is read-only by default is taken, too */
+    bool takes_reader; /* a primary that is read-only by default will do */
     uv_timer_t soon;   /* calls what must not be called from inside a public function */
     int handles;       /* open handles and requests; at 0 pg is freed */
     bool looked_again; /* the deadline passed, and the socket got its last look */
@@ -79,11 +79,11 @@ struct pg {
     bool pipeline_ended; /* by a lost connection: done is called soon */
     bool tell_down;      /* on_down is called soon */
     struct err down;
-    struct err fatal; /* the server's last words, if it said why it closes the connection */
+    struct err fatal; /* why the server closes the connection, if it said so */
 
     struct backoff backoff;
     struct peer_link peer;
-    int64_t asked_clock_ms; /* ours, when the server's was asked for */
+    int64_t asked_clock_ms; /* our clock when the server's was asked for */
     int64_t clock_offset_ms;
 
     void (*closed)(void *owner);
@@ -92,12 +92,12 @@ struct pg {
 
 /* pg.c */
 extern const struct machine PG_MACHINE;
-/* Poll the socket of conn for these events; makes the handle at the first call. */
+/* Poll the socket of conn for these events. */
 void pg_watch(struct pg *pg, int events);
 void pg_unwatch(struct pg *pg);
-/* The one timer, counted from now and not from the start of this turn of the loop. */
+/* Start the timer, counted from now and not from the beginning of this turn of the loop. */
 void pg_start_timer(struct pg *pg, uint64_t wait_ms);
-/* The connection is lost or could not be made: drop it, wait, tell. */
+/* The connection was lost or could not be made: drop it, call on_down soon, try again later. */
 void pg_lost(struct pg *pg, const struct err *error);
 void pg_release_handle(struct pg *pg);
 
@@ -105,9 +105,9 @@ void pg_release_handle(struct pg *pg);
 void pg_connect_prepare(struct pg *pg); /* takes the URL apart, looks up its hosts, connects */
 void pg_connect_step(struct pg *pg);    /* the socket is ready */
 void pg_connect_start(struct pg *pg);   /* to the next host */
-/* There is another address to try before the URL is given up for now. */
+/* Is there another address to try before waiting? */
 bool pg_has_next_host(const struct pg *pg);
-void pg_say_host(struct pg *pg, const struct err *error); /* why this one is not taken */
+void pg_say_host(struct pg *pg, const struct err *error); /* notes why this one failed */
 void pg_resolve_done(struct pg *pg);                      /* frees what was found */
 
 /* pg_pipeline.c */
@@ -122,14 +122,14 @@ void pg_pipeline_finish(struct pg *pg);
 
 /* pg_error.c */
 void pg_first_line(const char *text, char *out, size_t size);
-/* The server or the session cannot write, which no statement of ours is served by. is_ours: it was
- * said of what we surround a transaction with. */
-bool pg_is_read_only(const struct err *e, bool is_ours);
-/* Why the connection is gone: the server's last words, else libpq's. */
+/* The server or the session is read-only, so this connection is of no use. is_added: the error is
+ * of a statement that the adapter added. */
+bool pg_is_read_only(const struct err *e, bool is_added);
+/* Why the connection is gone: what the server said, else what libpq says. */
 void pg_loss_err(const struct pg *pg, struct err *e);
-/* Keep an error result in pg->fatal if it is the server's last word. */
+/* Keep an error result in pg->fatal if the server closes the connection with it. */
 void pg_note_fatal(struct pg *pg, const PGresult *r, const struct err *e);
-/* Install it as notice receiver: logs at debug; never to stderr as it is. */
+/* The notice receiver: logs at debug level, where libpq would write to stderr. */
 void pg_on_notice(void *owner, const PGresult *notice);
 
 #endif

@@ -1,17 +1,17 @@
 /* Running one pipeline: statements and one Sync go out, results come back in order.
  *
  * A pooler may give each transaction another session of the server, so nothing is kept in the
- * session: each transaction begins with its role and settings, which are sent along unasked. A
- * pipeline without BEGIN is wrapped into BEGIN and COMMIT, since nothing else sets its isolation in
- * time. The results of all that are left out of what the caller gets.
+ * session: the adapter adds the role and the settings to the beginning of each transaction. A
+ * pipeline without BEGIN is wrapped into BEGIN and COMMIT, since its isolation could not be set in
+ * time otherwise. The caller does not get the results of what the adapter adds.
  *
  * The happy path: each statement gives a result and then a NULL, and the Sync ends the pipeline.
  * libpq holds what the socket does not take; it is flushed when the socket is writable, while
  * answers are read, so that neither side waits for the other with full buffers.
  *
- * The failure modes: a statement is refused (the rest is skipped by the server, and the first error
- * is kept), a transaction is left open by that (ROLLBACK is sent as a pipeline of its own before
- * done is called), the socket dies (pg_lost). */
+ * The failure modes: a statement is refused (the server skips the rest, and the first error is
+ * kept); that leaves a transaction open (ROLLBACK is sent as a pipeline of its own before done is
+ * called); the socket dies (pg_lost). */
 #include "common/pg/pg_internal.h"
 
 #include "common/sql.h"
@@ -47,8 +47,8 @@ static bool is_word(const char *sql, const char *word)
     return strncasecmp(sql, word, length) == 0 && (sql[length] == '\0' || sql[length] == ' ');
 }
 
-/* This statement is outside of any transaction: it is the first of a pipeline, or stands behind the
- * end of a transaction. */
+/* The next statement is outside of any transaction: it is the first of a pipeline, or the last one
+ * ended a transaction. */
 static bool is_outside(const struct pg *pg)
 {
     const char *before = pg->pipeline.before;
@@ -62,17 +62,17 @@ static bool is_begun(const struct pg *pg)
     return pg->pipeline.before && is_word(pg->pipeline.before, "begin");
 }
 
-static bool send_ours(struct pg *pg, const struct pg_statement *s)
+static bool send_added(struct pg *pg, const struct pg_statement *s)
 {
-    pg->pipeline.is_ours[pg->pipeline.sent++] = true;
+    pg->pipeline.is_added[pg->pipeline.sent++] = true;
     return send_statement(pg, s);
 }
 
-static bool send_our_text(struct pg *pg, const char *sql)
+static bool send_added_text(struct pg *pg, const char *sql)
 {
     struct pg_statement s;
     pg_statement_init(&s, sql);
-    return send_ours(pg, &s);
+    return send_added(pg, &s);
 }
 
 static bool send_settings(struct pg *pg)
@@ -81,10 +81,10 @@ static bool send_settings(struct pg *pg)
     pg_statement_init(&s, SQL_SET_TRANSACTION);
     pg_add_text(&s, pg->role);
     pg_add_text(&s, "0");
-    return send_ours(pg, &s);
+    return send_added(pg, &s);
 }
 
-/* What comes before a caller's statement. */
+/* Sends what the adapter adds before a caller's statement. */
 static bool send_before(struct pg *pg, const char *sql)
 {
     struct pg_pipeline *p = &pg->pipeline;
@@ -97,7 +97,7 @@ static bool send_before(struct pg *pg, const char *sql)
     if (p->wrapped || !is_outside(pg) || is_word(sql, "rollback"))
         return true;
     p->wrapped = true;
-    return send_our_text(pg, PG_BEGIN) && send_settings(pg);
+    return send_added_text(pg, PG_BEGIN) && send_settings(pg);
 }
 
 static bool send_given(struct pg *pg, const struct pg_statement *s)
@@ -110,11 +110,11 @@ static bool send_given(struct pg *pg, const struct pg_statement *s)
     return send_statement(pg, &begin);
 }
 
-/* It concerns only the statement whose result is the next to be taken. */
+/* libpq applies this mode to the statement whose result comes next. */
 static bool start_rows(struct pg *pg)
 {
     const struct pg_pipeline *p = &pg->pipeline;
-    bool is_due = p->on_row && p->at < p->sent && !p->is_ours[p->at];
+    bool is_due = p->on_row && p->at < p->sent && !p->is_added[p->at];
     return !is_due || PQsetSingleRowMode(pg->conn);
 }
 
@@ -124,7 +124,7 @@ void pg_pipeline_begin(struct pg *pg, int most)
     p->active = true;
     p->most = most;
     p->results = xcalloc((size_t)most, sizeof(PGresult *));
-    p->is_ours = xcalloc(3 * (size_t)most + 1, sizeof(bool)); /* COMMIT comes once, at the end */
+    p->is_added = xcalloc(3 * (size_t)most + 1, sizeof(bool)); /* COMMIT comes once, at the end */
 }
 
 void pg_pipeline_add(struct pg *pg, const struct pg_statement *s)
@@ -143,15 +143,15 @@ static int end_statements(struct pg *pg, struct err *e)
     struct pg_pipeline *p = &pg->pipeline;
     p->next = NULL;
     if (p->wrapped && !p->send_failed)
-        p->send_failed = !send_our_text(pg, "commit");
+        p->send_failed = !send_added_text(pg, "commit");
     if (p->send_failed || !start_rows(pg) || !PQpipelineSync(pg->conn))
         return send_failed(pg, e);
     return 0;
 }
 
-/* Writes what the socket takes. Failing to write is not an error here: libpq keeps it back until
- * what the server sent is read. */
-static bool holds_back(struct pg *pg)
+/* Writes what the socket takes; true if libpq still has some. A write that fails is not an error
+ * here: libpq reports it once what the server sent has been read. */
+static bool has_unsent(struct pg *pg)
 {
     return PQflush(pg->conn) == 1;
 }
@@ -165,9 +165,9 @@ static size_t bytes_of(const struct pg_statement *s)
     return bytes;
 }
 
-/* Small statements leave together with what follows: a process that is frozen between two writes
- * would hold the locks of the first. */
-static enum pg_more give_some(struct pg *pg)
+/* Small statements leave together with what follows them. A process that is frozen between two
+ * writes would keep the locks of the first one. */
+static enum pg_more add_some(struct pg *pg)
 {
     struct pg_pipeline *p = &pg->pipeline;
     struct pg_statement s;
@@ -180,16 +180,16 @@ static enum pg_more give_some(struct pg *pg)
     return more;
 }
 
-/* Writes, and gives more statements of a pipeline that is pulled, as long as the socket takes all.
- * *held: what the last write told. Where it is false nothing is left to give now: asking once more
- * could find the socket drained, and nobody would give the rest. */
-static int pull(struct pg *pg, bool *held, struct err *e)
+/* Writes, and pulls more statements from the caller as long as the socket takes all of them.
+ * *unsent: what the last write found. The caller of this function must not ask again: the socket
+ * may have drained since, and then nobody would pull the rest. */
+static int pull(struct pg *pg, bool *unsent, struct err *e)
 {
     struct pg_pipeline *p = &pg->pipeline;
-    while (!(*held = holds_back(pg)) && p->next) {
-        enum pg_more more = give_some(pg);
+    while (!(*unsent = has_unsent(pg)) && p->next) {
+        enum pg_more more = add_some(pg);
         if (more == PG_LATER) {
-            *held = holds_back(pg);
+            *unsent = has_unsent(pg);
             return 0;
         }
         if ((more == PG_END || p->send_failed) && end_statements(pg, e) != 0)
@@ -198,16 +198,16 @@ static int pull(struct pg *pg, bool *held, struct err *e)
     return 0;
 }
 
-/* And asks to be called again for the rest. */
+/* Writes what can be written, and polls for the rest. */
 static void flush(struct pg *pg)
 {
     struct err e;
-    bool held;
-    if (pull(pg, &held, &e) != 0) {
+    bool unsent;
+    if (pull(pg, &unsent, &e) != 0) {
         pg_lost(pg, &e);
         return;
     }
-    pg_watch(pg, UV_READABLE | (held ? UV_WRITABLE : 0));
+    pg_watch(pg, UV_READABLE | (unsent ? UV_WRITABLE : 0));
 }
 
 int pg_pipeline_end(struct pg *pg, struct err *e)
@@ -223,7 +223,7 @@ static void clear_pipeline(struct pg_pipeline *p)
     for (int i = 0; p->results && i < p->n; i++)
         PQclear(p->results[i]);
     free(p->results);
-    free(p->is_ours);
+    free(p->is_added);
 }
 
 void pg_pipeline_fail(struct pg *pg, const struct err *error)
@@ -236,11 +236,11 @@ void pg_pipeline_fail(struct pg *pg, const struct err *error)
         p->error = *error;
     if (pg->state == PG_IS_BUSY)
         return;
-    clear_pipeline(p); /* the setup's, whose done is not called */
+    clear_pipeline(p); /* of SETUP, whose done is not called */
     *p = (struct pg_pipeline){0};
 }
 
-/* done may start the next pipeline at once, so that this one is moved aside first. */
+/* done may start the next pipeline at once, so this one is moved aside first. */
 void pg_pipeline_finish(struct pg *pg)
 {
     struct pg_pipeline p = pg->pipeline;
@@ -282,7 +282,7 @@ static void take_sync(struct pg *pg)
         return;
     }
     if (p->error.kind == ERR_NONE)
-        pg->fatal = (struct err){0}; /* it was not the end after all */
+        pg->fatal = (struct err){0}; /* the connection lives on after all */
     p->active = false;
     pg->in_transaction = left_a_transaction(pg);
     uv_timer_stop(&pg->timer);
@@ -297,13 +297,13 @@ static void take_error(struct pg *pg, PGresult *r)
     pg_result_err(&e, pg->conn, r);
     pg_note_fatal(pg, r, &e);
     PQclear(r);
-    bool is_ours = p->at < p->sent && p->is_ours[p->at];
-    if (pg_is_read_only(&e, is_ours)) {
+    bool is_added = p->at < p->sent && p->is_added[p->at];
+    if (pg_is_read_only(&e, is_added)) {
         err_set(&e, ERR_CLOSED, "PostgreSQL at %s:%s is read-only (a standby, or failed over)",
                 PQhost(pg->conn), PQport(pg->conn));
         pg_lost(pg, &e);
-    } else if (is_ours && pg->state == PG_IS_BUSY && pg_is_data_fault(&e)) {
-        pg_lost(pg, &e); /* the role is gone, or a setting: nothing of the caller's is at fault */
+    } else if (is_added && pg->state == PG_IS_BUSY && pg_is_data_fault(&e)) {
+        pg_lost(pg, &e); /* a role or a setting is missing: the caller's data are not at fault */
     } else if (p->error.kind == ERR_NONE) {
         p->error = e;
     }
@@ -319,7 +319,7 @@ static void take_row(struct pg *pg, PGresult *r)
 static void keep_result(struct pg *pg, PGresult *r)
 {
     struct pg_pipeline *p = &pg->pipeline;
-    if (p->rolling_back || p->on_row || p->at >= p->sent || p->is_ours[p->at]) {
+    if (p->rolling_back || p->on_row || p->at >= p->sent || p->is_added[p->at]) {
         PQclear(r);
         return;
     }
@@ -369,9 +369,9 @@ static void take_result(struct pg *pg, PGresult *r)
     }
 }
 
-/* Each result may end the pipeline, begin the next one, or drop the connection: what belongs to
- * this pipeline is asked again every time. One NULL ends a statement. A second one means that libpq
- * has nothing more, as after a FATAL error: the socket will tell that the connection is gone. */
+/* Each result may end the pipeline, begin the next one, or drop the connection, so everything is
+ * looked up again each time. One NULL ends a statement. A second one means that libpq has nothing
+ * more, as after a FATAL error: the socket will tell that the connection is gone. */
 static void take_results(struct pg *pg)
 {
     bool ended = false;
@@ -383,7 +383,7 @@ static void take_results(struct pg *pg)
             return;
         } else {
             pg->pipeline.at++;
-            (void)start_rows(pg); /* refused only where no statement is left that could give rows */
+            (void)start_rows(pg); /* fails only if no statement is left that could give rows */
         }
         ended = !r;
     }
@@ -401,7 +401,7 @@ void pg_pipeline_io(struct pg *pg, int events)
         pg_lost(pg, &e);
         return;
     }
-    /* With nothing in flight, this has libpq look at what the server said of its own accord. */
+    /* With nothing in flight, this makes libpq look at messages that the server sent unasked. */
     if (!pg->pipeline.active)
         (void)PQisBusy(pg->conn);
     flush(pg);

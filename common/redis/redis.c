@@ -11,8 +11,8 @@
  *
  *      every state ---> CLOSING (redis_close), and then it is freed
  *
- * In a Redis Cluster the greeting asks for the key, and the node that does not serve it says where
- * to go: then it is WAITING for no time, and that node is next. A command may be told the same.
+ * In a Redis Cluster the greeting asks for the key, and a node that does not serve it says which
+ * one does: then that node is next, without a wait. A command may be answered so, too.
  *
  * The failure modes: the name is unknown, no address answers within 5 s each, the greeting is
  * refused, the server is a replica or becomes one, the socket dies, a command's deadline passes.
@@ -30,7 +30,7 @@
 #include <string.h>
 
 enum { SOON_MS = 1, BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 2000 };
-enum { HOPS_MAX = 5 }; /* redirections in a row; more come from nodes that do not agree yet */
+enum { HOPS_MAX = 5 }; /* redirections in a row; more mean that the nodes do not agree yet */
 
 const struct machine REDIS_MACHINE = {
     "redis",
@@ -54,7 +54,7 @@ static void free_redis(struct redis *r)
     free(r->key);
     free(r->sent.items);
     free(r->ended.items);
-    buf_done(&r->held);
+    buf_done(&r->delayed);
     free(r);
     if (closed)
         closed(owner);
@@ -84,7 +84,7 @@ static void drop_link(struct redis *r)
         redis_link_drop(link);
 }
 
-/* on_down comes in any case; returns after how many ms the next try begins. */
+/* on_down will be called. Returns after how many ms the next try begins. */
 static uint64_t begin_anew(struct redis *r, const struct err *error, int64_t overdue_ms)
 {
     r->down = *error;
@@ -220,7 +220,7 @@ static void close_timers(struct redis *r)
     uv_close((uv_handle_t *)&r->soon, on_timer_closed);
 }
 
-/* Each call may close or reset r, so that what comes after asks again. */
+/* Each callback may close or reset r, so the state is looked at again after each. */
 static void on_soon(uv_timer_t *timer)
 {
     struct redis *r = timer->data;
@@ -248,8 +248,8 @@ static void init_timer(struct redis *r, uv_timer_t *timer)
     r->handles++;
 }
 
-/* hiredis writes without MSG_NOSIGNAL: by default a server that closes the connection would end us.
- * A program's own choice is respected. */
+/* hiredis writes without MSG_NOSIGNAL, so a server that closes the connection would kill the
+ * process by SIGPIPE. If the program has set a handler, that stays. */
 static void ignore_sigpipe(void)
 {
     struct sigaction now;
@@ -330,7 +330,7 @@ void redis_reset(struct redis *r)
     struct err e;
     err_set(&e, ERR_CLOSED, "connection dropped to begin anew");
     begin_anew(r, &e, INT64_MIN);
-    /* Our own doing: the peer was not lost. */
+    /* We did it ourselves: the peer was not lost. */
     peer_link_closed(&r->peer);
 }
 

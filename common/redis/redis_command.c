@@ -1,9 +1,9 @@
 /* Commands in flight and their deadlines.
  *
- * Redis answers in order, so the commands in flight are a queue and each reply belongs to its first
- * one. One timer serves all deadlines: it is set for the earliest, and left alone when a reply
- * comes; when it fires too early it is set again. A passed deadline drops the connection, because
- * the reply may still come and would be taken for the next command's. */
+ * Redis answers in order, so the commands in flight are a queue, and each reply belongs to the
+ * first of them. One timer serves all deadlines: it is set for the earliest one. A reply does not
+ * touch it; if it fires too early it is set again. When a deadline has passed the connection is
+ * dropped, because the reply may still come and would be taken for the next command's. */
 #include "common/redis/redis_internal.h"
 
 #include "common/clock.h"
@@ -105,8 +105,8 @@ static void take_deadline(struct redis *r, int64_t now_ms)
     redis_lost(r, &e, now_ms);
 }
 
-/* After a pause of the whole process the timer comes before the socket, though the reply may have
- * been waiting there: the loop reads once more before the outcome is called unknown. */
+/* If the whole process was stopped for a while, the timer fires first, though the reply may be
+ * waiting in the socket. So the loop reads once more before the outcome is called unknown. */
 static void on_deadline(uv_timer_t *timer)
 {
     struct redis *r = timer->data;
@@ -125,7 +125,7 @@ static void on_deadline(uv_timer_t *timer)
         set_deadline(r, earliest, now_ms);
 }
 
-/* States of Redis that pass, by the first word of its error reply. */
+/* Does the error pass by itself? Its first word tells. */
 static bool passes_by_itself(const char *text)
 {
     static const char *const WORDS[] = {"LOADING ",    "BUSY ",      "MASTERDOWN ", "READONLY ",
@@ -137,9 +137,9 @@ static bool passes_by_itself(const char *text)
     return false;
 }
 
-/* The command was not run: a redirect, or a replica, which refuses what writes before it does
- * anything. To its caller that is a lost connection, which it is in a moment. Returns whether it is
- * still the same one. */
+/* The command was not run: it was redirected, or refused by a replica. Its caller is told that the
+ * connection was lost, which it will be in a moment. Returns false if done has dropped it already.
+ */
 static bool end_as_closed(struct redis *r, const struct redis_pending *c, const char *text)
 {
     const struct redis_link *link = r->link;
@@ -178,7 +178,7 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
     struct err e;
     (void)privdata;
     if (!reply || r->link != link)
-        return; /* hiredis lets go of the connection: redis_lost ends the commands */
+        return; /* the connection is being dropped: redis_lost ends the commands */
     if (root->type != REDIS_REPLY_ERROR) {
         redis_end_first(r, NULL, reply);
         return;
@@ -192,7 +192,7 @@ static bool send_bytes(struct redis *r, const char *bytes, size_t length)
     if (r->state != REDIS_IS_UP)
         return false;
     if (r->role_asked && r->decoder.take && r->sent.n > 0) {
-        buf_add(&r->held, bytes, length);
+        buf_add(&r->delayed, bytes, length);
         return true;
     }
     if (redis_is_raw(r->link))

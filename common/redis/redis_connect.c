@@ -1,13 +1,17 @@
 /* From a URL to a connection that has been greeted.
  *
- * Where to: to the one server there is; in a cluster where a redirection leads, else where the map
- * says that the key is, else to any node, which knows.
+ * A plain server is connected to at its address. In a cluster the connection goes where a
+ * redirection leads, else where the map says that the key is, else to any node, which will tell.
  *
- * Names are looked up by the loop, since hiredis would block for it, and the addresses are tried in
- * turn. The greeting is sent as one pipeline: AUTH and SELECT as the URL says, TIME to compare
- * clocks, CLUSTER SLOTS, which a plain server refuses, a look at the key, which a node that does
- * not serve it answers with the one that does, ROLE, and PING, which alone tells that Redis still
- * loads its data set. */
+ * Names are looked up by the loop, since hiredis would block, and the addresses are tried in turn.
+ * The greeting is sent as one pipeline:
+ *
+ *     AUTH, SELECT    as the URL says
+ *     TIME            to compare the clocks
+ *     CLUSTER SLOTS   which a plain server refuses
+ *     EXISTS key      which a node that does not serve the key answers with the one that does
+ *     ROLE            is it a master?
+ *     PING            which fails while Redis still loads its data set */
 #include "common/redis/redis_internal.h"
 
 #include "common/clock.h"
@@ -93,7 +97,8 @@ static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *a
     redis_release_handle(r);
 }
 
-/* Without a deadline: a lookup that runs cannot be stopped, and it ends by the resolver's own. */
+/* It has no deadline of ours: a lookup that runs cannot be stopped, and the resolver has its own.
+ */
 static void resolve(struct redis *r)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -127,18 +132,24 @@ void redis_connect_start(struct redis *r)
     connect_now(r);
 }
 
-/* An ACL may forbid PING and TIME to a user who is fit for all that we need. */
+/* An ACL may forbid PING and TIME to a user who may do all that we need. */
 static bool is_refusal(const redisReply *reply)
 {
     return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) != 0;
 }
 
-static void on_greeting(redisAsyncContext *ac, void *reply, void *privdata)
+/* The connection whose greeting this answers; NULL if it was dropped meanwhile. */
+static struct redis *greeted(const redisAsyncContext *ac, const void *reply)
 {
     struct redis_link *link = ac->ev.data;
-    struct redis *r = link->redis;
+    return reply && link->redis->link == link ? link->redis : NULL;
+}
+
+static void on_greeting(redisAsyncContext *ac, void *reply, void *privdata)
+{
+    struct redis *r = greeted(ac, reply);
     (void)privdata;
-    if (!reply || r->link != link)
+    if (!r)
         return;
     r->greetings_left--;
     if (is_refusal(reply) && r->refused.kind == ERR_NONE)
@@ -161,19 +172,18 @@ static void take_clock(struct redis *r, const redisReply *reply)
 
 static void on_time(redisAsyncContext *ac, void *reply, void *privdata)
 {
-    struct redis_link *link = ac->ev.data;
-    if (reply && link->redis->link == link)
-        take_clock(link->redis, reply);
+    struct redis *r = greeted(ac, reply);
+    if (r)
+        take_clock(r, reply);
     on_greeting(ac, reply, privdata);
 }
 
-/* A plain server refuses the question; an ACL may, too. */
+/* A plain server refuses this, and an ACL may too. */
 static void on_slots(redisAsyncContext *ac, void *reply, void *privdata)
 {
-    struct redis_link *link = ac->ev.data;
-    struct redis *r = link->redis;
+    struct redis *r = greeted(ac, reply);
     (void)privdata;
-    if (!reply || r->link != link)
+    if (!r)
         return;
     r->greetings_left--;
     redis_map_take(r->map, reply, r->node);
@@ -181,22 +191,20 @@ static void on_slots(redisAsyncContext *ac, void *reply, void *privdata)
 
 static void on_role(redisAsyncContext *ac, void *reply, void *privdata)
 {
-    struct redis_link *link = ac->ev.data;
-    struct redis *r = link->redis;
+    struct redis *r = greeted(ac, reply);
     (void)privdata;
-    if (!reply || r->link != link)
+    if (!r)
         return;
     r->greetings_left--;
     redis_role_greet(r, reply);
 }
 
-/* Whether the key is there does not matter, and an ACL may forbid to ask. */
+/* Whether the key exists does not matter, only which node serves it. An ACL may forbid EXISTS. */
 static void on_looked(redisAsyncContext *ac, void *reply, void *privdata)
 {
-    struct redis_link *link = ac->ev.data;
-    struct redis *r = link->redis;
+    struct redis *r = greeted(ac, reply);
     const redisReply *answer = reply;
-    if (!reply || r->link != link)
+    if (!r)
         return;
     if (answer->type == REDIS_REPLY_ERROR && redis_note_redirect(r, answer->str))
         r->greetings_left--;
@@ -211,8 +219,8 @@ static void send_greeting(struct redis *r, redisCallbackFn *fn, int argc, const 
     r->greetings_left++;
 }
 
-static struct redis_url login_in_force; /* its user and password, if … */
-static bool has_login;                  /* … another than each connection's own */
+static struct redis_url login_in_force; /* its user and password are used, if … */
+static bool has_login;                  /* … redis_use_login was called; else each URL's own */
 
 void redis_use_login(const char *url)
 {

@@ -59,8 +59,8 @@ struct redis {
     const struct redis_node *next;  /* where a redirection leads, until it is tried; or NULL */
     bool next_asking;               /* … and it was ASK */
     const struct redis_node *told;  /* where the last one that was logged led; or NULL */
-    bool asking;                    /* the node takes commands on the key behind ASKING only */
-    bool in_multi;                  /* between MULTI and EXEC, where ASKING holds on */
+    bool asking;                    /* the node takes commands on the key only behind ASKING */
+    bool in_multi;                  /* between MULTI and EXEC, where one ASKING is enough */
     unsigned attempts;              /* since it was up last */
     int hops;                       /* redirections since a command was answered */
     struct redis_events events;
@@ -78,16 +78,16 @@ struct redis {
     struct addrinfo *addresses; /* owned */
     struct addrinfo *address;   /* of these, the one being tried; NULL for a unix socket */
 
-    int greetings_left; /* without an answer yet */
-    struct err refused; /* the first greeting that was */
+    int greetings_left; /* parts of the greeting without an answer yet */
+    struct err refused; /* the first part that was refused; else ERR_NONE */
     int64_t asked_clock_ms;
 
-    bool was_master;   /* it said so since we connected */
-    bool role_hidden;  /* it does not say: an ACL forbids to ask */
-    bool role_due;     /* with a decoder: is asked before the next command */
-    bool role_asked;   /* the answer is on its way; with a decoder it goes to hiredis, and … */
-    struct buf held;   /* … commands wait here until it has come */
-    unsigned replicas; /* so many were found in a row */
+    bool was_master;    /* ROLE said so since we connected */
+    bool role_hidden;   /* an ACL forbids ROLE */
+    bool role_due;      /* with a decoder: ROLE is sent before the next command */
+    bool role_asked;    /* ROLE is in flight; with a decoder its answer goes to hiredis, and … */
+    struct buf delayed; /* … commands wait here until it has come */
+    unsigned replicas;  /* replicas found in a row */
 
     struct redis_queue sent;  /* in the order in which the replies come */
     struct redis_queue ended; /* without a reply; done is called soon */
@@ -103,13 +103,13 @@ struct redis {
 
 /* redis.c */
 extern const struct machine REDIS_MACHINE;
-/* Lost or could not be made: drop it, wait, tell. Commands whose deadline is at most overdue_ms
- * (monotonic; INT64_MIN for none) end with ERR_TIMEOUT, the others with ERR_CLOSED. */
+/* The connection was lost or could not be made: drop it, call on_down soon, try again later.
+ * Commands whose deadline is at most overdue_ms (monotonic; INT64_MIN for none) end with
+ * ERR_TIMEOUT, the others with ERR_CLOSED. */
 void redis_lost(struct redis *r, const struct err *error, int64_t overdue_ms);
-/* Another node serves the key, and r->next is it: drop the connection and go there. Nobody's loss.
- */
+/* Another node serves the key, r->next: drop the connection and go there. No peer was lost. */
 void redis_follow(struct redis *r);
-/* Note where that error reply leads. False: it is none that redirects, or r has no key. */
+/* Note where that error reply leads. Returns false if it is no redirection, or r has no key. */
 bool redis_note_redirect(struct redis *r, const char *text);
 /* The socket of r->link was ready and hiredis has done its work. */
 void redis_link_moved(struct redis *r);
@@ -122,7 +122,7 @@ void redis_connect_start(struct redis *r);
 void redis_connect_failed(struct redis *r, const char *reason); /* the next address, or lost */
 void redis_connect_done(struct redis *r);                       /* frees the addresses */
 void redis_greet(struct redis *r);
-/* Of a name's addresses the first one; another one after so many led to a replica. */
+/* Which of a name's addresses to try: the first one, and the next for each replica found. */
 struct addrinfo *redis_pick_address(struct addrinfo *first, unsigned replicas);
 
 /* redis_role.c */

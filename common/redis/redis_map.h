@@ -1,6 +1,6 @@
-/* Which node of a Redis Cluster serves which slot, and which nodes there are: one map for all
- * connections of the process that were given the same URL, so that each learns from what the others
- * are told. Of a plain server it knows just the URL's addresses. Loop thread only. */
+/* Which nodes a Redis Cluster has, and which of them serves which slot. All connections of the
+ * process with the same URL share one map, so that each learns from what the others are told. For a
+ * plain server it has just the URL's addresses. Loop thread only. */
 #ifndef METERLINE_REDIS_MAP_H
 #define METERLINE_REDIS_MAP_H
 
@@ -11,11 +11,11 @@
 
 enum { REDIS_HOST_SIZE = 256, REDIS_SLOTS = 16384 };
 
-/* What a node of a Redis Cluster answers to a command on a key that it does not serve:
+/* What a node of a Redis Cluster answers to a command on a key that it does not serve.
  *
  *     MOVED 3999 127.0.0.1:6381     another node serves the slot, from now on
- *     ASK 3999 127.0.0.1:6381       the slot is on its way there, and the key has gone ahead: that
- *                                   node takes the command, this once, right behind ASKING
+ *     ASK 3999 127.0.0.1:6381       the slot is moving there, and the key has moved already: that
+ *                                   node takes this one command, right behind ASKING
  *
  * https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ */
 struct redis_redirect {
@@ -28,7 +28,7 @@ struct redis_redirect {
 /* text: an error reply, NUL-terminated. False: it is another error. */
 bool redis_redirect_parse(const char *text, struct redis_redirect *out);
 
-/* One more was followed. */
+/* A redirection is followed: count it, and log it. */
 void redis_redirect_count(const struct redis_redirect *to);
 void redis_redirect_log(const struct redis_redirect *to, const char *key);
 
@@ -51,18 +51,18 @@ bool redis_map_is_cluster(const struct redis_map *m);
 /* The master of a slot, or NULL while it is not known. Nodes live as long as the map. */
 const struct redis_node *redis_map_owner(const struct redis_map *m, int slot);
 bool redis_map_is_owner(const struct redis_map *m, const struct redis_node *node); /* of any slot */
-/* Where to connect, at which try since the last success, from 0: to the owner of the slot and, in
- * between, to each node there is in turn, since one that lives knows who took over. slot -1: any.
- * NULL: the URL has no host. */
+/* Where to connect. attempt: the number of tries since the last success, from 0. Every other try
+ * goes to the owner of the slot, the others to each node in turn, since any node that lives knows
+ * who took over. slot -1: any node. NULL: the URL has no host. */
 const struct redis_node *redis_map_pick(const struct redis_map *m, int slot, unsigned attempt);
 
 /* The i-th of the nodes that have slots, or NULL. */
 const struct redis_node *redis_map_master(const struct redis_map *m, int i);
 bool redis_map_is_only(const struct redis_map *m); /* at most one node is known */
 
-/* The answer to CLUSTER SLOTS by that node. Anything but a list leaves the map as it is. */
+/* Learn from the answer to CLUSTER SLOTS by that node. An error reply changes nothing. */
 void redis_map_take(struct redis_map *m, const redisReply *reply, const struct redis_node *from);
-/* That node said so; returns where to go. MOVED changes the map. */
+/* The node from answered with this redirection. Returns where to go. MOVED changes the map. */
 const struct redis_node *redis_map_follow(struct redis_map *m, const struct redis_redirect *to,
                                           const struct redis_node *from);
 

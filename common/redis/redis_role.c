@@ -1,14 +1,14 @@
-/* Is it a master? A plain Redis that is a replica takes no writes, and what it has may be old: such
- * a connection is lost, and the URL looked up anew, since a failover may have led it elsewhere
- * without cutting what was connected before.
+/* Is the server a master? A replica takes no writes, and its data may be old. So a connection to
+ * one counts as lost, and the URL's host is looked up again: a failover may have moved the name
+ * without cutting connections to the old master.
  *
- * The happy path: ROLE in the greeting, and every 3 s, says master. With a decoder, who takes no
- * such replies, it is asked while nothing is in flight; commands wait for its answer, which is
- * hiredis' own.
+ * The happy path: ROLE says master, in the greeting and then every 3 s. A decoder does not take
+ * such replies. With one, ROLE is sent while no command is in flight, hiredis takes its answer, and
+ * later commands wait for that.
  *
- * The failure modes: it says that it is a replica, or a command is refused with READONLY or
- * MASTERDOWN: redis_lost. An ACL forbids ROLE: then only such a refusal tells. In a cluster nothing
- * is asked: there a node that is no master says with MOVED which one is. */
+ * The failure modes: ROLE says slave, or a command is refused with READONLY or MASTERDOWN: that is
+ * redis_lost. If an ACL forbids ROLE, only such a refusal tells. In a cluster ROLE is not asked: a
+ * replica there answers MOVED and names its master. */
 #include "common/redis/redis_role.h"
 
 #include "common/redis/redis_internal.h"
@@ -66,7 +66,7 @@ void redis_role_forget(struct redis *r)
     r->role_hidden = false;
     r->role_due = false;
     r->role_asked = false;
-    buf_clear(&r->held);
+    buf_clear(&r->delayed);
 }
 
 void redis_role_lose(struct redis *r, const char *text)
@@ -94,9 +94,9 @@ static void on_role(void *owner, const struct err *error, void *reply)
         redis_role_lose(r, REDIS_REPLICA);
         return;
     }
-    if (r->held.length > 0)
-        (void)redis_raw_send(r->link, r->held.data, r->held.length);
-    buf_clear(&r->held);
+    if (r->delayed.length > 0)
+        (void)redis_raw_send(r->link, r->delayed.data, r->delayed.length);
+    buf_clear(&r->delayed);
     wait_to_ask(r);
 }
 

@@ -1,12 +1,12 @@
-/* One connection for all (`home`), which a plain server's commands go to, and in a cluster one more
- * to each master that is needed.
+/* There is one connection to any node (`home`), which serves everything if it is a plain server. In
+ * a cluster there is one more to each master that is needed.
  *
  * The happy path: home is up and has learned the map; a command goes to the connection of the node
  * that serves its slot. If that one is still being made, the command waits in its node's list.
  *
- * The failure modes: the node says MOVED or ASK, and the command goes there. The node cannot be
- * reached: what waits for it goes to home, which says who has taken over, or that nobody has.
- * What was in flight there ends, its outcome unknown. */
+ * The failure modes: if the node says MOVED or ASK, the command goes where that leads. If the node
+ * cannot be reached, the commands that wait for it go to home, which says who has taken over, or
+ * that nobody has. Commands in flight end, and their outcome is unknown. */
 #include "common/redis/redis_router.h"
 
 #include "common/clock.h"
@@ -18,14 +18,14 @@
 
 enum { HOPS_MAX = 5, REFRESH_DEADLINE_MS = 5000 };
 
-/* A command that may have to go elsewhere. */
+/* A command, which may be redirected. */
 struct request {
     struct redis_router *router;
     struct request *next; /* of those that wait for the same node */
     char *bytes;          /* owned by hiredis */
     size_t length;
     int hops;
-    bool asking;         /* it goes there behind ASKING */
+    bool asking;         /* it needs ASKING before it */
     int64_t deadline_ms; /* monotonic */
     redis_done_fn done;
     void *owner;
@@ -68,7 +68,7 @@ static void end_request(struct request *q, const struct err *error, void *reply)
 
 static void on_answer(void *owner, const struct err *error, void *reply);
 
-/* at: NULL for home. Without a connection it ends with ERR_CLOSED, in a moment. */
+/* at: NULL for home. Without a connection the command ends with ERR_CLOSED, from the loop. */
 static void post(struct request *q, struct node *at)
 {
     struct redis *redis = at ? at->redis : q->router->home;
@@ -96,7 +96,7 @@ static void send_to(struct request *q, const struct redis_node *address)
     n->last = &q->next;
 }
 
-/* The CLUSTER SLOTS of home; what it tells of one slot is in the redirection already. */
+/* Ask home for CLUSTER SLOTS: the redirection told about one slot, and others may have moved. */
 static void refresh(struct redis_router *router);
 
 static bool follow(struct request *q, const struct err *error)
@@ -147,7 +147,7 @@ static void on_node_up(void *owner)
     }
 }
 
-/* Home knows who has taken over, or tells that nobody has. */
+/* Home knows who has taken over, or says that nobody has. */
 static void send_home(struct request *q)
 {
     q->asking = false;
@@ -203,7 +203,7 @@ static void on_node_closed(void *owner)
     release_connection(router);
 }
 
-/* Takes it out of the list. What waits for it ends with ERR_CLOSED. */
+/* Takes the node out of the list. Commands that wait for it end with ERR_CLOSED. */
 static void close_node(struct node **at)
 {
     struct node *n = *at;
@@ -215,7 +215,7 @@ static void close_node(struct node **at)
     redis_close(n->redis, on_node_closed, n);
 }
 
-/* A master that died and was replaced, or one that was taken out. */
+/* A master that was replaced, or that left the cluster. */
 static bool is_retired(const struct node *n)
 {
     return n->in_flight == 0 && !n->first && !redis_map_is_owner(n->router->map, n->address);
