@@ -63,13 +63,13 @@
     X(account_refused, "sink", "Stripe refused the key (401 or 403). Nothing is sent but a probe a minute. Correct `STRIPE_SECRET_KEY`.") \
     X(claim_delayed, "sink", "Usage could not be claimed for submission. It is tried again, and nothing is lost.") \
     X(claim_refused, "sink", "One total cannot be submitted; `msg` says why. The others are not affected. A person has to look at it.") \
+    X(claimed_at_once, "sink", "Usage of tenants with a new invoice was claimed without waiting for the next cycle.") \
     X(count_refused, "sink", "PostgreSQL refused to count the submissions, so their metrics are out of date.") \
     X(cycle_settled, "sink", "A claim cycle is over, and its submissions are sent or wait for their next attempt.") \
     X(doubt_settled, "sink", "A submission whose outcome was unknown was compared with Stripe's figures: it is `sent`, `void` and claimed anew, or `failed`, and then a person has to decide.") \
     X(drift_found, "sink", "Stripe's figure differs from what was sent by `drift` units. See `meterctl reconcile`.") \
     X(drift_unread, "sink", "Stripe's figure for a customer and metric could not be read, so it was not compared.") \
     X(dry_run_failed, "sink", "The dry run could not list what it would send; `msg` says why.") \
-    X(edges_claimed, "sink", "Usage of periods that are about to end or have just ended was claimed without waiting for the next cycle.") \
     X(hold_lifted, "sink", "The hold is over: claiming and sending resume.") \
     X(ledger_check_delayed, "sink", "PostgreSQL could not be compared with what Redis knows of sent usage. It is tried again, and nothing is sent meanwhile.") \
     X(ledger_confirmed, "sink", "PostgreSQL was restarted or failed over and has everything that Redis knows of. Sending goes on.") \
@@ -79,6 +79,7 @@
     X(meter_held, "sink", "Stripe's meter is missing or counts in another way than the catalog says, so its usage waits. Correct the meter or the catalog.") \
     X(meters_unread, "sink", "Stripe's meters could not be read. Which usage waits for them stays as it was until they can.") \
     X(not_compared, "sink", "After a restore, usage of some tenants waits until it was compared with Stripe. Sinks do so by themselves.") \
+    X(period_ends_claimed, "sink", "Usage of periods that are about to end or have just ended was claimed without waiting for the next cycle.") \
     X(reconcile_delayed, "sink", "The comparison with Stripe could not go on. It is tried again.") \
     X(reconcile_done, "sink", "A comparison with Stripe's figures is over; `drifted` is how many differ.") \
     X(schema_accepted, "sink", "The schema fits again, and the sink works.") \
@@ -92,7 +93,6 @@
     X(session_opened, "sink", "A session of Stripe's meter event stream was opened for `life_s` seconds.") \
     X(settle_delayed, "sink", "The outcomes of submissions could not be stored. They are kept in memory and stored later.") \
     X(settle_refused, "sink", "PostgreSQL refused the outcome of a submission, which is settled after its lease has run out.") \
-    X(settled_at_once, "sink", "Usage of tenants with a new invoice was claimed without waiting for the next cycle.") \
     X(sinks_held, "sink", "Sinks are held: the ledger was found behind the stream, or somebody ran `meterctl restore hold`. Nothing is claimed or sent until `meterctl restore accept`, which says why.") \
     X(rate_lowered, "sink webhookd", "Stripe answered 429, so fewer calls a second are made for a while. Nothing is lost; the rate rises again by itself.") \
     X(changes_refused, "webhookd", "PostgreSQL refused to read or refresh limits that somebody changed. The changes stay noted and are tried again; look at `msg` if it lasts.") \

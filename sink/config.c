@@ -1,4 +1,3 @@
-/* Settings of the stage: the table, and what it cannot say. */
 #include "sink/config.h"
 
 #include "common/contract.h"

@@ -21,16 +21,16 @@ struct config {
 
 extern const struct conf_setting SINK_SETTINGS[];
 
-/* Faults that concern several settings, each logged; their number. config: a struct config
- * whose strings may be NULL. */
+/* Returns how many faults there are that concern several settings; each is logged. config: a struct
+ * config whose strings may be NULL. */
 int config_check(const void *config);
 
 /* The rate in force: SINK_RATE_PER_S, else 20 for test keys and 900 for live ones (Stripe's limits
  * are 25 and 1,000, docs.stripe.com/rate-limits). */
 int64_t config_rate_per_s(const struct config *c);
 
-/* Where the meter event stream goes: STRIPE_METER_EVENTS_BASE; else Stripe's own host, unless
- * STRIPE_API_BASE is another than Stripe's: then that. Borrowed. */
+/* Where the meter event stream goes: STRIPE_METER_EVENTS_BASE if it is set; else Stripe's own host,
+ * or STRIPE_API_BASE where that is not Stripe's. Borrowed. */
 const char *config_meter_events_base(const struct config *c);
 
 /* base, with or without a slash at its end, and a path that begins with one; malloc'd. */

@@ -11,9 +11,11 @@ struct dry_run;
  *
  *     would_send tenant=… metric=… period=… usage_at=… quantity=… transport=… customer=…
  *         event_name=… state=pending|held|late
- *     would_send_total submissions=… claimed=… pending=… held=… late=…
+ *     would_wait … (the same) … meter_held=…
+ *     would_send_total submissions=… claimed=… pending=… held=… late=… meter_held=…
  *
- * claimed: of those, not in the database yet. Other sinks go on; their claims wait meanwhile. */
+ * would_wait: its meter is held. claimed: how many are not in the database yet. Other sinks go on,
+ * but their claims wait meanwhile. */
 struct dry_run *dry_run_open(struct stage *stage, const char *database_url);
 /* Appends what is missing to why, and returns false, while it cannot begin. */
 bool dry_run_is_ready(const struct dry_run *d, struct buf *why);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 struct app {
-    struct config config; /* first: the skeleton knows it as the stage's config */
+    struct config config; /* first, as the stage takes a pointer to it for its config */
     bool once;
     bool dry;
     int64_t give_up_after_s;

@@ -7,17 +7,17 @@
 /* Every series is there from the start. */
 void report_init(void);
 
-/* A run of claims wrote so many submissions. */
+/* A run of claims wrote that many submissions. */
 void report_claims(int64_t made);
 
 /* An answer came. server_date_ms: its Date, 0 if absent. */
 void report_answer(int64_t elapsed_ms, int64_t server_date_ms);
 /* A call ended, or something kept it from being made: counted by its outcome's label. */
 void report_call(const char *label);
-/* A submission's try ended. A failure is logged, the first of each kind and then once a minute; one
- * that settles the submission otherwise than sent always. */
+/* A submission's try ended. A failure that is tried again is logged at first, then once a minute
+ * for each kind. One that is final is always logged. */
 void report_outcome(const struct submission *s);
-/* Nothing waits any more: `send_recovered` if failures were logged. */
+/* Nothing waits any more: logs `send_recovered` if failures were logged. */
 void report_recovered(void);
 
 void report_stripe_up(bool up);

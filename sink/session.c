@@ -1,6 +1,4 @@
-/* One connection to PostgreSQL whose schema was checked.
- *
- *      AWAY --up--> CHECKING --ok--> USABLE          (CHECKING --older schema--> WAITING --1 s--+)
+/*      AWAY --up--> CHECKING --ok--> USABLE          (CHECKING --older schema--> WAITING --1 s--+)
  *       ^              ^  |            |                  ^                                     |
  *       |              +--)------------)------------------)-------------------------------------+
  *       +--- lost --------+------------+------------------+ */

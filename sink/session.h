@@ -1,4 +1,4 @@
-/* One connection to PostgreSQL whose schema was checked: usable only while both hold. */
+/* One connection to PostgreSQL, usable while it is up and its schema is the one that we need. */
 #ifndef METERLINE_SINK_SESSION_H
 #define METERLINE_SINK_SESSION_H
 

@@ -1,4 +1,4 @@
-/* The stage's heart: when to claim, when to send, when a cycle is over. */
+/* The stage's heart: it decides when to claim, when to send, and when a cycle is over. */
 #ifndef METERLINE_SINK_SINK_H
 #define METERLINE_SINK_SINK_H
 

@@ -1,6 +1,6 @@
 /*      RESTING --1 s--> ASKING --tenants--> CLAIMING --settled--> FORGETTING --> RESTING
  *                          |                    |
- *                          +--nobody--> RESTING +--edges only, or not done--> RESTING
+ *                          +--nobody--> RESTING +--no requests, or not done--> RESTING
  *
  * The failure modes: PostgreSQL is away, sinks are held, or another sink makes this run: a request
  * stays, and is looked at again a second later. It is forgotten only if it was not renewed. */
@@ -20,9 +20,9 @@
 enum {
     LOOK_MS = 1000,
     DEADLINE_MS = 20000,
-    EDGES_AN_INTERVAL = 10,
-    EDGE_FASTEST_MS = 1000,
-    EDGE_SLOWEST_MS = 10000,
+    LOOKS_AN_INTERVAL = 10,
+    ENDS_PAUSE_MIN_MS = 1000,
+    ENDS_PAUSE_MAX_MS = 10000,
     TENANTS_AT_ONCE = 5000 /* more are taken a second later */
 };
 enum priority_state { RESTING, ASKING, CLAIMING, FORGETTING };
@@ -38,9 +38,9 @@ struct priority_claims {
     bool stopping;
     bool claimed; /* this look wrote submissions */
     int64_t interval_ms;
-    int64_t edge_ms;
-    int64_t edges_at_ms; /* monotonic: when edges are due */
-    char *edge_after;    /* the tenant behind which they go on; "" begins */
+    int64_t ends_pause_ms;
+    int64_t ends_due_ms; /* monotonic: when ends of periods are looked for next */
+    char *ends_after;    /* the tenant after which that goes on; "" begins */
     uv_timer_t timer;
     struct session *session;
     struct claimer *claimer;
@@ -52,12 +52,12 @@ struct priority_claims {
     struct closing closing;
 };
 
-int64_t priority_claims_edge_ms(int64_t interval_s)
+int64_t priority_claims_ends_pause_ms(int64_t interval_s)
 {
-    int64_t ms = interval_s * 1000 / EDGES_AN_INTERVAL;
-    if (ms < EDGE_FASTEST_MS)
-        return EDGE_FASTEST_MS;
-    return ms > EDGE_SLOWEST_MS ? EDGE_SLOWEST_MS : ms;
+    int64_t ms = interval_s * 1000 / LOOKS_AN_INTERVAL;
+    if (ms < ENDS_PAUSE_MIN_MS)
+        return ENDS_PAUSE_MIN_MS;
+    return ms > ENDS_PAUSE_MAX_MS ? ENDS_PAUSE_MAX_MS : ms;
 }
 
 static void rest(struct priority_claims *p)
@@ -80,7 +80,7 @@ static void run_forget(struct priority_claims *p)
 {
     struct pg_statement s;
     machine_go(&PRIORITY, p->state, FORGETTING);
-    pg_statement_init(&s, SQL_FORGET_SETTLED);
+    pg_statement_init(&s, SQL_FORGET_CLAIM_REQUESTS);
     pg_add_array(&s, &p->asked);
     pg_add_array(&s, &p->asked_at);
     session_run(p->session, &s, 1, DEADLINE_MS, take_forgotten, p);
@@ -91,10 +91,10 @@ static void run_forget(struct priority_claims *p)
 static void log_claims(const struct priority_claims *p, const struct claim_report *report)
 {
     if (p->asked.count > 0)
-        log_info(settled_at_once, LOG_I64("tenants", p->asked.count),
+        log_info(claimed_at_once, LOG_I64("tenants", p->asked.count),
                  LOG_I64("claimed", report->made), LOG_I64("late", report->late));
     else if (report->made > 0)
-        log_info(edges_claimed, LOG_I64("tenants", p->tenants.count),
+        log_info(period_ends_claimed, LOG_I64("tenants", p->tenants.count),
                  LOG_I64("claimed", report->made), LOG_I64("late", report->late));
 }
 
@@ -123,7 +123,7 @@ static void run_claim(struct priority_claims *p)
 
 /* Looking. */
 
-static void take_requests(struct priority_claims *p, const PGresult *rows)
+static void own_requests(struct priority_claims *p, const PGresult *rows)
 {
     for (int row = 0; row < PQntuples(rows); row++) {
         pg_array_add_text(&p->tenants, PQgetvalue(rows, row, 0));
@@ -132,15 +132,15 @@ static void take_requests(struct priority_claims *p, const PGresult *rows)
     }
 }
 
-static void take_edges(struct priority_claims *p, const PGresult *rows)
+static void own_period_ends(struct priority_claims *p, const PGresult *rows)
 {
     int n = PQntuples(rows);
     bool more = n == TENANTS_AT_ONCE;
     for (int row = 0; row < n; row++)
         pg_array_add_text(&p->tenants, PQgetvalue(rows, row, 0));
-    free(p->edge_after);
-    p->edge_after = xstrdup(more ? PQgetvalue(rows, n - 1, 0) : "");
-    p->edges_at_ms = clock_monotonic_ms() + (more ? 0 : p->edge_ms);
+    free(p->ends_after);
+    p->ends_after = xstrdup(more ? PQgetvalue(rows, n - 1, 0) : "");
+    p->ends_due_ms = clock_monotonic_ms() + (more ? 0 : p->ends_pause_ms);
 }
 
 static void take_answer(void *owner, const struct err *error, PGresult **results, int n)
@@ -152,21 +152,21 @@ static void take_answer(void *owner, const struct err *error, PGresult **results
         rest(p);
         return;
     }
-    take_requests(p, results[0]);
+    own_requests(p, results[0]);
     if (n > 1)
-        take_edges(p, results[1]);
+        own_period_ends(p, results[1]);
     if (p->tenants.count > 0 && !p->stopping && session_is_idle(p->session))
         run_claim(p);
     else
         rest(p);
 }
 
-static void add_edges(struct priority_claims *p, struct pg_statement *s,
-                      unsigned char numbers[2][8])
+static void add_period_ends(struct priority_claims *p, struct pg_statement *s,
+                            unsigned char numbers[2][8])
 {
-    pg_statement_init(s, SQL_READ_EDGES);
+    pg_statement_init(s, SQL_READ_PERIOD_ENDS);
     pg_add_i64(s, p->interval_ms, numbers[0]);
-    pg_add_text(s, p->edge_after);
+    pg_add_text(s, p->ends_after);
     pg_add_i64(s, TENANTS_AT_ONCE, numbers[1]);
 }
 
@@ -180,11 +180,11 @@ static void run_ask(struct priority_claims *p)
     pg_array_clear(&p->tenants);
     pg_array_clear(&p->asked);
     pg_array_clear(&p->asked_at);
-    pg_statement_init(&s[0], SQL_READ_SETTLES);
+    pg_statement_init(&s[0], SQL_READ_CLAIM_REQUESTS);
     pg_add_i64(&s[0], TENANTS_AT_ONCE, numbers[2]);
     s[0].binary_result = true;
-    if (clock_monotonic_ms() >= p->edges_at_ms)
-        add_edges(p, &s[n++], numbers);
+    if (clock_monotonic_ms() >= p->ends_due_ms)
+        add_period_ends(p, &s[n++], numbers);
     session_run(p->session, s, n, DEADLINE_MS, take_answer, p);
 }
 
@@ -207,8 +207,8 @@ struct priority_claims *priority_claims_open(struct stage *stage, const char *da
 {
     struct priority_claims *p = xcalloc(1, sizeof *p);
     p->interval_ms = interval_s * 1000;
-    p->edge_ms = priority_claims_edge_ms(interval_s);
-    p->edge_after = xstrdup("");
+    p->ends_pause_ms = priority_claims_ends_pause_ms(interval_s);
+    p->ends_after = xstrdup("");
     pg_array_init(&p->tenants, PG_TEXT);
     pg_array_init(&p->asked, PG_TEXT);
     pg_array_init(&p->asked_at, PG_TIMESTAMPTZ);
@@ -241,7 +241,7 @@ static void release(void *self)
     pg_array_done(&p->tenants);
     pg_array_done(&p->asked);
     pg_array_done(&p->asked_at);
-    free(p->edge_after);
+    free(p->ends_after);
     free(p);
 }
 

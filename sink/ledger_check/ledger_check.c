@@ -250,18 +250,25 @@ static void run_settle(struct ledger_check *c, const PGresult *row)
 
 /* Comparing. */
 
+/* A verdict that lets sinks go on is settled at once; one that does not when it is found again. */
+static bool is_settled(struct ledger_check *c, const PGresult *row)
+{
+    enum ledger_verdict before = c->suspicion;
+    if (!ledger_facts_judge(row, &c->answers, &c->verdict))
+        return false;
+    c->suspicion = c->verdict;
+    return c->verdict == LEDGER_INTACT || c->verdict == before;
+}
+
 static void take_checked(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct ledger_check *c = owner;
-    enum ledger_verdict before = c->suspicion;
     (void)n;
     if (error || is_closing(c) || PQntuples(results[0]) == 0)
         rest_failed(c, error);
     else if (ledger_row_is_known(results[0]))
         run_tell(c, results[0]); /* another sink has compared it */
-    else if (!ledger_facts_judge(results[0], &c->answers, &c->verdict))
-        rest(c, false);
-    else if ((c->suspicion = c->verdict) == LEDGER_INTACT || c->verdict == before)
+    else if (is_settled(c, results[0]))
         run_settle(c, results[0]);
     else
         rest(c, false);

@@ -55,8 +55,8 @@ static void give_up_rest(struct bisect *b, struct submission_queue *ended)
 
 static bool goes_on(const struct bisect *b, const struct settle_outcome *outcome)
 {
-    bool told = outcome->state != SETTLE_RETRY || outcome->meter;
-    bool well = outcome->peer == SETTLE_PEER_WORKS && told;
+    bool certain = outcome->state != SETTLE_RETRY || outcome->meter;
+    bool well = outcome->peer == SETTLE_PEER_WORKS && certain;
     return b->rest.count > 0 && well && clock_monotonic_ms() <= b->terms.begin_until_ms &&
            b->terms.may_go_on(b->terms.owner);
 }

@@ -30,7 +30,7 @@ enum {
     FAILURE_PAUSE_MS = 10000,
     PATIENCE_MS = 10000,   /* nothing is sent before the first look, for so long at most */
     ASKED_PAUSE_MS = 5000, /* at least, between two looks */
-    TELL_MS = 60000        /* between two lines of one that stays held */
+    LOG_PAUSE_MS = 60000   /* between two lines of one that stays held */
 };
 enum watch_state { RESTING, LISTING, LOADING, WRITING };
 
@@ -48,22 +48,22 @@ struct meter_watch {
     uv_timer_t timer;
     enum watch_state state;
     bool stopping;
-    bool answered;   /* meter_watch_has_answered */
-    bool asked;      /* meter_watch_look, since the last look */
-    bool changed;    /* the catalog has other names than at the last look */
-    bool looking;    /* the list under way is for a look */
-    PGresult *names; /* of the look under way */
-    struct buf seen; /* the catalog's names at the last look, and what counts of each */
-    int held;        /* event names, as last written, … */
-    int waited_for;  /* … those of them that usage waits for, … */
-    struct buf why;  /* … and what is wrong with these, a line each */
-    struct buf told; /* all that is held, as last logged */
+    bool answered;     /* meter_watch_has_answered */
+    bool asked;        /* meter_watch_look, since the last look */
+    bool changed;      /* the catalog has other names than at the last look */
+    bool looking;      /* the list under way is for a look */
+    PGresult *names;   /* of the look under way */
+    struct buf seen;   /* the catalog's names at the last look, and what counts of each */
+    int held;          /* event names, as last written, … */
+    int waited_for;    /* … those of them that usage waits for, … */
+    struct buf why;    /* … and what is wrong with these, a line each */
+    struct buf logged; /* all that is held, as last logged */
     /* All monotonic. */
     int64_t opened_ms;
-    int64_t held_ms;  /* since when something is held, and the same */
-    int64_t told_ms;  /* when that was last logged */
-    int64_t begun_ms; /* of the last look … */
-    int64_t due_ms;   /* … and when the next one is due in any case */
+    int64_t held_ms;   /* since when something is held, and the same */
+    int64_t logged_ms; /* when that was last logged */
+    int64_t begun_ms;  /* of the last look … */
+    int64_t due_ms;    /* … and when the next one is due in any case */
     struct log_repeat failures;
     void (*on_change)(void *owner);
     void *owner;
@@ -101,7 +101,7 @@ static bool is_true(const PGresult *rows, int row, int column)
 }
 
 /* Where nothing waits for it, a meter that is missing is no fault yet. */
-static void tell_row(const PGresult *rows, int row, bool held)
+static void log_row(const PGresult *rows, int row, bool held)
 {
     const char *event_name = PQgetvalue(rows, row, HELD_EVENT_NAME);
     const char *metric = PQgetvalue(rows, row, HELD_METRIC);
@@ -133,7 +133,7 @@ static void count_row(struct meter_watch *w, struct buf *list, const PGresult *r
     buf_printf(&w->why, "held: %s: %s\n", metric, why);
 }
 
-/* What stays held while usage waits for it is told once a minute. */
+/* What stays held while usage waits for it is logged once a minute. */
 static void take_rows(struct meter_watch *w, const PGresult *rows, int64_t now_ms)
 {
     struct buf list = {0};
@@ -141,15 +141,15 @@ static void take_rows(struct meter_watch *w, const PGresult *rows, int64_t now_m
     buf_clear(&w->why);
     for (int row = 0; row < PQntuples(rows); row++)
         count_row(w, &list, rows, row);
-    bool same = is_same(&list, &w->told);
-    bool again = now_ms - w->told_ms >= TELL_MS;
+    bool same = is_same(&list, &w->logged);
+    bool again = now_ms - w->logged_ms >= LOG_PAUSE_MS;
     for (int row = 0; row < PQntuples(rows); row++)
         if (!same || !is_true(rows, row, HELD) || (again && is_true(rows, row, HELD_WAITS)))
-            tell_row(rows, row, is_true(rows, row, HELD));
-    w->told_ms = !same || again ? now_ms : w->told_ms;
+            log_row(rows, row, is_true(rows, row, HELD));
+    w->logged_ms = !same || again ? now_ms : w->logged_ms;
     w->held_ms = same ? w->held_ms : now_ms;
-    buf_done(&w->told);
-    w->told = list;
+    buf_done(&w->logged);
+    w->logged = list;
 }
 
 /* What was just found at fault may be set right at any moment; what is so for hours will be for
@@ -353,7 +353,7 @@ static void release(void *self)
     PQclear(w->names);
     buf_done(&w->seen);
     buf_done(&w->why);
-    buf_done(&w->told);
+    buf_done(&w->logged);
     free(w);
 }
 

@@ -58,7 +58,7 @@ static void take_lane(struct sender *s, struct store_answer *answer)
     s->status.looked = from_first && !full && !s->woken;
 }
 
-/* Redis was not told, as far as we know: what was picked goes back, untried. */
+/* After an error Redis may not know of the pick: what was picked goes back, untried. */
 static void take_noted(void *owner, const struct err *error, int64_t known)
 {
     struct sender *s = owner;

@@ -1,8 +1,9 @@
-/* The happy path: the bodies become one request, http_send, an answer, settle_rule_judge for each.
+/* The happy path: the bodies become one request, and settle_rule judges the answer for each of
+ * them.
  *
- * A call of the stream needs a token first: without one it waits for a session. If Stripe refuses
- * the token, that request was not taken: it goes out once more with a fresh one, and only a refusal
- * of that is told. All failure modes are outcomes of the rule. */
+ * A call of the stream needs a token first, and waits for a session if there is none. If Stripe
+ * refuses the token, the request was not taken, and is made once more with a fresh one. Only if
+ * that is refused too does the call end so. All failure modes are outcomes of settle_rule. */
 #include "sink/send/stripe_caller.h"
 
 #include "common/backoff.h"
@@ -74,7 +75,7 @@ static int64_t wait_of(const struct submission *s, uint32_t random)
     return wait_ms > o->retry_after_ms ? wait_ms : o->retry_after_ms;
 }
 
-/* Kept for Stripe's support: only if it looks like one. */
+/* Kept for Stripe's support, if it looks like an id. */
 static void keep_request_id(struct submission *s, const char *id)
 {
     size_t length = id ? strlen(id) : 0;
@@ -84,7 +85,7 @@ static void keep_request_id(struct submission *s, const char *id)
     memcpy(s->request_id, id, length + 1);
 }
 
-/* That the answered request changed nothing tells nothing of one before it. */
+/* The answered request changed nothing, but an earlier one may have. */
 static void doubt_repeated(struct call *call)
 {
     for (struct submission *s = call->batch.first; s; s = s->next)
@@ -206,7 +207,7 @@ static void make_body(const struct submission *first, struct buf *body)
     buf_add_str(body, transport->closes);
 }
 
-/* Of a batch: all its members have spent the keys of the calls that they were in. */
+/* Of a batch: the number of spent keys is the greatest of its members'. */
 static void make_key(const struct submission *first, const struct buf *body, struct buf *key)
 {
     char batch[TRANSPORT_KEY_SIZE];

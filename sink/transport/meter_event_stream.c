@@ -1,8 +1,8 @@
 /* Transport meter_event_stream: POST /v2/billing/meter_event_stream on a host of its own
  * (docs.stripe.com/api/v2/billing-meter-stream/create), with the token of a session (stream_token).
  *
- * Stripe checks the events after its answer, and passes over one whose identifier it has seen
- * within 24 h: what it refuses later is told by a webhook, and found by the reconciliation. */
+ * Stripe checks the events after its answer, and ignores one whose identifier it has seen within
+ * 24 h. What it refuses later is reported by a webhook, and found by the reconciler. */
 #include "sink/transport/meter_event_stream.h"
 
 #include <jansson.h>

@@ -409,7 +409,7 @@ def test_a_tenant_whose_invoice_was_begun_is_claimed_at_once(shop):
     count(shop, "other", "api_calls", "4")
     shop.sql("SELECT request_sink('acme', 'settle')")
     shop.wait_for(is_sent(shop, 1))
-    sink.wait_log("settled_at_once", tenants=1, claimed=1)
+    sink.wait_log("claimed_at_once", tenants=1, claimed=1)
     assert total(shop, "acme", "api_calls") == 3 and total(shop, "other", "api_calls") == 0
     shop.wait_for(lambda: not shop.sql("SELECT FROM sink_requests"))
     sink.term()
@@ -419,7 +419,7 @@ def test_a_request_that_was_renewed_stays(line):
     line.sql("SELECT request_sink('acme', 'settle')")
     seen = line.value("SELECT requested_at FROM sink_requests")
     line.sql("SELECT request_sink('acme', 'settle')")
-    forget = (ROOT / "sink" / "sql" / "forget_settled.sql").read_text(encoding="utf-8")
+    forget = (ROOT / "sink" / "sql" / "forget_claim_requests.sql").read_text(encoding="utf-8")
     line.sql("PREPARE forget AS " + forget)
     line.sql("EXECUTE forget (ARRAY['acme'], ARRAY[%s])", seen)
     assert line.value("SELECT count(*) FROM sink_requests") == 1
@@ -481,13 +481,13 @@ def test_usage_near_a_periods_end_does_not_wait_for_the_next_cycle(shop, ends):
     sink = shop.start_sink(SINK_INTERVAL_S=86400 if "-" in ends[:8] else 300).wait_ready()
     count(shop, "acme", "api_calls", "3", at="now() - interval '30 minutes'")
     count(shop, "other", "api_calls", "4")
-    sink.wait_log("edges_claimed", tenants=1, claimed=1, timeout=20)
+    sink.wait_log("period_ends_claimed", tenants=1, claimed=1, timeout=20)
     shop.wait_for(is_sent(shop, 1))
     assert total(shop, "acme", "api_calls") == 3
     sink.term()
 
 
-def test_an_urgent_claim_does_not_make_the_cycle_skip(shop):
+def test_a_priority_claim_does_not_make_the_cycle_skip(shop):
     """A run of a few tenants holds the lock of claims when the tick comes: the cycle waits for it."""
     add_tenants(shop, "acme")
     count(shop, "acme", "api_calls", "3")

@@ -349,7 +349,7 @@ static void what_may_pass_is_tried_again(void **state)
 static void a_stored_failure_is_in_doubt_at_once(void **state)
 {
     /* Stripe gives it again for this key until it forgets it: trying again only keeps the lane. To
-     * our first writing it answers so if an earlier life of the database had sent it. */
+     * our first writing it answers so if the database was restored, and had sent it before. */
     (void)state;
     static const struct {
         int status;

@@ -1,5 +1,5 @@
 -- Tenants with usage to claim in a period that ended less than an hour ago, or ends soon. Calendar months have no
--- invoice, and so no edge.
+-- invoice.
 -- $1 int8: how soon, ms
 -- $2 text: tenant after which to go on
 -- $3 int8: rows at most
