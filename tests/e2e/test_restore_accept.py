@@ -169,7 +169,7 @@ def test_a_period_whose_invoice_was_final_in_the_backup_is_not_read(shop, finali
     assert (ended not in read) == fewer and len(read) >= 1
 
 
-# What the backup did not know: another life of the ledger may have sent for it, and nobody has asked Stripe.
+# What the backup lacks: it may have been sent before the restore, and nobody has asked Stripe.
 
 def unbilled(line):
     return {row.reason: int(row.n) for row in line.sql(

@@ -116,13 +116,13 @@ def test_what_waited_in_the_backup_of_both_and_was_sent_a_day_ago(shop):
 
 
 def test_what_is_open_and_cancels_out_hides_no_difference(shop):
-    """5 and -5, sent a moment ago: Stripe's figure may lie between, and 5 of a lost life's do."""
+    """5 and -5, sent a moment ago: Stripe's figure may lie between, and 5 that a restore lost do."""
     line = shop
     add_tenants(line, "acme", "other")
     count(line, "api_calls", 10, "acme")
     once(line)
     line.sql("UPDATE usage_submissions SET sent_at = sent_at - interval '20 minutes'")
-    # A lost life's: at Stripe, and in no ledger.
+    # Lost by a restore: at Stripe, and in no ledger.
     line.sandbox.api("POST", "/v1/billing/meter_events", {
         "event_name": "api_calls", "identifier": "lost", "payload": {
             "stripe_customer_id": line.tenants["acme"], "value": "3"}})

@@ -166,7 +166,7 @@ def test_restarts_while_it_counts_hold_nobody(shop):
     add_tenants(shop, *(f"t{n}" for n in range(5)))
     start(shop)
     sinks = [shop.start_sink(SINK_INTERVAL_S=1) for _ in range(2)]
-    shop.wait_for(lambda: shop.value("SELECT life FROM ledger_identity"), 60, "the first life is known")
+    shop.wait_for(lambda: shop.value("SELECT life FROM ledger_identity"), 60, "the ledger is compared")
     with Flow(shop, repeats=0) as flow:
         for _ in range(4):
             flow.wait_added(200)

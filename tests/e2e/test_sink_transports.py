@@ -359,7 +359,7 @@ def test_an_increment_is_never_repeated_past_the_life_of_its_key(shop):
 
 
 def test_a_key_that_was_used_for_another_increment_is_in_doubt(shop):
-    """Only an earlier life of the database can have used it."""
+    """Only the database as it was before a restore can have used it."""
     [(_, item)] = subscribe_legacy(shop, "acme").values()
     shop.sandbox.api("POST", f"{ITEMS}/{item}/usage_records", {"quantity": 4}, version=LEGACY,
                      idempotency_key="ml-acme-1")

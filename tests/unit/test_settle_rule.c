@@ -260,8 +260,8 @@ static void a_session_that_passed_is_no_refusal_of_the_account(void **state)
 
 static void a_meters_fault_is_not_the_submissions(void **state)
 {
-    /* All of that event name would fail for it: they wait until the meter is as it should be, and
-     * which of a batch it is, its halves tell. */
+    /* All of that event name would fail for it: they wait until the meter is as it should be. Which
+     * one of a batch it is, is found by halving it. */
     (void)state;
 #define OF_PARAM(name)                                                                             \
     "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"resource_missing\",\"param\":"      \
