@@ -152,13 +152,6 @@ static void build_command(struct command *c, const PGresult *rows, int first, in
     add_fields_to_delete(c, rows, first, end);
 }
 
-static void command_done(struct command *c)
-{
-    for (int i = 0; i < c->n; i++)
-        free(c->words[i]);
-    free(c->words);
-}
-
 static int ledger_at(const struct command *c)
 {
     return PAIRS_AT + 2 * c->pairs;
@@ -241,11 +234,18 @@ static void close_one(struct batch *b)
     last.limits->context->on_idle(last.limits->context->owner);
 }
 
+static void free_tenant(struct tenant_write *w)
+{
+    for (int i = 0; i < w->command.n; i++)
+        free(w->command.words[i]);
+    free(w->command.words);
+    free(w);
+}
+
 static void end_tenant(struct tenant_write *w, const struct err *error)
 {
     struct batch *b = w->batch;
-    command_done(&w->command);
-    free(w);
+    free_tenant(w);
     b->limits->in_flight--;
     if (error)
         b->error = *error;
@@ -324,13 +324,16 @@ static void begin_tenant(struct batch *b, const PGresult *rows, int first, int e
     const char *key = w->command.words[KEY_AT];
     w->key_digest = digests_of(&l->known, key, strlen(key));
     w->content_digest = digest_content(l, &w->command);
+    if (mode == LIMITS_VERIFY_UNKNOWN &&
+        digests_know(&l->known, w->key_digest, w->content_digest)) {
+        free_tenant(w);
+        b->tenants++;
+        return;
+    }
     b->open++;
     l->in_flight++;
     if (mode == LIMITS_WRITE)
         run_write(w);
-    else if (mode == LIMITS_VERIFY_UNKNOWN &&
-             digests_know(&l->known, w->key_digest, w->content_digest))
-        end_tenant(w, NULL);
     else
         run_query(w);
 }
