@@ -546,7 +546,7 @@ def test_the_tenant_may_stand_on_the_fetched_customer_alone(line, stripe, keyed,
     line.wait_for(lambda: line.sql("SELECT 1 FROM billing_customers"))
     line.sql("DELETE FROM billing_customers")
     event = events.make("customer.subscription.created", subscription(customer=made["id"]))
-    work(line, keyed, event)
+    assert work(line, keyed, event).error == "", "what was missing before the fetch is not a reason any more"
     assert line.value("SELECT stripe_customer_id FROM billing_customers") == made["id"]
 
 

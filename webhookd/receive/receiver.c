@@ -231,7 +231,7 @@ static void take_body(struct receiver *r, struct http_exchange *x)
         signature_verify(header, x->body, x->body_length, r->context->config->webhook_secrets,
                          clock_unix_ms() / 1000);
     if (verdict != SIGNATURE_OK) {
-        refuse(r, x, "bad_signature", signature_name(verdict));
+        refuse(r, x, "bad_signature", signature_fault(verdict));
         return;
     }
     struct delivery *d = xcalloc(1, sizeof *d);

@@ -103,7 +103,7 @@ enum signature signature_verify(const char *header, const char *body, size_t len
     return now_s - signed_at_s > SIGNATURE_TOLERANCE_S ? SIGNATURE_OLD : SIGNATURE_OK;
 }
 
-const char *signature_name(enum signature s)
+const char *signature_fault(enum signature s)
 {
     switch (s) {
     case SIGNATURE_OK:
@@ -113,9 +113,10 @@ const char *signature_name(enum signature s)
     case SIGNATURE_MALFORMED:
         return "the Stripe-Signature header lacks t= or v1=";
     case SIGNATURE_WRONG:
-        return "it was made with another secret than STRIPE_WEBHOOK_SECRET, or for another body";
+        return "the signature was made with another secret than STRIPE_WEBHOOK_SECRET, or for "
+               "another body";
     case SIGNATURE_OLD:
-        return "it is older than 5 minutes";
+        return "the signature is older than 5 minutes";
     }
     return "unknown";
 }

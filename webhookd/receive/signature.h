@@ -24,6 +24,6 @@ enum signature signature_verify(const char *header, const char *body, size_t len
                                 const char *secrets, int64_t now_s);
 
 /* What is wrong with it, for the log; static. */
-const char *signature_name(enum signature s);
+const char *signature_fault(enum signature s);
 
 #endif

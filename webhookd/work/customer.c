@@ -53,12 +53,6 @@ static enum event_age age_of(const struct job *j)
     return event_age_of(&order);
 }
 
-static enum verdict say(struct job *j, enum verdict verdict, const char *why)
-{
-    job_set_why(j, "%s", why);
-    return verdict;
-}
-
 static enum verdict customer_judge(struct job *j)
 {
     enum event_age age = age_of(j);
@@ -67,20 +61,16 @@ static enum verdict customer_judge(struct job *j)
     if (j->stored.known && !j->tenant)
         job_set_text(&j->tenant, j->stored.tenant);
     if (!j->tenant)
-        return say(j, VERDICT_IGNORE, "no tenant: the customer has no metadata.tenant");
-    if (!tenant_is_valid(j->tenant))
-        return say(j, VERDICT_IGNORE, "metadata.tenant is longer than 128 bytes or not plain text");
-    if (j->stored.known && !is_same(j->stored.tenant, j->tenant)) {
-        job_set_why(j,
-                    "the customer belongs to tenant %.60s already, and cannot become %.60s's: set "
-                    "its metadata.tenant back",
-                    j->stored.tenant, j->tenant);
-        return VERDICT_FAIL;
-    }
-    if (j->other_customer) {
-        job_set_why_held(j);
-        return j->customer.deleted ? VERDICT_IGNORE : VERDICT_FAIL;
-    }
+        return job_judge(j, VERDICT_IGNORE, "no tenant: the customer has no metadata.tenant");
+    if (job_judge_tenant(j) != VERDICT_APPLY)
+        return VERDICT_IGNORE;
+    if (j->stored.known && !is_same(j->stored.tenant, j->tenant))
+        return job_judge(j, VERDICT_FAIL,
+                         "the customer already belongs to tenant %.60s and cannot become %.60s's: "
+                         "set its metadata.tenant back",
+                         j->stored.tenant, j->tenant);
+    if (j->other_customer)
+        return job_judge_other_customer(j, j->customer.deleted ? VERDICT_IGNORE : VERDICT_FAIL);
     return VERDICT_APPLY;
 }
 

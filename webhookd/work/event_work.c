@@ -197,6 +197,7 @@ static void run_fetch(struct event_work *w, const char *path, const char *id);
 static void judge(struct event_work *w)
 {
     struct job *j = &w->job;
+    j->why[0] = '\0'; /* of what was missing before the fetch */
     enum verdict verdict = j->family->judge(j);
     if (verdict == VERDICT_UNCLEAR) {
         run_delay(w, CAUSE_UNCLEAR, true);

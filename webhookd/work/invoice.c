@@ -62,14 +62,10 @@ static enum verdict invoice_judge(struct job *j)
     /* The customer decides, whatever the metadata says. */
     if (j->stored.known)
         job_set_text(&j->tenant, j->stored.tenant);
-    if (!j->tenant) {
-        job_set_why(j, "no tenant: neither the invoice nor its customer has metadata.tenant");
-        return j->fetched_customer ? VERDICT_IGNORE : VERDICT_NEEDS_CUSTOMER;
-    }
-    if (tenant_is_valid(j->tenant))
-        return VERDICT_APPLY;
-    job_set_why(j, "metadata.tenant is longer than 128 bytes or not plain text");
-    return VERDICT_IGNORE;
+    if (!j->tenant)
+        return job_judge(j, j->fetched_customer ? VERDICT_IGNORE : VERDICT_NEEDS_CUSTOMER,
+                         "no tenant: neither the invoice nor its customer has metadata.tenant");
+    return job_judge_tenant(j);
 }
 
 static void add_invoice(struct job *j, struct statement_list *l)

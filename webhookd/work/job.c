@@ -13,27 +13,49 @@ const json_t *job_object(const struct job *j)
     return j->fetched ? j->fetched : j->event.object;
 }
 
+static void set_why(struct job *j, const char *format, va_list args)
+{
+    (void)!vsnprintf(j->why, sizeof j->why, format, args);
+}
+
 int job_set_why(struct job *j, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    (void)!vsnprintf(j->why, sizeof j->why, format, args);
+    set_why(j, format, args);
     va_end(args);
     return -1;
 }
 
-void job_set_why_held(struct job *j)
+enum verdict job_judge(struct job *j, enum verdict verdict, const char *format, ...)
 {
-    job_set_why(j,
-                "tenant %.60s already has the customer %.60s: delete that one at Stripe and then "
-                "change this one's metadata, or set this one's metadata.tenant right",
-                j->tenant, j->other_customer);
+    va_list args;
+    va_start(args, format);
+    set_why(j, format, args);
+    va_end(args);
+    return verdict;
 }
 
 enum verdict job_judge_stale(struct job *j, enum event_age age)
 {
-    job_set_why(j, "stale: the stored state is newer");
-    return age == EVENT_UNCLEAR ? VERDICT_UNCLEAR : VERDICT_IGNORE;
+    return job_judge(j, age == EVENT_UNCLEAR ? VERDICT_UNCLEAR : VERDICT_IGNORE,
+                     "stale: the stored state is newer");
+}
+
+enum verdict job_judge_tenant(struct job *j)
+{
+    if (tenant_is_valid(j->tenant))
+        return VERDICT_APPLY;
+    return job_judge(j, VERDICT_IGNORE,
+                     "metadata.tenant is longer than 128 bytes or not plain text");
+}
+
+enum verdict job_judge_other_customer(struct job *j, enum verdict verdict)
+{
+    return job_judge(j, verdict,
+                     "tenant %.60s already has the customer %.60s: delete that one at Stripe and "
+                     "then change this one's metadata, or correct this one's metadata.tenant",
+                     j->tenant, j->other_customer);
 }
 
 void job_set_text(char **field, const char *text)

@@ -93,9 +93,14 @@ void job_done(struct job *j);
  * and take their answers (results: from the first of the three on). */
 void job_add_reads(const struct job *j, struct statement_list *l);
 void job_take_reads(struct job *j, PGresult **results);
-void job_set_why_held(struct job *j); /* its tenant is another customer's */
-/* The verdict on an event that is no news. */
+/* The verdict, with its reason in why. */
+enum verdict job_judge(struct job *j, enum verdict verdict, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Judgements that several families share. Stale: the event is no news. Tenant: VERDICT_APPLY if the
+ * tenant is usable. Other customer: another customer has the tenant. */
 enum verdict job_judge_stale(struct job *j, enum event_age age);
+enum verdict job_judge_tenant(struct job *j);
+enum verdict job_judge_other_customer(struct job *j, enum verdict verdict);
 /* Append a line of the tenant's billing history. */
 void job_add_history(const struct job *j, struct statement_list *l, const json_t *detail);
 

@@ -13,7 +13,6 @@ static int report_parse(struct job *j)
     if (meter_report_parse(j->fetched ? j->fetched : j->event.root, &j->report))
         return job_set_why(j, "the report does not say what Stripe refused, and could not "
                               "be fetched: check STRIPE_SECRET_KEY");
-    j->why[0] = '\0';
     return 0;
 }
 

@@ -66,21 +66,15 @@ static void find_tenant(struct job *j)
 
 static enum verdict judge_tenant(struct job *j)
 {
-    if (!tenant_is_valid(j->tenant)) {
-        job_set_why(j, "metadata.tenant is longer than 128 bytes or not plain text");
+    if (job_judge_tenant(j) != VERDICT_APPLY)
         return VERDICT_IGNORE;
-    }
-    if (j->stored.known && strcmp(j->stored.tenant, j->tenant) != 0) {
-        job_set_why(j,
-                    "it names tenant %.60s, and its customer belongs to %.60s: set its "
-                    "metadata.tenant right",
-                    j->tenant, j->stored.tenant);
-        return VERDICT_FAIL;
-    }
-    if (!j->stored.known && j->other_customer) {
-        job_set_why_held(j);
-        return VERDICT_FAIL;
-    }
+    if (j->stored.known && strcmp(j->stored.tenant, j->tenant) != 0)
+        return job_judge(j, VERDICT_FAIL,
+                         "it names tenant %.60s, but its customer belongs to %.60s: correct its "
+                         "metadata.tenant",
+                         j->tenant, j->stored.tenant);
+    if (!j->stored.known && j->other_customer)
+        return job_judge_other_customer(j, VERDICT_FAIL);
     return VERDICT_APPLY;
 }
 
@@ -92,8 +86,8 @@ static enum verdict subscription_judge(struct job *j)
     find_tenant(j);
     if (j->tenant)
         return judge_tenant(j);
-    job_set_why(j, "no tenant: neither the subscription nor its customer has metadata.tenant");
-    return j->fetched_customer ? VERDICT_IGNORE : VERDICT_NEEDS_CUSTOMER;
+    return job_judge(j, j->fetched_customer ? VERDICT_IGNORE : VERDICT_NEEDS_CUSTOMER,
+                     "no tenant: neither the subscription nor its customer has metadata.tenant");
 }
 
 static void add_customer(struct job *j, struct statement_list *l)
