@@ -26,7 +26,7 @@ struct aggregator {
     struct fleet fleet;
     struct maintenance maintenance;
     struct misrouted misrouted;
-    struct shards_told told;
+    struct shards_shared shared;
     bool settling;   /* --once: all streams are drained; are entries misrouted? */
     uv_timer_t poll; /* of what is watched in the streams */
     int exit_code;   /* --once: of the shards so far */
@@ -85,7 +85,7 @@ static void drain(void *owner)
 static void on_cache_node(void *owner, struct redis *node)
 {
     const struct aggregator *a = owner;
-    if (a->told.entered)
+    if (a->shared.entered)
         quota_load_function(node);
 }
 
@@ -94,9 +94,9 @@ static void on_entered(void *owner, struct shard *s)
     struct aggregator *a = owner;
     const struct epoch_mark *mark = &s->ledger.position.mark;
     quota_set_ledger(&a->maintenance.quota, mark->ledger, mark->takeovers);
-    if (a->told.entered)
+    if (a->shared.entered)
         return;
-    a->told.entered = true;
+    a->shared.entered = true;
     redis_router_each_node(a->cache);
 }
 
@@ -223,7 +223,7 @@ static void open_fleet(struct aggregator *a)
                  .key = a->key,
                  .process = a->name,
                  .shards = a->config->base.stream_shards,
-                 .told = &a->told,
+                 .shared = &a->shared,
                  .events = {.lease_taken = on_lease_taken,
                             .entered = on_entered,
                             .number_moved = on_number_moved,

@@ -93,7 +93,7 @@ static void parse_entry(struct batch *b, uint32_t entry)
     }
     item->fate = FATE_NEW;
     item->first = -1;
-    item->old = item->told = item->again = false;
+    item->old = item->id_old = item->again = false;
     item->hash =
         dedupe_hash(b->dedupe, item->event.domain, item->event.tenant->name, item->event.id);
     if (item->event.retract)
@@ -219,7 +219,7 @@ static bool is_old(const struct batch *b, const struct event *event)
 
 /* Whatever has this id was made before the window, and may have been counted there: at whatever
  * time of use. */
-static bool is_told(const struct batch *b, const struct event *event)
+static bool is_id_old(const struct batch *b, const struct event *event)
 {
     return event->id_ms != ID_TIME_NONE && event->id_ms < b->window_start_ms;
 }
@@ -233,8 +233,8 @@ static void find_old(struct batch *b, int64_t reading_ms)
     for (uint32_t i = 0; i < b->items_count; i++) {
         struct item *item = &b->items[i];
         item->old = !item->again && is_old(b, &item->event);
-        item->told = !item->again && is_told(b, &item->event);
-        b->old_count += item->old || item->told;
+        item->id_old = !item->again && is_id_old(b, &item->event);
+        b->old_count += item->old || item->id_old;
     }
 }
 

@@ -37,7 +37,7 @@ struct item {
                           * one itself, should it not count: the one that does */
     uint32_t retraction; /* index in retractions, of one */
     bool old;            /* its time of use lies before the deduplication window, … */
-    bool told;           /* … and so does the time that its id was made at, as it says */
+    bool id_old;         /* … and so does the time at which its id says that it was made */
     bool again;          /* its entry was read before: what became of it is settled */
 };
 
@@ -120,7 +120,7 @@ struct batch {
     uint32_t again_count;
     int64_t dropped_until_ms; /* set by the owner: minutes up to then cannot be counted anew … */
     int64_t rejects_dropped_until_ms; /* … and rejects of entries from before may be gone */
-    uint32_t old_count;               /* items that are old, or told */
+    uint32_t old_count;               /* items that are old, or whose ids are */
     struct rejection *rejections;     /* conflicts too */
     uint32_t rejections_count;
     uint32_t rejections_capacity;
@@ -172,7 +172,7 @@ void batch_probe(struct batch *b, int64_t now_ms);
 /* The ledger's answer for an item: it may be the same key or not, which is compared here. */
 void batch_confirm(struct batch *b, uint32_t item, const struct stored_row *row);
 /* Decide every fate and fill columns, slice by slice (what one holds depends on no other, since a
- * tenant has one), and the minute sums. on_slice is told of each that is done. */
+ * tenant has one), and the minute sums. on_slice is called for each that is done. */
 typedef void (*batch_slice_fn)(void *owner, int slice);
 void batch_settle(struct batch *b, batch_slice_fn on_slice, void *owner);
 /* It has something to fold: it waits in the ledger until that is done. One of retractions alone

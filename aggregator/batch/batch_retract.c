@@ -108,7 +108,7 @@ static void reject(struct batch *b, struct item *item, const struct target *targ
         snprintf(r->detail, sizeof r->detail,
                  "id: no event that counted has this tenant, id and ts %" PRId64,
                  event->occurred_ms);
-    else if (item->told)
+    else if (item->id_old)
         snprintf(r->detail, sizeof r->detail, "id: no event that counted has this tenant and id");
     else
         snprintf(r->detail, sizeof r->detail,

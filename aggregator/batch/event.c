@@ -127,8 +127,9 @@ static int take_id(struct event_parser *p, const struct event_fields *f, const s
     return 0;
 }
 
-/* Somebody gave the entry an id of its own, or the one before it: it tells nothing. */
-static bool is_astray(const struct event_parser *p, int64_t entry_ms)
+/* Then somebody gave this entry or an earlier one an id of their own, and its time means nothing.
+ */
+static bool is_in_future(const struct event_parser *p, int64_t entry_ms)
 {
     return p->now_ms > 0 && entry_ms > p->now_ms + EVENT_ENTRY_FUTURE_MAX_MS;
 }
@@ -138,18 +139,18 @@ static int take_ts(const struct event_parser *p, const struct event_fields *f, s
                    struct reject *why)
 {
     int64_t entry_ms = (int64_t)out->ms;
-    bool astray = is_astray(p, entry_ms);
+    bool in_future = is_in_future(p, entry_ms);
     struct text ts = f->known[KNOWN_TS];
     out->has_ts = f->given[KNOWN_TS];
     out->occurred_ms = entry_ms;
-    if (!out->has_ts && astray)
+    if (!out->has_ts && in_future)
         return reject_set(why, REASON_IN_FUTURE,
                           "ts: is missing, and the entry's own time, %" PRId64
                           ", is more than a day ahead",
                           entry_ms);
     if (!out->has_ts)
         return 0;
-    if (astray)
+    if (in_future)
         entry_ms = p->now_ms;
     if (str_to_i64(ts.data, ts.length, &out->occurred_ms) < 0)
         return reject_set(why, REASON_BAD_TIMESTAMP, "ts: is not a whole number of milliseconds");
@@ -165,7 +166,7 @@ static int take_ts(const struct event_parser *p, const struct event_fields *f, s
 /* Where the entry tells no time, its id does not either. */
 static void take_id_time(const struct event_parser *p, struct event *out)
 {
-    int64_t entry_ms = is_astray(p, (int64_t)out->ms) ? p->now_ms : (int64_t)out->ms;
+    int64_t entry_ms = is_in_future(p, (int64_t)out->ms) ? p->now_ms : (int64_t)out->ms;
     out->id_ms = out->domain == ID_DEFAULT ? ID_TIME_NONE : id_time_ms(out->id);
     if (out->id_ms > entry_ms + EVENT_FUTURE_MAX_MS)
         out->id_ms = ID_TIME_NONE;

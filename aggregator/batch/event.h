@@ -55,7 +55,7 @@ struct event_parser {
     struct text stream;      /* the stream's key */
     int shard;               /* this stream's number, from 0; -1: it has no tenants any more */
     int shards;              /* how many */
-    int64_t now_ms;          /* Unix, when the batch was begun; 0: no entry counts as astray */
+    int64_t now_ms;          /* Unix, when the batch was begun; 0: no entry is in the future */
     struct arena arena; /* owned: JSON and default ids of the batch; arena_clear with the batch */
 };
 

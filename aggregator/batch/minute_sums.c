@@ -109,13 +109,11 @@ static struct minute_sum *find_row(struct minute_sums *t, const struct event *ev
     return &t->rows[t->count - 1];
 }
 
-static bool is_later(const struct event *event, const struct minute_sum *row)
+static bool is_later(int64_t occurred_ms, uint64_t ms, uint64_t seq, const struct minute_sum *row)
 {
-    if (event->occurred_ms != row->last_occurred_ms)
-        return event->occurred_ms > row->last_occurred_ms;
-    if (event->ms != row->last_ms)
-        return event->ms > row->last_ms;
-    return event->seq > row->last_seq;
+    if (occurred_ms != row->last_occurred_ms)
+        return occurred_ms > row->last_occurred_ms;
+    return ms != row->last_ms ? ms > row->last_ms : seq > row->last_seq;
 }
 
 static void count_event(struct minute_sum *row, const struct event *event)
@@ -125,7 +123,7 @@ static void count_event(struct minute_sum *row, const struct event *event)
         row->min = event->quantity;
     if (first || dec_cmp(event->quantity, row->max) > 0)
         row->max = event->quantity;
-    if (!first && !is_later(event, row))
+    if (!first && !is_later(event->occurred_ms, event->ms, event->seq, row))
         return;
     row->last = event->quantity;
     row->last_occurred_ms = event->occurred_ms;
@@ -150,13 +148,6 @@ static bool is_same_row(const struct minute_sum *a, const struct minute_sum *b)
            a->minute_ms == b->minute_ms && text_equal(a->dims_json, b->dims_json);
 }
 
-static bool is_last_later(const struct minute_sum *a, const struct minute_sum *b)
-{
-    if (a->last_occurred_ms != b->last_occurred_ms)
-        return a->last_occurred_ms > b->last_occurred_ms;
-    return a->last_ms != b->last_ms ? a->last_ms > b->last_ms : a->last_seq > b->last_seq;
-}
-
 static void merge_row(struct minute_sum *to, const struct minute_sum *row)
 {
     /* Millions of events of at most 18 digits before the point fit the 29 there are. */
@@ -167,7 +158,7 @@ static void merge_row(struct minute_sum *to, const struct minute_sum *row)
         to->min = row->min;
     if (dec_cmp(row->max, to->max) > 0)
         to->max = row->max;
-    if (!is_last_later(row, to))
+    if (!is_later(row->last_occurred_ms, row->last_ms, row->last_seq, to))
         return;
     to->last = row->last;
     to->last_occurred_ms = row->last_occurred_ms;

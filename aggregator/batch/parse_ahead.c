@@ -24,19 +24,15 @@ void parse_ahead_set_repeats(struct parse_ahead *p, struct entry_id repeats_unti
     p->ahead->repeats_until = repeats_until;
 }
 
-/* Which entries are astray is told by the ledger's clock as it was last read: before the first
- * batch after a rest, that may be long ago. */
-static bool is_clock_old(const struct parse_ahead *p)
-{
-    return p->ledger->now_ms - p->ahead->parser.now_ms > MINUTE_MS;
-}
-
 bool parse_ahead_has(const struct parse_ahead *p, const struct entries *entries)
 {
     const struct batch *b = p->ahead;
+    /* Which entries lie in the future is judged by the ledger's clock as it was last read. Before
+     * the first batch after a pause, that may be long ago. */
+    bool clock_old = p->ledger->now_ms - b->parser.now_ms > MINUTE_MS;
     return b->entries == entries && b->clears == entries->clears && b->from == 0 &&
            b->catalog == p->ledger->catalog && p->ahead_version == p->ledger->catalog_version &&
-           b->dedupe == p->dedupe && !is_clock_old(p);
+           b->dedupe == p->dedupe && !clock_old;
 }
 
 void parse_ahead_run(struct parse_ahead *p, const struct entries *entries, uint32_t to)

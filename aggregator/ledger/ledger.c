@@ -57,12 +57,6 @@ void ledger_finish(struct ledger *l, const struct err *error)
 
 /* What a batch is judged by: versions and the catalog. */
 
-/* Batches leave the window by the database's clock, whatever ours says. */
-static void take_time(struct ledger *l, int64_t now_ms)
-{
-    l->now_ms = now_ms > l->stored.committed_ms ? now_ms : l->stored.committed_ms;
-}
-
 static int64_t read_optional_ms(const PGresult *r, int column)
 {
     return PQgetisnull(r, 0, column) ? INT64_MIN : strtoll(PQgetvalue(r, 0, column), NULL, 10);
@@ -77,7 +71,9 @@ static void take_state(void *owner, const struct err *error, PGresult **results,
         l->catalog_newest = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
         l->shards = strtoll(PQgetvalue(r, 0, 1), NULL, 10);
         l->next_batch = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
-        take_time(l, strtoll(PQgetvalue(r, 0, 3), NULL, 10));
+        /* Batches leave the window by the database's clock, which must not go back for us. */
+        int64_t now_ms = strtoll(PQgetvalue(r, 0, 3), NULL, 10);
+        l->now_ms = now_ms > l->stored.committed_ms ? now_ms : l->stored.committed_ms;
         l->dropped_until_ms = read_optional_ms(r, 4);
         l->resharded_ms = strtoll(PQgetvalue(r, 0, 5), NULL, 10);
         l->rejects_dropped_until_ms = read_optional_ms(r, 6);

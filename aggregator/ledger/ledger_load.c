@@ -263,16 +263,13 @@ static void on_loaded(void *owner, const struct err *error, PGresult **results, 
     ledger_finish(l, error);
 }
 
-static int64_t no_less(int64_t ms, int64_t least_ms)
-{
-    return ms > least_ms ? ms : least_ms;
-}
-
 void ledger_load_window(struct ledger *l, struct dedupe *dedupe, int shard, struct window_span span,
                         ledger_done_fn done, void *owner)
 {
     struct load *load = xcalloc(1, sizeof *load);
-    int64_t from_ms = no_less(span.reading_ms - span.window_ms - DEDUPE_SLACK_MS, 0);
+    int64_t from_ms = span.reading_ms - span.window_ms - DEDUPE_SLACK_MS;
+    if (from_ms < 0)
+        from_ms = 0;
     ledger_start(l, done, owner, load);
     *load = (struct load){.ledger = l,
                           .dedupe = dedupe,

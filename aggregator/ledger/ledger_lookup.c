@@ -93,7 +93,7 @@ static void add_old(struct pg_array *a, const struct item *item, int32_t number)
         pg_array_add_i64(&a[4], event->occurred_ms);
     else
         pg_array_add_null(&a[4]);
-    if (item->told)
+    if (item->id_old)
         pg_array_add_i32(&a[5], (int32_t)(event->id_ms / MINUTE_MS));
     else
         pg_array_add_null(&a[5]);
@@ -105,7 +105,7 @@ static void bind_old(struct ledger *l, const struct batch *b, struct pg_statemen
     columns_init(&l->params,
                  (const unsigned[]){PG_INT4, PG_INT2, PG_TEXT, PG_TEXT, PG_INT8, PG_INT4}, 6);
     for (uint32_t i = 0; i < b->items_count; i++)
-        if (b->items[i].old || b->items[i].told)
+        if (b->items[i].old || b->items[i].id_old)
             add_old(l->params.arrays, &b->items[i], (int32_t)i);
     pg_statement_init(s, SQL_READ_OLD_EVENTS);
     columns_bind(&l->params, s);

@@ -41,7 +41,7 @@ struct write {
     int slice;             /* … which of them, … */
     int settled;           /* … and so many are there */
     bool complete;         /* the batch is settled: all else may follow */
-    bool told;             /* the batch waits */
+    bool has_own_row;      /* in usage_pending, so that the batch waits */
     uint32_t own_written;  /* rows of sums.own */
     uint32_t kept_written; /* and of sums.kept */
     struct ledger_sums sums;
@@ -101,28 +101,14 @@ static void make_rejects(struct write *w, struct pg_statement *s)
     pg_add_text(s, w->number);
 }
 
-static bool has_recounts(const struct write *w)
-{
-    return w->batch && w->batch->recounts.count > 0;
-}
-
-static bool has_pending(const struct write *w)
-{
-    return w->sums.batches > 0 || (w->batch && batch_waits(w->batch));
-}
-
-static uint32_t part_rows(uint32_t rows)
-{
-    uint32_t part = rows / (PARTS_MAX / 2 - 1);
-    return part > PART_ROWS_MIN ? part : PART_ROWS_MIN;
-}
-
 static void make_part(struct write *w, struct pg_statement *s, const struct minute_sums *sums,
                       uint32_t *written, const char *number)
 {
     struct ledger *l = w->ledger;
     uint32_t from = *written;
-    uint32_t part = part_rows(sums->count);
+    uint32_t part = sums->count / (PARTS_MAX / 2 - 1);
+    if (part < PART_ROWS_MIN)
+        part = PART_ROWS_MIN;
     *written = sums->count - from < part ? sums->count : from + part;
     minute_columns_fill(&l->minutes, l->catalog, sums, from, *written);
     pg_statement_init(s, SQL_INSERT_PENDING);
@@ -144,8 +130,8 @@ static bool has_more_kept(const struct write *w)
 /* The first one is the batch's own row, which tells that it waits. */
 static void make_pending(struct write *w, struct pg_statement *s)
 {
-    bool first = w->batch && !w->told;
-    w->told = true;
+    bool first = w->batch && !w->has_own_row;
+    w->has_own_row = true;
     if (first && !w->sums.own) {
         pg_statement_init(s, SQL_INSERT_UNSUMMED);
         pg_add_text(s, w->number);
@@ -215,12 +201,13 @@ static bool make_step(struct write *w, enum step step, struct pg_statement *s)
         [STEP_RECOUNTS] = make_recounts, [STEP_COVER] = make_cover,
         [STEP_FOLD] = make_fold,         [STEP_ADVANCE] = make_advance,
     };
+    const struct batch *b = w->batch;
     const bool says[] = {
         [STEP_SLICES] = true,
-        [STEP_REPEATS] = w->batch && w->batch->repeats.count > 0,
-        [STEP_REJECTS] = w->batch && w->batch->rejections_count > 0,
-        [STEP_PENDING] = has_pending(w),
-        [STEP_RECOUNTS] = has_recounts(w),
+        [STEP_REPEATS] = b && b->repeats.count > 0,
+        [STEP_REJECTS] = b && b->rejections_count > 0,
+        [STEP_PENDING] = w->sums.batches > 0 || (b && batch_waits(b)),
+        [STEP_RECOUNTS] = b && b->recounts.count > 0,
         [STEP_COVER] = w->sums.batches > 0,
         [STEP_FOLD] = w->sums.fold,
         [STEP_ADVANCE] = true,

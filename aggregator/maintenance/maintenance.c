@@ -14,24 +14,24 @@ static const char CARRY_PAGE[] = "500";
 
 static void on_checked(void *owner, const struct err *error)
 {
-    struct maintenance *u = owner;
+    struct maintenance *m = owner;
     /* The shard's own check reports what is wrong. */
-    u->working = !error && !u->stopped;
-    u->carry_due_ms = 0; /* a period may have begun while PostgreSQL was away */
+    m->working = !error && !m->stopped;
+    m->carry_due_ms = 0; /* a period may have begun while PostgreSQL was away */
 }
 
 static void on_up(void *owner)
 {
-    struct maintenance *u = owner;
-    u->working = false;
-    schema_check(u->pg, on_checked, u);
+    struct maintenance *m = owner;
+    m->working = false;
+    schema_check(m->pg, on_checked, m);
 }
 
 static void on_down(void *owner, const struct err *error)
 {
-    struct maintenance *u = owner;
+    struct maintenance *m = owner;
     (void)error;
-    u->working = false;
+    m->working = false;
 }
 
 static void log_failed(const char *job, const struct err *error)
@@ -60,43 +60,43 @@ static void take_partitions(void *owner, const struct err *error, PGresult **res
 
 static void take_carried(void *owner, const struct err *error, PGresult **results, int n)
 {
-    struct maintenance *u = owner;
+    struct maintenance *m = owner;
     if (error)
         log_failed("carry", error);
     else if (n > 0 && PQntuples(results[0]) > 0)
-        u->carry_due_ms = 0; /* there may be more */
+        m->carry_due_ms = 0; /* there may be more */
     for (int i = 0; i < n; i++)
-        quota_note_rows(&u->quota, results[i]);
-    maintenance_poke(u);
+        quota_note_rows(&m->quota, results[i]);
+    maintenance_poke(m);
 }
 
-static void run_job(struct maintenance *u, const char *sql, const char *parameter, pg_done_fn done)
+static void run_job(struct maintenance *m, const char *sql, const char *parameter, pg_done_fn done)
 {
     struct pg_statement s;
     pg_statement_init(&s, sql);
     if (parameter)
         pg_add_text(&s, parameter);
-    pg_run(u->pg, &s, 1, DEADLINE_MS, done, u);
+    pg_run(m->pg, &s, 1, DEADLINE_MS, done, m);
 }
 
 void maintenance_poke(void *maintenance)
 {
-    struct maintenance *u = maintenance;
+    struct maintenance *m = maintenance;
     int64_t now_ms = clock_monotonic_ms();
-    if (!u->working || !pg_is_ready(u->pg) || !u->has_stream(u->owner))
+    if (!m->working || !pg_is_ready(m->pg) || !m->has_stream(m->owner))
         return;
-    if (is_due(&u->heal_due_ms, now_ms, MINUTE))
-        quota_heal(&u->quota);
-    if (is_due(&u->partitions_due_ms, now_ms, PARTITIONS_EVERY_MS))
-        run_job(u, SQL_ENSURE_PARTITIONS, NULL, take_partitions);
-    else if (is_due(&u->carry_due_ms, now_ms, MINUTE))
-        run_job(u, SQL_OPEN_CARRIED, CARRY_PAGE, take_carried);
-    else if (quota_has_work(&u->quota) && redis_router_is_up(u->redis))
-        quota_run(&u->quota, u->pg, u->redis, maintenance_poke, u);
-    else if (u->retains && retention_is_due(&u->retention, now_ms) && !u->is_behind(u->owner))
-        retention_run(&u->retention, u->pg, maintenance_poke, u);
-    else if (u->on_idle)
-        u->on_idle(u->owner);
+    if (is_due(&m->heal_due_ms, now_ms, MINUTE))
+        quota_heal(&m->quota);
+    if (is_due(&m->partitions_due_ms, now_ms, PARTITIONS_EVERY_MS))
+        run_job(m, SQL_ENSURE_PARTITIONS, NULL, take_partitions);
+    else if (is_due(&m->carry_due_ms, now_ms, MINUTE))
+        run_job(m, SQL_OPEN_CARRIED, CARRY_PAGE, take_carried);
+    else if (quota_has_work(&m->quota) && redis_router_is_up(m->redis))
+        quota_run(&m->quota, m->pg, m->redis, maintenance_poke, m);
+    else if (m->retains && retention_is_due(&m->retention, now_ms) && !m->is_behind(m->owner))
+        retention_run(&m->retention, m->pg, maintenance_poke, m);
+    else if (m->on_idle)
+        m->on_idle(m->owner);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -104,33 +104,33 @@ static void on_tick(uv_timer_t *timer)
     maintenance_poke(timer->data);
 }
 
-void maintenance_open(struct maintenance *u, uv_loop_t *loop, const char *database_url,
+void maintenance_open(struct maintenance *m, uv_loop_t *loop, const char *database_url,
                       const unsigned char key[16], bool (*has_stream)(void *owner), void *owner)
 {
-    *u = (struct maintenance){.has_stream = has_stream, .owner = owner};
-    quota_init(&u->quota, key);
-    u->pg = pg_open(loop, database_url, "meterline_aggregator", "meterline-aggregator maintenance",
-                    (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = u});
-    uv_timer_init(loop, &u->tick);
-    u->tick.data = u;
-    uv_timer_start(&u->tick, on_tick, TICK_MS, TICK_MS);
+    *m = (struct maintenance){.has_stream = has_stream, .owner = owner};
+    quota_init(&m->quota, key);
+    m->pg = pg_open(loop, database_url, "meterline_aggregator", "meterline-aggregator maintenance",
+                    (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = m});
+    uv_timer_init(loop, &m->tick);
+    m->tick.data = m;
+    uv_timer_start(&m->tick, on_tick, TICK_MS, TICK_MS);
 }
 
-void maintenance_stop(struct maintenance *u)
+void maintenance_stop(struct maintenance *m)
 {
-    u->working = false;
-    u->stopped = true;
+    m->working = false;
+    m->stopped = true;
 }
 
-void maintenance_close(struct maintenance *u, struct closing *closing)
+void maintenance_close(struct maintenance *m, struct closing *closing)
 {
-    maintenance_stop(u);
-    closing_handle(closing, &u->tick);
-    pg_close(u->pg, closing_part_closed, closing_part(closing));
+    maintenance_stop(m);
+    closing_handle(closing, &m->tick);
+    pg_close(m->pg, closing_part_closed, closing_part(closing));
 }
 
-void maintenance_done(struct maintenance *u)
+void maintenance_done(struct maintenance *m)
 {
-    quota_done(&u->quota);
-    retention_done(&u->retention);
+    quota_done(&m->quota);
+    retention_done(&m->retention);
 }

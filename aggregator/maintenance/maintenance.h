@@ -32,14 +32,14 @@ struct maintenance {
     void *owner;
 };
 
-void maintenance_open(struct maintenance *u, uv_loop_t *loop, const char *database_url,
+void maintenance_open(struct maintenance *m, uv_loop_t *loop, const char *database_url,
                       const unsigned char key[16], bool (*has_stream)(void *owner), void *owner);
 /* The next step at once, if there is one and the connection is free. */
 void maintenance_poke(void *maintenance);
 /* No further step: what it works for is being closed. */
-void maintenance_stop(struct maintenance *u);
+void maintenance_stop(struct maintenance *m);
 /* Closes all that it has, as parts of closing; maintenance_done frees the rest when they are. */
-void maintenance_close(struct maintenance *u, struct closing *closing);
-void maintenance_done(struct maintenance *u);
+void maintenance_close(struct maintenance *m, struct closing *closing);
+void maintenance_done(struct maintenance *m);
 
 #endif

@@ -4,7 +4,7 @@
 #include "aggregator/stream/stream_name.h"
 #include "common/clock.h"
 #include "common/contract.h"
-#include "common/log.h"
+#include "common/machine.h"
 #include "common/pg/pg_array.h"
 #include "common/str.h"
 
@@ -16,6 +16,19 @@
 enum { LOOK_EVERY_MS = 1000, PG_DEADLINE_MS = 20000, REDIS_DEADLINE_MS = 5000 };
 enum { REJECTED_ID, STREAM, STREAM_ID, TENANT, FIELDS };
 enum { ARGUMENTS_MAX = 2 * (DIMENSIONS_MAX + 6) + 3 };
+
+static const struct machine MISROUTED = {
+    "misrouted",
+    {[MISROUTED_IDLE] = {"idle", TO(MISROUTED_READING)},
+     [MISROUTED_READING] = {"reading", TO(MISROUTED_IDLE) | TO(MISROUTED_ADDING)},
+     [MISROUTED_ADDING] = {"adding", TO(MISROUTED_IDLE) | TO(MISROUTED_ADDED)},
+     [MISROUTED_ADDED] = {"added", TO(MISROUTED_NOTING)},
+     [MISROUTED_NOTING] = {"noting", TO(MISROUTED_IDLE)}}};
+
+static void go(struct misrouted *m, enum misrouted_state next)
+{
+    machine_go(&MISROUTED, m->state, next);
+}
 
 struct command {
     const char *argv[ARGUMENTS_MAX];
@@ -79,44 +92,43 @@ static bool add_fields(struct command *c, const json_t *fields, const char *id, 
     return true;
 }
 
-static void on_all_added(struct misrouted *s)
+static void on_all_added(struct misrouted *m)
 {
-    s->state = MISROUTED_ADDED;
-    if (s->failed) {
-        PQclear(s->rows);
-        s->rows = NULL;
-        s->state = MISROUTED_IDLE;
+    if (m->failed) {
+        PQclear(m->rows);
+        m->rows = NULL;
     }
-    misrouted_poke(s);
+    go(m, m->failed ? MISROUTED_IDLE : MISROUTED_ADDED);
+    misrouted_poke(m);
 }
 
 static void take_added(void *owner, const struct err *error, void *reply)
 {
-    struct misrouted *s = owner;
+    struct misrouted *m = owner;
     (void)reply;
-    s->failed = s->failed || error;
-    if (--s->replies_left == 0)
-        on_all_added(s);
+    m->failed = m->failed || error;
+    if (--m->replies_left == 0)
+        on_all_added(m);
 }
 
-static void send_row(struct misrouted *s, int row)
+static void send_row(struct misrouted *m, int row)
 {
-    const char *tenant = PQgetvalue(s->rows, row, TENANT);
-    const char *entry = PQgetvalue(s->rows, row, STREAM_ID);
-    char *id = xasprintf("%s/%s", PQgetvalue(s->rows, row, STREAM), entry);
+    const char *tenant = PQgetvalue(m->rows, row, TENANT);
+    const char *entry = PQgetvalue(m->rows, row, STREAM_ID);
+    char *id = xasprintf("%s/%s", PQgetvalue(m->rows, row, STREAM), entry);
     char *ts = xasprintf("%.*s", (int)strcspn(entry, "-"), entry);
-    json_t *fields = json_loads(PQgetvalue(s->rows, row, FIELDS), 0, NULL);
+    json_t *fields = json_loads(PQgetvalue(m->rows, row, FIELDS), 0, NULL);
     char stream[STREAM_NAME_SIZE];
     struct command c = {.argc = 0};
-    stream_name(str_crc16(tenant, strlen(tenant)) % s->shards, s->shards, stream);
+    stream_name(str_crc16(tenant, strlen(tenant)) % m->shards, m->shards, stream);
     add_text(&c, "XADD");
     add_text(&c, stream);
     add_text(&c, "*");
     /* What cannot be read as an event's fields was not refused for its stream: our bug. */
     if (!add_fields(&c, fields, id, ts))
         abort();
-    s->replies_left++;
-    redis_router_command(s->redis, stream, strlen(stream), REDIS_DEADLINE_MS, take_added, s, c.argc,
+    m->replies_left++;
+    redis_router_command(m->redis, stream, strlen(stream), REDIS_DEADLINE_MS, take_added, m, c.argc,
                          c.argv, c.lengths);
     json_decref(fields);
     free(ts);
@@ -125,84 +137,85 @@ static void send_row(struct misrouted *s, int row)
 
 static void take_rows(void *owner, const struct err *error, PGresult **results, int n)
 {
-    struct misrouted *s = owner;
+    struct misrouted *m = owner;
     (void)n;
-    s->state = MISROUTED_IDLE;
-    s->found = !error ? PQntuples(results[0]) : -1;
-    if (s->found == 0)
-        s->events.none(s->events.owner);
-    if (s->found <= 0)
+    m->found = !error ? PQntuples(results[0]) : -1;
+    if (m->found <= 0) {
+        go(m, MISROUTED_IDLE);
+        if (m->found == 0)
+            m->events.none(m->events.owner);
         return;
-    s->rows = results[0];
+    }
+    m->rows = results[0];
     results[0] = NULL;
-    s->state = MISROUTED_ADDING;
-    s->failed = false;
-    for (int row = 0; row < PQntuples(s->rows); row++)
-        send_row(s, row);
+    go(m, MISROUTED_ADDING);
+    m->failed = false;
+    for (int row = 0; row < PQntuples(m->rows); row++)
+        send_row(m, row);
 }
 
 static void take_noted(void *owner, const struct err *error, PGresult **results, int n)
 {
-    struct misrouted *s = owner;
+    struct misrouted *m = owner;
     (void)results;
     (void)n;
-    s->state = MISROUTED_IDLE;
+    go(m, MISROUTED_IDLE);
     if (!error) {
-        log_info(misrouted_moved, LOG_I64("entries", PQntuples(s->rows)));
-        s->events.moved(s->events.owner);
-        misrouted_hurry(s);
+        log_info(misrouted_moved, LOG_I64("entries", PQntuples(m->rows)));
+        m->events.moved(m->events.owner);
+        misrouted_hurry(m);
     }
-    PQclear(s->rows);
-    s->rows = NULL;
+    PQclear(m->rows);
+    m->rows = NULL;
 }
 
-static void run_note(struct misrouted *s)
+static void run_note(struct misrouted *m)
 {
     struct pg_array ids;
     pg_array_init(&ids, PG_INT8);
-    for (int row = 0; row < PQntuples(s->rows); row++)
-        pg_array_add_i64(&ids, strtoll(PQgetvalue(s->rows, row, REJECTED_ID), NULL, 10));
+    for (int row = 0; row < PQntuples(m->rows); row++)
+        pg_array_add_i64(&ids, strtoll(PQgetvalue(m->rows, row, REJECTED_ID), NULL, 10));
     struct pg_statement statement;
     pg_statement_init(&statement, SQL_NOTE_MISROUTED);
     pg_add_array(&statement, &ids);
-    s->state = MISROUTED_NOTING;
-    pg_run(s->pg, &statement, 1, PG_DEADLINE_MS, take_noted, s);
+    go(m, MISROUTED_NOTING);
+    pg_run(m->pg, &statement, 1, PG_DEADLINE_MS, take_noted, m);
     pg_array_done(&ids);
 }
 
-static void run_read(struct misrouted *s)
+static void run_read(struct misrouted *m)
 {
     struct pg_statement statement;
     pg_statement_init(&statement, SQL_READ_MISROUTED);
-    s->state = MISROUTED_READING;
-    pg_run(s->pg, &statement, 1, PG_DEADLINE_MS, take_rows, s);
+    go(m, MISROUTED_READING);
+    pg_run(m->pg, &statement, 1, PG_DEADLINE_MS, take_rows, m);
 }
 
-void misrouted_poke(struct misrouted *s)
+void misrouted_poke(struct misrouted *m)
 {
     int64_t now_ms = clock_monotonic_ms();
-    if (!pg_is_ready(s->pg) || !redis_router_is_up(s->redis))
+    if (!pg_is_ready(m->pg) || !redis_router_is_up(m->redis))
         return;
-    if (s->state == MISROUTED_ADDED) {
-        run_note(s);
-    } else if (s->state == MISROUTED_IDLE && now_ms >= s->due_ms) {
-        s->due_ms = now_ms + LOOK_EVERY_MS;
-        run_read(s);
+    if (m->state == MISROUTED_ADDED) {
+        run_note(m);
+    } else if (m->state == MISROUTED_IDLE && now_ms >= m->due_ms) {
+        m->due_ms = now_ms + LOOK_EVERY_MS;
+        run_read(m);
     }
 }
 
-void misrouted_hurry(struct misrouted *s)
+void misrouted_hurry(struct misrouted *m)
 {
-    s->due_ms = 0;
+    m->due_ms = 0;
 }
 
-void misrouted_init(struct misrouted *s, struct pg *pg, struct redis_router *redis,
+void misrouted_init(struct misrouted *m, struct pg *pg, struct redis_router *redis,
                     struct misrouted_events events)
 {
-    *s = (struct misrouted){.pg = pg, .redis = redis, .events = events};
+    *m = (struct misrouted){.pg = pg, .redis = redis, .events = events};
 }
 
-void misrouted_done(struct misrouted *s)
+void misrouted_done(struct misrouted *m)
 {
-    PQclear(s->rows);
+    PQclear(m->rows);
 }

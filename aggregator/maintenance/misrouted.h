@@ -39,12 +39,12 @@ struct misrouted {
     int64_t due_ms;
 };
 
-void misrouted_init(struct misrouted *s, struct pg *pg, struct redis_router *redis,
+void misrouted_init(struct misrouted *m, struct pg *pg, struct redis_router *redis,
                     struct misrouted_events events);
-void misrouted_done(struct misrouted *s);
+void misrouted_done(struct misrouted *m);
 /* A step, if there is one to do and the connection is free. Call it often. */
-void misrouted_poke(struct misrouted *s);
+void misrouted_poke(struct misrouted *m);
 /* Look again at once. */
-void misrouted_hurry(struct misrouted *s);
+void misrouted_hurry(struct misrouted *m);
 
 #endif

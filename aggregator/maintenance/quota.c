@@ -29,23 +29,23 @@ void quota_init(struct quota *q, const unsigned char key[16])
 
 static void drop_first(struct quota *q)
 {
-    q->line_rows -= PQntuples(q->line[0].result);
-    PQclear(q->line[0].result);
-    q->line_count--;
-    memmove(&q->line[0], &q->line[1], (size_t)q->line_count * sizeof q->line[0]);
+    q->queued_rows -= PQntuples(q->queue[0].result);
+    PQclear(q->queue[0].result);
+    q->queue_count--;
+    memmove(&q->queue[0], &q->queue[1], (size_t)q->queue_count * sizeof q->queue[0]);
     q->next = 0;
 }
 
 static void drop_last(struct quota *q)
 {
-    struct quota_rows *last = &q->line[--q->line_count];
-    q->line_rows -= PQntuples(last->result);
+    struct quota_rows *last = &q->queue[--q->queue_count];
+    q->queued_rows -= PQntuples(last->result);
     PQclear(last->result);
 }
 
 void quota_done(struct quota *q)
 {
-    while (q->line_count > 0)
+    while (q->queue_count > 0)
         drop_first(q);
     tenants_done(&q->noted);
     digests_done(&q->known);
@@ -58,7 +58,7 @@ void quota_set_ledger(struct quota *q, const char *id, int32_t takeovers)
     snprintf(name, sizeof name, "%" PRId32 ":%s", takeovers, id);
     if (strcmp(name, q->ledger) == 0)
         return;
-    while (q->line_count > (q->busy ? 1 : 0))
+    while (q->queue_count > (q->busy ? 1 : 0))
         drop_last(q);
     snprintf(q->ledger, sizeof q->ledger, "%s", name);
     q->stamp = 0;
@@ -69,15 +69,15 @@ void quota_set_ledger(struct quota *q, const char *id, int32_t takeovers)
 void quota_take(struct quota *q, PGresult *rows, int64_t oldest_ms)
 {
     int n = PQntuples(rows);
-    if (n == 0 || q->line_count == QUOTA_RESULTS_MAX || q->line_rows + n > QUOTA_ROWS_MAX) {
+    if (n == 0 || q->queue_count == QUOTA_RESULTS_MAX || q->queued_rows + n > QUOTA_ROWS_MAX) {
         PQclear(rows);
         q->complete = q->complete && n == 0;
         if (n > 0)
             quota_heal(q);
         return;
     }
-    q->line[q->line_count++] = (struct quota_rows){.result = rows, .oldest_ms = oldest_ms};
-    q->line_rows += n;
+    q->queue[q->queue_count++] = (struct quota_rows){.result = rows, .oldest_ms = oldest_ms};
+    q->queued_rows += n;
 }
 
 void quota_note_rows(struct quota *q, const PGresult *rows)
@@ -99,12 +99,12 @@ void quota_heal(struct quota *q)
 bool quota_has_work(const struct quota *q)
 {
     return !q->busy && clock_monotonic_ms() >= q->retry_ms && q->ledger[0] != '\0' &&
-           (q->line_count > 0 || q->noted.count > 0 || q->healing || q->ending);
+           (q->queue_count > 0 || q->noted.count > 0 || q->healing || q->ending);
 }
 
 bool quota_is_writing(const struct quota *q)
 {
-    return q->busy || (q->line_count > 0 && q->failures < FAILURES_MAX);
+    return q->busy || (q->queue_count > 0 && q->failures < FAILURES_MAX);
 }
 
 static void end_step(struct quota *q)
@@ -118,8 +118,8 @@ static void end_rows(struct quota *q)
     static struct metric *lag;
     if (!lag)
         lag = metric_of(METRIC_OF_QUOTA_LAG, "");
-    if (q->line[0].oldest_ms > 0)
-        metric_set(lag, clock_unix_ms() - q->line[0].oldest_ms);
+    if (q->queue[0].oldest_ms > 0)
+        metric_set(lag, clock_unix_ms() - q->queue[0].oldest_ms);
     drop_first(q);
 }
 
@@ -130,7 +130,7 @@ static void end_page(struct quota *q)
         q->retry_ms = clock_monotonic_ms() + RETRY_MS;
     else
         q->next = q->page_end;
-    if (q->next >= PQntuples(q->line[0].result))
+    if (q->next >= PQntuples(q->queue[0].result))
         end_rows(q);
     end_step(q);
 }
@@ -211,7 +211,7 @@ static void take_stamp(void *owner, uint64_t stamp)
     end_step(q);
 }
 
-static void on_told(void *owner, const struct err *error, void *reply)
+static void on_checked_noted(void *owner, const struct err *error, void *reply)
 {
     (void)error;
     (void)reply;
@@ -226,8 +226,8 @@ static void end_round(struct quota *q)
     q->ending = false;
     q->stamp = q->complete ? q->round_stamp : 0;
     snprintf(now, sizeof now, "%" PRId64, clock_unix_ms());
-    redis_router_command(q->redis, QUOTA_CHECKED, strlen(QUOTA_CHECKED), DEADLINE_MS, on_told, q, 4,
-                         argv, NULL);
+    redis_router_command(q->redis, QUOTA_CHECKED, strlen(QUOTA_CHECKED), DEADLINE_MS,
+                         on_checked_noted, q, 4, argv, NULL);
 }
 
 void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
@@ -239,7 +239,7 @@ void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
     q->done = done;
     q->owner = owner;
     q->busy = true;
-    if (q->line_count > 0)
+    if (q->queue_count > 0)
         quota_page_run(q, end_page);
     else if (q->noted.count > 0)
         read_noted(q);

@@ -5,7 +5,7 @@
  * that no key was lost; else one HMGET looks at a tenant, and only what differs is written. Once in
  * SCRUB_ROUNDS all tenants are looked at, for what no stamp tells.
  *
- * Rows wait in line and are written in their order, by a Redis Function that keeps the newer
+ * Rows wait in a queue and are written in their order, by a Redis Function that keeps the newer
  * version, so that a process that was paused cannot set usage back, and that leaves the hashes of
  * another ledger alone (common/quota_owner.h). Rows stay until they are written; when there is no
  * room for more, they are forgotten and all is gone over instead. */
@@ -32,11 +32,11 @@ struct quota_rows {
 };
 
 struct quota {
-    struct pg *pg;                             /* borrowed; used only inside quota_run */
-    struct redis_router *redis;                /* borrowed */
-    struct quota_rows line[QUOTA_RESULTS_MAX]; /* to be written, oldest first */
-    int line_count;
-    int64_t line_rows;    /* in all of them */
+    struct pg *pg;                              /* borrowed; used only inside quota_run */
+    struct redis_router *redis;                 /* borrowed */
+    struct quota_rows queue[QUOTA_RESULTS_MAX]; /* to be written, oldest first */
+    int queue_count;
+    int64_t queued_rows;  /* in all of them */
     int next;             /* of the first one: the next page's first row */
     int page_end;         /* … and one past the page in flight */
     struct tenants noted; /* to be read */
@@ -84,7 +84,7 @@ void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
 /* Redis is up (again): give it our function. */
 void quota_load_function(struct redis *redis);
 
-/* quota_page.c, for quota.c: write the next page of the first rows in line. Then failed and
+/* quota_page.c, for quota.c: write the next page of the first rows in the queue. Then failed and
  * page_end say how far it came. */
 void quota_page_run(struct quota *q, void (*done)(struct quota *q));
 

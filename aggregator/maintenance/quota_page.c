@@ -52,7 +52,7 @@ void quota_load_function(struct redis *redis)
     redis_commandf(redis, DEADLINE_MS, on_loaded, NULL, "FUNCTION LOAD REPLACE %s", FUNCTION);
 }
 
-/* One tenant's rows of the first result in line. */
+/* One tenant's rows of the first result in the queue. */
 struct tenant_rows {
     struct quota *quota;
     int from;
@@ -93,7 +93,7 @@ static size_t format_used(const PGresult *r, int row, char out[DEC_TEXT_SIZE])
 /* Of a row: its tenant and metric, and what stands there; not when it was read. */
 static void digest_row(const struct quota *q, int row, uint64_t *name, uint64_t *seen)
 {
-    const PGresult *r = q->line[0].result;
+    const PGresult *r = q->queue[0].result;
     char text[TENANT_MAX_BYTES + METRIC_MAX_BYTES + 2];
     int length = snprintf(text, sizeof text, "%s%c%s", PQgetvalue(r, row, TENANT), 0,
                           PQgetvalue(r, row, METRIC));
@@ -146,7 +146,7 @@ static void on_written(void *owner, const struct err *error, void *reply)
     free(owner);
     if (!error && theirs->type == REDIS_REPLY_STRING)
         tell_foreign(q, theirs->str);
-    else if (!error && q->line[0].oldest_ms == 0)
+    else if (!error && q->queue[0].oldest_ms == 0)
         note_known(q, rows.from, rows.to);
     if (error && !q->failed) {
         uint64_t suppressed;
@@ -165,7 +165,7 @@ static void write_tenant(struct quota *q, int from, int to)
 {
     static const char *argv[ARGUMENTS_MAX + 5];
     static size_t length[ARGUMENTS_MAX + 5];
-    const PGresult *r = q->line[0].result;
+    const PGresult *r = q->queue[0].result;
     struct buf numbers = {.data = NULL};
     /* Reserved at once: the arguments point into it. */
     buf_reserve(&numbers, (size_t)(to - from) * (DEC_TEXT_SIZE + 48) + TENANT_MAX_BYTES + 64);
@@ -221,7 +221,7 @@ static bool is_there(const struct tenant_rows *rows, const redisReply *reply)
         !is_text(reply->element[0], q->ledger))
         return false;
     for (size_t i = 0; i < n; i++)
-        if (!is_row(q->line[0].result, rows->from + (int)i, &reply->element[1 + i * N_FIELDS]))
+        if (!is_row(q->queue[0].result, rows->from + (int)i, &reply->element[1 + i * N_FIELDS]))
             return false;
     return true;
 }
@@ -243,7 +243,7 @@ static void take_fields(void *owner, const struct err *error, void *reply)
 
 static void ask_fields(struct quota *q, int from, int to)
 {
-    const PGresult *r = q->line[0].result;
+    const PGresult *r = q->queue[0].result;
     int argc = 3 + (to - from) * N_FIELDS;
     char **argv = xcalloc((size_t)argc, sizeof *argv);
     argv[0] = xstrdup("HMGET");
@@ -261,10 +261,10 @@ static void ask_fields(struct quota *q, int from, int to)
 }
 
 /* What a fold gave has just changed; all else probably stands there. */
-static void bring_in_line(struct quota *q, int from, int to)
+static void refresh_tenant(struct quota *q, int from, int to)
 {
     bool kept = q->round_stamp != 0 && q->round_stamp == q->stamp && q->rounds > 0;
-    if (q->line[0].oldest_ms > 0)
+    if (q->queue[0].oldest_ms > 0)
         write_tenant(q, from, to);
     else if (!kept || !is_known(q, from, to))
         ask_fields(q, from, to);
@@ -277,7 +277,7 @@ static bool same_tenant(const PGresult *r, int a, int b)
 
 void quota_page_run(struct quota *q, void (*done)(struct quota *q))
 {
-    const PGresult *r = q->line[0].result;
+    const PGresult *r = q->queue[0].result;
     int end = PQntuples(r);
     int from = q->next;
     q->failed = false;
@@ -288,7 +288,7 @@ void quota_page_run(struct quota *q, void (*done)(struct quota *q))
         int to = from + 1;
         while (to < end && to - from < ARGUMENTS_MAX / 5 && same_tenant(r, from, to))
             to++;
-        bring_in_line(q, from, to);
+        refresh_tenant(q, from, to);
         from = to;
     }
     q->page_end = from;

@@ -2,7 +2,7 @@
 
 #include "aggregator/sql.h"
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/machine.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,6 +10,18 @@
 #include <string.h>
 
 enum { ASK_EVERY_MS = 600000, RETRY_MS = 60000, DEADLINE_MS = 120000 };
+
+static const struct machine RETENTION = {
+    "retention",
+    {[RETENTION_RESTS] = {"resting", TO(RETENTION_RESTS) | TO(RETENTION_LISTS)},
+     [RETENTION_LISTS] = {"listing", TO(RETENTION_DAYS) | TO(RETENTION_REJECTS)},
+     [RETENTION_DAYS] = {"dropping days", TO(RETENTION_REJECTS)},
+     [RETENTION_REJECTS] = {"dropping rejects", TO(RETENTION_RESTS)}}};
+
+static void go(struct retention *r, enum retention_state next)
+{
+    machine_go(&RETENTION, r->state, next);
+}
 
 static void keep_format(char out[KEEP_TEXT_SIZE], int64_t days)
 {
@@ -36,7 +48,7 @@ bool retention_is_due(const struct retention *r, int64_t now_ms)
 
 static void rest(struct retention *r)
 {
-    r->state = RETENTION_RESTS;
+    go(r, RETENTION_RESTS);
     r->due_ms = clock_monotonic_ms() + ASK_EVERY_MS;
 }
 
@@ -47,7 +59,7 @@ static void take_claim(struct retention *r, PGresult **result)
         return;
     }
     r->dropped_days = r->events = r->rejected = 0;
-    r->state = RETENTION_LISTS;
+    go(r, RETENTION_LISTS);
 }
 
 static void take_days(struct retention *r, PGresult **result)
@@ -56,7 +68,7 @@ static void take_days(struct retention *r, PGresult **result)
     r->days = *result;
     *result = NULL;
     r->next = 0;
-    r->state = PQntuples(r->days) > 0 ? RETENTION_DAYS : RETENTION_REJECTS;
+    go(r, PQntuples(r->days) > 0 ? RETENTION_DAYS : RETENTION_REJECTS);
 }
 
 static void take_day(struct retention *r, PGresult **result)
@@ -66,7 +78,7 @@ static void take_day(struct retention *r, PGresult **result)
         r->events += strtoll(PQgetvalue(*result, 0, 0), NULL, 10);
     }
     if (++r->next == PQntuples(r->days))
-        r->state = RETENTION_REJECTS;
+        go(r, RETENTION_REJECTS);
 }
 
 static void take_rejects(struct retention *r, PGresult **result)

@@ -100,7 +100,7 @@ static void take_entered(void *owner, const struct err *error, void *reply)
         return;
     }
     note_entered(r->spec.ledger, &h);
-    log_repeat_recovered(&r->foreign_told);
+    log_repeat_recovered(&r->foreign_repeats);
     end(r);
     r->spec.events.recovered(r->spec.events.owner);
 }
@@ -189,7 +189,7 @@ static void refuse_stream(struct recovery *r, const struct history *h)
 {
     snprintf(r->foreign_ledger, sizeof r->foreign_ledger, "%s", h->mark.ledger);
     uint64_t suppressed;
-    if (log_repeat_failed(&r->foreign_told, clock_monotonic_ms(), &suppressed))
+    if (log_repeat_failed(&r->foreign_repeats, clock_monotonic_ms(), &suppressed))
         log_error(stream_refused, LOG_STR("stream", r->spec.stream),
                   LOG_STR("ledger", h->mark.ledger),
                   LOG_STR("own_ledger", r->spec.ledger->position.mark.ledger),
@@ -236,9 +236,9 @@ static void act_on(struct recovery *r, const struct history *h)
 
 static void warn_of_weakness(struct recovery *r, const struct history *h)
 {
-    if (*r->spec.weakness_told)
+    if (*r->spec.weakness_logged)
         return;
-    *r->spec.weakness_told = true;
+    *r->spec.weakness_logged = true;
     if (!h->config_known)
         log_warn(redis_durability_unknown,
                  LOG_MSG("CONFIG GET is not allowed: cannot tell whether Redis keeps entries"));

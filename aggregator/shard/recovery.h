@@ -36,7 +36,7 @@ struct recovery_spec {
     struct redis *redis;
     const char *stream;
     const struct config *config;
-    bool *weakness_told; /* of all streams of the process: that Redis may lose the last entries */
+    bool *weakness_logged; /* of all streams of the process: that Redis may lose the last entries */
     struct recovery_events events;
 };
 
@@ -46,7 +46,7 @@ struct recovery {
     uint64_t generation; /* rises with every end */
     struct judgement found;
     char foreign_ledger[EPOCH_TOKEN_SIZE]; /* whose the stream is, if it is not ours; or "" */
-    struct log_repeat foreign_told;
+    struct log_repeat foreign_repeats;
 };
 
 void recovery_init(struct recovery *r, struct recovery_spec spec);

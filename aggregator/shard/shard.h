@@ -62,7 +62,7 @@ struct shard_events {
 };
 
 /* What is known or logged once for all shards of a process. */
-struct shards_told {
+struct shards_shared {
     bool entered;  /* some stream was found to be this ledger's, or nobody's; set by the owner */
     bool weakness; /* that Redis' durability is weak was logged */
 };
@@ -74,7 +74,7 @@ struct shard_spec {
     const unsigned char *key; /* 16 bytes, of every hash in this process */
     const char *process;      /* its name, in stream_positions */
     int64_t shards;           /* how many there are */
-    struct shards_told *told;
+    struct shards_shared *shared;
     struct shard_events events;
 };
 

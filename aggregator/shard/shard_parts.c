@@ -140,7 +140,7 @@ static void on_redis_judged(void *owner, const char *unfit)
 static void on_foreign(void *owner)
 {
     struct shard *s = owner;
-    if (s->spec.told->entered)
+    if (s->spec.shared->entered)
         shard_restart(s, true);
     else
         s->spec.events.refused(s->spec.events.owner, EXIT_SETTINGS);
@@ -168,7 +168,7 @@ static struct recovery_spec recovery_of(struct shard *s)
                                   .redis = s->commands,
                                   .stream = s->stream,
                                   .config = s->spec.config,
-                                  .weakness_told = &s->spec.told->weakness,
+                                  .weakness_logged = &s->spec.shared->weakness,
                                   .events = {.redis_judged = on_redis_judged,
                                              .foreign = on_foreign,
                                              .recovered = on_recovered,

@@ -183,9 +183,9 @@ static void look_at_balance(struct stream_watch *w)
 void stream_watch_note_unfit(struct stream_watch *w, const char *unfit)
 {
     uint64_t suppressed;
-    if (!unfit && log_repeat_recovered(&w->unfit_told))
+    if (!unfit && log_repeat_recovered(&w->unfit_repeats))
         log_info(redis_durable, LOG_STR("stream", w->spec.stream));
-    else if (unfit && log_repeat_failed(&w->unfit_told, clock_monotonic_ms(), &suppressed))
+    else if (unfit && log_repeat_failed(&w->unfit_repeats, clock_monotonic_ms(), &suppressed))
         log_error(redis_volatile, LOG_STR("stream", w->spec.stream),
                   LOG_U64("held_back", suppressed), LOG_MSG(unfit));
     w->unfit = unfit;

@@ -27,15 +27,15 @@ struct stream_watch_spec {
 
 struct stream_watch {
     struct stream_watch_spec spec;
-    bool counting;                /* between start and stop */
-    uint64_t generation;          /* rises with every stop */
-    bool trimmed;                 /* since start: then … */
-    struct trim_seen seen;        /* … what the last trim saw */
-    struct log_repeat in_future;  /* a stream whose newest id is */
-    struct log_repeat unbalanced; /* entries that are unaccounted for */
-    const char *unfit;            /* why Redis must not be used, since it was opened … */
-    struct log_repeat unfit_told; /* … and that was told */
-    int64_t durable_due_ms;       /* monotonic: when that is looked at again */
+    bool counting;                   /* between start and stop */
+    uint64_t generation;             /* rises with every stop */
+    bool trimmed;                    /* since start: then … */
+    struct trim_seen seen;           /* … what the last trim saw */
+    struct log_repeat in_future;     /* a stream whose newest id is */
+    struct log_repeat unbalanced;    /* entries that are unaccounted for */
+    const char *unfit;               /* why Redis must not be used, since it was opened … */
+    struct log_repeat unfit_repeats; /* … and how often that was logged */
+    int64_t durable_due_ms;          /* monotonic: when that is looked at again */
 };
 
 void stream_watch_init(struct stream_watch *w, struct stream_watch_spec spec);

@@ -31,15 +31,10 @@ void stream_reader_done(struct stream_reader *r)
     xread_done(&r->xread);
 }
 
-static bool is_large(const struct stream_reader *r)
-{
-    return r->filling->count >= r->spec.batch_max || r->filling->bytes >= BUFFER_BYTES_MAX;
-}
-
 /* Entries that still find room. */
 static uint32_t room_left(const struct stream_reader *r)
 {
-    uint32_t max = r->spec.batch_max + (r->taken != NULL ? r->spec.batch_max / 5 * 6 : 0);
+    uint32_t max = r->spec.batch_max + (r->taken ? r->spec.batch_max / 5 * 6 : 0);
     return r->filling->count >= max || r->filling->bytes >= BUFFER_BYTES_MAX
                ? 0
                : max - r->filling->count;
@@ -55,7 +50,8 @@ static int64_t flush_in_ms(const struct stream_reader *r)
 static bool is_due(const struct stream_reader *r)
 {
     return r->filling->count > 0 &&
-           (is_large(r) || (r->spec.once && !r->more) || flush_in_ms(r) == 0);
+           (r->filling->count >= r->spec.batch_max || r->filling->bytes >= BUFFER_BYTES_MAX ||
+            (r->spec.once && !r->more) || flush_in_ms(r) == 0);
 }
 
 /* Large entries tell at once, small ones bit by bit: a reply of many that turn out to be large may

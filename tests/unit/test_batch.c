@@ -182,7 +182,7 @@ static void ids_made_before_the_window_are_looked_for_at_whatever_time_of_use(vo
     begin();
     assert_int_equal(batch.old_count, 5);
     for (uint32_t i = 0; i < 7; i++) {
-        assert_int_equal(batch.items[i].told, i > 0 && i != 5);
+        assert_int_equal(batch.items[i].id_old, i > 0 && i != 5);
         assert_int_equal(batch.items[i].old, i == 3);
     }
     struct stored_row row = row_of("a", "", "1", "{}");

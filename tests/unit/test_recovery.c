@@ -20,7 +20,7 @@ static const char NEXT_TOKEN[] = "bbbbbbbb-bbbb-7bbb-8bbb-bbbbbbbbbbbb";
 static char story[512]; /* what happened, a word each */
 static bool pg_ready;
 static struct config config;
-static bool weakness_told;
+static bool weakness_logged;
 static struct ledger ledger;
 static struct recovery recovery;
 static struct history history;
@@ -192,7 +192,7 @@ static int setup(void **state)
     (void)snprintf(mark.ledger, sizeof mark.ledger, "%s", OUR_LEDGER);
     *story = '\0';
     pg_ready = true;
-    weakness_told = false;
+    weakness_logged = false;
     config = (struct config){.batch_max = 1};
     ledger = (struct ledger){
         .owned = true,
@@ -217,7 +217,7 @@ static int setup(void **state)
     recovery_init(&recovery, (struct recovery_spec){.ledger = &ledger,
                                                     .stream = "usage:events",
                                                     .config = &config,
-                                                    .weakness_told = &weakness_told,
+                                                    .weakness_logged = &weakness_logged,
                                                     .events = {.redis_judged = on_redis_judged,
                                                                .foreign = on_foreign,
                                                                .recovered = on_recovered,
@@ -369,7 +369,7 @@ static void a_redis_that_may_lose_entries_ends_it(void **state)
     answer_history();
     answer_entered(90, 40);
     assert_string_equal(story, "read unfit read fit enter recovered");
-    assert_true(weakness_told);
+    assert_true(weakness_logged);
 }
 
 static void a_replica_is_lost_and_nothing_is_judged(void **state)

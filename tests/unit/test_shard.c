@@ -36,7 +36,7 @@ static const char *const LEGAL[STATES] = {
 static char story[1024]; /* what happened, a word each */
 static uv_loop_t uv;
 static struct config config;
-static struct shards_told told;
+static struct shards_shared shared;
 static struct shard shard;
 static bool pg_ready, redis_up;
 static bool writing;   /* a transaction is under way */
@@ -229,7 +229,7 @@ static void on_entered(void *owner, struct shard *s)
 {
     (void)owner;
     (void)s;
-    told.entered = true;
+    shared.entered = true;
     tell("entered");
 }
 
@@ -273,14 +273,14 @@ static int setup(void **state)
     writing = false;
     trim_done = NULL;
     now_ms = 1000000;
-    told = (struct shards_told){.entered = false};
+    shared = (struct shards_shared){.entered = false};
     config = (struct config){.batch_max = 1000, .stream_keep_s = 60};
     assert_int_equal(uv_loop_init(&uv), 0);
     shard = (struct shard){.spec = {.loop = &uv,
                                     .config = &config,
                                     .key = KEY,
                                     .shards = 1,
-                                    .told = &told,
+                                    .shared = &shared,
                                     .events = {.lease_taken = on_lease_taken,
                                                .entered = on_entered,
                                                .number_moved = on_number_moved,
@@ -638,10 +638,10 @@ static void another_ledgers_stream_ends_the_start(void **state)
 {
     (void)state;
     bring_to(SHARD_OPENING);
-    told.entered = false;
+    shared.entered = false;
     shard.recovery.spec.events.foreign(&shard);
     assert_story("refused:2");
-    told.entered = true; /* it has counted before: the other ledger may be the mistake */
+    shared.entered = true; /* it has counted before: the other ledger may be the mistake */
     shard.recovery.spec.events.foreign(&shard);
     assert_story("stop");
     assert_int_equal(shard.state, SHARD_OFFLINE);
