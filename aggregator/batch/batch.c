@@ -150,13 +150,6 @@ static void add_candidate(struct batch *b, uint32_t item, const struct dedupe_hi
                                                               .row = hit->row};
 }
 
-/* An event of this batch with that key of the item's tenant. */
-static bool has_key(const struct event *event, enum id_domain domain, const struct event *item,
-                    struct text id)
-{
-    return event->domain == domain && event->tenant == item->tenant && text_equal(event->id, id);
-}
-
 /* Without an id of its own an entry can only be a repeat by being read again. */
 static bool may_repeat(const struct batch *b, const struct event *event)
 {
@@ -171,9 +164,13 @@ static int64_t take_hits(struct batch *b, uint32_t number, enum id_domain domain
     const struct event *event = &b->items[number].event;
     int64_t first = -1;
     for (int i = 0; i < n; i++) {
-        if (!hits[i].pending)
+        if (!hits[i].pending) {
             add_candidate(b, number, &hits[i]);
-        else if (has_key(&b->items[hits[i].number].event, domain, event, event->id))
+            continue;
+        }
+        const struct event *other = &b->items[hits[i].number].event;
+        if (other->domain == domain && other->tenant == event->tenant &&
+            text_equal(other->id, event->id))
             first = hits[i].number;
     }
     return first;
@@ -186,8 +183,7 @@ static int64_t probe_key(struct batch *b, uint32_t number, enum id_domain domain
     int n = dedupe_probe(b->dedupe, hash, few, PROBE_MAX);
     if (n <= PROBE_MAX)
         return take_hits(b, number, domain, few, n);
-    struct dedupe_hit *many;
-    many = xcalloc((size_t)n, sizeof *many);
+    struct dedupe_hit *many = xcalloc((size_t)n, sizeof *many);
     dedupe_probe(b->dedupe, hash, many, n);
     int64_t first = take_hits(b, number, domain, many, n);
     free(many);
@@ -209,8 +205,8 @@ static void probe_item(struct batch *b, uint32_t number)
         dedupe_insert(b->dedupe, &item->hash, number);
 }
 
-/* A retraction tells with ts that its event is old; without, that it does not know. Nor does an
- * event without ts whose entry tells no time. */
+/* A retraction says with ts that its event is old; without ts it does not know. Nor does an event
+ * without ts whose entry tells no time. */
 static bool is_old(const struct batch *b, const struct event *event)
 {
     return event->occurred_ms < b->window_start_ms && may_repeat(b, event) &&
@@ -224,8 +220,8 @@ static bool is_id_old(const struct batch *b, const struct event *event)
     return event->id_ms != ID_TIME_NONE && event->id_ms < b->window_start_ms;
 }
 
-/* Making room may shrink the window, so it is asked for when all keys are in. An event may be used,
- * and its id be made, up to 5 minutes after its entry was added. */
+/* Making room may shrink the window, so this comes after all keys were inserted. An event may be
+ * used, and its id be made, up to 5 minutes after its entry was added. */
 static void find_old(struct batch *b, int64_t reading_ms)
 {
     b->known_since_ms = reading_ms - dedupe_window_ms(b->dedupe);

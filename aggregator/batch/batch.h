@@ -150,37 +150,38 @@ void batch_parse(struct batch *b, const struct catalog *catalog, struct dedupe *
                  const struct entries *entries, uint32_t from, uint32_t to, const char *refuse);
 /* The same for the entries from there until before to. */
 void batch_parse_more(struct batch *b, uint32_t to);
-/* Its first entries lie at or before repeats_until: up to before which one. 0: none does. */
+/* How many of its first entries lie at or before repeats_until, and may have been read before. */
 uint32_t batch_again_count(const struct batch *b);
-/* The stored row, of the entry that it names, is what that entry became, if it is alike: Redis may
- * give the id of an entry that it lost to another one. Returns whether it was. */
+/* Is the stored row what became of that entry? They may differ, since Redis may give the id of an
+ * entry that it lost to another one. */
 bool batch_is_row(struct batch *b, uint32_t entry, const struct stored_row *row);
 /* The number of the entry with that id; -1: there is none in this batch. */
 int64_t batch_find_entry(const struct batch *b, struct entry_id id);
 /* The ledger has what became of this entry. */
 void batch_note_again(struct batch *b, uint32_t entry);
 bool batch_is_again(const struct batch *b, uint32_t entry);
-/* All was noted: those are duplicates, also where they are rejected by now. Of the others, those
- * that retention may have forgotten (see …dropped_until_ms) are rejected: who knows. */
+/* After the last batch_note_again: those entries are duplicates, even if they would be rejected by
+ * now. Of the others, those that retention may have dropped (see …dropped_until_ms) are rejected,
+ * since they may have been counted. */
 void batch_settle_again(struct batch *b);
-/* Look for repeated keys; from here on until batch_commit or batch_abort the table is this batch's.
- * Events that may have been counted before the dedupe window are old, or their ids tell so: the
- * ledger must be asked for them too. now_ms: Unix, by the ledger's clock. Entries without an id of
+/* Look for repeated keys. From here until batch_commit or batch_abort the table is this batch's.
+ * Events that may have been counted before the dedupe window are old, or their ids are: the ledger
+ * must be asked for them too. now_ms: Unix, by the ledger's clock. Entries without an id of
  * their own are repeats only up to repeats_until, and only if they are the same: in a stream that
  * began anew, Redis may give an id again to another entry. */
 void batch_probe(struct batch *b, int64_t now_ms);
-/* The ledger's answer for an item: it may be the same key or not, which is compared here. */
+/* The ledger's answer for an item, which may be another key: that is compared here. */
 void batch_confirm(struct batch *b, uint32_t item, const struct stored_row *row);
 /* Decide every fate and fill columns, slice by slice (what one holds depends on no other, since a
  * tenant has one), and the minute sums. on_slice is called for each that is done. */
 typedef void (*batch_slice_fn)(void *owner, int slice);
 void batch_settle(struct batch *b, batch_slice_fn on_slice, void *owner);
-/* It has something to fold: it waits in the ledger until that is done. One of retractions alone
- * too: until then its minutes still hold what it takes back, and whoever counts them must know. */
+/* It has something to fold, and waits in the ledger until that is done. So does a batch of
+ * retractions alone: until then its minutes still hold what it takes back. */
 bool batch_waits(const struct batch *b);
 /* COMMIT came back. stored: all but slice_counts is set by the caller. */
 void batch_commit(struct batch *b, struct dedupe_batch *stored);
-/* Nothing was written, or nobody knows. */
+/* Nothing was written, or that is not known. */
 void batch_abort(struct batch *b);
 
 /* For the files of this header alone. */

@@ -47,7 +47,7 @@ static bool is_over(struct batch_loop *w, const char *step, const struct err *er
     return true;
 }
 
-/* On with what is left of the reader's entries, or give them back. */
+/* Go on with the entries that are left, or give them back to the reader. */
 static void run_rest(struct batch_loop *w)
 {
     go(w, BATCH_IDLE);
@@ -159,7 +159,8 @@ static struct ledger_sums all_sums(struct batch_loop *w, const struct minute_sum
                                 .first_batch = p->first_batch};
 }
 
-/* What is kept may follow the commit's last statement, on which PostgreSQL works meanwhile. */
+/* Sums that are kept in memory are added after the last statement was sent, while PostgreSQL works.
+ */
 static void run_commit(struct batch_loop *w)
 {
     struct minute_sums *own = &w->parsed.batch->sums;
@@ -183,7 +184,7 @@ static void run_commit(struct batch_loop *w)
     batch_loop_parse_ahead(w);
 }
 
-/* This turn of the loop is a long one: both servers are kept at work meanwhile. */
+/* This turn of the event loop is a long one: both servers are kept busy meanwhile. */
 static void on_slice(void *owner, int slice)
 {
     struct batch_loop *w = owner;
@@ -192,21 +193,16 @@ static void on_slice(void *owner, int slice)
     stream_reader_poll(w->reader);
 }
 
-static void run_write(struct batch_loop *w)
-{
-    go(w, BATCH_WRITING);
-    w->write_started_us = clock_monotonic_us();
-    ledger_begin(w->ledger, w->parsed.batch, take_commit, w);
-    batch_settle(w->parsed.batch, on_slice, w);
-    run_commit(w);
-}
-
 static void take_confirmed(void *owner, const struct err *error)
 {
     struct batch_loop *w = owner;
     if (is_over(w, "confirm repeats", error))
         return;
-    run_write(w);
+    go(w, BATCH_WRITING);
+    w->write_started_us = clock_monotonic_us();
+    ledger_begin(w->ledger, w->parsed.batch, take_commit, w);
+    batch_settle(w->parsed.batch, on_slice, w);
+    run_commit(w);
 }
 
 static void judge(struct batch_loop *w)
@@ -271,7 +267,7 @@ static void run_judging(struct batch_loop *w)
 
 void batch_loop_poke(struct batch_loop *w)
 {
-    /* A connection that is lost is told of in a moment; Redis may answer before. */
+    /* That a connection was lost may be reported only after Redis has answered. */
     if (w->state != BATCH_IDLE || w->ledger->done || w->leaving || !pg_is_ready(w->ledger->pg))
         return;
     w->entries = stream_reader_take(w->reader);

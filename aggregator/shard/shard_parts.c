@@ -43,8 +43,7 @@ static void on_loaded(void *owner)
              LOG_STR("last_id", p->last_id));
     stream_watch_start(&s->watch);
     batch_loop_start(&s->batch_loop, s->loading.dedupe, entry_id_of(p->repeats_until));
-    /* Who was here before may have been killed between COMMIT and this, and a stream may stay
-     * quiet. */
+    /* The process before us may have died between COMMIT and this, and a stream may stay quiet. */
     run_trim(s);
     stream_reader_start(&s->reader, entry_id_of(p->last_id));
 }
@@ -75,7 +74,7 @@ static void on_stream_lost(void *owner, const char *why)
 {
     struct err e;
     err_set(&e, ERR_REFUSED, "%s", why);
-    shard_fail(owner, "look at stream", &e);
+    shard_fail(owner, "watch stream", &e);
 }
 
 static void on_retired(void *owner)
@@ -95,7 +94,7 @@ static void on_not_at_rest(void *owner)
 
 void shard_retire(struct shard *s)
 {
-    retire_run(&s->retire); /* from now on, that the reader's connection is lost is our own doing */
+    retire_run(&s->retire); /* from now on a lost connection of the reader is our own doing */
     stream_reader_stop(&s->reader);
 }
 

@@ -54,8 +54,8 @@ static bool is_due(const struct stream_reader *r)
             (r->spec.once && !r->more) || flush_in_ms(r) == 0);
 }
 
-/* Large entries tell at once, small ones bit by bit: a reply of many that turn out to be large may
- * be more than there is memory or time for, and would be asked for again after each crash. */
+/* The estimate rises at once and falls step by step. A reply of many entries that turn out to be
+ * large may be more than there is memory or time for, and would be asked for after each crash. */
 static void learn_entry_bytes(struct stream_reader *r)
 {
     const struct entries *e = r->filling;
@@ -72,8 +72,7 @@ static void take_reply(struct stream_reader *r)
     r->more = e->count - before >= r->asked;
     if (e->count == before)
         return;
-    /* Redis gives entries above the id that was asked for, in order: reading one twice is our bug.
-     */
+    /* Redis sends entries above the id that was asked for, in order. */
     assert(entry_id_compare(entries_id(e, before), r->next) > 0);
     if (before == 0)
         r->first_us = clock_monotonic_us();
@@ -83,8 +82,8 @@ static void take_reply(struct stream_reader *r)
 
 static void send_read(struct stream_reader *r);
 
-/* Nobody is told inside stream_reader_poll. A failure is told when the connection is back and meets
- * it again. */
+/* No callback runs inside stream_reader_poll. A failure is reported when the connection is back and
+ * meets it again. */
 static void take_polled(struct stream_reader *r, const struct err *error)
 {
     if (error) {
@@ -213,7 +212,7 @@ void stream_reader_stop(struct stream_reader *r)
     r->taken = NULL;
     entries_clear(&r->buffers[0]);
     entries_clear(&r->buffers[1]);
-    /* A reply under way is for nobody any more, and must not meet the next one's target. */
+    /* A reply under way is not wanted any more, and must not go where the next one goes. */
     if (r->in_flight)
         redis_reset(r->redis);
 }

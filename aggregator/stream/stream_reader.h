@@ -65,7 +65,7 @@ void stream_reader_stop(struct stream_reader *r);
 const struct entries *stream_reader_take(struct stream_reader *r);
 void stream_reader_give_back(struct stream_reader *r);
 /* For an owner who works long in one turn of the loop, with entries taken: what has come is taken
- * in, and the next XREAD is sent. Nobody is told. */
+ * in, and the next XREAD is sent. No callback runs. */
 void stream_reader_poll(struct stream_reader *r);
 /* The entries that come in now: those that stream_reader_take will give next. They are only
  * appended to; those below `complete` are there with all their fields. */
