@@ -111,16 +111,8 @@ struct shard {
     struct closing closing;
 };
 
-/* shard_open.c */
-/* Returns NULL with e for a URL that cannot be used. */
-struct shard *shard_open(const struct shard_spec *spec, const char *stream, int number,
-                         struct err *e);
-/* Ends at once, whatever is in flight. Afterwards closed runs from the loop; the shard is freed
- * then. */
-void shard_close(struct shard *s, void (*closed)(void *owner), void *owner);
-
 /* shard.c */
-/* What is in flight is for nobody any more. */
+/* Replies to what is in flight are dropped from here on. */
 void shard_stop_parts(struct shard *s);
 /* Those that take a pointer to void are callbacks too. */
 /* The next step towards RUNNING, or towards the end, if all is there that it needs. */
@@ -141,6 +133,12 @@ void shard_on_redis_down(struct shard *s);
 bool shard_has_redis(const struct shard *s);
 
 /* shard_parts.c */
+/* Returns NULL with e for a URL that cannot be used. */
+struct shard *shard_open(const struct shard_spec *spec, const char *stream, int number,
+                         struct err *e);
+/* Ends at once, whatever is in flight. Afterwards closed runs from the loop; the shard is freed
+ * then. */
+void shard_close(struct shard *s, void (*closed)(void *owner), void *owner);
 /* The parts report to it: when the rest of it is there. */
 void shard_init_parts(struct shard *s);
 /* Once a second: look at the stream; a retired one that rests ends. */
