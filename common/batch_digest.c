@@ -7,7 +7,6 @@ static crypto_generichash_state *state_of(struct batch_digest *d)
 {
     const uintptr_t align = _Alignof(crypto_generichash_state);
     size_t skipped = (align - (uintptr_t)d->room % align) % align;
-
     return (crypto_generichash_state *)(void *)(d->room + skipped);
 }
 
@@ -57,7 +56,6 @@ void batch_digest_add_array(struct batch_digest *d, const struct pg_array *a)
 {
     size_t length;
     const void *elements = a ? pg_array_elements(a, &length) : NULL;
-
     if (a)
         add_elements(d, a->count, elements, length);
     else
@@ -67,7 +65,6 @@ void batch_digest_add_array(struct batch_digest *d, const struct pg_array *a)
 void batch_digest_add_field(struct batch_digest *d, const void *field, size_t length)
 {
     struct pg_array_reader r;
-
     if (!field)
         add_u32(d, UINT32_MAX);
     else if (pg_array_read(&r, field, length) == 0)

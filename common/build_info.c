@@ -8,6 +8,5 @@ void build_info_export(void)
 {
     static const char LABELS[] =
         "version=\"" METERLINE_VERSION "\",revision=\"" METERLINE_REVISION "\"";
-
     metric_set(metric_of(METRIC_OF_BUILD_INFO, LABELS), 1);
 }

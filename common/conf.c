@@ -146,7 +146,7 @@ static bool is_ipv6(const char *host)
 
 /* The host before the port's colon, without brackets; "" stands for all addresses of this machine.
  * NULL if it is none. malloc'd. */
-static char *take_host(const char *text, size_t length)
+static char *parse_host(const char *text, size_t length)
 {
     if (length == 0)
         return xstrdup("");
@@ -168,7 +168,7 @@ int conf_parse_listen(const char *text, char **host, int *port, struct err *e)
     if (!colon || str_to_i64(colon + 1, strlen(colon + 1), &number) || number < 0 ||
         number > PORT_MAX)
         return err_set(e, ERR_INPUT, "not HOST:PORT: %s", text);
-    char *name = take_host(text, (size_t)(colon - text));
+    char *name = parse_host(text, (size_t)(colon - text));
     if (!name)
         return err_set(e, ERR_INPUT, "not HOST:PORT, [V6]:PORT or :PORT: %s", text);
     *host = name;
@@ -192,7 +192,7 @@ static bool is_wide(const char *bytes, size_t length)
     return length >= 2 && (!memcmp(bytes, "\xff\xfe", 2) || !memcmp(bytes, "\xfe\xff", 2));
 }
 
-static int take_line(const char *bytes, size_t length, char **text, struct err *e)
+static int parse_line(const char *bytes, size_t length, char **text, struct err *e)
 {
     size_t mark = sizeof UTF8_MARK - 1;
     if (is_wide(bytes, length))
@@ -215,7 +215,7 @@ static int take_line(const char *bytes, size_t length, char **text, struct err *
     return 0;
 }
 
-static int take_file(FILE *file, char **text, struct err *e)
+static int read_file(FILE *file, char **text, struct err *e)
 {
     char bytes[FILE_MAX_BYTES + 1];
     size_t length = fread(bytes, 1, sizeof bytes, file);
@@ -223,7 +223,7 @@ static int take_file(FILE *file, char **text, struct err *e)
         return err_set(e, ERR_IO, "cannot read the file: %s", strerror(errno));
     if (length > FILE_MAX_BYTES)
         return err_set(e, ERR_CONFIG, "the file is larger than %d bytes", FILE_MAX_BYTES);
-    return take_line(bytes, length, text, e);
+    return parse_line(bytes, length, text, e);
 }
 
 int conf_file_read(const char *path, char **text, struct err *e)
@@ -231,7 +231,7 @@ int conf_file_read(const char *path, char **text, struct err *e)
     FILE *file = fopen(path, "re");
     if (!file)
         return err_set(e, ERR_IO, "cannot open the file: %s", strerror(errno));
-    int failed = take_file(file, text, e);
+    int failed = read_file(file, text, e);
     fclose(file);
     return failed;
 }

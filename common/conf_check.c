@@ -34,7 +34,7 @@ static char *nowhere_like(const char *hosts)
 }
 
 /* What libpq says between quotes may be the URL's, and with it the password. */
-static int take_refusal(const char *said, struct err *e)
+static int read_refusal(const char *said, struct err *e)
 {
     /* It got as far as to connect. */
     if (strncmp(said, "connection to server", strlen("connection to server")) == 0)
@@ -70,7 +70,7 @@ static int try_values(const PQconninfoOption *parts, struct err *e)
     keywords[0] = "host";
     values[0] = nowhere;
     PGconn *conn = PQconnectStartParams(keywords, values, 0);
-    int result = take_refusal(PQerrorMessage(conn), e);
+    int result = read_refusal(PQerrorMessage(conn), e);
     PQfinish(conn);
     free(nowhere);
     return result;

@@ -153,7 +153,7 @@ size_t dec_format(struct dec value, char out[DEC_TEXT_SIZE])
     return length;
 }
 
-static int take_within_bound(bool overflowed, dec_int scaled, struct dec *out)
+static int set_within_bound(bool overflowed, dec_int scaled, struct dec *out)
 {
     if (overflowed || scaled >= DEC_BOUND || scaled <= -DEC_BOUND)
         return -1;
@@ -165,14 +165,14 @@ int dec_add(struct dec a, struct dec b, struct dec *out)
 {
     dec_int sum;
     bool overflowed = __builtin_add_overflow(a.scaled, b.scaled, &sum);
-    return take_within_bound(overflowed, sum, out);
+    return set_within_bound(overflowed, sum, out);
 }
 
 int dec_sub(struct dec a, struct dec b, struct dec *out)
 {
     dec_int difference;
     bool overflowed = __builtin_sub_overflow(a.scaled, b.scaled, &difference);
-    return take_within_bound(overflowed, difference, out);
+    return set_within_bound(overflowed, difference, out);
 }
 
 int dec_neg(struct dec a, struct dec *out)

@@ -43,7 +43,6 @@ static bool is_told_elsewhere(const struct err *error)
 static void tell_failure(struct heartbeat *h, const struct err *error)
 {
     uint64_t held;
-
     if (is_told_elsewhere(error))
         return;
     if (log_repeat_failed(&h->failures, clock_monotonic_ms(), &held))
@@ -55,7 +54,6 @@ static void run_leave(struct heartbeat *h);
 static void take_beat(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct heartbeat *h = owner;
-
     (void)results;
     (void)n;
     h->beating = false;
@@ -69,22 +67,10 @@ static void take_beat(void *owner, const struct err *error, PGresult **results, 
         run_leave(h);
 }
 
-/* One line of what is missing, or NULL. */
-static const char *one_line(struct buf *why)
-{
-    while (why->length > 0 && why->data[why->length - 1] == '\n')
-        why->data[--why->length] = '\0';
-    for (size_t i = 0; i < why->length; i++)
-        if (why->data[i] == '\n')
-            why->data[i] = ';';
-    return why->length > 0 ? why->data : NULL;
-}
-
 static void run_beat(struct heartbeat *h, bool ready, const char *reason)
 {
     struct pg_statement s;
     unsigned char pid[8], age[8];
-
     pg_statement_init(&s, SQL_NOTE_INSTANCE);
     pg_add_text(&s, h->instance);
     pg_add_text(&s, h->terms.stage);
@@ -103,12 +89,12 @@ static void run_beat(struct heartbeat *h, bool ready, const char *reason)
 static void consider(struct heartbeat *h)
 {
     struct buf why = {0};
-
     if (h->left || closing_has_begun(&h->closing) || !pg_is_ready(h->pg))
         return;
     bool ready = h->terms.ready(h->terms.owner, &why);
+    buf_join_lines(&why);
     if (ready != h->ready || clock_monotonic_ms() >= h->due_ms)
-        run_beat(h, ready, one_line(&why));
+        run_beat(h, ready, why.length > 0 ? why.data : NULL);
     buf_done(&why);
 }
 
@@ -120,7 +106,6 @@ static void on_tick(uv_timer_t *timer)
 static void on_up(void *owner)
 {
     struct heartbeat *h = owner;
-
     h->due_ms = 0;
     consider(h);
 }
@@ -128,7 +113,6 @@ static void on_up(void *owner)
 static void take_leave(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct heartbeat *h = owner;
-
     (void)error; /* the row grows old then, and other processes delete it */
     (void)results;
     (void)n;
@@ -139,7 +123,6 @@ static void take_leave(void *owner, const struct err *error, PGresult **results,
 static void run_leave(struct heartbeat *h)
 {
     struct pg_statement s;
-
     if (!pg_is_ready(h->pg)) {
         h->left(h->left_owner);
         return;
@@ -165,7 +148,6 @@ struct heartbeat *heartbeat_open(uv_loop_t *loop, const struct heartbeat_terms *
     struct heartbeat *h = xcalloc(1, sizeof *h);
     char role[NAME_SIZE];
     char id[UUID_TEXT_SIZE];
-
     h->terms = *terms;
     uuid_v7(clock_unix_ms(), id);
     (void)snprintf(h->instance, sizeof h->instance, "%s", terms->instance ? terms->instance : id);

@@ -35,7 +35,6 @@ static bool fits(const char *names, const char *labels)
 struct metric *metric_of(enum metric_id id, const char *labels)
 {
     const struct metric_spec *s = &METRIC_SPECS[id];
-
     assert(fits(s->labels, labels));
     return metric_get(s->name, labels, s->help, s->type, s->unit);
 }
@@ -57,7 +56,6 @@ static void add_escaped(struct buf *out, const char *value)
 struct metric *metric_with(enum metric_id id, const char *value)
 {
     struct buf labels = {0};
-
     buf_printf(&labels, "%s=\"", METRIC_SPECS[id].labels);
     add_escaped(&labels, value);
     buf_add_char(&labels, '"');

@@ -17,18 +17,6 @@ struct patience {
     void *owner;
 };
 
-/* "postgres: not connected: …\n" of each that is away, in one line. */
-static void tell(const struct patience *p, struct buf *why)
-{
-    for (size_t i = 0; i + 1 < why->length; i++)
-        if (why->data[i] == '\n')
-            why->data[i] = ';';
-    if (why->length > 0 && why->data[why->length - 1] == '\n')
-        why->data[why->length - 1] = '\0';
-    log_error(gave_up, LOG_I64("waited_s", p->limit_ms / 1000),
-              LOG_MSG(why->data ? why->data : "not ready"));
-}
-
 static void on_look(uv_timer_t *timer)
 {
     struct patience *p = timer->data;
@@ -41,7 +29,9 @@ static void on_look(uv_timer_t *timer)
         p->waited_ms = 0;
     } else if (p->waited_ms >= p->limit_ms) {
         uv_timer_stop(&p->timer);
-        tell(p, &why);
+        buf_join_lines(&why);
+        log_error(gave_up, LOG_I64("waited_s", p->limit_ms / 1000),
+                  LOG_MSG(why.length > 0 ? why.data : "not ready"));
         p->over(p->owner);
     }
     buf_done(&why);

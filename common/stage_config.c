@@ -52,7 +52,7 @@ static const struct stage_flag *find_own(const char *text, const struct stage_fl
 }
 
 /* Of "--flag=30", or of "--flag 30", where *i moves on. */
-static int take_seconds(int argc, char **argv, int *i, struct flags *flags)
+static int parse_seconds(int argc, char **argv, int *i, struct flags *flags)
 {
     const struct stage_flag *own = flags->limited;
     const char *equals = strchr(argv[*i], '=');
@@ -64,8 +64,8 @@ static int take_seconds(int argc, char **argv, int *i, struct flags *flags)
     return -1;
 }
 
-static int take_own_flag(int argc, char **argv, int *i, struct flags *flags,
-                         const struct stage_flag *own)
+static int parse_own_flag(int argc, char **argv, int *i, struct flags *flags,
+                          const struct stage_flag *own)
 {
     const struct stage_flag *found = find_own(argv[*i], own);
     if (!found) {
@@ -74,14 +74,14 @@ static int take_own_flag(int argc, char **argv, int *i, struct flags *flags,
     }
     if (found->seconds) {
         flags->limited = found;
-        return take_seconds(argc, argv, i, flags);
+        return parse_seconds(argc, argv, i, flags);
     }
     *found->value = true;
     return 0;
 }
 
-static int take_flag(int argc, char **argv, int *i, struct flags *flags,
-                     const struct stage_flag *own)
+static int parse_flag(int argc, char **argv, int *i, struct flags *flags,
+                      const struct stage_flag *own)
 {
     const char *text = argv[*i];
     if (!strcmp(text, "--help") || !strcmp(text, "-h"))
@@ -93,7 +93,7 @@ static int take_flag(int argc, char **argv, int *i, struct flags *flags,
     else if (!strcmp(text, "--healthcheck"))
         flags->healthcheck = true;
     else
-        return take_own_flag(argc, argv, i, flags, own);
+        return parse_own_flag(argc, argv, i, flags, own);
     return 0;
 }
 
@@ -107,11 +107,11 @@ static bool lacks_partner(const struct flags *flags)
     return true;
 }
 
-static int take_flags(int argc, char **argv, struct flags *flags, const struct stage_flag *own)
+static int parse_flags(int argc, char **argv, struct flags *flags, const struct stage_flag *own)
 {
     int faults = 0;
     for (int i = 1; i < argc; i++)
-        faults += take_flag(argc, argv, &i, flags, own) ? 1 : 0;
+        faults += parse_flag(argc, argv, &i, flags, own) ? 1 : 0;
     return faults || lacks_partner(flags) ? -1 : 0;
 }
 
@@ -119,7 +119,7 @@ int stage_config(int argc, char **argv, const struct stage_spec *spec, void *con
                  const struct stage_flag *own)
 {
     struct flags flags = {.program = spec->program};
-    if (take_flags(argc, argv, &flags, own))
+    if (parse_flags(argc, argv, &flags, own))
         return EXIT_SETTINGS;
     if (flags.help) {
         print_help(spec, own);

@@ -149,6 +149,15 @@ char *buf_take(struct buf *b)
     return text;
 }
 
+void buf_join_lines(struct buf *b)
+{
+    while (b->length > 0 && b->data[b->length - 1] == '\n')
+        b->data[--b->length] = '\0';
+    for (size_t i = 0; i < b->length; i++)
+        if (b->data[i] == '\n')
+            b->data[i] = ';';
+}
+
 /* Text forms that other programs read: form encoding, JSON strings, base64. */
 
 static bool is_unreserved(char c)

@@ -33,6 +33,8 @@ void buf_add_u64be(struct buf *b, uint64_t v);
 void buf_clear(struct buf *b); /* keeps the memory */
 void buf_done(struct buf *b);  /* frees it */
 char *buf_take(struct buf *b); /* the text, NUL-terminated; the caller frees it; b is empty */
+/* Lines become one: newlines at the end go, the others become semicolons. */
+void buf_join_lines(struct buf *b);
 
 /* x-www-form-urlencoded, as Stripe's API takes it: every byte but A-Z a-z 0-9 - _ . ~ as %XX. */
 void buf_add_urlencoded(struct buf *b, const char *s, size_t length);

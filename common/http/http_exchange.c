@@ -79,7 +79,7 @@ static struct exchange *exchange_new(struct http_server *s, struct MHD_Connectio
     return x;
 }
 
-static enum MHD_Result take_body(struct exchange *x, const char *data, size_t length)
+static enum MHD_Result add_body(struct exchange *x, const char *data, size_t length)
 {
     if (!x->public.too_large && x->body.length + length <= x->server->max_body_bytes) {
         buf_add(&x->body, data, length);
@@ -175,7 +175,7 @@ enum MHD_Result http_exchange_on_access(void *owner, struct MHD_Connection *conn
         return MHD_YES;
     }
     if (*length > 0) {
-        enum MHD_Result result = take_body(x, data, *length);
+        enum MHD_Result result = add_body(x, data, *length);
         *length = 0;
         return result;
     }

@@ -155,7 +155,7 @@ static int32_t get_i32be(const unsigned char *at)
 }
 
 /* True with the next element; false at the end, or if what is left is no element. */
-static bool take_element(struct pg_array_reader *r, const unsigned char **data, size_t *length)
+static bool read_element(struct pg_array_reader *r, const unsigned char **data, size_t *length)
 {
     if (r->left == 0 || r->end - r->at < 4)
         return false;
@@ -174,7 +174,7 @@ static int check_elements(struct pg_array_reader r)
 {
     const unsigned char *data;
     size_t length;
-    while (take_element(&r, &data, &length))
+    while (read_element(&r, &data, &length))
         continue;
     return r.left == 0 && r.at == r.end ? 0 : -1;
 }
@@ -197,7 +197,7 @@ int pg_array_read(struct pg_array_reader *r, const void *field, size_t length)
 
 bool pg_array_next(struct pg_array_reader *r, const unsigned char **data, size_t *length)
 {
-    return take_element(r, data, length);
+    return read_element(r, data, length);
 }
 
 /* One value, and one field of a binary result. */

@@ -162,7 +162,7 @@ static bool wants_lookup(const struct pg *pg)
 }
 
 /* Returns true if a lookup of the host at hosts.at was started. */
-static bool take_host(struct pg *pg)
+static bool start_host(struct pg *pg)
 {
     char *host = copy_item(find_option(pg, "host"), pg->hosts.at);
     bool started = !is_socket(host) && start_lookup(pg, host);
@@ -181,7 +181,7 @@ static void look_up(struct pg *pg)
         return;
     }
     for (; h->at < count_items(find_option(pg, "host")); h->at++)
-        if (take_host(pg))
+        if (start_host(pg))
             return;
     if (h->n > 0) {
         pg_connect_start(pg);

@@ -15,7 +15,6 @@ int epoch_mark_parse(const char *name, struct epoch_mark *out)
 {
     struct epoch_mark m = {.epoch = 0};
     char again[EPOCH_MARK_SIZE];
-
     if (sscanf(name,
                "epoch:%" SCNd32 ":%36[0-9a-f-]:%" SCNu64 ":%36[0-9a-f-]:%" SCNd64
                ":%36[0-9a-f-]:%" SCNd32,

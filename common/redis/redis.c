@@ -258,7 +258,7 @@ static void ignore_sigpipe(void)
         (void)signal(SIGPIPE, SIG_IGN);
 }
 
-static int take_url(struct redis *r, const char *url, struct err *e)
+static int parse_url(struct redis *r, const char *url, struct err *e)
 {
     if (redis_url_parse(url, &r->url, e) != 0)
         return -1;
@@ -273,7 +273,7 @@ static struct redis *start_redis(uv_loop_t *loop, const char *url, const char *k
                                  struct err *e)
 {
     struct redis *r = xcalloc(1, sizeof *r);
-    if (take_url(r, url, e) != 0) {
+    if (parse_url(r, url, e) != 0) {
         free(r);
         return NULL;
     }

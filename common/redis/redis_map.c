@@ -124,7 +124,7 @@ const struct redis_node *redis_map_pick(const struct redis_map *m, int slot, uns
 }
 
 /* A server in a list of CLUSTER SLOTS: host, port, … No host, or "?", is the one that was asked. */
-static struct redis_node *take_node(struct redis_map *m, const redisReply *server,
+static struct redis_node *read_node(struct redis_map *m, const redisReply *server,
                                     const struct redis_node *from)
 {
     if (server->type != REDIS_REPLY_ARRAY || server->elements < 2 ||
@@ -139,13 +139,13 @@ static struct redis_node *take_node(struct redis_map *m, const redisReply *serve
 }
 
 /* First and last slot, the master, its replicas. */
-static void take_range(struct redis_map *m, const redisReply *range, const struct redis_node *from)
+static void read_range(struct redis_map *m, const redisReply *range, const struct redis_node *from)
 {
     if (range->type != REDIS_REPLY_ARRAY || range->elements < 3)
         return;
-    struct redis_node *owner = take_node(m, range->element[2], from);
+    struct redis_node *owner = read_node(m, range->element[2], from);
     for (size_t i = 3; i < range->elements; i++)
-        (void)take_node(m, range->element[i], from);
+        (void)read_node(m, range->element[i], from);
     long long first = range->element[0]->integer;
     long long last = range->element[1]->integer;
     for (long long slot = first; owner && slot >= 0 && slot <= last && slot < REDIS_SLOTS; slot++)
@@ -163,7 +163,7 @@ void redis_map_take(struct redis_map *m, const redisReply *reply, const struct r
     for (int i = m->n_seeds; i < m->n_nodes; i++)
         m->nodes[i]->is_listed = false;
     for (size_t i = 0; i < reply->elements; i++)
-        take_range(m, reply->element[i], from);
+        read_range(m, reply->element[i], from);
 }
 
 const struct redis_node *redis_map_follow(struct redis_map *m, const struct redis_redirect *to,
@@ -179,7 +179,7 @@ const struct redis_node *redis_map_follow(struct redis_map *m, const struct redi
 
 /* Redirections. */
 
-static bool take_number(const char *s, size_t length, int max, int *out)
+static bool parse_number(const char *s, size_t length, int max, int *out)
 {
     int64_t v;
     if (str_to_i64(s, length, &v) != 0 || v < 0 || v > max)
@@ -200,8 +200,8 @@ bool redis_redirect_parse(const char *text, struct redis_redirect *out)
     if (!colon || (size_t)(colon - host) >= sizeof out->host)
         return false;
     (void)snprintf(out->host, sizeof out->host, "%.*s", (int)(colon - host), host);
-    return take_number(slot, slot_length, REDIS_SLOTS - 1, &out->slot) &&
-           take_number(colon + 1, strlen(colon + 1), PORT_MAX, &out->port) && out->port > 0;
+    return parse_number(slot, slot_length, REDIS_SLOTS - 1, &out->slot) &&
+           parse_number(colon + 1, strlen(colon + 1), PORT_MAX, &out->port) && out->port > 0;
 }
 
 int redis_slot_of(const char *key, size_t length)

@@ -127,7 +127,7 @@ static void on_answer(void *owner, const struct err *error, void *reply)
 
 /* Nodes. */
 
-static struct request *take_waiting(struct node *n)
+static struct request *pop_waiting(struct node *n)
 {
     struct request *first = n->first;
     n->first = NULL;
@@ -141,7 +141,7 @@ static void on_node_up(void *owner)
     struct redis_router *router = n->router;
     if (router->events.on_node)
         router->events.on_node(router->events.owner, n->redis);
-    for (struct request *q = take_waiting(n), *next; q; q = next) {
+    for (struct request *q = pop_waiting(n), *next; q; q = next) {
         next = q->next;
         post(q, n);
     }
@@ -160,7 +160,7 @@ static void on_node_down(void *owner, const struct err *error)
     struct node *n = owner;
     (void)error;
     refresh(n->router);
-    for (struct request *q = take_waiting(n), *next; q; q = next) {
+    for (struct request *q = pop_waiting(n), *next; q; q = next) {
         next = q->next;
         send_home(q);
     }
@@ -208,7 +208,7 @@ static void close_node(struct node **at)
 {
     struct node *n = *at;
     *at = n->next;
-    for (struct request *q = take_waiting(n), *next; q; q = next) {
+    for (struct request *q = pop_waiting(n), *next; q; q = next) {
         next = q->next;
         post(q, n);
     }

@@ -45,7 +45,7 @@ static char *decode(const char *s, size_t length)
     return out.data ? buf_take(&out) : xstrdup("");
 }
 
-static int take_user(struct redis_url *u, const char *s, size_t length, struct err *e)
+static int parse_user(struct redis_url *u, const char *s, size_t length, struct err *e)
 {
     const char *colon = memchr(s, ':', length);
     if (!colon)
@@ -60,7 +60,7 @@ static int take_user(struct redis_url *u, const char *s, size_t length, struct e
     return 0;
 }
 
-static int take_number(const char *s, size_t length, int64_t min, int64_t max, int *out)
+static int parse_number(const char *s, size_t length, int64_t min, int64_t max, int *out)
 {
     int64_t v;
     if (str_to_i64(s, length, &v) != 0 || v < min || v > max)
@@ -70,7 +70,7 @@ static int take_number(const char *s, size_t length, int64_t min, int64_t max, i
 }
 
 /* host, host:port, [v6] or [v6]:port */
-static int take_host(struct redis_url *u, const char *s, size_t length, struct err *e)
+static int parse_host(struct redis_url *u, const char *s, size_t length, struct err *e)
 {
     const char *end = s + length;
     bool bracketed = length > 0 && *s == '[';
@@ -85,7 +85,7 @@ static int take_host(struct redis_url *u, const char *s, size_t length, struct e
         return url_err(e, "the host is missing");
     int port = DEFAULT_PORT;
     if (rest != end &&
-        (*rest != ':' || take_number(rest + 1, (size_t)(end - rest - 1), 1, PORT_MAX, &port)))
+        (*rest != ':' || parse_number(rest + 1, (size_t)(end - rest - 1), 1, PORT_MAX, &port)))
         return url_err(e, "the port is not a number from 1 to 65535");
     if (u->n_seeds == REDIS_SEEDS_MAX)
         return url_err(e, "more than 16 hosts");
@@ -94,12 +94,12 @@ static int take_host(struct redis_url *u, const char *s, size_t length, struct e
 }
 
 /* Hosts with commas between them. */
-static int take_hosts(struct redis_url *u, const char *s, size_t length, struct err *e)
+static int parse_hosts(struct redis_url *u, const char *s, size_t length, struct err *e)
 {
     const char *end = s + length;
     for (;;) {
         const char *comma = memchr(s, ',', (size_t)(end - s));
-        if (take_host(u, s, (size_t)((comma ? comma : end) - s), e) != 0)
+        if (parse_host(u, s, (size_t)((comma ? comma : end) - s), e) != 0)
             return -1;
         if (!comma)
             return 0;
@@ -107,16 +107,16 @@ static int take_hosts(struct redis_url *u, const char *s, size_t length, struct 
     }
 }
 
-static int take_database(struct redis_url *u, const char *path, struct err *e)
+static int parse_database(struct redis_url *u, const char *path, struct err *e)
 {
     if (*path == '\0' || strcmp(path, "/") == 0)
         return 0;
-    if (*path != '/' || take_number(path + 1, strlen(path + 1), 0, DATABASE_MAX, &u->database))
+    if (*path != '/' || parse_number(path + 1, strlen(path + 1), 0, DATABASE_MAX, &u->database))
         return url_err(e, "after the host comes nothing but /database, a number");
     return 0;
 }
 
-static int take_path(struct redis_url *u, const char *path, struct err *e)
+static int parse_path(struct redis_url *u, const char *path, struct err *e)
 {
     if (*path != '/' || path[1] == '\0' || strlen(path) > UNIX_PATH_MAX_BYTES)
         return url_err(e, "unix:// needs an absolute path of at most 107 bytes");
@@ -125,20 +125,20 @@ static int take_path(struct redis_url *u, const char *path, struct err *e)
 }
 
 /* rest: what follows the scheme. */
-static int take_rest(struct redis_url *u, const char *rest, bool is_unix, struct err *e)
+static int parse_rest(struct redis_url *u, const char *rest, bool is_unix, struct err *e)
 {
     size_t authority = strcspn(rest, "/?#");
     const char *at = memrchr(rest, '@', authority);
     const char *host = at ? at + 1 : rest;
     size_t host_length = authority - (size_t)(host - rest);
-    if (at && take_user(u, rest, (size_t)(at - rest), e) != 0)
+    if (at && parse_user(u, rest, (size_t)(at - rest), e) != 0)
         return -1;
     if (is_unix)
         return host_length > 0 ? url_err(e, "unix:// names no host: unix:///path")
-                               : take_path(u, rest + authority, e);
-    if (take_hosts(u, host, host_length, e) != 0)
+                               : parse_path(u, rest + authority, e);
+    if (parse_hosts(u, host, host_length, e) != 0)
         return -1;
-    return take_database(u, rest + authority, e);
+    return parse_database(u, rest + authority, e);
 }
 
 static const char *after_scheme(const char *url, const char *scheme)
@@ -157,7 +157,7 @@ int redis_url_parse(const char *url, struct redis_url *out, struct err *e)
     if (!rest)
         return url_err(e, "it must begin with redis://, rediss:// or unix://");
     out->tls = tls != NULL;
-    if (take_rest(out, rest, local != NULL, e) == 0)
+    if (parse_rest(out, rest, local != NULL, e) == 0)
         return 0;
     redis_url_done(out);
     return -1;

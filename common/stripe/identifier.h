@@ -1,8 +1,9 @@
-/* The identifier of a submission, and its Idempotency-Key, which is made of it. Pure.
+/* The identifier of a submission, and the Idempotency-Key that is made of it. Pure.
  *
- * It is a function of what is billed, so that a claim that is made again after the database was
- * restored gets the same one, and Stripe recognises it. Claims made once the restore was accepted
- * are of another era: they never meet those of the life that was lost. */
+ * The identifier depends only on what is billed. If the database is restored and a claim is made
+ * again, it gets the same identifier, and Stripe recognises the repetition. Claims made after the
+ * restore was accepted belong to a new era, so that their identifiers differ from all that were
+ * made and lost. */
 #ifndef METERLINE_IDENTIFIER_H
 #define METERLINE_IDENTIFIER_H
 
@@ -17,25 +18,25 @@
 struct identifier_parts {
     const char *customer;
     const char *event_name;
-    const char *tenant; /* a customer may go to another tenant, and an event name to another … */
-    const char *metric; /* … metric, whose claims are counted by themselves */
+    const char *tenant;     /* part of it, as a customer may move to another tenant */
+    const char *metric;     /* part of it, as an event name may move to another metric */
     int64_t period_start_s; /* Unix seconds */
     int64_t claim;          /* counts from 1 in each (tenant, metric, period) */
-    int64_t era; /* restores of the database that were accepted; 0 as if it were not here */
+    int64_t era;            /* number of restores that were accepted; 0 is left out of the hash */
 };
 
 void identifier_make(const struct identifier_parts *parts, char out[IDENTIFIER_SIZE]);
 
-/* Stripe stores its answer to a key, and a refusal, too: under that key nothing is executed until
- * it is forgotten, a day later, even if what was wrong is right by then. So a try after that has
- * another key, "<identifier>.<number>", while its identifier stays. It was surely not taken, and a
- * database that was restored finds the same keys again, one after the other. */
+/* Stripe stores its answer to an idempotency key for a day, refusals too, and gives the same answer
+ * again even if the cause was put right. So after a refusal the next try has another key,
+ * "<identifier>.<number>", with the same identifier: nothing was taken under the old key. The keys
+ * are numbered, so a restored database makes the same ones again. */
 #define IDENTIFIER_KEY_MARK '.'
 
-/* The key of this number, appended; of 0 the name itself. name: an identifier, or what stands for
- * one. */
+/* Append the key with this number; 0 gives the name itself. name: an identifier, or what is used in
+ * its place. */
 void identifier_key(const char *name, int64_t spent_keys, struct buf *out);
-/* So much of a key is its identifier. */
+/* How many bytes of a key are its identifier. */
 size_t identifier_length_in_key(const char *key);
 
 #endif

@@ -1,4 +1,3 @@
-/* Texts of answers are checked before they are shown: they may be anything. */
 #include "common/stripe/stripe_answer.h"
 
 #include "common/str.h"
@@ -9,7 +8,7 @@
 
 enum { TOO_MANY_REQUESTS = 429 };
 
-/* text: NULL or anything; else: static. */
+/* The text if it can be shown, else otherwise. What stands in an answer may be anything. */
 static const char *shown(const char *text, const char *otherwise)
 {
     size_t length = text ? strlen(text) : 0;
@@ -56,11 +55,11 @@ bool stripe_answer_is_limited(const struct http_answer *answer, struct stripe_li
         return false;
     json_t *body = read_error(answer, &body_error);
     const char *code = json_string_value(json_object_get(body_error, "code"));
-    bool is_ours = stripe_limit_is_the_accounts(
+    bool is_accounts = stripe_limit_is_the_accounts(
         http_answer_header(answer, "Stripe-Rate-Limited-Reason"), code);
-    if (is_ours)
+    if (is_accounts)
         stripe_limits_refused(
             limits, stripe_retry_after_ms(http_answer_header(answer, "Retry-After")), error);
     json_decref(body);
-    return is_ours;
+    return is_accounts;
 }

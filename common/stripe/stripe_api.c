@@ -1,7 +1,7 @@
-/* The happy path of a page: wait for the rate, GET, take its items, then the next page behind the
- * last one's id while has_more (docs.stripe.com/api/pagination). The failure modes: what may pass
- * by itself is asked again after a wait, TRIES times a page (a rate limit's refusal slows us, and
- * does not count as one until LIMITED_TRIES); the rest ends the list.
+/* The happy path of a page: wait for the rate, GET, hand out its items, then ask for the page
+ * behind the last item's id while has_more is set (docs.stripe.com/api/pagination). The failure
+ * modes: a failure that may pass is tried again after a wait, TRIES times a page; refusals by the
+ * rate limit are counted apart, up to LIMITED_TRIES. Anything else ends the list.
  *
  *      RESTING --list--> WAITING --timer--> ASKING --last page--> RESTING
  *                           ^                 |
@@ -28,7 +28,7 @@ enum {
     TIMEOUT_MS = 30000,
     MAX_BODY_BYTES = 1 << 20,
     TRIES = 4,
-    LIMITED_TRIES = 20, /* a minute and more, while others use the account up */
+    LIMITED_TRIES = 20, /* a minute and more, while others use up the account's rate */
     RETRY_FIRST_MS = 500,
     RETRY_MAX_MS = 5000,
     LONGEST_RETRY_AFTER_MS = 60000
@@ -126,8 +126,8 @@ static void on_timer(uv_timer_t *timer)
     free(authorization);
 }
 
-/* wait_ms: besides the rate's own. The call is counted before its time comes, so that those who
- * share the limits come one after the other. */
+/* Waits for the rate, and at least wait_ms. The call is counted at once, so that callers who share
+ * the limits come one after the other. */
 static void ask_after(struct stripe_api *a, uint64_t wait_ms)
 {
     int64_t rate_ms = stripe_limits_wait_ms(a->limits, clock_monotonic_ms());

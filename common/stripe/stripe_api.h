@@ -1,6 +1,6 @@
-/* Reading lists of Stripe's API: all pages, one call at a time, no faster than asked for. Reads may
- * be repeated freely, so what may pass by itself (no answer, 409, 429, 5xx, an answer that is not
- * Stripe's) is tried again a few times, with growing waits. */
+/* Reading lists from Stripe's API: all pages, one call at a time, within a rate. Reads may be
+ * repeated freely, so a failure that may pass by itself (no answer, 409, 429, 5xx, an answer that
+ * is not Stripe's) is tried again a few times, with growing waits. */
 #ifndef METERLINE_STRIPE_API_H
 #define METERLINE_STRIPE_API_H
 
@@ -16,19 +16,19 @@ struct stripe_api;
 
 /* All borrowed for the life of the api. */
 struct stripe_access {
-    char *const *key; /* where it stands, since it may be rolled: sk_… or rk_…; never logged */
+    char *const *key; /* sk_… or rk_…; a pointer to it, since it may be rolled; never logged */
     const char *base; /* such as https://api.stripe.com */
     const char *version;          /* Stripe-Version */
     int64_t rate_per_s;           /* calls a second, at most */
-    struct stripe_limits *limits; /* shared with others in place of its own; NULL: its own */
+    struct stripe_limits *limits; /* shared with other callers; NULL: one of its own */
 };
 
 struct stripe_api *stripe_api_open(uv_loop_t *loop, const struct stripe_access *access);
 
 /* One object of a list, in its order; borrowed. Numbers as by json_exact.h. */
 typedef void (*stripe_item_fn)(void *owner, json_t *item);
-/* Exactly once, from the loop. error NULL: every item was given. Its texts name Stripe's request
- * id. ERR_CANCELED: closed meanwhile. */
+/* Exactly once, from the loop. error NULL: on_item got every item. The error's text has Stripe's
+ * request id. ERR_CANCELED: closed meanwhile. */
 typedef void (*stripe_done_fn)(void *owner, const struct err *error);
 
 /* GET base + path + '?' + query + paging. path: begins with /v1/, parts percent-encoded. query:
@@ -37,12 +37,12 @@ typedef void (*stripe_done_fn)(void *owner, const struct err *error);
 void stripe_api_list(struct stripe_api *a, const char *path, const char *query, const char *version,
                      stripe_item_fn on_item, stripe_done_fn done, void *owner);
 
-/* The error concerns what was asked for (such as a customer that Stripe does not know), not all
- * calls alike. */
+/* Is the error about what was asked for, such as a customer that Stripe does not know? Then other
+ * calls may succeed. */
 bool stripe_api_refused_this(const struct err *error);
 
-/* What Stripe said to the end when it last refused a call: borrowed until the next call; NULL: it
- * did not, or said nothing. */
+/* Stripe's whole message when it last refused a call, which an err would cut. Borrowed until the
+ * next call; NULL if it did not refuse, or said nothing. */
 const char *stripe_api_words(const struct stripe_api *a);
 
 /* A call under way is canceled; closed runs from the loop when a is freed. */

@@ -1,4 +1,3 @@
-/* How many calls to Stripe may go out now. */
 #include "common/stripe/stripe_limits.h"
 
 #include "common/clock.h"
@@ -25,7 +24,7 @@ static int64_t min_of(int64_t a, int64_t b)
 static int64_t bucket_milli(const struct stripe_limits *l)
 {
     int64_t size = l->now_milli / BUCKET_PART;
-    /* With room for one call only, what is above a whole one would be lost each time. */
+    /* With room for just one call, the fraction above it would be lost each time. */
     return size > BUCKET_LEAST ? size : BUCKET_LEAST;
 }
 
@@ -37,7 +36,7 @@ void stripe_limits_init(struct stripe_limits *l, int64_t per_s, int64_t now_ms)
     l->slowed_ms = now_ms - SLOW_PAUSE_MS;
 }
 
-/* Time is only used up where it made a whole thousandth, so that slow rates do not lose the rest.
+/* Time that is too short for a thousandth is kept for the next call, so that slow rates lose none.
  */
 static void refill(struct stripe_limits *l, int64_t now_ms)
 {

@@ -1,5 +1,5 @@
-/* The bytes that tell Stripe of a submission, by transport. Pure: the sink sends them, and the
- * audit makes them once more from the row. */
+/* The body of the request that submits usage to Stripe, by transport. Pure: the sink sends it, and
+ * `meterctl audit` makes it again from the submission's row. */
 #ifndef METERLINE_USAGE_BODY_H
 #define METERLINE_USAGE_BODY_H
 
@@ -19,15 +19,16 @@ struct usage {
     int64_t usage_at_s; /* Unix seconds, a whole minute */
 };
 
-/* Each is appended. The form: event_name, payload[stripe_customer_id], payload[value], identifier,
- * timestamp. */
+/* Each appends to out. A form: event_name, payload[stripe_customer_id], payload[value], identifier,
+ * timestamp (docs.stripe.com/api/billing/meter-event/create). */
 void meter_event_body(struct buf *out, const struct usage *usage);
-/* One member of events: event_name, identifier, payload, timestamp as RFC 3339. */
+/* JSON, one element of `events`: event_name, identifier, payload, timestamp as RFC 3339
+ * (docs.stripe.com/api/v2/billing/meter-event-stream/create). */
 void meter_event_stream_body(struct buf *out, const struct usage *usage);
-/* quantity, timestamp, action=increment. */
+/* A form: quantity, timestamp, action=increment. */
 void usage_record_body(struct buf *out, const struct usage *usage);
 
-/* By the name in metrics.transport; false if this build does not have it. */
+/* One of these by its name in metrics.transport; returns false if there is none of that name. */
 bool usage_body_make(const char *transport, struct buf *out, const struct usage *usage);
 
 #endif

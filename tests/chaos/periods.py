@@ -7,24 +7,15 @@ import time
 
 import psycopg2
 
+from support.aggregator import SUBSCRIBE
 from support.usage_oracle import MINUTE_MS, month_of
 
 DAY_MS = 86_400_000
 FARTHEST_DAYS = 26  # The current period, a month long, is not over yet.
-SUBSCRIBE = """
+SUBSCRIBE_AS_WEBHOOKD = f"""
     SET LOCAL ROLE meterline_webhookd;
     SET LOCAL statement_timeout = '20s';
-    INSERT INTO subscriptions (stripe_subscription_id, tenant, stripe_customer_id, status,
-                               current_period_start, current_period_end, billing_cycle_anchor,
-                               started_at)
-    VALUES ('sub_' || %(tenant)s, %(tenant)s, 'cus_' || %(tenant)s, 'active',
-            to_timestamp(%(start)s / 1000.0), to_timestamp(%(start)s / 1000.0) + interval '1 month',
-            to_timestamp(%(start)s / 1000.0), to_timestamp(%(start)s / 1000.0))
-    ON CONFLICT (stripe_subscription_id) DO UPDATE
-       SET current_period_start = excluded.current_period_start,
-           current_period_end = excluded.current_period_end,
-           billing_cycle_anchor = excluded.billing_cycle_anchor;
-    SELECT refresh_billing_periods(%(tenant)s)"""
+    {SUBSCRIBE}"""
 
 
 class Periods(threading.Thread):
@@ -57,7 +48,7 @@ class Periods(threading.Thread):
         with contextlib.suppress(psycopg2.Error):
             with contextlib.closing(self.postgres.connect()) as connection:
                 connection.autocommit = False
-                connection.cursor().execute(SUBSCRIBE, {"tenant": tenant, "start": start})
+                connection.cursor().execute(SUBSCRIBE_AS_WEBHOOKD, {"tenant": tenant, "start": start})
                 connection.commit()
                 return True
         return False

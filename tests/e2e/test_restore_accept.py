@@ -9,7 +9,7 @@ import pytest
 
 from line.paths import CATALOG
 from support.lossy_servers import base_backup, held
-from support.restores import accept_all, at_stripe, find_again, restored, use
+from support.restores import accept_all, at_stripe, find_again, restored, restored_without_coral, use
 from support.sink_shop import add_tenants, count, once, open_shop, subscribe, total, use_transport
 
 pytestmark = pytest.mark.own_servers
@@ -199,15 +199,7 @@ def assert_all_known(line):
 
 def test_a_customer_that_the_backup_does_not_know_is_billed_once(shop):
     line = shop
-    add_tenants(line, "acme")
-    use(line, 10, "acme")
-    use(line, 100, "coral")
-    once(line)
-    backup = base_backup(line)
-    add_tenants(line, "coral")
-    once(line)
-    assert at_stripe(line) == 110
-    restored(line, backup)
+    restored_without_coral(line)
     accept_all(line)
     find_again(line, "coral")
     use(line, 5, "acme")
@@ -262,14 +254,7 @@ def test_a_sink_tells_of_what_stripe_holds_of_a_new_customer_until_it_is_accepte
 
 def test_a_customer_that_comes_while_it_is_accepted(shop):
     line = shop
-    add_tenants(line, "acme")
-    use(line, 10, "acme")
-    use(line, 100, "coral")
-    once(line)
-    backup = base_backup(line)
-    add_tenants(line, "coral")
-    once(line)
-    restored(line, backup)
+    restored_without_coral(line)
     # Of the first tenant an answer is late: meanwhile the second one comes.
     line.sandbox.fault("delay", path=SUMMARIES, delay_ms=3000, times=1)
     accept = line.start("meterctl", args=["restore", "accept", "--yes"])

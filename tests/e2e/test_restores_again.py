@@ -3,9 +3,9 @@
 import pytest
 
 from support.aggregator import start
-from support.lossy_servers import base_backup, held, set_back, snapshot, start_servers, stop_servers
+from support.lossy_servers import held, set_back, snapshot, start_servers, stop_servers
 from support.restores import (accept_all, at_stripe, bill_150_and_set_both_back_to_100, emit, find_again, later,
-                              not_compared, restored, send_again, use, wait_counted)
+                              not_compared, restored_without_coral, send_again, wait_counted)
 from support.sink_shop import add_tenants, count, once, open_shop, states
 
 pytestmark = pytest.mark.own_servers
@@ -24,14 +24,7 @@ def reboot(line):
 def test_a_reboot_releases_nothing_that_a_restore_held(shop):
     """Held since a restore, as nobody compared it: both servers are started anew, and it stays so."""
     line = shop
-    add_tenants(line, "acme")
-    use(line, 10, "acme")
-    use(line, 100, "coral")
-    once(line)
-    backup = base_backup(line)
-    add_tenants(line, "coral")
-    once(line)
-    restored(line, backup)
+    restored_without_coral(line)
     accept_all(line)
     find_again(line, "coral")
     once(line)

@@ -1,4 +1,4 @@
-"""The harness that end-to-end tests and the demo share: private servers, the stages, a line.
+"""The harness that end-to-end tests and the demo share: private servers, the stages, and the line of all of them.
 
     line.py       everything in one folder, each piece startable separately
     servers.py    Redis, PostgreSQL, pgbouncer; server.py is what they share

@@ -1,4 +1,4 @@
-"""Claims on names and ports that last exactly as long as this process.
+"""Claims on names and ports, which end with this process however it ends.
 
 A claim is a socket bound to an abstract address: the kernel releases it however the process
 ends, and nothing lies on disk. So any number of test runs and demos share a machine.

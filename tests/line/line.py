@@ -1,4 +1,4 @@
-"""A whole line in one folder, each piece of it started only when asked for."""
+"""The whole line of programs and servers in one folder. Each is started only when a test asks for it."""
 
 import dataclasses
 import pathlib
@@ -34,7 +34,7 @@ class Audit:
 
     @property
     def balanced(self):
-        """It adds up, whatever waits for a person."""
+        """The balances add up, even if something waits for a person."""
         return self.ok or (self.exit_code == 4 and bool(self.attention))
 
     @property
@@ -109,7 +109,7 @@ class Line:
         return self.start("webhookd", **settings)
 
     def close(self):
-        """Ends everything and deletes the servers' data; logs stay in the folder."""
+        """Stop everything and delete the servers' data. Logs stay in the folder."""
         for stage in self.stages:
             stage.close()
         if self.sandbox:
@@ -170,17 +170,17 @@ class Line:
     # The servers, as any outsider sees them.
 
     def client(self):
-        """One redis-py client, kept."""
+        """A redis-py client, the same one each time."""
         if self._client is None:
             self._client = self.redis.client()
         return self._client
 
     def xadd(self, stream=STREAM, entry_id="*", **fields):
-        """Emits one event like any service: the entry's id."""
+        """Emit one event as any service does. Returns the entry's id."""
         return self.client().xadd(stream, fields, id=entry_id)
 
     def emit(self, events, stream=STREAM, pipeline=1000):
-        """Emits many events (dicts), pipelined: the number sent."""
+        """Emit many events (dicts) in one pipeline. Returns how many."""
         sent, pipe = 0, self.client().pipeline(transaction=False)
         for event in events:
             pipe.xadd(stream, event)
@@ -217,11 +217,11 @@ class Line:
     # Waiting and telling.
 
     def wait_for(self, condition, timeout=30, what="the condition holds"):
-        """Polls condition until it is true: its value. A server that is away is "not yet"."""
+        """Poll condition until it is true, and return its value. A server that cannot be reached counts as "not yet"."""
         return wait_until(condition, timeout, what, ignore=OUTAGES, explain=self.log_tails)
 
     def log_tails(self, lines=25):
-        """The last log lines of each piece."""
+        """The last log lines of each program."""
         parts = [stage.log_tail(lines) for stage in self.stages]
         for server in (self.redis, self.postgres):
             tail = server.log_tail(8).strip()

@@ -8,7 +8,7 @@ PLAIN = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 def parse(line):
-    """A dict of the line's pairs; {} if it is no log line of ours (a sanitizer's report, say)."""
+    """A dict of the line's pairs; {} if it is not a log line of a stage, such as a sanitizer's report."""
     if not line.startswith("ts="):
         return {}
     return pairs(line)

@@ -14,7 +14,7 @@ INSTALL_TIMEOUT_S = 180
 
 
 class Missing(Exception):
-    """Why the packages cannot be had here."""
+    """Why the packages cannot be installed here."""
 
 
 def folder():

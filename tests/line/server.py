@@ -1,4 +1,4 @@
-"""Private Redis and PostgreSQL servers: own port on the loopback, own data folder, gone with us."""
+"""Private Redis and PostgreSQL servers: own port on the loopback, own data folder, and they end with this process."""
 
 import contextlib
 import pathlib
@@ -51,7 +51,7 @@ class Server:
         return not self.running or self.answers()
 
     def stop(self):
-        """Graceful; does nothing if it does not run."""
+        """Stop gracefully. Does nothing if it does not run."""
         if not self.running:
             return
         self.resume()
@@ -70,7 +70,7 @@ class Server:
             self.process.wait()
 
     def pause(self):
-        """Frozen: connections stay open, nothing is answered."""
+        """Freeze it: connections stay open, and nothing is answered."""
         freeze(self.process.pid)
 
     def resume(self):
@@ -82,7 +82,7 @@ class Server:
         return self.start()
 
     def close(self):
-        """Ends it and deletes its data; the log stays."""
+        """Stop it and delete its data. The log stays."""
         self.kill()
         self.wipe()
         self._claim.release()

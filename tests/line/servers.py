@@ -46,7 +46,7 @@ class Redis(Server):
         return redis.Redis(host="127.0.0.1", port=self.port, **options)
 
     def replica(self, folder=None, **conf):
-        """Another server that copies this one; started, and linked when this returns."""
+        """A replica of this server, started and in sync when this returns."""
         other = Redis(folder or self.folder / "replica", **{**self.conf, **conf})
         other.conf["replicaof"] = f"127.0.0.1 {self.port}"
         other.start()
@@ -59,7 +59,7 @@ class Redis(Server):
                        "replica is linked and has its own append-only file")
 
     def restart_empty(self):
-        """Back on the same port with everything lost."""
+        """Start again on the same port, with all data lost."""
         self.stop()
         self.wipe()
         return self.start()
@@ -237,7 +237,7 @@ class RedisCluster:
             return client.execute_command("CLUSTER MYID")
 
     def master_of(self, key):
-        """The living node that serves the key, as the others say."""
+        """The node that serves the key, among those that live, according to the others."""
         for node in self.nodes:
             if not node.running:
                 continue

@@ -31,7 +31,7 @@ OF_THE_SERVER = {
 
 
 class Shared:
-    """A server as one test may use it."""
+    """A server that refuses what would leave traces for the next test."""
 
     ALLOWED = {"url", "url_of", "port", "name", "client", "connect", "log_tail", "running"}
 
@@ -44,7 +44,7 @@ class Shared:
         return getattr(self._server, name)
 
     def close(self):
-        """It stays for the next test."""
+        """Nothing: the server stays for the next test."""
 
 
 class SharedServers:
@@ -68,7 +68,7 @@ class SharedServers:
         return self._data.data
 
     def lines(self):
-        """Servers without anything of the test before."""
+        """Servers without traces of the test before."""
         if self.postgres is None:
             self.start()
         self.redis_is_empty()
@@ -87,7 +87,7 @@ class SharedServers:
         self._before = self.state()
 
     def harm(self):
-        """What is otherwise than it was at first, as text; such servers are used no more."""
+        """How the servers differ from how they were at first, as text. If they do they are not used again."""
         try:
             now = self.state()
         except Exception as error:  # noqa: BLE001 They may be in any state.

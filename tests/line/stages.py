@@ -1,4 +1,4 @@
-"""One running program of the line, seen from outside: its log, its ops listener, its end."""
+"""One running program of the line as seen from outside: its log, its ops listener, its exit code."""
 
 import collections
 import signal
@@ -73,7 +73,7 @@ class Stage:
     # The log.
 
     def mark(self):
-        """The place reached in the log, for since= of wait_log and logs."""
+        """How far the log has come, for since= of wait_log and logs."""
         with self._changed:
             return len(self._records)
 
@@ -83,7 +83,7 @@ class Stage:
             return [record for record in self._records[since:] if fits(record, event, match)]
 
     def wait_log(self, event, timeout=15, since=0, **match):
-        """The first record of this event with these values, logged already or still to come."""
+        """The first record of this event with these values. Waits for it if it was not logged yet."""
         deadline = time.monotonic() + timeout
         seen = since
         with self._changed:
@@ -165,7 +165,7 @@ class Stage:
         return self.returncode is None
 
     def wait_exit(self, timeout=20):
-        """Waits for its own end, all of its log read: the exit code."""
+        """Wait until the program ends by itself and its whole log is read. Returns the exit code."""
         try:
             self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -175,7 +175,7 @@ class Stage:
         return self.returncode
 
     def term(self):
-        """SIGTERM, and the promise that goes with it: exit 0 within 10 s."""
+        """Send SIGTERM, and check what is promised then: exit code 0 within 10 s."""
         send(self.pid, signal.SIGTERM)
         code = self.wait_exit(TERM_TIMEOUT_S)
         assert code == 0, f"{self.label} ended with {code} after SIGTERM\n{self.log_tail()}"

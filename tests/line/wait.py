@@ -32,5 +32,5 @@ def wait_until(condition, timeout, what, ignore=(), explain=None):
 
 
 def pause(seconds):
-    """The rest between two looks at a condition; never the way to wait for one."""
+    """The pause between two looks at a condition. Never use it to wait for one."""
     threading.Event().wait(seconds)

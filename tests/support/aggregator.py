@@ -49,7 +49,7 @@ def add_many(line, first, count):
 
 
 def age(line, hours):
-    """All that is counted was added and counted so much earlier."""
+    """Move everything that is counted so many hours into the past."""
     line.sql("UPDATE usage_batches SET entry_first_ms = entry_first_ms - %s, entry_last_ms = entry_last_ms - %s",
              *2 * [hours * 60 * MINUTE_MS])
     commit_earlier(line, f"{hours} h")
@@ -77,7 +77,7 @@ class Periods:
         self.edges = {}
 
     def subscribe(self, tenant, start_ms):
-        """The tenant's current period starts there from now on."""
+        """Move the start of the tenant's current period."""
         start_ms = start_ms // MINUTE_MS * MINUTE_MS
         with contextlib.closing(self.line.postgres.connect()) as connection:
             connection.autocommit = False

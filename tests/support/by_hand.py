@@ -34,7 +34,7 @@ def make_true(line):
 
 
 def commit_earlier(line, interval, which="true"):
-    """All that is counted, or batches that are chosen by SQL, was committed so much earlier."""
+    """Move the commit of all batches, or of those that SQL chooses, so much into the past."""
     commit_at(line, f"committed_at - interval '{interval}'", which)
 
 

@@ -1,4 +1,4 @@
-"""Ids that tell when they were made."""
+"""Event ids that contain the time they were made at."""
 
 import secrets
 import uuid

@@ -1,4 +1,4 @@
-"""Emitting with an oracle beside, and the proof that the ledger holds what the oracle says."""
+"""Emitting events while an oracle keeps count, and the proof that the ledger agrees with the oracle."""
 
 import base64
 import collections
@@ -103,7 +103,7 @@ def position(line):
 
 
 def settle(line, timeout=40):
-    """Waits until all that is in the stream is in the ledger and trimmed."""
+    """Wait until everything in the stream is counted and trimmed."""
     def is_settled():
         # Entries may hold any bytes.
         with line.redis.client(encoding_errors="replace") as client:
@@ -157,7 +157,7 @@ def stored_minutes(line):
 
 
 def stored_totals(line):
-    """But those of which all was taken back: they are 0."""
+    """Leave out minutes of which everything was retracted: they are 0."""
     assert not line.sql("SELECT * FROM usage_totals WHERE last_entry = '' AND quantity <> 0")
     rows = line.sql("""SELECT tenant, metric, quantity,
                               (extract(epoch FROM period_start) * 1000)::bigint AS start_ms

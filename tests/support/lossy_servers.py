@@ -11,7 +11,7 @@ from line.postgres_template import must, tool
 
 
 class SlowRedis(Redis):
-    """Its clock is behind by so many seconds. Debian's faketime does not go with jemalloc."""
+    """A Redis whose clock is behind by so many seconds. Debian's faketime does not go with jemalloc."""
 
     behind_s = 0
 
@@ -37,7 +37,7 @@ def replicate(line, forwarder, behind_s=0):
 
 
 def wait_replicated(line, replica):
-    """The replica has every entry, and the group where the aggregator put it."""
+    """Wait until the replica has every entry, and the position of the consumer group."""
     def seen(client):
         groups = client.xinfo_groups(STREAM)
         info = client.xinfo_stream(STREAM)
@@ -47,7 +47,7 @@ def wait_replicated(line, replica):
 
 
 def promote(line, replica, *forwarders):
-    """The replica is the master now, and where the forwarders lead."""
+    """Make the replica the master, and lead the forwarders there."""
     with replica.client() as client:
         client.replicaof("NO", "ONE")
     for forwarder in forwarders:
@@ -89,7 +89,7 @@ def start_servers(line):
 
 
 def snapshot(line):
-    """Copies of both servers' disks, of one moment: [(folder, copy)]."""
+    """Copy both servers' disks at one moment. Returns [(folder, copy)]."""
     stop_servers(line)
     copies = [(each, each.with_name(each.name + "-copy")) for each in (line.redis.data, line.postgres.data)]
     for data, copy in copies:

@@ -1,4 +1,4 @@
-"""Entries of anything, one by one, as nobody would send them."""
+"""Random entries, most of them malformed in some way, one by one."""
 
 import random
 
@@ -64,7 +64,7 @@ class Chaos:
         return list(fields.items())
 
     def retraction(self):
-        """Of an event sent before, or just perhaps of any."""
+        """A retraction: of an event sent before, or of an id that may not exist."""
         pick = self.random
         fields = dict(pick.choice(self.sent)) if self.sent else {"tenant": "t0"}
         fields = {name: value for name, value in fields.items() if name in ("tenant", "id", "metric")}

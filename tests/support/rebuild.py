@@ -1,4 +1,4 @@
-"""A ledger whose totals are made of its events."""
+"""Ledgers whose totals are rebuilt from their raw events."""
 
 import json
 import random

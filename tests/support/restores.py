@@ -1,9 +1,10 @@
-"""Restores of PostgreSQL, and of both servers, and what is billed then."""
+"""Restoring PostgreSQL, or both servers, from a backup, and looking at what is billed afterwards."""
 
 import uuid
 
 from support.aggregator import start
-from support.lossy_servers import held, restore, set_back, snapshot
+from support.lossy_servers import base_backup, held, restore, set_back, snapshot
+from support.sink_shop import add_tenants, once
 
 
 def emit(line, first, count):
@@ -24,7 +25,7 @@ def bill(line):
 
 
 def bill_150_and_set_both_back_to_100(line, ago):
-    """Sinks had last found the ledger whole that long ago."""
+    """ago: how long before the restore sinks had last found the ledger complete."""
     aggregator = start(line)
     emit(line, 0, 100)
     wait_counted(line, 100)
@@ -43,7 +44,7 @@ def bill_150_and_set_both_back_to_100(line, ago):
 
 
 def send_again(line):
-    """What services know of, and 20 more."""
+    """Services send again what was lost, and 20 more."""
     start(line)
     emit(line, 100, 70)
     wait_counted(line, 170)
@@ -54,7 +55,7 @@ def not_compared(line):
 
 
 def later(line):
-    """Stripe's figures are believed an hour after the restore, and 10 minutes after the last call."""
+    """As if an hour had passed since the restore and 20 minutes since the last call: only then are Stripe's figures used."""
     line.sql("UPDATE ledger_restores SET restored_at = restored_at - interval '1 hour'")
     line.sql("UPDATE usage_submissions SET sent_at = sent_at - interval '20 minutes'")
 
@@ -72,13 +73,26 @@ def accept_all(line):
 
 
 def find_again(line, tenant):
-    """As webhookd would, from Stripe's list of customers."""
+    """Give the tenant its customer again, as webhookd does from Stripe's list of customers."""
     line.sql("INSERT INTO billing_customers (tenant, stripe_customer_id) VALUES (%s, %s)",
              tenant, line.tenants[tenant])
 
 
 def use(line, units, *tenants, metric="api_calls"):
-    """So many more, counted."""
+    """Each tenant uses so many units more, which are counted."""
     for tenant in tenants:
         line.xadd(tenant=tenant, metric=metric, id=str(uuid.uuid4()), quantity=units)
     line.must("aggregator", "--once")
+
+
+def restored_without_coral(line):
+    """acme was billed 10. coral came after the backup and was billed 100, of which the backup knows nothing."""
+    add_tenants(line, "acme")
+    use(line, 10, "acme")
+    use(line, 100, "coral")
+    once(line)
+    backup = base_backup(line)
+    add_tenants(line, "coral")
+    once(line)
+    assert at_stripe(line) == 110
+    restored(line, backup)

@@ -1,4 +1,4 @@
-"""What is old, and what retention drops of it."""
+"""Old events for tests of retention."""
 
 import json
 

@@ -14,12 +14,13 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/story.h"
+
 enum { NOW_S = 1795000000, MANY = 2500 };
 
 static const int64_t NOW = NOW_S * 1000LL;
 static const unsigned char KEY[16] = "a fixed test key";
 
-static char story[1024]; /* what happened, a word each */
 static struct ledger ledger;
 static struct stream_reader reader;
 static struct batch_loop loop;
@@ -33,25 +34,6 @@ static const char *rejected_as;
 static char rejected_detail[160];
 static int64_t from_ms;
 static int slices;
-
-static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void tell(const char *format, ...)
-{
-    size_t length = strlen(story);
-    va_list arguments;
-
-    va_start(arguments, format);
-    if (length > 0)
-        story[length++] = ' ';
-    (void)vsnprintf(story + length, sizeof story - length, format, arguments);
-    va_end(arguments);
-}
-
-static void assert_story(const char *expected)
-{
-    assert_string_equal(story, expected);
-    *story = '\0';
-}
 
 /* The stream reader. */
 

@@ -12,31 +12,19 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/story.h"
+
 static const char OUR_LEDGER[] = "11111111-1111-7111-8111-111111111111";
 static const char OTHER_LEDGER[] = "22222222-2222-7222-8222-222222222222";
 static const char TOKEN[] = "aaaaaaaa-aaaa-7aaa-8aaa-aaaaaaaaaaaa";
 static const char NEXT_TOKEN[] = "bbbbbbbb-bbbb-7bbb-8bbb-bbbbbbbbbbbb";
 
-static char story[512]; /* what happened, a word each */
 static bool pg_ready;
 static struct config config;
 static bool weakness_logged;
 static struct ledger ledger;
 static struct recovery recovery;
 static struct history history;
-
-static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void tell(const char *format, ...)
-{
-    size_t length = strlen(story);
-    va_list arguments;
-
-    va_start(arguments, format);
-    if (length > 0)
-        story[length++] = ' ';
-    (void)vsnprintf(story + length, sizeof story - length, format, arguments);
-    va_end(arguments);
-}
 
 /* What was asked last, and is not answered yet. */
 static history_done_fn history_done;

@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/story.h"
+
 static const unsigned char KEY[16] = "a fixed test key";
 static const char *const NAMES[] = {"OFFLINE", "LEASING",   "OPENING", "LOADING",
                                     "RUNNING", "RELEASING", "ENDED"};
@@ -33,7 +35,6 @@ static const char *const LEGAL[STATES] = {
     [SHARD_ENDED] = "",
 };
 
-static char story[1024]; /* what happened, a word each */
 static uv_loop_t uv;
 static struct config config;
 static struct shards_shared shared;
@@ -44,25 +45,6 @@ static int64_t now_ms; /* monotonic */
 static schema_done_fn schema_done;
 static trim_done_fn trim_done;
 static void *trim_owner;
-
-static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void tell(const char *format, ...)
-{
-    size_t length = strlen(story);
-    va_list arguments;
-
-    va_start(arguments, format);
-    if (length > 0)
-        story[length++] = ' ';
-    (void)vsnprintf(story + length, sizeof story - length, format, arguments);
-    va_end(arguments);
-}
-
-static void assert_story(const char *expected)
-{
-    assert_string_equal(story, expected);
-    *story = '\0';
-}
 
 /* Peers. */
 
