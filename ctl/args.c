@@ -21,7 +21,6 @@ static const struct args_option *find_option(const struct args_option *options, 
 bool args_wants_value(const char *usage, const char *option)
 {
     size_t length = strlen(option);
-
     if (strncmp(option, "--", 2) != 0)
         return false;
     for (const char *at = strstr(usage, option); at; at = strstr(at + length, option))
@@ -36,7 +35,6 @@ static int parse_option(int left, char **words, const struct args_option *option
     const char *equals = strchr(words[0], '=');
     size_t length = equals ? (size_t)(equals - words[0]) : strlen(words[0]);
     const struct args_option *o = find_option(options, words[0], length);
-
     if (!o)
         return ctl_fail_argument(words[0]);
     if (o->flag && equals)
@@ -56,7 +54,6 @@ static int parse_option(int left, char **words, const struct args_option *option
 int args_parse(int argc, char **argv, const struct args_option *options, int least, int most)
 {
     int plain = 0;
-
     for (int i = 0; i < argc;) {
         if (argv[i][0] != '-' || argv[i][1] == '\0') {
             argv[plain++] = argv[i++];
@@ -80,7 +77,6 @@ int args_parse_options(int argc, char **argv, const struct args_option *options)
 int args_whole(const char *name, const char *text, int64_t min, int64_t max, int64_t *out)
 {
     int64_t value;
-
     if (!text)
         return 0;
     if (str_to_i64(text, strlen(text), &value) || value < min || value > max)
@@ -101,7 +97,6 @@ static int fail_time(const char *name, const char *text)
 int args_time(PGconn *conn, const char *name, const char *text, char out[TIME_TEXT_SIZE])
 {
     struct err e;
-
     out[0] = '\0';
     if (!text)
         return CTL_DONE;

@@ -1,4 +1,4 @@
-/* The words behind a command: options with a value, flags, and plain words. */
+/* The arguments of a command: options with a value, flags, and plain words. */
 #ifndef METERLINE_CTL_ARGS_H
 #define METERLINE_CTL_ARGS_H
 
@@ -16,7 +16,7 @@ struct args_option {
     bool *flag;         /* "--all" */
 };
 
-/* Whether an option, such as "--tenant", is one with a value, by the usage line of its command. */
+/* Whether an option, such as "--tenant", takes a value, by the usage line of its command. */
 bool args_wants_value(const char *usage, const char *option);
 
 /* Read the options, in any order; the plain words move to the front of argv. There must be least to
@@ -33,10 +33,10 @@ int args_whole(const char *name, const char *text, int64_t min, int64_t max, int
  * 7d. text NULL gives out "". Returns CTL_DONE, or the exit code after telling. */
 int args_time(PGconn *conn, const char *name, const char *text, char out[TIME_TEXT_SIZE]);
 
-/* A point in time as above, or `current`, to say which billing period: --period. */
+/* The same for --period: a point in time within a billing period, or `current`. */
 int args_period(PGconn *conn, const char *text, char out[TIME_TEXT_SIZE]);
 
-/* "" as SQL NULL. */
+/* NULL, which is SQL NULL, for "". */
 const char *args_or_null(const char *text);
 
 #endif

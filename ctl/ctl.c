@@ -8,7 +8,6 @@
 int ctl_fail(int code, const char *format, ...)
 {
     va_list args;
-
     fflush(stdout);
     fputs(CTL_PROGRAM ": ", stderr);
     va_start(args, format);
@@ -28,7 +27,6 @@ int ctl_with_database(const struct ctl_config *config, int unreachable, ctl_work
 {
     struct err e;
     PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
-
     if (!conn)
         return ctl_fail_err(unreachable, &e);
     int code = work(conn, owner);
@@ -46,7 +44,6 @@ void ctl_begin(const struct ctl_command *command)
 int ctl_fail_argument(const char *word)
 {
     const char *second = running->words[1];
-
     return ctl_fail(-1, "unknown argument: %s (see %s %s%s%s --help)", word, CTL_PROGRAM,
                     running->words[0], second ? " " : "", second ? second : "");
 }
@@ -54,7 +51,6 @@ int ctl_fail_argument(const char *word)
 int ctl_fail_missing(void)
 {
     const char *second = running->words[1];
-
     return ctl_fail(-1, "an argument is missing: %s %s%s%s %s", CTL_PROGRAM, running->words[0],
                     second ? " " : "", second ? second : "", running->arguments);
 }

@@ -1,4 +1,5 @@
-/* What the commands of meterctl share: settings, exit codes, and the table they stand in. */
+/* What the commands of meterctl share: settings, exit codes, messages, and the table that lists
+ * them. */
 #ifndef METERLINE_CTL_H
 #define METERLINE_CTL_H
 
@@ -15,8 +16,8 @@ enum ctl_exit {
     CTL_DONE = 0,
     CTL_FAILED = 1,    /* could not go on; audit: unbalanced; rebuild: differences */
     CTL_USAGE = 2,     /* wrong settings or usage */
-    CTL_UNCHECKED = 3, /* audit, rebuild, reconcile: a peer is away, or what is needed is gone */
-    CTL_ATTENTION = 4  /* audit: the books balance, and something waits for a person */
+    CTL_UNCHECKED = 3, /* audit, rebuild, reconcile: a peer is down, or the data it needs is gone */
+    CTL_ATTENTION = 4  /* audit: everything adds up, and something waits for a person */
 };
 
 struct ctl_config {
@@ -24,18 +25,19 @@ struct ctl_config {
     int64_t raw_keep_days;
     int64_t reject_keep_days;
     int64_t payload_keep_days;
-    char *stripe_secret_key; /* NULL: commands that ask Stripe say so */
+    char *stripe_secret_key; /* NULL: commands that ask Stripe refuse to run */
     char *stripe_api_base;
     char *stripe_api_version;
-    bool stripe_live; /* live keys are wanted */
+    bool stripe_live; /* live keys are allowed */
     int64_t reconcile_rate_per_s;
     int64_t sink_rate_per_s; /* 0: by the key's mode */
 };
 
-/* One command. words are its name, such as "catalog" "apply". run gets what stands behind the
- * words; it may be called with any arguments and checks them itself. */
+/* One command. words are its name, such as "catalog" "apply". run gets the arguments behind them
+ * and checks them itself; it returns an exit code. */
 struct ctl_command {
-    const char *group;     /* heading above it in `meterctl --help`; NULL: of the group before */
+    const char
+        *group; /* heading above it in `meterctl --help`; NULL: same group as the command before */
     const char *words[2];  /* the second NULL for a command of one word */
     const char *arguments; /* for the usage line, or "" */
     const char *what;      /* one line for `meterctl --help` */

@@ -23,7 +23,6 @@ static bool has_several_hosts(const char *url)
 {
     PQconninfoOption *options = PQconninfoParse(url, NULL);
     bool several = false;
-
     for (const PQconninfoOption *o = options; o && o->keyword; o++)
         several = several || (strcmp(o->keyword, "host") == 0 && o->val && strchr(o->val, ','));
     PQconninfoFree(options);
@@ -32,18 +31,17 @@ static bool has_several_hosts(const char *url)
 
 static PGconn *connect_to(const char *url)
 {
-    /* A later keyword wins, so the URL may set its own timeout but not our name. Of several hosts a
-     * standby serves nothing; one host that is a standby says so itself. */
+    /* A later keyword wins, so the URL may set its own timeout but not our name. Of several
+     * hosts the primary is taken; a single host that is a standby gives a clear error by itself. */
     const char *wanted = has_several_hosts(url) ? "primary" : "any";
     const char *keys[] = {"connect_timeout",  "target_session_attrs", "dbname",
                           "application_name", "client_encoding",      NULL};
     const char *values[] = {"5", wanted, url, "meterctl", "UTF8", NULL};
-
     return PQconnectdbParams(keys, values, 1);
 }
 
-/* Of the one connection that a run of the tool has. Set at the beginning of each transaction, since
- * behind a pooler the next one may come to another session of the server. */
+/* Of the one connection that a run of the tool has. They are set at the beginning of each
+ * transaction, since behind a pooler the next one may run in another session of the server. */
 static const char *current_role; /* NULL: the login's own */
 static char timeout_ms_text[16] = "0";
 
@@ -84,7 +82,7 @@ void db_set_timeout(int timeout_ms)
     snprintf(timeout_ms_text, sizeof timeout_ms_text, "%d", timeout_ms);
 }
 
-/* The result if it is a good one, else NULL with e. */
+/* The result if it is a success, else NULL with e. */
 static PGresult *checked(PGconn *conn, PGresult *result, struct err *e)
 {
     ExecStatusType status = PQresultStatus(result);

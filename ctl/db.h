@@ -7,16 +7,16 @@
 #include <libpq-fe.h>
 #include <stdint.h>
 
-/* Connect. Each transaction then has the settings that every stage's have, and the role, for itself
- * alone, so that a pooler may stand in between. role: static; NULL stays the URL's own user. One
- * connection at a time. Returns NULL with e. */
+/* Connect. Each transaction then begins by taking the role and the settings that every stage
+ * uses, so that it works through a pooler. role: a static string; NULL stays the URL's own user.
+ * One connection at a time. Returns NULL with e. */
 PGconn *db_open(const char *url, const char *role, struct err *e);
 
 /* Statements that take longer are cut off by the server; 0 lets them run. */
 void db_set_timeout(int timeout_ms);
 
-/* One statement with n parameters, NULL for SQL NULL; a transaction by itself unless one is open.
- * Returns the result, the caller's to PQclear, or NULL with e. */
+/* Run one statement with n parameters, NULL for SQL NULL, in a transaction of its own unless one
+ * is open. Returns the result, the caller's to PQclear, or NULL with e. */
 PGresult *db_query(PGconn *conn, const char *sql, int n, const char *const *values, struct err *e);
 
 /* The same where the rows do not matter. rows may be NULL, else the number returned or changed. */
@@ -35,8 +35,8 @@ int db_script(PGconn *conn, const char *text, struct err *e);
 typedef int (*db_work_fn)(PGconn *conn, void *owner, struct err *e);
 int db_transaction(PGconn *conn, db_work_fn work, void *owner, struct err *e);
 
-/* BEGIN of one snapshot, in which no raw event is dropped: the lock comes before the snapshot, so
- * that what retention dropped and what it tallied are seen together. */
+/* BEGIN of one snapshot in which retention drops no raw event. The lock comes before the
+ * snapshot, so that what retention dropped and its tally are seen together. */
 int db_begin_snapshot(PGconn *conn, struct err *e);
 
 /* One statement, a row at a time, so that memory does not grow with them: on_row gets a result of

@@ -23,9 +23,9 @@ static const struct conf_setting SETTINGS[] = {
      .unit = "days",
      .min = 1,
      .max = 3650,
-     .help = "how long bodies of worked webhook events are kept"},
+     .help = "how long bodies of processed webhook events are kept"},
     {"STRIPE_SECRET_KEY", CONF_STR, CONFIG(stripe_secret_key), .secret = true,
-     .check = conf_check_stripe_key, .help = "Stripe's API key; for reconcile and restore accept"},
+     .check = conf_check_stripe_key, .help = "Stripe's API key; for reconcile, restore accept and doctor"},
     {"STRIPE_LIVE", CONF_BOOL, CONFIG(stripe_live), .fallback = "0", .help = "1 allows live keys"},
     {"STRIPE_API_BASE", CONF_STR, CONFIG(stripe_api_base), .fallback = "https://api.stripe.com",
      .check = conf_check_stripe_base, .help = "address of Stripe's API; http:// only to this machine"},
@@ -34,7 +34,7 @@ static const struct conf_setting SETTINGS[] = {
     {"SINK_RECONCILE_RATE_PER_S", CONF_INT, CONFIG(reconcile_rate_per_s), .fallback = "10",
      .unit = "calls", .min = 1, .max = 1000, .help = "calls a second while comparing with Stripe"},
     {"SINK_RATE_PER_S", CONF_INT, CONFIG(sink_rate_per_s), .fallback = "0", .unit = "calls", .min = 0,
-     .max = 10000, .help = "calls a second of restore accept; 0: 20"},
+     .max = 10000, .help = "calls a second while restore accept reads Stripe; 0: 20"},
     {.name = NULL},
 };
 /* clang-format on */
@@ -47,7 +47,6 @@ static bool is_help(const char *word)
 static void print_usage(const struct ctl_command *command)
 {
     const char *second = command->words[1];
-
     printf("%s %s%s%s%s%s", CTL_PROGRAM, command->words[0], second ? " " : "", second ? second : "",
            *command->arguments ? " " : "", command->arguments);
 }
@@ -109,7 +108,6 @@ static bool asks_for_help(const struct ctl_command *command, int argc, char **ar
 static int run_command(const struct ctl_command *command, int argc, char **argv)
 {
     struct ctl_config config = {0};
-
     if (asks_for_help(command, argc, argv))
         return print_command_help(command);
     ctl_begin(command);
@@ -128,11 +126,10 @@ static int print_config(void)
     return failed ? CTL_USAGE : CTL_DONE;
 }
 
-/* Of all commands that begin with this word. Returns how many there are. */
+/* Print the usage of all commands that begin with this word. Returns how many there are. */
 static int print_commands(const char *word)
 {
     int found = 0;
-
     for (const struct ctl_command *c = CTL_COMMANDS; c->run; c++) {
         if (strcmp(word, c->words[0]) != 0)
             continue;
@@ -143,12 +140,10 @@ static int print_commands(const char *word)
     return found;
 }
 
-/* A command's first word, and none that goes with it (second: another one, or NULL): how it goes
- * on. */
+/* The first word may be right and the second one (or NULL) wrong: then say how the command goes on. */
 static int fail_unknown(const char *word, const char *second)
 {
     bool known = false;
-
     for (const struct ctl_command *c = CTL_COMMANDS; c->run; c++) {
         if (strcmp(word, c->words[0]) != 0)
             continue;
@@ -166,7 +161,7 @@ int main(int argc, char **argv)
 {
     if (sodium_init() < 0)
         return ctl_fail(CTL_FAILED, "libsodium cannot be initialized");
-    if (argc > 1 && is_help(argv[1]))
+    if (argc > 1 && (is_help(argv[1]) || strcmp(argv[1], "help") == 0))
         return print_help();
     if (argc > 1 && strcmp(argv[1], "--version") == 0)
         return printf("%s %s\n", CTL_PROGRAM, METERLINE_VERSION) < 0;

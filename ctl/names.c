@@ -20,12 +20,11 @@ static int least(int a, int b)
     return a < b ? a : b;
 }
 
-/* Optimal string alignment, by rows: two are needed for swaps. */
+/* Optimal string alignment, row by row. A swap needs the two rows before. */
 int names_distance(const char *a, const char *b, int most)
 {
     int rows[3][NAME_MAX_BYTES + 1];
     size_t length = strlen(b);
-
     if (strlen(a) > NAME_MAX_BYTES || length > NAME_MAX_BYTES)
         return most + 1;
     for (size_t k = 0; k <= length; k++)
@@ -43,7 +42,8 @@ int names_distance(const char *a, const char *b, int most)
             best = least(best, now[k]);
         }
         if (best > most)
-            return most + 1; /* rows below have nothing smaller but for a swap, which costs 1 too */
+            return most +
+                   1; /* later rows have nothing smaller, except by a swap, which costs 1 too */
     }
     return least(rows[strlen(a) % 3][length], most + 1);
 }
@@ -51,7 +51,6 @@ int names_distance(const char *a, const char *b, int most)
 static int most_for(const char *wanted)
 {
     int third = (int)(strlen(wanted) + 2) / 3;
-
     return least(third, MOST);
 }
 
@@ -60,7 +59,6 @@ void names_add_near(struct names_near *n, const char *wanted, const char *name)
     int most = most_for(wanted);
     int distance = names_distance(wanted, name, most);
     int at = n->count;
-
     if (distance > most)
         return;
     while (at > 0 && n->distances[at - 1] > distance)
@@ -82,7 +80,6 @@ static int fail_unknown(const char *kind, const char *name, const PGresult *name
 {
     struct names_near near = {0};
     struct buf hint = {0};
-
     for (int i = 0; i < PQntuples(names); i++)
         names_add_near(&near, name, db_text(names, i, 0));
     for (int i = 0; i < near.count; i++)
@@ -104,7 +101,6 @@ static int fail_unknown(const char *kind, const char *name, const PGresult *name
 static int check_tenant(PGconn *conn, const char *tenant, struct err *e)
 {
     PGresult *found = db_query(conn, SQL_FIND_TENANT, 1, &tenant, e);
-
     if (!found)
         return -1;
     bool known = *db_text(found, 0, 0) == 't';
@@ -131,7 +127,6 @@ static bool is_among(const PGresult *names, const char *name)
 static int check_metric(PGconn *conn, const char *metric, struct err *e)
 {
     PGresult *names = db_query(conn, SQL_LIST_METRICS, 0, NULL, e);
-
     if (!names)
         return -1;
     int code = is_among(names, metric)
@@ -146,7 +141,6 @@ int names_check(PGconn *conn, const char *tenant, const char *metric, int unread
     struct err e;
     int of_tenant = tenant ? check_tenant(conn, tenant, &e) : CTL_DONE;
     int of_metric = metric && of_tenant >= 0 ? check_metric(conn, metric, &e) : CTL_DONE;
-
     if (of_tenant < 0 || of_metric < 0)
         return ctl_fail_err(unread, &e);
     return of_tenant != CTL_DONE ? of_tenant : of_metric;

@@ -1,5 +1,4 @@
-/* Questions to Redis over a blocking connection (redis_connect_blocking of common/redis/redis.h).
- */
+/* Commands to Redis over a blocking connection (redis_connect_blocking of common/redis/redis.h). */
 #ifndef METERLINE_CTL_REDIS_ASK_H
 #define METERLINE_CTL_REDIS_ASK_H
 
@@ -13,7 +12,7 @@
  * text, ERR_CLOSED, or ERR_INPUT for a reply of another type. */
 redisReply *redis_ask(redisContext *redis, int type, struct err *e, const char *format, ...);
 
-/* A script of ours answers an error as "CODE text for people": leave the text alone in e. */
+/* Our scripts answer errors as "CODE text for people": remove the code from e. */
 void redis_strip_code(struct err *e);
 
 /* The value behind a name in a flat list of names and values, or NULL. list may be NULL. */

@@ -10,7 +10,6 @@
 static bool is_whole(const PGresult *result, int column)
 {
     Oid type = PQftype(result, column);
-
     return type == PG_INT8 || type == PG_INT4 || type == PG_INT2;
 }
 
@@ -19,7 +18,6 @@ const char *report_time(const char *text, char out[REPORT_TIME_SIZE])
     static const char UTC[] = "+00";
     size_t length = strlen(text);
     char *space;
-
     snprintf(out, REPORT_TIME_SIZE, "%s", text);
     if (length < sizeof UTC || length >= REPORT_TIME_SIZE ||
         strcmp(text + length - strlen(UTC), UTC) != 0 || !(space = strchr(out, ' ')))
@@ -33,7 +31,6 @@ static json_t *value_of(const PGresult *result, int row, int column)
 {
     const char *text = db_text(result, row, column);
     char time[REPORT_TIME_SIZE];
-
     if (PQftype(result, column) == PG_TIMESTAMPTZ)
         return json_string(report_time(text, time));
     if (is_whole(result, column))
@@ -44,7 +41,6 @@ static json_t *value_of(const PGresult *result, int row, int column)
 static json_t *finding_of(const PGresult *result, int row)
 {
     json_t *finding = json_object();
-
     for (int i = 0; i < PQnfields(result); i++) {
         const char *text = db_text(result, row, i);
         if (text)
@@ -63,7 +59,6 @@ int report_query(json_t *list, PGconn *conn, const char *sql, int n, const char 
                  struct err *e)
 {
     PGresult *rows = db_query(conn, sql, n, values, e);
-
     if (!rows)
         return -1;
     report_add_rows(list, rows);
@@ -75,7 +70,6 @@ int report_query(json_t *list, PGconn *conn, const char *sql, int n, const char 
 static void add_value(struct buf *line, const json_t *value)
 {
     const char *text = json_string_value(value);
-
     if (json_is_boolean(value))
         buf_add_str(line, json_is_true(value) ? "true" : "false");
     else if (!text)
@@ -105,7 +99,6 @@ void report_print_entry(const json_t *finding)
 {
     const char *name;
     json_t *value;
-
     json_object_foreach((json_t *)finding, name, value)
     {
         if (json_is_string(value))
@@ -124,7 +117,6 @@ void report_print_line(const char *words, const json_t *finding)
     struct buf line = {0};
     const char *name;
     json_t *value;
-
     buf_add_str(&line, words);
     json_object_foreach((json_t *)finding, name, value)
     {

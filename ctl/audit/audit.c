@@ -1,6 +1,6 @@
-/* meterctl audit: does everything add up? design: every event is accounted for, every counted unit
- * is billed or visibly waits. Exit 0 ok, 1 unbalanced, 3 could not be checked, 4 balanced but
- * something waits for a person. */
+/* meterctl audit: does everything add up? Every event must be accounted for, and every counted
+ * unit must be billed or visibly wait. Exit 0: ok. 1: unbalanced. 3: could not be checked. 4:
+ * balanced, but something waits for a person. */
 #include "ctl/audit/audit.h"
 
 #include "common/redis/redis.h"
@@ -51,7 +51,7 @@ static int add_stream(struct audit *a, const char *stream, struct err *e)
     return json_array_append_new(a->streams, finding);
 }
 
-/* Those that an aggregator ever owned … */
+/* Streams that an aggregator ever owned … */
 static int add_known_streams(struct audit *a, struct err *e)
 {
     int result = 0;
@@ -68,7 +68,6 @@ static int add_known_streams(struct audit *a, struct err *e)
 static int add_unseen_streams(struct audit *a, int64_t shards, struct err *e)
 {
     char name[STREAM_NAME_SIZE];
-
     for (int64_t i = 0; i < shards; i++) {
         stream_name(shards, i, name);
         if (!is_listed(a->streams, name) && add_stream(a, name, e))
@@ -87,7 +86,7 @@ static int read_time(PGconn *conn, char begun[TIME_SIZE], struct err *e)
     return 0;
 }
 
-/* Then all that was added before we began is counted. */
+/* If nothing waits, all that was added before the audit began is counted. */
 static bool nothing_waits(const json_t *streams)
 {
     for (size_t i = 0; i < json_array_size(streams); i++)
@@ -99,8 +98,7 @@ static bool nothing_waits(const json_t *streams)
 static int check_all(struct audit *a, struct err *e)
 {
     char begun[TIME_SIZE];
-    int64_t shards; /* the ledger's own number, which may be another than our setting */
-
+    int64_t shards; /* the database's number, which may differ from METERLINE_STREAM_SHARDS */
     if (read_time(a->conn, begun, e) || add_known_streams(a, e) ||
         add_unseen_streams(a, a->config->base.stream_shards, e) ||
         stream_shards_read(a->conn, 0, &shards, e) || add_unseen_streams(a, shards, e))
@@ -110,7 +108,8 @@ static int check_all(struct audit *a, struct err *e)
     return audit_ledger(a->conn, a->report, &a->balanced, e);
 }
 
-/* Only what nobody has counted can be missing: what is removed after that was accounted for. */
+/* Only entries that were not counted yet can be missing: trimming what is counted changes
+ * nothing. */
 static void print_removed(const struct audit *a)
 {
     for (size_t i = 0; i < json_array_size(a->streams); i++) {
@@ -153,7 +152,6 @@ static void print_json(const struct audit *a)
 {
     static const char *const RESULTS[] = {
         [CTL_DONE] = "ok", [CTL_FAILED] = "unbalanced", [CTL_ATTENTION] = "attention"};
-
     json_object_set_new(a->report, "result", json_string(RESULTS[exit_code(a)]));
     report_print_json(a->report);
 }
@@ -162,7 +160,6 @@ static int run(PGconn *conn, void *owner)
 {
     struct audit *a = owner;
     struct err e;
-
     a->conn = conn;
     if (check_all(a, &e))
         return ctl_fail_err(CTL_UNCHECKED, &e);
@@ -174,7 +171,6 @@ int audit_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct audit a = {.config = config, .balanced = true};
     const struct args_option options[] = {{"--json", NULL, &a.json}, {NULL, NULL, NULL}};
-
     if (args_parse_options(argc, argv, options))
         return CTL_USAGE;
     a.report = json_object();

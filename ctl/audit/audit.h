@@ -20,10 +20,10 @@ int audit_submissions(PGconn *conn, json_t *findings, struct err *e);
 /* Batches whose raw events are not those that their digest was made of, at most 10: likewise. */
 int audit_batches(PGconn *conn, json_t *findings, struct err *e);
 
-/* The ledger against itself, in one snapshot: appends findings to the arrays of report (made here),
- * and clears *balanced if any of them is a fault. Where report has `counted_until`, a time, all
- * that was added before it is counted. `attention` is an object: what waits for a person. Returns 0
- * or -1 with e. */
+/* Check the ledger against itself, in one snapshot. Appends findings to the arrays of report
+ * (made here), and clears *balanced if any of them is a fault. If report has `counted_until`, a
+ * time, all that was added before it is counted. `attention` is an object: what waits for a
+ * person. Returns 0 or -1 with e. */
 int audit_ledger(PGconn *conn, json_t *report, bool *balanced, struct err *e);
 
 /* Prints all findings of audit_ledger as lines, but for `epochs`, which go with the streams. */

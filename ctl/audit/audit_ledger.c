@@ -11,19 +11,20 @@
 
 #include <string.h>
 
-/* What a row of the check means. */
+/* What a row that a check finds means. */
 enum meaning {
     IS_FAULT,      /* each row is a fault */
-    IS_FAULT_THEN, /* likewise; $1: all that was added before is counted, NULL: not known */
+    IS_FAULT_THEN, /* each row is a fault; $1: all that was added before this time is counted, NULL:
+                      not known */
     IS_BALANCE     /* a fault only where its difference is not 0 */
 };
 
 static const struct check_step {
     const char *name;  /* of the array in the report */
-    const char *words; /* that its lines begin with; NULL: shown elsewhere */
+    const char *words; /* what its lines begin with; NULL: shown elsewhere */
     const char *sql;
     enum meaning meaning;
-    /* Where SQL alone does not tell; NULL: it does. Adds to findings. */
+    /* A check that SQL alone cannot make, or NULL. Adds to findings. */
     int (*run)(PGconn *conn, json_t *findings, struct err *e);
 } CHECKS[] = {
     {"epochs", NULL, SQL_AUDIT_EPOCHS, IS_BALANCE, NULL},
@@ -55,8 +56,7 @@ static const struct check_step {
 
 enum { CHECK_COUNT = sizeof CHECKS / sizeof CHECKS[0] };
 
-/* Partitions cannot be dropped while we look: the lock comes before the snapshot, so that what
- * retention dropped and what it tallied are seen together. */
+/* As db_begin_snapshot, but read only. */
 static const char BEGIN_TEXT[] = "begin isolation level repeatable read read only;"
                                  "set local role " CTL_ROLE ";"
                                  "lock table public.usage_batches in access share mode";
@@ -64,7 +64,6 @@ static const char BEGIN_TEXT[] = "begin isolation level repeatable read read onl
 static bool is_zero(const json_t *difference)
 {
     const char *text = json_string_value(difference);
-
     return text ? strcmp(text, "0") == 0 : json_integer_value(difference) == 0;
 }
 
@@ -82,7 +81,6 @@ static int run_check(PGconn *conn, const struct check_step *check, json_t *repor
 {
     const char *until = json_string_value(json_object_get(report, "counted_until"));
     json_t *findings = json_array();
-
     json_object_set_new(report, check->name, findings);
     if (check->run
             ? check->run(conn, findings, e)
@@ -93,12 +91,11 @@ static int run_check(PGconn *conn, const struct check_step *check, json_t *repor
     return 0;
 }
 
-/* An object with what there is, which is no fault. */
+/* What waits for a person, as an object; it is no fault. */
 static int add_attention(PGconn *conn, json_t *report, struct err *e)
 {
     json_t *found = json_array();
     int failed = report_query(found, conn, SQL_AUDIT_ATTENTION, 0, NULL, e);
-
     json_object_set(report, "attention", json_array_get(found, 0));
     json_decref(found);
     return failed;

@@ -1,6 +1,6 @@
-/* What is stored against what it is made of. The digest of each batch is made once more of its raw
- * events. The identifier and the body of each submission are made once more of its row, so that a
- * quantity, a minute, a customer or a body that was altered alone shows. */
+/* What was computed from stored data is computed again and compared. The digest of each batch
+ * comes from its raw events. The identifier and the body of each submission come from its row,
+ * so that it shows if a quantity, a minute, a customer or a body was altered alone. */
 #include "common/batch_digest.h"
 #include "common/pg/pg.h"
 #include "common/stripe/identifier.h"
@@ -47,7 +47,6 @@ struct batch_walk {
 static void end_batch(struct batch_walk *w)
 {
     unsigned char found[BATCH_DIGEST_SIZE];
-
     if (!w->begun)
         return;
     batch_digest_final(&w->digest, found);
@@ -87,7 +86,6 @@ static void add_slice(struct batch_walk *w, const PGresult *row)
         .entry_first_ms = pg_get_i64(row, 0, ENTRY_FIRST_MS),
         .entry_last_ms = pg_get_i64(row, 0, ENTRY_LAST_MS),
     };
-
     w->events += slice.events;
     batch_digest_add_slice(&w->digest, &slice);
     for (int i = ENTRY_MS; i < BATCH_COLUMNS; i++)
@@ -98,7 +96,6 @@ static void add_slice(struct batch_walk *w, const PGresult *row)
 static void check_slice(void *owner, const PGresult *row)
 {
     struct batch_walk *w = owner;
-
     if (w->begun && (pg_get_i64(row, 0, NUMBER) != w->number ||
                      strcmp(PQgetvalue(row, 0, STREAM), w->stream) != 0))
         end_batch(w);
@@ -112,7 +109,6 @@ int audit_batches(PGconn *conn, json_t *findings, struct err *e)
 {
     struct batch_walk w = {.findings = findings};
     int failed = db_each(conn, SQL_AUDIT_BATCHES, 0, NULL, DB_BINARY, check_slice, &w, e);
-
     end_batch(&w);
     return failed;
 }
@@ -151,7 +147,6 @@ static bool is_made_of_row(const struct submission_walk *w, const PGresult *row)
         .period_start_s = db_i64(row, 0, PERIOD_START),
         .claim = db_i64(row, 0, CLAIM),
     };
-
     for (parts.era = w->eras; parts.era >= 0; parts.era--) {
         identifier_make(&parts, made);
         if (strcmp(made, db_text(row, 0, IDENTIFIER)) == 0)
@@ -170,7 +165,6 @@ static bool is_body_of_row(struct submission_walk *w, const PGresult *row)
         .identifier = db_text(row, 0, IDENTIFIER),
         .usage_at_s = db_i64(row, 0, USAGE_AT),
     };
-
     buf_clear(&w->body);
     return dec_parse(quantity, strlen(quantity), &usage.quantity) == 0 &&
            usage_body_make(db_text(row, 0, TRANSPORT), &w->body, &usage) &&
@@ -180,20 +174,18 @@ static bool is_body_of_row(struct submission_walk *w, const PGresult *row)
 static const char *fault_of(struct submission_walk *w, const PGresult *row)
 {
     const char *found = db_text(row, 0, FOUND);
-
     if (found && strcmp(found, db_text(row, 0, IDENTIFIER)) != 0)
-        return "its identifier is not of its row";
+        return "its identifier is not the one that its row makes";
     if (found)
-        return *db_text(row, 0, BODY) ? "its body is not of its row" : NULL;
+        return *db_text(row, 0, BODY) ? "its body is not the one that its row makes" : NULL;
     if (!is_made_of_row(w, row))
-        return "its identifier is not of its row";
-    return is_body_of_row(w, row) ? NULL : "its body is not of its row";
+        return "its identifier is not the one that its row makes";
+    return is_body_of_row(w, row) ? NULL : "its body is not the one that its row makes";
 }
 
 static void check_submission(void *owner, const PGresult *row)
 {
     struct submission_walk *w = owner;
-
     if (json_array_size(w->findings) == FINDINGS_MAX)
         return;
     const char *what = fault_of(w, row);
@@ -207,7 +199,6 @@ static void check_submission(void *owner, const PGresult *row)
 int audit_submissions(PGconn *conn, json_t *findings, struct err *e)
 {
     struct submission_walk w = {.findings = findings};
-
     if (db_number(conn, SQL_READ_CLAIM_ERA, 0, NULL, &w.eras, e))
         return -1;
     int failed = db_each(conn, SQL_AUDIT_SUBMISSIONS, 0, NULL, DB_TEXT, check_submission, &w, e);

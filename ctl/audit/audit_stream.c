@@ -47,7 +47,7 @@ static int read_position(PGconn *conn, const char *stream, struct position *p, s
     return 0;
 }
 
-/* The numbers too: losses are booked without a move. */
+/* The counts too: a loss is booked without moving the position. */
 static bool is_same(const struct position *a, const struct position *b)
 {
     return a->exists == b->exists && strcmp(a->last_id, b->last_id) == 0 && a->epoch == b->epoch &&
@@ -64,14 +64,13 @@ static int64_t minus(int64_t a, int64_t b)
 static json_t *balance(const char *stream, const struct position *p, const struct stream_info *info,
                        int64_t waiting)
 {
-    /* Of a stream that nobody has counted yet, what was trimmed is nobody's: the aggregator will
-     * begin with what is there. */
+    /* If nobody has counted the stream yet, what was trimmed does not matter: the aggregator
+     * will begin with what is there. */
     int64_t base = p->exists ? p->base : minus(info->added, info->length);
     int64_t added = minus(info->added, base);
     int64_t rest = added;
     const int64_t terms[] = {p->counted,   p->duplicates, p->rejected,
                              p->conflicts, p->lost,       waiting};
-
     for (size_t i = 0; i < sizeof terms / sizeof terms[0]; i++)
         rest = minus(rest, terms[i]);
     return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "stream", stream,
@@ -86,7 +85,6 @@ json_t *audit_stream(PGconn *conn, redisContext *redis, const char *stream, stru
     struct position after = {0};
     struct stream_info info;
     int64_t waiting;
-
     if (read_position(conn, stream, &before, e))
         return NULL;
     for (int i = 0; i < TRIES; i++) {
@@ -98,6 +96,7 @@ json_t *audit_stream(PGconn *conn, redisContext *redis, const char *stream, stru
             return balance(stream, &before, &info, waiting);
         before = after;
     }
-    err_set(e, ERR_TIMEOUT, "%s moved %d times while it was read: try again", stream, TRIES);
+    err_set(e, ERR_TIMEOUT, "%s was counted on %d times while it was read: try again", stream,
+            TRIES);
     return NULL;
 }

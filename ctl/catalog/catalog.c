@@ -28,7 +28,7 @@ struct apply {
     int64_t tenants;    /* whose quotas were refreshed */
 };
 
-/* Each in its order: what is referred to comes first, what is left over last. */
+/* In this order: what others refer to comes first, what is retired comes last. */
 static const struct step {
     const char *sql;
     const char *kind;   /* for the summary */
@@ -45,7 +45,6 @@ static int run_step(struct apply *a, const struct step *step, struct err *e)
 {
     const char *values[] = {a->rows[step->rows[0]], a->rows[step->rows[1]]};
     PGresult *changed = db_query(a->conn, step->sql, step->params, values, e);
-
     if (!changed)
         return -1;
     for (int i = 0; i < PQntuples(changed); i++)
@@ -56,19 +55,18 @@ static int run_step(struct apply *a, const struct step *step, struct err *e)
     return 0;
 }
 
-/* What the catalog may not change, told in full. */
+/* Print every change that the catalog may not make. */
 static int refuse_metrics(struct apply *a, struct err *e)
 {
     const char *value = a->rows[METRICS];
     PGresult *refused = db_query(a->conn, SQL_FIND_REFUSED_METRICS, 1, &value, e);
-
     if (!refused)
         return -1;
     int count = PQntuples(refused);
     for (int i = 0; i < count; i++)
         fprintf(stderr, "%s\n", db_text(refused, i, 0));
     PQclear(refused);
-    return count ? err_set(e, ERR_INPUT, "refused, nothing was changed") : 0;
+    return count ? err_set(e, ERR_INPUT, "refused for the reasons above; nothing was changed") : 0;
 }
 
 /* Stages read the catalog anew when its version rises. */
@@ -85,7 +83,6 @@ static int raise_version(struct apply *a, struct err *e)
 static int apply_all(PGconn *conn, void *owner, struct err *e)
 {
     struct apply *a = owner;
-
     if (db_run(conn, SQL_LOCK_CATALOG, 0, NULL, NULL, e) || refuse_metrics(a, e))
         return -1;
     for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0]; i++)
@@ -100,7 +97,6 @@ static int apply_rows(PGconn *conn, void *rows)
     static const char *const NAMES[TABLES] = {"metrics", "plans", "limits"};
     struct apply a = {.conn = conn};
     struct err e;
-
     for (int i = 0; i < TABLES; i++)
         a.rows[i] = json_dumps(json_object_get(rows, NAMES[i]), JSON_COMPACT);
     int failed = db_transaction(conn, apply_all, &a, &e);
@@ -122,10 +118,9 @@ static int read_all(FILE *in, const char *name, struct buf *out, struct err *e)
 {
     char block[8192];
     size_t n;
-
     while ((n = fread(block, 1, sizeof block, in)) > 0) {
         if (out->length + n > FILE_MAX_BYTES)
-            return err_set(e, ERR_INPUT, "%s: larger than 16 MiB", name);
+            return err_set(e, ERR_INPUT, "%s is larger than 16 MiB", name);
         buf_add(out, block, n);
     }
     return ferror(in) ? err_set(e, ERR_IO, "read %s: %s", name, strerror(errno)) : 0;
@@ -150,7 +145,6 @@ int catalog_apply_run(const struct ctl_config *config, int argc, char **argv)
     struct buf faults = {0};
     const struct args_option none[] = {{NULL, NULL, NULL}};
     struct err e;
-
     if (args_parse(argc, argv, none, 1, 1) < 0)
         return CTL_USAGE;
     if (read_file(argv[0], &text, &e)) {
@@ -175,7 +169,6 @@ static int show(PGconn *conn, void *owner)
 {
     struct err e;
     PGresult *catalog = db_query(conn, SQL_SHOW_CATALOG, 0, NULL, &e);
-
     (void)owner;
     if (!catalog)
         return ctl_fail_err(CTL_FAILED, &e);
@@ -192,7 +185,6 @@ static int show(PGconn *conn, void *owner)
 int catalog_show_run(const struct ctl_config *config, int argc, char **argv)
 {
     const struct args_option none[] = {{NULL, NULL, NULL}};
-
     return args_parse_options(argc, argv, none) ? CTL_USAGE
                                                 : ctl_with_database(config, CTL_FAILED, show, NULL);
 }

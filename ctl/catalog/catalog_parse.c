@@ -15,7 +15,7 @@ static const char *const TRANSPORTS[] = {"meter_events", "meter_event_stream", "
                                          "none", NULL};
 static const char *const ROUNDINGS[] = {"floor", NULL};
 
-/* Fields of a stream entry that have a meaning of their own. */
+/* Fields that every stream entry may have. */
 static bool is_reserved(const char *name)
 {
     static const char *const NAMES[] = {FIELD_TENANT, FIELD_METRIC, FIELD_QUANTITY,
@@ -31,7 +31,7 @@ static bool check_dimension(struct check *c, const struct path *at, const char *
     if (!name || !str_is_name(name, strlen(name)))
         check_fault(c, at, "must be a name of 1 to 64 characters a-z, 0-9 and _");
     else if (is_reserved(name))
-        check_fault(c, at, "is a field of its own, not a dimension");
+        check_fault(c, at, "is a field of every event, so it cannot be a dimension");
     else
         return true;
     return false;
@@ -42,7 +42,6 @@ static void parse_dimensions(struct check *c, const struct path *at, json_t *ite
     struct path p = path_key(at, "dimensions");
     json_t *list = json_object_get(item, "dimensions");
     json_t *names = json_array();
-
     json_object_set_new(row, "dimensions", names);
     if (!list || !check_array(c, &p, list))
         return;
@@ -55,17 +54,16 @@ static void parse_dimensions(struct check *c, const struct path *at, json_t *ite
             continue;
         for (size_t k = 0; k < i; k++)
             if (json_equal(json_array_get(list, k), json_array_get(list, i)))
-                check_fault(c, &each, "stands twice");
+                check_fault(c, &each, "is listed twice");
         json_array_append_new(names, json_string(name));
     }
 }
 
-/* What unique counts are the different values of its dimensions. */
+/* unique counts the different values of its dimensions, so it needs one. */
 static void check_unique(struct check *c, const struct path *at, const json_t *row)
 {
     struct path p = path_key(at, "dimensions");
     const char *aggregation = json_string_value(json_object_get(row, "aggregation"));
-
     if (aggregation && strcmp(aggregation, "unique") == 0 &&
         json_array_size(json_object_get(row, "dimensions")) == 0)
         check_fault(c, &p, "must name at least one: unique counts their different values");
@@ -78,12 +76,11 @@ static void parse_where(struct check *c, const struct path *at, json_t *item, js
     json_t *filters = json_object();
     const char *name;
     json_t *value;
-
     json_object_set_new(row, "where_dimensions", filters);
     if (!where || !check_object(c, &p, where))
         return;
     if (!json_object_get(item, "from"))
-        check_fault(c, &p, "needs \"from\"");
+        check_fault(c, &p, "needs \"from\", the metric that it filters");
     json_object_foreach(where, name, value)
     {
         struct path each = path_key(&p, name);
@@ -97,16 +94,15 @@ static void parse_where(struct check *c, const struct path *at, json_t *item, js
     }
 }
 
-/* A legacy price adds its usage records up. */
+/* A legacy price adds up its usage records, so only sums can be sent to it. */
 static void check_increments(struct check *c, const struct path *at, const json_t *row)
 {
     struct path p = path_key(at, "transport");
     const char *transport = json_string_value(json_object_get(row, "transport"));
     const char *aggregation = json_string_value(json_object_get(row, "aggregation"));
-
     if (transport && strcmp(transport, "usage_records") == 0 && aggregation &&
         strcmp(aggregation, "sum") != 0 && strcmp(aggregation, "count") != 0)
-        check_fault(c, &p, "usage_records goes only with aggregation sum or count");
+        check_fault(c, &p, "usage_records needs aggregation sum or count");
 }
 
 static void parse_from(struct check *c, const struct path *at, json_t *item, json_t *metrics,
@@ -114,17 +110,16 @@ static void parse_from(struct check *c, const struct path *at, json_t *item, jso
 {
     struct path p = path_key(at, "from");
     const char *from = check_name(c, at, item, "from", CHECK_OPTIONAL);
-
     check_set_text(row, "from_metric", from);
     if (!from)
         return;
     json_t *source = check_find_by(metrics, json_array_size(metrics), "metric", from);
     if (!source)
-        check_fault(c, &p, "no metric %s in this catalog", from);
+        check_fault(c, &p, "there is no metric %s in this catalog", from);
     else if (source == item)
         check_fault(c, &p, "a metric cannot be derived from itself");
     else if (json_object_get(source, "from"))
-        check_fault(c, &p, "%s is derived itself", from);
+        check_fault(c, &p, "%s is itself derived from another metric", from);
 }
 
 static void parse_billing(struct check *c, const struct path *at, json_t *item, json_t *row)
@@ -133,9 +128,8 @@ static void parse_billing(struct check *c, const struct path *at, json_t *item, 
     const char *transport = check_choice(c, at, item, "transport", TRANSPORTS, "meter_events");
     const char *event =
         check_text(c, at, item, "stripe_event_name", EVENT_NAME_MAX_BYTES, CHECK_OPTIONAL);
-
     if (!json_object_get(item, "stripe_event_name") && transport && strcmp(transport, "none") != 0)
-        check_fault(c, &p, "is missing (only transport none needs none)");
+        check_fault(c, &p, "is missing (only transport none can do without)");
     check_choice(c, at, item, "rounding", ROUNDINGS, "floor");
     check_set_text(row, "transport", transport);
     check_set_text(row, "stripe_event_name", event);
@@ -146,9 +140,8 @@ static void parse_aggregation(struct check *c, const struct path *at, json_t *it
     struct path p = path_key(at, "carry");
     const char *aggregation = check_choice(c, at, item, "aggregation", AGGREGATIONS, NULL);
     bool carry = check_bool(c, at, item, "carry");
-
     if (carry && aggregation && strcmp(aggregation, "last") != 0)
-        check_fault(c, &p, "goes only with aggregation last");
+        check_fault(c, &p, "needs aggregation last");
     check_set_text(row, "aggregation", aggregation);
     json_object_set_new(row, "carry", json_boolean(carry));
 }
@@ -180,7 +173,6 @@ static void parse_metric(struct check *c, const struct path *at, json_t *metrics
 static void parse_metrics(struct check *c, json_t *metrics, json_t *rows)
 {
     struct path at = path_key(NULL, "metrics");
-
     for (size_t i = 0; i < json_array_size(metrics); i++) {
         struct path each = path_index(&at, i);
         parse_metric(c, &each, metrics, i, rows);
@@ -194,7 +186,6 @@ static void parse_parts(struct check *c, json_t *document, json_t *rows)
     json_t *plans = json_object_get(document, "plans");
     struct path at_metrics = path_key(NULL, "metrics");
     struct path at_plans = path_key(NULL, "plans");
-
     check_keys(c, NULL, document, KEYS);
     if (check_array(c, &at_metrics, metrics))
         parse_metrics(c, metrics, json_object_get(rows, "metrics"));
@@ -209,7 +200,6 @@ json_t *catalog_parse(const char *text, size_t length, struct buf *faults)
     struct path top = {"catalog"};
     json_error_t error;
     json_t *document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-
     if (!document) {
         buf_printf(faults, "line %d, column %d: %s\n", error.line, error.column, error.text);
         return NULL;

@@ -20,7 +20,6 @@ static void parse_currency(struct check *c, const struct path *at, json_t *item,
 {
     struct path p = path_key(at, "currency");
     const char *currency = check_text(c, at, item, "currency", 16, CHECK_REQUIRED);
-
     if (currency && (strlen(currency) != 3 || strspn(currency, "abcdefghijklmnopqrstuvwxyz") != 3))
         check_fault(c, &p, "must be three lower-case letters, such as usd");
     check_set_text(row, "currency", currency);
@@ -32,7 +31,6 @@ static void parse_included(struct check *c, const struct path *at, json_t *item,
     const char *text = json_string_value(json_object_get(item, "included"));
     char shown[DEC_TEXT_SIZE];
     struct dec included;
-
     json_object_set_new(row, "included", json_null());
     if (text && strcmp(text, "unlimited") == 0)
         return;
@@ -59,14 +57,13 @@ static void format_price(dec_int scaled, char out[CATALOG_PRICE_SIZE])
     int64_t whole = (int64_t)(scaled / PRICE_UNIT);
     int64_t part = (int64_t)(scaled % PRICE_UNIT);
     int length = snprintf(out, CATALOG_PRICE_SIZE, "%" PRId64 ".%012" PRId64, whole, part);
-
     while (out[length - 1] == '0')
         out[--length] = '\0';
     if (out[length - 1] == '.')
         out[length - 1] = '\0';
 }
 
-/* In lowest terms amount / per ends within twelve digits just if per divides 10^12. */
+/* In lowest terms, amount / per ends within twelve digits exactly if per divides 10^12. */
 int catalog_unit_price(struct dec amount, struct dec per, char out[CATALOG_PRICE_SIZE])
 {
     assert(per.scaled > 0);
@@ -87,13 +84,13 @@ static void set_price(struct check *c, const struct path *at, struct dec amount,
                       json_t *row)
 {
     char price[CATALOG_PRICE_SIZE];
-
     if (dec_is_zero(per)) {
         struct path p = path_key(at, "per");
         check_fault(c, &p, "must be above 0");
     } else if (catalog_unit_price(amount, per, price)) {
-        check_fault(c, at,
-                    "the price of one unit is not exact in 12 digits before and behind the point");
+        check_fault(
+            c, at,
+            "the price of one unit must be exact with 12 digits before and 12 behind the point");
     } else {
         check_set_text(row, "overage_unit_price", price);
     }
@@ -105,7 +102,6 @@ static void parse_overage(struct check *c, const struct path *at, json_t *item, 
     json_t *overage = json_object_get(item, "overage");
     struct dec amount;
     struct dec per;
-
     json_object_set_new(row, "overage_unit_price", json_null());
     if (!overage || !check_object(c, &p, overage))
         return;
@@ -114,7 +110,7 @@ static void parse_overage(struct check *c, const struct path *at, json_t *item, 
     bool has_per = check_decimal(c, &p, overage, "per", &per);
     const char *included = json_string_value(json_object_get(item, "included"));
     if (included && strcmp(included, "unlimited") == 0)
-        check_fault(c, &p, "would never be charged: included is unlimited");
+        check_fault(c, &p, "would never be charged, because included is unlimited");
     if (has_amount && has_per)
         set_price(c, &p, amount, per, row);
 }
@@ -136,7 +132,6 @@ static void parse_limits(struct check *c, const struct path *at, json_t *plan, j
     json_t *limits = json_object_get(plan, "limits");
     const char *metric;
     json_t *item;
-
     if (!check_object(c, &p, limits))
         return;
     json_object_foreach(limits, metric, item)
@@ -144,7 +139,7 @@ static void parse_limits(struct check *c, const struct path *at, json_t *plan, j
         struct path each = path_key(&p, metric);
         json_t *row = json_object();
         if (!check_find_by(metrics, json_array_size(metrics), "metric", metric))
-            check_fault(c, &each, "no such metric in this catalog");
+            check_fault(c, &each, "there is no such metric in this catalog");
         json_object_set(row, "plan", json_object_get(plan, "plan"));
         json_object_set(row, "currency", json_object_get(plan, "currency"));
         check_set_text(row, "metric", metric);
@@ -156,7 +151,6 @@ static void parse_limits(struct check *c, const struct path *at, json_t *plan, j
 static void parse_plan(struct check *c, const struct path *at, json_t *item, json_t *rows)
 {
     json_t *row = json_object();
-
     check_keys(c, at, item, PLAN_KEYS);
     check_set_text(row, "plan", check_name(c, at, item, "plan", CHECK_REQUIRED));
     check_set_text(row, "display_name",
@@ -176,7 +170,6 @@ void catalog_parse_plans(struct check *c, json_t *plans, json_t *metrics, json_t
                          json_t *limit_rows)
 {
     struct path at = path_key(NULL, "plans");
-
     for (size_t i = 0; i < json_array_size(plans); i++) {
         struct path each = path_index(&at, i);
         json_t *item = json_array_get(plans, i);

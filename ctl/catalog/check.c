@@ -4,23 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A path too long for its buffer is cut; it still leads near the place. */
+/* A path that is too long for its buffer is cut, and still leads near the place. */
 static struct path path_take(struct buf *shown)
 {
     struct path p;
     size_t length = shown->length < sizeof p.text ? shown->length : sizeof p.text - 1;
-
     memcpy(p.text, shown->data, length);
     p.text[length] = '\0';
     buf_done(shown);
     return p;
 }
 
-/* Keys come from the file: an odd one is quoted, so that it cannot play with the terminal. */
+/* Keys come from the file: an odd one is quoted, so that it cannot send control codes to the
+ * terminal. */
 struct path path_key(const struct path *parent, const char *key)
 {
     struct buf shown = {0};
-
     if (parent)
         buf_printf(&shown, "%s.", parent->text);
     if (str_is_name(key, strlen(key)))
@@ -33,7 +32,6 @@ struct path path_key(const struct path *parent, const char *key)
 struct path path_index(const struct path *parent, size_t index)
 {
     struct buf shown = {0};
-
     buf_printf(&shown, "%s[%zu]", parent->text, index);
     return path_take(&shown);
 }
@@ -42,7 +40,6 @@ void check_fault(struct check *c, const struct path *at, const char *format, ...
 {
     char text[400];
     va_list args;
-
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
@@ -79,7 +76,6 @@ void check_keys(struct check *c, const struct path *at, json_t *object, const ch
 {
     const char *key;
     json_t *value;
-
     json_object_foreach(object, key, value)
     {
         struct path p = path_key(at, key);
@@ -120,7 +116,7 @@ const char *check_text(struct check *c, const struct path *at, const json_t *obj
     else if (length > max_bytes)
         check_fault(c, &p, "must have at most %zu bytes, has %zu", max_bytes, length);
     else if (str_has_control(text, length))
-        check_fault(c, &p, "must not have control characters");
+        check_fault(c, &p, "must not contain control characters");
     else
         return text;
     return NULL;
@@ -131,7 +127,6 @@ const char *check_name(struct check *c, const struct path *at, const json_t *obj
 {
     struct path p = path_key(at, key);
     const char *text = text_of(c, &p, object, key, need);
-
     if (!text || str_is_name(text, strlen(text)))
         return text;
     check_fault(c, &p, "must be a name of 1 to 64 characters a-z, 0-9 and _");
@@ -141,7 +136,6 @@ const char *check_name(struct check *c, const struct path *at, const json_t *obj
 static void fault_choice(struct check *c, const struct path *at, const char *const *choices)
 {
     struct buf list = {0};
-
     for (int i = 0; choices[i]; i++)
         buf_printf(&list, "%s%s", i == 0 ? "" : ", ", choices[i]);
     check_fault(c, at, "must be one of: %s", list.data);
@@ -153,7 +147,6 @@ const char *check_choice(struct check *c, const struct path *at, const json_t *o
 {
     struct path p = path_key(at, key);
     enum check_need need = fallback ? CHECK_OPTIONAL : CHECK_REQUIRED;
-
     if (fallback && !json_object_get(object, key))
         return fallback;
     const char *text = text_of(c, &p, object, key, need);
@@ -188,7 +181,7 @@ int64_t check_whole(struct check *c, const struct path *at, const json_t *object
     const json_t *value = member(c, &p, object, key, CHECK_REQUIRED);
     if (!value || (json_is_integer(value) && json_integer_value(value) >= 0))
         return json_integer_value(value);
-    check_fault(c, &p, "must be a whole number from 0");
+    check_fault(c, &p, "must be a whole number, 0 or more");
     return 0;
 }
 
@@ -217,9 +210,8 @@ void check_unique_text(struct check *c, const struct path *at, json_t *array, si
 {
     struct path p = path_key(at, key);
     const char *text = json_string_value(json_object_get(json_array_get(array, index), key));
-
     if (text && check_find_by(array, index, key, text))
-        check_fault(c, &p, "stands twice in this catalog");
+        check_fault(c, &p, "is used twice in this catalog");
 }
 
 void check_set_text(json_t *row, const char *key, const char *text)

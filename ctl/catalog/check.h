@@ -37,7 +37,7 @@ void check_keys(struct check *c, const struct path *at, json_t *object, const ch
 enum check_need { CHECK_OPTIONAL, CHECK_REQUIRED };
 
 /* The member's text, 1 to max_bytes bytes without control characters; borrowed from the object.
- * NULL if it is absent or faulty: a fault was noted, but for an optional one that is absent. */
+ * NULL if it is absent or faulty; then a fault was noted, unless it is optional and absent. */
 const char *check_text(struct check *c, const struct path *at, const json_t *object,
                        const char *key, size_t max_bytes, enum check_need need);
 /* The same for a name, [a-z0-9_]{1,64}. */

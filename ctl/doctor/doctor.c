@@ -1,5 +1,5 @@
-/* meterctl doctor: is all that the line needs as it must be? It only reads. Here PostgreSQL with
- * its schema, roles and catalog, Redis, and the stages that run. */
+/* meterctl doctor: is everything that meterline needs in order? It only reads. This file checks
+ * PostgreSQL with its schema, roles and catalog, Redis, and the stages that run. */
 #include "ctl/doctor/doctor.h"
 #include "common/clock.h"
 #include "common/contract.h"
@@ -39,7 +39,8 @@ static bool is(const PGresult *r, int row, int column, const char *text)
     return strcmp(db_text(r, row, column), text) == 0;
 }
 
-/* One that is gone has its successor. What holds a stage that is ready stands in its reason. */
+/* An instance that is `gone` was replaced. A stage that is ready may still have a reason: what
+ * it holds back. */
 static void judge_instance(struct doctor *d, const PGresult *r, int row)
 {
     const char *stage = db_text(r, row, STAGE);
@@ -47,14 +48,14 @@ static void judge_instance(struct doctor *d, const PGresult *r, int row)
     const char *reason = PQgetvalue(r, row, REASON); /* "" for none */
     if (is(r, row, STATE, "missing"))
         doctor_say(d, DOCTOR_WARN, stage,
-                   "none runs: start meterline-%s (one with --once is not seen)", stage);
+                   "does not run: start meterline-%s (one with --once is not seen)", stage);
     else if (is(r, row, STATE, "silent"))
         doctor_say(d, DOCTOR_BAD, stage,
                    "%s: no heartbeat for %" PRId64 " s: it died, or does not reach PostgreSQL: "
                    "see its log, and start it again",
                    instance, db_i64(r, row, AGE_S));
     else if (is(r, row, STATE, "not_ready"))
-        doctor_say(d, DOCTOR_BAD, stage, "%s runs, and is not ready: %s", instance, reason);
+        doctor_say(d, DOCTOR_BAD, stage, "%s runs but is not ready: %s", instance, reason);
     else if (is(r, row, STATE, "ready"))
         doctor_say(d, *reason ? DOCTOR_WARN : DOCTOR_OK, stage, "%s runs and is ready%s%s",
                    instance, *reason ? ": " : "", reason);
@@ -76,10 +77,12 @@ static void judge_versions(struct doctor *d, const PGresult *r)
                        db_text(r, row, INSTANCE), db_text(r, row, BUILD));
     }
     if (others.length > 0)
-        doctor_say(d, DOCTOR_WARN, "versions", "meterctl is %s, but %s: bring all to one",
-                   METERLINE_VERSION, others.data);
+        doctor_say(d, DOCTOR_WARN, "versions",
+                   "meterctl is %s, but %s: install the same version everywhere", METERLINE_VERSION,
+                   others.data);
     else if (running > 0)
-        doctor_say(d, DOCTOR_OK, "versions", "all that run are %s, as meterctl", METERLINE_VERSION);
+        doctor_say(d, DOCTOR_OK, "versions", "all that run have version %s, like meterctl",
+                   METERLINE_VERSION);
     buf_done(&others);
 }
 
@@ -116,7 +119,7 @@ static void judge_functions(struct doctor *d, PGconn *conn)
     struct err e;
     int stale = functions_count_stale(conn, &e);
     if (stale < 0)
-        doctor_say(d, DOCTOR_BAD, "schema", "%s (`meterctl migrate` makes it)", e.text);
+        doctor_say(d, DOCTOR_BAD, "schema", "%s (run `meterctl migrate`)", e.text);
     else if (stale > 0)
         doctor_say(d, DOCTOR_BAD, "schema",
                    "%d functions differ from this build's: run `meterctl migrate`", stale);
@@ -131,29 +134,28 @@ static void judge_server(struct doctor *d, const PGresult *r)
 {
     if (*db_text(r, 0, STANDBY) == 't')
         doctor_say(d, DOCTOR_BAD, "postgres",
-                   "it is a standby: DATABASE_URL must lead to the primary");
+                   "this server is a standby: DATABASE_URL must lead to the primary");
     else if (is_off(r, FSYNC))
         doctor_say(d, DOCTOR_BAD, "postgres",
-                   "fsync is off: a crash may lose or break everything; set it on");
+                   "fsync is off, so a crash may destroy the database: turn it on");
     else if (is_off(r, SYNCHRONOUS_COMMIT))
         doctor_say(
             d, DOCTOR_WARN, "postgres",
-            "synchronous_commit is off by default: the line sets it on for its own transactions");
+            "synchronous_commit is off by default; meterline turns it on for its own transactions");
     else
-        doctor_say(d, DOCTOR_OK, "postgres", "answers, as %s%s", db_text(r, 0, LOGIN),
+        doctor_say(d, DOCTOR_OK, "postgres", "answers; the login is %s%s", db_text(r, 0, LOGIN),
                    *db_text(r, 0, IS_SUPERUSER) == 't' ? ", a superuser" : "");
 }
 
-/* libpq was told the pid of whom it talks to: a pooler tells one of its own. That a transaction got
- * this far shows the mode, since `statement` has none. */
+/* libpq was told a server process id at connect; a pooler tells one of its own. Since a
+ * transaction got this far, the pooler's mode is not `statement`. */
 static void judge_pooler(struct doctor *d, PGconn *conn, const PGresult *r)
 {
     if (db_i64(r, 0, PID) == PQbackendPID(conn))
         doctor_say(d, DOCTOR_OK, "pooler", "none: the connection is PostgreSQL's own");
     else
-        doctor_say(
-            d, DOCTOR_OK, "pooler",
-            "one stands in between, and keeps transactions together (session or transaction mode)");
+        doctor_say(d, DOCTOR_OK, "pooler",
+                   "there is one, in session or transaction mode, which is fine");
 }
 
 static void judge_roles(struct doctor *d, const PGresult *r)
@@ -164,7 +166,8 @@ static void judge_roles(struct doctor *d, const PGresult *r)
                        db_text(r, i, 0));
         else if (db_i64(r, i, 2) == 0)
             doctor_say(d, DOCTOR_WARN, "roles",
-                       "only superusers may be %s: GRANT %s TO a login of its own",
+                       "no login has the role %s, so only superusers can use it: GRANT %s TO a "
+                       "login of that stage",
                        db_text(r, i, 0), db_text(r, i, 0));
         else
             doctor_say(d, DOCTOR_OK, "roles", "%s: %" PRId64 " logins", db_text(r, i, 0),
@@ -176,7 +179,6 @@ static json_t *read_list(struct doctor *d, PGconn *conn, const char *sql)
 {
     struct err e;
     json_t *list = json_array();
-
     if (report_query(list, conn, sql, 0, NULL, &e) == 0)
         return list;
     doctor_say(d, DOCTOR_BAD, "catalog", "%s", e.text);
@@ -189,11 +191,10 @@ static void ask_database(struct doctor *d, PGconn *conn)
     char now[24];
     const char *values[] = {now};
     struct err e;
-
     snprintf(now, sizeof now, "%" PRId64, clock_unix_ms());
     PGresult *r = db_query(conn, SQL_DOCTOR_DATABASE, 1, values, &e);
     if (!r) {
-        doctor_say(d, DOCTOR_BAD, "schema", "%s (`meterctl migrate` makes it)", e.text);
+        doctor_say(d, DOCTOR_BAD, "schema", "%s (run `meterctl migrate`)", e.text);
         return;
     }
     judge_server(d, r);
@@ -210,8 +211,9 @@ static void ask_database(struct doctor *d, PGconn *conn)
     d->metrics = read_list(d, conn, SQL_DOCTOR_METRICS);
     d->plans = read_list(d, conn, SQL_DOCTOR_PLANS);
     if (d->metrics && json_array_size(d->metrics) == 0)
-        doctor_say(d, DOCTOR_WARN, "catalog",
-                   "no metric goes to a meter: `meterctl catalog apply FILE`");
+        doctor_say(
+            d, DOCTOR_WARN, "catalog",
+            "no metric is sent to a meter: load a catalog with `meterctl catalog apply FILE`");
     ask_stages(d, conn);
 }
 
@@ -221,7 +223,6 @@ static bool lacks_transactions(const char *url)
     PGconn *conn = PQconnectdb(url);
     PGresult *r = PQexec(conn, "select pg_backend_pid()");
     bool pooled = PQresultStatus(r) == PGRES_TUPLES_OK && db_i64(r, 0, 0) != PQbackendPID(conn);
-
     PQclear(r);
     r = pooled ? PQexec(conn, "begin") : NULL;
     bool lacks = pooled && PQresultStatus(r) != PGRES_COMMAND_OK;
@@ -235,13 +236,12 @@ static void ask_postgres(struct doctor *d)
     struct err e;
     const char *url = d->config->base.database_url;
     PGconn *conn = db_open(url, CTL_ROLE, &e);
-
     if (conn)
         ask_database(d, conn);
     else if (lacks_transactions(url))
         doctor_say(d, DOCTOR_BAD, "pooler",
-                   "one stands in between in statement mode, which has no transactions: set its "
-                   "pool_mode to transaction");
+                   "there is one in statement mode, which has no transactions: set its pool_mode "
+                   "to transaction");
     else
         doctor_say(d, DOCTOR_BAD, "postgres", "%s", e.text);
     PQfinish(conn);
@@ -249,7 +249,7 @@ static void ask_postgres(struct doctor *d)
 
 /* Redis. */
 
-/* Of a reply to CONFIG GET; NULL: it is not there. */
+/* A setting in a reply to CONFIG GET; NULL if it is not there. */
 static const char *config_text(const redisReply *r, const char *name)
 {
     const redisReply *value = redis_find(r, name);
@@ -262,23 +262,22 @@ static void judge_durability(struct doctor *d, const redisReply *r)
     const char *policy = config_text(r, "maxmemory-policy");
     const char *append_only = config_text(r, "appendonly");
     const char *fsync = config_text(r, "appendfsync");
-
     if (!policy || !append_only || !fsync)
         doctor_say(d, DOCTOR_WARN, check,
-                   "CONFIG GET is not allowed: see yourself that appendonly is yes and "
-                   "maxmemory-policy noeviction");
+                   "CONFIG GET is not allowed: make sure that appendonly is yes and "
+                   "maxmemory-policy is noeviction");
     else if (strcmp(policy, "noeviction") != 0)
-        doctor_say(
-            d, DOCTOR_BAD, check,
-            "maxmemory-policy is %s, which deletes events when memory is full: set noeviction",
-            policy);
+        doctor_say(d, DOCTOR_BAD, check,
+                   "maxmemory-policy is %s, which deletes events when memory is full: set it to "
+                   "noeviction",
+                   policy);
     else if (strcmp(append_only, "yes") != 0)
         doctor_say(d, DOCTOR_BAD, check,
-                   "there is no append-only file, so that a restart loses events: "
-                   "set appendonly yes");
+                   "appendonly is not yes, so a restart loses events: set appendonly yes");
     else if (strcmp(fsync, "always") != 0)
         doctor_say(d, DOCTOR_WARN, check,
-                   "appendfsync is %s: a power loss may lose the last second; `always` does not",
+                   "appendfsync is %s, so a power loss may lose the last second; set it to always "
+                   "to prevent that",
                    fsync);
     else
         doctor_say(d, DOCTOR_OK, check, "appendonly yes, appendfsync always, noeviction");
@@ -289,7 +288,6 @@ static void ask_server(struct doctor *d, redisContext *redis)
     struct err e;
     int64_t now_ms;
     redisReply *role = redis_ask(redis, REDIS_REPLY_ARRAY, &e, "ROLE");
-
     if (!role) {
         doctor_say(d, DOCTOR_BAD, "redis", "ROLE: %s", e.text);
         return;
@@ -297,7 +295,8 @@ static void ask_server(struct doctor *d, redisContext *redis)
     if (role->elements > 0 && strcmp(role->element[0]->str, "master") == 0)
         doctor_say(d, DOCTOR_OK, "redis", "answers");
     else
-        doctor_say(d, DOCTOR_BAD, "redis", "is a replica: REDIS_URL must lead to the master");
+        doctor_say(d, DOCTOR_BAD, "redis",
+                   "this server is a replica: REDIS_URL must lead to the master");
     freeReplyObject(role);
     redisReply *settings = redis_ask(redis, REDIS_REPLY_ARRAY, &e, "CONFIG GET *");
     judge_durability(d, settings);
@@ -306,12 +305,11 @@ static void ask_server(struct doctor *d, redisContext *redis)
         judge_clock(d, "clock of redis", now_ms - clock_unix_ms());
 }
 
-/* In a cluster each master. */
+/* In a cluster, each master is checked. */
 static void ask_redis(struct doctor *d)
 {
     struct err e = {0};
     redisContext *redis;
-
     for (int i = 0; (redis = redis_connect_blocking_master(d->config->base.redis_url, i,
                                                            REDIS_TIMEOUT_MS, &e));
          i++) {
@@ -329,7 +327,6 @@ int doctor_run(const struct ctl_config *config, int argc, char **argv)
     bool json = false;
     struct doctor d = {.config = config};
     const struct args_option options[] = {{"--json", NULL, &json}, {NULL, NULL, NULL}};
-
     if (args_parse_options(argc, argv, options))
         return CTL_USAGE;
     d.rows = json_array();

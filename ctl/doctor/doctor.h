@@ -1,4 +1,4 @@
-/* What `meterctl doctor` found, a line each. */
+/* What `meterctl doctor` shares among its checks: the findings, a line each. */
 #ifndef METERLINE_CTL_DOCTOR_H
 #define METERLINE_CTL_DOCTOR_H
 
@@ -8,7 +8,7 @@
 
 enum doctor_verdict {
     DOCTOR_OK,
-    DOCTOR_WARN, /* it works, and could be better; or it could not be told */
+    DOCTOR_WARN, /* it works and could be better, or it could not be found out */
     DOCTOR_BAD   /* exit 1 */
 };
 

@@ -12,7 +12,6 @@ void doctor_say(struct doctor *d, enum doctor_verdict verdict, const char *check
 {
     char text[1000];
     va_list args;
-
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
@@ -33,14 +32,13 @@ void doctor_print(const struct doctor *d)
 {
     size_t i;
     json_t *row;
-
     json_array_foreach(d->rows, i, row)
     {
         printf("%-5s %-18s %s\n", text_of(row, "result"), text_of(row, "check"),
                text_of(row, "msg"));
     }
     if (d->bad > 0)
-        printf("\n%d to set right\n", d->bad);
+        printf("\n%d BAD\n", d->bad);
     else
-        puts("\nall is as it must be");
+        puts("\neverything is in order");
 }

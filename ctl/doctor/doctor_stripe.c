@@ -1,8 +1,8 @@
-/* Stripe: the key, what it may read, and Stripe's account beside the catalog.
+/* Checks Stripe: the key, what it may read, and whether Stripe's account fits the catalog.
  *
- * What the key may read is read, one list after the other, on a loop that ends with the last. The
- * failure modes: a list that this key may not read is told, and the others go on. Without an
- * answer, or with a key that is refused, nothing else is asked. */
+ * The lists are read one after the other, on a loop that ends with the last. Failure modes: a
+ * list that this key may not read is reported, and the others go on. Without an answer, or if
+ * the key is refused, nothing else is asked. */
 #include "common/conf_check.h"
 #include "common/str.h"
 #include "common/stripe/stripe_api.h"
@@ -15,7 +15,7 @@
 
 /* Stripe's account beside the catalog. Pure. */
 
-/* What webhookd needs to hear; thin events of meters go to a destination of their own. */
+/* The events that webhookd needs. Thin events of meters go to another kind of destination. */
 static const char *const EVENTS[] = {
     "customer.created",
     "customer.updated",
@@ -44,7 +44,6 @@ static json_t *meter_of(const json_t *meters, const char *event_name)
     json_t *best = NULL;
     json_t *meter;
     size_t i;
-
     json_array_foreach(meters, i, meter)
     {
         if (strcmp(text_of(meter, "event_name"), event_name) == 0)
@@ -58,7 +57,6 @@ static void judge_meters(struct doctor *d, const json_t *meters)
     struct err e;
     json_t *metric;
     size_t i;
-
     json_array_foreach(d->metrics, i, metric)
     {
         const char *event_name = text_of(metric, "event_name");
@@ -71,12 +69,11 @@ static void judge_meters(struct doctor *d, const json_t *meters)
     }
 }
 
-/* Of the active prices. */
+/* prices: the active ones. */
 static bool has_lookup_key(const json_t *prices, const char *lookup_key)
 {
     json_t *price;
     size_t i;
-
     json_array_foreach(prices, i, price)
     {
         if (strcmp(text_of(price, "lookup_key"), lookup_key) == 0)
@@ -89,7 +86,6 @@ static bool has_meter(const json_t *prices, const char *meter)
 {
     json_t *price;
     size_t i;
-
     json_array_foreach(prices, i, price)
     {
         if (strcmp(text_of(json_object_get(price, "recurring"), "meter"), meter) == 0)
@@ -102,13 +98,13 @@ static void judge_metered(struct doctor *d, const json_t *prices, const json_t *
 {
     json_t *metric;
     size_t i;
-
     json_array_foreach(d->metrics, i, metric)
     {
         json_t *meter = meter_of(meters, text_of(metric, "event_name"));
         if (meter && !has_meter(prices, text_of(meter, "id")))
             doctor_say(d, DOCTOR_WARN, "price",
-                       "no active price bills the meter of %s: what is sent to it is on no invoice",
+                       "no active price uses the meter of %s, so its usage is on no invoice: make "
+                       "a metered price",
                        text_of(metric, "metric"));
     }
 }
@@ -117,7 +113,6 @@ static void judge_prices(struct doctor *d, const json_t *prices, const json_t *m
 {
     json_t *plan;
     size_t i;
-
     json_array_foreach(d->plans, i, plan)
     {
         const char *key = text_of(plan, "lookup_key");
@@ -125,11 +120,10 @@ static void judge_prices(struct doctor *d, const json_t *prices, const json_t *m
             doctor_say(d, DOCTOR_OK, "price", "plan %s is sold by lookup key %s",
                        text_of(plan, "plan"), key);
         else
-            doctor_say(
-                d, DOCTOR_BAD, "price",
-                "plan %s: no active price has lookup key %s, so that its subscriptions are not "
-                "known for it: make the price, or give one that key",
-                text_of(plan, "plan"), key);
+            doctor_say(d, DOCTOR_BAD, "price",
+                       "plan %s: no active price has the lookup key %s, so its subscriptions "
+                       "cannot be recognized: make such a price, or give one that key",
+                       text_of(plan, "plan"), key);
     }
     if (meters)
         judge_metered(d, prices, meters);
@@ -141,7 +135,6 @@ static bool is_sent(const json_t *endpoints, const char *event)
     json_t *enabled;
     size_t i;
     size_t k;
-
     json_array_foreach(endpoints, i, endpoint)
     {
         if (strcmp(text_of(endpoint, "status"), "enabled") != 0)
@@ -160,7 +153,6 @@ static const char *first_enabled(const json_t *endpoints)
 {
     json_t *endpoint;
     size_t i;
-
     json_array_foreach(endpoints, i, endpoint)
     {
         if (strcmp(text_of(endpoint, "status"), "enabled") == 0)
@@ -174,19 +166,17 @@ static void judge_endpoints(struct doctor *d, const json_t *endpoints)
     static const char check[] = "webhook endpoint";
     struct buf missing = {0};
     const char *url = first_enabled(endpoints);
-
     for (int i = 0; i < N_EVENTS; i++)
         if (!is_sent(endpoints, EVENTS[i]))
             buf_printf(&missing, "%s%s", missing.length ? ", " : "", EVENTS[i]);
     if (!url)
-        doctor_say(
-            d, DOCTOR_BAD, check,
-            "there is none that is enabled: add one that leads to webhookd's /webhooks/stripe");
+        doctor_say(d, DOCTOR_BAD, check,
+                   "no endpoint is enabled: add one that leads to webhookd's /webhooks/stripe");
     else if (missing.length)
-        doctor_say(d, DOCTOR_BAD, check, "no enabled endpoint gets %s: add these events",
+        doctor_say(d, DOCTOR_BAD, check, "no enabled endpoint receives %s: add these events to one",
                    missing.data);
     else
-        doctor_say(d, DOCTOR_OK, check, "%s gets all that is needed", url);
+        doctor_say(d, DOCTOR_OK, check, "%s receives all events that are needed", url);
     buf_done(&missing);
 }
 
@@ -195,7 +185,7 @@ static void judge_endpoints(struct doctor *d, const json_t *endpoints)
 enum { METERS, PRICES, ENDPOINTS, CUSTOMERS, SUBSCRIPTIONS, N_LISTS };
 enum { FORBIDDEN = 403 };
 
-/* Of customers and subscriptions only whether they may be read: of nobody. */
+/* Of customers and subscriptions only the permission matters, so the query finds none. */
 static const struct {
     const char *name;
     const char *path;
@@ -236,19 +226,18 @@ static void on_item(void *owner, json_t *item)
 static void on_listed(void *owner, const struct err *error)
 {
     struct asking *a = owner;
-
     if (error) {
         json_decref(a->lists[a->at]);
         a->lists[a->at] = NULL;
     }
     bool is_forbidden = error && error->code == FORBIDDEN;
-    /* An err has no room for all that Stripe says. */
+    /* An err may be too short for all that Stripe says. */
     const char *words = error ? stripe_api_words(a->api) : NULL;
     const char *said = words ? words : error ? error->text : "";
     if (is_forbidden)
         doctor_say(a->doctor, DOCTOR_BAD, "permission",
-                   "%s: Stripe answered 403: %s; give the key \"%s\"", LISTS[a->at].name, said,
-                   LISTS[a->at].permission);
+                   "%s: Stripe answered 403: %s; give the key the permission \"%s\"",
+                   LISTS[a->at].name, said, LISTS[a->at].permission);
     else if (error)
         doctor_say(a->doctor, DOCTOR_BAD, "stripe", "%s: %s", LISTS[a->at].name, said);
     if ((error && !is_forbidden) || ++a->at == N_LISTS)
@@ -266,8 +255,9 @@ static void ask_next(struct asking *a)
 static void judge_all(struct asking *a)
 {
     if (a->at == N_LISTS && a->doctor->bad == 0)
-        doctor_say(a->doctor, DOCTOR_OK, "permission",
-                   "all that is needed may be read; writing shows with the first event");
+        doctor_say(
+            a->doctor, DOCTOR_OK, "permission",
+            "the key may read all that is needed; whether it may write shows with the first event");
     if (a->lists[METERS])
         judge_meters(a->doctor, a->lists[METERS]);
     if (a->lists[PRICES])
@@ -282,7 +272,6 @@ static void ask_all(struct doctor *d)
 {
     struct asking a = {.doctor = d,
                        .access = stripe_run_access(d->config, d->config->reconcile_rate_per_s)};
-
     uv_loop_init(&a.loop);
     a.api = stripe_api_open(&a.loop, &a.access);
     ask_next(&a);
@@ -295,7 +284,6 @@ static void ask_all(struct doctor *d)
 void doctor_ask_stripe(struct doctor *d)
 {
     const char *key = d->config->stripe_secret_key;
-
     if (!key) {
         doctor_say(d, DOCTOR_BAD, "key", "STRIPE_SECRET_KEY is not set: the sink needs it");
         return;
@@ -303,7 +291,7 @@ void doctor_ask_stripe(struct doctor *d)
     bool live = conf_is_live_key(key);
     if (live && !d->config->stripe_live) {
         doctor_say(d, DOCTOR_BAD, "key",
-                   "it is a live key, which moves real money: STRIPE_LIVE=1 allows it");
+                   "this is a live key, which moves real money: set STRIPE_LIVE=1 to allow it");
         return;
     }
     doctor_say(d, DOCTOR_OK, "key", "a %s key, %s mode", *key == 'r' ? "restricted" : "secret",

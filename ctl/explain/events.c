@@ -1,4 +1,5 @@
-/* meterctl events: the raw events of a tenant, a row at a time: memory does not grow with them. */
+/* meterctl events: the raw events of a tenant, read and printed one by one, so that memory does
+ * not grow with them. */
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
@@ -10,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* As the statement has them. */
+/* In the order of the statement's columns. */
 static const struct report_column COLUMNS[] = {
     {"tenant", false},    {"stream", false},      {"stream_id", false},   {"metric", false},
     {"event_id", false},  {"quantity", false},    {"occurred_at", false}, {"retraction", true},
@@ -48,7 +49,6 @@ static void write_line(const struct options *o, struct buf *line, const char *co
 static void write_head(const struct options *o, struct buf *line)
 {
     const char *names[COLUMN_COUNT];
-
     for (int i = 0; i < COLUMN_COUNT; i++)
         names[i] = COLUMNS[i].name;
     write_line(o, line, names);
@@ -63,7 +63,6 @@ static void write_row(void *owner, const PGresult *row)
 {
     struct writing *w = owner;
     const char *values[COLUMN_COUNT];
-
     for (int i = 0; i < COLUMN_COUNT; i++)
         values[i] = db_text(row, 0, i);
     write_line(w->options, &w->line, values);
@@ -75,7 +74,6 @@ static int export(PGconn *conn, void *owner, struct err *e)
     const char *values[] = {o->tenant, o->metric, args_or_null(o->from_at), args_or_null(o->to_at),
                             o->limit};
     struct writing w = {.options = o};
-
     if (is_csv(o))
         write_head(o, &w.line);
     int failed = db_each(conn, SQL_READ_EVENTS, 5, values, DB_TEXT, write_row, &w, e);
@@ -90,7 +88,6 @@ static int run(PGconn *conn, void *owner)
     struct options *o = owner;
     struct err e;
     int code = args_time(conn, "--from", o->from, o->from_at);
-
     if (code == CTL_DONE)
         code = args_time(conn, "--to", o->to, o->to_at);
     if (code == CTL_DONE)
@@ -103,9 +100,8 @@ static int run(PGconn *conn, void *owner)
 static int check_options(const struct options *o)
 {
     int64_t limit;
-
     if (!o->tenant)
-        return ctl_fail(-1, "whose events? Say --tenant");
+        return ctl_fail(-1, "--tenant is required");
     if (o->format && !is_csv(o) && strcmp(o->format, "ndjson") != 0)
         return ctl_fail(-1, "--format must be ndjson or csv, not %s", o->format);
     return args_whole("--limit", o->limit, 1, INT64_MAX, &limit);
@@ -121,7 +117,6 @@ int events_run(const struct ctl_config *config, int argc, char **argv)
                                           {"--format", &o.format, NULL},
                                           {"--limit", &o.limit, NULL},
                                           {NULL, NULL, NULL}};
-
     if (args_parse_options(argc, argv, options) || check_options(&o))
         return CTL_USAGE;
     return ctl_with_database(config, CTL_FAILED, run, &o);

@@ -1,5 +1,6 @@
 /* meterctl explain: from the number on the invoice to submissions, minutes and events, in one
- * snapshot. Memory does not grow with the events: they are read, told and added up one by one. */
+ * snapshot. Events are read, printed and added up one by one, so that memory does not grow with
+ * them. */
 #include "ctl/explain/explain.h"
 
 #include "common/str.h"
@@ -33,7 +34,6 @@ static enum explain_kind kind_of(const char *aggregation)
         [EXPLAIN_LAST] = "last", [EXPLAIN_UNIQUE] = "unique",
     };
     size_t i = 0;
-
     while (strcmp(NAMES[i], aggregation) != 0) {
         i++;
         assert(i < sizeof NAMES / sizeof NAMES[0]);
@@ -47,20 +47,18 @@ static void note(struct explain *x, const char *format, ...)
 {
     char text[300];
     va_list args;
-
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     json_array_append_new(x->notes, json_string(text));
 }
 
-/* A member of the head that is for us, not for the reader; the caller's to free. NULL if there is
- * none. */
+/* Take a member out of the head that the reader need not see; the caller's to free. NULL if
+ * there is none. */
 static char *pop_text(struct explain *x, const char *name)
 {
     const char *text = json_string_value(json_object_get(x->head, name));
     char *copy = text ? xstrdup(text) : NULL;
-
     json_object_del(x->head, name);
     return copy;
 }
@@ -68,7 +66,6 @@ static char *pop_text(struct explain *x, const char *name)
 static bool pop_bool(struct explain *x, const char *name)
 {
     bool value = json_is_true(json_object_get(x->head, name));
-
     json_object_del(x->head, name);
     return value;
 }
@@ -77,19 +74,20 @@ static void add_notes(struct explain *x)
 {
     char *unfolded = pop_text(x, "unfolded");
     char *used = pop_text(x, "used_period");
-
     if (pop_bool(x, "carried_over"))
-        note(x, "no usage in this period: the last value of before, of %s, is carried over",
+        note(x, "no usage in this period: the last value before it, from %s, is carried over",
              x->first);
     if (used)
-        note(x, "nothing was used in this period; the newest with usage is --period %s", used);
+        note(x, "nothing was used in this period; the newest period with usage is --period %s",
+             used);
     if (strcmp(unfolded, "0") != 0)
-        note(x, "%s events wait to be folded into minutes, and are in none of this yet", unfolded);
+        note(x, "%s events wait to be added to the minutes, and are not in these figures yet",
+             unfolded);
     if (x->dropped_before)
-        note(x, "retention dropped raw events of before %s", x->dropped_before);
+        note(x, "retention dropped the raw events before %s", x->dropped_before);
     if (!x->is_summed)
-        note(x, "submissions were given back, or the period's edges moved: the sink has yet to "
-                "claim anew");
+        note(x, "submissions became void, or the period's start or end moved: the sink has not "
+                "claimed anew yet");
     free(unfolded);
     free(used);
 }
@@ -113,7 +111,6 @@ static int read_head(struct explain *x, const char *at)
     json_t *rows = json_array();
     struct err e;
     int failed = report_query(rows, x->conn, SQL_EXPLAIN_TOTAL, 3, values, &e);
-
     if (!failed && json_array_size(rows) > 0) {
         x->head = json_pack("{s:s, s:s}", "tenant", x->tenant, "metric", x->metric);
         json_object_update(x->head, json_array_get(rows, 0));
@@ -133,7 +130,6 @@ static void add_to(json_t *sums, const char *name, struct dec quantity)
     char text[DEC_TEXT_SIZE];
     const char *known = json_string_value(json_object_get(sums, name));
     struct dec sum = known ? explain_dec(known) : DEC_ZERO;
-
     explain_add(&sum, quantity);
     dec_format(sum, text);
     json_object_set_new(sums, name, json_string(text));
@@ -156,7 +152,7 @@ static void add_terms(struct explain *x, const json_t *findings, const char *nam
     }
 }
 
-/* Other than the part below one, which no submission could hold. */
+/* Something other than a part below one unit, which no submission could hold. */
 static bool holds_whole_units(const json_t *unbilled)
 {
     for (size_t i = 0; i < json_array_size(unbilled); i++) {
@@ -168,14 +164,13 @@ static bool holds_whole_units(const json_t *unbilled)
     return false;
 }
 
-/* What usage_unbilled says is by the sum that was claimed. Until the sink has made that anew, what
+/* usage_unbilled goes by the sum that was claimed. Until the sink has computed that anew, what
  * is in no submission waits for it. */
 static void add_waiting(struct explain *x)
 {
     char text[DEC_TEXT_SIZE];
     struct dec rest;
     int failed = dec_sub(x->total, x->submitted, &rest);
-
     assert(!failed);
     if (dec_is_zero(rest))
         return;
@@ -184,12 +179,11 @@ static void add_waiting(struct explain *x)
                           json_pack("{s:s, s:s}", "reason", "waiting", "quantity", text));
 }
 
-/* Of those findings that name a period: how much of which, and all of it under a name in the proof.
- * Returns an object of decimal texts by period, the caller's. */
+/* Add up the findings that name a period, by period; the sum of all goes under a name into the
+ * proof. Returns an object of decimal texts by period, the caller's to json_decref. */
 static json_t *sum_up(struct explain *x, const json_t *findings, const char *name)
 {
     json_t *sums = json_object();
-
     for (size_t i = 0; i < json_array_size(findings); i++) {
         const json_t *finding = json_array_get(findings, i);
         const char *period = json_string_value(json_object_get(finding, "period"));
@@ -222,7 +216,6 @@ static void note_all(struct explain *x, const json_t *findings, const char *name
                      void (*tell_of)(struct explain *x, const char *quantity, const char *period))
 {
     json_t *sums = sum_up(x, findings, name);
-
     for (void *i = json_object_iter(sums); i; i = json_object_iter_next(sums, i))
         tell_of(x, json_string_value(json_object_iter_value(i)), json_object_iter_key(i));
     json_decref(sums);
@@ -233,7 +226,6 @@ static void note_all(struct explain *x, const json_t *findings, const char *name
 static int read_moved(struct explain *x, struct err *e)
 {
     const char *values[] = {x->tenant, x->metric, x->period_start, x->period_end};
-
     if (report_query(x->moved_in, x->conn, SQL_EXPLAIN_MOVED_IN, 4, values, e))
         return -1;
     note_all(x, x->moved_in, "moved_in", note_in);
@@ -245,7 +237,6 @@ static int read_parts(struct explain *x, struct err *e)
 {
     const char *key[] = {x->tenant, x->metric, x->period_start};
     const char *total = json_string_value(json_object_get(x->head, "total"));
-
     if (x->is_summed && report_query(x->unbilled, x->conn, SQL_EXPLAIN_UNBILLED, 3, key, e))
         return -1;
     const char *period[] = {x->tenant,       x->metric,
@@ -265,7 +256,6 @@ static int read_all(struct explain *x, const char *at)
 {
     struct err e;
     int code = read_head(x, at);
-
     if (code == CTL_DONE && read_parts(x, &e))
         code = ctl_fail_err(CTL_FAILED, &e);
     return code;
@@ -276,12 +266,11 @@ static int read_all(struct explain *x, const char *at)
 static void set_dec(json_t *finding, const char *name, struct dec value)
 {
     char text[DEC_TEXT_SIZE];
-
     dec_format(value, text);
     json_object_set_new(finding, name, json_string(text));
 }
 
-/* Each level against the one above it. */
+/* Compare each level with the one above it. */
 static void prove(struct explain *x)
 {
     explain_add_difference(&x->difference, x->total, x->submitted);
@@ -300,7 +289,6 @@ static int tell(struct explain *x, const char *at)
 {
     struct err e;
     int code = read_all(x, at);
-
     if (code != CTL_DONE)
         return code;
     x->format->begin(x);
@@ -310,14 +298,14 @@ static int tell(struct explain *x, const char *at)
     x->format->end(x);
     if (fflush(stdout) || ferror(stdout))
         return ctl_fail(CTL_FAILED, "standard output: %s", strerror(errno));
-    return dec_is_zero(x->difference) ? CTL_DONE
-                                      : ctl_fail(CTL_FAILED, "it does not add up: see difference");
+    return dec_is_zero(x->difference)
+               ? CTL_DONE
+               : ctl_fail(CTL_FAILED, "the levels do not add up: see difference");
 }
 
 static int explain(struct explain *x, const char *at)
 {
     struct err e;
-
     if (db_begin_snapshot(x->conn, &e))
         return ctl_fail_err(CTL_FAILED, &e);
     x->submissions = json_array();
@@ -348,7 +336,6 @@ static const struct explain_format *find_format(const char *name)
 {
     static const struct explain_format *const FORMATS[] = {&EXPLAIN_TABLE, &EXPLAIN_CSV,
                                                            &EXPLAIN_JSON};
-
     for (size_t i = 0; i < sizeof FORMATS / sizeof FORMATS[0]; i++)
         if (!name || strcmp(name, FORMATS[i]->name) == 0)
             return FORMATS[i];
@@ -358,7 +345,8 @@ static const struct explain_format *find_format(const char *name)
 static int check_options(const struct options *o)
 {
     if (!o->tenant || !o->metric || !o->period)
-        return ctl_fail(-1, "what? Say --tenant, --metric and --period (a time in it, or current)");
+        return ctl_fail(-1, "--tenant, --metric and --period are required; --period is a time in "
+                            "the billing period, or current");
     if (!find_format(o->format))
         return ctl_fail(-1, "--format must be table, csv or json, not %s", o->format);
     return 0;
@@ -375,7 +363,6 @@ static int run(PGconn *conn, void *owner)
                         .events = o->events,
                         .wide = o->wide};
     int code = args_period(conn, o->period, at);
-
     if (code == CTL_DONE)
         code = names_check(conn, o->tenant, o->metric, CTL_FAILED);
     return code == CTL_DONE ? explain(&x, at) : code;
@@ -391,7 +378,6 @@ int explain_run(const struct ctl_config *config, int argc, char **argv)
                                           {"--events", NULL, &o.events},
                                           {"--wide", NULL, &o.wide},
                                           {NULL, NULL, NULL}};
-
     if (args_parse_options(argc, argv, options) || check_options(&o))
         return CTL_USAGE;
     return ctl_with_database(config, CTL_FAILED, run, &o);

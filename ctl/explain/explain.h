@@ -21,13 +21,13 @@ struct explain;
 /* The aggregation of the metric. */
 enum explain_kind { EXPLAIN_SUM, EXPLAIN_COUNT, EXPLAIN_MAX, EXPLAIN_LAST, EXPLAIN_UNIQUE };
 
-/* A minute and set of dimensions. Texts are owned. */
+/* A minute with one set of dimensions. Texts are owned. */
 struct explain_minute {
     int64_t at_ms;            /* Unix ms */
     char at[CLOCK_TEXT_SIZE]; /* 2026-11-21T10:00Z; "": there is none */
     char *dimensions;
     char *place;      /* of its last event */
-    int64_t events;   /* by its row; 0 if there is none, since all was taken back */
+    int64_t events;   /* by its row; 0 if there is no row because all of it was taken back */
     struct dec sum;   /* by its row, of quantities */
     struct dec value; /* by its row and the aggregation: sum, count, greatest, last; unique: 1 */
     struct dec adds;  /* value, if decides; else 0 */
@@ -49,7 +49,8 @@ struct explain_event {
     struct dec adds;
 };
 
-/* How it is told. begin: head, submissions, unbilled and notes are there. end: proof is too. */
+/* How it is printed. begin: head, submissions, unbilled and notes are filled in. end: proof is
+ * too. */
 struct explain_format {
     const char *name;
     void (*begin)(const struct explain *x);
@@ -82,7 +83,7 @@ struct explain {
     char *period_end;
     char *first; /* minute; from there until before last lie the minutes that make the total */
     char *last;
-    char *dropped_before; /* raw events of before may be gone by retention; NULL */
+    char *dropped_before; /* retention may have dropped raw events before this time; NULL */
     struct dec total;
     bool is_summed;
     enum explain_kind kind;
@@ -94,10 +95,10 @@ struct explain {
     struct dec difference; /* 0: each level makes the one above it */
 };
 
-/* Minutes and events, told as they come. Returns 0, or -1 with e. */
+/* Print minutes and events as they are read. Returns 0, or -1 with e. */
 int explain_minutes(struct explain *x, struct err *e);
 
-/* *sum += value. A sum beyond numeric(38,9) cannot come of a ledger that holds numeric(38,9). */
+/* *sum += value. The ledger holds numeric(38,9), so the sum cannot be beyond that. */
 static inline void explain_add(struct dec *sum, struct dec value)
 {
     int failed = dec_add(*sum, value, sum);

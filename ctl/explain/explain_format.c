@@ -36,14 +36,13 @@ static void begin_table(const struct explain *x)
     putchar('\n');
     table_print("submissions", x->submissions, SUBMISSIONS, x->wide);
     table_print("in no submission", x->unbilled, UNBILLED, x->wide);
-    table_print("billed with this period, usage of others", x->moved_in, MOVED_IN, x->wide);
+    table_print("billed in this period, used in others", x->moved_in, MOVED_IN, x->wide);
     printf("minutes\n  %-17s  %10s  %20s  dimensions\n", "minute_at", "events", "adds");
 }
 
 static void minute_table(const struct explain *x, const struct explain_minute *m)
 {
     char adds[DEC_TEXT_SIZE];
-
     (void)x;
     dec_format(m->adds, adds);
     printf("  %-17s  %10" PRId64 "  %20s  %s\n", m->at, m->events, adds, m->dimensions);
@@ -52,7 +51,6 @@ static void minute_table(const struct explain *x, const struct explain_minute *m
 static void event_table(const struct explain *x, const struct explain_event *e)
 {
     char adds[DEC_TEXT_SIZE];
-
     if (!x->events)
         return;
     dec_format(e->adds, adds);
@@ -91,7 +89,6 @@ static void write_record(const char *const values[COLUMNS])
 {
     const char *texts[COLUMNS];
     struct buf line = {0};
-
     for (int i = 0; i < COLUMNS; i++)
         texts[i] = values[i] ? values[i] : "";
     report_add_csv(&line, COLUMNS, texts);
@@ -153,7 +150,6 @@ static void begin_csv(const struct explain *x)
 static void minute_csv(const struct explain *x, const struct explain_minute *m)
 {
     char sum[DEC_TEXT_SIZE], adds[DEC_TEXT_SIZE], events[32];
-
     (void)x;
     dec_format(m->sum, sum);
     dec_format(m->adds, adds);
@@ -169,7 +165,6 @@ static void minute_csv(const struct explain *x, const struct explain_minute *m)
 static void event_csv(const struct explain *x, const struct explain_event *e)
 {
     char adds[DEC_TEXT_SIZE];
-
     (void)x;
     dec_format(e->adds, adds);
     write_record((const char *[COLUMNS]){[RECORD] = "event",
@@ -203,13 +198,12 @@ static const struct report_column EVENT_COLUMNS[] = {
 
 enum { EVENT_COLUMN_COUNT = sizeof EVENT_COLUMNS / sizeof EVENT_COLUMNS[0] };
 
-/* Of the process, which writes one object: whether a minute, and an event of it, came before. */
+/* Whether a minute, and an event of it, was written before: the process writes one object only. */
 static bool had_minute, had_event;
 
 static void print_member(const char *name, const json_t *value)
 {
     char *text = json_dumps(value, JSON_COMPACT);
-
     printf(",\n\"%s\":%s", name, text);
     free(text);
 }
@@ -218,7 +212,6 @@ static void print_member(const char *name, const json_t *value)
 static void begin_json(const struct explain *x)
 {
     char *head = json_dumps(x->head, JSON_COMPACT);
-
     head[strlen(head) - 1] = '\0';
     fputs(head, stdout);
     free(head);
@@ -232,7 +225,6 @@ static void begin_json(const struct explain *x)
 static void minute_json(const struct explain *x, const struct explain_minute *m)
 {
     char sum[DEC_TEXT_SIZE], adds[DEC_TEXT_SIZE];
-
     (void)x;
     dec_format(m->sum, sum);
     dec_format(m->adds, adds);
@@ -247,7 +239,6 @@ static void event_json(const struct explain *x, const struct explain_event *e)
 {
     char adds[DEC_TEXT_SIZE];
     struct buf line = {0};
-
     (void)x;
     dec_format(e->adds, adds);
     const char *values[] = {e->id,
@@ -259,7 +250,7 @@ static void event_json(const struct explain *x, const struct explain_event *e)
                             e->retracted ? "true" : "false",
                             e->fields};
     report_add_ndjson(&line, EVENT_COLUMNS, EVENT_COLUMN_COUNT, values);
-    /* It ends in a line break, which is to come before the next one. */
+    /* The line ends in a line break, which belongs before the next one. */
     printf("%s\n%.*s", had_event ? "," : "", (int)line.length - 1, line.data);
     buf_done(&line);
     had_event = true;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As the statement has them. */
+/* In the order of the statement's columns. */
 enum {
     MINUTE,
     DIMENSIONS,
@@ -26,14 +26,13 @@ enum {
     FIELDS
 };
 
-/* The planner has no idea how many events unnest makes: by itself it compares each with each
+/* The planner does not know how many events unnest makes, and would compare each one with each
  * retraction. */
 static const char BY_HASH[] = "set local enable_nestloop = off; set local jit = off";
 
 static bool is_true(const PGresult *row, int column)
 {
     const char *text = db_text(row, 0, column);
-
     return text && *text == 't';
 }
 
@@ -50,12 +49,12 @@ static void forget_minute(struct explain_minute *m)
     *m = (struct explain_minute){0};
 }
 
-/* Of a row of its own, or of an event whose minute has none: all of it was taken back. */
+/* From the minute's own row, or, if all of the minute was taken back, from one of its events. */
 static void begin_minute(struct explain_minute *m, const PGresult *row)
 {
     m->at_ms = db_i64(row, 0, MINUTE);
     clock_format_iso(m->at_ms, m->at);
-    /* It is whole: 2026-11-21T10:00Z. */
+    /* A whole minute: 2026-11-21T10:00Z. */
     memcpy(m->at + strlen("2026-11-21T10:00"), "Z", sizeof "Z");
     m->dimensions = xstrdup(db_text(row, 0, DIMENSIONS));
     if (is_true(row, IS_EVENT))
@@ -106,7 +105,6 @@ static void use_event(struct explain *x, struct explain_minute *m, const PGresul
                                   .fields = db_text(row, 0, FIELDS),
                                   .retracted = is_true(row, RETRACTED)};
     struct dec quantity = explain_dec(event.quantity);
-
     clock_format_iso(db_i64(row, 0, OCCURRED), event.occurred_at);
     if (!event.retracted) {
         event.adds = adds_of(x, m, quantity, row);
@@ -126,7 +124,6 @@ static bool was_dropped(const struct explain *x, const struct explain_minute *m)
 static void compare(struct explain *x, const struct explain_minute *m)
 {
     struct dec difference = DEC_ZERO;
-
     if (was_dropped(x, m)) {
         explain_add_difference(&x->dropped, m->adds, m->found_adds);
         return;
@@ -159,7 +156,6 @@ struct reading {
 static void use_row(void *owner, const PGresult *row)
 {
     struct reading *r = owner;
-
     if (!is_same_minute(&r->minute, row)) {
         end_minute(r->x, &r->minute);
         begin_minute(&r->minute, row);
@@ -173,7 +169,6 @@ int explain_minutes(struct explain *x, struct err *e)
 {
     const char *values[] = {x->tenant, x->metric, x->first, x->last};
     struct reading r = {.x = x};
-
     if (db_script(x->conn, BY_HASH, e))
         return -1;
     int failed = db_each(x->conn, SQL_EXPLAIN_MINUTES, 4, values, DB_TEXT, use_row, &r, e);

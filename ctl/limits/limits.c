@@ -1,6 +1,6 @@
-/* meterctl limits: what a tenant may use, by its plan and by what was agreed with it alone. A
- * change takes hold with its transaction; webhookd, which looks for changes twice a second, brings
- * it into the quota cache. */
+/* meterctl limits: what a tenant may use, by its plan and by limits of its own. A change holds
+ * once it is committed. webhookd looks for changes twice a second and brings them into the quota
+ * cache. */
 #include "common/dec.h"
 #include "ctl/args.h"
 #include "ctl/ctl.h"
@@ -27,13 +27,12 @@ struct show {
 static int show(PGconn *conn, void *owner)
 {
     const struct show *s = owner;
-    const struct table_view view = {"limits; limit and cap hold: the plan's, or the tenant's own",
-                                    s->tenant ? "no limits: its plan has none"
-                                              : "no tenant has limits of its own",
-                                    COLUMNS, s->wide};
+    const struct table_view view = {
+        "limits; limit and cap are in force: the plan's, or the tenant's own",
+        s->tenant ? "no limits: its plan has none" : "no tenant has limits of its own", COLUMNS,
+        s->wide};
     struct err e;
     int code = names_check(conn, s->tenant, NULL, CTL_FAILED);
-
     if (code != CTL_DONE)
         return code;
     json_t *rows = json_array();
@@ -51,7 +50,6 @@ int limits_show_run(const struct ctl_config *config, int argc, char **argv)
     const struct args_option options[] = {
         {"--json", NULL, &s.json}, {"--wide", NULL, &s.wide}, {NULL, NULL, NULL}};
     int plain = args_parse(argc, argv, options, 0, 1);
-
     if (plain < 0)
         return CTL_USAGE;
     s.tenant = plain == 1 ? argv[0] : NULL;
@@ -74,12 +72,12 @@ struct change {
 static int check_set(const struct change *c)
 {
     struct dec value;
-
     if (!c->included && !c->unlimited && !c->cap)
         return ctl_fail(
-            -1, "what shall it be? Say --included N or --unlimited, --cap none, soft or hard");
+            -1,
+            "--included N, --unlimited or --cap none|soft|hard is required, to say what to change");
     if (c->included && c->unlimited)
-        return ctl_fail(-1, "--included and --unlimited exclude each other");
+        return ctl_fail(-1, "--included and --unlimited cannot be used together");
     if (c->included &&
         (c->included[0] == '-' || dec_parse_quantity(c->included, strlen(c->included), &value)))
         return ctl_fail(
@@ -91,14 +89,12 @@ static int check_set(const struct change *c)
     return 0;
 }
 
-/* Whose and of what: `set` of a tenant of whom nothing is known yet wants --new, since a mistyped
- * name would never be noticed. */
+/* A limit for an unknown tenant needs --new, since a mistyped name would never be noticed. */
 static int check_names(PGconn *conn, const struct change *c)
 {
     int unknown = names_check(conn, c->is_new ? NULL : c->tenant, NULL, CTL_FAILED);
-
     if (unknown && !c->unset)
-        ctl_fail(unknown, "(limits of a tenant that is still to come: --new)");
+        ctl_fail(unknown, "add --new to set a limit for a tenant that is still to come");
     return unknown ? unknown : names_check(conn, NULL, c->metric, CTL_FAILED);
 }
 
@@ -106,7 +102,6 @@ static int write_change(PGconn *conn, void *owner, struct err *e)
 {
     struct change *c = owner;
     const char *set[] = {c->tenant, c->metric, c->included, c->unlimited ? "true" : NULL, c->cap};
-
     if (db_run(conn, SQL_LOCK_LIMITS, 1, &c->tenant, NULL, e) ||
         db_run(conn, c->unset ? SQL_UNSET_LIMIT : SQL_SET_LIMIT, c->unset ? 2 : 5, set, &c->rows,
                e))
@@ -119,13 +114,12 @@ static int change(PGconn *conn, void *owner)
     struct change *c = owner;
     struct err e;
     int code = check_names(conn, c);
-
     if (code != CTL_DONE)
         return code;
     if (db_transaction(conn, write_change, c, &e))
         return ctl_fail_err(CTL_FAILED, &e);
     if (c->rows == 0)
-        return ctl_fail(CTL_FAILED, "%s has no such limit of its own: see `meterctl limits show`",
+        return ctl_fail(CTL_FAILED, "%s has no such limit of its own (see meterctl limits show)",
                         c->tenant);
     return show(conn, &(struct show){.tenant = c->tenant});
 }
@@ -138,7 +132,6 @@ int limits_set_run(const struct ctl_config *config, int argc, char **argv)
                                           {"--unlimited", NULL, &c.unlimited},
                                           {"--new", NULL, &c.is_new},
                                           {NULL, NULL, NULL}};
-
     if (args_parse(argc, argv, options, 2, 2) < 0)
         return CTL_USAGE;
     c.tenant = argv[0];
@@ -151,7 +144,6 @@ int limits_unset_run(const struct ctl_config *config, int argc, char **argv)
     struct change c = {.unset = true};
     const struct args_option none[] = {{NULL, NULL, NULL}};
     int plain = args_parse(argc, argv, none, 1, 2);
-
     if (plain < 0)
         return CTL_USAGE;
     c.tenant = argv[0];

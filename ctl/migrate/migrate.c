@@ -35,7 +35,6 @@ enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0] };
 static int compatible_from(const struct migration *m)
 {
     int oldest = 0;
-
     return sscanf(m->text, "-- compatible-from: %d", &oldest) == 1 ? oldest : m->version;
 }
 
@@ -69,7 +68,6 @@ static int apply(PGconn *conn, const struct migration *m, const char *checksum, 
     char version[16];
     char oldest[16];
     const char *values[] = {version, m->name, checksum, oldest};
-
     snprintf(version, sizeof version, "%d", m->version);
     snprintf(oldest, sizeof oldest, "%d", compatible_from(m));
     if (db_script(conn, m->text, e))
@@ -85,10 +83,11 @@ static int apply_one(PGconn *conn, const PGresult *applied, const struct migrati
     const char *what;
     int length = sentence_of(m, &what);
     const char *known = find_applied(applied, m->version);
-
     migrate_checksum(m->text, checksum);
     if (known && strcmp(known, checksum) != 0) {
-        err_set(e, ERR_SCHEMA, "its text has changed since it was applied to this database");
+        err_set(e, ERR_SCHEMA,
+                "its text has changed since it was applied to this database; use the build that "
+                "applied it, or a newer one");
         return err_wrap(e, "migration %s", m->name);
     }
     if (known || dry_run) {
@@ -97,7 +96,7 @@ static int apply_one(PGconn *conn, const PGresult *applied, const struct migrati
             printf("%.*s\n", length, what);
         return !known;
     }
-    /* Told before it is done, since on large tables it may take its time. */
+    /* Printed before it is done, since it may take long on large tables. */
     printf("%s: %.*s … ", m->name, length, what);
     (void)fflush(stdout);
     int64_t began_ms = clock_monotonic_ms();
@@ -134,12 +133,14 @@ static int check_newest(PGconn *conn, int64_t *newest, struct err *e)
     *newest = is_new ? 0 : db_i64(r, 0, 0);
     PQclear(r);
     if (*newest > SCHEMA_VERSION && oldest > SCHEMA_VERSION)
-        return err_set(e, ERR_SCHEMA, "the schema is at version %lld, too new for this build (%d)",
+        return err_set(e, ERR_SCHEMA,
+                       "the schema has version %lld, too new for this build, which has %d: use a "
+                       "newer meterctl",
                        (long long)*newest, SCHEMA_VERSION);
     return 0;
 }
 
-/* Texts of any language are stored as they come, and some of ours are compared by their bytes. */
+/* Texts of any language are stored as they come, and keys are compared by their bytes. */
 static int check_encoding(PGconn *conn, struct err *e)
 {
     const char *encoding = PQparameterStatus(conn, "server_encoding");
@@ -151,7 +152,8 @@ static int check_encoding(PGconn *conn, struct err *e)
                    PQdb(conn), encoding ? encoding : "unknown");
 }
 
-/* What is already there: in a database that was never migrated not even the tables that tell. */
+/* What is already there. A database that was never migrated lacks even the tables that would
+ * tell. */
 struct there {
     bool no_migrations;
     bool no_functions;
@@ -209,7 +211,6 @@ static int run(PGconn *conn, bool dry_run)
 {
     struct err e;
     struct err ignored;
-
     if (check_encoding(conn, &e) == 0 && db_script(conn, "BEGIN", &e) == 0) {
         if (migrate(conn, dry_run, &e) == 0)
             return CTL_DONE;
@@ -218,7 +219,7 @@ static int run(PGconn *conn, bool dry_run)
     bool denied = strcmp(e.sqlstate, "42501") == 0;
     return ctl_fail(CTL_FAILED, "%s%s", e.text,
                     denied ? "; run it as the login that migrated first, or as one that owns the "
-                             "database and may make roles"
+                             "database and has CREATEROLE"
                            : "");
 }
 
@@ -228,7 +229,6 @@ int migrate_run(const struct ctl_config *config, int argc, char **argv)
     struct err e;
     bool dry_run = false;
     const struct args_option options[] = {{"--dry-run", NULL, &dry_run}, {NULL, NULL, NULL}};
-
     if (args_parse_options(argc, argv, options))
         return CTL_USAGE;
     PGconn *conn = db_open(config->base.database_url, NULL, &e);

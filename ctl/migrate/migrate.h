@@ -1,5 +1,5 @@
-/* What the two halves of `meterctl migrate` share: migrations, and the functions that follow them.
- */
+/* What the two parts of `meterctl migrate` share: migrations, and the functions that come after
+ * them. */
 #ifndef METERLINE_CTL_MIGRATE_H
 #define METERLINE_CTL_MIGRATE_H
 

@@ -36,7 +36,6 @@ struct plan {
 void migrate_checksum(const char *text, char out[MIGRATE_CHECKSUM_SIZE])
 {
     unsigned char hash[crypto_hash_sha256_BYTES];
-
     crypto_hash_sha256(hash, (const unsigned char *)text, strlen(text));
     sodium_bin2hex(out, MIGRATE_CHECKSUM_SIZE, hash, sizeof hash);
 }
@@ -89,16 +88,21 @@ static int plan_open(struct plan *p, PGconn *conn, bool is_empty, struct err *e)
     return 0;
 }
 
-/* A changed signature is another function to PostgreSQL, which is not guessed at here. */
+/* To PostgreSQL a function with a changed signature is another function; only a migration can
+ * drop the old one. */
 static int explain(struct err *e, const char *name)
 {
     bool is_other = strcmp(e->sqlstate, "42P13") == 0 || strcmp(e->sqlstate, "42725") == 0;
-    err_wrap(e, "function %s%s", name,
-             is_other ? " (new parameters or result: a migration must drop the old one)" : "");
+    err_wrap(
+        e, "function %s%s", name,
+        is_other
+            ? " (it has new parameters or another result: a migration must drop the old one first)"
+            : "");
     return -1;
 }
 
-/* Its access is first what a new function's is, so that its file alone says who may call it. */
+/* Its privileges are first reset to those of a new function, so that its file alone says who may
+ * call it. */
 static int define(PGconn *conn, const struct sql_function *f, struct err *e)
 {
     char checksum[MIGRATE_CHECKSUM_SIZE];
@@ -118,7 +122,7 @@ static int define(PGconn *conn, const struct sql_function *f, struct err *e)
     return 0;
 }
 
-/* All at once, since one may be part of another. */
+/* All in one statement, since one may depend on another. */
 static int drop_all(PGconn *conn, const struct plan *p, struct err *e)
 {
     struct buf statement = {0};

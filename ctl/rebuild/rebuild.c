@@ -55,7 +55,7 @@ struct rebuild {
 
 static const char SETTINGS[] = "set local work_mem = '64MB'; set local jit = off";
 
-/* The planner has no idea how many events unnest makes: by itself it sorts them, or worse. */
+/* The planner does not know how many events unnest makes, and would sort them, or worse. */
 static const char BY_HASH[] = "set local enable_sort = off; set local enable_nestloop = off";
 static const char AS_IT_LIKES[] = "set local enable_sort = on; set local enable_nestloop = on";
 
@@ -77,7 +77,6 @@ static int begin(struct rebuild *r, struct err *e)
 static int find_range(struct rebuild *r, struct err *e)
 {
     const char *values[] = {r->tenant, r->from, r->to};
-
     r->range = db_query(r->conn, SQL_REBUILD_FIND_RANGE, 3, values, e);
     if (!r->range)
         return -1;
@@ -89,13 +88,12 @@ static int find_range(struct rebuild *r, struct err *e)
     return 0;
 }
 
-/* The rows of a comparison: the first hundred of all are kept, all are counted. */
+/* Run a comparison: the first hundred differences of all are kept, all are counted. */
 static int compare(struct rebuild *r, const char *sql, int n, const char *const *values,
                    struct err *e)
 {
     json_t *found = json_array();
     int failed = report_query(found, r->conn, sql, n, values, e);
-
     r->differences += json_integer_value(json_object_get(json_array_get(found, 0), "of_all"));
     for (size_t i = 0; i < json_array_size(found); i++) {
         json_t *finding = json_array_get(found, i);
@@ -112,7 +110,6 @@ static int check_piece(struct rebuild *r, const char *const edges[3], struct err
 {
     const char *values[] = {r->tenant, edges[0], edges[1], edges[2]};
     int64_t minutes = 0;
-
     if (db_script(r->conn, BY_HASH, e) ||
         db_run(r->conn, SQL_REBUILD_COUNT_RAW, 4, values, &minutes, e) ||
         db_script(r->conn, AS_IT_LIKES, e))
@@ -123,13 +120,12 @@ static int check_piece(struct rebuild *r, const char *const edges[3], struct err
     return compare(r, SQL_REBUILD_COMPARE_MINUTES, 2, edges, e);
 }
 
-/* One day, or what of it lies on one side of an edge of the range. */
+/* One day, or the part of it that lies within the range. */
 static int add_piece(struct rebuild *r, const PGresult *pieces, int row, struct err *e)
 {
     const char *edges[] = {db_text(pieces, row, 0), db_text(pieces, row, 1),
                            db_text(pieces, row, 3)};
     bool checked = strcmp(db_text(pieces, row, 2), "t") == 0;
-
     if (db_script(r->conn, "truncate rebuild_minutes", e))
         return -1;
     int failed = checked ? check_piece(r, edges, e)
@@ -142,7 +138,6 @@ static int check_days(struct rebuild *r, struct err *e)
     const char *values[] = {db_text(r->range, 0, 4), db_text(r->range, 0, 5), r->low, r->high};
     PGresult *pieces = db_query(r->conn, SQL_REBUILD_FIND_PIECES, 4, values, e);
     int result = pieces ? 0 : -1;
-
     for (int i = 0; result == 0 && i < PQntuples(pieces); i++)
         result = add_piece(r, pieces, i, e);
     PQclear(pieces);
@@ -152,7 +147,6 @@ static int check_days(struct rebuild *r, struct err *e)
 static int check_periods(struct rebuild *r, struct err *e)
 {
     const char *values[] = {r->tenant, r->low, r->high, db_text(r->range, 0, 4)};
-
     if (db_script(r->conn, "analyze rebuild_parts", e) ||
         compare(r, SQL_REBUILD_COMPARE_TOTALS, 4, values, e))
         return -1;
@@ -171,10 +165,9 @@ static int check_all(struct rebuild *r, struct err *e)
 static void print_lines(const struct rebuild *r)
 {
     char low[REPORT_TIME_SIZE], high[REPORT_TIME_SIZE], unchecked[REPORT_TIME_SIZE];
-
     report_print_lines("rebuild pending", r->pending);
     if (r->unchecked)
-        printf("rebuild unchecked before=%s msg=\"retention dropped raw events up to there\"\n",
+        printf("rebuild unchecked before=%s msg=\"retention dropped the raw events before it\"\n",
                report_time(r->unchecked, unchecked));
     report_print_lines("rebuild difference", r->shown);
     if (r->any)
@@ -204,7 +197,6 @@ static void print_json(const struct rebuild *r)
 static int tell(const struct rebuild *r, const struct options *o)
 {
     char unchecked[REPORT_TIME_SIZE];
-
     if (!r->any && r->unchecked)
         return ctl_fail(CTL_UNCHECKED,
                         "could not be checked: retention dropped the raw events before %s",
@@ -218,7 +210,6 @@ static int check(PGconn *conn, const struct options *o)
     char from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
     struct err e;
     int code = args_time(conn, "--from", o->from, from);
-
     if (code == CTL_DONE)
         code = args_time(conn, "--to", o->to, to);
     if (code != CTL_DONE)
@@ -244,7 +235,7 @@ static int check(PGconn *conn, const struct options *o)
 
 struct repair {
     PGconn *conn;
-    bool yes;        /* else it only tells */
+    bool yes;        /* else only say what would be done */
     json_t *changed; /* totals, as they were and are */
 };
 
@@ -252,7 +243,6 @@ struct repair {
 static char *page_of(const PGresult *keys, int first)
 {
     json_t *page = json_array();
-
     for (int i = first; i < first + PAGE && i < PQntuples(keys); i++)
         json_array_append_new(page, json_pack("[s, s]", db_text(keys, i, 0), db_text(keys, i, 1)));
     char *text = json_dumps(page, JSON_COMPACT);
@@ -264,7 +254,6 @@ static char *page_of(const PGresult *keys, int first)
 static int repair_page(const struct repair *r, const char *page, struct err *e)
 {
     struct err ignored;
-
     if (db_script(r->conn, "BEGIN", e))
         return -1;
     if (db_run(r->conn, SQL_REBUILD_HOLD_TOTALS, 0, NULL, NULL, e) == 0 &&
@@ -279,7 +268,6 @@ static int repair_all(const struct repair *r, const struct options *o, struct er
     const char *values[] = {o->tenant, o->metric};
     PGresult *keys = db_query(r->conn, SQL_REBUILD_LIST_CARRIED, 2, values, e);
     int result = keys ? 0 : -1;
-
     for (int first = 0; result == 0 && first < PQntuples(keys); first += PAGE) {
         char *page = page_of(keys, first);
         result = repair_page(r, page, e);
@@ -300,7 +288,6 @@ static void print_repair(const struct repair *r)
 static void print_repair_json(const struct repair *r)
 {
     json_t *report = json_pack("{s:O, s:b}", "totals", r->changed, "done", r->yes);
-
     report_print_json(report);
     json_decref(report);
 }
@@ -311,7 +298,6 @@ static int repair(PGconn *conn, const struct options *o)
     struct repair r = {.conn = conn, .yes = o->yes};
     struct err e;
     int code = names_check(conn, o->tenant, o->metric, CTL_FAILED);
-
     if (code != CTL_DONE)
         return code;
     r.changed = json_array();
@@ -321,17 +307,19 @@ static int repair(PGconn *conn, const struct options *o)
     json_decref(r.changed);
     if (failed)
         return ctl_fail(CTL_FAILED, "postgres: %s", e.text);
-    return left ? ctl_fail(CTL_FAILED, "nothing was changed: say --yes") : CTL_DONE;
+    return left
+               ? ctl_fail(CTL_FAILED, "nothing was changed: run it again with --yes to repair them")
+               : CTL_DONE;
 }
 
 static int check_options(const struct options *o)
 {
     if (o->check == o->repair)
-        return ctl_fail(-1, "say `meterctl rebuild --check`, which only compares, or `--repair`");
+        return ctl_fail(-1, "either --check, which only compares, or --repair is required");
     if (o->check && (o->metric || o->yes))
-        return ctl_fail(-1, "--metric and --yes go with --repair");
+        return ctl_fail(-1, "--metric and --yes can only be used with --repair");
     if (o->repair && (o->from || o->to))
-        return ctl_fail(-1, "--from and --to go with --check: what is carried over is set right "
+        return ctl_fail(-1, "--from and --to can only be used with --check: --repair always goes "
                             "from the first usage until now");
     return 0;
 }
@@ -339,7 +327,6 @@ static int check_options(const struct options *o)
 static int run(PGconn *conn, void *owner)
 {
     const struct options *o = owner;
-
     return (o->check ? check : repair)(conn, o);
 }
 
@@ -350,7 +337,6 @@ int rebuild_run(const struct ctl_config *config, int argc, char **argv)
         {"--tenant", &o.tenant, NULL}, {"--from", &o.from, NULL},     {"--to", &o.to, NULL},
         {"--check", NULL, &o.check},   {"--json", NULL, &o.json},     {"--repair", NULL, &o.repair},
         {"--yes", NULL, &o.yes},       {"--metric", &o.metric, NULL}, {NULL, NULL, NULL}};
-
     if (args_parse_options(argc, argv, options) || check_options(&o))
         return CTL_USAGE;
     return ctl_with_database(config, o.check ? CTL_UNCHECKED : CTL_FAILED, run, &o);

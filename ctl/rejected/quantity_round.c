@@ -62,7 +62,6 @@ static int read_fraction(struct number *n, const char **at, const char *end)
 static int read_exponent(struct number *n, const char **at, const char *end)
 {
     int exponent = 0;
-
     if (*at == end || (**at != 'e' && **at != 'E'))
         return 0;
     ++*at;
@@ -82,7 +81,6 @@ static int read_number(const char *text, size_t length, struct number *n)
 {
     const char *at = text;
     const char *end = text + length;
-
     n->negative = length > 0 && *at == '-';
     at += n->negative ? 1 : 0;
     return read_whole(n, &at, end) || read_fraction(n, &at, end) || read_exponent(n, &at, end) ||
@@ -98,14 +96,13 @@ static void add_one(char *digits, int last)
     digits[last]++;
 }
 
-/* All digits that the result can have, as many of them behind the point as decimals says; the very
- * first is for what is carried. n->point is at most WHOLE_MAX. */
+/* All digits that the result can have, `decimals` of them behind the point. The first one is
+ * room for a carry. n->point is at most WHOLE_MAX. */
 static void round_digits(const struct number *n, int decimals,
                          char digits[1 + WHOLE_MAX + QUANTITY_DECIMALS_MAX])
 {
     int size = 1 + WHOLE_MAX + decimals;
     int kept = n->point + decimals; /* of n's digits */
-
     memset(digits, '0', (size_t)size);
     for (int i = 0; i < kept && i < n->count; i++)
         digits[size - kept + i] = n->digits[i];
@@ -120,7 +117,6 @@ int quantity_round(const char *text, size_t length, int decimals, char out[QUANT
     int whole = 1 + WHOLE_MAX;
     int first = 0;
     int size = whole + decimals;
-
     assert(decimals >= 0 && decimals <= QUANTITY_DECIMALS_MAX);
     if (read_number(text, length, &n) || (n.count > 0 && n.point > WHOLE_MAX))
         return -1;

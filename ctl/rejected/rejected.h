@@ -1,4 +1,4 @@
-/* Which rejected entries: what `rejected list` and `rejected replay` share. */
+/* The filter by which `rejected list` and `rejected replay` choose entries. */
 #ifndef METERLINE_CTL_REJECTED_H
 #define METERLINE_CTL_REJECTED_H
 
@@ -18,7 +18,7 @@ struct rejected_filter {
         "--since", &(f).since, NULL                                                                \
     }
 
-/* Whether the reason is one there is; returns 0, or -1 after telling. */
+/* Returns 0 if there is such a reason, or -1 after telling. */
 int rejected_check_reason(const struct rejected_filter *f);
 
 /* A decimal id of rejected_events. Returns 0, or -1 after telling. */

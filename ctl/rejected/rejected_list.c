@@ -48,7 +48,6 @@ struct options {
 int rejected_check_reason(const struct rejected_filter *f)
 {
     struct buf list = {0};
-
     for (int i = 0; i < REASON_COUNT; i++) {
         if (!f->reason || strcmp(f->reason, REASONS[i]) == 0) {
             buf_done(&list);
@@ -56,7 +55,7 @@ int rejected_check_reason(const struct rejected_filter *f)
         }
         buf_printf(&list, "%s%s", i == 0 ? "" : ", ", REASONS[i]);
     }
-    ctl_fail(-1, "no such reason: %s (one of: %s)", f->reason, list.data);
+    ctl_fail(-1, "--reason must be one of %s, not %s", list.data, f->reason);
     buf_done(&list);
     return -1;
 }
@@ -64,10 +63,11 @@ int rejected_check_reason(const struct rejected_filter *f)
 int rejected_check_id(const char *text)
 {
     int64_t id;
-
     if (str_to_i64(text, strlen(text), &id) || id < 1)
-        return ctl_fail(-1, "not the id of a rejected entry: %s (see meterctl rejected list)",
-                        text);
+        return ctl_fail(
+            -1,
+            "%s is not the ID of a rejected entry, which is a number (see meterctl rejected list)",
+            text);
     return 0;
 }
 
@@ -98,10 +98,9 @@ static void print_rows(json_t *rows, const struct options *o)
     struct table_view view = {.none = o->pending ? "nothing waits to be replayed"
                                                  : "nothing was rejected",
                               .wide = o->wide};
-
     view.columns = o->summary ? SUMMARY : o->wide ? WIDE : COLUMNS;
-    view.title = o->summary ? "rejected, by reason and metric; pending: not replayed"
-                            : "rejected, the newest first";
+    view.title = o->summary ? "rejected, by reason and metric; pending: not replayed yet"
+                            : "rejected, newest first";
     if (!o->json)
         mark_replayed(rows);
     table_show(rows, o->json, view);
@@ -113,7 +112,6 @@ static int list(PGconn *conn, void *owner)
     struct rejected_filter *f = &o->filter;
     struct err e;
     int code = args_time(conn, "--since", f->since, f->since_at);
-
     if (code == CTL_DONE)
         code = names_check(conn, f->tenant, NULL, CTL_FAILED);
     if (code != CTL_DONE)
@@ -145,7 +143,6 @@ int rejected_list_run(const struct ctl_config *config, int argc, char **argv)
                                           {"--summary", NULL, &o.summary},
                                           {NULL, NULL, NULL}};
     int64_t rows;
-
     if (args_parse_options(argc, argv, options) || rejected_check_reason(&o.filter) ||
         args_whole("--limit", o.limit, 1, LIST_MAX, &rows))
         return CTL_USAGE;
@@ -164,11 +161,11 @@ static int show(PGconn *conn, void *owner)
     json_t *rows = json_array();
     struct err e;
     int code = CTL_DONE;
-
     if (report_query(rows, conn, SQL_LIST_REJECTED, 6, values, &e)) {
         code = ctl_fail_err(CTL_FAILED, &e);
     } else if (json_array_size(rows) == 0) {
-        code = ctl_fail(CTL_FAILED, "there is no rejected entry %s", s->id);
+        code = ctl_fail(CTL_FAILED, "there is no rejected entry %s (see meterctl rejected list)",
+                        s->id);
     } else {
         parse_fields(rows, true);
         (s->json ? report_print_json : report_print_entry)(json_array_get(rows, 0));
@@ -181,7 +178,6 @@ int rejected_show_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct show s = {0};
     const struct args_option options[] = {{"--json", NULL, &s.json}, {NULL, NULL, NULL}};
-
     if (args_parse(argc, argv, options, 1, 1) < 0 || rejected_check_id(argv[0]))
         return CTL_USAGE;
     s.id = argv[0];

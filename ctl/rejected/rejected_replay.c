@@ -1,7 +1,8 @@
-/* meterctl rejected replay: rejected entries into their streams once more.
+/* meterctl rejected replay: sends rejected entries into their streams again.
  *
- * First all are read and what would happen is told; then they are sent. Whoever ends in between
- * sends some twice: they count once, since each carries its id and its time (replay_entry.h). */
+ * First all of them are read, to say what would happen; then they are sent. If it is interrupted
+ * and run again, some are sent twice. They count once, since each carries its id and its time
+ * (replay_entry.h). */
 #include "common/contract.h"
 #include "common/redis/redis.h"
 #include "common/str.h"
@@ -65,7 +66,6 @@ static int for_each_page(struct replay *r, page_fn work, struct err *e)
 {
     char after[24] = "0";
     int rows;
-
     do {
         PGresult *page = read_page(r, after, e);
         if (!page)
@@ -135,7 +135,6 @@ static void append_entry(struct replay *r, const struct replay_entry *entry)
     const char **argv = xcalloc(argc, sizeof *argv);
     size_t *lengths = xcalloc(argc, sizeof *lengths);
     uint16_t crc = str_crc16(entry->tenant, entry->tenant_length);
-
     stream_name(r->shards, crc % r->shards, stream);
     const char *const head[] = {"XADD", stream, "*"};
     for (size_t i = 0; i < argc; i++) {
@@ -150,7 +149,6 @@ static void append_entry(struct replay *r, const struct replay_entry *entry)
 static int read_answer(struct replay *r, struct err *e)
 {
     void *answer = NULL;
-
     if (redisGetReply(r->redis, &answer) != REDIS_OK)
         return err_set(e, ERR_CLOSED, "redis: %s", r->redis->errstr);
     const redisReply *reply = answer;
@@ -181,13 +179,13 @@ static int read_answers(struct replay *r, const PGresult *page, const bool *appe
     struct buf ids = {0};
     struct err note_err;
     int result = 0;
-
     for (int i = 0; i < PQntuples(page); i++) {
         if (!appended[i])
             continue;
         if (read_answer(r, e)) {
             result = -1;
-            /* What is behind an error answer was added all the same; a lost connection ends it. */
+            /* After an error reply the entries behind it were added all the same; a lost
+             * connection ends it. */
             if (e->kind == ERR_REFUSED)
                 continue;
             break;
@@ -203,7 +201,6 @@ static int read_answers(struct replay *r, const PGresult *page, const bool *appe
 static int send_page(struct replay *r, const PGresult *page, struct err *e)
 {
     bool *appended = xcalloc((size_t)PQntuples(page), sizeof *appended);
-
     for (int i = 0; i < PQntuples(page); i++) {
         struct replay_entry entry;
         bool rounded;
@@ -233,7 +230,7 @@ static void print_plan(const struct replay *r)
     printf("%" PRId64 " of %" PRId64 " entries can be replayed\n", r->to_send, r->found);
 }
 
-/* Entries asked for by id, and not sent, are a failure; of a filter they are not. */
+/* It is a failure if an entry that was named by its id was not sent. */
 static int tell(const struct replay *r)
 {
     printf("replayed %" PRId64 " entries\n", r->sent);
@@ -243,21 +240,20 @@ static int tell(const struct replay *r)
 static int send_all(struct replay *r)
 {
     struct err e;
-
     if (r->dry_run || r->to_send == 0)
         return r->ids_count > 0 && r->to_send < r->ids_count ? CTL_FAILED : CTL_DONE;
     if (r->ids_count == 0 && !r->yes)
-        return ctl_fail(CTL_FAILED, "nothing was sent: say --yes to replay them, or --dry-run");
+        return ctl_fail(CTL_FAILED, "nothing was sent: run it again with --yes to replay them");
     if (for_each_page(r, send_page, &e) == 0)
         return tell(r);
     tell(r);
-    return ctl_fail(CTL_FAILED, "%s (run it again: what was sent counts once)", e.text);
+    return ctl_fail(CTL_FAILED, "%s (run it again: what was sent already counts only once)",
+                    e.text);
 }
 
 static int read_ledger(struct replay *r, struct err *e)
 {
     PGresult *newest = db_query(r->conn, SQL_FIND_NEWEST_REJECTED, 0, NULL, e);
-
     if (!newest)
         return -1;
     snprintf(r->newest, sizeof r->newest, "%s", db_text(newest, 0, 0));
@@ -270,7 +266,6 @@ static int replay(struct replay *r)
 {
     struct err e;
     int code = args_time(r->conn, "--since", r->filter.since, r->filter.since_at);
-
     if (code == CTL_DONE)
         code = names_check(r->conn, r->filter.tenant, NULL, CTL_FAILED);
     if (code != CTL_DONE)
@@ -293,7 +288,6 @@ static int replay(struct replay *r)
 static int run(PGconn *conn, void *owner)
 {
     struct replay *r = owner;
-
     r->conn = conn;
     int code = replay(r);
     PQclear(r->metrics);
@@ -324,14 +318,14 @@ static int parse_ids(struct replay *r, int count, char **words)
     return 0;
 }
 
-/* Exactly one way to say which. */
+/* Entries must be chosen in exactly one way. */
 static int check_selection(const struct replay *r)
 {
     bool filtered = r->filter.tenant || r->filter.reason || r->filter.since;
-
     if ((r->ids_count > 0) + filtered + r->all == 1)
         return 0;
-    return ctl_fail(-1, "which ones? Say ids, or --tenant, --reason, --since, or --all");
+    return ctl_fail(-1, "either IDs, or a filter (--tenant, --reason, --since), or --all is "
+                        "required, to say which entries");
 }
 
 int rejected_replay_run(const struct ctl_config *config, int argc, char **argv)
@@ -347,7 +341,6 @@ int rejected_replay_run(const struct ctl_config *config, int argc, char **argv)
                                           {NULL, NULL, NULL}};
     int plain = args_parse(argc, argv, options, 0, argc);
     int code = CTL_USAGE;
-
     if (plain >= 0 && parse_ids(&r, plain, argv) == 0 && check_selection(&r) == 0 &&
         rejected_check_reason(&r.filter) == 0 &&
         args_whole("--round", decimals, 0, QUANTITY_DECIMALS_MAX, &r.decimals) == 0)

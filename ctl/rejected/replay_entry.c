@@ -15,21 +15,22 @@ static const struct {
     const char *text;
 } OBSTACLES[REPLAY_OBSTACLES] = {
     [REPLAY_NONE] = {"none", ""},
-    [REPLAY_CUT] = {"cut", "only its first 64 KiB were kept: have it emitted again"},
-    [REPLAY_CONFLICT] = {"conflict", "an event with its id is counted with other content, so it "
-                                     "would be a conflict again: emit it with an id of its own"},
+    [REPLAY_CUT] = {"cut", "only its first 64 KiB were kept: emit it again"},
+    [REPLAY_CONFLICT] = {"conflict", "an event with the same id is counted with other content, so "
+                                     "it would be a conflict again: emit it with an id of its own"},
     [REPLAY_TOO_OLD] = {"too_old", "used more than 35 days ago: it would be refused again"},
     [REPLAY_IN_FUTURE] = {"in_future", "its ts is more than 5 minutes ahead: it would be refused "
                                        "again"},
-    [REPLAY_EMPTY] = {"empty", "no field of it could be read"},
+    [REPLAY_EMPTY] = {"empty", "none of its fields could be read"},
     [REPLAY_QUANTITY] = {"bad_quantity", "its quantity is no decimal number, or has more than 18 "
                                          "digits before the point: it would be refused again"},
     [REPLAY_UNROUNDED] = {REASON_BAD_QUANTITY, "its quantity would be refused again (--round sets "
                                                "right what has too many decimals, or an exponent)"},
     [REPLAY_MISSING] = {REASON_MISSING_FIELD, "it has no tenant or no metric, or a retraction no "
                                               "id: it would be refused again"},
-    [REPLAY_BAD_FIELD] = {REASON_BAD_FIELD, "a field is none that can be counted (rejected show "
-                                            "tells which): it would be refused again"},
+    [REPLAY_BAD_FIELD] =
+        {REASON_BAD_FIELD,
+         "a field has a bad name or value (rejected show says which): it would be refused again"},
     [REPLAY_TOO_LARGE] = {REASON_TOO_LARGE, "a field is too long, or there are too many: it would "
                                             "be refused again"},
     [REPLAY_BAD_TIME] = {REASON_BAD_TIMESTAMP, "its ts is no whole number of milliseconds: it "
@@ -100,7 +101,6 @@ static enum replay_obstacle add_fields(struct replay_entry *entry, const json_t 
 static size_t find_value(const struct replay_entry *entry, const char *name)
 {
     size_t length = strlen(name);
-
     for (size_t i = 0; i < entry->count; i += 2)
         if (entry->lengths[i] == length && memcmp(entry->parts[i], name, length) == 0)
             return i + 1;
@@ -117,7 +117,6 @@ static void complete(struct replay_entry *entry, const char *stream, const char 
 {
     char *id = xasprintf("%s/%s", stream, stream_id);
     char *ms = xstrndup(stream_id, strcspn(stream_id, "-"));
-
     if (find_value(entry, FIELD_TS) == 0)
         add_named(entry, FIELD_TS, ms);
     if (find_value(entry, FIELD_ID) == 0)
@@ -126,12 +125,11 @@ static void complete(struct replay_entry *entry, const char *stream, const char 
     free(ms);
 }
 
-/* A ts that cannot be read is refused for what it is, not for its age. */
+/* A ts that cannot be parsed is refused as such, not for its age. */
 static enum replay_obstacle check_time(const struct replay_entry *entry, int64_t now_ms)
 {
     size_t at = find_value(entry, FIELD_TS);
     int64_t ts;
-
     if (at == 0 || str_to_i64(entry->parts[at], entry->lengths[at], &ts))
         return REPLAY_NONE;
     if (ts < now_ms - EVENT_AGE_MAX_MS)
@@ -142,7 +140,6 @@ static enum replay_obstacle check_time(const struct replay_entry *entry, int64_t
 static void find_tenant(struct replay_entry *entry)
 {
     size_t at = find_value(entry, FIELD_TENANT);
-
     entry->tenant = at ? entry->parts[at] : NULL;
     entry->tenant_length = at ? entry->lengths[at] : 0;
 }
@@ -152,7 +149,6 @@ enum replay_obstacle replay_entry_build(const char *fields, const char *stream,
                                         struct replay_entry *out)
 {
     json_t *list = json_loads(fields, JSON_ALLOW_NUL, NULL);
-
     *out = (struct replay_entry){0};
     enum replay_obstacle obstacle = add_fields(out, list);
     json_decref(list);
@@ -169,7 +165,6 @@ enum replay_obstacle replay_entry_round(struct replay_entry *entry, int decimals
     size_t at = find_value(entry, FIELD_QUANTITY);
     char text[QUANTITY_TEXT_SIZE];
     struct dec ignored;
-
     *rounded = false;
     if (at == 0 || dec_parse_quantity(entry->parts[at], entry->lengths[at], &ignored) == 0)
         return REPLAY_NONE;
@@ -265,7 +260,7 @@ static enum replay_obstacle check_tenant(struct part tenant)
     return is_fit ? REPLAY_NONE : REPLAY_BAD_FIELD;
 }
 
-/* Of a retraction that of its target holds, whatever the catalog has now. */
+/* A retraction has its target's metric, whatever the catalog has now. */
 static enum replay_obstacle check_metric(struct part metric, bool retracts,
                                          replay_metric_fn is_metric, const void *metrics)
 {

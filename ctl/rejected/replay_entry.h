@@ -15,7 +15,7 @@ enum replay_obstacle {
     REPLAY_IN_FUTURE, /* ts: more than 5 minutes after now */
     REPLAY_EMPTY,     /* holds no field that could be read */
     REPLAY_QUANTITY,  /* to be rounded, and cannot be */
-    REPLAY_UNROUNDED, /* the same, where it was not asked for */
+    REPLAY_UNROUNDED, /* likewise, and rounding was not asked for */
     REPLAY_MISSING,   /* the rest: see replay_check */
     REPLAY_BAD_FIELD,
     REPLAY_TOO_LARGE,

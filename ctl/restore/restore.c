@@ -18,7 +18,6 @@ static void print_why(const PGresult *lost)
     const char *why = db_text(lost, 0, 4);
     const char *text = "PostgreSQL is another one or was restored, and Redis, which would tell "
                        "whether anything is missing, was empty";
-
     if (strcmp(why, "behind") == 0)
         text = "PostgreSQL went back to before what Redis knows of, and may not know all that was "
                "sent";
@@ -44,7 +43,6 @@ struct lifting {
 static int lift(PGconn *conn, void *owner, struct err *e)
 {
     struct lifting *l = owner;
-
     if (db_run(conn, SQL_CLEAR_SINK_HOLD, 1, &l->hold, &l->lifted, e))
         return -1;
     if (l->lifted == 0)
@@ -59,22 +57,21 @@ static int clear_hold(PGconn *conn, const char *hold)
 {
     struct lifting l = {.hold = hold};
     struct err e;
-
     if (db_transaction(conn, lift, &l, &e))
         return ctl_fail_err(CTL_FAILED, &e);
     if (l.lifted == 0)
-        return ctl_fail(CTL_FAILED, "more was lost meanwhile: look again");
+        return ctl_fail(CTL_FAILED, "more was lost meanwhile: run `meterctl restore accept` again "
+                                    "without --yes to see what");
     puts("accepted: sinks go on");
     return CTL_DONE;
 }
 
-/* Where nothing is billed, there is nobody to ask Stripe of: who is billed later is compared then.
- */
+/* If nothing is billed, there is nothing to compare with Stripe; customers who come later are
+ * compared then. */
 static int reconcile_all(const struct ctl_config *config, PGconn *conn, const char *hold)
 {
     struct err e;
     PGresult *r = db_query(conn, SQL_READ_BILLED, 0, NULL, &e);
-
     if (!r)
         return ctl_fail_err(CTL_FAILED, &e);
     bool billed = *db_text(r, 0, 0) == 't';
@@ -89,7 +86,6 @@ static int end_checks(PGconn *conn)
 {
     struct err e;
     int64_t left;
-
     if (db_run(conn, SQL_RESTORE_END, 0, NULL, NULL, &e) ||
         db_number(conn, SQL_RESTORE_COUNT_UNPROVEN, 0, NULL, &left, &e))
         return ctl_fail_err(CTL_FAILED, &e);
@@ -103,12 +99,12 @@ static int end_checks(PGconn *conn)
     return CTL_DONE;
 }
 
-/* What the backup did not know came back after the restore was accepted. */
+/* After the restore was accepted, customers or event names turned up that the backup did not
+ * know. */
 static int accept_unproven(const struct ctl_config *config, PGconn *conn, bool yes)
 {
     struct err e;
     int64_t tenants;
-
     if (db_number(conn, SQL_RESTORE_COUNT_UNPROVEN, 0, NULL, &tenants, &e))
         return ctl_fail_err(CTL_FAILED, &e);
     if (tenants == 0) {
@@ -132,7 +128,6 @@ static int accept_lost(const struct ctl_config *config, PGconn *conn, const PGre
 {
     bool is_held = db_i64(lost, 0, 0) != 0;
     bool is_unseen = *db_text(lost, 0, 5) == 't';
-
     if (!is_held && is_unseen)
         return ctl_fail(CTL_FAILED,
                         "sinks are not held yet: PostgreSQL was started anew, and no sink has "
@@ -144,8 +139,8 @@ static int accept_lost(const struct ctl_config *config, PGconn *conn, const PGre
     print_lost(lost);
     if (!yes)
         return ctl_fail(CTL_FAILED,
-                        "sinks are held. `meterctl restore accept --yes` takes over what Stripe "
-                        "holds of every open period, and lets them go on");
+                        "nothing was changed. `meterctl restore accept --yes` takes over what "
+                        "Stripe holds of every open period, and lets sinks go on");
     int code = reconcile_all(config, conn, db_text(lost, 0, 0));
     return code == CTL_DONE ? clear_hold(conn, db_text(lost, 0, 0)) : code;
 }
@@ -161,7 +156,6 @@ static int run_accept(PGconn *conn, void *owner)
     struct err e;
     PGresult *lost = db_query(conn, SQL_READ_SINK_HOLD, 0, NULL, &e);
     int code = lost ? accept_lost(a->config, conn, lost, a->yes) : ctl_fail_err(CTL_FAILED, &e);
-
     PQclear(lost);
     return code;
 }
@@ -170,7 +164,6 @@ int restore_accept_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct accepting a = {.config = config};
     const struct args_option options[] = {{"--yes", NULL, &a.yes}, {NULL, NULL, NULL}};
-
     return args_parse_options(argc, argv, options)
                ? CTL_USAGE
                : ctl_with_database(config, CTL_FAILED, run_accept, &a);
@@ -180,7 +173,6 @@ static int hold(PGconn *conn, void *owner)
 {
     struct err e;
     int64_t held = 0;
-
     (void)owner;
     if (db_run(conn, SQL_RESTORE_HOLD, 0, NULL, &held, &e))
         return ctl_fail_err(CTL_FAILED, &e);
@@ -192,12 +184,11 @@ int restore_hold_run(const struct ctl_config *config, int argc, char **argv)
 {
     bool yes = false;
     const struct args_option options[] = {{"--yes", NULL, &yes}, {NULL, NULL, NULL}};
-
     if (args_parse_options(argc, argv, options))
         return CTL_USAGE;
     if (!yes)
         return ctl_fail(CTL_FAILED,
-                        "`meterctl restore hold --yes` stops all sinks, until `meterctl "
-                        "restore accept` has compared each tenant with Stripe");
+                        "nothing was changed. `meterctl restore hold --yes` stops all sinks until "
+                        "`meterctl restore accept` has compared each tenant with Stripe");
     return ctl_with_database(config, CTL_FAILED, hold, NULL);
 }

@@ -28,7 +28,6 @@ static int list_all(PGconn *conn, void *owner, struct err *e)
 {
     struct restore_list *list = owner;
     const char *values[] = {list->claim.hold, list->claim.owner};
-
     if (db_run(conn, SQL_RESTORE_FORGET_CHECKS, 1, values, NULL, e))
         return -1;
     PGresult *known = db_query(conn, SQL_RESTORE_COUNT_CHECKS, 1, values, e);
@@ -58,7 +57,6 @@ static int run_and_print(PGconn *conn, const char *words, const char *sql, int n
 {
     json_t *rows = json_array();
     int failed = report_query(rows, conn, sql, n, values, e);
-
     report_print_lines(words, rows);
     json_decref(rows);
     return failed;
@@ -101,12 +99,11 @@ static int change(PGconn *conn, void *owner, struct err *e)
     const struct change *c = owner;
     const char *values[] = {c->tenant, c->claim->hold, c->claim->owner};
     int64_t rows = 0;
-
     if (db_run(conn, SQL_RESTORE_LOCK_CHECK, 3, values, &rows, e))
         return -1;
     if (rows == 0)
         return err_set(e, ERR_FENCED,
-                       "another `restore accept` goes on with it, or more was lost meanwhile");
+                       "another `restore accept` has taken over, or more was lost meanwhile");
     return c->run_id ? adopt_all(conn, c->run_id, e)
                      : db_run(conn, SQL_RESTORE_RELEASE, 1, &c->tenant, NULL, e);
 }
@@ -115,7 +112,6 @@ int restore_adopt(PGconn *conn, const struct restore_claim *claim, const char *t
                   int64_t run_id, struct err *e)
 {
     char text[24];
-
     snprintf(text, sizeof text, "%" PRId64, run_id);
     return db_transaction(conn, change, &(struct change){claim, tenant, text}, e);
 }

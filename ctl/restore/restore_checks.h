@@ -8,7 +8,7 @@
 #include <libpq-fe.h>
 #include <stdint.h>
 
-/* Whose check it is: another run, or another loss, ends ours. */
+/* Which run a tenant's check belongs to. Another run, or another loss, takes it over. */
 struct restore_claim {
     const char *hold;  /* sink_hold, as text */
     const char *owner; /* of the run */
@@ -24,13 +24,14 @@ struct restore_list {
 /* Returns 0, or -1 with e and no tenants. */
 int restore_begin(PGconn *conn, struct restore_list *list, struct err *e);
 
-/* In one transaction, in which nobody claims or picks: sent ones that Stripe lacks wait for a
- * person; what it holds besides is adopted, and the claims are summed up again. Each is printed.
- * run_id: of the comparison. Returns 0, or -1 with e. */
+/* In one transaction, in which no sink claims or sends: submissions that are `sent` and that
+ * Stripe lacks fail, to wait for a person. What Stripe holds besides is adopted, and the claims
+ * are summed up again. Each change is printed. run_id: of the comparison. Returns 0, or -1 with
+ * e. */
 int restore_adopt(PGconn *conn, const struct restore_claim *claim, const char *tenant,
                   int64_t run_id, struct err *e);
 
-/* Sinks go on with this tenant. Likewise. */
+/* Let sinks go on with this tenant. Returns 0, or -1 with e. */
 int restore_release(PGconn *conn, const struct restore_claim *claim, const char *tenant,
                     struct err *e);
 

@@ -1,4 +1,4 @@
-/* How far a check of many is, for a person who waits. Pure but for restore_progress_show. */
+/* How far `restore accept` has come, for a person who waits. Pure, except restore_progress_show. */
 #ifndef METERLINE_CTL_RESTORE_PROGRESS_H
 #define METERLINE_CTL_RESTORE_PROGRESS_H
 
@@ -19,9 +19,9 @@ int64_t restore_progress_left_ms(const struct restore_progress *p);
 /* One line without its end; bar: with one, for a terminal. */
 void restore_progress_add(struct buf *out, const struct restore_progress *p, bool bar);
 
-/* On stderr: on a terminal in place of the last one; last: it stays. */
+/* Print it on stderr; on a terminal it replaces the line before. last: the line stays. */
 void restore_progress_show(const struct restore_progress *p, bool last);
-/* How often that is worth it. */
+/* How often it is to be shown. */
 int64_t restore_progress_pause_ms(void);
 
 #endif

@@ -1,21 +1,22 @@
-/* Of each tenant, one after the other, by one of the workers:
+/* Each worker takes one tenant after the other:
  *
  *    doubts - compare -+--------------------------+- release - the next tenant
- *                      +- adopt - compare again -+
+ *                      +- adopt - compare again --+
  *
- * 1. What the ledger takes for unsent: Stripe holds it: sent.
- * 2. All places compared, by what is surely sent alone.
- * 3. Adopt (restore_checks.h), and all compared once more: nothing may differ.
+ * 1. Doubts: what the ledger shows as unsent, and Stripe holds, becomes sent.
+ * 2. Compare: each metric and period of the tenant, by what was surely sent.
+ * 3. Adopt (restore_checks.h): the ledger takes over what Stripe holds besides. Then all is
+ * compared again, and nothing may differ.
  *
- * While sinks are not held there is no doubt about what they send meanwhile, and compared are the
- * places alone that nothing may be sent to, since nobody has compared them since the restore.
+ * Periods whose invoice was final in the backup are left out: nothing was sent for them since.
+ * While sinks are not held, nothing that they send meanwhile is in doubt; then only that is
+ * compared which sinks hold because nobody has compared it since the restore.
  *
- * Left out are periods whose invoice was final in the backup: nothing was sent for them since.
- *
- * The failure modes: Stripe does not tell of one, or still differs: that tenant stays held, and the
- * others go on. Stripe or PostgreSQL is away: no further tenant is begun. We die: who was released
- * stays so, and what was adopted is the ledger's, so that the one that was under way is merely
- * compared again. Another run takes over: its owner stands in the rows, and we end. */
+ * Failure modes. Stripe cannot be read for one tenant, or still differs: that tenant stays held,
+ * and the others go on. Stripe or PostgreSQL is down: no further tenant is begun. We are killed:
+ * released tenants stay released, and what was adopted is in the ledger, so that the tenant that
+ * was under way is merely compared again. Another run takes over: its owner is in the rows, and we
+ * end. */
 #include "ctl/restore/restore_run.h"
 
 #include "common/clock.h"
@@ -52,7 +53,7 @@ struct worker {
     const char *tenant;
     bool begun;
     bool meters_known;
-    bool adopted; /* this tenant's finds */
+    bool adopted; /* what Stripe holds besides of this tenant */
     struct closing closing;
 };
 
@@ -60,20 +61,20 @@ struct restore {
     PGconn *conn;
     struct restore_list list;
     uv_loop_t loop;
-    uv_timer_t timer; /* tells how far it is */
+    uv_timer_t timer; /* shows the progress */
     struct stripe_access access;
     struct stripe_limits limits;
     struct worker workers[WORKERS];
     int open; /* workers */
     int next; /* of the list */
     const char *final_before;
-    bool unproven_alone; /* sinks are not held, but for some places */
+    bool unproven_alone; /* sinks are not held; only what was not compared since the restore is */
     struct restore_progress progress;
     int64_t started_ms; /* monotonic */
     struct reconcile_report compared;
     struct doubts_report doubts;
     int64_t differing; /* tenants */
-    struct err error;  /* ERR_NONE: none was that ends it */
+    struct err error;  /* ERR_NONE: nothing has ended the run */
 };
 
 static void next_tenant(struct worker *w);
@@ -133,7 +134,7 @@ static void adopt(struct worker *w, int64_t run_id)
 static void tell_difference(struct worker *w)
 {
     w->run->differing++;
-    ctl_fail(0, "Stripe still differs of tenant %s (`meterctl reconcile` shows where)", w->tenant);
+    ctl_fail(0, "tenant %s: Stripe still differs (`meterctl reconcile` shows where)", w->tenant);
     next_tenant(w);
 }
 
@@ -236,7 +237,7 @@ static void on_up(void *owner)
     next_tenant(w);
 }
 
-/* What has begun tells itself. */
+/* A run that has begun reports the lost connection itself. */
 static void on_down(void *owner, const struct err *error)
 {
     struct worker *w = owner;

@@ -1,5 +1,5 @@
-/* The ledger learns what Stripe holds, tenant by tenant, several of them side by side at the sink's
- * rate; sinks go on with each as soon as it is done. */
+/* Brings the ledger up to what Stripe holds, tenant by tenant, several side by side at the
+ * sink's rate. Sinks go on with each tenant as soon as it is done. */
 #ifndef METERLINE_CTL_RESTORE_RUN_H
 #define METERLINE_CTL_RESTORE_RUN_H
 

@@ -1,8 +1,8 @@
-/* meterctl retention apply: raw events, rejected entries and bodies of webhook events that are past
- * their keep. What is dropped is tallied, so that the audit still adds up.
+/* meterctl retention apply: deletes raw events, rejected entries and bodies of webhook events that
+ * are old enough. What is dropped is tallied, so that the audit still adds up.
  *
- * Each day is dropped in a transaction of its own. That needs a lock on all raw events, for a
- * moment: it is tried for half a second at a time, so that aggregators never wait longer. */
+ * Each day is dropped in a transaction of its own. That needs a lock on all raw events for a
+ * moment. It waits for the lock half a second at a time, so that aggregators never wait longer. */
 #include "common/str.h"
 #include "ctl/args.h"
 #include "ctl/ctl.h"
@@ -47,7 +47,6 @@ static const char *drop_day(struct retention *r, const char *day, struct err *e)
 {
     const char *values[] = {day, r->raw_keep};
     PGresult *result = NULL;
-
     for (int i = 0; i < TRIES && !result; i++) {
         if (i > 0)
             pause_a_second();
@@ -70,7 +69,6 @@ static int settle_day(struct retention *r, json_t *finding, struct err *e)
     const char *day = json_string_value(json_object_get(finding, "day"));
     json_t *kept = json_incref(json_object_get(finding, "kept"));
     const char *outcome = kept ? "kept" : r->dry_run ? "would_drop" : drop_day(r, day, e);
-
     if (!outcome)
         return -1;
     json_object_del(finding, "kept");
@@ -93,7 +91,6 @@ static int drop_days(struct retention *r, struct err *e)
 static int drop_rejected(struct retention *r, struct err *e)
 {
     int64_t part = 0;
-
     if (r->dry_run)
         return db_number(r->conn, SQL_COUNT_OLD_REJECTED, 1, &r->reject_keep, &r->rejected, e);
     do {
@@ -107,7 +104,6 @@ static int drop_rejected(struct retention *r, struct err *e)
 static int apply(struct retention *r, struct err *e)
 {
     const char *sql = r->dry_run ? SQL_COUNT_OLD_PAYLOADS : SQL_FORGET_PAYLOADS;
-
     if (drop_days(r, e) || drop_rejected(r, e))
         return -1;
     return db_number(r->conn, sql, 1, &r->payload_keep, &r->payloads, e);
@@ -116,7 +112,6 @@ static int apply(struct retention *r, struct err *e)
 static void print_lines(const struct retention *r)
 {
     const char *verb = r->dry_run ? "would_drop" : "dropped";
-
     report_print_lines("retention", r->days);
     printf("retention rejected_events %s=%" PRId64 "\n", verb, r->rejected);
     printf("retention webhook_payloads %s=%" PRId64 "\n", verb, r->payloads);
@@ -136,14 +131,14 @@ static int run(PGconn *conn, void *owner)
 {
     struct retention *r = owner;
     struct err e;
-
     r->conn = conn;
     int failed = apply(r, &e);
     (r->json ? print_json : print_lines)(r);
     if (failed)
         return ctl_fail_err(CTL_FAILED, &e);
     if (r->locked > 0)
-        return ctl_fail(CTL_FAILED, "someone reads raw events all the time: run it again later");
+        return ctl_fail(CTL_FAILED, "some days could not be dropped because somebody reads raw "
+                                    "events all the time: run it again later");
     return CTL_DONE;
 }
 
@@ -152,7 +147,6 @@ int retention_apply_run(const struct ctl_config *config, int argc, char **argv)
     struct retention r = {0};
     const struct args_option options[] = {
         {"--dry-run", NULL, &r.dry_run}, {"--json", NULL, &r.json}, {NULL, NULL, NULL}};
-
     if (args_parse_options(argc, argv, options))
         return CTL_USAGE;
     char *raw_keep = xasprintf("%" PRId64 " days", config->raw_keep_days);

@@ -15,11 +15,10 @@
 
 enum { CHILDREN_MAX = 4, READ_BYTES = 65536 };
 
-/* The parent's signals are not the child's; and it must not outlive the parent. */
+/* The child takes no part in the parent's signals, and must not outlive the parent. */
 static void run_work(int fd, void (*work)(void *owner, int fd), void *owner)
 {
     static const int SIGNALS[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGWINCH};
-
     for (size_t i = 0; i < sizeof SIGNALS / sizeof SIGNALS[0]; i++)
         signal(SIGNALS[i], SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -31,7 +30,6 @@ void child_start(struct child *c, void (*work)(void *owner, int fd), void *owner
 {
     int ends[2];
     int failed = pipe2(ends, O_CLOEXEC);
-
     assert(!failed);
     *c = (struct child){.fd = ends[0]};
     c->pid = fork();
@@ -45,14 +43,13 @@ void child_tell(int fd, json_t *finding)
 {
     char *line = json_dumps(finding, JSON_COMPACT);
     size_t length = line ? strlen(line) : 0;
-
     json_decref(finding);
     if (!line)
         return;
     line[length++] = '\n'; /* in the place of the NUL */
     for (size_t written = 0; written < length;) {
         ssize_t n = write(fd, line + written, length - written);
-        /* A parent that is gone reads nothing: the write fails, or kills us, and both are right. */
+        /* If the parent is gone the write fails, or kills the child; both are right. */
         if (n < 0)
             _exit(1);
         written += (size_t)n;
@@ -81,7 +78,6 @@ static void take_lines(struct child *c, child_take_fn take, void *owner)
 {
     char *start = c->text.data;
     char *end;
-
     for (; start && (end = strchr(start, '\n')); start = end + 1) {
         json_t *finding = json_loadb(start, (size_t)(end - start), 0, NULL);
         if (finding)
@@ -117,7 +113,6 @@ void child_wait(struct child *children[], int n, int64_t deadline_ms, child_take
 {
     struct pollfd fds[CHILDREN_MAX];
     int64_t left_ms = deadline_ms - clock_monotonic_ms();
-
     assert(n <= CHILDREN_MAX);
     for (int i = 0; i < n; i++)
         fds[i] =

@@ -1,6 +1,6 @@
-/* Work that must not hold up its caller, whatever hangs in it (a resolver, a pooler whose server is
- * gone, a disk): in a process of its own, which tells what it finds as lines of JSON and is killed
- * when its time is over. */
+/* Work that may hang (a resolver, a pooler whose server is gone, a disk) and must not hold up
+ * its caller. It runs in a process of its own, which reports what it finds as lines of JSON and
+ * is killed when its time is over. */
 #ifndef METERLINE_CTL_CHILD_H
 #define METERLINE_CTL_CHILD_H
 
@@ -16,13 +16,13 @@ struct child {
     struct buf text; /* of the line that is not whole yet */
 };
 
-/* What a child tells; finding is borrowed. */
+/* Gets what a child reports; finding is borrowed. */
 typedef void (*child_take_fn)(void *owner, const json_t *finding);
 
 /* Start it: work runs in the other process, which ends when it returns. */
 void child_start(struct child *c, void (*work)(void *owner, int fd), void *owner);
 
-/* In the child: tell a finding, which it takes over. */
+/* In the child: report a finding, which is consumed. */
 void child_tell(int fd, json_t *finding);
 
 bool child_runs(const struct child *c);

@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Together less than the 5 s that are promised: what stands in the ledger is to be known before the
- * streams are read, but not waited for for long. */
+/* Together less than the 5 s that are promised. The positions in PostgreSQL are wanted before
+ * the streams are read, but are not waited for longer than this. */
 enum { POSITIONS_WITHIN_MS = 2000, ALL_WITHIN_MS = 4500 };
 
 static const char *const LISTS[] = {"peers",    "instances", "stages",   "submissions", "webhooks",
@@ -40,7 +40,6 @@ static void add_finding(void *owner, const json_t *finding)
     const char *queue = json_string_value(json_object_get(finding, "queue"));
     const char *peer = json_string_value(json_object_get(finding, "peer"));
     json_t *rows = json_object_get(finding, "rows");
-
     if (list && strcmp(list, "positions") == 0)
         g->positions = json_incref(rows);
     else if (list && strcmp(list, "stages") == 0)
@@ -60,7 +59,6 @@ static int64_t shards_in_force(const struct gathering *g, const struct ctl_confi
     const json_t *ledger = json_array_get(json_object_get(g->report, "ledger"), 0);
     int64_t shards = json_integer_value(json_object_get(ledger, "stream_shards"));
     int64_t set = config->base.stream_shards;
-
     return shards > 0 ? shards : set > 0 ? set : 1;
 }
 
@@ -75,7 +73,6 @@ static void read_halves(struct gathering *g, const struct ctl_config *config,
     struct child ledger, redis = {0};
     struct child *children[] = {&ledger, &redis};
     int64_t start_ms = clock_monotonic_ms();
-
     child_start(&ledger, status_read_ledger, (void *)config);
     while (child_runs(&ledger) && json_array_size(json_object_get(g->report, "ledger")) == 0 &&
            go_on(stop, start_ms + POSITIONS_WITHIN_MS))
@@ -88,11 +85,10 @@ static void read_halves(struct gathering *g, const struct ctl_config *config,
     child_end(&redis);
 }
 
-/* A half that did not come to its end was killed since its time was over. */
+/* A half that did not report its peer was killed because its time was over. */
 static bool add_peer(struct gathering *g, const char *peer, bool told_something)
 {
     json_t *row = json_object_get(g->peers, peer);
-
     if (row)
         json_incref(row);
     else
@@ -106,7 +102,6 @@ static bool add_peer(struct gathering *g, const char *peer, bool told_something)
 static void add_stream(struct gathering *g, const char *stream)
 {
     json_t *row = json_pack("{s:s, s:s}", "stage", "aggregator", "queue", stream);
-
     json_object_update(row, json_object_get(g->queues, stream));
     for (size_t i = 0; i < json_array_size(g->positions); i++) {
         const json_t *position = json_array_get(g->positions, i);
@@ -122,18 +117,16 @@ static void add_stream(struct gathering *g, const char *stream)
 static void add_stages(struct gathering *g, const struct status_streams *streams)
 {
     json_t *names = status_stream_names(streams);
-
     for (size_t i = 0; i < json_array_size(names); i++)
         add_stream(g, json_string_value(json_array_get(names, i)));
     json_array_extend(json_object_get(g->report, "stages"), g->later);
     json_decref(names);
 }
 
-/* The row of quotas is made where PostgreSQL has not made it. */
+/* PostgreSQL may not have made the row of quotas. */
 static void add_cache(struct gathering *g)
 {
     json_t *quotas = json_object_get(g->report, "quotas");
-
     if (json_array_size(quotas) == 0)
         json_array_append_new(quotas, json_object());
     json_object_update(json_array_get(quotas, 0), g->cache);
@@ -151,7 +144,6 @@ static json_t *gather(const struct ctl_config *config, const volatile sig_atomic
                           .later = json_array(),
                           .peers = json_object()};
     struct status_streams streams;
-
     for (size_t i = 0; i < sizeof LISTS / sizeof LISTS[0]; i++)
         json_object_set_new(g.report, LISTS[i], json_array());
     read_halves(&g, config, stop, &streams);
@@ -173,7 +165,6 @@ static json_t *gather(const struct ctl_config *config, const volatile sig_atomic
 static void print_tables(const json_t *report)
 {
     struct buf text = {0};
-
     status_view_add(&text, report, table_width(false));
     fputs(text.data, stdout);
     buf_done(&text);
@@ -184,7 +175,6 @@ int status_run(const struct ctl_config *config, int argc, char **argv)
     bool json = false;
     bool whole = false;
     const struct args_option options[] = {{"--json", NULL, &json}, {NULL, NULL, NULL}};
-
     if (args_parse_options(argc, argv, options))
         return CTL_USAGE;
     json_t *report = gather(config, NULL, &whole);
@@ -205,18 +195,17 @@ static void paint(const json_t *report, const char *time)
 {
     struct buf text = {0};
     int lines, columns;
-
     terminal_size(&lines, &columns);
     screen_add(&text, report, time, lines, columns);
     terminal_paint(text.data);
     buf_done(&text);
 }
 
-/* Until it is time for the next report; painted again when the window's size has changed. */
+/* Wait for the next report, and paint again if the window's size changes. Returns false when it
+ * is time to end. */
 static bool wait_and_paint(const json_t *report, const char *time)
 {
     int64_t until_ms = clock_monotonic_ms() + WATCH_INTERVAL_MS;
-
     while (!terminal_ended) {
         int64_t left_ms = until_ms - clock_monotonic_ms();
         if (left_ms <= 0)
@@ -233,7 +222,6 @@ static int watch_terminal(const struct ctl_config *config)
 {
     char time[CLOCK_TEXT_SIZE];
     bool goes_on = true;
-
     terminal_open();
     while (goes_on) {
         bool whole;
@@ -254,7 +242,6 @@ static void print_report(const struct ctl_config *config)
     struct buf text = {0};
     bool whole;
     json_t *report = gather(config, NULL, &whole);
-
     clock_format_iso(clock_unix_ms(), now);
     status_view_add(&text, report, 0);
     printf("%s\n\n%s", now, text.data);
@@ -266,7 +253,6 @@ int watch_run(const struct ctl_config *config, int argc, char **argv)
 {
     const struct timespec pause = {.tv_sec = WATCH_INTERVAL_MS / 1000};
     const struct args_option none[] = {{NULL, NULL, NULL}};
-
     if (args_parse_options(argc, argv, none))
         return CTL_USAGE;
     if (isatty(STDOUT_FILENO))

@@ -16,7 +16,7 @@
 enum { SAMPLE = 200, SCANS = 50, REDIS_TIMEOUT_MS = 4000 };
 enum { STATEMENT_TIMEOUT_MS = 5000 };
 
-/* In the order in which they are read: what takes long comes last, and may not come in time. */
+/* In the order in which they are read: what may take long comes last. */
 static const struct part {
     const char *list; /* of the report */
     const char *sql;
@@ -46,7 +46,6 @@ static int tell_part(PGconn *conn, const struct part *part, int fd, struct err *
 {
     json_t *rows = json_array();
     int failed = report_query(rows, conn, part->sql, 0, NULL, e);
-
     child_tell(fd, json_pack("{s:s, s:o}", "list", part->list, "rows", rows));
     return failed;
 }
@@ -57,7 +56,6 @@ static int tell_parts(PGconn *conn, int fd, struct err *first)
 {
     struct err e;
     int failed = 0;
-
     for (size_t i = 0; i < sizeof PARTS / sizeof PARTS[0]; i++) {
         if (tell_part(conn, &PARTS[i], fd, &e) == 0)
             continue;
@@ -74,7 +72,6 @@ void status_read_ledger(void *owner, int fd)
 {
     const struct ctl_config *config = owner;
     struct err e = {0};
-
     db_set_timeout(STATEMENT_TIMEOUT_MS);
     PGconn *conn = db_open(config->base.database_url, CTL_ROLE, &e);
     int failed = conn ? tell_parts(conn, fd, &e) : -1;
@@ -89,14 +86,13 @@ static void set_number(json_t *finding, const char *name, int64_t value)
     json_object_set_new(finding, name, json_integer(value));
 }
 
-/* Without PostgreSQL nobody knows the position; what has been counted is trimmed, so the stream's
- * beginning is near it. */
+/* Without PostgreSQL the position is not known. What has been counted is trimmed, so the
+ * position is near the stream's beginning. */
 static int add_waiting(redisContext *redis, const char *stream, const struct stream_info *info,
                        const char *last_id, json_t *row, struct err *e)
 {
     int64_t waiting = info->length;
     int64_t oldest_ms = 0;
-
     if (last_id && stream_count_after(redis, stream, info, last_id, &waiting, e))
         return -1;
     if (waiting > 0 && stream_oldest_after(redis, stream, last_id ? last_id : "0-0", &oldest_ms, e))
@@ -113,7 +109,6 @@ static int add_depth(redisContext *redis, const char *stream, const char *last_i
 {
     struct stream_info info;
     int64_t lag;
-
     if (stream_info_read(redis, stream, &info, e))
         return -1;
     set_number(row, "depth", info.length);
@@ -143,7 +138,6 @@ json_t *status_stream_names(const struct status_streams *s)
 {
     json_t *names = json_array();
     char name[STREAM_NAME_SIZE];
-
     for (size_t i = 0; i < json_array_size(s->positions); i++)
         json_array_append(names, json_object_get(json_array_get(s->positions, i), "stream"));
     for (int64_t i = 0; i < s->shards; i++) {
@@ -162,7 +156,6 @@ static int tell_stream(const struct status_streams *s, const char *stream, int f
     redisContext *redis =
         redis_connect_blocking_at(s->config->base.redis_url, stream, REDIS_TIMEOUT_MS, NULL, e);
     json_t *row = json_pack("{s:s}", "queue", stream);
-
     if (!last_id && s->positions)
         last_id = "0-0";
     int failed = redis ? add_depth(redis, stream, last_id, row, e) : -1;
@@ -175,7 +168,6 @@ static int tell_streams(const struct status_streams *s, int fd, struct err *e)
 {
     json_t *names = status_stream_names(s);
     int failed = 0;
-
     for (size_t i = 0; !failed && i < json_array_size(names); i++)
         failed = tell_stream(s, json_string_value(json_array_get(names, i)), fd, e);
     json_decref(names);
@@ -189,7 +181,6 @@ static int count_hashes(redisContext *redis, int64_t *hashes, bool *all, struct 
 {
     char cursor[REDIS_CURSOR_SIZE] = "0";
     bool ended = false;
-
     for (int i = 0; i < SCANS && *hashes < SAMPLE && !ended; i++) {
         redisReply *page = redis_scan_quotas(redis, cursor, e);
         if (!page)
@@ -213,7 +204,6 @@ static int read_ages(const char *redis_url, json_t *finding, struct err *e)
 {
     redisContext *redis =
         redis_connect_blocking_at(redis_url, QUOTA_CHECKED, REDIS_TIMEOUT_MS, NULL, e);
-
     if (!redis)
         return -1;
     redisReply *r = redis_ask(redis, REDIS_REPLY_ARRAY, e, "HMGET %s %s %s", QUOTA_CHECKED,
@@ -236,7 +226,6 @@ static int add_cache(const char *redis_url, json_t *finding, struct err *e)
     int64_t hashes = 0;
     bool all = true;
     redisContext *redis;
-
     for (int i = 0; (redis = redis_connect_blocking_master(redis_url, i, REDIS_TIMEOUT_MS, e));
          i++) {
         int failed = count_hashes(redis, &hashes, &all, e);
@@ -257,7 +246,6 @@ void status_read_streams(void *owner, int fd)
     struct err e = {0};
     json_t *cache = json_object();
     int failed = tell_streams(s, fd, &e);
-
     if (!failed)
         failed = add_cache(s->config->base.redis_url, cache, &e);
     child_tell(fd, json_pack("{s:o}", "cache", cache));

@@ -50,7 +50,8 @@ static const struct table_column LEDGER[] = {{"schema_version", TABLE_NUMBER},
 static const struct section {
     const char *list;
     const struct table_column *columns;
-    bool by_state; /* rows of state, count and oldest_s are shown with a column each state */
+    bool
+        by_state; /* rows of state, count and oldest_s are turned, so that each state is a column */
 } SECTIONS[] = {
     {"peers", PEERS, false},      {"instances", INSTANCES, false},
     {"stages", STAGES, false},    {"submissions", SUBMISSIONS, true},
@@ -61,11 +62,10 @@ static const struct section {
 
 enum { SECTION_COUNT = sizeof SECTIONS / sizeof SECTIONS[0] };
 
-/* A row of that number, with a column each state. */
+/* One row: the given number of each state, in a column of the state's name. */
 static json_t *row_of(const json_t *rows, const char *number)
 {
     json_t *row = json_pack("{s:s}", "state", number);
-
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *from = json_array_get(rows, i);
         json_object_set(row, json_string_value(json_object_get(from, "state")),
@@ -99,7 +99,6 @@ static void add_section(struct buf *out, const struct section *s, const json_t *
 {
     json_t *list = json_object_get(report, s->list);
     json_t *rows = s->by_state ? turn(list) : json_incref(list);
-
     table_add(out, rows, s->columns, look);
     if (json_array_size(rows) == 0)
         buf_printf(out, "%s%s\n", look.indent, is_ledger_read(report) ? "none" : "not read");
@@ -120,7 +119,6 @@ static char *section_text(const char *list, const json_t *report, int width)
 {
     const struct section *s = SECTIONS;
     struct buf text = {0};
-
     while (strcmp(s->list, list) != 0)
         s++;
     if (s->columns[0].kind != TABLE_NUMBER) {
@@ -158,7 +156,6 @@ struct screen {
 static int count_lines(const char *text)
 {
     int lines = 0;
-
     for (; (text = strchr(text, '\n')); text++)
         lines++;
     return lines;
@@ -167,7 +164,6 @@ static int count_lines(const char *text)
 static void put_line(struct screen *s, const char *line, size_t length)
 {
     char *copy = xstrndup(line, length);
-
     if (s->out->length > 0)
         buf_add_char(s->out, '\n');
     cell_add_cut(s->out, copy, s->columns, CELL_END);
@@ -178,7 +174,6 @@ static void put_line(struct screen *s, const char *line, size_t length)
 static void put_peers(struct screen *s, const json_t *peers, const char *time)
 {
     struct buf line = {0};
-
     buf_add_str(&line, time);
     for (size_t i = 0; i < json_array_size(peers); i++) {
         const json_t *peer = json_array_get(peers, i);
@@ -196,18 +191,16 @@ static void put_peers(struct screen *s, const json_t *peers, const char *time)
 static json_int_t waiting_of(const json_t *row)
 {
     const char *stage = json_string_value(json_object_get(row, "stage"));
-
     if (strcmp(stage, "aggregator") != 0)
         return -1;
     return json_integer_value(json_object_get(row, "waiting"));
 }
 
-/* Of many streams those where most waits; what is no stream before them. */
+/* Streams where most waits come first, and before them what is no stream. */
 static int compare_stages(const void *a, const void *b)
 {
     json_int_t first = waiting_of(*(json_t *const *)a);
     json_int_t second = waiting_of(*(json_t *const *)b);
-
     if (first < 0 || second < 0)
         return (first >= 0) - (second >= 0);
     return (first < second) - (first > second);
@@ -219,7 +212,6 @@ static void sort_stages(json_t *report)
     size_t count = json_array_size(stages);
     json_t **rows = xcalloc(count + 1, sizeof(json_t *));
     json_t *sorted = json_array();
-
     for (size_t i = 0; i < count; i++)
         rows[i] = json_array_get(stages, i);
     qsort(rows, count, sizeof(json_t *), compare_stages);
@@ -229,12 +221,11 @@ static void sort_stages(json_t *report)
     free(rows);
 }
 
-/* Who is not ready before those that are. */
+/* Instances that are not ready come before those that are. */
 static void sort_instances(json_t *report)
 {
     const json_t *instances = json_object_get(report, "instances");
     json_t *sorted = json_array();
-
     for (int ready = 0; ready <= 1; ready++)
         for (size_t i = 0; i < json_array_size(instances); i++) {
             json_t *row = json_array_get(instances, i);
@@ -248,7 +239,6 @@ static void sort_instances(json_t *report)
 static void make_blocks(struct screen *s, const json_t *report)
 {
     json_t *sorted = json_copy((json_t *)report);
-
     sort_stages(sorted);
     sort_instances(sorted);
     for (int i = 0; i < ON_SCREEN_COUNT; i++) {
@@ -261,18 +251,15 @@ static void make_blocks(struct screen *s, const json_t *report)
 static int all_lines(const struct screen *s)
 {
     int lines = 0;
-
     for (int i = 0; i < ON_SCREEN_COUNT; i++)
         lines += s->blocks[i].lines;
     return lines;
 }
 
-/* A head and a line for each, as long as there is room; then a line more for each, again and again.
- */
+/* Each block gets its head and one line as long as there is room, then one line more in turn. */
 static void share_out(struct screen *s, int room)
 {
     bool gave = true;
-
     for (int i = 0; i < ON_SCREEN_COUNT && room >= 2; i++, room -= 2)
         s->blocks[i].shown = 2;
     while (room > 0 && gave) {
@@ -291,7 +278,6 @@ static void share_out(struct screen *s, int room)
 static void put_block(struct screen *s, const struct block *block)
 {
     const char *at = block->text;
-
     for (int i = 0; i < block->shown; i++) {
         const char *end = strchr(at, '\n');
         put_line(s, at, (size_t)(end - at));
@@ -302,7 +288,6 @@ static void put_block(struct screen *s, const struct block *block)
 static void put_left_out(struct screen *s)
 {
     struct buf line = {0};
-
     for (int i = 0; i < ON_SCREEN_COUNT; i++) {
         const struct block *block = &s->blocks[i];
         int left_out = block->lines - (block->shown > 0 ? block->shown : 1);
@@ -318,7 +303,6 @@ static void put_left_out(struct screen *s)
 void screen_add(struct buf *out, const json_t *report, const char *time, int lines, int columns)
 {
     struct screen s = {.out = out, .columns = columns, .left = lines};
-
     put_peers(&s, json_object_get(report, "peers"), time);
     make_blocks(&s, report);
     int all = all_lines(&s);

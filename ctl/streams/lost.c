@@ -40,7 +40,6 @@ static int list(PGconn *conn, void *owner)
     json_t *rows = json_array();
     struct err e;
     int code = CTL_DONE;
-
     if (report_query(rows, conn, SQL_LIST_LOST, 0, NULL, &e))
         code = ctl_fail_err(CTL_FAILED, &e);
     else
@@ -54,7 +53,6 @@ int lost_list_run(const struct ctl_config *config, int argc, char **argv)
 {
     bool json = false;
     const struct args_option options[] = {{"--json", NULL, &json}, {NULL, NULL, NULL}};
-
     return args_parse_options(argc, argv, options)
                ? CTL_USAGE
                : ctl_with_database(config, CTL_FAILED, list, &json);
@@ -64,7 +62,6 @@ int lost_list_run(const struct ctl_config *config, int argc, char **argv)
 static int print_open(const json_t *rows)
 {
     int open = 0;
-
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
         if (number_of(row, "lost") <= number_of(row, "accepted"))
@@ -81,13 +78,13 @@ static int run_accept(PGconn *conn, void *owner)
     json_t *rows = json_array();
     struct err e;
     int code = CTL_DONE;
-
     if (report_query(rows, conn, *yes ? SQL_ACCEPT_LOST : SQL_LIST_LOST, 0, NULL, &e))
         code = ctl_fail_err(CTL_FAILED, &e);
     else if (*yes && json_array_size(rows) > 0)
         report_print_lines("accepted", rows);
     else if (!*yes && print_open(rows) > 0)
-        code = ctl_fail(CTL_FAILED, "nothing was noted: say --yes to accept that these are lost");
+        code = ctl_fail(CTL_FAILED,
+                        "nothing was accepted: run it again with --yes to accept these losses");
     else
         puts("nothing to accept");
     json_decref(rows);
@@ -98,7 +95,6 @@ int lost_accept_run(const struct ctl_config *config, int argc, char **argv)
 {
     bool yes = false;
     const struct args_option options[] = {{"--yes", NULL, &yes}, {NULL, NULL, NULL}};
-
     return args_parse_options(argc, argv, options)
                ? CTL_USAGE
                : ctl_with_database(config, CTL_FAILED, run_accept, &yes);
@@ -116,12 +112,11 @@ struct removal {
     bool above;      /* a stream has fewer than are accounted for: that is no loss */
 };
 
-/* A ledger that is behind the stream lacks commits, and one whose Redis lost data has another
- * stream before it: what is missing there is no removal. An aggregator finds that, and says so. */
+/* If PostgreSQL lost commits, or Redis lost data, then entries are missing that nobody removed.
+ * An aggregator finds that when it opens the stream, and logs it. */
 static int check_group(const struct removal *r, redisContext *redis, struct err *e)
 {
     struct stream_group group;
-
     /* The group first: it never goes past what is committed. */
     if (stream_group_read(redis, r->stream, &group, e))
         return -1;
@@ -134,8 +129,8 @@ static int check_group(const struct removal *r, redisContext *redis, struct err 
     if (fits)
         return 0;
     return err_set(e, ERR_REFUSED,
-                   "stream and ledger do not belong together as they are: let an "
-                   "aggregator open the stream first, and see what it says");
+                   "the stream does not match what PostgreSQL knows of it: start an aggregator, "
+                   "which opens the stream and logs what is wrong");
 }
 
 /* NULL with e. */
@@ -144,7 +139,6 @@ static json_t *read_balance(const struct removal *r, struct err *e)
     redisContext *redis =
         redis_connect_blocking_at(r->config->base.redis_url, r->stream, REDIS_TIMEOUT_MS, NULL, e);
     json_t *balance = redis ? audit_stream(r->conn, redis, r->stream, e) : NULL;
-
     if (balance && number_of(balance, "difference") > 0 && check_group(r, redis, e)) {
         json_decref(balance);
         balance = NULL;
@@ -160,14 +154,15 @@ static int book(struct removal *r, const json_t *balance, struct err *e)
     char lost[24];
     const char *values[] = {r->stream, r->owner, epoch, removed, lost};
     int64_t booked;
-
     snprintf(epoch, sizeof epoch, "%" PRId64, number_of(balance, "epoch"));
     snprintf(removed, sizeof removed, "%" PRId64, number_of(balance, "difference"));
     snprintf(lost, sizeof lost, "%" PRId64, number_of(balance, "lost"));
     if (db_run(r->conn, SQL_LOST_BOOK, 5, values, &booked, e))
         return err_wrap(e, "postgres");
     if (booked == 0)
-        return err_set(e, ERR_FENCED, "the stream's lease went meanwhile: nothing was booked");
+        return err_set(e, ERR_FENCED,
+                       "an aggregator took the stream back before the loss was booked: nothing was "
+                       "changed, try again");
     printf("stream=%s epoch=%s booked lost=%s\n", r->stream, epoch, removed);
     return 0;
 }
@@ -177,7 +172,6 @@ static int look(struct removal *r, struct err *e)
 {
     json_t *balance = read_balance(r, e);
     int result = 0;
-
     if (!balance)
         return -1;
     int64_t difference = number_of(balance, "difference");
@@ -198,7 +192,6 @@ static int look_leased(struct removal *r, struct err *e)
 {
     const char *values[] = {r->stream, r->owner, STREAM_LEASE_S};
     struct err ignored;
-
     if (db_run(r->conn, SQL_LOST_BEGIN, 3, values, NULL, e))
         return err_wrap(e, "postgres");
     int result = look(r, e);
@@ -219,16 +212,14 @@ static int look_at_all(struct removal *r, const PGresult *streams, struct err *e
 static int tell_result(const struct removal *r)
 {
     if (r->above)
-        return ctl_fail(CTL_FAILED,
-                        "a stream has had fewer entries than are accounted for: that is "
-                        "no loss, see `meterctl audit`");
+        return ctl_fail(CTL_FAILED, "a stream had fewer entries than are accounted for, which is "
+                                    "no loss: see `meterctl audit`");
     if (r->removed == 0)
         puts("no entries were removed before they were counted");
     if (r->removed > 0 && !r->yes)
-        return ctl_fail(CTL_FAILED,
-                        "nothing was booked. Somebody removed these entries before they "
-                        "were counted (XTRIM, XDEL, or XADD with MAXLEN): find out who, "
-                        "then say --yes to book them as lost");
+        return ctl_fail(CTL_FAILED, "nothing was booked. Somebody removed these entries before "
+                                    "they were counted (XTRIM, XDEL, or XADD with MAXLEN): find "
+                                    "out who, then run this again with --yes to book them as lost");
     return CTL_DONE;
 }
 
@@ -236,7 +227,6 @@ static int run_removal(PGconn *conn, void *owner)
 {
     struct removal *r = owner;
     struct err e;
-
     r->conn = conn;
     PGresult *streams = db_query(conn, SQL_LIST_STREAMS, 0, NULL, &e);
     int failed = !streams || look_at_all(r, streams, &e);
@@ -248,7 +238,6 @@ int stream_lost_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct removal r = {.config = config};
     const struct args_option options[] = {{"--yes", NULL, &r.yes}, {NULL, NULL, NULL}};
-
     if (args_parse_options(argc, argv, options))
         return CTL_USAGE;
     lease_owner_name(CTL_PROGRAM, r.owner);

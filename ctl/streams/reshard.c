@@ -1,13 +1,12 @@
 /* meterctl reshard N: tenants are spread over N streams from now on.
  *
- * What is exact about it does not depend on who is restarted when. The number changes in one
- * transaction that takes every stream away, so that no batch counted by the old number is committed
- * after it, and none by the new one before. An entry that is, or comes to be, in another stream
- * than its tenant's is kept as rejected, wrong_shard, and moved to the right one by the
- * aggregators.
+ * It is exact whoever is restarted when. The number changes in one transaction that takes every
+ * stream from its aggregator, so that no batch counted by the old number is committed after it, and
+ * none by the new one before it. An entry in another stream than its tenant's is kept as rejected,
+ * wrong_shard, and aggregators move it to the right one.
  *
- * Waiting for the old streams to be counted first only keeps that few: entries that wait in a
- * stream whose tenants move would all be moved one by one. */
+ * It waits for the old streams to be counted first, because entries that still wait would have
+ * to be moved one by one. */
 #include "common/redis/redis.h"
 #include "ctl/args.h"
 #include "ctl/ctl.h"
@@ -35,7 +34,6 @@ static int add_waiting(struct reshard *r, const char *stream, int64_t *waiting, 
     PGresult *position = db_query(r->conn, SQL_READ_POSITION, 1, &stream, e);
     struct stream_info info;
     int64_t more = 0;
-
     if (!position)
         return err_wrap(e, "postgres");
     int failed =
@@ -50,7 +48,6 @@ static int add_waiting(struct reshard *r, const char *stream, int64_t *waiting, 
 static int count_waiting(struct reshard *r, int64_t *waiting, struct err *e)
 {
     char stream[STREAM_NAME_SIZE];
-
     *waiting = 0;
     for (int64_t i = 0; i < r->from; i++) {
         stream_name(r->from, i, stream);
@@ -64,7 +61,6 @@ static int wait_for_few(struct reshard *r, struct err *e)
 {
     struct timespec pause = {.tv_nsec = LOOK_EVERY_MS * 1000000L};
     int64_t waiting = 0;
-
     for (int waited_ms = 0; waited_ms < WAIT_MS; waited_ms += LOOK_EVERY_MS) {
         if (count_waiting(r, &waiting, e))
             return -1;
@@ -83,7 +79,6 @@ static int change_number(struct reshard *r, struct err *e)
     char from[24];
     const char *values[] = {to, from};
     int64_t changed = 0;
-
     snprintf(from, sizeof from, "%" PRId64, r->from);
     if (db_run(r->conn, SQL_KEEP_STREAMS, 1, &values[1], NULL, e))
         return -1;
@@ -91,11 +86,13 @@ static int change_number(struct reshard *r, struct err *e)
     if (db_run(r->conn, SQL_CHANGE_SHARDS, 2, values, &changed, e))
         return -1;
     return changed == 1 ? 0
-                        : err_set(e, ERR_REFUSED, "somebody else changed the number: look again");
+                        : err_set(e, ERR_REFUSED,
+                                  "somebody else changed the number of streams meanwhile: see "
+                                  "`meterctl status`, then try again");
 }
 
-/* Nobody takes, moves or adds a stream then until the transaction ends; a batch that is being
- * written is waited for. */
+/* Until the transaction ends, no aggregator can take, move or add a stream. It waits for a batch
+ * that is being written. */
 static const char LOCK[] = "LOCK TABLE stream_positions IN EXCLUSIVE MODE";
 
 static int change(PGconn *conn, void *owner, struct err *e)
@@ -111,7 +108,7 @@ static int reshard(struct reshard *r, struct err *e)
     if (stream_shards_read(r->conn, 0, &r->from, e))
         return -1;
     if (r->from == r->to) {
-        printf("shards=%" PRId64 ": left as it is\n", r->to);
+        printf("shards=%" PRId64 ": that is the number already, nothing to do\n", r->to);
         return 0;
     }
     if (wait_for_few(r, e))
@@ -120,9 +117,9 @@ static int reshard(struct reshard *r, struct err *e)
     if (db_transaction(r->conn, change, r, e))
         return err_wrap(e, "postgres");
     printf("shards=%" PRId64 " before=%" PRId64 "\n", r->to, r->from);
-    puts("Aggregators follow within seconds, but for those whose METERLINE_STREAM_SHARDS is set: "
-         "restart them with the new number, or without it. Then let every service write by the "
-         "new number.");
+    puts("Aggregators follow within seconds, except those whose METERLINE_STREAM_SHARDS is set: "
+         "restart them with the new number, or without it. Then set the new number in every "
+         "service.");
     return 0;
 }
 
@@ -130,7 +127,6 @@ static int run(PGconn *conn, void *owner)
 {
     struct reshard *r = owner;
     struct err e;
-
     r->conn = conn;
     r->redis = redis_connect_blocking(r->redis_url, REDIS_TIMEOUT_MS, &e);
     int failed = !r->redis || reshard(r, &e);
@@ -142,7 +138,6 @@ int reshard_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct reshard r = {.redis_url = config->base.redis_url};
     const struct args_option none[] = {{NULL, NULL, NULL}};
-
     if (args_parse(argc, argv, none, 1, 1) < 0 || args_whole("N", argv[0], 1, SHARDS_MAX, &r.to))
         return CTL_USAGE;
     return ctl_with_database(config, CTL_FAILED, run, &r);

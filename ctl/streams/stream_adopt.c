@@ -43,7 +43,6 @@ struct adopt {
 static int read_identity(struct adopt *a, struct err *e)
 {
     PGresult *r = db_query(a->conn, SQL_READ_IDENTITY, 0, NULL, e);
-
     if (!r)
         return err_wrap(e, "postgres");
     snprintf(a->ledger, sizeof a->ledger, "%s", db_text(r, 0, 0));
@@ -57,7 +56,6 @@ static int look(struct adopt *a, bool *foreign, struct err *e)
 {
     const char *stream = a->lease.stream;
     struct stream_info info;
-
     if (stream_info_read(a->redis, stream, &info, e) ||
         stream_group_read(a->redis, stream, &a->group, e))
         return -1;
@@ -74,7 +72,6 @@ static int take_lease(struct adopt *a, struct err *e)
 {
     char takeovers[16];
     const char *value = takeovers;
-
     snprintf(takeovers, sizeof takeovers, "%" PRId32, a->group.mark.takeovers);
     if (db_run(a->conn, SQL_ADOPT_TAKEOVER, 1, &value, NULL, e))
         return err_wrap(e, "postgres");
@@ -118,7 +115,6 @@ static int mark_stream(struct adopt *a, int64_t now_ms, struct err *e)
     char old_mark[EPOCH_MARK_SIZE];
     char new_mark[EPOCH_MARK_SIZE];
     struct err ignored;
-
     mark.base = (uint64_t)a->read;
     epoch_mark_format(&a->group.mark, old_mark);
     epoch_mark_format(&mark, new_mark);
@@ -143,13 +139,13 @@ static int open_epoch(struct adopt *a, struct err *e)
     const char *values[] = {l->stream,     l->owner, l->epoch,         l->last_id,
                             l->next_token, lost,     a->group.last_id, base};
     struct err ignored;
-
     snprintf(lost, sizeof lost, "%" PRId64, a->lost);
     snprintf(base, sizeof base, "%" PRId64, a->read);
     if (db_run(a->conn, SQL_ADOPT_END, 8, values, NULL, e) == 0)
         return stream_lease_release(l, a->conn, false, e);
     stream_lease_release(l, a->conn, false, &ignored);
-    return err_wrap(e, "postgres: the stream is taken over; the next aggregator opens its epoch");
+    return err_wrap(e, "postgres: the stream is taken over, but its epoch could not be opened "
+                       "here; the next aggregator does that");
 }
 
 static int adopt_stream(struct adopt *a, struct err *e)
@@ -157,12 +153,11 @@ static int adopt_stream(struct adopt *a, struct err *e)
     const char *stream = a->lease.stream;
     int64_t now_ms;
     bool foreign;
-
     /* Redis' clock first: the lease is taken after it. */
     if (redis_clock_ms(a->redis, &now_ms, e) || look(a, &foreign, e))
         return -1;
     if (!foreign) {
-        printf("stream=%s: no other ledger has it, left as it is\n", stream);
+        printf("stream=%s: it belongs to no other ledger, nothing to do\n", stream);
         return 0;
     }
     a->found++;
@@ -187,8 +182,8 @@ static int connect_and_adopt(struct adopt *a, struct err *e)
     return result ? err_wrap(e, "%s", a->lease.stream) : 0;
 }
 
-/* What the other ledger left of a tenant that this one does not know would stay for ever. Whose it
- * is is told in the same step in which it goes. */
+/* What the other ledger left of a tenant that this one does not know would stay for ever. The
+ * script checks whose hash it is and deletes it in one step. */
 static const char FORGET[] = QUOTA_OWNER_LUA
     "if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then return 0 end\n"
     "local before = redis.call('HGET', KEYS[1], 'ledger')\n"
@@ -201,7 +196,6 @@ static int forget_quota(redisContext *redis, const redisReply *key, const char *
 {
     redisReply *r = redis_ask(redis, REDIS_REPLY_INTEGER, e, "EVAL %s 1 %b %s", FORGET, key->str,
                               key->len, ledger);
-
     if (!r)
         return -1;
     *count += r->integer;
@@ -213,7 +207,6 @@ static int forget_quotas_on(redisContext *redis, const char *ledger, int64_t *co
 {
     char cursor[REDIS_CURSOR_SIZE] = "0";
     int result = 0;
-
     do {
         redisReply *page = redis_scan_quotas(redis, cursor, e);
         if (!page)
@@ -234,7 +227,6 @@ static int forget_quotas(struct adopt *a, struct err *e)
     redisContext *redis;
     int64_t count = 0;
     int failed = 0;
-
     snprintf(ledger, sizeof ledger, "%" PRId32 ":%s", a->takeovers, a->ledger);
     for (int i = 0; !failed && (redis = redis_connect_blocking_master(a->config->base.redis_url, i,
                                                                       REDIS_TIMEOUT_MS, e));
@@ -251,7 +243,6 @@ static int forget_quotas(struct adopt *a, struct err *e)
 static int adopt_all(struct adopt *a, struct err *e)
 {
     int64_t shards;
-
     if (read_identity(a, e) ||
         stream_shards_read(a->conn, a->config->base.stream_shards, &shards, e))
         return -1;
@@ -282,14 +273,13 @@ static int run(PGconn *conn, void *owner)
 {
     struct adopt *a = owner;
     struct err e;
-
     a->conn = conn;
     if (adopt_all(a, &e))
         return ctl_fail_err(CTL_FAILED, &e);
     if (!a->yes)
         return tell_what_happens(a);
     if (a->found > 0)
-        puts("sinks hold until: meterctl restore accept");
+        puts("sinks hold until you run: meterctl restore accept");
     return CTL_DONE;
 }
 
@@ -297,7 +287,6 @@ int stream_adopt_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct adopt a = {.config = config};
     const struct args_option options[] = {{"--yes", NULL, &a.yes}, {NULL, NULL, NULL}};
-
     if (args_parse_options(argc, argv, options))
         return CTL_USAGE;
     lease_owner_name(CTL_PROGRAM, a.lease.owner);

@@ -44,9 +44,9 @@ static int parse_info(const redisReply *reply, struct stream_info *out, struct e
     const redisReply *added = redis_find(reply, "entries-added");
     const redisReply *length = redis_find(reply, "length");
     const redisReply *first = redis_find(reply, "first-entry");
-
     if (!added || !length)
-        return err_set(e, ERR_INPUT, "no entries-added: Redis 7.0 or later is needed");
+        return err_set(e, ERR_INPUT,
+                       "Redis does not tell entries-added: Redis 7.0 or later is needed");
     out->exists = true;
     out->added = added->integer;
     out->length = length->integer;
@@ -83,14 +83,13 @@ int stream_count_after(redisContext *redis, const char *stream, const struct str
 {
     char after[ENTRY_ID_SIZE];
     size_t found = 1000;
-
     /* The usual case: what is counted has been trimmed, so all that is there waits. */
     *out = info->length;
     if (info->length == 0 || entry_id_compare(info->first, id) > 0)
         return 0;
     *out = 0;
     snprintf(after, sizeof after, "%s", id);
-    /* Redis refuses to look behind the greatest id there is, which may be the last one. */
+    /* Redis refuses a range after the greatest possible id, which the last entry may have. */
     while (found == 1000 && entry_id_compare(after, info->last) < 0) {
         redisReply *page = range_after(redis, stream, after, info->last, 1000, e);
         if (!page)
@@ -137,7 +136,6 @@ static void parse_group(struct stream_group *out, const redisReply *group)
     const redisReply *name = redis_find(group, "name");
     const redisReply *last = redis_find(group, "last-delivered-id");
     const redisReply *read = redis_find(group, "entries-read");
-
     if (!name || !last || strcmp(name->str, STREAM_GROUP) != 0)
         return;
     out->exists = true;
@@ -145,12 +143,11 @@ static void parse_group(struct stream_group *out, const redisReply *group)
     out->read = read && read->type == REDIS_REPLY_INTEGER ? read->integer : -1;
 }
 
-/* Should there be more than one, the newest. */
+/* If there is more than one mark, the newest counts. */
 static void parse_mark(struct stream_group *out, const redisReply *consumer)
 {
     const redisReply *name = redis_find(consumer, "name");
     struct epoch_mark mark;
-
     if (!name || epoch_mark_parse(name->str, &mark) ||
         (out->marked && mark.epoch < out->mark.epoch))
         return;
@@ -183,7 +180,6 @@ int stream_group_read(redisContext *redis, const char *stream, struct stream_gro
 int entry_id_compare(const char *a, const char *b)
 {
     uint64_t a_ms = 0, a_seq = 0, b_ms = 0, b_seq = 0;
-
     sscanf(a, "%" SCNu64 "-%" SCNu64, &a_ms, &a_seq);
     sscanf(b, "%" SCNu64 "-%" SCNu64, &b_ms, &b_seq);
     int by_ms = (a_ms > b_ms) - (a_ms < b_ms);

@@ -15,7 +15,6 @@ int stream_lease_take(struct stream_lease *l, PGconn *conn, struct err *e)
 {
     const char *values[] = {l->stream, l->owner, STREAM_LEASE_S};
     PGresult *r = db_query(conn, SQL_LEASE_TAKE, 3, values, e);
-
     if (!r)
         return err_wrap(e, "postgres");
     copy(l->epoch, sizeof l->epoch, r, 0);
@@ -33,14 +32,12 @@ int stream_lease_take(struct stream_lease *l, PGconn *conn, struct err *e)
 int stream_lease_release(const struct stream_lease *l, PGconn *conn, bool untouched, struct err *e)
 {
     const char *values[] = {l->stream, l->owner, untouched ? "true" : "false"};
-
     return db_run(conn, SQL_LEASE_RELEASE, 3, values, NULL, e);
 }
 
 struct epoch_mark stream_lease_mark(const struct stream_lease *l, int64_t extra)
 {
     struct epoch_mark mark = {.epoch = atoi(l->epoch), .takeovers = l->takeovers};
-
     snprintf(mark.token, sizeof mark.token, "%s", l->next_token);
     snprintf(mark.ledger, sizeof mark.ledger, "%s", l->ledger);
     if (l->outcomes > 0) {

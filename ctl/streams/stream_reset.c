@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Clocks that run at different speeds do not matter in so short a time. */
+/* In so short a time it does not matter that clocks run at slightly different speeds. */
 enum { REDIS_TIMEOUT_MS = 600000, REWRITE_WITHIN_MS = 15000, AHEAD_MS = 60000 };
 
 struct reset {
@@ -115,7 +115,6 @@ static int rewrite(struct reset *s, int64_t now_ms, struct err *e)
     char mark_text[EPOCH_MARK_SIZE];
     char spare[128];
     struct err ignored;
-
     epoch_mark_format(&mark, mark_text);
     spare_key(l->stream, spare, sizeof spare);
     redisReply *r = redis_ask(s->redis, REDIS_REPLY_ARRAY, e, "EVAL %s 2 %s %s %s %s %s %s %s %lld",
@@ -138,12 +137,12 @@ static int open_epoch(const struct reset *s, struct err *e)
     const struct stream_lease *l = &s->lease;
     const char *values[] = {l->stream, l->owner, l->epoch, l->last_id, l->next_token};
     struct err ignored;
-
     if (db_run(s->conn, SQL_RESET_END, 5, values, NULL, e) == 0)
         return stream_lease_release(l, s->conn, false, e);
     /* An aggregator finishes it. */
     stream_lease_release(l, s->conn, false, &ignored);
-    return err_wrap(e, "postgres: the stream is rewritten; the next aggregator ends the epoch");
+    return err_wrap(e, "postgres: the stream is repaired, but its epoch could not be ended here; "
+                       "the next aggregator does that");
 }
 
 static int run_reset(struct reset *s, int64_t now_ms, struct err *e)
@@ -159,7 +158,6 @@ static int run_reset(struct reset *s, int64_t now_ms, struct err *e)
 static int look(struct reset *s, int64_t *now_ms, bool *ahead, struct err *e)
 {
     struct stream_info info;
-
     if (redis_clock_ms(s->redis, now_ms, e) ||
         stream_info_read(s->redis, s->lease.stream, &info, e))
         return -1;
@@ -167,16 +165,15 @@ static int look(struct reset *s, int64_t *now_ms, bool *ahead, struct err *e)
     return 0;
 }
 
-/* Twice, should one that was cut short have come before, and another such entry since. */
+/* Twice, in case an earlier run was interrupted and another such entry was added since. */
 static int reset_stream(struct reset *s, struct err *e)
 {
     int64_t now_ms;
     bool ahead;
-
     if (look(s, &now_ms, &ahead, e))
         return -1;
     if (!ahead)
-        printf("stream=%s: not in the future, left as it is\n", s->lease.stream);
+        printf("stream=%s: its newest id is not in the future, nothing to do\n", s->lease.stream);
     for (int i = 0; ahead && i < 2; i++)
         if (run_reset(s, now_ms, e) || look(s, &now_ms, &ahead, e))
             return -1;
@@ -201,7 +198,6 @@ static int run(PGconn *conn, void *owner)
     struct reset *s = owner;
     int64_t shards;
     struct err e;
-
     s->conn = conn;
     int failed = stream_shards_read(conn, s->config->base.stream_shards, &shards, &e);
     for (int64_t i = 0; !failed && i < shards; i++) {
@@ -215,7 +211,6 @@ int stream_reset_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct reset s = {.config = config};
     const struct args_option none[] = {{NULL, NULL, NULL}};
-
     if (args_parse_options(argc, argv, none))
         return CTL_USAGE;
     lease_owner_name(CTL_PROGRAM, s.lease.owner);

@@ -30,10 +30,9 @@ static int list(PGconn *conn, void *owner)
     const struct list_options *o = owner;
     const char *values[] = {"late", o->tenant, NULL, NULL, NULL, NULL, NULL};
     const struct table_view view = {
-        "late, the newest first; without a decision: `meterctl late carry` or `drop`",
-        "nothing is late", COLUMNS, o->wide};
+        "late, newest first; to decide: `meterctl late carry` or `late drop`", "nothing is late",
+        COLUMNS, o->wide};
     int code = names_check(conn, o->tenant, NULL, CTL_FAILED);
-
     return code == CTL_DONE ? submissions_print(conn, values, true, o->json, view) : code;
 }
 
@@ -44,7 +43,6 @@ int late_list_run(const struct ctl_config *config, int argc, char **argv)
                                           {"--json", NULL, &o.json},
                                           {"--wide", NULL, &o.wide},
                                           {NULL, NULL, NULL}};
-
     return args_parse_options(argc, argv, options)
                ? CTL_USAGE
                : ctl_with_database(config, CTL_FAILED, list, &o);
@@ -54,33 +52,31 @@ static void tell_skipped(const PGresult *rows, int row, bool carry)
 {
     const char *identifier = db_text(rows, row, IDENTIFIER);
     const char *state = db_text(rows, row, STATE);
-
     if (strcmp(state, "late") != 0)
         printf("skipped %s state=%s msg=\"it is not late: %s\"\n", identifier, state,
                submission_meaning(state));
     else if (carry && *db_text(rows, row, REPLACES) == 't')
-        printf("skipped %s msg=\"a value of %s replaces the one before, so that another period "
-               "cannot take it: only `meterctl late drop` is left\"\n",
+        printf("skipped %s msg=\"a value of %s would replace the current one of another period: "
+               "use `meterctl late drop`\"\n",
                identifier, db_text(rows, row, METRIC));
     else
-        printf("skipped %s msg=\"it was decided so before\"\n", identifier);
+        printf("skipped %s msg=\"this was already decided\"\n", identifier);
 }
 
 static void tell_row(const PGresult *rows, int row, bool carry)
 {
     const char *identifier = db_text(rows, row, IDENTIFIER);
-
     if (*db_text(rows, row, DONE) != 't')
         tell_skipped(rows, row, carry);
     else if (carry && *db_text(rows, row, SUBSCRIBED) == 'f')
-        printf("warning: tenant %s has no subscription now, to whose invoice %s could be added\n",
+        printf("warning: tenant %s has no subscription now, so there is no invoice that %s could "
+               "be added to\n",
                db_text(rows, row, TENANT), identifier);
 }
 
 static int tell_rows(const PGresult *rows, bool carry)
 {
     int done = 0;
-
     for (int i = 0; i < PQntuples(rows); i++) {
         tell_row(rows, i, carry);
         done += *db_text(rows, i, DONE) == 't';
@@ -100,7 +96,6 @@ static int decide(PGconn *conn, void *owner)
     const struct selection *s = &d->selection;
     struct err e;
     int unknown = names_check(conn, s->tenant, NULL, CTL_FAILED);
-
     if (unknown)
         return unknown;
     char *named = s->named ? json_dumps(s->named, JSON_COMPACT) : NULL;
@@ -127,10 +122,10 @@ static int decide(PGconn *conn, void *owner)
 static int check_selection(const struct decision *d)
 {
     const struct selection *s = &d->selection;
-
     if ((s->named != NULL) + (s->tenant != NULL) + d->all == 1)
         return 0;
-    return ctl_fail(-1, "which ones? Say identifiers, or --tenant T, or --all");
+    return ctl_fail(
+        -1, "either identifiers, or --tenant T, or --all is required, to say which submissions");
 }
 
 static int run_decision(const struct ctl_config *config, int argc, char **argv, bool carry)
@@ -142,7 +137,6 @@ static int run_decision(const struct ctl_config *config, int argc, char **argv, 
                                           {NULL, NULL, NULL}};
     int plain = args_parse(argc, argv, options, 0, argc);
     int code = CTL_USAGE;
-
     if (plain >= 0 && selection_parse(&d.selection, plain, argv) == 0 && check_selection(&d) == 0)
         code = ctl_with_database(config, CTL_FAILED, decide, &d);
     selection_done(&d.selection);

@@ -1,5 +1,5 @@
-/* meterctl reconcile: what Stripe holds beside what was sent. The run is common/stripe/reconcile.h;
- * what it found is then read from the tables. */
+/* meterctl reconcile: compares what Stripe holds with what was sent. common/stripe/reconcile.h
+ * does it; what it found is then read from the tables. */
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/names.h"
@@ -73,7 +73,6 @@ static int compare(PGconn *conn, const struct reconcile_args *args)
                                       .tenant = args->tenant,
                                       .at = args_or_null(args->at),
                                       .most = MOST_MINUTES};
-
     if (stripe_run_doubts(args->config, &doubts, &e) ||
         stripe_run_compare(args->config, &ask, &found, &e))
         return ctl_fail_err(CTL_UNCHECKED, &e);
@@ -91,7 +90,6 @@ static int run(PGconn *conn, void *owner)
 {
     struct reconcile_args *args = owner;
     int code = args_period(conn, args->period, args->at);
-
     if (code == CTL_DONE)
         code = names_check(conn, args->tenant, NULL, CTL_UNCHECKED);
     return code == CTL_DONE ? compare(conn, args) : code;
@@ -105,7 +103,6 @@ int reconcile_command_run(const struct ctl_config *config, int argc, char **argv
                                           {"--json", NULL, &args.json},
                                           {"--wide", NULL, &args.wide},
                                           {NULL, NULL, NULL}};
-
     if (args_parse_options(argc, argv, options))
         return CTL_USAGE;
     int code = stripe_run_check(config);

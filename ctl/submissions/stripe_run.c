@@ -1,6 +1,6 @@
-/* The happy path: a loop, a connection, and as soon as it is up the run; when that is done all is
- * closed, and the loop ends. The failure mode: the connection cannot be made, or was lost before
- * the run began: the same with its error. */
+/* The happy path: open a loop and a connection, start the run as soon as the connection is up,
+ * close everything when it is done, and the loop ends. The failure mode: the connection cannot
+ * be made, or is lost before the run began; then everything is closed with its error. */
 #include "ctl/submissions/stripe_run.h"
 
 #include "common/closing.h"
@@ -26,7 +26,8 @@ struct stripe_run {
 int stripe_run_check(const struct ctl_config *config)
 {
     if (!config->stripe_secret_key)
-        return ctl_fail(CTL_USAGE, "STRIPE_SECRET_KEY must be set, to ask Stripe what it holds");
+        return ctl_fail(CTL_USAGE,
+                        "STRIPE_SECRET_KEY must be set: this command asks Stripe what it holds");
     return conf_refuse_live_key(config->stripe_secret_key, config->stripe_live) > 0 ? CTL_USAGE
                                                                                     : CTL_DONE;
 }
@@ -35,8 +36,9 @@ void stripe_run_on_found(void *owner, const struct reconcile_found *found)
 {
     (void)owner;
     if (found->error)
-        ctl_fail(0, "unread: tenant %s, metric %s, customer %s, period %s: %s", found->tenant,
-                 found->metric, found->customer, found->period_start, found->error->text);
+        ctl_fail(
+            0, "Stripe could not be asked about tenant %s, metric %s, customer %s, period %s: %s",
+            found->tenant, found->metric, found->customer, found->period_start, found->error->text);
 }
 
 void stripe_run_on_settled(void *owner, const char *identifier, const char *customer,
@@ -101,7 +103,7 @@ static void on_up(void *owner)
         doubts_start(r->doubts, r->pg, &(struct doubts_ask){0});
 }
 
-/* A run that has begun tells itself. */
+/* A run that has begun reports the lost connection itself. */
 static void on_down(void *owner, const struct err *error)
 {
     struct stripe_run *r = owner;

@@ -19,21 +19,21 @@
 #include <string.h>
 
 const struct submission_state SUBMISSION_STATES[] = {
-    {"pending", "the sink is about to send it"},
-    {"sending", "it is under way"},
+    {"pending", "the sink will send it"},
+    {"sending", "the sink is sending it"},
     {"sent", "Stripe has it"},
-    {"held", "the sink holds it back"},
-    {"failed", "`meterctl submissions retry` has its quantity claimed anew"},
-    {"in_doubt", "reconciliation decides, never a person: see `meterctl reconcile`"},
-    {"late",
-     "its invoice is final, or Stripe takes nothing so old: `meterctl late carry` or `drop`"},
-    {"void", "its quantity was given back, to be claimed anew"},
+    {"held", "the sink holds it back: last_error says why"},
+    {"failed", "`meterctl submissions retry` submits its quantity again"},
+    {"in_doubt",
+     "nobody knows whether Stripe has it; reconciliation finds out: see `meterctl reconcile`"},
+    {"late", "its invoice is final, or it is too old for Stripe: decide by `meterctl late carry` "
+             "or `late drop`"},
+    {"void", "it is not billed: its quantity is claimed anew in another submission"},
     {NULL, NULL}};
 
 const char *submission_meaning(const char *state)
 {
     const struct submission_state *s = SUBMISSION_STATES;
-
     while (s->name && strcmp(s->name, state) != 0)
         s++;
     assert(s->name);
@@ -64,7 +64,6 @@ struct list_options {
 static int check_state(const char *state)
 {
     struct buf list = {0};
-
     for (const struct submission_state *s = SUBMISSION_STATES; s->name; s++) {
         if (!state || strcmp(state, s->name) == 0) {
             buf_done(&list);
@@ -72,7 +71,7 @@ static int check_state(const char *state)
         }
         buf_printf(&list, "%s%s", list.length == 0 ? "" : ", ", s->name);
     }
-    ctl_fail(-1, "no such state: %s (one of: %s)", state, list.data);
+    ctl_fail(-1, "--state must be one of %s, not %s", list.data, state);
     buf_done(&list);
     return -1;
 }
@@ -83,7 +82,6 @@ int submissions_print(PGconn *conn, const char *const values[7], bool bodies, bo
     json_t *rows = json_array();
     struct err e;
     int code = CTL_DONE;
-
     if (report_query(rows, conn, SQL_LIST_SUBMISSIONS, 7, values, &e)) {
         code = ctl_fail_err(CTL_FAILED, &e);
     } else {
@@ -98,11 +96,10 @@ int submissions_print(PGconn *conn, const char *const values[7], bool bodies, bo
 static int list(PGconn *conn, void *owner)
 {
     const struct list_options *o = owner;
-    const struct table_view view = {"submissions, the newest first", "no such submissions", COLUMNS,
-                                    o->wide};
+    const struct table_view view = {"submissions, newest first", "there are no such submissions",
+                                    COLUMNS, o->wide};
     char period[TIME_TEXT_SIZE], since[TIME_TEXT_SIZE];
     int code = args_period(conn, o->period, period);
-
     if (code == CTL_DONE)
         code = args_time(conn, "--since", o->since, since);
     if (code == CTL_DONE)
@@ -122,7 +119,6 @@ int submissions_list_run(const struct ctl_config *config, int argc, char **argv)
         {"--period", &o.period, NULL}, {"--since", &o.since, NULL},   {"--limit", &o.limit, NULL},
         {"--json", NULL, &o.json},     {"--wide", NULL, &o.wide},     {NULL, NULL, NULL}};
     int64_t limit;
-
     if (args_parse_options(argc, argv, options) || check_state(o.state) ||
         args_whole("--limit", o.limit, 1, LIST_MAX, &limit))
         return CTL_USAGE;
@@ -132,7 +128,6 @@ int submissions_list_run(const struct ctl_config *config, int argc, char **argv)
 static void print_one(json_t *row, bool json)
 {
     const char *state = json_string_value(json_object_get(row, "state"));
-
     json_object_set_new(row, "meaning", json_string(submission_meaning(state)));
     (json ? report_print_json : report_print_entry)(row);
 }
@@ -149,11 +144,11 @@ static int show(PGconn *conn, void *owner)
     json_t *rows = json_array();
     struct err e;
     int code = CTL_DONE;
-
     if (report_query(rows, conn, SQL_LIST_SUBMISSIONS, 7, values, &e))
         code = ctl_fail_err(CTL_FAILED, &e);
     else if (json_array_size(rows) == 0)
-        code = ctl_fail(CTL_FAILED, "there is no submission %s", s->identifier);
+        code = ctl_fail(CTL_FAILED, "there is no submission %s (see meterctl submissions list)",
+                        s->identifier);
     else
         print_one(json_array_get(rows, 0), s->json);
     json_decref(rows);
@@ -164,7 +159,6 @@ int submissions_show_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct show s = {0};
     const struct args_option options[] = {{"--json", NULL, &s.json}, {NULL, NULL, NULL}};
-
     if (args_parse(argc, argv, options, 1, 1) < 0)
         return CTL_USAGE;
     s.identifier = argv[0];
@@ -187,7 +181,9 @@ int selection_parse(struct selection *s, int count, char **words)
         s->named = json_array();
     for (int i = 0; i < count; i++)
         if (!holds(s->named, words[i]) && json_array_append_new(s->named, json_string(words[i])))
-            return ctl_fail(-1, "not an identifier: %s", words[i]);
+            return ctl_fail(
+                -1, "%s is not the identifier of a submission (see meterctl submissions list)",
+                words[i]);
     return 0;
 }
 
@@ -200,7 +196,6 @@ PGresult *selection_run(const struct selection *s, PGconn *conn, const char *sql
                         const char *const *values, struct err *e)
 {
     PGresult *rows = db_script(conn, "BEGIN", e) ? NULL : db_query(conn, sql, n, values, e);
-
     if (!rows || db_script(conn, s->named || s->yes ? "COMMIT" : "ROLLBACK", e) == 0)
         return rows;
     PQclear(rows);
@@ -220,7 +215,8 @@ void selection_tell_unknown(const struct selection *s, const PGresult *rows)
     for (size_t i = 0; i < json_array_size(s->named); i++) {
         const char *identifier = json_string_value(json_array_get(s->named, i));
         if (!is_among(rows, identifier))
-            ctl_fail(CTL_FAILED, "there is no submission %s", identifier);
+            ctl_fail(CTL_FAILED, "there is no submission %s (see meterctl submissions list)",
+                     identifier);
     }
 }
 
@@ -230,7 +226,10 @@ int selection_code(const struct selection *s, int found, int done)
         return (size_t)done < json_array_size(s->named) ? CTL_FAILED : CTL_DONE;
     if (s->yes || done == 0)
         return CTL_DONE;
-    return ctl_fail(CTL_FAILED, "nothing was done: say --yes for these %d of %d", done, found);
+    return ctl_fail(
+        CTL_FAILED,
+        "nothing was changed: run it again with --yes to change %d of these %d submissions", done,
+        found);
 }
 
 /* meterctl submissions retry. */
@@ -246,11 +245,10 @@ struct retry_options {
 static void tell_skipped(const PGresult *rows, int row)
 {
     const char *state = db_text(rows, row, STATE);
-
     printf("skipped %s state=%s msg=\"", db_text(rows, row, IDENTIFIER), state);
     if (strcmp(state, "failed") == 0)
-        printf("Stripe may hold %s of its minute: claimed anew, that would be billed twice "
-               "(--anyway)\"\n",
+        printf("Stripe may hold %s of its minute, which would then be billed twice (--anyway "
+               "retries it all the same)\"\n",
                db_text(rows, row, DOUBT_QUANTITY));
     else
         printf("%s\"\n", submission_meaning(state));
@@ -259,7 +257,6 @@ static void tell_skipped(const PGresult *rows, int row)
 static int tell_rows(const PGresult *rows)
 {
     int done = 0;
-
     for (int i = 0; i < PQntuples(rows); i++) {
         if (*db_text(rows, i, DONE) == 't')
             done++;
@@ -275,7 +272,6 @@ static int retry(PGconn *conn, void *owner)
     const struct selection *s = &o->selection;
     struct err e;
     int unknown = names_check(conn, s->tenant, NULL, CTL_FAILED);
-
     if (unknown)
         return unknown;
     char *named = s->named ? json_dumps(s->named, JSON_COMPACT) : NULL;
@@ -288,10 +284,10 @@ static int retry(PGconn *conn, void *owner)
     int done = tell_rows(rows);
     selection_tell_unknown(s, rows);
     if (!s->named && PQntuples(rows) == 0)
-        puts("nothing has failed");
+        puts("no submission has failed");
     else if (s->named || s->yes)
         printf("retried %d submissions%s\n", done,
-               done ? ": the sink claims their quantities anew, under new identifiers" : "");
+               done ? ": the sink submits their quantities again, under new identifiers" : "");
     int code = selection_code(s, PQntuples(rows), done);
     PQclear(rows);
     return code;
@@ -300,11 +296,12 @@ static int retry(PGconn *conn, void *owner)
 static int check_retry(const struct retry_options *o)
 {
     const struct selection *s = &o->selection;
-
     if (o->state && strcmp(o->state, "failed") != 0)
-        return ctl_fail(-1, "only what failed is retried by hand, not --state %s", o->state);
+        return ctl_fail(
+            -1, "only failed submissions can be retried: --state must be failed, not %s", o->state);
     if (s->named ? o->state || s->tenant : !o->state)
-        return ctl_fail(-1, "which ones? Say identifiers, or --state failed [--tenant T]");
+        return ctl_fail(-1, "either identifiers, or --state failed (and --tenant T) is required, "
+                            "to say which submissions");
     return 0;
 }
 
@@ -318,7 +315,6 @@ int submissions_retry_run(const struct ctl_config *config, int argc, char **argv
                                           {NULL, NULL, NULL}};
     int plain = args_parse(argc, argv, options, 0, argc);
     int code = CTL_USAGE;
-
     if (plain >= 0 && selection_parse(&o.selection, plain, argv) == 0 && check_retry(&o) == 0)
         code = ctl_with_database(config, CTL_FAILED, retry, &o);
     selection_done(&o.selection);

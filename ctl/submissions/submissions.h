@@ -1,4 +1,4 @@
-/* Submissions: what the sink hands to Stripe, and what a person may do about each. */
+/* Submissions: what the sink sends to Stripe, and what a person may do about each. */
 #ifndef METERLINE_CTL_SUBMISSIONS_H
 #define METERLINE_CTL_SUBMISSIONS_H
 
@@ -11,12 +11,12 @@
 
 struct submission_state {
     const char *name;
-    const char *meaning; /* what becomes of it, and by whom */
+    const char *meaning; /* what happens to it next, and who acts */
 };
 
 extern const struct submission_state SUBMISSION_STATES[]; /* ends in one without a name */
 
-/* The meaning of a state that there is. */
+/* The meaning of an existing state. */
 const char *submission_meaning(const char *state);
 
 /* What list_submissions.sql finds, printed as a list. values: the statement's seven parameters.
@@ -41,11 +41,11 @@ void selection_done(struct selection *s);
 PGresult *selection_run(const struct selection *s, PGconn *conn, const char *sql, int n,
                         const char *const *values, struct err *e);
 
-/* Tell the identifiers that rows (column 0) lack. */
+/* Say which of the named identifiers are not in rows (column 0). */
 void selection_tell_unknown(const struct selection *s, const PGresult *rows);
 
-/* The exit code after `done` of `found` rows were changed, or would have been; without --yes tells
- * that. */
+/* The exit code after `done` of `found` rows were changed; without --yes, after saying that they
+ * would have been. */
 int selection_code(const struct selection *s, int found, int done);
 
 #endif

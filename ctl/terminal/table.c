@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* The bytes of a character; of what is no UTF-8, one. */
+/* The bytes of the character; 1 if it is not UTF-8. */
 static size_t char_size(const char *text)
 {
     size_t size = str_utf8_char(text, strlen(text));
@@ -19,7 +19,6 @@ static size_t char_size(const char *text)
 static bool is_printable(const char *at, size_t size)
 {
     const unsigned char *bytes = (const unsigned char *)at;
-
     if (size == 1)
         return bytes[0] >= 0x20 && bytes[0] < 0x7f;
     return size != 2 || bytes[0] != 0xc2 || bytes[1] >= 0xa0;
@@ -52,7 +51,6 @@ void cell_add_value(struct buf *out, const json_t *value)
 int cell_width(const char *text)
 {
     int width = 0;
-
     for (; *text; text += char_size(text))
         width++;
     return width;
@@ -68,7 +66,6 @@ static const char *skip(const char *text, int characters)
 void cell_add_cut(struct buf *out, const char *text, int width, enum cell_cut cut)
 {
     int all = cell_width(text);
-
     if (all <= width) {
         buf_add_str(out, text);
         return;
@@ -80,7 +77,7 @@ void cell_add_cut(struct buf *out, const char *text, int width, enum cell_cut cu
     buf_add_str(out, skip(text, all - behind));
 }
 
-/* Cells of a name that are cut keep that much; GAP: between two columns. */
+/* LEAST_CUT: a cell is not cut to fewer characters. GAP: between two columns. */
 enum { LEAST_CUT = 9, LEAST_WIDTH = 80, GAP = 2, COLUMNS_MAX = 24 };
 
 struct layout {
@@ -93,7 +90,6 @@ struct layout {
 int table_width(bool wide)
 {
     struct winsize size;
-
     if (wide || !isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 ||
         size.ws_col == 0)
         return 0;
@@ -103,7 +99,6 @@ int table_width(bool wide)
 static void widen(struct layout *l, int i, const json_t *value)
 {
     struct buf text = {0};
-
     cell_add_value(&text, value);
     int width = cell_width(text.data);
     buf_done(&text);
@@ -121,11 +116,10 @@ static void measure(struct layout *l, const json_t *findings)
     }
 }
 
-/* The widest that may be cut still, or -1. */
+/* The widest column that can still be cut, or -1. */
 static int widest(const struct layout *l)
 {
     int found = -1;
-
     for (int i = 0; i < l->count; i++) {
         bool can_be_cut = l->columns[i].kind == TABLE_NAME || l->columns[i].kind == TABLE_NOTE;
         if (can_be_cut && l->widths[i] > LEAST_CUT &&
@@ -139,7 +133,6 @@ static void fit(struct layout *l, int width)
 {
     int total = -GAP;
     int i;
-
     for (i = 0; i < l->count; i++)
         total += l->widths[i] + GAP;
     for (; total > width && (i = widest(l)) >= 0; total--)
@@ -155,7 +148,6 @@ static void pad(struct buf *out, int count)
 static void add_cell(struct buf *out, const struct layout *l, int i, const char *text)
 {
     struct buf cut = {0};
-
     cell_add_cut(&cut, text, l->widths[i],
                  l->columns[i].kind == TABLE_NOTE ? CELL_END : CELL_MIDDLE);
     int missing = l->widths[i] - cell_width(cut.data);
@@ -188,7 +180,6 @@ void table_add(struct buf *out, const json_t *findings, const struct table_colum
                struct table_look look)
 {
     struct layout l = {.columns = columns, .first = look.first ? look.first : columns[0].name};
-
     measure(&l, findings);
     if (look.width > 0)
         fit(&l, look.width - cell_width(look.indent));
@@ -204,7 +195,6 @@ void table_print(const char *title, const json_t *findings, const struct table_c
                  bool wide)
 {
     struct buf out = {0};
-
     if (json_array_size(findings) == 0)
         return;
     table_add(&out, findings, columns,

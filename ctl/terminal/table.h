@@ -19,8 +19,8 @@ struct table_column {
     enum table_kind kind;
 };
 
-/* How wide a table on standard output may be: as the terminal is, at least 80. 0: as it needs to
- * be, since it is no terminal, or since that is what --wide asks for. */
+/* How wide a table on standard output may be: as wide as the terminal, at least 80. 0: as wide
+ * as it needs to be, because of --wide or because it is no terminal. */
 int table_width(bool wide);
 
 struct table_look {
@@ -50,7 +50,7 @@ void table_show(json_t *rows, bool json, struct table_view view);
 
 /* The text of a cell. Pure. */
 
-/* Where what does not fit is left out, for a … in its place. */
+/* Where a text that does not fit is cut; a … takes the place of what is left out. */
 enum cell_cut { CELL_MIDDLE, CELL_END };
 
 /* What a value looks like, appended to out: "-" for none or an empty text; control characters,

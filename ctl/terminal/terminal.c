@@ -30,7 +30,6 @@ static bool have_before;
 static void put(const char *text)
 {
     size_t length = strlen(text);
-
     while (length > 0) {
         ssize_t n = write(STDOUT_FILENO, text, length);
         if (n < 0 && errno == EINTR)
@@ -66,7 +65,7 @@ static void on_end(int number)
     terminal_ended = 1;
 }
 
-/* Only to break off what waits: the size is asked for at each painting. */
+/* Only to interrupt the wait: each painting asks for the size. */
 static void on_resize(int number)
 {
     (void)number;
@@ -75,7 +74,6 @@ static void on_resize(int number)
 static void on_stop(int number)
 {
     int error = errno;
-
     (void)number;
     give_back();
     raise(SIGSTOP);
@@ -86,7 +84,6 @@ static void on_stop(int number)
 static void handle(int number, void (*handler)(int))
 {
     struct sigaction action = {.sa_handler = handler};
-
     sigaction(number, &action, NULL);
 }
 
@@ -110,18 +107,16 @@ void terminal_close(void)
 void terminal_size(int *lines, int *columns)
 {
     struct winsize size = {0};
-
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0)
         size = (struct winsize){.ws_row = LINES_USUAL, .ws_col = COLUMNS_USUAL};
     *lines = size.ws_row < LINES_LEAST ? LINES_LEAST : size.ws_row;
     *columns = size.ws_col < COLUMNS_LEAST ? COLUMNS_LEAST : size.ws_col;
 }
 
-/* In one write: nothing flickers. */
+/* One write, so that nothing flickers. */
 void terminal_paint(const char *text)
 {
     struct buf out = {0};
-
     buf_add_str(&out, HOME);
     for (; *text; text++) {
         if (*text == '\n')
@@ -137,7 +132,6 @@ bool terminal_wait(int ms)
 {
     struct pollfd keys = {.fd = have_before ? STDIN_FILENO : -1, .events = POLLIN};
     char key = 0;
-
     if (terminal_ended || poll(&keys, 1, ms) <= 0)
         return false;
     if (read(STDIN_FILENO, &key, 1) == 1)

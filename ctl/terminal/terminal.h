@@ -1,5 +1,5 @@
-/* A terminal that is painted over again and again: another screen than the one with the shell,
- * which comes back as it was, however we end; SIGKILL excepted. */
+/* A terminal that is painted over again and again, on its alternate screen. The shell's screen
+ * comes back as it was, however we end, except by SIGKILL. */
 #ifndef METERLINE_CTL_TERMINAL_H
 #define METERLINE_CTL_TERMINAL_H
 

@@ -71,7 +71,7 @@ def test_all_is_well(account):
     assert len(found["meter"]) == len(account.meters) and len(found["roles"]) == 4
     assert found["key"] == [("ok", "a secret key, test mode")]
     text = account.must("meterctl", "doctor")
-    assert "all is as it must be" in text.stdout and TEST_KEY not in text.stdout + text.stderr
+    assert "everything is in order" in text.stdout and TEST_KEY not in text.stdout + text.stderr
 
 
 def test_the_key(account):
@@ -128,12 +128,12 @@ def test_the_webhook_endpoint(account):
     assert "customer.created" not in bad(found)[0][1]
     account.sandbox.api("POST", path, {"enabled_events": ["*"], "disabled": True})
     code, found = doctor(account)
-    assert code == 1 and "none that is enabled" in bad(found)[0][1]
+    assert code == 1 and "no endpoint is enabled" in bad(found)[0][1]
 
 
 def test_redis(account):
     client = account.client()
-    for name, wrong, right, said in (("maxmemory-policy", "allkeys-lru", "noeviction", "set noeviction"),
+    for name, wrong, right, said in (("maxmemory-policy", "allkeys-lru", "noeviction", "set it to noeviction"),
                                      ("appendonly", "no", "yes", "set appendonly yes")):
         client.config_set(name, wrong)
         code, found = doctor(account)
@@ -159,7 +159,7 @@ def test_postgres(account):
     account.sql("DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)")
     code, found = doctor(account)
     assert code == 1 and bad(found)[0][0] == "schema" and "meterctl migrate" in bad(found)[0][1]
-    assert {result for result, _ in found["roles"]} == {"warn"}, "only superusers may be any of them"
+    assert {result for result, _ in found["roles"]} == {"warn"}, "no login has any of them"
     account.sql("CREATE ROLE app LOGIN IN ROLE meterline_sink")
     assert ("ok", "meterline_sink: 1 logins") in doctor(account)[1]["roles"]
     account.postgres.stop()
@@ -178,7 +178,7 @@ def test_the_poolers_mode(account, mode):
     if mode == "statement":
         assert code == 1 and "pool_mode" in str(bad(found)), found
     else:
-        assert bad(found) == [] and "stands in between" in found["pooler"][0][1]
+        assert bad(found) == [] and "session or transaction mode" in found["pooler"][0][1]
 
 
 def test_the_stages(account):

@@ -141,7 +141,7 @@ def test_the_invoices_number_from_sent_to_waiting(shop):
     line.sql("SELECT void_submission(%s, '{sent}', 'x')", identifier)
     report = explain(line, "llm_tokens")
     assert_adds_up(report, number("44.5"))
-    assert "claim anew" in report["notes"][0] and report["proof"]["waiting"] == "41.5"
+    assert "has not claimed anew" in report["notes"][0] and report["proof"]["waiting"] == "41.5"
     once(line)
     assert_adds_up(explain(line, "llm_tokens"), number("44.5"))
 
@@ -251,7 +251,7 @@ def test_what_was_moved_by_late_carry_is_named_in_both_periods(shop):
         assert source["period_start"] in report["notes"][0] and report["period_start"] in source["notes"][0]
         assert source["submissions"][0]["period"] == report["period_start"]
         table = line.must("meterctl", "explain", "--tenant", "acme", "--metric", "api_calls", "--period", "current").stdout
-        assert "usage of others" in table and f"the period from {source['period_start']} on" in table
+        assert "used in others" in table and f"the period from {source['period_start']} on" in table
         text = line.must("meterctl", "explain", "--tenant", "acme", "--metric", "api_calls", "--period", "current",
                          "--format", "csv").stdout
         rows = [row for row in csv.DictReader(io.StringIO(text)) if row["record"] == "moved_in"]

@@ -110,7 +110,7 @@ def test_adopted_streams_go_on_from_the_position_and_the_cache_is_the_new_ledger
     assert "lost=0" in done.stdout and "4 tenants of the other ledger are gone" in done.stdout
     assert identity(line, other)[1] == 1
     again = line.must("meterctl", "stream", "adopt", "--yes", DATABASE_URL=other)
-    assert "left as it is" in again.stdout
+    assert "it belongs to no other ledger" in again.stdout
     start(line, DATABASE_URL=other).wait_log("stream_opened")
     line.wait_for(lambda: line.client().xlen(STREAM) == 0, 20, "all is counted")
     audit = line.meterctl("audit", DATABASE_URL=other)

@@ -197,9 +197,9 @@ def test_a_tenant_that_is_still_to_come(line, webhookd):
 
 @pytest.mark.parametrize("args, code, said", [
     ("show t33 --json", 1, "did you mean t3"), ("set t3 api_cals --unlimited", 1, "did you mean api_calls"),
-    ("set t3 api_calls", 2, "what shall it be"), ("set t3 --unlimited", 2, "an argument is missing: meterctl limits set TENANT METRIC"),
+    ("set t3 api_calls", 2, "is required"), ("set t3 --unlimited", 2, "an argument is missing: meterctl limits set TENANT METRIC"),
     ("set t3 api_calls --included -1", 2, "--included"), ("set t3 api_calls --included 1e9", 2, "--included"),
-    ("set t3 api_calls --included 1 --unlimited", 2, "exclude"), ("set t3 api_calls --cap firm", 2, "none, soft or hard"),
+    ("set t3 api_calls --included 1 --unlimited", 2, "cannot be used together"), ("set t3 api_calls --cap firm", 2, "none, soft or hard"),
     ("set t33 api_calls --unlimited", 1, "--new"), ("unset t3", 1, "no such limit"),
     ("unset t3 api_calls x", 2, "unknown argument: x"), ("show a b", 2, "b")])
 def test_wrong_words_are_told(line, args, code, said):

@@ -180,7 +180,7 @@ def test_another_signature_is_not_guessed_at(bare):
                                   "CREATE FUNCTION is_subscriber(p_tenant text) RETURNS text LANGUAGE sql RETURN 'x'")
     done = bare.meterctl("migrate")
     assert done.returncode == 1
-    assert "function is_subscriber (new parameters or result: a migration must drop the old one)" in done.stderr
+    assert "function is_subscriber (it has new parameters or another result: a migration must drop the old one first)" in done.stderr
     change(bare, "is_subscriber", "DROP FUNCTION is_subscriber;"
                                   "CREATE FUNCTION is_subscriber(a integer) RETURNS boolean LANGUAGE sql RETURN true")
     done = bare.meterctl("migrate")

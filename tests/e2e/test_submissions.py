@@ -137,13 +137,13 @@ def test_all_that_failed_needs_a_yes(line):
         add(line, f"ml-{n}", tenant=tenant, minutes=n)
     add(line, "ml-sent", "sent", minutes=5)
     done = ctl(line, "submissions", "retry", "--state", "failed", code=1)
-    assert "--yes for these 3 of 3" in done.stderr and not requests(line)
+    assert "--yes to change 3 of these 3" in done.stderr and not requests(line)
     assert len(identifiers(line, "state = 'failed'")) == 3
     ctl(line, "submissions", "retry", "--state=failed", "--tenant", "acme", "--yes")
     assert identifiers(line, "state = 'failed'") == ["ml-2"] and requests(line) == {("acme", "settle")}
     assert "retried 1" in ctl(line, "submissions", "retry", "--state", "failed", "--yes").stdout
-    assert "nothing has failed" in ctl(line, "submissions", "retry", "--state", "failed", "--yes").stdout
-    assert "nothing has failed" in ctl(line, "submissions", "retry", "--state", "failed").stdout
+    assert "no submission has failed" in ctl(line, "submissions", "retry", "--state", "failed", "--yes").stdout
+    assert "no submission has failed" in ctl(line, "submissions", "retry", "--state", "failed").stdout
     assert state_of(line, "ml-sent") == "sent"
 
 
@@ -174,7 +174,7 @@ def test_a_person_decides_and_it_is_noted(line):
     ctl(line, "late", "carry", "ml-2")
     assert decisions(line)["ml-2"] == "carry"
     done = ctl(line, "late", "drop", "ml-1", "ml-sent", "ml-x", code=1)
-    assert "decided so before" in done.stdout and "ml-sent state=sent" in done.stdout
+    assert "already decided" in done.stdout and "ml-sent state=sent" in done.stdout
     assert "no submission ml-x" in done.stderr and "dropped 0" in done.stdout
     assert len(history(line)) == 5 and state_of(line, "ml-sent") == "sent"
     rows = {row["identifier"]: row for row in json.loads(ctl(line, "late", "list", "--json").stdout)}
@@ -221,7 +221,7 @@ def test_a_value_that_replaces_another_is_not_carried_over(line, aggregation):
     done = ctl(line, "late", "carry", "ml-0", code=1)
     assert "skipped ml-0" in done.stdout and "user_seats" in done.stdout and "carried 0 submissions\n" in done.stdout
     assert "warning" not in done.stdout and not requests(line) and not history(line)
-    assert "--yes for these 1 of 3" in ctl(line, "late", "carry", "--all", code=1).stderr
+    assert "--yes to change 1 of these 3" in ctl(line, "late", "carry", "--all", code=1).stderr
     done = ctl(line, "late", "carry", "--all", "--yes")
     assert "skipped ml-0" in done.stdout and "skipped ml-1" in done.stdout and "carried 1" in done.stdout
     assert decisions(line) == {"ml-0": None, "ml-1": None, "ml-2": "carry"}

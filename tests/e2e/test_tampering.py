@@ -134,24 +134,24 @@ ELEMENT = "UPDATE usage_batches SET {column}[1] = {value} WHERE batch = " + BATC
 CASES = {
     # Submissions.
     "a body": (f"UPDATE usage_submissions SET body = body || '0' WHERE identifier = {SENT}",
-               "audit", "audit submission identifier=ml-.* what=.its body is not of its row"),
+               "audit", "audit submission identifier=ml-.* what=.its body is not the one that its row makes"),
     "an identifier": (f"UPDATE usage_submissions SET identifier = 'ml-' || repeat('0', 64) WHERE identifier = {SENT}",
-                      "audit", "audit submission identifier=ml-000.* identifier is not of its row"),
+                      "audit", "audit submission identifier=ml-000.* identifier is not the one that its row makes"),
     "the customer": (f"UPDATE usage_submissions SET stripe_customer_id = 'cus_x' WHERE identifier = {SENT}",
-                     "audit", "audit submission identifier=ml-.* identifier is not of its row"),
+                     "audit", "audit submission identifier=ml-.* identifier is not the one that its row makes"),
     "usage_at within its period": (
         f"UPDATE usage_submissions SET usage_at = usage_at + interval '2 minutes' WHERE identifier = {SENT}",
-        "audit", "audit submission identifier=ml-.* body is not of its row"),
+        "audit", "audit submission identifier=ml-.* body is not the one that its row makes"),
     "usage_at before its period": (
         f"UPDATE usage_submissions SET usage_at = usage_at - interval '40 days' WHERE identifier = {SENT}",
         "audit", "audit submission identifier=ml-.* what=.before its period"),
     "quantities swapped": ("""
         UPDATE usage_submissions s SET quantity = o.quantity FROM usage_submissions o
          WHERE s.metric = 'llm_tokens' AND o.metric = 'llm_tokens' AND o.tenant = s.tenant AND o.claim <> s.claim""",
-        "audit", "audit submission identifier=ml-.* body is not of its row"),
+        "audit", "audit submission identifier=ml-.* body is not the one that its row makes"),
     **{f"an older value of {metric}": (
         f"UPDATE usage_submissions SET quantity = 4 WHERE metric = '{metric}' AND claim = 1",
-        "audit", f"audit submission identifier=ml-.* metric={metric} .*body is not of its row")
+        "audit", f"audit submission identifier=ml-.* metric={metric} .*body is not the one that its row makes")
        for metric in ("peak", "storage_gb", "active_users")},
     "sent set back to pending": (f"UPDATE usage_submissions SET state = 'pending' WHERE identifier = {SENT}",
                                  "audit", "audit submission identifier=ml-.* state=pending what=.was sent already"),

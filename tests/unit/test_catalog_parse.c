@@ -120,12 +120,12 @@ static void test_one_fault(void **state)
         {METRICS(METRIC(", 'a b\\u001b': 1")), "metrics[0].\"a b\\u001b\": is not known\n"},
         {METRICS(CALLS ", {'metric': 'calls', 'name': 'C', 'unit': 'u', 'aggregation': 'sum',"
                        "'stripe_event_name': 'other'}"),
-         "metrics[1].metric: stands twice in this catalog\n"},
+         "metrics[1].metric: is used twice in this catalog\n"},
         {METRICS(CALLS ", {'metric': 'more', 'name': 'C', 'unit': 'u', 'aggregation': 'sum',"
                        "'stripe_event_name': 'calls'}"),
-         "metrics[1].stripe_event_name: stands twice in this catalog\n"},
+         "metrics[1].stripe_event_name: is used twice in this catalog\n"},
         {METRICS("{'metric': 'c', 'name': 'C', 'unit': 'u', 'aggregation': 'sum'}"),
-         "metrics[0].stripe_event_name: is missing (only transport none needs none)\n"},
+         "metrics[0].stripe_event_name: is missing (only transport none can do without)\n"},
         {METRICS("{'metric': 'c', 'name': 'C', 'unit': 'u', 'aggregation': 'sum',"
                  "'stripe_event_name': '" A100 "x'}"),
          "metrics[0].stripe_event_name: must have at most 100 bytes, has 101\n"},
@@ -137,17 +137,17 @@ static void test_one_fault(void **state)
          "metrics[0].name: must not be empty\n"},
         {METRICS("{'metric': 'c', 'name': 'C', 'unit': 'a\\nb', 'aggregation': 'sum',"
                  "'stripe_event_name': 'c'}"),
-         "metrics[0].unit: must not have control characters\n"},
+         "metrics[0].unit: must not contain control characters\n"},
         {METRICS("{'metric': 'c', 'name': 'C', 'unit': 'u', 'aggregation': 'average',"
                  "'stripe_event_name': 'c'}"),
          "metrics[0].aggregation: must be one of: sum, count, max, last, unique\n"},
         {METRICS("{'metric': 'c', 'name': 'C', 'unit': 'u', 'aggregation': 'unique',"
                  "'stripe_event_name': 'c'}"),
          "metrics[0].dimensions: must name at least one: unique counts their different values\n"},
-        {METRICS(METRIC(", 'carry': true")), "metrics[0].carry: goes only with aggregation last\n"},
+        {METRICS(METRIC(", 'carry': true")), "metrics[0].carry: needs aggregation last\n"},
         {METRICS("{'metric': 'm', 'name': 'M', 'unit': 'u', 'aggregation': 'max', 'transport': "
                  "'usage_records', 'stripe_event_name': 'm'}"),
-         "metrics[0].transport: usage_records goes only with aggregation sum or count\n"},
+         "metrics[0].transport: usage_records needs aggregation sum or count\n"},
         {METRICS(METRIC(", 'carry': 1")), "metrics[0].carry: must be true or false\n"},
         {METRICS(METRIC(", 'transport': 'fax'")),
          "metrics[0].transport: must be one of: meter_events, meter_event_stream, usage_records, "
@@ -155,32 +155,33 @@ static void test_one_fault(void **state)
         {METRICS(METRIC(", 'rounding': 'up'")), "metrics[0].rounding: must be one of: floor\n"},
         {METRICS(METRIC(", 'dimensions': 'model'")), "metrics[0].dimensions: must be an array\n"},
         {METRICS(METRIC(", 'dimensions': ['model', 'x', 'model']")),
-         "metrics[0].dimensions[2]: stands twice\n"},
+         "metrics[0].dimensions[2]: is listed twice\n"},
         {METRICS(METRIC(", 'dimensions': ['tenant']")),
-         "metrics[0].dimensions[0]: is a field of its own, not a dimension\n"},
+         "metrics[0].dimensions[0]: is a field of every event, so it cannot be a dimension\n"},
         {METRICS(METRIC(", 'dimensions': [1]")),
          "metrics[0].dimensions[0]: must be a name of 1 to 64 characters a-z, 0-9 and _\n"},
-        {METRICS(METRIC(", 'where': {'model': 'x'}")), "metrics[0].where: needs \"from\"\n"},
+        {METRICS(METRIC(", 'where': {'model': 'x'}")),
+         "metrics[0].where: needs \"from\", the metric that it filters\n"},
         {METRICS(METRIC(", 'from': 'calls'")),
          "metrics[0].from: a metric cannot be derived from itself\n"},
         {METRICS(METRIC(", 'from': 'tokens'")),
-         "metrics[0].from: no metric tokens in this catalog\n"},
+         "metrics[0].from: there is no metric tokens in this catalog\n"},
         {METRICS(CALLS ", {'metric': 'a', 'name': 'A', 'unit': 'u', 'aggregation': 'sum',"
                        "'stripe_event_name': 'a', 'from': 'calls'},"
                        "{'metric': 'b', 'name': 'B', 'unit': 'u', 'aggregation': 'sum',"
                        "'stripe_event_name': 'b', 'from': 'a', 'where': {}}"),
-         "metrics[2].from: a is derived itself\n"},
+         "metrics[2].from: a is itself derived from another metric\n"},
         {METRICS(CALLS ", {'metric': 'a', 'name': 'A', 'unit': 'u', 'aggregation': 'sum',"
                        "'stripe_event_name': 'a', 'from': 'calls', 'where': {'model': 1}}"),
          "metrics[1].where.model: must be a string of at most 256 bytes\n"},
         {"{'metrics': [], 'plans': [" PLAN("") "," PLAN("") "]}",
-         "plans[1].plan: stands twice in this catalog\n"},
+         "plans[1].plan: is used twice in this catalog\n"},
         {"{'metrics': [], 'plans': [{'plan': 'p', 'name': 'P', 'currency': 'USD',"
          "'base_amount_minor': 0, 'limits': {}}]}",
          "plans[0].currency: must be three lower-case letters, such as usd\n"},
         {"{'metrics': [], 'plans': [{'plan': 'p', 'name': 'P', 'currency': 'usd',"
          "'base_amount_minor': 9.5, 'limits': {}}]}",
-         "plans[0].base_amount_minor: must be a whole number from 0\n"},
+         "plans[0].base_amount_minor: must be a whole number, 0 or more\n"},
         {"{'metrics': [], 'plans': [{'plan': 'p', 'name': 'P', 'currency': 'usd',"
          "'base_amount_minor': 0, 'interval': 'decade', 'limits': {}}]}",
          "plans[0].interval: must be one of: day, week, month, year\n"},
@@ -188,7 +189,7 @@ static void test_one_fault(void **state)
          "'base_amount_minor': 0}]}",
          "plans[0].limits: is missing\n"},
         {LIMITS("'tokens': {'included': '1', 'cap': 'none'}"),
-         "plans[0].limits.tokens: no such metric in this catalog\n"},
+         "plans[0].limits.tokens: there is no such metric in this catalog\n"},
         {LIMITS("'calls': 5"), "plans[0].limits.calls: must be an object\n"},
         {LIMITS("'calls': {'included': '1'}"), "plans[0].limits.calls.cap: is missing\n"},
         {LIMITS("'calls': {'included': '1', 'cap': 'firm'}"),
@@ -205,10 +206,11 @@ static void test_one_fault(void **state)
          "plans[0].limits.calls.overage.per: is missing\n"},
         {LIMITS("'calls': {'included': 'unlimited', 'cap': 'none', 'overage': {'amount_minor': "
                 "'1', 'per': '1'}}"),
-         "plans[0].limits.calls.overage: would never be charged: included is unlimited\n"},
+         "plans[0].limits.calls.overage: would never be charged, because included is unlimited\n"},
         {OVERAGE("'1'", "'0'"), "plans[0].limits.calls.overage.per: must be above 0\n"},
-        {OVERAGE("'1'", "'3'"), "plans[0].limits.calls.overage: the price of one unit is not exact "
-                                "in 12 digits before and behind the point\n"},
+        {OVERAGE("'1'", "'3'"),
+         "plans[0].limits.calls.overage: the price of one unit must be exact "
+         "with 12 digits before and 12 behind the point\n"},
         {OVERAGE("0.1", "'1'"),
          "plans[0].limits.calls.overage.amount_minor: must be a decimal in a "
          "string, such as \"0.5\"\n"},
@@ -234,7 +236,7 @@ static void test_all_faults_at_once(void **state)
         "plans[0].name: is missing\n"
         "plans[0].currency: is missing\n"
         "plans[0].base_amount_minor: is missing\n"
-        "plans[0].limits.y: no such metric in this catalog\n"
+        "plans[0].limits.y: there is no such metric in this catalog\n"
         "plans[0].limits.y.more: is not known\n"
         "plans[0].limits.y.included: is missing\n"
         "plans[0].limits.y.cap: must be a string\n");
