@@ -48,15 +48,9 @@ int names_distance(const char *a, const char *b, int most)
     return least(rows[strlen(a) % 3][length], most + 1);
 }
 
-static int most_for(const char *wanted)
-{
-    int third = (int)(strlen(wanted) + 2) / 3;
-    return least(third, MOST);
-}
-
 void names_add_near(struct names_near *n, const char *wanted, const char *name)
 {
-    int most = most_for(wanted);
+    int most = least((int)(strlen(wanted) + 2) / 3, MOST);
     int distance = names_distance(wanted, name, most);
     int at = n->count;
     if (distance > most)

@@ -7,12 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_whole(const PGresult *result, int column)
-{
-    Oid type = PQftype(result, column);
-    return type == PG_INT8 || type == PG_INT4 || type == PG_INT2;
-}
-
 const char *report_time(const char *text, char out[REPORT_TIME_SIZE])
 {
     static const char UTC[] = "+00";
@@ -31,11 +25,12 @@ static json_t *value_of(const PGresult *result, int row, int column)
 {
     const char *text = db_text(result, row, column);
     char time[REPORT_TIME_SIZE];
-    if (PQftype(result, column) == PG_TIMESTAMPTZ)
+    Oid type = PQftype(result, column);
+    if (type == PG_TIMESTAMPTZ)
         return json_string(report_time(text, time));
-    if (is_whole(result, column))
+    if (type == PG_INT8 || type == PG_INT4 || type == PG_INT2)
         return json_integer(db_i64(result, row, column));
-    return PQftype(result, column) == PG_BOOL ? json_boolean(*text == 't') : json_string(text);
+    return type == PG_BOOL ? json_boolean(*text == 't') : json_string(text);
 }
 
 static json_t *finding_of(const PGresult *result, int row)
@@ -49,19 +44,14 @@ static json_t *finding_of(const PGresult *result, int row)
     return finding;
 }
 
-void report_add_rows(json_t *list, const PGresult *result)
-{
-    for (int row = 0; row < PQntuples(result); row++)
-        json_array_append_new(list, finding_of(result, row));
-}
-
 int report_query(json_t *list, PGconn *conn, const char *sql, int n, const char *const *values,
                  struct err *e)
 {
     PGresult *rows = db_query(conn, sql, n, values, e);
     if (!rows)
         return -1;
-    report_add_rows(list, rows);
+    for (int row = 0; row < PQntuples(rows); row++)
+        json_array_append_new(list, finding_of(rows, row));
     PQclear(rows);
     return 0;
 }

@@ -10,11 +10,9 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
-/* The rows of a result as findings, appended to list: whole numbers as integers, booleans as such,
- * times as in report_time, all else as text, what is NULL left out. Names are the columns'. */
-void report_add_rows(json_t *list, const PGresult *result);
-
-/* The same with the rows of one statement with n parameters. Returns 0, or -1 with e. */
+/* Run one statement with n parameters and append its rows to list as findings: whole numbers as
+ * integers, booleans as such, times as in report_time, everything else as text; what is NULL is
+ * left out. Names are the columns'. Returns 0, or -1 with e. */
 int report_query(json_t *list, PGconn *conn, const char *sql, int n, const char *const *values,
                  struct err *e);
 

@@ -1,11 +1,11 @@
--- What balances, and waits for a person all the same: one row, NULL where there is nothing. Units are of all metrics, and
--- negative ones count like positive ones: what waits is never hidden by its opposite. lost: entries that nobody has
--- accepted (`meterctl lost accept`). in_doubt: also resolved by the sink's own comparison, where that can tell. late: what
--- is not decided on. too_large: values that Stripe does not take. drift: what Stripe holds otherwise than it was sent, as
--- last compared. meter_held: what sinks do not send, since its meter is missing or counts otherwise (`meterctl status`
--- says which). unmapped: what cannot be sent although its tenant has a subscription: its customer is gone, or the
--- subscription has no item of the metric. not_compared: what sinks do not claim, since it was not compared with Stripe since a restore. sink_hold:
--- sinks send nothing.
+-- What waits for a person although everything adds up: one row, NULL where there is nothing. Units are added over all
+-- metrics, negative ones like positive ones, so that what waits is never hidden by its opposite. lost: entries that
+-- nobody has accepted (`meterctl lost accept`). in_doubt: also resolved by the sink's own comparison, if that can
+-- tell. late: not decided on yet. too_large: values that Stripe does not take. drift: where Stripe differs from what
+-- was sent, by the last comparison. meter_held: not sent because Stripe's meter is missing or counts in another way
+-- (`meterctl status` says which). unmapped: cannot be sent although the tenant has a subscription: the customer is
+-- gone, or the subscription has no item of the metric. not_compared: not claimed because it was not compared with
+-- Stripe since a restore. sink_hold: sinks send nothing.
 WITH books AS (
     SELECT stream, epoch, lost FROM stream_positions
     UNION ALL

@@ -1,5 +1,5 @@
--- The chain's batches and their raw events, slice by slice, in the order that their digest was made in; binary. Those whose
--- day retention has dropped are left out, as far as they are gone.
+-- The batches of the chain with their raw events, slice by slice, in the order in which their digest was computed;
+-- binary. Batches whose day retention has dropped are left out.
 SELECT s.stream, s.number, s.batch, s.counted, s.contents, b.slice, b.events, b.catalog_version, b.occurred_min,
        b.occurred_max, b.entry_first_ms, b.entry_last_ms, b.entry_ms, b.entry_seq, b.tenants, b.metrics, b.ids_uuid,
        b.ids_text, b.quantities, b.occurred_ms, b.fields, b.retracts

@@ -1,5 +1,5 @@
--- Batches that do not follow from the one before, and positions that do not follow from the newest: what was altered,
--- left out or put in between. At most 10, those of each stream in their order.
+-- Batches that do not follow from the one before, and positions that do not follow from the newest batch: something
+-- was altered, left out or inserted. At most 10, in the order of each stream.
 WITH ended AS MATERIALIZED (
     SELECT stream, epoch, last_id, lost, ended_epoch_checksum(e) AS checksum FROM stream_epochs e
 ), anchors AS MATERIALIZED (

@@ -1,5 +1,5 @@
--- Claims that are not what their submissions hold; at most 10. Submissions are a period's by their
--- claim, or, once its edges have moved, by their usage_at: either may stand until the sink looks.
+-- Claims that differ from what their submissions hold; at most 10. A submission belongs to a period by its claim or,
+-- if the period's start or end has moved, by its usage_at; either is accepted until the sink looks.
 WITH compared AS (
     SELECT c.tenant, c.metric, c.period_start, t.period_end, c.claimed,
            m.aggregation IN ('sum', 'count') AS additive, s.total, s.newest

@@ -1,5 +1,5 @@
--- Tenants that were billed, and whose customer is gone: nothing of theirs is claimed any more. One that Stripe deleted is kept
--- with the time. At most 10.
+-- Tenants that were billed and whose customer is gone, so that nothing of theirs is claimed any more; at most 10. A
+-- customer that Stripe deleted stays, with the time.
 SELECT s.tenant, min(s.stripe_customer_id) AS stripe_customer_id
   FROM usage_submissions s
  WHERE s.state <> 'void'

@@ -1,5 +1,5 @@
--- What retention tallied, and cannot have: a day that is too young or still there, or a row that was written by somebody
--- else. By these minutes and batches are left out of what is checked.
+-- Tallies that retention cannot have written: of a day that is too young or still there, or a row that somebody else
+-- wrote. What is tallied is left out of other checks, so a false tally would hide losses.
 SELECT d.stream, d.epoch, d.day, d.events,
        CASE WHEN d.checksum IS DISTINCT FROM dropped_day_checksum(d) THEN 'altered, or not written by retention'
             WHEN (d.dropped_at AT TIME ZONE 'UTC')::date < d.day + 36 THEN 'dropped too early'

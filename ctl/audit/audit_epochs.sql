@@ -1,4 +1,4 @@
--- The balance of epochs that ended: nothing of them can wait any more.
+-- The balance of epochs that have ended, of which nothing can wait any more.
 SELECT stream, epoch, added, counted, duplicates, rejected, conflicts, lost, 0 AS waiting,
        added - counted - duplicates - rejected - conflicts - lost AS difference
   FROM stream_epochs

@@ -1,5 +1,5 @@
--- Metrics that are not as `catalog apply` left them, and definitions that are not as it noted them: events were counted by
--- these, and usage is sent by those. A metric in force has just one definition without an end, its own.
+-- Metrics that differ from what `catalog apply` wrote, and definitions that differ from what it noted: events were
+-- counted by these, and usage is sent by those. A metric in force has exactly one definition without an end, its own.
 WITH versions AS (
     SELECT v.metric, v.from_version, v.until_version,
            CASE WHEN v.checksum IS DISTINCT FROM metric_version_checksum(v) THEN 'definition altered'

@@ -1,4 +1,4 @@
--- Minutes that no period total holds, so that nobody would be billed for them; at most 10.
+-- Minutes that are in no period total, so that nobody would be billed for them; at most 10.
 SELECT a.tenant, a.metric, a.minute_at, a.events
   FROM usage_aggregates a
  WHERE NOT EXISTS (SELECT FROM usage_totals t

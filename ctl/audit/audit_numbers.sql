@@ -1,5 +1,5 @@
--- Claims of a tenant's metric and period are numbered from 1, and each number has its submission, void ones too: those of
--- which one is missing, or is there twice; at most 10.
+-- Claims of a tenant's metric and period are numbered from 1, and each number has one submission, void ones included.
+-- Those of which a number is missing, or there twice; at most 10.
 WITH counted AS (
     SELECT tenant, metric, period_start, count(*) AS submissions, count(DISTINCT claim) AS numbers, min(claim) AS lowest,
            max(claim) AS highest

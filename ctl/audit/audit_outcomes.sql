@@ -1,4 +1,4 @@
--- Streams and epochs whose outcomes, as booked, are not those of their batches, dropped ones too.
+-- Streams and epochs whose counts differ from the sum of their batches, dropped ones included.
 WITH booked AS (
     SELECT stream, epoch, counted, duplicates, rejected, conflicts FROM stream_positions
     UNION ALL

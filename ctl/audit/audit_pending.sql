@@ -1,4 +1,4 @@
--- Minute sums that wait to be folded, and are not those of the batches that wait: events and quantities of each metric that
+-- Minute sums that wait to be folded and differ from the batches that wait: events and quantities of each metric that
 -- is not derived from another. Batches that wait to be counted from their raw events must be there. At most 10.
 WITH waiting AS MATERIALIZED (
     SELECT stream, batch FROM usage_pending WHERE NOT from_raw

@@ -1,4 +1,4 @@
--- Streams and epochs whose raw events, kept and dropped by retention, are not as many as counted.
+-- Streams and epochs whose raw events, kept and dropped by retention together, are not as many as were counted.
 WITH counted AS (
     SELECT stream, epoch, counted FROM stream_positions
     UNION ALL

@@ -1,4 +1,4 @@
--- Streams and epochs whose rejected entries, kept and dropped by retention, are not as many as were booked.
+-- Streams and epochs whose rejected entries, kept and dropped by retention together, are not as many as were booked.
 WITH booked AS (
     SELECT stream, epoch, rejected, conflicts FROM stream_positions
     UNION ALL

@@ -1,5 +1,5 @@
--- Batches whose rejected entries are not what was rejected, as far as retention has left them; at most 10, with the least
--- and the greatest id that there is. And entries that are of no batch.
+-- Batches whose rejected entries differ from what was rejected, as far as retention has left them; at most 10, with
+-- the least and the greatest id. Also entries that belong to no batch.
 WITH found AS MATERIALIZED (
     SELECT stream, batch, count(*) AS entries, min(rejected_id) AS first_id, max(rejected_id) AS last_id,
            sha256(string_agg(rejected_checksum(r), '' ORDER BY rejected_id)) AS checksum

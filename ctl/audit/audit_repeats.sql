@@ -1,4 +1,4 @@
--- Batches whose repeats are not what the chain says, as far as retention has left them; at most 10.
+-- Batches whose repeated entries differ from what the chain says, as far as retention has left them; at most 10.
 WITH compared AS (
     SELECT coalesce(s.stream, r.stream) AS stream, coalesce(s.batch, r.batch) AS batch,
            CASE WHEN s.batch IS NULL THEN 'repeats of no batch of this stream and epoch'

@@ -1,6 +1,6 @@
--- Rejected entries that are marked as replayed, and of which nothing came: neither an event with that id nor another
--- rejected entry. At most 10. Nobody can tell of those that were replayed before Redis lost entries, of those whose raw
--- events may be dropped, and of retractions without an id, which have none by default.
+-- Rejected entries that are marked as replayed although nothing came of it: neither an event with that id nor another
+-- rejected entry. At most 10. It cannot be known of entries that were replayed before Redis lost data, of those whose
+-- raw events may be dropped, and of retractions without an id.
 -- $1 timestamptz: all that was added before is counted; NULL: not known, nothing is judged
 WITH losses AS MATERIALIZED (
     SELECT coalesce(max(at), '-infinity') AS until

@@ -1,5 +1,6 @@
--- Submissions that are in a state which the sink cannot have left them in: at most 10, and what is odd. It is written with
--- the state: an owner and a lease while it is `sending`; sent_at as long as it is `sent`; why an earlier try is made again.
+-- Submissions in a state that the sink cannot have left them in, with what is odd; at most 10. The sink writes with
+-- the state: an owner and a lease while it is `sending`, sent_at while it is `sent`, and why an earlier try is
+-- repeated.
 SELECT s.identifier, s.tenant, s.metric, s.state, x.what
   FROM usage_submissions s
  CROSS JOIN LATERAL (

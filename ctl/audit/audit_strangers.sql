@@ -1,4 +1,4 @@
--- Raw events that are of no batch of the chain, or of another time than it; at most 10.
+-- Raw events that belong to no batch of the chain, or have another time than their batch; at most 10.
 SELECT b.stream, b.batch, b.epoch, min(b.slice) AS slice,
        CASE WHEN s.batch IS NULL THEN 'of no batch of this stream and epoch' ELSE 'of another time than its batch' END AS what
   FROM usage_batches b

@@ -1,5 +1,5 @@
--- All submissions with what their identifiers and bodies are made of. found: the identifier of one that was adopted from
--- Stripe after a restore, which has no body.
+-- All submissions with what their identifiers and bodies are made of. found: the identifier of one that was adopted
+-- from Stripe after a restore; it has no body.
 SELECT identifier, tenant, metric, transport, stripe_customer_id, event_name, stripe_subscription_item_id,
        extract(epoch FROM period_start)::int8, claim::int8, extract(epoch FROM usage_at)::int8,
        trim_scale(quantity)::text, body,

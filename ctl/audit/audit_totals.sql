@@ -1,6 +1,6 @@
--- Period totals that are not what their minutes say; at most 10. Those of unique must also be as many as the
--- different values that are kept. One whose usage was all taken back has nothing. Metrics that carry their last value
--- over: audit_carried.sql.
+-- Period totals that differ from their minutes; at most 10. Totals of unique must also be as many as the different
+-- values that are kept. A total whose usage was all taken back has nothing. For metrics that carry their last value
+-- over see audit_carried.sql.
 SELECT t.tenant, t.metric, t.period_start, trim_scale(t.quantity) AS quantity,
        trim_scale(x.quantity) AS minutes, u.kept AS "values"
   FROM usage_totals t

@@ -1,5 +1,5 @@
 -- Values that replace each other (max, last, unique): the newest submission must be the period's value, rounded down,
--- or the total must visibly wait. Those that are neither; at most 10.
+-- or the total must visibly wait. Those where neither holds; at most 10.
 WITH waiting AS MATERIALIZED (
     SELECT tenant, metric, period_start FROM usage_unbilled WHERE reason NOT IN ('carried', 'rounded')
 ), compared AS (

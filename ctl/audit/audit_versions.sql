@@ -1,6 +1,6 @@
--- Versions of totals and claims that cannot be: at most 10. A claim has the version of the total that it was made of, and
--- then holds all of it, so that usage is never passed over; a total's comes from the sequence, or is one more than the
--- one before.
+-- Versions of totals and claims that are impossible; at most 10. A claim has the version of the total it was made of
+-- and then holds all of it, so that usage is never passed over. A total's version comes from the sequence, or is one
+-- more than the one before.
 WITH compared AS (
     SELECT t.tenant, t.metric, t.period_start, t.version, c.version AS claimed_version, trim_scale(t.quantity) AS quantity,
            trim_scale(c.claimed) AS claimed,

@@ -1,2 +1,2 @@
--- How many restores were accepted: part of the identifiers of claims.
+-- How many restores were accepted, which is part of the identifiers of claims.
 SELECT value FROM ledger_state WHERE name = 'claim_era'

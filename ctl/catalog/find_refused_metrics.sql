@@ -1,6 +1,5 @@
--- What a new catalog may not do to metrics that are there: one row a refusal, in plain words.
--- Another aggregation, or carrying over from now on or no more, would make totals mean two things; an event name is bound to what was sent
--- by it.
+-- Changes that a new catalog may not make to existing metrics, a row each in plain words. Another aggregation, or
+-- starting or ceasing to carry over, would make totals mean two things. An event name stays with what was sent by it.
 -- $1 json: rows of metrics
 WITH wanted AS (
     SELECT *

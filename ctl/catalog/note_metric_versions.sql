@@ -1,4 +1,5 @@
--- Note by which definitions events are counted from this version of the catalog on; after bump_catalog_version.
+-- Note the definitions by which events are counted from this version of the catalog on; to run after
+-- bump_catalog_version.
 WITH version AS (
     SELECT value FROM ledger_state WHERE name = 'catalog_version'
 ), now AS (

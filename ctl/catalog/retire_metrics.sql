@@ -1,4 +1,4 @@
--- Retire metrics that the catalog no longer has: their events are refused, their usage stays.
+-- Retire metrics that the catalog no longer has: new events are rejected, usage stays.
 -- $1 json: rows of metrics
 UPDATE metrics
    SET retired_at = now()

@@ -1,4 +1,4 @@
--- Retire plans that the catalog no longer has. Their limits stay for who is still subscribed.
+-- Retire plans that the catalog no longer has. Their limits stay for tenants who are still subscribed.
 -- $1 json: rows of plans
 UPDATE plans
    SET retired_at = now()

@@ -1,2 +1,2 @@
--- Metrics as this catalog has them: what is altered later shows in the audit.
+-- Seal the metrics as this catalog has them, so that a later change by hand shows in the audit.
 UPDATE metrics m SET checksum = metric_checksum(m) WHERE checksum IS DISTINCT FROM metric_checksum(m)

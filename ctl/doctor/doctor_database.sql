@@ -1,4 +1,4 @@
--- What the database says of itself. offset_ms: its clock, less ours.
+-- What PostgreSQL says about itself. offset_ms: its clock minus ours.
 -- $1 bigint: our time, Unix ms
 SELECT (SELECT max(version) FROM schema_migrations) AS version,
        (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1::bigint AS offset_ms,

@@ -1,4 +1,4 @@
--- Submissions that the invoice of a period holds for other periods, whose usage they count for: `late carry`.
+-- Submissions on a period's invoice whose usage belongs to other periods, because of `late carry`.
 -- $1 text: tenant; $2 text: metric; $3 timestamptz, $4 timestamptz: the period
 SELECT s.identifier, s.state, trim_scale(s.quantity) AS quantity,
        to_char(s.usage_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"') AS usage_at,

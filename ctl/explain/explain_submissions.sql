@@ -1,5 +1,5 @@
--- The submissions that count for a period, and what each adds to its total: sums add up; of others the newest value counts,
--- if it is the total's.
+-- The submissions that count for a period, and what each adds to its total. Sums add up; of other metrics the newest
+-- value counts, if it is the total's.
 -- $1 text: tenant; $2 text: metric; $3 timestamptz, $4 timestamptz: the period
 -- $5 numeric: its total; $6 boolean: nothing of it is in a submission
 SELECT s.identifier, CASE WHEN s.state = 'late' AND s.decision = 'drop' THEN 'dropped' ELSE s.state END AS state,

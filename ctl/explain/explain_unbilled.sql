@@ -1,4 +1,4 @@
--- What of a total is in no submission, with why.
+-- The part of a total that is in no submission, with the reason.
 -- $1 text: tenant; $2 text: metric; $3 timestamptz: the period's start
 SELECT u.reason, trim_scale(u.quantity) AS quantity
   FROM usage_unbilled u

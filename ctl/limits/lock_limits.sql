@@ -1,3 +1,3 @@
--- Nobody else brings this tenant's quotas in line meanwhile. As webhookd's lock_tenant.sql.
+-- Lock this tenant's quotas against other changes; the lock of webhookd's lock_tenant.sql.
 -- $1 text: tenant
 SELECT pg_advisory_xact_lock(hashtextextended('meterline tenant ' || $1::text, 0))

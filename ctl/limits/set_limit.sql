@@ -1,4 +1,4 @@
--- A tenant's own limit: what is NULL stays as it is, or as the plan has it.
+-- Set a tenant's own limit. NULL leaves a part as it is, or as the plan has it.
 -- $1 text: tenant
 -- $2 text: metric
 -- $3 numeric: included, or NULL

@@ -1,4 +1,4 @@
--- The limits of a tenant, or of all that have any of their own: what holds, the plan's, and their own.
+-- The limits of a tenant, or of all that have limits of their own: those in force, the plan's, and their own.
 -- $1 text: tenant, or NULL
 WITH who AS (
     SELECT $1::text AS tenant WHERE $1::text IS NOT NULL

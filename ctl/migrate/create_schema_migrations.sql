@@ -1,4 +1,4 @@
--- What was applied, by whom stages tell whether the schema is theirs.
+-- The migrations that were applied; by them a stage tells whether it can work with the schema.
 CREATE TABLE IF NOT EXISTS public.schema_migrations (
     version         int PRIMARY KEY,
     name            text COLLATE "C" NOT NULL,

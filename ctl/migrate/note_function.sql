@@ -1,4 +1,4 @@
--- Record by what a function is defined.
+-- Record what a function was defined by.
 -- $1 text: name
 -- $2 text: SHA-256 of its text, hexadecimal
 INSERT INTO public.schema_functions (name, checksum) VALUES ($1, $2)

@@ -1,4 +1,4 @@
--- The functions that were defined, and whether they are still there: a migration may have dropped one, to have it
+-- The functions that were defined, and whether they still exist: a migration may have dropped one, so that it is
 -- defined with another signature.
 SELECT f.name, f.checksum,
        EXISTS (SELECT FROM pg_catalog.pg_proc p

@@ -1,4 +1,4 @@
--- The statements that set a function's access back to what a new one has; no row: there is none of that name.
+-- The statements that set a function's privileges back to those of a new one. No row: there is no such function.
 -- $1 text: name
 SELECT format('GRANT EXECUTE ON FUNCTION %1$s TO PUBLIC;', p.oid::regprocedure)
        || coalesce((SELECT string_agg(format('REVOKE ALL ON FUNCTION %s FROM %I;', p.oid::regprocedure, r.rolname), '')

@@ -1,4 +1,4 @@
--- Adds the day's minutes to their tenants' billing periods.
+-- Add the day's minutes to their tenants' billing periods.
 -- $1 timestamptz: low; $2 timestamptz: high
 WITH RECURSIVE tenants AS (
     SELECT DISTINCT tenant FROM rebuild_minutes

@@ -1,4 +1,4 @@
--- Minute rows that are not what the raw events say: at most 100, and how many there are.
+-- Minute rows that differ from the raw events: at most 100, and how many there are.
 -- $1 timestamptz: low; $2 timestamptz: high
 WITH stored AS (
     SELECT a.*

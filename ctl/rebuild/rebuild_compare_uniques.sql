@@ -1,4 +1,4 @@
--- Different values of periods that are not what the minutes say: at most 100, and how many there are.
+-- Values of unique metrics in periods that differ from the minutes: at most 100, and how many there are.
 -- $1 text: one tenant; NULL: all; $2 timestamptz: low; $3 timestamptz: high
 WITH recomputed AS (
     SELECT tenant, metric, period_start, dimensions, sum(events) AS events

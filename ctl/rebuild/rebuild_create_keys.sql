@@ -1,4 +1,4 @@
--- What has minute rows, so that one day's are found by their key.
+-- Tenants and metrics that have minute rows, so that the rows of one day can be found by their key.
 CREATE TEMPORARY TABLE rebuild_keys (
     tenant text COLLATE "C" NOT NULL,
     metric text COLLATE "C" NOT NULL

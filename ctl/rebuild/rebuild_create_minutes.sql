@@ -1,4 +1,4 @@
--- The minute rows of one day, recomputed, or as they are stored where they cannot be.
+-- The minute rows of one day: recomputed, or as they are stored if they cannot be recomputed.
 CREATE TEMPORARY TABLE rebuild_minutes (
     tenant       text COLLATE "C" NOT NULL,
     metric       text COLLATE "C" NOT NULL,

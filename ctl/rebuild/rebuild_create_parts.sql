@@ -1,4 +1,4 @@
--- What each day gave to each period; dimensions only for unique.
+-- What each day adds to each period; with dimensions for unique only.
 CREATE TEMPORARY TABLE rebuild_parts (
     tenant       text COLLATE "C" NOT NULL,
     metric       text COLLATE "C" NOT NULL,

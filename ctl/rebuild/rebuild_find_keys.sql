@@ -1,3 +1,4 @@
+-- Fill rebuild_keys.
 -- $1 text: one tenant; NULL: all
 INSERT INTO rebuild_keys
 SELECT DISTINCT tenant, metric

@@ -1,4 +1,5 @@
--- Batches whose minute sums wait to be folded: their events are not yet in the minutes. A row of sums alone is no batch.
+-- Batches whose minute sums wait to be folded, so that their events are not yet in the minutes. A row of sums alone is
+-- not a batch.
 SELECT stream, count(*) AS batches, min(batch) AS first_batch, max(batch) AS last_batch
   FROM usage_pending p
  WHERE EXISTS (SELECT FROM usage_batches b WHERE b.batch = p.batch)

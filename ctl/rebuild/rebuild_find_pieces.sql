@@ -1,5 +1,5 @@
--- The days that hold usage, cut where checking begins and ends; since: the first day of a commit that holds usage of
--- that time.
+-- The days with usage, cut where checking begins and ends. since: the first day of a commit that holds usage of that
+-- time.
 -- $1 timestamptz: first; $2 timestamptz: end; $3 timestamptz: low; $4 timestamptz: high. Checked is from low until before high.
 WITH commits AS MATERIALIZED (
     SELECT day, max(occurred_max) AS newest FROM usage_batches GROUP BY day

@@ -1,4 +1,4 @@
--- What has usage, or a total, of metrics that carry their last value over.
+-- Tenants and metrics that carry their last value over and have usage or a total.
 -- $1 text: one tenant, NULL: all; $2 text: one metric, NULL: all
 SELECT k.tenant, k.metric
   FROM (SELECT a.tenant, a.metric FROM usage_aggregates a WHERE $1::text IS NULL OR a.tenant = $1::text

@@ -1,3 +1,4 @@
+-- Take the stored minute rows of a day that cannot be recomputed.
 -- $1 timestamptz: low; $2 timestamptz: high
 INSERT INTO rebuild_minutes
 SELECT a.tenant, a.metric, a.dimensions, a.minute_at, a.events, a.quantity_sum, a.quantity_min, a.quantity_max,

@@ -1,4 +1,4 @@
--- Rejected entries, the newest first.
+-- Rejected entries, newest first.
 -- $1 text: tenant; $2 text: reason; $3 timestamptz: rejected since; each may be NULL; $4 bigint: how many; $5 bigint: one id, or
 -- NULL; $6 boolean: just what was not replayed
 SELECT rejected_id, to_char(rejected_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS rejected_at,

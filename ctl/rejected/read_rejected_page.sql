@@ -1,4 +1,4 @@
--- The next rejected entries to be replayed. By id also those that were replayed already.
+-- The next rejected entries to replay; those chosen by id also if they were replayed before.
 -- $1 bigint: after this id; $2 bigint: up to this id; $3 bigint[]: these ids; $4 text: tenant; $5 text: reason;
 -- $6 timestamptz: rejected since; $3 to $6 may be NULL; $7 boolean: again those that were replayed
 SELECT rejected_id, stream, stream_id, reason, fields::text, replayed_at IS NOT NULL AND NOT $7::boolean AS replayed

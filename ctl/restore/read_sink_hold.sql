@@ -1,6 +1,6 @@
--- Is the sink held, why (behind: Redis knew of more than PostgreSQL has; unknown: Redis was empty), and what was lost
--- where: a row for each stream and epoch that lost entries, and one without a stream if there is none. unseen: no sink has
--- compared the ledger with Redis since PostgreSQL was started.
+-- Whether sinks are held, why (behind: Redis knew of more than PostgreSQL has; unknown: Redis was empty; asked: by
+-- `restore hold`), and what was lost: a row for each stream and epoch that lost entries, or one row without a stream.
+-- unseen: no sink has compared the ledger with Redis since PostgreSQL was started.
 SELECT (SELECT value FROM ledger_state WHERE name = 'sink_hold') AS sink_hold,
        l.stream, l.epoch, l.lost, coalesce(i.suspicion, 'behind') AS why,
        i.life IS NOT NULL AND i.life <> ledger_life() AS unseen

@@ -1,5 +1,5 @@
--- Whom to compare with Stripe: all that it may hold something of; while sinks are not held, those of whom something
--- was not compared since the restore.
+-- List the tenants to compare with Stripe: all of whom Stripe may hold something. While sinks are not held: those with
+-- something that was not compared since the restore.
 -- $1 int8: sink_hold, $2 uuid: owner
 INSERT INTO restore_checks (tenant, hold, owner)
 SELECT tenant, $1::int8, $2::uuid

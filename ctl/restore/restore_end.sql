@@ -1,2 +1,2 @@
--- Nobody is held any more.
+-- End all checks: no tenant is held any more.
 DELETE FROM restore_checks

@@ -1,5 +1,5 @@
--- Submissions that the ledger takes for sent, and of which Stripe holds nothing: it refused them after its receipt, and
--- they wait for a person; or, of those that are young, its figures are late, and they are in doubt.
+-- Submissions that are `sent` in the ledger and of which Stripe holds nothing. Stripe refused them after its receipt,
+-- so they fail and wait for a person; young ones become in doubt, since Stripe's figures lag.
 -- $1 int8: run_id of the comparison
 UPDATE usage_submissions s
    SET state = CASE WHEN s.sent_at > now() - interval '2 hours' THEN 'in_doubt' ELSE 'failed' END, last_error = 'Stripe does not hold it', sent_at = NULL

@@ -1,5 +1,5 @@
--- An invoice that was final by then was so in the backup, so that nothing was sent for its period since: the last claim
--- from before the server was started in which the loss was found. NULL: not known. Claims ask for it, too.
+-- The last claim from before the server was started in which the loss was found. An invoice that was final by then was
+-- final in the backup too, so nothing was sent for its period since. NULL: not known. Claims ask for it, too.
 WITH known AS (
     SELECT max(s.created_at) AS at
       FROM usage_submissions s

@@ -1,3 +1,4 @@
--- What was checked for another hold says nothing any more, and without a hold there may be more to check since.
+-- Forget checks of another hold, which prove nothing for this one, and of runs without a hold, since there may be more
+-- to check now.
 -- $1 int8: sink_hold
 DELETE FROM restore_checks WHERE hold <> $1 OR $1 = 0

@@ -1,4 +1,4 @@
--- A person holds all sinks, who knows that the ledger went back. None are changed if they are held already.
+-- Hold all sinks, because a person knows that the ledger went back. No row is changed if they are held already.
 WITH held AS MATERIALIZED (
     SELECT hold_sinks() FROM ledger_state WHERE name = 'sink_hold' AND value = 0
 )

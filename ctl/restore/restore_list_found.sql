@@ -1,6 +1,6 @@
--- What Stripe holds and the ledger does not know of, to be adopted: of sums each minute's difference; of newest
--- values the newest one alone, if none of ours is newer; of usage records, which have no minutes, the
--- difference of the total.
+-- What Stripe holds and the ledger does not know of, to be adopted: for sums, the difference of each minute; for
+-- values that replace each other, the newest one alone, unless ours is newer; for usage records, which have no
+-- minutes, the difference of the total.
 -- $1 int8: run_id of the comparison
 WITH found AS (
     SELECT d.tenant, d.metric, d.stripe_customer_id, d.event_name, d.period_start, d.period_end, m.transport,

@@ -1,4 +1,4 @@
--- Is this tenant still this run's to check? Until COMMIT it stays so.
+-- Lock this tenant's check until COMMIT, if it still belongs to this run.
 -- $1 text: tenant, $2 int8: sink_hold, $3 uuid: owner
 SELECT tenant
   FROM restore_checks

@@ -1,5 +1,5 @@
--- The ledger knows all that Stripe holds of this tenant: sinks go on with it. What the life that was lost sent is found: of
--- those in doubt since Stripe knew it, their own minutes tell from now on.
+-- Let sinks go on with this tenant: the ledger knows all that Stripe holds of it. Submissions that were in doubt
+-- because Stripe knew them before are judged by their own minutes from now on.
 -- $1 text: tenant
 WITH told AS (
     UPDATE usage_submissions SET known_before = false WHERE tenant = $1 AND state = 'in_doubt' AND known_before

@@ -1,4 +1,4 @@
--- What is claimed of a period, once something was adopted. The next claimer sums it up once more.
+-- What is claimed of a period after something was adopted. The next claim sums it up again.
 -- $1 text tenant, $2 text metric, $3 timestamptz, $4 timestamptz: the period
 INSERT INTO usage_claims AS c (tenant, metric, period_start, version, claimed, claims, first_at, last_at,
                                periods_version)

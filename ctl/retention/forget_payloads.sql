@@ -1,4 +1,4 @@
--- Drops the bodies of webhook events that were worked long ago, as webhookd does by itself.
+-- Delete the bodies of webhook events that were processed long ago, as webhookd does by itself.
 -- $1 interval: they are kept that long
 WITH forgotten AS (
     UPDATE webhook_events SET payload = NULL

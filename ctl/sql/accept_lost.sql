@@ -1,4 +1,5 @@
--- A person knows of what was lost: a row for each stream and epoch whose losses were not accepted, or not all.
+-- Note that a person accepts what was lost. Returns a row for each stream and epoch whose losses were not accepted
+-- yet, or not all.
 WITH books AS (
     SELECT stream, epoch, lost FROM stream_positions
     UNION ALL

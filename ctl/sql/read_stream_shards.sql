@@ -1,2 +1,2 @@
--- Over how many streams the ledger's tenants are spread.
+-- Over how many streams the tenants are spread.
 SELECT value FROM ledger_state WHERE name = 'stream_shards'

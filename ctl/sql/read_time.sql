@@ -1,4 +1,4 @@
--- A time as the operator wrote it: a point, or an age. Fails with class 22, or gives NULL, if it is neither.
+-- A time as a person wrote it: a point in time, or an age. If it is neither it fails with class 22, or gives no row.
 -- $1 text
 SELECT to_char(t.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
   FROM (SELECT CASE WHEN $1::text ~ '^[0-9]{1,6}[smhd]$' THEN now() - $1::text::interval

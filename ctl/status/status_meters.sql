@@ -1,4 +1,5 @@
--- What is not sent, since Stripe's meter is missing, archived or counts otherwise, and how many submissions wait for it.
+-- Metrics that are not sent because Stripe's meter is missing, archived or counts in another way, and how many
+-- submissions wait for it.
 SELECT metric, event_name, extract(epoch FROM now() - since)::int8 AS since_s,
        (SELECT count(*) FROM usage_submissions s
          WHERE s.event_name = h.event_name AND s.state IN ('pending', 'sending')

@@ -1,4 +1,4 @@
--- What is counted and not in a submission, by why and by metric.
+-- What is counted and in no submission, by reason and metric.
 SELECT reason, metric, count(DISTINCT tenant) AS tenants, trim_scale(sum(quantity)) AS quantity
   FROM usage_unbilled
  GROUP BY reason, metric

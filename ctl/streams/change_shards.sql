@@ -1,4 +1,4 @@
--- Change the number of shards, and note when. No row: it was not what it was thought to be.
+-- Change the number of shards, and note when. No row: the number was not the expected one.
 -- $1 int8: the new number; $2 int8: the old one
 WITH changed AS (
     UPDATE ledger_state SET value = $1 WHERE name = 'stream_shards' AND value = $2 RETURNING 1

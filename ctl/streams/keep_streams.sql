@@ -1,4 +1,5 @@
--- Streams of the old number that nobody has counted yet: aggregators look after every stream that has a position.
+-- Give a position to streams of the old number that nobody has counted yet: aggregators look after every stream that
+-- has one.
 -- $1 int8: the old number
 INSERT INTO stream_positions (stream)
 SELECT CASE WHEN $1::int8 = 1 THEN 'usage:events' ELSE 'usage:events:{' || i || '}' END

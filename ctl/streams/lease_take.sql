@@ -1,6 +1,6 @@
--- Take the stream from whoever counts it, and note the token of the epoch to open, one noted before being kept:
--- a stream that was rewritten already has it. Then who this ledger is, and entries-added
--- of the position.
+-- Take the stream from whoever counts it, and note the token of the epoch to open. A token that was noted before is
+-- kept: a stream that was rewritten already has it. Returns the position, who this ledger is, and entries-added at the
+-- position.
 -- $1 text stream; $2 text owner; $3 int4 seconds of the lease
 INSERT INTO stream_positions AS p (stream, owner, lease_until, reset_token)
 VALUES ($1, $2, clock_timestamp() + $3::int4 * interval '1 s', gen_random_uuid())

@@ -1,4 +1,4 @@
--- Entries that somebody removed before they were counted are lost, and a person knows: booked and accepted in one.
+-- Book entries that somebody removed before they were counted as lost, and as accepted.
 -- $1 text stream; $2 text owner; $3 int4 epoch; $4 int8 entries; $5 int8 lost before
 WITH booked AS (
     UPDATE stream_positions SET lost = lost + $4::bigint, updated_at = now()

@@ -1,2 +1,2 @@
--- Who this ledger is.
+-- Which ledger this is.
 SELECT ledger_id, takeovers FROM ledger_identity

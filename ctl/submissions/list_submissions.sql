@@ -1,4 +1,4 @@
--- Submissions, the newest first.
+-- Submissions, newest first.
 -- $1 text: state; $2 text: tenant; $3 text: metric; $4 timestamptz: in the billing period that counts it; $5 timestamptz:
 -- created since; $6 text: one identifier; each may be NULL; $7 bigint: how many
 SELECT s.identifier, s.state, s.tenant, s.metric, trim_scale(s.quantity) AS quantity,
