@@ -140,7 +140,8 @@ static int print_commands(const char *word)
     return found;
 }
 
-/* The first word may be right and the second one (or NULL) wrong: then say how the command goes on. */
+/* The first word may be right and the second one (or NULL) wrong: then say how the command goes on.
+ */
 static int fail_unknown(const char *word, const char *second)
 {
     bool known = false;
