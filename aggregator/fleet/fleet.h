@@ -33,7 +33,8 @@ struct fleet {
     struct members members;
     struct shard_list list; /* the streams that this process works on */
     bool all_taken;         /* --once: every stream has its shard */
-    bool oldest;            /* of those that run: it looks after what is nobody's */
+    bool oldest; /* of the processes that run: it looks after retired streams and misrouted entries
+                  */
     bool waiting_logged;
     int64_t look_due_ms; /* monotonic: for retired streams */
 };

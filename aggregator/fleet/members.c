@@ -47,7 +47,7 @@ static void on_down(void *owner, const struct err *error)
 static void take_left(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct members *m = owner;
-    (void)error; /* They forget us by themselves. */
+    (void)error; /* the others see that the heartbeat has stopped */
     (void)results;
     (void)n;
     m->has_left = true;

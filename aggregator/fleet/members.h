@@ -15,11 +15,11 @@
 #include <uv.h>
 
 struct members_events {
-    /* Fill in whose leases it is to keep, their windows in s, and the streams that are in force.
+    /* Fill in whose leases it is to renew, their windows in s, and the streams that are in force.
      * Returns whether this process can work: then the others are told that it runs. */
     bool (*ask)(void *owner, struct pg_array *streams, struct pg_array *windows_s,
                 struct pg_array *current);
-    /* It kept that lease, and found so many batches committed. */
+    /* It renewed that lease, and found so many batches committed. */
     void (*renewed)(void *owner, const char *stream, int64_t batches);
     /* What it found, after all that it renewed. may_work: as ask said. */
     void (*beat)(void *owner, const struct beat *beat, bool may_work);

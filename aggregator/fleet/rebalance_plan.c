@@ -41,7 +41,7 @@ static void add_take(struct rebalance_plan *p, const char *stream, int number)
     snprintf(taken->name, sizeof taken->name, "%s", stream);
 }
 
-/* A lease that was ours when the heartbeat left, and was found to be another's. */
+/* Leases that this process had when the heartbeat was sent, and that another one has now. */
 static void plan_lost(struct rebalance_plan *p, const struct beat *beat, const struct holding *h)
 {
     for (int i = h->held_count; i-- > 0;) {
@@ -99,7 +99,7 @@ static void plan_free(struct rebalance_plan *p, const struct beat *beat, const s
         int64_t number = (start + i) % beat->shards;
         stream_name(number, beat->shards, stream);
         const struct known_stream *known = find_known(beat, stream);
-        /* One that is ours by name only, as after a lost answer, is as good as free. */
+        /* After a lost answer a stream may have our name as its owner: it is as good as free. */
         if ((known && !known->free && !known->mine) || is_held(h, stream))
             continue;
         add_take(p, stream, (int)number);

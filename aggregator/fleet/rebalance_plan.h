@@ -21,7 +21,7 @@
 struct known_stream {
     const char *name;  /* borrowed */
     bool mine;         /* its lease has this process' name */
-    bool free;         /* nobody's, or its lease has ended */
+    bool free;         /* without a lease, or its lease has ended */
     bool retired;      /* of a number of shards that is not in force any more */
     bool pending_sums; /* and left with sums that are not in minute rows and totals yet */
 };
@@ -40,12 +40,13 @@ struct held_stream {
     const char *name; /* borrowed */
     bool retired;
     bool leaving; /* it is on its way to another process already */
-    bool renewed; /* the heartbeat was to keep its lease, which is ours as far as we know */
+    bool renewed; /* this process has its lease as far as it knows, and the heartbeat was to renew
+                     it */
 };
 
 /* What this process has and is. */
 struct holding {
-    int64_t shards; /* the number that it goes by; 0: none yet */
+    int64_t shards; /* as this process knows it; 0: not yet */
     const struct held_stream *held;
     int held_count;
     bool may_work;  /* it told the others that it can work */

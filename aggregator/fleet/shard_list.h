@@ -16,22 +16,22 @@ void shard_list_add(struct shard_list *l, struct shard *s);
 void shard_list_remove(struct shard_list *l, const struct shard *s);
 struct shard *shard_list_find(const struct shard_list *l, const char *stream);
 
-/* A stream's lease is ours. */
+/* This process has the lease of one. */
 bool shard_list_owns_one(const struct shard_list *l);
-/* … and it is known that the stream is this ledger's. */
+/* … and knows that the stream is this ledger's. */
 bool shard_list_counts_one(const struct shard_list *l);
-/* One has not been read up to an hour ago, or it is not known whether it was. The database sees
- * what waits with the first batch only. */
+/* One has entries waiting that are more than an hour old, or that is not known. The database learns
+ * of them with the next batch only. */
 bool shard_list_is_behind(const struct shard_list *l);
 /* --once: nothing is left to do for any. */
 bool shard_list_is_finished(const struct shard_list *l);
 
-/* The streams whose leases a heartbeat is to keep, and their windows in s, NULL while it is not
- * known; it is remembered which they were. */
+/* Append the streams whose leases a heartbeat is to renew, and their windows in s, NULL while not
+ * known. They are remembered for shard_list_check_renewed. */
 void shard_list_note_renewed(struct shard_list *l, struct pg_array *streams,
                              struct pg_array *windows_s);
-/* A heartbeat kept that lease, and found so many batches: with fewer than we know of, the ledger
- * went back in time behind a pooler that kept the connection. */
+/* A heartbeat renewed that lease, and found so many batches. If they are fewer than were committed,
+ * PostgreSQL went back in time behind a pooler that kept the connection. */
 void shard_list_check_renewed(struct shard_list *l, const char *stream, int64_t batches);
 
 /* Connected, all of them. */

@@ -107,7 +107,7 @@ void ledger_open_epoch(struct ledger *l, const struct epoch_change *change, ledg
                        void *owner);
 /* The stream was trimmed past the position; makes sinks hold. */
 void ledger_book_lost(struct ledger *l, int64_t entries, ledger_done_fn done, void *owner);
-/* A stream that nobody counted before begins at base. */
+/* A stream that was never counted before begins at base. */
 void ledger_set_base(struct ledger *l, uint64_t base, ledger_done_fn done, void *owner);
 
 /* Partitions of raw events for today and the days ahead. */
@@ -123,9 +123,9 @@ void ledger_find_again(struct ledger *l, struct batch *b, ledger_done_fn done, v
 /* Look up a batch's candidates and old events, and batch_confirm what is found. */
 bool ledger_must_look_up(const struct batch *b);
 void ledger_lookup(struct ledger *l, struct batch *b, ledger_done_fn done, void *owner);
-/* The batch of a call in flight is gone, and with it what its events borrow: its answer, which
- * still comes, is for nobody. A transaction that was not sent whole is cut off: the connection is
- * dropped. */
+/* The batch of a call in flight is gone, and with it what its events borrow. Its answer still
+ * comes, and is dropped. A transaction that was not sent whole is cut off by dropping the
+ * connection. */
 void ledger_forget_batch(struct ledger *l);
 
 /* What a transaction does about minute sums. */

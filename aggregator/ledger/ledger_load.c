@@ -198,7 +198,7 @@ static enum id_domain read_id(struct slice_reader *s, struct text *id)
 }
 
 /* Before the number of shards changed, a stream held tenants of several of today's shards. */
-static bool is_ours(const struct load *load, struct text tenant)
+static bool belongs_here(const struct load *load, struct text tenant)
 {
     return load->batch.committed_ms > load->ledger->resharded_ms ||
            str_crc16(tenant.data, tenant.length) % load->ledger->shards == load->shard;
@@ -222,7 +222,7 @@ static void load_slice(struct load *load, const PGresult *r)
     for (; (tenant = read_optional(&s.tenants)).data; load->rows++) {
         struct ahead *key = &ahead[n % HASHES_AHEAD];
         enum id_domain domain = read_id(&s, &id);
-        if (!is_ours(load, tenant)) {
+        if (!belongs_here(load, tenant)) {
             dedupe_skip(load->dedupe);
             continue;
         }

@@ -115,7 +115,7 @@ void ledger_release(struct ledger *l, ledger_done_fn done, void *owner)
     pg_run(l->pg, &s, 1, LEDGER_DEADLINE_MS, take_released, l);
 }
 
-/* A change of our own row: no row means that it is ours no more. */
+/* After a change of our own row: no row means that another process owns the stream. */
 static bool is_fenced(struct ledger *l, const struct err *error, PGresult **results)
 {
     if (!error && PQntuples(results[0]) == 1)

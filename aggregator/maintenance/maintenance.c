@@ -9,13 +9,13 @@
 
 enum { TICK_MS = 100, PARTITIONS_EVERY_MS = 600000, MINUTE = 60000, DEADLINE_MS = 20000 };
 
-/* So many a time that nobody who counts waits long. */
+/* So few at a time that no commit waits long for them. */
 static const char CARRY_PAGE[] = "500";
 
 static void on_checked(void *owner, const struct err *error)
 {
     struct maintenance *m = owner;
-    /* The shard's own check reports what is wrong. */
+    /* members.c logs what is wrong with the schema. */
     m->working = !error && !m->stopped;
     m->carry_due_ms = 0; /* a period may have begun while PostgreSQL was away */
 }

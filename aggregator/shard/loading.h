@@ -12,7 +12,7 @@
 
 struct loading_events {
     void (*loaded)(void *owner);
-    /* The database has another number of shards than the process goes by: this ends here. */
+    /* The number of shards in the database has changed: this ends here. */
     void (*number_moved)(void *owner, int64_t shards);
     void (*failed)(void *owner, const char *step, const struct err *error);
     /* After loading_stop: the ledger was still at work, and is free now. */

@@ -267,11 +267,11 @@ static enum lineage find_lineage(const struct ledger *l, const struct history *h
 
 static void note_takeovers(struct ledger *l, const struct history *h)
 {
-    struct epoch_mark *ours = &l->position.mark;
-    if (!h->mark_exists || strcmp(h->mark.ledger, ours->ledger) != 0 ||
-        h->mark.takeovers <= ours->takeovers)
+    struct epoch_mark *own = &l->position.mark;
+    if (!h->mark_exists || strcmp(h->mark.ledger, own->ledger) != 0 ||
+        h->mark.takeovers <= own->takeovers)
         return;
-    l->takeovers_seen = ours->takeovers = h->mark.takeovers;
+    l->takeovers_seen = own->takeovers = h->mark.takeovers;
 }
 
 static struct judgement judge(const struct ledger *l, const struct history *h)

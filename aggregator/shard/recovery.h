@@ -45,7 +45,7 @@ struct recovery {
     bool running;
     uint64_t generation; /* rises with every end */
     struct judgement found;
-    char foreign_ledger[EPOCH_TOKEN_SIZE]; /* whose the stream is, if it is not ours; or "" */
+    char foreign_ledger[EPOCH_TOKEN_SIZE]; /* that the stream belongs to, if not to ours; or "" */
     struct log_repeat foreign_repeats;
 };
 

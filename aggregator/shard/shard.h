@@ -46,7 +46,7 @@ struct shard_events {
     void (*lease_taken)(void *owner);
     /* The stream is this ledger's, and so is what the process writes into Redis from now on. */
     void (*entered)(void *owner, struct shard *s);
-    /* The database has another number of shards than the process goes by. */
+    /* The number of shards in the database has changed. */
     void (*number_moved)(void *owner, int64_t shards);
     /* Totals that a fold changed, rows of fold.sql, which are the taker's own. from_ms: the entry
      * time of the first event in them. */
@@ -63,7 +63,7 @@ struct shard_events {
 
 /* What is known or logged once for all shards of a process. */
 struct shards_shared {
-    bool entered;  /* some stream was found to be this ledger's, or nobody's; set by the owner */
+    bool entered;  /* a stream was found to be this ledger's, or new; set by the owner */
     bool weakness; /* that Redis' durability is weak was logged */
 };
 
@@ -127,7 +127,7 @@ void shard_leave(struct shard *s);
 void shard_drain(void *shard);
 void shard_on_retry(uv_timer_t *timer);
 void shard_on_lease_lost(struct shard *s);
-/* Its lease is ours as far as we know, and the heartbeat that is out was to keep it. */
+/* This process has the lease as far as it knows, and the last heartbeat was to renew it. */
 bool shard_is_renewed(const struct shard *s);
 void shard_on_redis_down(struct shard *s);
 bool shard_has_redis(const struct shard *s);

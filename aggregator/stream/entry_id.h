@@ -15,7 +15,7 @@ enum { ENTRY_ID_TEXT_SIZE = 48 };
 
 /* Returns 0, or -1 if text is no id. */
 int entry_id_parse(const char *text, struct entry_id *out);
-/* The same of a text that we wrote ourselves: aborts if it is no id. */
+/* The id in a text that this program wrote: aborts if it is none. */
 struct entry_id entry_id_of(const char *text);
 int entry_id_parse_bytes(const char *data, size_t length, struct entry_id *out);
 void entry_id_format(struct entry_id id, char out[ENTRY_ID_TEXT_SIZE]);
