@@ -40,7 +40,7 @@ def test_a_tool_names_the_server_that_it_does_not_reach(line, url, address):
     assert audit.returncode == 3 and f"connect to {address}: " in audit.stderr
     sent = line.run("emitter", "--give-up-after", "1", REDIS_URL=url,
                     input='{"tenant": "acme", "metric": "api_calls"}\n')
-    assert sent.returncode == 1 and f"given up after 1 s: connect to {address}: " in sent.stderr
+    assert sent.returncode == 1 and f"gave up after 1 s: connect to {address}: " in sent.stderr
 
 
 def test_tls_is_there_or_refused_at_once(line):
