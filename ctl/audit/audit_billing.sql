@@ -1,23 +1,8 @@
 -- For each metric that adds up: what was aggregated = what is in submissions, by state, + what
 -- visibly waits. Late is what a person has still to decide on; dropped, what was decided not to be billed. Carried
--- is below one and claimed with what comes; rounded, what was below one when its period ended. Where a period's
--- edges moved and the sink has not looked since, the tenant's usage is apart (`moving`).
-WITH moving AS (
-    SELECT DISTINCT t.tenant, t.metric
-      FROM usage_totals t
-      LEFT JOIN usage_claims c USING (tenant, metric, period_start)
-     WHERE t.version > coalesce(c.version, -1)
-       AND EXISTS (SELECT FROM usage_submissions s
-                    WHERE s.tenant = t.tenant AND s.metric = t.metric AND s.state <> 'void'
-                      AND NOT EXISTS (SELECT FROM usage_totals o
-                                       WHERE o.tenant = s.tenant AND o.metric = s.metric
-                                         AND o.period_start = s.period_start))
-), aggregated AS (
-    SELECT t.metric, sum(t.quantity) FILTER (WHERE v.tenant IS NULL) AS quantity,
-           sum(t.quantity) FILTER (WHERE v.tenant IS NOT NULL) AS moving
-      FROM usage_totals t
-      LEFT JOIN moving v USING (tenant, metric)
-     GROUP BY t.metric
+-- is below one and claimed with what comes; rounded, what was below one when its period ended.
+WITH aggregated AS (
+    SELECT metric, sum(quantity) AS quantity FROM usage_totals GROUP BY metric
 ), submitted AS (
     SELECT s.metric,
            sum(quantity) FILTER (WHERE state = 'pending') AS pending,
@@ -31,7 +16,6 @@ WITH moving AS (
            sum(quantity) AS total
       FROM usage_submissions s
      WHERE state <> 'void'
-       AND NOT EXISTS (SELECT FROM moving v WHERE v.tenant = s.tenant AND v.metric = s.metric)
      GROUP BY s.metric
 ), unbilled AS (
     SELECT u.metric,
@@ -44,7 +28,6 @@ WITH moving AS (
            sum(quantity) FILTER (WHERE reason = 'rounded') AS rounded,
            sum(quantity) AS total
       FROM usage_unbilled u
-     WHERE NOT EXISTS (SELECT FROM moving v WHERE v.tenant = u.tenant AND v.metric = u.metric)
      GROUP BY u.metric
 )
 SELECT m.metric, trim_scale(coalesce(a.quantity, 0)) AS aggregated,
@@ -58,7 +41,6 @@ SELECT m.metric, trim_scale(coalesce(a.quantity, 0)) AS aggregated,
        trim_scale(coalesce(u.not_compared, 0)) AS not_compared,
        trim_scale(coalesce(u.not_billed, 0)) AS not_billed,
        trim_scale(coalesce(u.carried, 0)) AS carried, trim_scale(coalesce(u.rounded, 0)) AS rounded,
-       trim_scale(a.moving) AS moving,
        trim_scale(coalesce(a.quantity, 0) - coalesce(s.total, 0) - coalesce(u.total, 0))
            AS difference
   FROM metrics m

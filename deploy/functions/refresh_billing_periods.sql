@@ -1,5 +1,6 @@
 -- Stores what a tenant's subscriptions say of their current periods. If an edge moved, makes the totals exact again,
--- including what is carried into later periods. Call it in the transaction that changed a subscription.
+-- including what is carried into later periods, and what is claimed of them. Call it in the transaction that changed a
+-- subscription.
 --
 -- fold_usage takes the same lock shared, so nothing is added by the old edges meanwhile, and what is pending is added
 -- by the new ones. Claimers must finish their page first, because claims must be seen where they are now. That lock is
@@ -99,6 +100,24 @@ BEGIN
                                   AND t.period_start < s.usage_at AND s.usage_at < t.period_end)) u
      CROSS JOIN LATERAL submission_period(p_tenant, u.usage_at, u.period_start, u.carried) b
     ON CONFLICT (tenant, metric, period_start) DO NOTHING;
+
+    -- What was claimed goes with its minutes. A period that has no total any more holds nothing, also when it gets one
+    -- again. Where Stripe's edge lies inside a minute, the period beside one that moved may gain or lose what was claimed
+    -- in that minute.
+    UPDATE usage_claims c SET claimed = 0, version = -1, periods_version = -1
+     WHERE c.tenant = p_tenant AND c.claimed <> 0
+       AND NOT EXISTS (SELECT FROM usage_totals t
+                        WHERE t.tenant = p_tenant AND t.metric = c.metric AND t.period_start = c.period_start);
+    PERFORM sum_claim(p_tenant, t.metric, t.period_start, t.period_end)
+       FROM usage_totals t
+      WHERE t.tenant = p_tenant
+        AND (t.version >= v
+             OR EXISTS (SELECT FROM usage_submissions s
+                         WHERE s.tenant = p_tenant AND s.metric = t.metric AND s.state <> 'void'
+                           AND s.usage_at IN (t.period_start, t.period_end))
+                AND EXISTS (SELECT FROM usage_totals n
+                             WHERE n.tenant = p_tenant AND n.metric = t.metric AND n.version >= v
+                               AND (n.period_start = t.period_end OR n.period_end = t.period_start)));
 END $$;
 
 COMMENT ON FUNCTION refresh_billing_periods IS

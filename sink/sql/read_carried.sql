@@ -1,6 +1,7 @@
 -- Late submissions that a person had carried over, the first one of each tenant and metric, in the shape of
--- read_dirty.sql: the period is the tenant's current one, the quantity and the number of the last claim are those of
--- the late one. What has no customer, no current period of a subscription or no way to be billed there stays late, and
+-- read_dirty.sql: the period is the tenant's current one, the quantity is that of the late one, and the number of the
+-- last claim that of the period that the late one counts for, and its successor too: edges may have moved since it was
+-- claimed. What has no customer, no current period of a subscription or no way to be billed there stays late, and
 -- so do values that replace each other: an old one would replace the current one. What is negative stays late too until
 -- there is enough to subtract it from in the current period.
 -- $1 text, $2 text, $3 timestamptz: tenant, metric and period_start after which to go on
@@ -13,16 +14,17 @@ SELECT u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 AS 
        m.transport, m.stripe_event_name AS event_name, b.stripe_customer_id AS customer, i.item,
        false AS outside, false AS unmapped, billed_from(p.period_start, s.billing_cycle_anchor, s.started_at) AS billed_from,
        false AS invoice_final, 0::numeric AS claimed, NULL::numeric AS held,
-       (SELECT max(n.claim) FROM usage_submissions n
-         WHERE n.tenant = u.tenant AND n.metric = u.metric AND n.period_start = u.period_start
-           AND n.usage_at >= u.period_start)::int8 AS claims,
+       coalesce((SELECT max(n.claim) FROM usage_submissions n
+                  WHERE n.tenant = u.tenant AND n.metric = u.metric AND n.period_start = o.period_start
+                    AND n.usage_at >= o.period_start), 0)::int8 AS claims,
        h.first_at, h.last_at, NULL::timestamptz AS free_at, 0::int8 AS periods_version, false AS resummed,
-       ARRAY[u.identifier] AS replaced, u.period_start AS carried_from,
+       ARRAY[u.identifier] AS replaced, o.period_start AS carried_from,
        (l.place).*
   FROM usage_submissions u
   JOIN metrics m ON m.metric = u.metric AND m.aggregation IN ('sum', 'count')
                 AND m.transport = ANY ($5::text[])
   JOIN billing_customers b ON b.tenant = u.tenant AND b.deleted_at IS NULL
+ CROSS JOIN LATERAL submission_period(u.tenant, u.usage_at, u.period_start, u.carried) AS o
  CROSS JOIN LATERAL billing_period(u.tenant, now()) AS p
   JOIN subscriptions s ON s.stripe_subscription_id = p.stripe_subscription_id
   LEFT JOIN LATERAL (
@@ -51,9 +53,9 @@ SELECT u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 AS 
    AND ($7::int8 = 0 OR (hashtext(u.tenant) & 1) + 1 = $7)
    AND (m.transport <> 'usage_records' OR i.item IS NOT NULL)
    AND (u.quantity > 0 OR m.transport = 'usage_records' OR (l.place).units >= -u.quantity)
-   AND NOT EXISTS (SELECT FROM usage_submissions o
-                    WHERE o.state = 'late' AND o.decision = 'carry' AND o.tenant = u.tenant
-                      AND o.metric = u.metric AND (o.period_start, o.claim) < (u.period_start, u.claim))
+   AND NOT EXISTS (SELECT FROM usage_submissions e
+                    WHERE e.state = 'late' AND e.decision = 'carry' AND e.tenant = u.tenant
+                      AND e.metric = u.metric AND (e.period_start, e.claim) < (u.period_start, u.claim))
  ORDER BY u.tenant, u.metric
  LIMIT $4
    FOR UPDATE of u

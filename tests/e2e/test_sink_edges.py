@@ -72,6 +72,38 @@ def test_customers_that_change_places_and_back_have_the_values_of_their_tenants(
             total(shop, "acme", "user_seats"), total(shop, "zen", "user_seats")) == held, timeout=60)  # noqa: B023
 
 
+def use_seats(line, *values):
+    """Each is counted and claimed: in a minute of its own."""
+    for value in values:
+        line.xadd(tenant="acme", metric="user_seats", id=str(value), quantity=value)
+        line.must("aggregator", "--once")
+        once(line)
+
+
+def give_new_customer(line):
+    give_customer(line, "acme", line.sandbox.bootstrap(meters=[], tenants=["acme-2"])["tenants"]["acme-2"]["customer"])
+
+
+def test_a_value_that_waits_for_a_minute_at_a_new_customer_is_balanced(shop):
+    add_tenants(shop, "acme")
+    use_seats(shop, 40, 41, 42, 43, 44)
+    give_new_customer(shop)
+    assert shop.audit().balanced
+    once(shop)
+    assert shop.audit().balanced, shop.audit().text
+
+
+def test_a_value_that_is_not_billed_at_a_new_customer_is_balanced(shop):
+    """Of a subscription that is over, webhookd heard later: what follows is billed by none."""
+    add_tenants(shop, "acme")
+    use_seats(shop, 40)
+    subscribe(shop, "acme", "now() - interval '70 days'", ended="now() - interval '40 days'", status="canceled")
+    give_new_customer(shop)
+    assert shop.audit().balanced
+    once(shop)
+    assert shop.audit().balanced, shop.audit().text
+
+
 def test_a_hold_that_comes_while_claims_are_waited_for_is_obeyed(shop):
     tenants = ["acme", "zen", "t1", "t2", "t3"]
     add_tenants(shop, *tenants)
