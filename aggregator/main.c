@@ -1,3 +1,4 @@
+/* meterline-aggregator: counts the entries of Redis streams into PostgreSQL, each once. */
 #include "aggregator/aggregator.h"
 #include "aggregator/config.h"
 #include "aggregator/shard/shard_metrics.h"

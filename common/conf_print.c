@@ -1,3 +1,4 @@
+/* Settings on a terminal: --help and --print-config. */
 #include "common/conf_internal.h"
 #include "common/str.h"
 

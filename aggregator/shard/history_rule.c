@@ -1,3 +1,5 @@
+/* What follows from Redis' side of a stream and the ledger's side of it: which of them lost
+ * something, and what is to be done. Pure; history.h has the words. */
 #include "aggregator/shard/history.h"
 
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* One token of an XREAD reply: a number, or a string that may come in pieces. */
 #include "aggregator/stream/xread_internal.h"
 
 #include <inttypes.h>

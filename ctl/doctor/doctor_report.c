@@ -1,3 +1,4 @@
+/* Lines of `meterctl doctor`, kept and printed. */
 #include "ctl/doctor/doctor.h"
 
 #include <stdarg.h>
