@@ -1,5 +1,6 @@
-/* Names that two stages share. Changing one is a change of the contract with services and
- * dashboards. */
+/* Names that two stages share: the version, the streams and their group, the quota cache, roles,
+ * versions of Stripe's API and of the schema. Changing one is a change of the contract with
+ * services and dashboards. */
 #ifndef METERLINE_CONTRACT_H
 #define METERLINE_CONTRACT_H
 

@@ -36,26 +36,26 @@
     X(ledger_behind_stream, "aggregator", "PostgreSQL lost commits, as after a restore from a backup. What is still in the stream is counted again, the rest is booked as lost, and sinks hold until `meterctl restore accept`.") \
     X(maintenance_failed, "aggregator", "A job beside the counting failed; `job` says which one (lease, partitions, carry, retention). It is tried again.") \
     X(misrouted_moved, "aggregator", "Entries that were in the stream of another shard were added to the right stream.") \
-    X(quota_function_refused, "aggregator", "Redis refused to load the function that writes the quota cache. Allow FUNCTION LOAD and FCALL for this user.") \
-    X(quota_read_refused, "aggregator", "PostgreSQL refused to tell the usage that the quota cache needs. It is tried again; the cache gets old meanwhile.") \
-    X(quota_write_refused, "aggregator", "Redis refused to take usage into the quota cache, as when it is full. It is tried again; the cache gets old meanwhile.") \
+    X(quota_function_failed, "aggregator", "Redis refused to load the function that writes the quota cache. Allow FUNCTION LOAD and FCALL for this user.") \
+    X(quota_read_failed, "aggregator", "PostgreSQL refused to tell the usage that the quota cache needs. It is tried again; the cache gets old meanwhile.") \
+    X(quota_write_failed, "aggregator", "Redis refused to take usage into the quota cache, as when it is full. It is tried again; the cache gets old meanwhile.") \
     X(redis_durability_unknown, "aggregator", "CONFIG GET is not allowed, so it is not known whether Redis keeps what it acknowledged. Allow it, or check the settings by hand.") \
     X(redis_durability_weak, "aggregator", "`appendfsync` is not `always`: a power loss may lose the last entries that were acknowledged.") \
     X(redis_durable, "aggregator", "Redis keeps entries again, after `redis_volatile`.") \
-    X(redis_refused, "aggregator", "This Redis may lose entries, so the aggregator did not start. Set maxmemory-policy noeviction and appendonly yes, or METERLINE_ALLOW_VOLATILE_REDIS=1.") \
+    X(redis_unfit, "aggregator", "This Redis may lose entries, so the aggregator did not start. Set maxmemory-policy noeviction and appendonly yes, or METERLINE_ALLOW_VOLATILE_REDIS=1.") \
     X(redis_volatile, "aggregator", "Redis evicts keys or has no append-only file, so it may lose entries. Set maxmemory-policy noeviction and appendonly yes.") \
     X(retention_applied, "aggregator", "The daily retention dropped raw events and rejected entries that are past their keep.") \
-    X(shards_followed, "aggregator", "The database has another number of shards, as after `meterctl reshard`. This process goes by it from now on.") \
-    X(step_failed, "aggregator", "A step failed and is tried again with a growing delay; `step` says which one.") \
-    X(stream_drained, "aggregator", "A run with `--once` read the stream to its end, and all of it is counted.") \
+    X(shard_count_followed, "aggregator", "The database has another number of shards, as after `meterctl reshard`. This process goes by it from now on.") \
+    X(stream_step_failed, "aggregator", "A step failed and is tried again with a growing delay; `step` says which one.") \
+    X(stream_caught_up, "aggregator", "A run with `--once` read the stream to its end, and all of it is counted.") \
     X(stream_handed_over, "aggregator", "Another aggregator joined, so this one gave a stream away to share the work.") \
     X(stream_in_future, "aggregator", "Somebody added an entry with an id of their own that is more than a day ahead, so later entries get ids from the future. Events without ts are rejected until `meterctl stream reset`.") \
     X(stream_joined_late, "aggregator", "A stream that was never counted before had already been trimmed. Counting begins with what is left.") \
     X(stream_opened, "aggregator", "This aggregator began to count the stream.") \
     X(stream_refused, "aggregator", "The stream belongs to another ledger and was not touched. Correct DATABASE_URL or REDIS_URL, or take the stream over with `meterctl stream adopt`.") \
     X(stream_retired, "aggregator", "A stream of an earlier number of shards was counted to its end and deleted.") \
-    X(window_rebuilt, "aggregator", "The deduplication table was filled from the stored batches, as after a start or a takeover.") \
-    X(window_shrunk, "aggregator", "DEDUPE_MEMORY_MB is full, so the oldest ids were forgotten early. Raise it, or accept a shorter window.") \
+    X(dedupe_window_rebuilt, "aggregator", "The deduplication table was filled from the stored batches, as after a start or a takeover.") \
+    X(dedupe_window_shrunk, "aggregator", "DEDUPE_MEMORY_MB is full, so the oldest ids were forgotten early. Raise it, or accept a shorter window.") \
     X(schema_refused, "aggregator sink webhookd", "The database has a schema that this program cannot work with. Install the matching version.") \
     X(quota_foreign, "aggregator webhookd", "A hash in the quota cache belongs to another ledger and was left alone. Only one ledger may use this Redis; `meterctl stream adopt` takes it over.") \
     X(redis_redirected, "aggregator webhookd", "A node of the Redis Cluster sent a command to another node, where it was sent again.") \
@@ -63,12 +63,12 @@
     X(account_refused, "sink", "Stripe refused the key (401 or 403). Nothing is sent but a probe a minute. Correct `STRIPE_SECRET_KEY`.") \
     X(claim_delayed, "sink", "Usage could not be claimed for submission. It is tried again, and nothing is lost.") \
     X(claim_refused, "sink", "One total cannot be submitted; `msg` says why. The others are not affected. A person has to look at it.") \
-    X(claimed_at_once, "sink", "Usage of tenants with a new invoice was claimed without waiting for the next cycle.") \
-    X(count_refused, "sink", "PostgreSQL refused to count the submissions, so their metrics are out of date.") \
+    X(claimed_before_cycle, "sink", "Usage of tenants with a new invoice was claimed without waiting for the next cycle.") \
+    X(backlog_count_failed, "sink", "PostgreSQL refused to count the submissions, so their metrics are out of date.") \
     X(cycle_settled, "sink", "A claim cycle is over, and its submissions are sent or wait for their next attempt.") \
     X(doubt_settled, "sink", "A submission whose outcome was unknown was compared with Stripe's figures: it is `sent`, `void` and claimed anew, or `failed`, and then a person has to decide.") \
     X(drift_found, "sink", "Stripe's figure differs from what was sent by `drift` units. See `meterctl reconcile`.") \
-    X(drift_unread, "sink", "Stripe's figure for a customer and metric could not be read, so it was not compared.") \
+    X(drift_not_read, "sink", "Stripe's figure for a customer and metric could not be read, so it was not compared.") \
     X(dry_run_failed, "sink", "The dry run could not list what it would send; `msg` says why.") \
     X(hold_lifted, "sink", "The hold is over: claiming and sending resume.") \
     X(ledger_check_delayed, "sink", "PostgreSQL could not be compared with what Redis knows of sent usage. It is tried again, and nothing is sent meanwhile.") \
@@ -77,7 +77,7 @@
     X(ledger_unsure, "sink", "PostgreSQL and Redis were both started anew, and may be backups of one moment. What is not yet compared with Stripe waits; if both are backups, run `meterctl restore hold`, then `meterctl restore accept`.") \
     X(meter_freed, "sink", "Stripe's meter is as the catalog has it again, and its usage is sent.") \
     X(meter_held, "sink", "Stripe's meter is missing or counts in another way than the catalog says, so its usage waits. Correct the meter or the catalog.") \
-    X(meters_unread, "sink", "Stripe's meters could not be read. Which usage waits for them stays as it was until they can.") \
+    X(meters_not_read, "sink", "Stripe's meters could not be read. Which usage waits for them stays as it was until they can.") \
     X(not_compared, "sink", "After a restore, usage of some tenants waits until it was compared with Stripe. Sinks do so by themselves.") \
     X(period_ends_claimed, "sink", "Usage of periods that are about to end or have just ended was claimed without waiting for the next cycle.") \
     X(reconcile_delayed, "sink", "The comparison with Stripe could not go on. It is tried again.") \
@@ -90,22 +90,22 @@
     X(send_refused, "sink", "Stripe refused a submission for good. See `meterctl submissions` for what to do.") \
     X(sending_blocked, "sink", "Stripe cannot be used, so sending stops but for a probe after `wait_ms`. It resumes by itself.") \
     X(sending_resumed, "sink", "Stripe answers again, and sending resumes.") \
-    X(session_opened, "sink", "A session of Stripe's meter event stream was opened for `life_s` seconds.") \
+    X(stripe_session_opened, "sink", "A session of Stripe's meter event stream was opened for `life_s` seconds.") \
     X(settle_delayed, "sink", "The outcomes of submissions could not be stored. They are kept in memory and stored later.") \
-    X(settle_refused, "sink", "PostgreSQL refused the outcome of a submission, which is settled after its lease has run out.") \
+    X(outcome_refused, "sink", "PostgreSQL refused the outcome of a submission, which is settled after its lease has run out.") \
     X(sinks_held, "sink", "Sinks are held: the ledger was found behind the stream, or somebody ran `meterctl restore hold`. Nothing is claimed or sent until `meterctl restore accept`, which says why.") \
     X(rate_lowered, "sink webhookd", "Stripe answered 429, so fewer calls a second are made for a while. Nothing is lost; the rate rises again by itself.") \
-    X(changes_refused, "webhookd", "PostgreSQL refused to read or refresh limits that somebody changed. The changes stay noted and are tried again; look at `msg` if it lasts.") \
+    X(limit_changes_failed, "webhookd", "PostgreSQL refused to read or refresh limits that somebody changed. The changes stay noted and are tried again; look at `msg` if it lasts.") \
     X(limits_cached_again, "webhookd", "Limits are written into the quota cache again, after `limits_not_cached`.") \
     X(limits_not_cached, "webhookd", "Redis did not take limits for the quota cache. The sweep writes them when Redis is back.") \
     X(limits_rewritten, "webhookd", "A sweep has gone over the limits of all tenants, and the quota cache is up to date.") \
     X(meter_errors_reported, "webhookd", "Stripe reported meter events that it had accepted and refused later. The submissions that it names become `failed` and wait for a person: see `meterctl submissions list`.") \
-    X(pick_recovered, "webhookd", "PostgreSQL gives out webhook events again, after `pick_refused`.") \
-    X(pick_refused, "webhookd", "PostgreSQL refused to give out webhook events, so none is worked. It is tried again; `msg` says why.") \
+    X(webhook_pick_recovered, "webhookd", "PostgreSQL gives out webhook events again, after `webhook_pick_failed`.") \
+    X(webhook_pick_failed, "webhookd", "PostgreSQL refused to give out webhook events, so none is worked. It is tried again; `msg` says why.") \
     X(plan_unknown, "webhookd", "A subscription fits no plan of the catalog, so its tenant has the limits of the plan `free`. Add the lookup key of its price to the catalog, or set metadata.plan.") \
-    X(store_failed, "webhookd", "Deliveries could not be stored and were answered with 503, or with 500 where PostgreSQL refused their data. Stripe sends them again.") \
-    X(store_recovered, "webhookd", "Deliveries are stored again, after `store_failed`.") \
-    X(sweep_refused, "webhookd", "PostgreSQL refused a statement of the sweep over all limits. The next sweep tries again; look at `msg` if it lasts.") \
+    X(webhook_store_failed, "webhookd", "Deliveries could not be stored and were answered with 503, or with 500 where PostgreSQL refused their data. Stripe sends them again.") \
+    X(webhook_store_recovered, "webhookd", "Deliveries are stored again, after `webhook_store_failed`.") \
+    X(limits_sweep_failed, "webhookd", "PostgreSQL refused a statement of the sweep over all limits. The next sweep tries again; look at `msg` if it lasts.") \
     X(webhook_delayed, "webhookd", "A webhook event could not be worked and is tried again after `wait_ms`; `msg` says why.") \
     X(webhook_failed, "webhookd", "A webhook event cannot be worked; `msg` says why. A person has to remove the cause and then set its `state` to `received` to try it again.") \
     X(webhook_ignored, "webhookd", "A webhook event has no effect here, as when its type is not used, it is stale, or it has no tenant; `msg` says why.") \

@@ -122,7 +122,7 @@ static PGresult *query_here(PGconn *conn, const char *sql, int n, const char *co
 
 PGresult *db_query(PGconn *conn, const char *sql, int n, const char *const *values, struct err *e)
 {
-    struct err ignored;
+    struct err ignored = {0};
     if (PQtransactionStatus(conn) != PQTRANS_IDLE)
         return query_here(conn, sql, n, values, e);
     PGresult *result = db_script(conn, "BEGIN", e) ? NULL : query_here(conn, sql, n, values, e);
@@ -159,7 +159,7 @@ int db_number(PGconn *conn, const char *sql, int n, const char *const *values, i
 
 int db_transaction(PGconn *conn, db_work_fn work, void *owner, struct err *e)
 {
-    struct err ignored;
+    struct err ignored = {0};
     if (db_script(conn, "BEGIN", e))
         return -1;
     if (work(conn, owner, e) == 0)

@@ -71,7 +71,7 @@ static void take_counts(void *owner, const struct err *error, PGresult **results
     if (!error)
         export_submissions(results[0], clock_unix_ms());
     else if (error->kind == ERR_REFUSED)
-        log_warn(count_refused, LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
+        log_warn(backlog_count_failed, LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     if (!error && n > 1)
         export_unclaimed(results[1]);
     if (b->all) {

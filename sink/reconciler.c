@@ -125,7 +125,7 @@ static void on_found(void *owner, const struct reconcile_found *found)
 {
     (void)owner;
     if (found->error)
-        log_warn(drift_unread, LOG_STR("tenant", found->tenant), LOG_STR("metric", found->metric),
+        log_warn(drift_not_read, LOG_STR("tenant", found->tenant), LOG_STR("metric", found->metric),
                  LOG_STR("customer", found->customer), LOG_STR("period_start", found->period_start),
                  LOG_ERR(found->error));
     else

@@ -1,5 +1,5 @@
-/* What each part of the stage is given. A part never calls the stage that owns it: it reports by a
- * callback. */
+/* What each part of the stage is given: the stage's loop, its settings and its connection to Redis.
+ * A part never calls the stage that owns it: it reports by a callback. */
 #ifndef METERLINE_WEBHOOKD_CONTEXT_H
 #define METERLINE_WEBHOOKD_CONTEXT_H
 

@@ -14,7 +14,8 @@ static void take_stream(struct fleet *f, const char *stream, int number)
     struct err e;
     struct shard *s = shard_open(&f->spec, stream, number, &e);
     if (!s) {
-        log_error(step_failed, LOG_STR("stream", stream), LOG_STR("step", "open"), LOG_ERR(&e));
+        log_error(stream_step_failed, LOG_STR("stream", stream), LOG_STR("step", "open"),
+                  LOG_ERR(&e));
         return;
     }
     closing_part(f->closing);
@@ -112,7 +113,7 @@ static void take_number(struct fleet *f, int64_t shards)
     if (f->list.count > 0)
         return; /* the next heartbeat comes back here */
     if (f->spec.shards > 0)
-        log_info(shards_followed, LOG_I64("shards", shards), LOG_I64("before", f->spec.shards),
+        log_info(shard_count_followed, LOG_I64("shards", shards), LOG_I64("before", f->spec.shards),
                  LOG_MSG("the number of shards in the database has changed; this process goes by "
                          "it from now on"));
     f->spec.shards = shards;

@@ -1,4 +1,5 @@
-/* The shards of a process, and what is asked of all of them. */
+/* The shards of a process: finding one by its stream, adding and removing them, and questions about
+ * all of them, such as whether one of them counts, or has entries that are an hour old. */
 #ifndef METERLINE_SHARD_LIST_H
 #define METERLINE_SHARD_LIST_H
 

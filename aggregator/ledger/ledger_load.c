@@ -1,7 +1,8 @@
 /* What is needed of the ledger when a stream is taken over.
  *
  * Sums that others left pending: those that were lost with their process are counted from the raw
- * events, a batch a transaction; then each stream is folded in one. So no deadline is met by much.
+ * events, a batch a transaction; then each stream is folded in one. So no transaction comes near
+ * its deadline.
  *
  * The deduplication table: it is rebuilt from the stored batches, a slice a row, as they arrive. */
 #include "aggregator/ledger/ledger.h"
@@ -256,7 +257,7 @@ static void on_loaded(void *owner, const struct err *error, PGresult **results, 
     close_batch(load);
     if (!error) {
         dedupe_set_since(load->dedupe, load->since_ms);
-        log_info(window_rebuilt, LOG_STR("stream", l->stream), LOG_U64("keys", load->keys),
+        log_info(dedupe_window_rebuilt, LOG_STR("stream", l->stream), LOG_U64("keys", load->keys),
                  LOG_I64("elapsed_ms", clock_monotonic_ms() - load->started_ms));
     }
     free(load);

@@ -1,4 +1,5 @@
-/* The position in the stream: lease, epochs, what was lost. */
+/* The position up to which a stream is counted: reading it with the lease, renewing and releasing
+ * the lease, opening epochs (common/redis/epoch_mark.h) and booking what was lost. */
 #include "aggregator/ledger/ledger.h"
 
 #include "aggregator/sql.h"

@@ -139,7 +139,7 @@ static void end_page(struct quota *q)
 static void read_failed(struct quota *q, const struct err *error)
 {
     if (error->kind == ERR_REFUSED)
-        log_warn(quota_read_refused, LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
+        log_warn(quota_read_failed, LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
     q->retry_ms = clock_monotonic_ms() + RETRY_MS;
     end_step(q);
 }

@@ -44,7 +44,7 @@ static void on_loaded(void *owner, const struct err *error, void *reply)
     (void)owner;
     (void)reply;
     if (error)
-        log_warn(quota_function_refused, LOG_ERR(error));
+        log_warn(quota_function_failed, LOG_ERR(error));
 }
 
 void quota_load_function(struct redis *redis)
@@ -153,7 +153,7 @@ static void on_written(void *owner, const struct err *error, void *reply)
         q->failed = true;
         if (error->kind == ERR_REFUSED &&
             log_repeat_failed(&q->refused, clock_monotonic_ms(), &suppressed))
-            log_warn(quota_write_refused, LOG_U64("held_back", suppressed), LOG_ERR(error));
+            log_warn(quota_write_failed, LOG_U64("held_back", suppressed), LOG_ERR(error));
         if (error->kind == ERR_REFUSED && strstr(error->text, "unction not found"))
             redis_router_each_node(q->redis);
     }

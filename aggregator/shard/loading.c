@@ -154,7 +154,7 @@ void loading_move_window(struct loading *l)
     if (l->reading_ms < stored->entry_ms)
         l->reading_ms = stored->entry_ms;
     if (dedupe_shrunk(l->dedupe) > 0)
-        log_warn(window_shrunk, LOG_STR("stream", l->spec.ledger->stream),
+        log_warn(dedupe_window_shrunk, LOG_STR("stream", l->spec.ledger->stream),
                  LOG_I64("window_s", dedupe_window_ms(l->dedupe) / 1000),
                  LOG_MSG("DEDUPE_MEMORY_MB is full: older ids are no longer recognised"));
 }

@@ -215,8 +215,12 @@ static void act_on(struct recovery *r, const struct history *h)
         break;
     case HISTORY_NEW:
         if (j->base > 0)
-            log_warn(stream_joined_late, LOG_STR("stream", r->spec.stream),
-                     LOG_U64("trimmed_before", j->base));
+            log_warn(
+                stream_joined_late, LOG_STR("stream", r->spec.stream),
+                LOG_U64("trimmed_before", j->base),
+                LOG_MSG(
+                    "somebody trimmed the stream before it was first counted: counting begins with "
+                    "what is left; if what is gone was usage, send it again"));
         ledger_set_base(r->spec.ledger, j->base, take_corrected, r);
         break;
     case HISTORY_REDIS_LOST:

@@ -57,7 +57,7 @@ void shard_fail(void *shard, const char *step, const struct err *error)
     /* A lost peer is logged where it is lost, once. */
     if (error->kind != ERR_CLOSED && error->kind != ERR_CANCELED &&
         log_repeat_failed(&s->refused, clock_monotonic_ms(), &suppressed))
-        log_error(step_failed, LOG_STR("stream", s->stream), LOG_STR("step", step),
+        log_error(stream_step_failed, LOG_STR("stream", s->stream), LOG_STR("step", step),
                   LOG_U64("held_back", suppressed), LOG_STR("sqlstate", error->sqlstate),
                   LOG_ERR(error));
     shard_restart(s, true);

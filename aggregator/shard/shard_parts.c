@@ -130,7 +130,7 @@ static void on_redis_judged(void *owner, const char *unfit)
     if (!unfit) {
         stream_watch_note_unfit(&s->watch, NULL);
     } else if (s->loading.batches < 0) {
-        log_error(redis_refused, LOG_STR("stream", s->stream), LOG_MSG(unfit));
+        log_error(redis_unfit, LOG_STR("stream", s->stream), LOG_MSG(unfit));
         s->spec.events.refused(s->spec.events.owner, EXIT_FAILED);
     } else {
         err_set(&e, ERR_REFUSED, "this Redis cannot be used: %s", unfit);
@@ -278,7 +278,7 @@ static void on_empty(void *owner)
     struct dedupe_stats stats = dedupe_stats(s->loading.dedupe);
     if (batch_loop_fold_rest(&s->batch_loop) || !s->spec.config->once)
         return;
-    log_info(stream_drained, LOG_STR("stream", s->stream), LOG_U64("dedupe_keys", stats.keys),
+    log_info(stream_caught_up, LOG_STR("stream", s->stream), LOG_U64("dedupe_keys", stats.keys),
              LOG_U64("dedupe_bytes", stats.used_bytes));
     if (s->number < 0 && s->spec.config->stream_keep_s == 0)
         shard_retire(s);

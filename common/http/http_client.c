@@ -199,7 +199,7 @@ static void fill_error(const struct http_request *r, CURLcode code, struct err *
     long sent_bytes = 0;
     curl_easy_getinfo(r->easy, CURLINFO_REQUEST_SIZE, &sent_bytes);
     const char *why = r->why[0] ? r->why : curl_easy_strerror(code);
-    err_set(e, http_failure_of(code, sent_bytes > 0), "%s", why);
+    err_set(e, http_failure_of((int)code, sent_bytes > 0), "%s", why);
 }
 
 static void fill_answer(struct http_request *r, struct http_answer *a)

@@ -1,4 +1,7 @@
-/* Which ledger counts a stream, and which of its epochs the stream in Redis belongs to: the
+/* An epoch is the life of a stream's content in Redis: it ends when Redis loses entries or an
+ * operator resets the stream, and the ledger keeps each epoch's balance apart.
+ *
+ * Which ledger counts a stream, and which of its epochs the stream in Redis belongs to: the
  * name of a consumer, which never reads anything, in the group `aggregator`. It lies in the
  * stream's own key, so a replica, a restored file or a rewritten key has with the entries the mark
  * of their time. Pure. */

@@ -1,5 +1,6 @@
-/* The tables of `meterctl restore accept`: which tenants are to be compared with Stripe, and how
- * what Stripe holds of one becomes part of the ledger. */
+/* What `meterctl restore accept` keeps in the database (restore_checks, restore_proofs): which
+ * tenants are still to be compared with Stripe, and how what Stripe holds of one becomes part of
+ * the ledger. */
 #ifndef METERLINE_CTL_RESTORE_CHECKS_H
 #define METERLINE_CTL_RESTORE_CHECKS_H
 

@@ -91,7 +91,7 @@ static void run_forget(struct priority_claims *p)
 static void log_claims(const struct priority_claims *p, const struct claim_report *report)
 {
     if (p->asked.count > 0)
-        log_info(claimed_at_once, LOG_I64("tenants", p->asked.count),
+        log_info(claimed_before_cycle, LOG_I64("tenants", p->asked.count),
                  LOG_I64("claimed", report->made), LOG_I64("late", report->late));
     else if (report->made > 0)
         log_info(period_ends_claimed, LOG_I64("tenants", p->tenants.count),

@@ -87,7 +87,7 @@ static void fail(struct meter_watch *w, const struct err *error)
     int64_t now_ms = clock_monotonic_ms();
     w->due_ms = now_ms + FAILURE_PAUSE_MS;
     if (error->kind != ERR_CANCELED && log_repeat_failed(&w->failures, now_ms, &suppressed))
-        log_warn(meters_unread, LOG_STR("sqlstate", *error->sqlstate ? error->sqlstate : NULL),
+        log_warn(meters_not_read, LOG_STR("sqlstate", *error->sqlstate ? error->sqlstate : NULL),
                  LOG_U64("held_back", suppressed), LOG_ERR(error));
     rest(w);
     w->answered = true; /* what is held from before is, and refusals tell of the rest */

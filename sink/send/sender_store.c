@@ -106,7 +106,7 @@ static void take_picks(struct sender *s, struct store_answer *answer)
 static void drop_refused(struct sender *s, const struct err *error)
 {
     struct submission *x = submission_queue_pop(&s->ended);
-    log_error(settle_refused, LOG_STR("identifier", x->identifier),
+    log_error(outcome_refused, LOG_STR("identifier", x->identifier),
               LOG_STR("outcome", x->outcome.label), LOG_STR("sqlstate", error->sqlstate),
               LOG_ERR(error));
     submission_free(x);

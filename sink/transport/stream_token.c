@@ -108,7 +108,7 @@ static void keep(struct stream_token *t, const struct http_answer *answer)
         t->header = xasprintf("Bearer %s", g.token);
         int64_t margin_ms = g.life_s * 500 < MARGIN_MS ? g.life_s * 500 : MARGIN_MS;
         t->use_until_ms = t->asked_ms + g.life_s * 1000 - margin_ms;
-        log_info(session_opened, LOG_I64("life_s", g.life_s));
+        log_info(stripe_session_opened, LOG_I64("life_s", g.life_s));
     }
     json_decref(g.root);
 }

@@ -77,7 +77,7 @@ def drain(line, entries, **options):
     stage = line.start("aggregator", args=["--once"], LOG_LEVEL="info", **options)
     cost = follow(line, stage.process)
     stage.wait_exit()
-    drained = stage.logs("stream_drained")
+    drained = stage.logs("stream_caught_up")
     if stage.returncode != 0 or not drained:
         sys.exit(f"the aggregator ended with {stage.returncode}\n{stage.log_tail()}")
     seconds = (logged_at(drained[-1]) - logged_at(stage.logs("stream_opened")[0])).total_seconds()

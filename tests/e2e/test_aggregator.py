@@ -158,7 +158,7 @@ def test_once_counts_what_is_there_and_ends(line):
     emitter = Emitter(line)
     emitter.add_all(emitter.usage(3000, repeats=0.1))
     done = line.must("aggregator", "--once", AGGREGATOR_BATCH_MAX=500)
-    assert "event=stream_drained" in done.stderr
+    assert "event=stream_caught_up" in done.stderr
     prove(line, emitter.oracle)
     assert position(line).owner is None
     line.must("aggregator", "--once")

@@ -93,7 +93,7 @@ def test_a_server_that_stops_under_load_is_waited_for(line, peer):
     settle(line)
     told = [lost["msg"] for lost in aggregator.logs("peer_lost")]
     assert len(set(told)) == len(told) <= 4 and len(aggregator.logs("peer_back")) == 1
-    assert not aggregator.logs("step_failed")
+    assert not aggregator.logs("stream_step_failed")
     assert not aggregator.logs("epoch_opened")
     prove(line, flow.oracle, entries=False)
 

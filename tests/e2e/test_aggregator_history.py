@@ -121,7 +121,7 @@ def test_a_replica_is_not_written_to_and_is_taken_once_it_is_promoted(line):
             mark = aggregator.mark()
             forwarder.cut(replica.port)
             line.wait_for(lambda: "is a replica" in aggregator.get("/readyz")[1], 20, "it is told")
-            assert not aggregator.logs("step_failed", since=mark)
+            assert not aggregator.logs("stream_step_failed", since=mark)
             client.replicaof("NO", "ONE")
         line.redis = replica
         line._disconnect()

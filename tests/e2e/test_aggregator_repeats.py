@@ -45,7 +45,7 @@ def test_within_the_window_it_is_recognised_whatever_its_time_also_after_a_resta
         emitter.add_all([{**event, "ts": now_ms() - hours * 60 * MINUTE_MS}
                          for event in events[:300:3]])
     done = line.must("aggregator", "--once")
-    assert "event=window_rebuilt" in done.stderr and "keys=320" in done.stderr
+    assert "event=dedupe_window_rebuilt" in done.stderr and "keys=320" in done.stderr
     assert emitter.oracle.outcomes()["duplicates"] == 300
     prove(line, emitter.oracle)
 
@@ -61,7 +61,7 @@ def test_a_full_table_shrinks_the_window_and_says_so(line):
     assert aggregator.metric("meterline_dedupe_window_seconds") < 3600
     add_many(line, 40_000, 90_000)
     settle(line)
-    aggregator.wait_log("window_shrunk")
+    aggregator.wait_log("dedupe_window_shrunk")
     metrics = aggregator.metrics()
     assert metrics.value("meterline_dedupe_window_seconds") < 60
     assert metrics.value("meterline_dedupe_bytes") <= 1 << 20

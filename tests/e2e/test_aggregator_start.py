@@ -43,7 +43,7 @@ def test_a_volatile_redis_is_refused_unless_it_is_allowed(line):
         for name, value in conf.items():
             client.config_set(name, value)
         done = line.run("aggregator", timeout=20)
-        assert done.returncode == 1 and "event=redis_refused" in done.stderr
+        assert done.returncode == 1 and "event=redis_unfit" in done.stderr
         assert "METERLINE_ALLOW_VOLATILE_REDIS" in done.stderr
         allowed = line.must("aggregator", "--once", METERLINE_ALLOW_VOLATILE_REDIS="1")
         assert "event=redis_volatile" in allowed.stderr

@@ -57,7 +57,7 @@ def test_a_login_with_createrole_migrates_and_is_every_stage(empty):
     aggregator = line.start_aggregator(DATABASE_URL=line.postgres.url_of("counts", "theirs"))
     aggregator.wait_ready()
     for stage in (aggregator, webhookd, sink):
-        assert not stage.logs("peer_lost") and not stage.logs("step_failed")
+        assert not stage.logs("peer_lost") and not stage.logs("stream_step_failed")
 
 
 def test_a_second_login_is_told_whose_roles_they_are(empty):

@@ -92,7 +92,7 @@ def test_an_entry_that_postgres_refuses_in_a_backlog_is_found_among_many(line, r
     assert line.sql("SELECT tenant, reason FROM rejected_events") == [("culprit", "refused")]
     line.wait_for(lambda: line.value("SELECT count(*) FROM usage_pending") == 0, 60)
     prove_folded(line, 2 * tenants, 2 * tenants)
-    assert not aggregator.logs("step_failed") and not aggregator.logs("batch_fenced")
+    assert not aggregator.logs("stream_step_failed") and not aggregator.logs("batch_fenced")
 
 
 def test_a_fold_by_somebody_else_in_between_is_noticed(line):

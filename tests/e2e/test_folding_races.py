@@ -68,7 +68,7 @@ def test_batches_that_come_meanwhile_wait_for_the_next_fold(line, lock):
         line.wait_for(lambda: waits_for_fold(line), 60, "one fold waits for the other, without a deadlock")
     other.end()
     settle_and_end(line, stage)
-    assert not stage.logs("step_failed")
+    assert not stage.logs("stream_step_failed")
     prove_folded(line, tenants, tenants)
 
 

@@ -110,7 +110,7 @@ def test_a_window_that_shrank_doubles_no_id_that_tells_its_time(line):
     line.emit(first)
     add_many(line, 0, 200_000)
     settle(line)
-    aggregator.wait_log("window_shrunk")
+    aggregator.wait_log("dedupe_window_shrunk")
     assert aggregator.metric("meterline_dedupe_window_seconds") < 3000
     line.emit(first)
     settle(line)

@@ -123,7 +123,7 @@ def test_every_transaction_has_its_role(pooled):
     aggregator.wait_log("stream_opened")
     line.sql("REVOKE UPDATE ON stream_positions FROM meterline_aggregator")
     line.xadd(tenant="acme", metric="api_calls", id="one")
-    refused = aggregator.wait_log("step_failed")
+    refused = aggregator.wait_log("stream_step_failed")
     assert refused["sqlstate"] == "42501"
     assert "stream_positions" in refused["msg"]
     assert line.value("SELECT sum(counted) FROM stream_positions") == 0

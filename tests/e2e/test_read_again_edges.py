@@ -141,7 +141,7 @@ def test_entries_that_somebody_numbers_himself_have_the_time_of_their_commit(lin
     commit_earlier(line, "25 h", "batch < (SELECT max(batch) FROM usage_batches)")
     held = line.value("SELECT sum(events) FROM usage_batches WHERE committed_at > now() - interval '24 h'")
     aggregator = start(line)
-    assert aggregator.wait_log("window_rebuilt")["keys"] == str(held)
+    assert aggregator.wait_log("dedupe_window_rebuilt")["keys"] == str(held)
     assert 0 < held < 20
     assert_balanced(line)
 

@@ -90,7 +90,7 @@ def test_every_link_leaves_a_master_that_was_demoted_in_place(line, pair, meanwh
         settle(line, 60)
         for stage in stages:
             stage.wait_ready(30)
-            assert not stage.logs("step_failed")
+            assert not stage.logs("stream_step_failed")
         assert position(line).epoch == 1
         assert position(line).counted == emitter.oracle.outcomes()["counted"] + flow.added
         assert line.audit().ok
@@ -113,7 +113,7 @@ def test_a_refused_write_tells_where_role_is_forbidden(line, pair):
         demote(line, replica)
         emitter.add_all(emitter.usage(30, seed=2))
         settle(line)
-        assert not aggregator.logs("step_failed")
+        assert not aggregator.logs("stream_step_failed")
         prove(line, emitter.oracle)
 
 

@@ -79,7 +79,7 @@ def test_no_defaults_of_role_or_database_matter(line, whose):
                   "the webhook is worked")
     for command in (["status"], ["audit"], ["rebuild", "--check"], ["rejected", "list"]):
         line.must("meterctl", *command)
-    assert not aggregator.logs("peer_lost") and not aggregator.logs("step_failed")
+    assert not aggregator.logs("peer_lost") and not aggregator.logs("stream_step_failed")
     assert not webhookd.logs("webhook_delayed")
 
 
@@ -217,7 +217,7 @@ def test_what_is_not_the_datas_fault_rejects_no_event_and_fails_no_webhook(line,
     emitter.add_all(emitter.usage(100))
     kept = line.client().xlen(STREAM)
     if sqlstate != "53300":
-        failure = aggregator.wait_log("step_failed", timeout=20)
+        failure = aggregator.wait_log("stream_step_failed", timeout=20)
         assert failure["sqlstate"] == sqlstate
     # More tries than a webhook has whose own data are refused.
     line.sql("UPDATE webhook_events SET attempts = 20, next_attempt_at = now()")
@@ -245,7 +245,7 @@ def test_a_number_of_batches_set_back_by_somebody_stops_the_stream_and_keeps_its
     line.sql("SELECT setval('usage_batch', 1, false)")
     emitter.add_all(emitter.usage(73, seed=9))
     aggregator = start(line)
-    failure = aggregator.wait_log("step_failed", timeout=20)
+    failure = aggregator.wait_log("stream_step_failed", timeout=20)
     assert failure["sqlstate"] == "23505"
     assert position(line).counted == before and reasons(line) == {}
     line.sql("SELECT setval('usage_batch', 1000)")

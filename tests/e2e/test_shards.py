@@ -78,7 +78,7 @@ def test_once_drains_every_stream(line):
     with ShardFlow(line, SHARDS, rest_s=0) as flow:
         flow.wait_added(2000)
     done = line.must("aggregator", "--once")
-    assert done.stderr.count("event=stream_drained") == SHARDS
+    assert done.stderr.count("event=stream_caught_up") == SHARDS
     prove_all(line, flow)
     assert line.value("SELECT count(*) FROM stream_positions WHERE counted > 0") == SHARDS
 
@@ -115,7 +115,7 @@ def restart_all(line, stages):
 def follow(line, stages, before, shards):
     """Those without the setting go by the new number, and share its streams, in a few seconds."""
     for stage in stages:
-        stage.wait_log("shards_followed", before=before, shards=shards)
+        stage.wait_log("shard_count_followed", before=before, shards=shards)
     wait_spread(line, sorted((shards - shards // 2, shards // 2), reverse=True), shards=shards)
     return stages
 
@@ -165,7 +165,7 @@ def test_of_those_that_follow_none_reads_a_number_that_was_never_told(line):
     with ShardFlow(line, SHARDS) as flow:
         flow.wait_added(200)
     done = line.must("aggregator", "--once")
-    assert done.stderr.count("event=stream_drained") == SHARDS
+    assert done.stderr.count("event=stream_caught_up") == SHARDS
     for _ in range(3):
         stages = [start(line), start(line)]
         with ShardFlow(line, SHARDS, seed=5) as more:

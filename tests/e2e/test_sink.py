@@ -267,7 +267,7 @@ def test_what_is_claimed_while_a_turn_ends_is_sent_without_another_cycle(shop):
         shop.wait_for(lambda: shop.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
         count(shop, "other", "api_calls", "6")
         shop.sql("SELECT request_sink('other', 'settle')")
-        shop.wait_for(lambda: len(sink.logs("claimed_at_once")) == 2 and not shop.sql("SELECT FROM sink_requests"))
+        shop.wait_for(lambda: len(sink.logs("claimed_before_cycle")) == 2 and not shop.sql("SELECT FROM sink_requests"))
         cursor.execute("SELECT pg_advisory_unlock(4711)")
     shop.wait_for(is_sent(shop, 2))
     sink.term()

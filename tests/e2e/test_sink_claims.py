@@ -409,7 +409,7 @@ def test_a_tenant_whose_invoice_was_begun_is_claimed_at_once(shop):
     count(shop, "other", "api_calls", "4")
     shop.sql("SELECT request_sink('acme', 'settle')")
     shop.wait_for(is_sent(shop, 1))
-    sink.wait_log("claimed_at_once", tenants=1, claimed=1)
+    sink.wait_log("claimed_before_cycle", tenants=1, claimed=1)
     assert total(shop, "acme", "api_calls") == 3 and total(shop, "other", "api_calls") == 0
     shop.wait_for(lambda: not shop.sql("SELECT FROM sink_requests"))
     sink.term()

@@ -120,7 +120,7 @@ def test_a_session_that_ends_in_the_middle_is_renewed_without_a_failed_try(shop)
     assert len(set(keys)) == 2  # With one key Stripe would give the ended session again.
     assert shop.value("SELECT max(attempts) FROM usage_submissions") == 1
     assert total(shop, "acme", "llm_tokens") == 9 and not sink.logs("account_refused")
-    assert len(sink.logs("session_opened")) == 2
+    assert len(sink.logs("stripe_session_opened")) == 2
     sink.term()
 
 

@@ -472,7 +472,7 @@ def test_an_event_that_postgres_refuses_does_not_hold_up_those_kept_with_it(line
         line.postgres.resume()
         statuses = [answer.result()[0] for answer in answers]
     assert statuses == [200, 200, 200, 500, 200, 200]
-    assert webhookd.logs("store_failed")
+    assert webhookd.logs("webhook_store_failed")
 
 
 def test_an_effect_whose_data_postgres_refuses_ten_times_fails_visibly(line, webhookd, events):

@@ -94,8 +94,8 @@ static void each_event_is_of_known_stages(void **state)
 static bool is_past_word(const char *word)
 {
     static const char WORDS[] =
-        " back behind broken cut done draining durable found foreign gave held in kept "
-        "listening lost read rebuilt rewritten shrunk stuck unknown unread unsure "
+        " back behind broken caught cut done draining durable found foreign gave held in kept "
+        "listening lost read rebuilt rewritten shrunk stuck unfit unknown unsure "
         "volatile weak ";
     char wanted[64];
     size_t length = strlen(word);

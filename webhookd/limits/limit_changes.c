@@ -61,7 +61,7 @@ static bool rest_on_error(struct limit_changes *c, const struct err *error)
     }
     if (error && error->kind == ERR_REFUSED &&
         log_repeat_failed(&c->refused, (int64_t)uv_now(c->timer.loop), &suppressed))
-        log_error(changes_refused, LOG_U64("held_back", suppressed), LOG_ERR(error));
+        log_error(limit_changes_failed, LOG_U64("held_back", suppressed), LOG_ERR(error));
     rest(c, RETRY_MS);
     return true;
 }

@@ -125,7 +125,7 @@ static bool must_rest(const struct limits_sweep *s, const struct err *error)
 {
     /* A refusal is a bug of meterline or of the schema, and no other line would tell of it. */
     if (error && error->kind == ERR_REFUSED)
-        log_error(sweep_refused, LOG_ERR(error));
+        log_error(limits_sweep_failed, LOG_ERR(error));
     return error || closing_has_begun(&s->closing);
 }
 

@@ -119,8 +119,8 @@ static void log_store_failed(struct receiver *r, const struct err *error)
     uint64_t suppressed;
     if (error->kind != ERR_CANCELED &&
         log_repeat_failed(&r->failed, clock_monotonic_ms(), &suppressed))
-        log_warn(store_failed, LOG_I64("events", r->storing_n), LOG_U64("held_back", suppressed),
-                 LOG_ERR(error));
+        log_warn(webhook_store_failed, LOG_I64("events", r->storing_n),
+                 LOG_U64("held_back", suppressed), LOG_ERR(error));
 }
 
 static void put_back(struct receiver *r)
@@ -151,7 +151,7 @@ static void store_failed(struct receiver *r, const struct err *error)
 static void stored(struct receiver *r, PGresult **results)
 {
     if (log_repeat_recovered(&r->failed))
-        log_info(store_recovered, LOG_I64("events", r->storing_n));
+        log_info(webhook_store_recovered, LOG_I64("events", r->storing_n));
     for (int i = 0; i < r->storing_n; i++) {
         bool new = strcmp(PQcmdTuples(results[i]), "1") == 0;
         delivery_end(r->storing[i], 200, new ? "stored" : "duplicate");

@@ -104,7 +104,7 @@ static void pick_failed(struct worker *w, const struct err *error)
     uint64_t suppressed;
     if (error->kind == ERR_REFUSED &&
         log_repeat_failed(&w->refused, clock_monotonic_ms(), &suppressed))
-        log_error(pick_refused, LOG_U64("held_back", suppressed), LOG_ERR(error));
+        log_error(webhook_pick_failed, LOG_U64("held_back", suppressed), LOG_ERR(error));
     rest(w, error->kind == ERR_REFUSED ? backoff_next_ms(&w->backoff, backoff_random()) : POLL_MS);
 }
 
@@ -119,7 +119,7 @@ static void take_pick(void *owner, const struct err *error, PGresult **results, 
     }
     backoff_reset(&w->backoff);
     if (log_repeat_recovered(&w->refused))
-        log_info(pick_recovered,
+        log_info(webhook_pick_recovered,
                  LOG_MSG("PostgreSQL gives out webhook events again; work resumes"));
     if (PQntuples(results[1]) > 0) {
         take_row(w, results[1]);
