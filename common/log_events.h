@@ -31,7 +31,7 @@
     X(batch_refused, "aggregator", "PostgreSQL refused a batch because of its data. It is halved until the entry at fault is alone, which is then rejected with the reason `refused`.") \
     X(epoch_opened, "aggregator", "Redis lost entries, or `meterctl stream reset` was cut short: a new epoch was opened, and reading goes on from where the stream is certainly counted. Check why Redis lost data.") \
     X(lease_lost, "aggregator", "Another aggregator took the stream over, as when this one was paused for more than 3 seconds.") \
-    X(lease_refused, "aggregator", "A run with `--once` could not get the stream, because another aggregator keeps it.") \
+    X(lease_refused, "aggregator", "A run with `--once` could not get the stream, because another aggregator works on it and counts it. Nothing is lost.") \
     X(lease_waited, "aggregator", "Other aggregators work on all streams. This one stands by until one of them ends.") \
     X(ledger_behind_stream, "aggregator", "PostgreSQL lost commits, as after a restore from a backup. What is still in the stream is counted again, the rest is booked as lost, and sinks hold until `meterctl restore accept`.") \
     X(maintenance_failed, "aggregator", "A job beside the counting failed; `job` says which one (lease, partitions, carry, retention). It is tried again.") \
@@ -59,15 +59,15 @@
     X(schema_refused, "aggregator sink webhookd", "The database has a schema that this program cannot work with. Install the matching version.") \
     X(quota_foreign, "aggregator webhookd", "A hash in the quota cache belongs to another ledger and was left alone. Only one ledger may use this Redis; `meterctl stream adopt` takes it over.") \
     X(redis_redirected, "aggregator webhookd", "A node of the Redis Cluster sent a command to another node, where it was sent again.") \
-    X(schema_waited, "aggregator webhookd", "The schema of the database is missing or older than this program needs. Work begins by itself after `meterctl migrate`; until then webhookd answers deliveries with 503.") \
+    X(schema_waited, "aggregator sink webhookd", "The schema of the database is missing or older than this program needs. Work begins by itself after `meterctl migrate`; until then webhookd answers deliveries with 503.") \
     X(account_refused, "sink", "Stripe refused the key (401 or 403). Nothing is sent but a probe a minute. Correct `STRIPE_SECRET_KEY`.") \
     X(claim_delayed, "sink", "Usage could not be claimed for submission. It is tried again, and nothing is lost.") \
-    X(claim_refused, "sink", "One total cannot be submitted; `msg` says why. The others are not affected. A person has to look at it.") \
+    X(claim_refused, "sink", "One total was not submitted; `msg` says why. A value of too many digits waits until it is corrected; what PostgreSQL refused is claimed again in the next cycle. Others are not affected.") \
     X(claimed_before_cycle, "sink", "Usage of tenants with a new invoice was claimed without waiting for the next cycle.") \
     X(backlog_count_failed, "sink", "PostgreSQL refused to count the submissions, so their metrics are out of date.") \
     X(cycle_settled, "sink", "A claim cycle is over, and its submissions are sent or wait for their next attempt.") \
     X(doubt_settled, "sink", "A submission whose outcome was unknown was compared with Stripe's figures: it is `sent`, `void` and claimed anew, or `failed`, and then a person has to decide.") \
-    X(drift_found, "sink", "Stripe's figure differs from what was sent by `drift` units. See `meterctl reconcile`.") \
+    X(drift_found, "sink", "Stripe's figure is above (drift above 0) or below what was sent. `meterctl reconcile --tenant T` names the minutes.") \
     X(drift_not_read, "sink", "Stripe's figure for a customer and metric could not be read, so it was not compared.") \
     X(dry_run_failed, "sink", "The dry run could not list what it would send; `msg` says why.") \
     X(hold_lifted, "sink", "The hold is over: claiming and sending resume.") \
@@ -85,14 +85,14 @@
     X(schema_accepted, "sink", "The schema fits again, and the sink works.") \
     X(send_delayed, "sink", "A submission failed and is tried again after `wait_ms`; logged once a minute for each kind of failure.") \
     X(send_doubted, "sink", "Whether Stripe took a submission is unknown, so it is not repeated. It is settled by comparing with Stripe's figures.") \
-    X(send_expired, "sink", "A submission is too old for Stripe to take it. Its usage is not billed unless a person decides so: see `meterctl submissions`.") \
+    X(send_expired, "sink", "A submission is too old for Stripe to take it. Its usage is not billed unless a person decides so: see `meterctl late list`.") \
     X(send_recovered, "sink", "Submissions no longer fail.") \
     X(send_refused, "sink", "Stripe refused a submission for good. See `meterctl submissions` for what to do.") \
     X(sending_blocked, "sink", "Stripe cannot be used, so sending stops but for a probe after `wait_ms`. It resumes by itself.") \
     X(sending_resumed, "sink", "Stripe answers again, and sending resumes.") \
     X(stripe_session_opened, "sink", "A session of Stripe's meter event stream was opened for `life_s` seconds.") \
     X(settle_delayed, "sink", "The outcomes of submissions could not be stored. They are kept in memory and stored later.") \
-    X(outcome_refused, "sink", "PostgreSQL refused the outcome of a submission, which is settled after its lease has run out.") \
+    X(outcome_refused, "sink", "PostgreSQL refused to store a submission's outcome. When its lease has run out it is sent again under the same key, which bills nothing twice; look at `sqlstate` if it repeats.") \
     X(sinks_held, "sink", "Sinks are held: the ledger was found behind the stream, or somebody ran `meterctl restore hold`. Nothing is claimed or sent until `meterctl restore accept`, which says why.") \
     X(rate_lowered, "sink webhookd", "Stripe answered 429, so fewer calls a second are made for a while. Nothing is lost; the rate rises again by itself.") \
     X(limit_changes_failed, "webhookd", "PostgreSQL refused to read or refresh limits that somebody changed. The changes stay noted and are tried again; look at `msg` if it lasts.") \

@@ -1,6 +1,7 @@
-/* Which ledger a hash of the quota cache belongs to. Its field `ledger` names the ledger whose
- * stages write it. Stages of another ledger that were pointed at this Redis by mistake leave it
- * alone and say so; without the field, whichever had the higher version would win. */
+/* The Lua function that the aggregator and webhookd run before they write a hash of the quota
+ * cache: may this ledger write it? The hash's field `ledger` names the ledger whose stages do. A
+ * hash of another ledger is left alone, and the caller logs quota_foreign; without the field,
+ * whichever had the higher version would win. */
 #ifndef METERLINE_QUOTA_OWNER_H
 #define METERLINE_QUOTA_OWNER_H
 

@@ -131,7 +131,10 @@ static void on_found(void *owner, const struct reconcile_found *found)
     else
         log_error(drift_found, LOG_STR("tenant", found->tenant), LOG_STR("metric", found->metric),
                   LOG_STR("customer", found->customer),
-                  LOG_STR("period_start", found->period_start), LOG_STR("drift", found->drift));
+                  LOG_STR("period_start", found->period_start), LOG_STR("drift", found->drift),
+                  LOG_MSG("Stripe counted so much more than was sent (less, if negative): "
+                          "`meterctl reconcile "
+                          "--tenant` names the minutes that differ"));
 }
 
 static void take_comparison(void *owner, const struct err *error,

@@ -46,7 +46,9 @@ static void take_refusal(struct session *s, const struct err *error)
     s->problem = *error;
     machine_go(&SESSION, s->state, WAITING);
     if (log_repeat_failed(&s->refusals, clock_monotonic_ms(), &suppressed))
-        log_warn(schema_refused, LOG_U64("held_back", suppressed), LOG_ERR(error));
+        log_event(error->retry ? LOG_WARN : LOG_ERROR,
+                  error->retry ? LOG_OF_schema_waited : LOG_OF_schema_refused,
+                  LOG_U64("held_back", suppressed), LOG_ERR(error));
     if (!error->retry)
         stage_finish(s->stage, EXIT_FAILED);
     else

@@ -129,7 +129,9 @@ static void wait_for_lease(struct shard *s)
         s->lease_asked_ms = clock_monotonic_ms();
     if (clock_monotonic_ms() - s->lease_asked_ms > ONCE_LEASE_WAIT_MS) {
         log_error(lease_refused, LOG_STR("stream", s->stream),
-                  LOG_MSG("another aggregator works on this stream and did not give it up"));
+                  LOG_MSG("this run with --once ends: another aggregator works on the stream and "
+                          "counts it, so "
+                          "nothing is lost"));
         s->spec.events.finished(s->spec.events.owner, s, EXIT_FAILED);
         return;
     }

@@ -71,8 +71,12 @@ static void set_unaccounted(struct stream_watch *w, const struct history *h,
             LOG_U64("added", h->added), LOG_U64("held_back", suppressed),
             LOG_MSG(unaccounted > 0
                         ? "somebody removed entries that had not been counted yet (XTRIM, XDEL, "
-                          "or XADD with MAXLEN); to book them as lost: meterctl stream lost"
-                        : "entries that had been counted came back into the stream"));
+                          "or XADD with MAXLEN): send them again with the same id and ts if the "
+                          "senders "
+                          "have them; to book the rest as lost: meterctl stream lost"
+                        : "entries that had been counted came back into the stream: find out who "
+                          "writes to it; "
+                          "`meterctl audit` shows the balance"));
 }
 
 void stream_watch_take_trimmed(struct stream_watch *w, const struct trimmed *t)
