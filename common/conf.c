@@ -138,12 +138,6 @@ static bool is_host(const char *text, size_t length)
     return length > 0 && strspn(text, allowed) >= length;
 }
 
-static bool is_ipv6(const char *host)
-{
-    struct in6_addr address;
-    return inet_pton(AF_INET6, host, &address) == 1;
-}
-
 /* The host before the port's colon, without brackets; "" stands for all addresses of this machine.
  * NULL if it is none. malloc'd. */
 static char *parse_host(const char *text, size_t length)
@@ -155,7 +149,8 @@ static char *parse_host(const char *text, size_t length)
     if (length < 2 || text[0] != '[' || text[length - 1] != ']')
         return NULL;
     char *host = xstrndup(text + 1, length - 2);
-    if (is_ipv6(host))
+    struct in6_addr address;
+    if (inet_pton(AF_INET6, host, &address) == 1)
         return host;
     free(host);
     return NULL;
@@ -282,14 +277,6 @@ static int load_text(const struct conf_setting *s, const char *text, void *confi
     return -1;
 }
 
-static void load_fallback(const struct conf_setting *s, void *config)
-{
-    struct err e;
-    int failed = s->fallback ? conf_value_parse(s, s->fallback, config, &e) : 0;
-    assert(!failed); /* a default outside its own range */
-    (void)failed;
-}
-
 static int load_setting(const struct conf_setting *s, void *config)
 {
     struct err e;
@@ -307,7 +294,9 @@ static int load_setting(const struct conf_setting *s, void *config)
         report(s->name, NULL, &e);
         return -1;
     }
-    load_fallback(s, config);
+    int failed = s->fallback ? conf_value_parse(s, s->fallback, config, &e) : 0;
+    assert(!failed); /* a default outside its own range */
+    (void)failed;
     return 0;
 }
 

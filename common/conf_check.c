@@ -113,20 +113,12 @@ static const struct {
 };
 enum { N_STRIPE_KINDS = sizeof STRIPE_KINDS / sizeof *STRIPE_KINDS };
 
-/* NULL: none that we know. */
-static const char *stripe_kind(const char *text)
+static int refuse_kind(const char *text, const char *needed, struct err *e)
 {
     for (int i = 0; i < N_STRIPE_KINDS; i++)
         if (after(text, STRIPE_KINDS[i].prefix))
-            return STRIPE_KINDS[i].what;
-    return NULL;
-}
-
-static int refuse_kind(const char *text, const char *needed, struct err *e)
-{
-    const char *kind = stripe_kind(text);
-    return kind ? err_set(e, ERR_CONFIG, "holds %s; needed is %s", kind, needed)
-                : err_set(e, ERR_CONFIG, "needed is %s", needed);
+            return err_set(e, ERR_CONFIG, "holds %s; needed is %s", STRIPE_KINDS[i].what, needed);
+    return err_set(e, ERR_CONFIG, "needed is %s", needed);
 }
 
 int conf_check_stripe_key(const char *text, struct err *e)

@@ -31,18 +31,12 @@ static void print_wrapped(const char *words, size_t column, size_t indent)
     putchar('\n');
 }
 
-static void add_part(struct buf *out, const char *text)
-{
-    buf_add_str(out, out->length > 0 ? "; " : "");
-    buf_add_str(out, text);
-}
-
 /* "1 to 86400 s; default 300" */
 static void describe_value(const struct conf_setting *s, struct buf *out)
 {
     conf_value_range(s, out);
     if (s->required)
-        add_part(out, "required");
+        buf_printf(out, "%srequired", out->length > 0 ? "; " : "");
     else if (s->fallback)
         buf_printf(out, "%sdefault %s", out->length > 0 ? "; " : "", s->fallback);
     if (conf_has_file(s))
@@ -99,14 +93,6 @@ static void print_text(const struct conf_setting *s, const char *text)
     free(shown);
 }
 
-/* One that is not set, and has no default, is printed as unset. */
-static void print_int(const struct conf_setting *s, int64_t value)
-{
-    if (s->fallback || value >= s->min)
-        printf("%" PRId64, value);
-    putchar('\n');
-}
-
 static void print_value(const struct conf_setting *s, const void *field)
 {
     switch (s->type) {
@@ -115,7 +101,10 @@ static void print_value(const struct conf_setting *s, const void *field)
         print_text(s, *(char *const *)field);
         break;
     case CONF_INT:
-        print_int(s, *(const int64_t *)field);
+        /* One that is not set, and has no default, is printed as unset. */
+        if (s->fallback || *(const int64_t *)field >= s->min)
+            printf("%" PRId64, *(const int64_t *)field);
+        putchar('\n');
         break;
     case CONF_BOOL:
         printf("%d\n", *(const bool *)field);

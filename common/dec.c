@@ -130,17 +130,12 @@ static char *fraction_before(char *end, uint64_t fraction)
     return at;
 }
 
-static dec_uint magnitude(dec_int scaled)
-{
-    return scaled < 0 ? -(dec_uint)scaled : (dec_uint)scaled;
-}
-
 size_t dec_format(struct dec value, char out[DEC_TEXT_SIZE])
 {
     char text[DEC_TEXT_SIZE];
     char *end = text + sizeof text;
     char *at = end;
-    dec_uint size = magnitude(value.scaled);
+    dec_uint size = value.scaled < 0 ? -(dec_uint)value.scaled : (dec_uint)value.scaled;
     uint64_t fraction = (uint64_t)(size % DEC_UNIT);
     if (fraction)
         at = fraction_before(at, fraction);

@@ -4,15 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool passes_by_itself(enum err_kind kind)
-{
-    return kind == ERR_TIMEOUT || kind == ERR_CONNECT || kind == ERR_CLOSED;
-}
-
 int err_set(struct err *e, enum err_kind kind, const char *format, ...)
 {
     /* The arguments may point into e->text, so it is written last. */
-    struct err fresh = {.kind = kind, .retry = passes_by_itself(kind)};
+    struct err fresh = {.kind = kind,
+                        .retry = kind == ERR_TIMEOUT || kind == ERR_CONNECT || kind == ERR_CLOSED};
     va_list args;
     va_start(args, format);
     vsnprintf(fresh.text, sizeof fresh.text, format, args);

@@ -34,22 +34,37 @@ struct heartbeat {
     struct log_repeat failures;
 };
 
-/* That PostgreSQL is away or not migrated yet is logged by the stage's own connections. */
-static bool is_told_elsewhere(const struct err *error)
-{
-    return error->kind != ERR_REFUSED || strcmp(error->sqlstate, SQLSTATE_UNDEFINED_TABLE) == 0;
-}
-
 static void tell_failure(struct heartbeat *h, const struct err *error)
 {
     uint64_t held;
-    if (is_told_elsewhere(error))
+    /* That PostgreSQL is away or not migrated yet is logged by the stage's own connections. */
+    if (error->kind != ERR_REFUSED || strcmp(error->sqlstate, SQLSTATE_UNDEFINED_TABLE) == 0)
         return;
     if (log_repeat_failed(&h->failures, clock_monotonic_ms(), &held))
         log_warn(heartbeat_failed, LOG_U64("held_back", held), LOG_ERR(error));
 }
 
-static void run_leave(struct heartbeat *h);
+static void take_leave(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct heartbeat *h = owner;
+    (void)error; /* the row grows old then, and other processes delete it */
+    (void)results;
+    (void)n;
+    if (!closing_has_begun(&h->closing))
+        h->left(h->left_owner);
+}
+
+static void run_leave(struct heartbeat *h)
+{
+    struct pg_statement s;
+    if (!pg_is_ready(h->pg)) {
+        h->left(h->left_owner);
+        return;
+    }
+    pg_statement_init(&s, SQL_FORGET_INSTANCE);
+    pg_add_text(&s, h->instance);
+    pg_run(h->pg, &s, 1, DEADLINE_MS, take_leave, h);
+}
 
 static void take_beat(void *owner, const struct err *error, PGresult **results, int n)
 {
@@ -108,28 +123,6 @@ static void on_up(void *owner)
     struct heartbeat *h = owner;
     h->due_ms = 0;
     consider(h);
-}
-
-static void take_leave(void *owner, const struct err *error, PGresult **results, int n)
-{
-    struct heartbeat *h = owner;
-    (void)error; /* the row grows old then, and other processes delete it */
-    (void)results;
-    (void)n;
-    if (!closing_has_begun(&h->closing))
-        h->left(h->left_owner);
-}
-
-static void run_leave(struct heartbeat *h)
-{
-    struct pg_statement s;
-    if (!pg_is_ready(h->pg)) {
-        h->left(h->left_owner);
-        return;
-    }
-    pg_statement_init(&s, SQL_FORGET_INSTANCE);
-    pg_add_text(&s, h->instance);
-    pg_run(h->pg, &s, 1, DEADLINE_MS, take_leave, h);
 }
 
 bool heartbeat_leave(struct heartbeat *h, void (*left)(void *owner), void *owner)

@@ -35,15 +35,6 @@ struct family {
 
 static struct family *families;
 
-static struct family *new_family(const char *name, const char *help, enum metric_type type,
-                                 enum metric_unit unit)
-{
-    struct family *f = xcalloc(1, sizeof *f);
-    assert(type != METRIC_HISTOGRAM || unit != METRIC_PLAIN);
-    *f = (struct family){.name = name, .help = help, .type = type, .unit = unit};
-    return f;
-}
-
 static struct metric *new_metric(struct family *family, const char *labels)
 {
     struct metric *m = xcalloc(1, sizeof *m);
@@ -60,8 +51,11 @@ struct metric *metric_get(const char *name, const char *labels, const char *help
     struct family **f = &families;
     while (*f && strcmp((*f)->name, name))
         f = &(*f)->next;
-    if (!*f)
-        *f = new_family(name, help, type, unit);
+    if (!*f) {
+        assert(type != METRIC_HISTOGRAM || unit != METRIC_PLAIN);
+        *f = xcalloc(1, sizeof **f);
+        **f = (struct family){.name = name, .help = help, .type = type, .unit = unit};
+    }
     assert((*f)->type == type && (*f)->unit == unit);
     struct metric **m = &(*f)->first;
     while (*m && strcmp((*m)->labels, labels))

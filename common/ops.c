@@ -18,14 +18,6 @@ struct ops {
     struct ops_source source;
 };
 
-static int answer_metrics(const struct ops_source *source, struct buf *body)
-{
-    if (source->scrape)
-        source->scrape(source->owner);
-    metrics_print(body);
-    return 200;
-}
-
 static int answer_ready(const struct ops_source *source, struct buf *body)
 {
     struct buf why = {0};
@@ -52,8 +44,12 @@ int ops_answer(const struct ops_source *source, const char *method, const char *
         buf_add_str(body, "method not allowed\n");
         return 405;
     }
-    if (!strcmp(path, "/metrics"))
-        return answer_metrics(source, body);
+    if (!strcmp(path, "/metrics")) {
+        if (source->scrape)
+            source->scrape(source->owner);
+        metrics_print(body);
+        return 200;
+    }
     if (!strcmp(path, "/readyz"))
         return answer_ready(source, body);
     /* Answering at all proves that the loop turns, which is all that "alive" means. */
@@ -84,12 +80,7 @@ struct ops *ops_open(uv_loop_t *loop, const char *listen, struct ops_source sour
     return o;
 }
 
-static void on_closed(void *owner)
-{
-    free(owner);
-}
-
 void ops_close(struct ops *o)
 {
-    http_server_close(o->server, on_closed, o);
+    http_server_close(o->server, free, o);
 }

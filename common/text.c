@@ -180,12 +180,6 @@ static const char *find_password(const char *s)
     return NULL;
 }
 
-/* A quoted value may hold spaces and escaped quotes: all that follows is left out. */
-static const char *end_of_value(const char *value)
-{
-    return value + (*value == '\'' ? strlen(value) : strcspn(value, "& \t\n"));
-}
-
 char *str_mask_url(const char *url)
 {
     struct buf first = {0};
@@ -196,7 +190,8 @@ char *str_mask_url(const char *url)
     while ((value = find_password(rest))) {
         buf_add(&out, rest, (size_t)(value - rest));
         buf_add_str(&out, MASK);
-        rest = end_of_value(value);
+        /* A quoted value may hold spaces and escaped quotes: all that follows is left out. */
+        rest = value + (*value == '\'' ? strlen(value) : strcspn(value, "& \t\n"));
     }
     buf_add_str(&out, rest);
     buf_done(&first);

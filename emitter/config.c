@@ -65,20 +65,15 @@ static int parse_give_up(struct emitter_config *config, const char *text)
     return -1;
 }
 
-static int print_help(void)
-{
-    conf_print_help(SETTINGS, EMITTER_PROGRAM, "[flag]... [FILE]...",
-                    "Sends usage events to Redis, one line of JSON each.");
-    fputs(HELP, stdout);
-    return EMITTER_DONE;
-}
-
 /* Returns -1 to go on. */
 static int parse_flag(struct emitter_config *config, int flag, bool *print)
 {
     switch (flag) {
     case FLAG_HELP:
-        return print_help();
+        conf_print_help(SETTINGS, EMITTER_PROGRAM, "[flag]... [FILE]...",
+                        "Sends usage events to Redis, one line of JSON each.");
+        fputs(HELP, stdout);
+        return EMITTER_DONE;
     case FLAG_VERSION:
         printf("%s %s\n", EMITTER_PROGRAM, METERLINE_VERSION);
         return EMITTER_DONE;

@@ -11,11 +11,6 @@ enum { ANSWER_TIMEOUT_MS = 5000 };
 
 static const char ASKING[] = "*1\r\n$6\r\nASKING\r\n";
 
-static char *key_of(int64_t shards, int64_t i)
-{
-    return shards == 1 ? xstrdup(STREAM_KEY) : xasprintf(STREAM_SHARD_KEY, (int)i);
-}
-
 void connections_init(struct connections *all, struct emitter_config *config)
 {
     int64_t shards = config->base.stream_shards;
@@ -24,7 +19,7 @@ void connections_init(struct connections *all, struct emitter_config *config)
     all->keys = xcalloc((size_t)shards, sizeof *all->keys);
     all->list = xcalloc((size_t)shards, sizeof *all->list);
     for (int64_t i = 0; i < shards; i++)
-        all->keys[i] = key_of(shards, i);
+        all->keys[i] = shards == 1 ? xstrdup(STREAM_KEY) : xasprintf(STREAM_SHARD_KEY, (int)i);
 }
 
 void connections_drop(struct connections *all)

@@ -53,13 +53,6 @@ void emit_stop(void)
 
 /* Progress and refusals. */
 
-static void progress_init(struct progress *p)
-{
-    int64_t now_ms = clock_monotonic_ms();
-    *p = (struct progress){
-        .visible = isatty(STDERR_FILENO) == 1, .begun_ms = now_ms, .next_ms = now_ms};
-}
-
 /* Called after each line, but shows at most ten times a second. */
 static void progress_show(struct progress *p, uint64_t sent, uint64_t refused)
 {
@@ -148,12 +141,6 @@ static int process_line(struct emit *m, struct slice line, struct sender_origin 
     return m->sender ? sender_add(m->sender, &m->event, origin, now_ms, e) : 0;
 }
 
-static void show_progress(struct emit *m)
-{
-    uint64_t sent = m->sender ? sender_acknowledged(m->sender) : m->accepted;
-    progress_show(&m->progress, sent, m->refusals.count);
-}
-
 /* Returns 1 to go on, 0 at the end, -1 with e. */
 static int process_next(struct emit *m, struct line_reader *reader, const char *name, struct err *e)
 {
@@ -182,7 +169,8 @@ static int read_input(struct emit *m, int fd, const char *name, struct err *e)
     int more = 1;
     while (more > 0 && !stopping) {
         more = process_next(m, reader, name, e);
-        show_progress(m);
+        progress_show(&m->progress, m->sender ? sender_acknowledged(m->sender) : m->accepted,
+                      m->refusals.count);
     }
     line_reader_free(reader);
     return more < 0 ? -1 : 0;
@@ -265,10 +253,12 @@ static int prepare(struct emit *m, struct err *e)
 
 int emit_run(struct emitter_config *config)
 {
-    struct emit m = {.config = config};
+    int64_t now_ms = clock_monotonic_ms();
+    struct emit m = {
+        .config = config,
+        .progress = {.visible = isatty(STDERR_FILENO) == 1, .begun_ms = now_ms, .next_ms = now_ms}};
     struct err e;
     int code = EMITTER_USAGE;
-    progress_init(&m.progress);
     if (prepare(&m, &e))
         fprintf(stderr, "%s: %s\n", EMITTER_PROGRAM, e.text);
     else

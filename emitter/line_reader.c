@@ -91,15 +91,6 @@ static enum line_state pop_line(struct line_reader *r, size_t stop, size_t skip,
     return too_long ? LINE_TOO_LONG : LINE_READ;
 }
 
-/* Forget what is there of a line that is too long already. */
-static void skip_long(struct line_reader *r)
-{
-    if (r->end - r->start <= LINE_MAX_BYTES)
-        return;
-    r->skipping = true;
-    r->start = r->searched = r->end;
-}
-
 enum line_state line_reader_next(struct line_reader *r, struct slice *line, struct err *e)
 {
     for (;;) {
@@ -109,7 +100,11 @@ enum line_state line_reader_next(struct line_reader *r, struct slice *line, stru
         r->searched = r->end;
         if (r->ended)
             return r->start < r->end || r->skipping ? pop_line(r, r->end, 0, line) : LINE_END;
-        skip_long(r);
+        /* Forget what is there of a line that is too long already. */
+        if (r->end - r->start > LINE_MAX_BYTES) {
+            r->skipping = true;
+            r->start = r->end;
+        }
         enum line_state state = read_more(r, e);
         if (state != LINE_READ)
             return state;

@@ -39,12 +39,6 @@ struct sender {
     uint64_t acknowledged;
 };
 
-static void batch_clear(struct batch *b)
-{
-    b->count = 0;
-    buf_clear(&b->bytes);
-}
-
 static void batch_add(struct batch *b, struct sender_origin origin, int64_t shard, size_t offset)
 {
     assert(b->count < BATCH_MAX);
@@ -149,7 +143,8 @@ static int take_answers(struct sender *s, struct batch *b, struct err *e)
     for (int i = 0; i < b->count; i++)
         if (!b->items[i].settled && take_answer(s, &b->items[i], e))
             return -1;
-    batch_clear(b);
+    b->count = 0;
+    buf_clear(&b->bytes);
     return 0;
 }
 

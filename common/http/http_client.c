@@ -55,13 +55,6 @@ struct watch {
 
 static void collect(struct http_client *c);
 
-static void free_client(void *self)
-{
-    struct http_client *c = self;
-    free(c->user_agent);
-    free(c);
-}
-
 static void on_watch_closed(uv_handle_t *handle)
 {
     free(handle->data);
@@ -397,12 +390,13 @@ static void on_client_closing(uv_timer_t *timer)
     /* Closes kept connections, whose watches are told to go. */
     curl_multi_cleanup(c->multi);
     curl_global_cleanup();
+    free(c->user_agent);
     closing_handle(&c->closing, &c->timer);
     closing_end(&c->closing);
 }
 
 void http_client_close(struct http_client *c, void (*closed)(void *owner), void *owner)
 {
-    closing_begin(&c->closing, c, free_client, closed, owner);
+    closing_begin(&c->closing, c, free, closed, owner);
     uv_timer_start(&c->timer, on_client_closing, 0, 0);
 }

@@ -39,8 +39,10 @@ const struct machine PG_MACHINE = {
      [PG_IS_BUSY] = {"busy", TO(PG_IS_WAITING) | TO(PG_IS_READY) | TO(PG_IS_CLOSING)},
      [PG_IS_CLOSING] = {"closing", 0}}};
 
-static void free_pg(struct pg *pg)
+void pg_release_handle(struct pg *pg)
 {
+    if (--pg->handles > 0)
+        return;
     void (*closed)(void *) = pg->closed;
     void *owner = pg->closed_owner;
     free(pg->url);
@@ -49,12 +51,6 @@ static void free_pg(struct pg *pg)
     free(pg);
     if (closed)
         closed(owner);
-}
-
-void pg_release_handle(struct pg *pg)
-{
-    if (--pg->handles == 0)
-        free_pg(pg);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -112,20 +108,6 @@ static void drop_connection(struct pg *pg)
         pg->pipeline_ended = true;
 }
 
-static void on_soon(uv_timer_t *timer);
-
-static void start_soon(struct pg *pg)
-{
-    uv_update_time(pg->loop);
-    uv_timer_start(&pg->soon, on_soon, SOON_MS, 0);
-}
-
-static void close_timers(struct pg *pg)
-{
-    uv_close((uv_handle_t *)&pg->timer, on_timer_closed);
-    uv_close((uv_handle_t *)&pg->soon, on_timer_closed);
-}
-
 /* Each callback may close or reset pg, so the state is looked at again after each. */
 static void on_soon(uv_timer_t *timer)
 {
@@ -140,8 +122,16 @@ static void on_soon(uv_timer_t *timer)
         if (pg->events.on_down)
             pg->events.on_down(pg->events.owner, &down);
     }
-    if (pg->state == PG_IS_CLOSING && !pg->pipeline_ended)
-        close_timers(pg);
+    if (pg->state == PG_IS_CLOSING && !pg->pipeline_ended) {
+        uv_close((uv_handle_t *)&pg->timer, on_timer_closed);
+        uv_close((uv_handle_t *)&pg->soon, on_timer_closed);
+    }
+}
+
+static void start_soon(struct pg *pg)
+{
+    uv_update_time(pg->loop);
+    uv_timer_start(&pg->soon, on_soon, SOON_MS, 0);
 }
 
 /* If the whole process was stopped for a while, the timer fires first, though the answer may be
@@ -204,27 +194,16 @@ static uint64_t begin_anew(struct pg *pg, const struct err *error)
     return wait_ms;
 }
 
-/* on_down is not called yet: the URL has another host. */
-static void try_next_host(struct pg *pg, const struct err *error)
-{
-    pg_pipeline_fail(pg, error);
-    drop_connection(pg);
-    machine_go(&PG_MACHINE, pg->state, PG_IS_WAITING);
-    pg_start_timer(pg, 0);
-}
-
-/* The server ended an idle session by its idle_session_timeout: nothing is wrong with it. */
-static bool is_idle_end(const struct err *error)
-{
-    return strcmp(error->sqlstate, "57P05") == 0;
-}
-
 void pg_lost(struct pg *pg, const struct err *error)
 {
     struct err said = *error;
     pg_say_host(pg, &said);
     if (pg_has_next_host(pg)) {
-        try_next_host(pg, &said);
+        /* on_down is not called yet. */
+        pg_pipeline_fail(pg, &said);
+        drop_connection(pg);
+        machine_go(&PG_MACHINE, pg->state, PG_IS_WAITING);
+        pg_start_timer(pg, 0);
         return;
     }
     if (pg->hosts.n > 1)
@@ -232,7 +211,8 @@ void pg_lost(struct pg *pg, const struct err *error)
     if (pg->hosts.options)
         pg->takes_reader = !pg->takes_reader;
     uint64_t wait_ms = begin_anew(pg, &said);
-    if (is_idle_end(&said))
+    /* The server ended an idle session by its idle_session_timeout: nothing is wrong with it. */
+    if (strcmp(said.sqlstate, "57P05") == 0)
         peer_link_closed(&pg->peer);
     else
         peer_link_lost(&pg->peer, &pg->down, wait_ms);

@@ -327,11 +327,6 @@ static void take_clock(struct pg *pg, const PGresult *r)
     peer_measured_clock(PEER_POSTGRES, pg->clock_offset_ms);
 }
 
-static bool is_unwanted_reader(const struct pg *pg, const PGresult *r)
-{
-    return pg->hosts.n > 1 && !pg->takes_reader && pg_get_i64(r, 0, 1);
-}
-
 static void take_setup(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct pg *pg = owner;
@@ -342,7 +337,7 @@ static void take_setup(void *owner, const struct err *error, PGresult **results,
         pg_lost(pg, &e);
         return;
     }
-    if (is_unwanted_reader(pg, results[n - 1])) {
+    if (pg->hosts.n > 1 && !pg->takes_reader && pg_get_i64(results[n - 1], 0, 1)) {
         struct err e;
         err_set(&e, ERR_REFUSED, "%s:%s is read-only by default", PQhost(pg->conn),
                 PQport(pg->conn));
@@ -360,10 +355,12 @@ static void take_setup(void *owner, const struct err *error, PGresult **results,
 
 static void run_setup(struct pg *pg)
 {
+    int blocking = PQsetnonblocking(pg->conn, 1);
+    int pipelined = PQenterPipelineMode(pg->conn);
+    assert(!blocking && pipelined); /* an idle connection refuses neither */
     struct pg_statement s;
     pg_statement_init(&s, SQL_READ_CLOCK);
     s.binary_result = true;
-
     machine_go(&PG_MACHINE, pg->state, PG_IS_SETUP);
     pg->in_transaction = false;
     pg->pipeline = (struct pg_pipeline){.done = take_setup, .owner = pg};
@@ -373,14 +370,6 @@ static void run_setup(struct pg *pg)
     pg_pipeline_add(pg, &s);
     if (pg_pipeline_end(pg, &e) != 0)
         pg_lost(pg, &e);
-}
-
-static void take_connected(struct pg *pg)
-{
-    int blocking = PQsetnonblocking(pg->conn, 1);
-    int pipelined = PQenterPipelineMode(pg->conn);
-    assert(!blocking && pipelined); /* an idle connection refuses neither */
-    run_setup(pg);
 }
 
 /* libpq may close the socket and open another one (several addresses, TLS refused), even under the
@@ -397,7 +386,7 @@ void pg_connect_step(struct pg *pg)
         pg_watch(pg, UV_WRITABLE);
         break;
     case PGRES_POLLING_OK:
-        take_connected(pg);
+        run_setup(pg);
         break;
     case PGRES_POLLING_FAILED:
         connect_failed(pg);

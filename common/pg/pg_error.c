@@ -32,21 +32,13 @@ static bool has_any(const char *sqlstate, const char *const *classes)
 /* https://www.postgresql.org/docs/17/errcodes-appendix.html: connection exceptions; shutdown,
  * start-up, a database dropped, a session ended for idleness; too many connections; a transaction
  * that was idle or ran too long, which ends its session; and a session that cannot write. */
-static bool is_loss(const char *sqlstate)
-{
-    static const char *const LOSSES[] = {"08", "57P", "53300", "25P03", "25P04", SQLSTATE_READ_ONLY,
-                                         NULL};
-    return has_any(sqlstate, LOSSES);
-}
+static const char *const LOSSES[] = {"08", "57P", "53300", "25P03", "25P04", SQLSTATE_READ_ONLY,
+                                     NULL};
 
 /* The same pipeline may succeed later: serialization failure and deadlock; disk, memory or another
  * resource exhausted; a lock not available, an object in use; a statement that somebody or a
  * timeout canceled; an error of the system, such as one of its disk. */
-static bool passes_by_itself(const char *sqlstate)
-{
-    static const char *const PASSING[] = {"40", "53", "55P03", "55006", "57014", "58", NULL};
-    return has_any(sqlstate, PASSING);
-}
+static const char *const PASSING[] = {"40", "53", "55P03", "55006", "57014", "58", NULL};
 
 /* "No partition of relation found for row" has the SQLSTATE of a check, but names no constraint. It
  * passes, since partitions are made ahead of time and again. */
@@ -91,10 +83,11 @@ int pg_result_err(struct err *e, const PGconn *conn, const PGresult *result)
 {
     const char *sqlstate = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     if (result)
-        set_result_text(e, !sqlstate || is_loss(sqlstate) ? ERR_CLOSED : ERR_REFUSED, result);
+        set_result_text(e, !sqlstate || has_any(sqlstate, LOSSES) ? ERR_CLOSED : ERR_REFUSED,
+                        result);
     else
         set_conn_text(e, conn);
-    if (sqlstate && (passes_by_itself(sqlstate) || lacks_partition(sqlstate, result)))
+    if (sqlstate && (has_any(sqlstate, PASSING) || lacks_partition(sqlstate, result)))
         e->retry = true;
     (void)snprintf(e->sqlstate, sizeof e->sqlstate, "%s", sqlstate ? sqlstate : "");
     return -1;

@@ -45,8 +45,10 @@ const struct machine REDIS_MACHINE = {
      [REDIS_IS_UP] = {"up", TO(REDIS_IS_WAITING) | TO(REDIS_IS_CLOSING)},
      [REDIS_IS_CLOSING] = {"closing", 0}}};
 
-static void free_redis(struct redis *r)
+void redis_release_handle(struct redis *r)
 {
+    if (--r->handles > 0)
+        return;
     void (*closed)(void *) = r->closed;
     void *owner = r->closed_owner;
     redis_url_done(&r->url);
@@ -58,12 +60,6 @@ static void free_redis(struct redis *r)
     free(r);
     if (closed)
         closed(owner);
-}
-
-void redis_release_handle(struct redis *r)
-{
-    if (--r->handles == 0)
-        free_redis(r);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -213,13 +209,6 @@ void redis_start_timer(struct redis *r, uint64_t wait_ms)
     uv_timer_start(&r->timer, on_timer, wait_ms, 0);
 }
 
-static void close_timers(struct redis *r)
-{
-    uv_close((uv_handle_t *)&r->timer, on_timer_closed);
-    uv_close((uv_handle_t *)&r->deadline, on_timer_closed);
-    uv_close((uv_handle_t *)&r->soon, on_timer_closed);
-}
-
 /* Each callback may close or reset r, so the state is looked at again after each. */
 static void on_soon(uv_timer_t *timer)
 {
@@ -231,8 +220,11 @@ static void on_soon(uv_timer_t *timer)
         if (r->events.on_down)
             r->events.on_down(r->events.owner, &down);
     }
-    if (r->state == REDIS_IS_CLOSING && r->ended.n == 0)
-        close_timers(r);
+    if (r->state == REDIS_IS_CLOSING && r->ended.n == 0) {
+        uv_close((uv_handle_t *)&r->timer, on_timer_closed);
+        uv_close((uv_handle_t *)&r->deadline, on_timer_closed);
+        uv_close((uv_handle_t *)&r->soon, on_timer_closed);
+    }
 }
 
 void redis_start_soon(struct redis *r)

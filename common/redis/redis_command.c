@@ -98,13 +98,6 @@ static int64_t earliest_deadline(const struct redis_queue *q)
     return earliest;
 }
 
-static void take_deadline(struct redis *r, int64_t now_ms)
-{
-    struct err e;
-    err_set(&e, ERR_TIMEOUT, "no reply from Redis in time");
-    redis_lost(r, &e, now_ms);
-}
-
 /* If the whole process was stopped for a while, the timer fires first, though the reply may be
  * waiting in the socket. So the loop reads once more before the outcome is called unknown. */
 static void on_deadline(uv_timer_t *timer)
@@ -113,8 +106,10 @@ static void on_deadline(uv_timer_t *timer)
     int64_t now_ms = clock_monotonic_ms();
     int64_t earliest = earliest_deadline(&r->sent);
     if (earliest <= now_ms && r->looked_again) {
+        struct err e;
         r->looked_again = false;
-        take_deadline(r, now_ms);
+        err_set(&e, ERR_TIMEOUT, "no reply from Redis in time");
+        redis_lost(r, &e, now_ms);
         return;
     }
     r->looked_again = earliest <= now_ms;

@@ -188,12 +188,6 @@ static void on_socket(uv_poll_t *poll, int status, int events)
         redis_link_moved(r);
 }
 
-static redisAsyncContext *connect_by_hiredis(const struct redis *r, const char *host)
-{
-    return r->url.path ? redisAsyncConnectUnix(r->url.path)
-                       : redisAsyncConnect(host, r->node->port);
-}
-
 static int prepare(struct redis_link *link, redisAsyncContext *ac, struct err *e)
 {
     const struct redis_url *url = &link->redis->url;
@@ -224,7 +218,8 @@ static void attach(struct redis_link *link, redisAsyncContext *ac)
 
 struct redis_link *redis_link_open(struct redis *r, const char *host, struct err *e)
 {
-    redisAsyncContext *ac = connect_by_hiredis(r, host);
+    redisAsyncContext *ac =
+        r->url.path ? redisAsyncConnectUnix(r->url.path) : redisAsyncConnect(host, r->node->port);
     if (!ac)
         abort(); /* out of memory */
     struct redis_link *link = xcalloc(1, sizeof *link);

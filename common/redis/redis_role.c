@@ -24,17 +24,12 @@ bool redis_role_is(const redisReply *reply, const char *role)
            strcmp(reply->element[0]->str, role) == 0;
 }
 
-static void take_role(struct redis *r, const redisReply *reply)
+void redis_role_greet(struct redis *r, const redisReply *reply)
 {
     if (redis_role_is(reply, "master"))
         r->was_master = true;
     if (reply->type == REDIS_REPLY_ERROR)
         r->role_hidden = true;
-}
-
-void redis_role_greet(struct redis *r, const redisReply *reply)
-{
-    take_role(r, reply);
     if (!redis_role_is(reply, "slave") || redis_map_is_cluster(r->map))
         return;
     if (r->refused.kind == ERR_NONE) {

@@ -183,8 +183,9 @@ static struct node *get_node(struct redis_router *router, const struct redis_nod
     return n;
 }
 
-static void release_connection(struct redis_router *router)
+static void release_connection(void *owner)
 {
+    struct redis_router *router = owner;
     struct redis_router last = *router;
     if (--router->open > 0)
         return;
@@ -326,11 +327,6 @@ void redis_router_each_node(struct redis_router *router)
             router->events.on_node(router->events.owner, n->redis);
 }
 
-static void on_home_closed(void *owner)
-{
-    release_connection(owner);
-}
-
 void redis_router_close(struct redis_router *router, void (*closed)(void *owner), void *owner)
 {
     router->closing = true;
@@ -338,5 +334,5 @@ void redis_router_close(struct redis_router *router, void (*closed)(void *owner)
     router->closed_owner = owner;
     while (router->nodes)
         close_node(&router->nodes);
-    redis_close(router->home, on_home_closed, router);
+    redis_close(router->home, release_connection, router);
 }

@@ -111,13 +111,6 @@ static void add_meter(const struct comparison *c, struct pg_statement *s)
     pg_add_text(s, target_text(&c->target, TARGET_PERIOD_END));
 }
 
-static void add_target(const struct comparison *c, struct pg_statement *s)
-{
-    pg_add_text(s, target_text(&c->target, TARGET_TENANT));
-    pg_add_text(s, target_text(&c->target, TARGET_METRIC));
-    add_meter(c, s);
-}
-
 /* Writing what was found. */
 
 static void take_written(void *owner, const struct err *error, PGresult **results, int n)
@@ -143,12 +136,6 @@ static void add_minutes(const struct comparison *c, struct pg_array *minutes,
     }
 }
 
-/* Submissions of unknown outcome may add up to 0, and yet Stripe may have taken some of them. */
-static bool is_certain(const struct comparison *c)
-{
-    return dec_cmp(sent_number(c, LOW), sent_number(c, HIGH)) == 0;
-}
-
 static void run_write(struct comparison *c)
 {
     struct pg_statement s;
@@ -162,7 +149,9 @@ static void run_write(struct comparison *c)
     dec_format(c->drift, drift);
     dec_format(sent_number(c, SENT), sent);
     pg_statement_init(&s, SQL_RECONCILE_WRITE);
-    add_target(c, &s);
+    pg_add_text(&s, target_text(&c->target, TARGET_TENANT));
+    pg_add_text(&s, target_text(&c->target, TARGET_METRIC));
+    add_meter(c, &s);
     pg_add_text(&s, sent);
     pg_add_text(&s, PQgetvalue(c->sent, 0, OPEN));
     pg_add_text(&s, stripe);
@@ -171,7 +160,8 @@ static void run_write(struct comparison *c)
     add_minutes(c, &minutes, &readings);
     pg_add_array(&s, &minutes);
     pg_add_array(&s, &readings);
-    pg_add_text(&s, is_certain(c) ? "true" : "false");
+    /* Submissions of unknown outcome may add up to 0, and yet Stripe may have taken some. */
+    pg_add_text(&s, dec_cmp(sent_number(c, LOW), sent_number(c, HIGH)) == 0 ? "true" : "false");
     run(c, &s, take_written);
     pg_array_done(&minutes);
     pg_array_done(&readings);

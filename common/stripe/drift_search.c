@@ -102,12 +102,6 @@ static bool agrees(const struct drift_search *x, int64_t start_s, int64_t end_s,
     return reconcile_rule_agree(sent, reading, x->meter->newest);
 }
 
-static void add_found(struct drift_search *x, const struct range *r)
-{
-    x->found = xrealloc(x->found, (size_t)(x->found_count + 1) * sizeof *x->found);
-    x->found[x->found_count++] = (struct drift_minute){r->start_s, r->reading};
-}
-
 /* r differs: its halves, the earlier one on top. */
 static void cut(struct drift_search *x, const struct range *r)
 {
@@ -128,10 +122,12 @@ static void judge(struct drift_search *x, const struct range *r)
 {
     if (agrees(x, r->start_s, r->end_s, r->reading))
         return;
-    if (r->end_s - r->start_s == MINUTE_S)
-        add_found(x, r);
-    else
+    if (r->end_s - r->start_s != MINUTE_S) {
         cut(x, r);
+        return;
+    }
+    x->found = xrealloc(x->found, (size_t)(x->found_count + 1) * sizeof *x->found);
+    x->found[x->found_count++] = (struct drift_minute){r->start_s, r->reading};
 }
 
 /* The half that need not be read, since both together are known. */

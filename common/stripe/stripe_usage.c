@@ -56,11 +56,16 @@ static void take_meter(void *owner, json_t *meter)
                         stripe_meter_better(json_object_get(u->meters, name), meter));
 }
 
-void stripe_usage_load(struct stripe_usage *u, stripe_done_fn done, void *owner)
+static void begin(struct stripe_usage *u, stripe_done_fn done, void *owner)
 {
     u->unreadable = false;
     u->done = done;
     u->owner = owner;
+}
+
+void stripe_usage_load(struct stripe_usage *u, stripe_done_fn done, void *owner)
+{
+    begin(u, done, owner);
     json_object_clear(u->meters);
     stripe_api_list(u->api, "/v1/billing/meters", "", NULL, take_meter, on_listed, u);
 }
@@ -140,13 +145,6 @@ static void take_record(void *owner, json_t *summary)
     add_quantity(u, u->reading, json_object_get(summary, "total_usage"));
 }
 
-static void begin_reading(struct stripe_usage *u, stripe_done_fn done, void *owner)
-{
-    u->unreadable = false;
-    u->done = done;
-    u->owner = owner;
-}
-
 static void list_summaries(struct stripe_usage *u, const struct customer_meter *meter,
                            int64_t start_s, int64_t end_s, const char *more, stripe_item_fn on_item)
 {
@@ -178,7 +176,7 @@ static void list_records(struct stripe_usage *u, const char *item)
 void stripe_usage_read(struct stripe_usage *u, const struct customer_meter *meter, int64_t start_s,
                        int64_t end_s, struct reading *reading, stripe_done_fn done, void *owner)
 {
-    begin_reading(u, done, owner);
+    begin(u, done, owner);
     *reading = (struct reading){0};
     u->reading = reading;
     u->middle_s = start_s + (end_s - start_s) / 2;
@@ -191,7 +189,7 @@ void stripe_usage_read(struct stripe_usage *u, const struct customer_meter *mete
 void stripe_usage_hours(struct stripe_usage *u, const struct customer_meter *meter, int64_t start_s,
                         int64_t end_s, stripe_hour_fn on_hour, stripe_done_fn done, void *owner)
 {
-    begin_reading(u, done, owner);
+    begin(u, done, owner);
     u->on_hour = on_hour;
     list_summaries(u, meter, start_s, end_s, "&value_grouping_window=hour", take_hour);
 }
