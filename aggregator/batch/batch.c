@@ -2,7 +2,6 @@
 
 #include "aggregator/batch/event_fields.h"
 #include "aggregator/batch/event_id.h"
-#include "common/clock.h"
 #include "common/contract.h"
 
 #include <stdio.h>
@@ -74,14 +73,6 @@ static void reject_entry(struct batch *b, uint32_t entry, const struct reject *w
     b->rejected++;
 }
 
-static void refuse_entry(struct batch *b, uint32_t entry, const char *words)
-{
-    struct reject why = {.reason = REASON_REFUSED,
-                         .tenant = event_fields_tenant(b->entries, entry)};
-    snprintf(why.detail, sizeof why.detail, "%s", words);
-    reject_entry(b, entry, &why);
-}
-
 static void parse_entry(struct batch *b, uint32_t entry)
 {
     b->items = batch_grow(b->items, b->items_count, &b->items_capacity, sizeof *b->items);
@@ -127,7 +118,9 @@ void batch_parse(struct batch *b, const struct catalog *catalog, struct dedupe *
         batch_parse_more(b, to);
         return;
     }
-    refuse_entry(b, from, refuse);
+    struct reject why = {.reason = REASON_REFUSED, .tenant = event_fields_tenant(entries, from)};
+    snprintf(why.detail, sizeof why.detail, "%s", refuse);
+    reject_entry(b, from, &why);
     b->to = to;
 }
 

@@ -7,7 +7,6 @@
 #include "common/str.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 /* The first entry from low on, and before high, whose id is that one or greater. */
 static uint32_t find_from(const struct batch *b, uint32_t low, uint32_t high, struct entry_id id)
@@ -124,18 +123,12 @@ static void settle_items(struct batch *b)
     }
 }
 
-/* Retention dropped what would tell whether it was counted or taken back, … */
+/* Retention dropped what would tell whether it was counted or taken back. */
 static bool is_counted_forgotten(const struct batch *b, const struct event *event)
 {
     struct entry_id id = {.ms = event->ms, .seq = event->seq};
     return event->occurred_ms <= b->dropped_until_ms ||
            (entry_id_tells_time(id) && (int64_t)id.ms <= b->dropped_until_ms);
-}
-
-/* … or whether it was rejected or a conflict. */
-static bool is_rejected_forgotten(const struct batch *b, const struct event *event)
-{
-    return (int64_t)event->ms < b->rejects_dropped_until_ms;
 }
 
 static void reject_forgotten(struct batch *b, struct item *item, const char *why)
@@ -154,7 +147,7 @@ static void settle_unknown(struct batch *b, struct item *item)
         return;
     if (is_counted_forgotten(b, &item->event))
         reject_forgotten(b, item, "the raw events of its time: it may have been counted");
-    else if (is_rejected_forgotten(b, &item->event))
+    else if ((int64_t)item->event.ms < b->rejects_dropped_until_ms)
         reject_forgotten(b, item, "the rejects of its time: it may have been one of them");
 }
 

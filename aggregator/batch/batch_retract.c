@@ -88,11 +88,6 @@ static struct target find_target(const struct batch *b, const struct item *item)
     return is_better(&t, &r->stored) ? t : r->stored;
 }
 
-static bool can_recount(const struct batch *b, const struct target *target)
-{
-    return clock_minute_of(target->occurred_ms) > b->dropped_until_ms;
-}
-
 static void reject(struct batch *b, struct item *item, const struct target *target)
 {
     const struct event *event = &item->event;
@@ -144,7 +139,7 @@ void retraction_settle(struct batch *b, uint32_t number)
         return;
     }
     struct target target = find_target(b, item);
-    if (target.found && can_recount(b, &target))
+    if (target.found && clock_minute_of(target.occurred_ms) > b->dropped_until_ms)
         count(b, number, &target);
     else
         reject(b, item, &target);

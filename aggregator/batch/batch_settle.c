@@ -27,11 +27,6 @@ static bool is_same_content(const struct batch *b, const struct event *event,
            text_equal(event->fields_json, row->fields);
 }
 
-static bool is_same_key(const struct event *event, const struct stored_row *row)
-{
-    return row->retracts == 0 && text_equal(event->id, row->id);
-}
-
 void batch_confirm(struct batch *b, uint32_t number, const struct stored_row *row)
 {
     struct item *item = &b->items[number];
@@ -39,7 +34,7 @@ void batch_confirm(struct batch *b, uint32_t number, const struct stored_row *ro
         return;
     if (item->event.retract)
         retraction_confirm(b, number, row);
-    else if (!is_same_key(&item->event, row))
+    else if (row->retracts != 0 || !text_equal(item->event.id, row->id))
         return;
     else if (is_same_content(b, &item->event, row))
         item->fate = FATE_DUPLICATE;

@@ -171,16 +171,14 @@ int catalog_link(struct catalog *c, struct err *e)
 {
     for (int i = 0; i < c->count; i++) {
         const struct metric_def *m = &c->metrics[i];
-        struct metric_def *base;
-        int found;
         if (!m->from)
             continue;
-        found = catalog_find(c, m->from, strlen(m->from));
+        int found = catalog_find(c, m->from, strlen(m->from));
         if (found < 0 || c->metrics[found].from)
             return err_set(e, ERR_INPUT,
                            "metric %s: from %.70s is not a metric with events of its own", m->name,
                            m->from);
-        base = &c->metrics[found];
+        struct metric_def *base = &c->metrics[found];
         base->derived =
             xrealloc(base->derived, ((size_t)base->derived_count + 1) * sizeof(*base->derived));
         base->derived[base->derived_count++] = i;

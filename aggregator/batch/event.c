@@ -127,8 +127,7 @@ static int take_id(struct event_parser *p, const struct event_fields *f, const s
     return 0;
 }
 
-/* Then somebody gave this entry or an earlier one an id of their own, and its time means nothing.
- */
+/* Then somebody gave this entry or an earlier one an id of their own: its time means nothing. */
 static bool is_in_future(const struct event_parser *p, int64_t entry_ms)
 {
     return p->now_ms > 0 && entry_ms > p->now_ms + EVENT_ENTRY_FUTURE_MAX_MS;

@@ -54,14 +54,6 @@ static void take_left(void *owner, const struct err *error, PGresult **results, 
     m->events.left(m->events.owner);
 }
 
-static void run_leave(struct members *m)
-{
-    struct pg_statement s;
-    pg_statement_init(&s, SQL_FORGET_MEMBERS);
-    pg_add_text(&s, m->name);
-    pg_run(m->pg, &s, 1, DEADLINE_MS, take_left, m);
-}
-
 static void read_beat(struct members *m, const PGresult *spread, const PGresult *streams)
 {
     struct beat beat = {.shards = strtoll(PQgetvalue(spread, 0, 0), NULL, 10),
@@ -166,7 +158,10 @@ void members_leave(struct members *m)
     if (m->beating || m->has_left)
         return; /* take_beat comes back here */
     if (m->schema_ok && pg_is_ready(m->pg)) {
-        run_leave(m);
+        struct pg_statement s;
+        pg_statement_init(&s, SQL_FORGET_MEMBERS);
+        pg_add_text(&s, m->name);
+        pg_run(m->pg, &s, 1, DEADLINE_MS, take_left, m);
         return;
     }
     m->has_left = true;

@@ -65,14 +65,6 @@ bool shard_list_is_finished(const struct shard_list *l)
     return true;
 }
 
-static void add_window(struct pg_array *windows_s, const struct shard *s)
-{
-    if (s->state == SHARD_RUNNING)
-        pg_array_add_i64(windows_s, dedupe_window_ms(s->loading.dedupe) / 1000);
-    else
-        pg_array_add_null(windows_s);
-}
-
 void shard_list_note_renewed(struct shard_list *l, struct pg_array *streams,
                              struct pg_array *windows_s)
 {
@@ -84,7 +76,10 @@ void shard_list_note_renewed(struct shard_list *l, struct pg_array *streams,
         if (!s->renewed)
             continue;
         pg_array_add_text(streams, s->stream);
-        add_window(windows_s, s);
+        if (s->state == SHARD_RUNNING)
+            pg_array_add_i64(windows_s, dedupe_window_ms(s->loading.dedupe) / 1000);
+        else
+            pg_array_add_null(windows_s);
     }
 }
 

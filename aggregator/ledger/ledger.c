@@ -1,7 +1,6 @@
 #include "aggregator/ledger/ledger.h"
 
 #include "aggregator/sql.h"
-#include "common/clock.h"
 #include "common/contract.h"
 
 #include <assert.h>

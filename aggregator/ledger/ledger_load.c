@@ -12,7 +12,6 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-#include <assert.h>
 #include <endian.h>
 #include <stdlib.h>
 
@@ -23,13 +22,15 @@ enum {
     HASHES_AHEAD = 16
 };
 
-static void run_count(struct ledger *l);
+static void take_count(void *owner, const struct err *error, PGresult **results, int n);
 
-static void bind_streams(struct ledger *l, struct pg_statement *s, const char *sql)
+static void run_left(struct ledger *l, const char *sql, pg_done_fn done)
 {
-    pg_statement_init(s, sql);
-    pg_add_text(s, l->stream);
-    columns_bind(&l->params, s);
+    struct pg_statement s;
+    pg_statement_init(&s, sql);
+    pg_add_text(&s, l->stream);
+    columns_bind(&l->params, &s);
+    pg_run(l->pg, &s, 1, RECOVER_DEADLINE_MS, done, l);
 }
 
 static void take_fold(void *owner, const struct err *error, PGresult **results, int n)
@@ -39,17 +40,10 @@ static void take_fold(void *owner, const struct err *error, PGresult **results, 
     if (!error) {
         l->on_totals(l->totals_owner, results[0]);
         results[0] = NULL; /* the rows are the taker's: see pg_done_fn */
-        run_count(l);
+        run_left(l, SQL_COUNT_LEFT, take_count);
     } else {
         ledger_finish(l, error);
     }
-}
-
-static void run_fold(struct ledger *l)
-{
-    struct pg_statement s;
-    bind_streams(l, &s, SQL_FOLD_LEFT);
-    pg_run(l->pg, &s, 1, RECOVER_DEADLINE_MS, take_fold, l);
 }
 
 static void take_count(void *owner, const struct err *error, PGresult **results, int n)
@@ -59,16 +53,9 @@ static void take_count(void *owner, const struct err *error, PGresult **results,
     if (error || strcmp(PQgetvalue(results[0], 0, 1), "0") == 0)
         ledger_finish(l, error);
     else if (strcmp(PQgetvalue(results[0], 0, 0), "0") != 0)
-        run_count(l);
+        run_left(l, SQL_COUNT_LEFT, take_count);
     else
-        run_fold(l);
-}
-
-static void run_count(struct ledger *l)
-{
-    struct pg_statement s;
-    bind_streams(l, &s, SQL_COUNT_LEFT);
-    pg_run(l->pg, &s, 1, RECOVER_DEADLINE_MS, take_count, l);
+        run_left(l, SQL_FOLD_LEFT, take_fold);
 }
 
 void ledger_recover_sums(struct ledger *l, struct pg_array *current, ledger_done_fn done,
@@ -77,7 +64,7 @@ void ledger_recover_sums(struct ledger *l, struct pg_array *current, ledger_done
     ledger_start(l, done, owner, NULL);
     columns_done(&l->params);
     l->params = (struct columns){.arrays = {*current}, .width = 1};
-    run_count(l);
+    run_left(l, SQL_COUNT_LEFT, take_count);
 }
 
 struct load {
@@ -100,21 +87,13 @@ static void close_batch(struct load *load)
     load->batch.batch_id = -1;
 }
 
-/* A batch that was written with more memory than there is now: what came before it is not known
- * then. */
-static void skip_batch(struct load *load)
-{
-    load->skipped = true;
-    if (load->batch.entry_ms > load->since_ms)
-        load->since_ms = load->batch.entry_ms;
-}
-
+/* A batch that was written with more memory than there is now is skipped: what came before it is
+ * not known then. */
 static void open_batch(struct load *load, const PGresult *r)
 {
     int64_t events = pg_get_i64(r, 0, 0);
     struct entry_id last = {.ms = (uint64_t)pg_get_i64(r, 0, 13)};
     int64_t committed_ms = pg_get_time_ms(r, 0, 5);
-
     close_batch(load);
     load->batch = (struct dedupe_batch){.batch_id = pg_get_i64(r, 0, 3),
                                         .day = (int32_t)pg_get_i64(r, 0, 1),
@@ -122,11 +101,11 @@ static void open_batch(struct load *load, const PGresult *r)
                                         .committed_ms = committed_ms,
                                         .entry_ms = entry_id_time_ms(last, committed_ms)};
     load->rows = 0;
-    load->skipped = false;
-    if (events > dedupe_batch_max(load->dedupe))
-        skip_batch(load);
-    else
+    load->skipped = events > dedupe_batch_max(load->dedupe);
+    if (!load->skipped)
         dedupe_begin(load->dedupe, (uint32_t)events);
+    else if (load->batch.entry_ms > load->since_ms)
+        load->since_ms = load->batch.entry_ms;
 }
 
 /* A column of a slice; one that is NULL as a whole holds NULLs only. */

@@ -54,8 +54,7 @@ static void take_epochs(struct ledger *l, const PGresult *r)
     buf_printf(&l->ended_tokens, "%s", PQgetvalue(r, 0, 12));
 }
 
-/* What Redis told us of this epoch since the last commit is not forgotten: it may have lost that.
- */
+/* What Redis told us of this epoch since the last commit is kept: it may have lost that. */
 static void keep_seen(struct position *p, const struct position *before)
 {
     if (strcmp(before->mark.token, p->mark.token) != 0)
@@ -117,24 +116,16 @@ void ledger_release(struct ledger *l, ledger_done_fn done, void *owner)
 }
 
 /* After a change of our own row: no row means that another process owns the stream. */
-static bool is_fenced(struct ledger *l, const struct err *error, PGresult **results)
+static void take_changed(void *owner, const struct err *error, PGresult **results, int n)
 {
-    if (!error && PQntuples(results[0]) == 1)
-        return false;
+    struct ledger *l = owner;
+    (void)n;
     struct err e;
-    if (!error) {
+    if (!error && PQntuples(results[0]) != 1) {
         err_set(&e, ERR_FENCED, "stream %s is owned by another process or was moved", l->stream);
         error = &e;
     }
     ledger_finish(l, error);
-    return true;
-}
-
-static void take_changed(void *owner, const struct err *error, PGresult **results, int n)
-{
-    (void)n;
-    if (!is_fenced(owner, error, results))
-        ledger_finish(owner, NULL);
 }
 
 void ledger_open_epoch(struct ledger *l, const struct epoch_change *change, ledger_done_fn done,

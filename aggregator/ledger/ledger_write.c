@@ -9,7 +9,6 @@
 #include "aggregator/ledger/ledger.h"
 
 #include "aggregator/sql.h"
-#include "common/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,11 +121,6 @@ static bool has_more_own(const struct write *w)
     return w->sums.own && w->own_written < w->sums.own->count;
 }
 
-static bool has_more_kept(const struct write *w)
-{
-    return w->sums.batches > 0 && w->kept_written < w->sums.kept->count;
-}
-
 /* The first one is the batch's own row, which tells that it waits. */
 static void make_pending(struct write *w, struct pg_statement *s)
 {
@@ -212,7 +206,6 @@ static bool make_step(struct write *w, enum step step, struct pg_statement *s)
         [STEP_FOLD] = w->sums.fold,
         [STEP_ADVANCE] = true,
     };
-
     if (!says[step])
         return false;
     MAKE[step](w, s);
@@ -235,7 +228,8 @@ static bool next_slice(struct write *w, struct pg_statement *s)
 
 static bool has_more_parts(const struct write *w)
 {
-    return w->step == STEP_PENDING && (has_more_own(w) || has_more_kept(w));
+    return w->step == STEP_PENDING &&
+           (has_more_own(w) || (w->sums.batches > 0 && w->kept_written < w->sums.kept->count));
 }
 
 static enum pg_more next_statement(void *owner, struct pg_statement *s)
@@ -277,7 +271,6 @@ static void take_commit(void *owner, const struct err *error, PGresult **results
         struct entry_id last = entries_id(w->batch->entries, w->batch->to - 1);
         if (w->sums.fold)
             give_totals(l, results, w->fold_at);
-
         p->batches = pg_get_i64(r, 0, 0);
         p->processed += w->batch->to - w->batch->from;
         snprintf(p->last_id, sizeof p->last_id, "%s", w->last_id);

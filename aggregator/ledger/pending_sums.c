@@ -1,6 +1,5 @@
 #include "aggregator/ledger/pending_sums.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Memory for so many keys and such dimensions, and those of a batch. */

@@ -5,8 +5,6 @@
 #include "common/log.h"
 #include "common/pg/schema.h"
 
-#include <stdlib.h>
-
 enum { TICK_MS = 100, PARTITIONS_EVERY_MS = 600000, MINUTE = 60000, DEADLINE_MS = 20000 };
 
 /* So few at a time that no commit waits long for them. */

@@ -25,11 +25,6 @@ static const struct machine MISROUTED = {
      [MISROUTED_ADDED] = {"added", TO(MISROUTED_NOTING)},
      [MISROUTED_NOTING] = {"noting", TO(MISROUTED_IDLE)}}};
 
-static void go(struct misrouted *m, enum misrouted_state next)
-{
-    machine_go(&MISROUTED, m->state, next);
-}
-
 struct command {
     const char *argv[ARGUMENTS_MAX];
     size_t lengths[ARGUMENTS_MAX];
@@ -92,23 +87,19 @@ static bool add_fields(struct command *c, const json_t *fields, const char *id, 
     return true;
 }
 
-static void on_all_added(struct misrouted *m)
-{
-    if (m->failed) {
-        PQclear(m->rows);
-        m->rows = NULL;
-    }
-    go(m, m->failed ? MISROUTED_IDLE : MISROUTED_ADDED);
-    misrouted_poke(m);
-}
-
 static void take_added(void *owner, const struct err *error, void *reply)
 {
     struct misrouted *m = owner;
     (void)reply;
     m->failed = m->failed || error;
-    if (--m->replies_left == 0)
-        on_all_added(m);
+    if (--m->replies_left > 0)
+        return;
+    if (m->failed) {
+        PQclear(m->rows);
+        m->rows = NULL;
+    }
+    machine_go(&MISROUTED, m->state, m->failed ? MISROUTED_IDLE : MISROUTED_ADDED);
+    misrouted_poke(m);
 }
 
 static void send_row(struct misrouted *m, int row)
@@ -141,14 +132,14 @@ static void take_rows(void *owner, const struct err *error, PGresult **results, 
     (void)n;
     m->found = !error ? PQntuples(results[0]) : -1;
     if (m->found <= 0) {
-        go(m, MISROUTED_IDLE);
+        machine_go(&MISROUTED, m->state, MISROUTED_IDLE);
         if (m->found == 0)
             m->events.none(m->events.owner);
         return;
     }
     m->rows = results[0];
     results[0] = NULL;
-    go(m, MISROUTED_ADDING);
+    machine_go(&MISROUTED, m->state, MISROUTED_ADDING);
     m->failed = false;
     for (int row = 0; row < PQntuples(m->rows); row++)
         send_row(m, row);
@@ -159,7 +150,7 @@ static void take_noted(void *owner, const struct err *error, PGresult **results,
     struct misrouted *m = owner;
     (void)results;
     (void)n;
-    go(m, MISROUTED_IDLE);
+    machine_go(&MISROUTED, m->state, MISROUTED_IDLE);
     if (!error) {
         log_info(misrouted_moved, LOG_I64("entries", PQntuples(m->rows)));
         m->events.moved(m->events.owner);
@@ -178,7 +169,7 @@ static void run_note(struct misrouted *m)
     struct pg_statement statement;
     pg_statement_init(&statement, SQL_NOTE_MISROUTED);
     pg_add_array(&statement, &ids);
-    go(m, MISROUTED_NOTING);
+    machine_go(&MISROUTED, m->state, MISROUTED_NOTING);
     pg_run(m->pg, &statement, 1, PG_DEADLINE_MS, take_noted, m);
     pg_array_done(&ids);
 }
@@ -187,7 +178,7 @@ static void run_read(struct misrouted *m)
 {
     struct pg_statement statement;
     pg_statement_init(&statement, SQL_READ_MISROUTED);
-    go(m, MISROUTED_READING);
+    machine_go(&MISROUTED, m->state, MISROUTED_READING);
     pg_run(m->pg, &statement, 1, PG_DEADLINE_MS, take_rows, m);
 }
 

@@ -36,13 +36,6 @@ static void drop_first(struct quota *q)
     q->next = 0;
 }
 
-static void drop_last(struct quota *q)
-{
-    struct quota_rows *last = &q->queue[--q->queue_count];
-    q->queued_rows -= PQntuples(last->result);
-    PQclear(last->result);
-}
-
 void quota_done(struct quota *q)
 {
     while (q->queue_count > 0)
@@ -58,8 +51,11 @@ void quota_set_ledger(struct quota *q, const char *id, int32_t takeovers)
     snprintf(name, sizeof name, "%" PRId32 ":%s", takeovers, id);
     if (strcmp(name, q->ledger) == 0)
         return;
-    while (q->queue_count > (q->busy ? 1 : 0))
-        drop_last(q);
+    while (q->queue_count > (q->busy ? 1 : 0)) {
+        PGresult *last = q->queue[--q->queue_count].result;
+        q->queued_rows -= PQntuples(last);
+        PQclear(last);
+    }
     snprintf(q->ledger, sizeof q->ledger, "%s", name);
     q->stamp = 0;
     q->complete = false;

@@ -7,7 +7,6 @@
 #include "common/log.h"
 #include "common/str.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,11 +269,6 @@ static void refresh_tenant(struct quota *q, int from, int to)
         ask_fields(q, from, to);
 }
 
-static bool same_tenant(const PGresult *r, int a, int b)
-{
-    return strcmp(PQgetvalue(r, a, TENANT), PQgetvalue(r, b, TENANT)) == 0;
-}
-
 void quota_page_run(struct quota *q, void (*done)(struct quota *q))
 {
     const PGresult *r = q->queue[0].result;
@@ -286,7 +280,8 @@ void quota_page_run(struct quota *q, void (*done)(struct quota *q))
     q->replies_left = 1;
     while (from < end && from - q->next < PAGE_ROWS) {
         int to = from + 1;
-        while (to < end && to - from < ARGUMENTS_MAX / 5 && same_tenant(r, from, to))
+        while (to < end && to - from < ARGUMENTS_MAX / 5 &&
+               strcmp(PQgetvalue(r, from, TENANT), PQgetvalue(r, to, TENANT)) == 0)
             to++;
         refresh_tenant(q, from, to);
         from = to;

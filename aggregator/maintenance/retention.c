@@ -18,11 +18,6 @@ static const struct machine RETENTION = {
      [RETENTION_DAYS] = {"dropping days", TO(RETENTION_REJECTS)},
      [RETENTION_REJECTS] = {"dropping rejects", TO(RETENTION_RESTS)}}};
 
-static void go(struct retention *r, enum retention_state next)
-{
-    machine_go(&RETENTION, r->state, next);
-}
-
 static void keep_format(char out[KEEP_TEXT_SIZE], int64_t days)
 {
     snprintf(out, KEEP_TEXT_SIZE, "%" PRId64 " days", days);
@@ -48,7 +43,7 @@ bool retention_is_due(const struct retention *r, int64_t now_ms)
 
 static void rest(struct retention *r)
 {
-    go(r, RETENTION_RESTS);
+    machine_go(&RETENTION, r->state, RETENTION_RESTS);
     r->due_ms = clock_monotonic_ms() + ASK_EVERY_MS;
 }
 
@@ -59,7 +54,7 @@ static void take_claim(struct retention *r, PGresult **result)
         return;
     }
     r->dropped_days = r->events = r->rejected = 0;
-    go(r, RETENTION_LISTS);
+    machine_go(&RETENTION, r->state, RETENTION_LISTS);
 }
 
 static void take_days(struct retention *r, PGresult **result)
@@ -68,7 +63,7 @@ static void take_days(struct retention *r, PGresult **result)
     r->days = *result;
     *result = NULL;
     r->next = 0;
-    go(r, PQntuples(r->days) > 0 ? RETENTION_DAYS : RETENTION_REJECTS);
+    machine_go(&RETENTION, r->state, PQntuples(r->days) > 0 ? RETENTION_DAYS : RETENTION_REJECTS);
 }
 
 static void take_day(struct retention *r, PGresult **result)
@@ -78,7 +73,7 @@ static void take_day(struct retention *r, PGresult **result)
         r->events += strtoll(PQgetvalue(*result, 0, 0), NULL, 10);
     }
     if (++r->next == PQntuples(r->days))
-        go(r, RETENTION_REJECTS);
+        machine_go(&RETENTION, r->state, RETENTION_REJECTS);
 }
 
 static void take_rejects(struct retention *r, PGresult **result)
@@ -110,7 +105,6 @@ static void take_step(void *owner, const struct err *error, PGresult **results, 
         [RETENTION_REJECTS] = take_rejects,
     };
     struct retention *r = owner;
-
     (void)n;
     if (error)
         retry(r, error);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 
 static void run_judging(struct batch_loop *w);
-static void run_fold(struct batch_loop *w, ledger_done_fn done);
 
 static const struct machine BATCH_LOOP = {
     "batch loop",
@@ -15,11 +14,6 @@ static const struct machine BATCH_LOOP = {
      [BATCH_JUDGING] = {"judging", TO(BATCH_WRITING) | TO(BATCH_IDLE)},
      [BATCH_WRITING] = {"writing", TO(BATCH_JUDGING) | TO(BATCH_IDLE) | TO(BATCH_FOLDING)},
      [BATCH_FOLDING] = {"folding", TO(BATCH_IDLE) | TO(BATCH_JUDGING)}}};
-
-static void go(struct batch_loop *w, enum batch_loop_state next)
-{
-    machine_go(&BATCH_LOOP, w->state, next);
-}
 
 static void abort_batch(struct batch_loop *w)
 {
@@ -47,10 +41,28 @@ static bool is_over(struct batch_loop *w, const char *step, const struct err *er
     return true;
 }
 
+/* All sums that are here. */
+static struct ledger_sums all_sums(struct batch_loop *w, const struct minute_sums *own, bool fold)
+{
+    struct pending_sums *p = &w->pending;
+    const struct minute_sums *kept = pending_sums_sort(p, w->ledger->catalog_version);
+    return (struct ledger_sums){.own = own,
+                                .fold = fold,
+                                .kept = kept,
+                                .batches = p->batches,
+                                .first_batch = p->first_batch};
+}
+
+static void run_fold(struct batch_loop *w, ledger_done_fn done)
+{
+    machine_go(&BATCH_LOOP, w->state, BATCH_FOLDING);
+    ledger_fold(w->ledger, all_sums(w, NULL, true), done, w);
+}
+
 /* Go on with the entries that are left, or give them back to the reader. */
 static void run_rest(struct batch_loop *w)
 {
-    go(w, BATCH_IDLE);
+    machine_go(&BATCH_LOOP, w->state, BATCH_IDLE);
     if (w->leaving) {
         w->events.rested(w->events.owner);
         return;
@@ -147,20 +159,7 @@ static void keep_sums(struct batch_loop *w)
         pending_sums_note_waiting(p, w->ledger->next_batch);
 }
 
-/* All sums that are here. */
-static struct ledger_sums all_sums(struct batch_loop *w, const struct minute_sums *own, bool fold)
-{
-    struct pending_sums *p = &w->pending;
-    const struct minute_sums *kept = pending_sums_sort(p, w->ledger->catalog_version);
-    return (struct ledger_sums){.own = own,
-                                .fold = fold,
-                                .kept = kept,
-                                .batches = p->batches,
-                                .first_batch = p->first_batch};
-}
-
-/* Sums that are kept in memory are added after the last statement was sent, while PostgreSQL works.
- */
+/* Sums kept in memory are added after the last statement was sent, while PostgreSQL works. */
 static void run_commit(struct batch_loop *w)
 {
     struct minute_sums *own = &w->parsed.batch->sums;
@@ -198,7 +197,7 @@ static void take_confirmed(void *owner, const struct err *error)
     struct batch_loop *w = owner;
     if (is_over(w, "confirm repeats", error))
         return;
-    go(w, BATCH_WRITING);
+    machine_go(&BATCH_LOOP, w->state, BATCH_WRITING);
     w->write_started_us = clock_monotonic_us();
     ledger_begin(w->ledger, w->parsed.batch, take_commit, w);
     batch_settle(w->parsed.batch, on_slice, w);
@@ -261,7 +260,7 @@ static void take_state(void *owner, const struct err *error)
 
 static void run_judging(struct batch_loop *w)
 {
-    go(w, BATCH_JUDGING);
+    machine_go(&BATCH_LOOP, w->state, BATCH_JUDGING);
     ledger_read_state(w->ledger, take_state, w);
 }
 
@@ -283,18 +282,12 @@ static void take_fold(void *owner, const struct err *error)
     struct batch_loop *w = owner;
     if (is_over(w, "fold", error))
         return;
-    go(w, BATCH_IDLE);
+    machine_go(&BATCH_LOOP, w->state, BATCH_IDLE);
     if (w->leaving)
         w->events.rested(w->events.owner);
     else
         batch_loop_poke(w);
     stream_reader_resume(w->reader);
-}
-
-static void run_fold(struct batch_loop *w, ledger_done_fn done)
-{
-    go(w, BATCH_FOLDING);
-    ledger_fold(w->ledger, all_sums(w, NULL, true), done, w);
 }
 
 bool batch_loop_fold_rest(struct batch_loop *w)

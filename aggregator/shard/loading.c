@@ -84,19 +84,15 @@ static void take_folded(void *owner, const struct err *error)
 
 /* Whoever had the stream before may have left sums pending. So may those of another number of
  * shards: a retraction here may take back what is pending there. */
-static void run_fold(struct loading *l)
+static void take_catalog(void *owner, const struct err *error)
 {
+    struct loading *l = owner;
+    if (is_over(l, "read catalog", error))
+        return;
     struct pg_array current;
     pg_array_init(&current, PG_TEXT);
     stream_name_list(l->spec.shards, &current);
     ledger_recover_sums(l->spec.ledger, &current, take_folded, l);
-}
-
-static void take_catalog(void *owner, const struct err *error)
-{
-    struct loading *l = owner;
-    if (!is_over(l, "read catalog", error))
-        run_fold(l);
 }
 
 static void take_state(void *owner, const struct err *error)

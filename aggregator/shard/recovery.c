@@ -6,7 +6,6 @@
 #include "common/contract.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { DEADLINE_MS = 5000 };
@@ -19,7 +18,7 @@ static struct recovery *own_reply(void *pending)
     return r && pg_is_ready(r->spec.ledger->pg) ? r : NULL;
 }
 
-static void end(struct recovery *r)
+void recovery_stop(struct recovery *r)
 {
     r->running = false;
     r->generation++;
@@ -27,7 +26,7 @@ static void end(struct recovery *r)
 
 static void fail(struct recovery *r, const char *step, const struct err *error)
 {
-    end(r);
+    recovery_stop(r);
     r->spec.events.failed(r->spec.events.owner, step, error);
 }
 
@@ -101,7 +100,7 @@ static void take_entered(void *owner, const struct err *error, void *reply)
     }
     note_entered(r->spec.ledger, &h);
     log_repeat_recovered(&r->foreign_repeats);
-    end(r);
+    recovery_stop(r);
     r->spec.events.recovered(r->spec.events.owner);
 }
 
@@ -197,7 +196,7 @@ static void refuse_stream(struct recovery *r, const struct history *h)
                   LOG_MSG("the stream belongs to another ledger (its table ledger_identity has "
                           "that id); correct DATABASE_URL or REDIS_URL, or take the stream "
                           "over: meterctl stream adopt"));
-    end(r);
+    recovery_stop(r);
     r->spec.events.foreign(r->spec.events.owner);
 }
 
@@ -272,10 +271,9 @@ static enum lineage find_lineage(const struct ledger *l, const struct history *h
 static void note_takeovers(struct ledger *l, const struct history *h)
 {
     struct epoch_mark *own = &l->position.mark;
-    if (!h->mark_exists || strcmp(h->mark.ledger, own->ledger) != 0 ||
-        h->mark.takeovers <= own->takeovers)
-        return;
-    l->takeovers_seen = own->takeovers = h->mark.takeovers;
+    if (h->mark_exists && strcmp(h->mark.ledger, own->ledger) == 0 &&
+        h->mark.takeovers > own->takeovers)
+        l->takeovers_seen = own->takeovers = h->mark.takeovers;
 }
 
 static struct judgement judge(const struct ledger *l, const struct history *h)
@@ -310,7 +308,7 @@ static void take_history(void *owner, const struct err *error, const struct hist
     }
     const char *unfit = history_durability_fault(h, r->spec.config->allow_volatile_redis);
     if (unfit)
-        end(r);
+        recovery_stop(r);
     r->spec.events.redis_judged(r->spec.events.owner, unfit);
     if (unfit)
         return;
@@ -330,9 +328,4 @@ void recovery_run(struct recovery *r)
     r->running = true;
     history_read(r->spec.redis, r->spec.stream, r->spec.ledger->position.last_id, take_history,
                  pending_reply_new(r, &r->generation));
-}
-
-void recovery_stop(struct recovery *r)
-{
-    end(r);
 }

@@ -3,8 +3,6 @@
 #include "aggregator/shard/pending_reply.h"
 #include "common/clock.h"
 
-#include <stdlib.h>
-
 enum { DEADLINE_MS = 5000, REST_MS = 10000 };
 
 /* Only if everything that it ever had is counted. 1: there is no such key any more. */
@@ -28,14 +26,6 @@ static void take_epoch(void *owner, const struct err *error)
         r->events.retired(r->events.owner);
 }
 
-/* Redis may lose that the stream was deleted: up to there what comes back was read. */
-static struct entry_id read_until(const struct position *p)
-{
-    struct entry_id last = entry_id_of(p->last_id);
-    struct entry_id before = entry_id_of(p->repeats_until);
-    return entry_id_compare(last, before) > 0 ? last : before;
-}
-
 static void take_deleted(void *owner, const struct err *error, void *reply)
 {
     struct retire *r = pending_reply_owner(owner);
@@ -43,7 +33,10 @@ static void take_deleted(void *owner, const struct err *error, void *reply)
     struct epoch_change change = {.reason = "resharded"};
     if (!r || !pg_is_ready(r->ledger->pg))
         return;
-    change.repeats_until = read_until(&r->ledger->position);
+    struct entry_id last = entry_id_of(r->ledger->position.last_id);
+    struct entry_id before = entry_id_of(r->ledger->position.repeats_until);
+    /* Redis may lose that the stream was deleted: up to there what comes back was read. */
+    change.repeats_until = entry_id_compare(last, before) > 0 ? last : before;
     if (error)
         r->events.failed(r->events.owner, "delete stream", error);
     else if (answer->type != REDIS_REPLY_INTEGER || answer->integer != 1 || r->ledger->done)

@@ -20,11 +20,6 @@ const struct machine SHARD_MACHINE = {
      [SHARD_RELEASING] = {"releasing", TO(SHARD_ENDED)},
      [SHARD_ENDED] = {"ended", 0}}};
 
-static void go(struct shard *s, enum shard_state next)
-{
-    machine_go(&SHARD_MACHINE, s->state, next);
-}
-
 void shard_stop_parts(struct shard *s)
 {
     recovery_stop(&s->recovery);
@@ -40,7 +35,7 @@ void shard_restart(struct shard *s, bool delay)
     if (s->state == SHARD_RELEASING || s->state == SHARD_ENDED)
         return;
     if (s->state != SHARD_OFFLINE)
-        go(s, SHARD_OFFLINE);
+        machine_go(&SHARD_MACHINE, s->state, SHARD_OFFLINE);
     s->generation++;
     /* The lease is not renewed meanwhile: while this process cannot work, another one may. */
     s->ledger.owned = false;
@@ -120,7 +115,7 @@ void shard_on_redis_down(struct shard *s)
  * whose lease lasts 3 s. */
 static void wait_for_lease(struct shard *s)
 {
-    go(s, SHARD_OFFLINE);
+    machine_go(&SHARD_MACHINE, s->state, SHARD_OFFLINE);
     if (!s->spec.config->once) {
         shard_leave(s);
         return;
@@ -149,7 +144,7 @@ static void take_lease(void *owner, const struct err *error)
         wait_for_lease(s);
     } else {
         s->lease_asked_ms = 0;
-        go(s, SHARD_OPENING);
+        machine_go(&SHARD_MACHINE, s->state, SHARD_OPENING);
         s->spec.events.lease_taken(s->spec.events.owner);
         recovery_run(&s->recovery);
     }
@@ -167,13 +162,13 @@ void shard_try(void *shard)
         !shard_has_redis(s))
         return;
     uv_timer_stop(&s->retry);
-    go(s, SHARD_LEASING);
+    machine_go(&SHARD_MACHINE, s->state, SHARD_LEASING);
     ledger_acquire(&s->ledger, take_lease, s);
 }
 
 static void end(struct shard *s)
 {
-    go(s, SHARD_ENDED);
+    machine_go(&SHARD_MACHINE, s->state, SHARD_ENDED);
     s->spec.events.ended(s->spec.events.owner, s);
 }
 
@@ -181,9 +176,8 @@ static void take_released(void *owner, const struct err *error)
 {
     struct shard *s = owner;
     (void)error; /* The lease ends by itself. */
-    if (closing_has_begun(&s->closing))
-        return;
-    end(s);
+    if (!closing_has_begun(&s->closing))
+        end(s);
 }
 
 /* What is not folded now waits until another process opens the stream, which may be long. */
@@ -216,7 +210,7 @@ void shard_drain(void *shard)
         return; /* shard_try comes back here */
     uv_timer_stop(&s->retry);
     if (s->schema_ok && pg_is_ready(s->pg)) {
-        go(s, SHARD_RELEASING);
+        machine_go(&SHARD_MACHINE, s->state, SHARD_RELEASING);
         if (s->loading.sums_left)
             ledger_fold(&s->ledger, (struct ledger_sums){.fold = true}, take_rest, s);
         else

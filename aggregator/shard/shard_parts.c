@@ -305,14 +305,6 @@ static struct stream_reader_spec reader_of(struct shard *s)
                                        .owner = s};
 }
 
-static void open_ledger(struct shard *s, uv_loop_t *loop)
-{
-    s->pg = pg_open(loop, s->spec.config->base.database_url, "meterline_aggregator",
-                    "meterline-aggregator ledger",
-                    (struct pg_events){.on_up = on_pg_up, .on_down = on_pg_down, .owner = s});
-    ledger_init(&s->ledger, s->pg, s->stream, s->spec.process);
-}
-
 /* In a cluster both go to the node of the stream. */
 static int open_redis(struct shard *s, uv_loop_t *loop, struct err *e)
 {
@@ -345,7 +337,10 @@ struct shard *shard_open(const struct shard_spec *spec, const char *stream, int 
     s->backoff = BACKOFF(200, 5000);
     uv_timer_init(loop, &s->retry);
     s->retry.data = s;
-    open_ledger(s, loop);
+    s->pg = pg_open(loop, s->spec.config->base.database_url, "meterline_aggregator",
+                    "meterline-aggregator ledger",
+                    (struct pg_events){.on_up = on_pg_up, .on_down = on_pg_down, .owner = s});
+    ledger_init(&s->ledger, s->pg, s->stream, s->spec.process);
     shard_init_parts(s);
     return s;
 }

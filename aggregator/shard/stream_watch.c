@@ -43,8 +43,7 @@ static void set_lag(const struct stream_watch *w, const struct history *h, uint6
 
 /* Entries that were added and are neither accounted for nor waiting. What waits is what is in the
  * stream; where entries are kept behind the position, it is nothing if the position is at the
- * newest id, and else all but those that were accounted for and not trimmed: accounted - trimmed.
- */
+ * newest id, and else all but accounted - trimmed: those accounted for and not trimmed. */
 static int64_t count_unaccounted(const struct stream_watch *w, const struct history *h,
                                  const struct trim_seen *seen)
 {
@@ -205,16 +204,6 @@ static void take_config(void *owner, const struct err *error, void *reply)
     stream_watch_note_unfit(w, history_durability_fault(&h, w->spec.config->allow_volatile_redis));
 }
 
-/* Asked again and again, since it can be changed at any time. Counting goes on: what is counted is
- * safe in PostgreSQL, and a stream that is not counted would only grow. */
-static void look_at_durability(struct stream_watch *w)
-{
-    if (!w->counting || clock_monotonic_ms() < w->durable_due_ms)
-        return;
-    w->durable_due_ms = clock_monotonic_ms() + DURABLE_EVERY_MS;
-    redis_commandf(w->spec.redis, DEADLINE_MS, take_config, w, HISTORY_CONFIG);
-}
-
 void stream_watch_poll(struct stream_watch *w)
 {
     if (!redis_is_up(w->spec.redis))
@@ -224,7 +213,12 @@ void stream_watch_poll(struct stream_watch *w)
                    w->spec.stream);
     redis_commandf(w->spec.redis, DEADLINE_MS, take_consumers, look_new(w), "XINFO CONSUMERS %s %s",
                    w->spec.stream, STREAM_GROUP);
-    look_at_durability(w);
+    /* Asked again and again, since it can be changed at any time. Counting goes on: what is counted
+     * is safe in PostgreSQL, and a stream that is not counted would only grow. */
+    if (w->counting && clock_monotonic_ms() >= w->durable_due_ms) {
+        w->durable_due_ms = clock_monotonic_ms() + DURABLE_EVERY_MS;
+        redis_commandf(w->spec.redis, DEADLINE_MS, take_config, w, HISTORY_CONFIG);
+    }
 }
 
 void stream_watch_init(struct stream_watch *w, struct stream_watch_spec spec)

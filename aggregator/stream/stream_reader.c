@@ -16,7 +16,7 @@ enum {
     DEADLINE_MS = 15000
 };
 
-static void pump(struct stream_reader *r);
+static void send_read(struct stream_reader *r);
 
 void stream_reader_init(struct stream_reader *r, struct stream_reader_spec spec)
 {
@@ -80,8 +80,6 @@ static void take_reply(struct stream_reader *r)
     learn_entry_bytes(r);
 }
 
-static void send_read(struct stream_reader *r);
-
 /* No callback runs inside stream_reader_poll. A failure is reported when the connection is back and
  * meets it again. */
 static void take_polled(struct stream_reader *r, const struct err *error)
@@ -92,6 +90,17 @@ static void take_polled(struct stream_reader *r, const struct err *error)
     }
     take_reply(r);
     if (room_left(r) > 0 && !r->drained)
+        send_read(r);
+}
+
+/* Hand over what is due, then keep one XREAD in flight as long as there is room. */
+static void pump(struct stream_reader *r)
+{
+    if (!r->running || r->in_flight)
+        return;
+    if (is_due(r) && !r->taken)
+        r->spec.on_due(r->spec.owner);
+    if (r->running && !r->in_flight && room_left(r) > 0 && !(r->drained && r->taken))
         send_read(r);
 }
 
@@ -150,17 +159,6 @@ static void send_read(struct stream_reader *r)
         redis_commandf(r->redis, DEADLINE_MS + (uint64_t)block_ms(r), on_read, r,
                        "XREAD COUNT %u BLOCK %lld STREAMS %s %s", r->asked, (long long)block_ms(r),
                        r->spec.stream, id);
-}
-
-/* Hand over what is due, then keep one XREAD in flight as long as there is room. */
-static void pump(struct stream_reader *r)
-{
-    if (!r->running || r->in_flight)
-        return;
-    if (is_due(r) && !r->taken)
-        r->spec.on_due(r->spec.owner);
-    if (r->running && !r->in_flight && room_left(r) > 0 && !(r->drained && r->taken))
-        send_read(r);
 }
 
 void stream_reader_poll(struct stream_reader *r)
