@@ -12,7 +12,7 @@
 static const struct args_option *find_option(const struct args_option *options, const char *word,
                                              size_t length)
 {
-    for (const struct args_option *o = options; o->name; o++)
+    for (const struct args_option *o = options; o && o->name; o++)
         if (strlen(o->name) == length && memcmp(o->name, word, length) == 0)
             return o;
     return NULL;

@@ -19,8 +19,9 @@ struct args_option {
 /* Whether an option, such as "--tenant", takes a value, by the usage line of its command. */
 bool args_wants_value(const char *usage, const char *option);
 
-/* Read the options, in any order; the plain words move to the front of argv. There must be least to
- * most of those. Returns how many there are, or -1 after telling what is wrong. */
+/* Read the options (NULL: there are none), in any order; the plain words move to the front of argv.
+ * There must be least to most of those. Returns how many there are, or -1 after telling what is
+ * wrong. */
 int args_parse(int argc, char **argv, const struct args_option *options, int least, int most);
 
 /* The same for a command that takes options alone. Returns 0, or -1 after telling. */

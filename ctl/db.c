@@ -93,20 +93,14 @@ static PGresult *checked(PGconn *conn, PGresult *result, struct err *e)
     return NULL;
 }
 
-static bool is_failure(const PGresult *result)
-{
-    return PQresultStatus(result) == PGRES_FATAL_ERROR;
-}
-
 /* The last result, or the first failure: a pooler that reaches no server says so, and then closes
  * the connection, of which PQexec would tell alone. */
 static PGresult *take_result(PGconn *conn, int sent)
 {
     PGresult *taken = NULL;
     PGresult *next;
-
     while (sent && (next = PQgetResult(conn)) != NULL) {
-        bool is_first = !taken || !is_failure(taken);
+        bool is_first = !taken || PQresultStatus(taken) != PGRES_FATAL_ERROR;
         PQclear(is_first ? taken : next);
         taken = is_first ? next : taken;
     }
@@ -222,4 +216,12 @@ int64_t db_i64(const PGresult *r, int row, int column)
 {
     const char *text = db_text(r, row, column);
     return text ? strtoimax(text, NULL, 10) : 0;
+}
+
+int db_find(const PGresult *r, int column, const char *text)
+{
+    for (int row = 0; row < PQntuples(r); row++)
+        if (strcmp(db_text(r, row, column), text) == 0)
+            return row;
+    return -1;
 }

@@ -51,4 +51,7 @@ int db_each(PGconn *conn, const char *sql, int n, const char *const *values, enu
 const char *db_text(const PGresult *r, int row, int column);
 int64_t db_i64(const PGresult *r, int row, int column);
 
+/* The row that has this text in column, which is never SQL NULL; or -1. r may be NULL. */
+int db_find(const PGresult *r, int column, const char *text);
+
 #endif

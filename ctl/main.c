@@ -79,14 +79,6 @@ static int print_help(void)
     return CTL_DONE;
 }
 
-static int print_command_help(const struct ctl_command *command)
-{
-    fputs("usage: ", stdout);
-    print_usage(command);
-    printf("\n\n%s\n%s%s", command->what, *command->detail ? "\n" : "", command->detail);
-    return CTL_DONE;
-}
-
 static int load_config(struct ctl_config *config)
 {
     conf_start_log(CTL_PROGRAM);
@@ -108,8 +100,12 @@ static bool asks_for_help(const struct ctl_command *command, int argc, char **ar
 static int run_command(const struct ctl_command *command, int argc, char **argv)
 {
     struct ctl_config config = {0};
-    if (asks_for_help(command, argc, argv))
-        return print_command_help(command);
+    if (asks_for_help(command, argc, argv)) {
+        fputs("usage: ", stdout);
+        print_usage(command);
+        printf("\n\n%s\n%s%s", command->what, *command->detail ? "\n" : "", command->detail);
+        return CTL_DONE;
+    }
     ctl_begin(command);
     int code = load_config(&config) ? CTL_USAGE : command->run(&config, argc, argv);
     conf_done(SETTINGS, &config);

@@ -110,20 +110,12 @@ static int check_tenant(PGconn *conn, const char *tenant, struct err *e)
     return code;
 }
 
-static bool is_among(const PGresult *names, const char *name)
-{
-    for (int i = 0; i < PQntuples(names); i++)
-        if (strcmp(db_text(names, i, 0), name) == 0)
-            return true;
-    return false;
-}
-
 static int check_metric(PGconn *conn, const char *metric, struct err *e)
 {
     PGresult *names = db_query(conn, SQL_LIST_METRICS, 0, NULL, e);
     if (!names)
         return -1;
-    int code = is_among(names, metric)
+    int code = db_find(names, 0, metric) >= 0
                    ? CTL_DONE
                    : fail_unknown("metric", metric, names, "see `meterctl catalog show`");
     PQclear(names);

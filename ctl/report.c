@@ -36,11 +36,9 @@ static json_t *value_of(const PGresult *result, int row, int column)
 static json_t *finding_of(const PGresult *result, int row)
 {
     json_t *finding = json_object();
-    for (int i = 0; i < PQnfields(result); i++) {
-        const char *text = db_text(result, row, i);
-        if (text)
+    for (int i = 0; i < PQnfields(result); i++)
+        if (db_text(result, row, i))
             json_object_set_new(finding, PQfname(result, i), value_of(result, row, i));
-    }
     return finding;
 }
 
@@ -54,6 +52,16 @@ int report_query(json_t *list, PGconn *conn, const char *sql, int n, const char 
         json_array_append_new(list, finding_of(rows, row));
     PQclear(rows);
     return 0;
+}
+
+json_t *report_find(const json_t *list, const char *name, const char *text)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *found = json_string_value(json_object_get(json_array_get(list, i), name));
+        if (found && strcmp(found, text) == 0)
+            return json_array_get(list, i);
+    }
+    return NULL;
 }
 
 /* As in the log: bare if it is one plain word, else as a JSON string. */

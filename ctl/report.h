@@ -22,6 +22,9 @@ enum { REPORT_TIME_SIZE = 40 };
  * "2026-11-21T10:00:00Z". What is none, such as "infinity", stays. Returns out. */
 const char *report_time(const char *text, char out[REPORT_TIME_SIZE]);
 
+/* The finding of a list whose member `name`, a text, is this one; or NULL. list may be NULL. */
+json_t *report_find(const json_t *list, const char *name, const char *text);
+
 /* Indented JSON and a newline. */
 void report_print_json(const json_t *value);
 

@@ -12,7 +12,6 @@
 #include "ctl/streams/stream_info.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum { REDIS_TIMEOUT_MS = 10000, TIME_SIZE = 64 };
 
@@ -24,16 +23,6 @@ struct audit {
     json_t *streams; /* in report */
     bool balanced;
 };
-
-static bool is_listed(const json_t *streams, const char *stream)
-{
-    for (size_t i = 0; i < json_array_size(streams); i++) {
-        const json_t *name = json_object_get(json_array_get(streams, i), "stream");
-        if (strcmp(json_string_value(name), stream) == 0)
-            return true;
-    }
-    return false;
-}
 
 static int add_stream(struct audit *a, const char *stream, struct err *e)
 {
@@ -70,7 +59,7 @@ static int add_unseen_streams(struct audit *a, int64_t shards, struct err *e)
     char name[STREAM_NAME_SIZE];
     for (int64_t i = 0; i < shards; i++) {
         stream_name(shards, i, name);
-        if (!is_listed(a->streams, name) && add_stream(a, name, e))
+        if (!report_find(a->streams, "stream", name) && add_stream(a, name, e))
             return -1;
     }
     return 0;

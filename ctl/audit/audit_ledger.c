@@ -91,16 +91,6 @@ static int run_check(PGconn *conn, const struct check_step *check, json_t *repor
     return 0;
 }
 
-/* What waits for a person, as an object; it is no fault. */
-static int add_attention(PGconn *conn, json_t *report, struct err *e)
-{
-    json_t *found = json_array();
-    int failed = report_query(found, conn, SQL_AUDIT_ATTENTION, 0, NULL, e);
-    json_object_set(report, "attention", json_array_get(found, 0));
-    json_decref(found);
-    return failed;
-}
-
 int audit_ledger(PGconn *conn, json_t *report, bool *balanced, struct err *e)
 {
     if (db_script(conn, BEGIN_TEXT, e))
@@ -108,7 +98,11 @@ int audit_ledger(PGconn *conn, json_t *report, bool *balanced, struct err *e)
     for (int i = 0; i < CHECK_COUNT; i++)
         if (run_check(conn, &CHECKS[i], report, balanced, e))
             return -1;
-    if (add_attention(conn, report, e))
+    json_t *attention = json_array();
+    int failed = report_query(attention, conn, SQL_AUDIT_ATTENTION, 0, NULL, e);
+    json_object_set(report, "attention", json_array_get(attention, 0));
+    json_decref(attention);
+    if (failed)
         return err_wrap(e, "postgres: what waits for a person");
     return db_script(conn, "COMMIT", e) ? err_wrap(e, "postgres") : 0;
 }

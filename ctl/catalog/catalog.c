@@ -143,9 +143,8 @@ int catalog_apply_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct buf text = {0};
     struct buf faults = {0};
-    const struct args_option none[] = {{NULL, NULL, NULL}};
     struct err e;
-    if (args_parse(argc, argv, none, 1, 1) < 0)
+    if (args_parse(argc, argv, NULL, 1, 1) < 0)
         return CTL_USAGE;
     if (read_file(argv[0], &text, &e)) {
         buf_done(&text);
@@ -184,7 +183,6 @@ static int show(PGconn *conn, void *owner)
 
 int catalog_show_run(const struct ctl_config *config, int argc, char **argv)
 {
-    const struct args_option none[] = {{NULL, NULL, NULL}};
-    return args_parse_options(argc, argv, none) ? CTL_USAGE
+    return args_parse_options(argc, argv, NULL) ? CTL_USAGE
                                                 : ctl_with_database(config, CTL_FAILED, show, NULL);
 }

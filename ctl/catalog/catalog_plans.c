@@ -70,7 +70,6 @@ int catalog_unit_price(struct dec amount, struct dec per, char out[CATALOG_PRICE
     dec_int divisor = greatest_common_divisor(amount.scaled, per.scaled);
     dec_int over = amount.scaled / divisor;
     dec_int under = per.scaled / divisor;
-
     if (PRICE_UNIT % under != 0)
         return -1;
     dec_int factor = PRICE_UNIT / under;

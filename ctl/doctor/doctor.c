@@ -61,18 +61,14 @@ static void judge_instance(struct doctor *d, const PGresult *r, int row)
                    instance, *reason ? ": " : "", reason);
 }
 
-static bool runs(const PGresult *r, int row)
-{
-    return is(r, row, STATE, "ready") || is(r, row, STATE, "not_ready");
-}
-
 static void judge_versions(struct doctor *d, const PGresult *r)
 {
     struct buf others = {0};
     int running = 0;
     for (int row = 0; row < PQntuples(r); row++) {
-        running += runs(r, row);
-        if (runs(r, row) && !is(r, row, BUILD, METERLINE_VERSION))
+        bool runs = is(r, row, STATE, "ready") || is(r, row, STATE, "not_ready");
+        running += runs;
+        if (runs && !is(r, row, BUILD, METERLINE_VERSION))
             buf_printf(&others, "%s%s %s is %s", others.length ? ", " : "", db_text(r, row, STAGE),
                        db_text(r, row, INSTANCE), db_text(r, row, BUILD));
     }
@@ -125,20 +121,15 @@ static void judge_functions(struct doctor *d, PGconn *conn)
                    "%d functions differ from this build's: run `meterctl migrate`", stale);
 }
 
-static bool is_off(const PGresult *r, int column)
-{
-    return strcmp(db_text(r, 0, column), "off") == 0;
-}
-
 static void judge_server(struct doctor *d, const PGresult *r)
 {
     if (*db_text(r, 0, STANDBY) == 't')
         doctor_say(d, DOCTOR_BAD, "postgres",
                    "this server is a standby: DATABASE_URL must lead to the primary");
-    else if (is_off(r, FSYNC))
+    else if (is(r, 0, FSYNC, "off"))
         doctor_say(d, DOCTOR_BAD, "postgres",
                    "fsync is off, so a crash may destroy the database: turn it on");
-    else if (is_off(r, SYNCHRONOUS_COMMIT))
+    else if (is(r, 0, SYNCHRONOUS_COMMIT, "off"))
         doctor_say(
             d, DOCTOR_WARN, "postgres",
             "synchronous_commit is off by default; meterline turns it on for its own transactions");

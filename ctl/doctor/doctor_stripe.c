@@ -8,6 +8,7 @@
 #include "common/stripe/stripe_api.h"
 #include "common/stripe/stripe_meter.h"
 #include "ctl/doctor/doctor.h"
+#include "ctl/report.h"
 #include "ctl/submissions/stripe_run.h"
 
 #include <assert.h>
@@ -70,18 +71,6 @@ static void judge_meters(struct doctor *d, const json_t *meters)
 }
 
 /* prices: the active ones. */
-static bool has_lookup_key(const json_t *prices, const char *lookup_key)
-{
-    json_t *price;
-    size_t i;
-    json_array_foreach(prices, i, price)
-    {
-        if (strcmp(text_of(price, "lookup_key"), lookup_key) == 0)
-            return true;
-    }
-    return false;
-}
-
 static bool has_meter(const json_t *prices, const char *meter)
 {
     json_t *price;
@@ -116,7 +105,7 @@ static void judge_prices(struct doctor *d, const json_t *prices, const json_t *m
     json_array_foreach(d->plans, i, plan)
     {
         const char *key = text_of(plan, "lookup_key");
-        if (has_lookup_key(prices, key))
+        if (report_find(prices, "lookup_key", key))
             doctor_say(d, DOCTOR_OK, "price", "plan %s is sold by lookup key %s",
                        text_of(plan, "plan"), key);
         else
@@ -149,34 +138,23 @@ static bool is_sent(const json_t *endpoints, const char *event)
     return false;
 }
 
-static const char *first_enabled(const json_t *endpoints)
-{
-    json_t *endpoint;
-    size_t i;
-    json_array_foreach(endpoints, i, endpoint)
-    {
-        if (strcmp(text_of(endpoint, "status"), "enabled") == 0)
-            return text_of(endpoint, "url");
-    }
-    return NULL;
-}
-
 static void judge_endpoints(struct doctor *d, const json_t *endpoints)
 {
     static const char check[] = "webhook endpoint";
     struct buf missing = {0};
-    const char *url = first_enabled(endpoints);
+    const json_t *enabled = report_find(endpoints, "status", "enabled");
     for (int i = 0; i < N_EVENTS; i++)
         if (!is_sent(endpoints, EVENTS[i]))
             buf_printf(&missing, "%s%s", missing.length ? ", " : "", EVENTS[i]);
-    if (!url)
+    if (!enabled)
         doctor_say(d, DOCTOR_BAD, check,
                    "no endpoint is enabled: add one that leads to webhookd's /webhooks/stripe");
     else if (missing.length)
         doctor_say(d, DOCTOR_BAD, check, "no enabled endpoint receives %s: add these events to one",
                    missing.data);
     else
-        doctor_say(d, DOCTOR_OK, check, "%s receives all events that are needed", url);
+        doctor_say(d, DOCTOR_OK, check, "%s receives all events that are needed",
+                   text_of(enabled, "url"));
     buf_done(&missing);
 }
 

@@ -45,15 +45,6 @@ static void write_line(const struct options *o, struct buf *line, const char *co
     fwrite(line->data, 1, line->length, stdout);
 }
 
-/* The first line of CSV. */
-static void write_head(const struct options *o, struct buf *line)
-{
-    const char *names[COLUMN_COUNT];
-    for (int i = 0; i < COLUMN_COUNT; i++)
-        names[i] = COLUMNS[i].name;
-    write_line(o, line, names);
-}
-
 struct writing {
     const struct options *options;
     struct buf line;
@@ -73,9 +64,12 @@ static int export(PGconn *conn, void *owner, struct err *e)
     const struct options *o = owner;
     const char *values[] = {o->tenant, o->metric, args_or_null(o->from_at), args_or_null(o->to_at),
                             o->limit};
+    const char *names[COLUMN_COUNT];
     struct writing w = {.options = o};
+    for (int i = 0; i < COLUMN_COUNT; i++)
+        names[i] = COLUMNS[i].name;
     if (is_csv(o))
-        write_head(o, &w.line);
+        write_line(o, &w.line, names);
     int failed = db_each(conn, SQL_READ_EVENTS, 5, values, DB_TEXT, write_row, &w, e);
     buf_done(&w.line);
     if (!failed && (fflush(stdout) || ferror(stdout)))

@@ -41,9 +41,7 @@ static enum explain_kind kind_of(const char *aggregation)
     return (enum explain_kind)i;
 }
 
-static void note(struct explain *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void note(struct explain *x, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void note(struct explain *x, const char *format, ...)
 {
     char text[300];
     va_list args;
@@ -124,15 +122,20 @@ static int read_head(struct explain *x, const char *at)
     return CTL_DONE;
 }
 
+static void set_dec(json_t *finding, const char *name, struct dec value)
+{
+    char text[DEC_TEXT_SIZE];
+    dec_format(value, text);
+    json_object_set_new(finding, name, json_string(text));
+}
+
 /* Adds to the decimal text that sums has under name. */
 static void add_to(json_t *sums, const char *name, struct dec quantity)
 {
-    char text[DEC_TEXT_SIZE];
     const char *known = json_string_value(json_object_get(sums, name));
     struct dec sum = known ? explain_dec(known) : DEC_ZERO;
     explain_add(&sum, quantity);
-    dec_format(sum, text);
-    json_object_set_new(sums, name, json_string(text));
+    set_dec(sums, name, sum);
 }
 
 static void add_term(struct explain *x, const char *name, struct dec quantity)
@@ -252,23 +255,7 @@ static int read_parts(struct explain *x, struct err *e)
     return read_moved(x, e);
 }
 
-static int read_all(struct explain *x, const char *at)
-{
-    struct err e;
-    int code = read_head(x, at);
-    if (code == CTL_DONE && read_parts(x, &e))
-        code = ctl_fail_err(CTL_FAILED, &e);
-    return code;
-}
-
 /* The explanation. */
-
-static void set_dec(json_t *finding, const char *name, struct dec value)
-{
-    char text[DEC_TEXT_SIZE];
-    dec_format(value, text);
-    json_object_set_new(finding, name, json_string(text));
-}
 
 /* Compare each level with the one above it. */
 static void prove(struct explain *x)
@@ -288,9 +275,11 @@ static void prove(struct explain *x)
 static int tell(struct explain *x, const char *at)
 {
     struct err e;
-    int code = read_all(x, at);
+    int code = read_head(x, at);
     if (code != CTL_DONE)
         return code;
+    if (read_parts(x, &e))
+        return ctl_fail_err(CTL_FAILED, &e);
     x->format->begin(x);
     if (explain_minutes(x, &e))
         return ctl_fail_err(CTL_FAILED, &e);

@@ -42,13 +42,6 @@ static bool is_same_minute(const struct explain_minute *m, const PGresult *row)
            strcmp(m->dimensions, db_text(row, 0, DIMENSIONS)) == 0;
 }
 
-static void forget_minute(struct explain_minute *m)
-{
-    free(m->dimensions);
-    free(m->place);
-    *m = (struct explain_minute){0};
-}
-
 /* From the minute's own row, or, if all of the minute was taken back, from one of its events. */
 static void begin_minute(struct explain_minute *m, const PGresult *row)
 {
@@ -115,16 +108,11 @@ static void use_event(struct explain *x, struct explain_minute *m, const PGresul
     x->format->event(x, &event);
 }
 
-/* Fewer events than the row says, and old enough for retention to have dropped them. */
-static bool was_dropped(const struct explain *x, const struct explain_minute *m)
-{
-    return x->dropped_before && strcmp(m->at, x->dropped_before) < 0 && m->found < m->events;
-}
-
 static void compare(struct explain *x, const struct explain_minute *m)
 {
     struct dec difference = DEC_ZERO;
-    if (was_dropped(x, m)) {
+    /* Fewer events than the row says, and old enough for retention to have dropped them. */
+    if (x->dropped_before && strcmp(m->at, x->dropped_before) < 0 && m->found < m->events) {
         explain_add_difference(&x->dropped, m->adds, m->found_adds);
         return;
     }
@@ -145,7 +133,9 @@ static void end_minute(struct explain *x, struct explain_minute *m)
     explain_add(&x->minutes, m->adds);
     explain_add(&x->found, m->found_adds);
     compare(x, m);
-    forget_minute(m);
+    free(m->dimensions);
+    free(m->place);
+    *m = (struct explain_minute){0};
 }
 
 struct reading {

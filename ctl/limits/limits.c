@@ -142,8 +142,7 @@ int limits_set_run(const struct ctl_config *config, int argc, char **argv)
 int limits_unset_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct change c = {.unset = true};
-    const struct args_option none[] = {{NULL, NULL, NULL}};
-    int plain = args_parse(argc, argv, none, 1, 2);
+    int plain = args_parse(argc, argv, NULL, 1, 2);
     if (plain < 0)
         return CTL_USAGE;
     c.tenant = argv[0];

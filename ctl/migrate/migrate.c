@@ -31,13 +31,6 @@ _Static_assert(MIGRATIONS_LAST == SCHEMA_VERSION, "contract.h names another newe
 
 enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0] };
 
-/* The first line may be a comment `-- compatible-from: N`. */
-static int compatible_from(const struct migration *m)
-{
-    int oldest = 0;
-    return sscanf(m->text, "-- compatible-from: %d", &oldest) == 1 ? oldest : m->version;
-}
-
 /* What it does, in a line: the first sentence of the comment at its head. */
 static int sentence_of(const struct migration *m, const char **start)
 {
@@ -56,8 +49,7 @@ static int sentence_of(const struct migration *m, const char **start)
 /* The checksum that it was applied with; NULL: it was not. */
 static const char *find_applied(const PGresult *applied, int version)
 {
-    int rows = applied ? PQntuples(applied) : 0;
-    for (int i = 0; i < rows; i++)
+    for (int i = 0; i < PQntuples(applied); i++)
         if (db_i64(applied, i, 0) == version)
             return db_text(applied, i, 1);
     return NULL;
@@ -67,9 +59,12 @@ static int apply(PGconn *conn, const struct migration *m, const char *checksum, 
 {
     char version[16];
     char oldest[16];
+    int compatible_from = m->version;
     const char *values[] = {version, m->name, checksum, oldest};
+    /* The first line may be a comment that says otherwise. */
+    sscanf(m->text, "-- compatible-from: %d", &compatible_from);
     snprintf(version, sizeof version, "%d", m->version);
-    snprintf(oldest, sizeof oldest, "%d", compatible_from(m));
+    snprintf(oldest, sizeof oldest, "%d", compatible_from);
     if (db_script(conn, m->text, e))
         return -1;
     return db_run(conn, SQL_NOTE_MIGRATION, 4, values, NULL, e);

@@ -46,15 +46,6 @@ static void plan_close(struct plan *p)
     free(p->drop);
 }
 
-static int find_known(const PGresult *known, const char *name)
-{
-    int rows = known ? PQntuples(known) : 0;
-    for (int i = 0; i < rows; i++)
-        if (strcmp(db_text(known, i, NAME), name) == 0)
-            return i;
-    return -1;
-}
-
 static bool is_ours(const char *name)
 {
     for (int i = 0; i < FUNCTION_COUNT; i++)
@@ -71,7 +62,7 @@ static int plan_open(struct plan *p, PGconn *conn, bool is_empty, struct err *e)
     for (int i = 0; i < FUNCTION_COUNT; i++) {
         char checksum[MIGRATE_CHECKSUM_SIZE];
         migrate_checksum(SQL_FUNCTIONS[i].text, checksum);
-        int row = find_known(p->known, SQL_FUNCTIONS[i].name);
+        int row = db_find(p->known, NAME, SQL_FUNCTIONS[i].name);
         if (row < 0)
             p->actions[i] = CREATE;
         else if (strcmp(db_text(p->known, row, CHECKSUM), checksum) != 0 ||
@@ -79,7 +70,7 @@ static int plan_open(struct plan *p, PGconn *conn, bool is_empty, struct err *e)
             p->actions[i] = REPLACE;
         p->count += p->actions[i] != KEEP;
     }
-    int rows = p->known ? PQntuples(p->known) : 0;
+    int rows = PQntuples(p->known);
     p->drop = xcalloc((size_t)rows + 1, sizeof *p->drop);
     for (int i = 0; i < rows; i++)
         if (!is_ours(db_text(p->known, i, NAME)))
@@ -93,12 +84,11 @@ static int plan_open(struct plan *p, PGconn *conn, bool is_empty, struct err *e)
 static int explain(struct err *e, const char *name)
 {
     bool is_other = strcmp(e->sqlstate, "42P13") == 0 || strcmp(e->sqlstate, "42725") == 0;
-    err_wrap(
+    return err_wrap(
         e, "function %s%s", name,
         is_other
             ? " (it has new parameters or another result: a migration must drop the old one first)"
             : "");
-    return -1;
 }
 
 /* Its privileges are first reset to those of a new function, so that its file alone says who may
@@ -108,7 +98,6 @@ static int define(PGconn *conn, const struct sql_function *f, struct err *e)
     char checksum[MIGRATE_CHECKSUM_SIZE];
     const char *values[] = {f->name, checksum};
     migrate_checksum(f->text, checksum);
-
     PGresult *access = db_query(conn, SQL_RESET_FUNCTION_ACCESS, 1, values, e);
     if (!access)
         return explain(e, f->name);
@@ -136,9 +125,7 @@ static int drop_all(PGconn *conn, const struct plan *p, struct err *e)
     for (int i = 0; i < p->dropped && result == 0; i++)
         result = db_run(conn, SQL_FORGET_FUNCTION, 1, &p->drop[i], NULL, e);
     buf_done(&statement);
-    if (result)
-        err_wrap(e, "drop functions that this build no longer has");
-    return result;
+    return result ? err_wrap(e, "drop functions that this build no longer has") : 0;
 }
 
 /* SQL_FUNCTIONS are in an order by which callers follow what they call. */

@@ -84,15 +84,6 @@ static void parse_fields(json_t *rows, bool json)
     }
 }
 
-static void mark_replayed(json_t *rows)
-{
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        json_t *row = json_array_get(rows, i);
-        json_object_set_new(row, "replayed",
-                            json_string(json_object_get(row, "replayed_at") ? "yes" : "no"));
-    }
-}
-
 static void print_rows(json_t *rows, const struct options *o)
 {
     struct table_view view = {.none = o->pending ? "nothing waits to be replayed"
@@ -101,8 +92,11 @@ static void print_rows(json_t *rows, const struct options *o)
     view.columns = o->summary ? SUMMARY : o->wide ? WIDE : COLUMNS;
     view.title = o->summary ? "rejected, by reason and metric; pending: not replayed yet"
                             : "rejected, newest first";
-    if (!o->json)
-        mark_replayed(rows);
+    for (size_t i = 0; !o->json && i < json_array_size(rows); i++) {
+        json_t *row = json_array_get(rows, i);
+        json_object_set_new(row, "replayed",
+                            json_string(json_object_get(row, "replayed_at") ? "yes" : "no"));
+    }
     table_show(rows, o->json, view);
 }
 

@@ -168,7 +168,6 @@ static int note_sent(struct replay *r, const struct buf *ids, struct err *e)
     const char *value = list;
     int64_t noted = 0;
     int failed = db_run(r->conn, SQL_NOTE_REPLAYED, 1, &value, &noted, e);
-
     r->sent += noted;
     free(list);
     return failed;
@@ -271,10 +270,8 @@ static int replay(struct replay *r)
     if (code != CTL_DONE)
         return code;
     r->redis = redis_connect_blocking(r->redis_url, REDIS_TIMEOUT_MS, &e);
-    if (!r->redis) {
-        err_wrap(&e, "redis");
-        return ctl_fail_err(CTL_FAILED, &e);
-    }
+    if (!r->redis)
+        return ctl_fail(CTL_FAILED, "redis: %s", e.text);
     if (read_ledger(r, &e) || redis_clock_ms(r->redis, &r->now_ms, &e) ||
         for_each_page(r, plan_page, &e))
         return ctl_fail_err(CTL_FAILED, &e);

@@ -97,14 +97,34 @@ static enum replay_obstacle add_fields(struct replay_entry *entry, const json_t 
     return entry->count > 0 ? REPLAY_NONE : REPLAY_EMPTY;
 }
 
+struct part {
+    const char *data; /* NULL: there is no such field */
+    size_t length;
+};
+
+static struct part part_at(const struct replay_entry *entry, size_t i)
+{
+    return (struct part){.data = entry->parts[i], .length = entry->lengths[i]};
+}
+
+static bool is_text(struct part p, const char *text)
+{
+    return p.length == strlen(text) && memcmp(p.data, text, p.length) == 0;
+}
+
 /* Where the field's value stands in parts; 0: there is none. */
 static size_t find_value(const struct replay_entry *entry, const char *name)
 {
-    size_t length = strlen(name);
     for (size_t i = 0; i < entry->count; i += 2)
-        if (entry->lengths[i] == length && memcmp(entry->parts[i], name, length) == 0)
+        if (is_text(part_at(entry, i), name))
             return i + 1;
     return 0;
+}
+
+static struct part find(const struct replay_entry *entry, const char *name)
+{
+    size_t at = find_value(entry, name);
+    return at ? part_at(entry, at) : (struct part){0};
 }
 
 static void add_named(struct replay_entry *entry, const char *name, const char *value)
@@ -128,20 +148,13 @@ static void complete(struct replay_entry *entry, const char *stream, const char 
 /* A ts that cannot be parsed is refused as such, not for its age. */
 static enum replay_obstacle check_time(const struct replay_entry *entry, int64_t now_ms)
 {
-    size_t at = find_value(entry, FIELD_TS);
+    struct part text = find(entry, FIELD_TS);
     int64_t ts;
-    if (at == 0 || str_to_i64(entry->parts[at], entry->lengths[at], &ts))
+    if (!text.data || str_to_i64(text.data, text.length, &ts))
         return REPLAY_NONE;
     if (ts < now_ms - EVENT_AGE_MAX_MS)
         return REPLAY_TOO_OLD;
     return ts > now_ms + EVENT_FUTURE_MAX_MS ? REPLAY_IN_FUTURE : REPLAY_NONE;
-}
-
-static void find_tenant(struct replay_entry *entry)
-{
-    size_t at = find_value(entry, FIELD_TENANT);
-    entry->tenant = at ? entry->parts[at] : NULL;
-    entry->tenant_length = at ? entry->lengths[at] : 0;
 }
 
 enum replay_obstacle replay_entry_build(const char *fields, const char *stream,
@@ -156,7 +169,9 @@ enum replay_obstacle replay_entry_build(const char *fields, const char *stream,
         return obstacle;
     if (find_value(out, FIELD_OP) == 0)
         complete(out, stream, stream_id);
-    find_tenant(out);
+    struct part tenant = find(out, FIELD_TENANT);
+    out->tenant = tenant.data;
+    out->tenant_length = tenant.length;
     return check_time(out, now_ms);
 }
 
@@ -189,29 +204,6 @@ void replay_entry_done(struct replay_entry *entry)
 /* The aggregator's rules for an entry (see aggregator/batch/event.c), as far as no replay changes
  * what they say, in its order: so that nothing is sent that would be a rejected entry again, and no
  * count says that it can be. */
-
-struct part {
-    const char *data; /* NULL: there is no such field */
-    size_t length;
-};
-
-static struct part part_at(const struct replay_entry *entry, size_t i)
-{
-    return (struct part){.data = entry->parts[i], .length = entry->lengths[i]};
-}
-
-static bool is_text(struct part p, const char *text)
-{
-    return p.length == strlen(text) && memcmp(p.data, text, p.length) == 0;
-}
-
-static struct part find(const struct replay_entry *entry, const char *name)
-{
-    for (size_t i = 0; i < entry->count; i += 2)
-        if (is_text(part_at(entry, i), name))
-            return part_at(entry, i + 1);
-    return (struct part){0};
-}
 
 static bool is_known(struct part name)
 {

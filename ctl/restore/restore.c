@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void print_why(const PGresult *lost)
+static void print_lost(const PGresult *lost)
 {
     const char *why = db_text(lost, 0, 4);
     const char *text = "PostgreSQL is another one or was restored, and Redis, which would tell "
@@ -24,10 +24,6 @@ static void print_why(const PGresult *lost)
     else if (strcmp(why, "asked") == 0)
         text = "somebody asked for it by `meterctl restore hold`";
     printf("sinks are held: why=%s: %s\n", why, text);
-}
-
-static void print_lost(const PGresult *lost)
-{
     for (int i = 0; i < PQntuples(lost); i++)
         if (db_text(lost, i, 1))
             printf("stream=%s epoch=%lld lost=%lld\n", db_text(lost, i, 1),
@@ -47,10 +43,9 @@ static int lift(PGconn *conn, void *owner, struct err *e)
         return -1;
     if (l->lifted == 0)
         return 0;
-    return db_run(conn, SQL_RESTORE_END, 0, NULL, NULL, e) ||
-                   db_run(conn, SQL_ACCEPT_LOST, 0, NULL, NULL, e)
-               ? -1
-               : 0;
+    if (db_run(conn, SQL_RESTORE_END, 0, NULL, NULL, e))
+        return -1;
+    return db_run(conn, SQL_ACCEPT_LOST, 0, NULL, NULL, e);
 }
 
 static int clear_hold(PGconn *conn, const char *hold)
@@ -135,7 +130,6 @@ static int accept_lost(const struct ctl_config *config, PGconn *conn, const PGre
                         "start one, then look again");
     if (!is_held)
         return accept_unproven(config, conn, yes);
-    print_why(lost);
     print_lost(lost);
     if (!yes)
         return ctl_fail(CTL_FAILED,

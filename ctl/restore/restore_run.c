@@ -138,24 +138,21 @@ static void tell_difference(struct worker *w)
     next_tenant(w);
 }
 
-static void add_report(struct reconcile_report *all, const struct reconcile_report *one)
-{
-    all->compared += one->compared;
-    all->drifted += one->drifted;
-    all->unread += one->unread;
-}
-
 static void take_comparison(void *owner, const struct err *error,
                             const struct reconcile_report *report)
 {
     struct worker *w = owner;
+    struct reconcile_report *all = &w->run->compared;
     if (error) {
         fail(w, error);
         return;
     }
     w->meters_known = true;
-    if (!w->adopted)
-        add_report(&w->run->compared, report);
+    if (!w->adopted) {
+        all->compared += report->compared;
+        all->drifted += report->drifted;
+        all->unread += report->unread;
+    }
     if (report->unread > 0)
         next_tenant(w);
     else if (report->drifted == 0)

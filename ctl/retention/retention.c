@@ -31,27 +31,17 @@ struct retention {
     int64_t locked; /* days that could not be locked */
 };
 
-static bool is_locked(const struct err *e)
-{
-    return strcmp(e->sqlstate, "55P03") == 0; /* lock_not_available */
-}
-
-static void pause_a_second(void)
-{
-    const struct timespec second = {.tv_sec = 1};
-    nanosleep(&second, NULL);
-}
-
 /* What became of the day; NULL with e. */
 static const char *drop_day(struct retention *r, const char *day, struct err *e)
 {
     const char *values[] = {day, r->raw_keep};
+    const struct timespec pause = {.tv_sec = 1};
     PGresult *result = NULL;
     for (int i = 0; i < TRIES && !result; i++) {
         if (i > 0)
-            pause_a_second();
+            nanosleep(&pause, NULL);
         result = db_query(r->conn, SQL_DROP_USAGE_DAY, 2, values, e);
-        if (!result && !is_locked(e))
+        if (!result && strcmp(e->sqlstate, "55P03") != 0) /* lock_not_available */
             return NULL;
     }
     if (!result) {

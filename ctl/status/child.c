@@ -96,7 +96,6 @@ static void read_some(struct child *c, child_take_fn take, void *owner)
 {
     buf_reserve(&c->text, READ_BYTES);
     ssize_t n = read(c->fd, c->text.data + c->text.length, READ_BYTES - 1);
-
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (n <= 0) {

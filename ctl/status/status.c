@@ -103,11 +103,7 @@ static void add_stream(struct gathering *g, const char *stream)
 {
     json_t *row = json_pack("{s:s, s:s}", "stage", "aggregator", "queue", stream);
     json_object_update(row, json_object_get(g->queues, stream));
-    for (size_t i = 0; i < json_array_size(g->positions); i++) {
-        const json_t *position = json_array_get(g->positions, i);
-        if (strcmp(json_string_value(json_object_get(position, "stream")), stream) == 0)
-            json_object_update_missing(row, (json_t *)position);
-    }
+    json_object_update_missing(row, report_find(g->positions, "stream", stream));
     json_object_del(row, "stream");
     json_object_del(row, "last_id");
     json_object_del(row, "epoch");
@@ -162,26 +158,22 @@ static json_t *gather(const struct ctl_config *config, const volatile sig_atomic
 
 /* meterctl status. */
 
-static void print_tables(const json_t *report)
-{
-    struct buf text = {0};
-    status_view_add(&text, report, table_width(false));
-    fputs(text.data, stdout);
-    buf_done(&text);
-}
-
 int status_run(const struct ctl_config *config, int argc, char **argv)
 {
+    struct buf text = {0};
     bool json = false;
     bool whole = false;
     const struct args_option options[] = {{"--json", NULL, &json}, {NULL, NULL, NULL}};
     if (args_parse_options(argc, argv, options))
         return CTL_USAGE;
     json_t *report = gather(config, NULL, &whole);
-    if (json)
+    if (json) {
         report_print_json(report);
-    else
-        print_tables(report);
+    } else {
+        status_view_add(&text, report, table_width(false));
+        fputs(text.data, stdout);
+    }
+    buf_done(&text);
     json_decref(report);
     return whole ? CTL_DONE : CTL_FAILED;
 }
@@ -252,8 +244,7 @@ static void print_report(const struct ctl_config *config)
 int watch_run(const struct ctl_config *config, int argc, char **argv)
 {
     const struct timespec pause = {.tv_sec = WATCH_INTERVAL_MS / 1000};
-    const struct args_option none[] = {{NULL, NULL, NULL}};
-    if (args_parse_options(argc, argv, none))
+    if (args_parse_options(argc, argv, NULL))
         return CTL_USAGE;
     if (isatty(STDOUT_FILENO))
         return watch_terminal(config);

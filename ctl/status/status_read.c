@@ -17,7 +17,7 @@ enum { SAMPLE = 200, SCANS = 50, REDIS_TIMEOUT_MS = 4000 };
 enum { STATEMENT_TIMEOUT_MS = 5000 };
 
 /* In the order in which they are read: what may take long comes last. */
-static const struct part {
+static const struct {
     const char *list; /* of the report */
     const char *sql;
 } PARTS[] = {
@@ -42,14 +42,6 @@ static json_t *peer_row(const char *peer, const struct err *e)
     return row;
 }
 
-static int tell_part(PGconn *conn, const struct part *part, int fd, struct err *e)
-{
-    json_t *rows = json_array();
-    int failed = report_query(rows, conn, part->sql, 0, NULL, e);
-    child_tell(fd, json_pack("{s:s, s:o}", "list", part->list, "rows", rows));
-    return failed;
-}
-
 /* What cannot be read, such as a table of a newer schema, does not keep the rest from being read.
  */
 static int tell_parts(PGconn *conn, int fd, struct err *first)
@@ -57,7 +49,10 @@ static int tell_parts(PGconn *conn, int fd, struct err *first)
     struct err e;
     int failed = 0;
     for (size_t i = 0; i < sizeof PARTS / sizeof PARTS[0]; i++) {
-        if (tell_part(conn, &PARTS[i], fd, &e) == 0)
+        json_t *rows = json_array();
+        int unread = report_query(rows, conn, PARTS[i].sql, 0, NULL, &e);
+        child_tell(fd, json_pack("{s:s, s:o}", "list", PARTS[i].list, "rows", rows));
+        if (!unread)
             continue;
         if (!failed)
             *first = e;
@@ -124,16 +119,6 @@ static int add_depth(redisContext *redis, const char *stream, const char *last_i
     return add_waiting(redis, stream, &info, last_id, row, e);
 }
 
-static const json_t *find_position(const json_t *positions, const char *stream)
-{
-    for (size_t i = 0; i < json_array_size(positions); i++) {
-        const json_t *position = json_array_get(positions, i);
-        if (strcmp(json_string_value(json_object_get(position, "stream")), stream) == 0)
-            return position;
-    }
-    return NULL;
-}
-
 json_t *status_stream_names(const struct status_streams *s)
 {
     json_t *names = json_array();
@@ -142,7 +127,7 @@ json_t *status_stream_names(const struct status_streams *s)
         json_array_append(names, json_object_get(json_array_get(s->positions, i), "stream"));
     for (int64_t i = 0; i < s->shards; i++) {
         stream_name(s->shards, i, name);
-        if (!find_position(s->positions, name))
+        if (!report_find(s->positions, "stream", name))
             json_array_append_new(names, json_string(name));
     }
     return names;
@@ -151,7 +136,7 @@ json_t *status_stream_names(const struct status_streams *s)
 /* In a cluster each stream has a server of its own. */
 static int tell_stream(const struct status_streams *s, const char *stream, int fd, struct err *e)
 {
-    const json_t *position = find_position(s->positions, stream);
+    const json_t *position = report_find(s->positions, "stream", stream);
     const char *last_id = json_string_value(json_object_get(position, "last_id"));
     redisContext *redis =
         redis_connect_blocking_at(s->config->base.redis_url, stream, REDIS_TIMEOUT_MS, NULL, e);

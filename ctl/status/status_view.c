@@ -1,5 +1,6 @@
 #include "ctl/status/status_view.h"
 
+#include "ctl/report.h"
 #include "ctl/terminal/table.h"
 
 #include <stdlib.h>
@@ -84,14 +85,8 @@ static json_t *turn(const json_t *rows)
 /* Else nobody knows whether there are any. */
 static bool is_ledger_read(const json_t *report)
 {
-    const json_t *peers = json_object_get(report, "peers");
-
-    for (size_t i = 0; i < json_array_size(peers); i++) {
-        const json_t *peer = json_array_get(peers, i);
-        if (strcmp(json_string_value(json_object_get(peer, "peer")), "postgres") == 0)
-            return strcmp(json_string_value(json_object_get(peer, "state")), "up") == 0;
-    }
-    return true;
+    const json_t *peer = report_find(json_object_get(report, "peers"), "peer", "postgres");
+    return !peer || strcmp(json_string_value(json_object_get(peer, "state")), "up") == 0;
 }
 
 static void add_section(struct buf *out, const struct section *s, const json_t *report,
@@ -248,14 +243,6 @@ static void make_blocks(struct screen *s, const json_t *report)
     json_decref(sorted);
 }
 
-static int all_lines(const struct screen *s)
-{
-    int lines = 0;
-    for (int i = 0; i < ON_SCREEN_COUNT; i++)
-        lines += s->blocks[i].lines;
-    return lines;
-}
-
 /* Each block gets its head and one line as long as there is room, then one line more in turn. */
 static void share_out(struct screen *s, int room)
 {
@@ -305,7 +292,9 @@ void screen_add(struct buf *out, const json_t *report, const char *time, int lin
     struct screen s = {.out = out, .columns = columns, .left = lines};
     put_peers(&s, json_object_get(report, "peers"), time);
     make_blocks(&s, report);
-    int all = all_lines(&s);
+    int all = 0;
+    for (int i = 0; i < ON_SCREEN_COUNT; i++)
+        all += s.blocks[i].lines;
     share_out(&s, all <= s.left ? all : s.left - 1);
     for (int i = 0; i < ON_SCREEN_COUNT; i++)
         put_block(&s, &s.blocks[i]);

@@ -97,10 +97,9 @@ static const char LOCK[] = "LOCK TABLE stream_positions IN EXCLUSIVE MODE";
 
 static int change(PGconn *conn, void *owner, struct err *e)
 {
-    return db_script(conn, LOCK, e) || db_run(conn, SQL_RELEASE_STREAMS, 0, NULL, NULL, e) ||
-                   change_number(owner, e)
-               ? -1
-               : 0;
+    if (db_script(conn, LOCK, e) || db_run(conn, SQL_RELEASE_STREAMS, 0, NULL, NULL, e))
+        return -1;
+    return change_number(owner, e);
 }
 
 static int reshard(struct reshard *r, struct err *e)
@@ -137,8 +136,7 @@ static int run(PGconn *conn, void *owner)
 int reshard_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct reshard r = {.redis_url = config->base.redis_url};
-    const struct args_option none[] = {{NULL, NULL, NULL}};
-    if (args_parse(argc, argv, none, 1, 1) < 0 || args_whole("N", argv[0], 1, SHARDS_MAX, &r.to))
+    if (args_parse(argc, argv, NULL, 1, 1) < 0 || args_whole("N", argv[0], 1, SHARDS_MAX, &r.to))
         return CTL_USAGE;
     return ctl_with_database(config, CTL_FAILED, run, &r);
 }

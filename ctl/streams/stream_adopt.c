@@ -176,7 +176,6 @@ static int connect_and_adopt(struct adopt *a, struct err *e)
     a->redis = redis_connect_blocking_at(a->config->base.redis_url, a->lease.stream,
                                          REDIS_TIMEOUT_MS, NULL, e);
     int result = a->redis ? adopt_stream(a, e) : -1;
-
     redisFree(a->redis);
     a->redis = NULL;
     return result ? err_wrap(e, "%s", a->lease.stream) : 0;

@@ -187,7 +187,6 @@ static int connect_and_reset(struct reset *s, struct err *e)
     s->redis =
         redis_connect_blocking_at(s->config->base.redis_url, stream, REDIS_TIMEOUT_MS, NULL, e);
     int result = s->redis ? reset_stream(s, e) : -1;
-
     redisFree(s->redis);
     s->redis = NULL;
     return result ? err_wrap(e, "%s", stream) : 0;
@@ -210,8 +209,7 @@ static int run(PGconn *conn, void *owner)
 int stream_reset_run(const struct ctl_config *config, int argc, char **argv)
 {
     struct reset s = {.config = config};
-    const struct args_option none[] = {{NULL, NULL, NULL}};
-    if (args_parse_options(argc, argv, none))
+    if (args_parse_options(argc, argv, NULL))
         return CTL_USAGE;
     lease_owner_name(CTL_PROGRAM, s.lease.owner);
     return ctl_with_database(config, CTL_FAILED, run, &s);

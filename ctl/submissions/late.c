@@ -63,23 +63,18 @@ static void tell_skipped(const PGresult *rows, int row, bool carry)
         printf("skipped %s msg=\"this was already decided\"\n", identifier);
 }
 
-static void tell_row(const PGresult *rows, int row, bool carry)
-{
-    const char *identifier = db_text(rows, row, IDENTIFIER);
-    if (*db_text(rows, row, DONE) != 't')
-        tell_skipped(rows, row, carry);
-    else if (carry && *db_text(rows, row, SUBSCRIBED) == 'f')
-        printf("warning: tenant %s has no subscription now, so there is no invoice that %s could "
-               "be added to\n",
-               db_text(rows, row, TENANT), identifier);
-}
-
 static int tell_rows(const PGresult *rows, bool carry)
 {
     int done = 0;
     for (int i = 0; i < PQntuples(rows); i++) {
-        tell_row(rows, i, carry);
-        done += *db_text(rows, i, DONE) == 't';
+        bool is_done = *db_text(rows, i, DONE) == 't';
+        done += is_done;
+        if (!is_done)
+            tell_skipped(rows, i, carry);
+        else if (carry && *db_text(rows, i, SUBSCRIBED) == 'f')
+            printf("warning: tenant %s has no subscription now, so there is no invoice that %s "
+                   "could be added to\n",
+                   db_text(rows, i, TENANT), db_text(rows, i, IDENTIFIER));
     }
     return done;
 }
@@ -101,7 +96,6 @@ static int decide(PGconn *conn, void *owner)
     char *named = s->named ? json_dumps(s->named, JSON_COMPACT) : NULL;
     const char *values[] = {d->carry ? "carry" : "drop", named, s->tenant};
     PGresult *rows = selection_run(s, conn, SQL_DECIDE_LATE, 3, values, &e);
-
     free(named);
     if (!rows)
         return ctl_fail_err(CTL_FAILED, &e);

@@ -202,19 +202,11 @@ PGresult *selection_run(const struct selection *s, PGconn *conn, const char *sql
     return NULL;
 }
 
-static bool is_among(const PGresult *rows, const char *identifier)
-{
-    for (int i = 0; i < PQntuples(rows); i++)
-        if (strcmp(db_text(rows, i, 0), identifier) == 0)
-            return true;
-    return false;
-}
-
 void selection_tell_unknown(const struct selection *s, const PGresult *rows)
 {
     for (size_t i = 0; i < json_array_size(s->named); i++) {
         const char *identifier = json_string_value(json_array_get(s->named, i));
-        if (!is_among(rows, identifier))
+        if (db_find(rows, 0, identifier) < 0)
             ctl_fail(CTL_FAILED, "there is no submission %s (see meterctl submissions list)",
                      identifier);
     }
@@ -277,7 +269,6 @@ static int retry(PGconn *conn, void *owner)
     char *named = s->named ? json_dumps(s->named, JSON_COMPACT) : NULL;
     const char *values[] = {named, s->tenant, o->anyway ? "true" : "false"};
     PGresult *rows = selection_run(s, conn, SQL_RETRY_SUBMISSIONS, 3, values, &e);
-
     free(named);
     if (!rows)
         return ctl_fail_err(CTL_FAILED, &e);
