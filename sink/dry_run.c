@@ -77,13 +77,6 @@ static void take_rollback(void *owner, const struct err *error, PGresult **resul
     end(d, NULL);
 }
 
-static void run_leave(struct dry_run *d)
-{
-    struct pg_statement s;
-    pg_statement_init(&s, "rollback");
-    session_run(d->session, &s, 1, DEADLINE_MS, take_rollback, d);
-}
-
 /* Without quotes where logfmt needs none. */
 static void add_value(struct buf *line, const char *value)
 {
@@ -127,16 +120,17 @@ static void on_row(void *owner, const PGresult *row)
 static void take_list(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct dry_run *d = owner;
+    struct pg_statement s;
     (void)results;
     (void)n;
     if (error || d->ended) {
         end(d, error);
-        return;
-    }
-    if (fflush(d->lines))
+    } else if (fflush(d->lines)) {
         end_without_file(d);
-    else
-        run_leave(d);
+    } else {
+        pg_statement_init(&s, "rollback");
+        session_run(d->session, &s, 1, DEADLINE_MS, take_rollback, d);
+    }
 }
 
 static void take_claims(void *owner, const struct err *error, const struct claim_report *report)

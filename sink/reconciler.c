@@ -90,7 +90,7 @@ static void fail(struct reconciler *r, const struct err *error)
     rest(r);
 }
 
-static void look(struct reconciler *r);
+static void look(void *owner);
 
 static void take_request_end(void *owner, const struct err *error, PGresult **results, int n)
 {
@@ -199,14 +199,6 @@ static void run_doubts(struct reconciler *r)
 
 /* Looking. */
 
-static void own_request(struct reconciler *r, const PGresult *request)
-{
-    if (PQntuples(request) == 0)
-        return;
-    r->tenant = xstrdup(PQgetvalue(request, 0, 0));
-    r->requested_at = xstrdup(PQgetvalue(request, 0, 1));
-}
-
 /* The next tenant of the round, or its end. */
 static bool next_of_round(struct reconciler *r, const PGresult *next)
 {
@@ -243,8 +235,10 @@ static void take_look(void *owner, const struct err *error, PGresult **results, 
         return;
     }
     export_drift(results[0]);
-    if (n > 2)
-        own_request(r, results[2]);
+    if (n > 2 && PQntuples(results[2]) > 0) {
+        r->tenant = xstrdup(PQgetvalue(results[2], 0, 0));
+        r->requested_at = xstrdup(PQgetvalue(results[2], 0, 1));
+    }
     bool may_run = n > 2 && !r->stopping && session_is_idle(r->session);
     if (n > 3 && may_run && !r->tenant && next_of_round(r, results[3])) {
         run_comparison(r, "unproven", NULL, true);
@@ -263,9 +257,12 @@ static void take_look(void *owner, const struct err *error, PGresult **results, 
 }
 
 /* After a failure the drift is exported all the same, and no request is taken. */
-static void run_look(struct reconciler *r)
+static void look(void *owner)
 {
+    struct reconciler *r = owner;
     struct pg_statement s[4];
+    if (r->state != RESTING || !session_is_idle(r->session))
+        return;
     bool paused = r->stopping || clock_monotonic_ms() < r->not_before_ms;
     machine_go(&RECONCILER, r->state, LOOKING);
     pg_statement_init(&s[0], SQL_SUM_DRIFT);
@@ -278,20 +275,9 @@ static void run_look(struct reconciler *r)
     session_run(r->session, s, paused ? 2 : n, DEADLINE_MS, take_look, r);
 }
 
-static void look(struct reconciler *r)
-{
-    if (r->state == RESTING && session_is_idle(r->session))
-        run_look(r);
-}
-
 static void on_timer(uv_timer_t *timer)
 {
     look(timer->data);
-}
-
-static void on_usable(void *owner)
-{
-    look(owner);
 }
 
 static void open_stripe(struct reconciler *r, uv_loop_t *loop)
@@ -319,7 +305,7 @@ struct reconciler *reconciler_open(struct stage *stage, const struct config *con
     (void)snprintf(r->due, sizeof r->due, "%d", (int)config_reconcile_minute(config));
     open_stripe(r, stage_loop(stage));
     r->session = session_open(stage, config->base.database_url, "reconcile",
-                              (struct session_events){.on_usable = on_usable, .owner = r});
+                              (struct session_events){.on_usable = look, .owner = r});
     uv_timer_init(stage_loop(stage), &r->timer);
     r->timer.data = r;
     uv_timer_start(&r->timer, on_timer, LOOK_MS, LOOK_MS);

@@ -17,8 +17,6 @@
 enum { RECHECK_MS = 1000 };
 enum session_state { AWAY, CHECKING, WAITING, USABLE, CLOSING };
 
-#define ROLE "meterline_sink"
-
 static const struct machine SESSION = {
     "session",
     {[AWAY] = {"away", TO(AWAY) | TO(CHECKING) | TO(CLOSING)},
@@ -114,7 +112,7 @@ struct session *session_open(struct stage *stage, const char *url, const char *n
     uv_timer_init(stage_loop(stage), &s->timer);
     s->timer.data = s;
     char *application_name = xasprintf("meterline-sink %s", name);
-    s->pg = pg_open(stage_loop(stage), url, ROLE, application_name,
+    s->pg = pg_open(stage_loop(stage), url, "meterline_sink", application_name,
                     (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = s});
     free(application_name);
     return s;

@@ -78,11 +78,6 @@ struct sink {
 
 static void consider(struct sink *s);
 
-static bool is_closing(const struct sink *s)
-{
-    return closing_has_begun(&s->closing);
-}
-
 static void finish(struct sink *s, int exit_code)
 {
     if (s->finished)
@@ -90,8 +85,6 @@ static void finish(struct sink *s, int exit_code)
     s->finished = true;
     stage_finish(s->stage, exit_code);
 }
-
-/* One cycle in numbers. */
 
 static void begin_cycle(struct sink *s)
 {
@@ -168,7 +161,7 @@ static void take_claims(void *owner, const struct err *error, const struct claim
         take_claim_failure(s, error);
     else if ((report->busy || report->split > 0) && s->once)
         s->claim_wanted = true;
-    if (is_closing(s))
+    if (closing_has_begun(&s->closing))
         return;
     sender_wake(s->sender);
     run_count(s);
@@ -240,7 +233,7 @@ static bool may_claim(const struct sink *s)
 /* Whatever happened: is there a next step? */
 static void consider(struct sink *s)
 {
-    if (is_closing(s))
+    if (closing_has_begun(&s->closing))
         return;
     if (s->draining) {
         check_drained(s);
@@ -266,7 +259,7 @@ static void on_timer(void *owner)
 static void on_change(void *owner)
 {
     struct sink *s = owner;
-    if (is_closing(s))
+    if (closing_has_begun(&s->closing))
         return;
     if (sender_status(s->sender).meter_refused) {
         sender_forget_meter(s->sender);
@@ -279,7 +272,7 @@ static void on_change(void *owner)
 static void on_page(void *owner)
 {
     struct sink *s = owner;
-    if (!is_closing(s))
+    if (!closing_has_begun(&s->closing))
         sender_wake(s->sender);
 }
 
@@ -287,7 +280,7 @@ static void on_page(void *owner)
 static void on_meters(void *owner)
 {
     struct sink *s = owner;
-    if (s->draining || is_closing(s) || !meter_watch_has_answered(s->meters))
+    if (s->draining || closing_has_begun(&s->closing) || !meter_watch_has_answered(s->meters))
         return;
     sender_begin(s->sender);
     sender_wake(s->sender);
@@ -297,7 +290,7 @@ static void on_meters(void *owner)
 static void on_ledger_check(void *owner)
 {
     struct sink *s = owner;
-    if (!s->sender || is_closing(s))
+    if (!s->sender || closing_has_begun(&s->closing))
         return;
     if (ledger_check_passed(s->ledger_check))
         sender_wake(s->sender);
@@ -307,7 +300,7 @@ static void on_ledger_check(void *owner)
 static void on_priority_rest(void *owner, bool claimed)
 {
     struct sink *s = owner;
-    if (claimed && !s->draining && !is_closing(s))
+    if (claimed && !s->draining && !closing_has_begun(&s->closing))
         sender_wake(s->sender);
     consider(s);
 }

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 void statement_list_add(struct statement_list *l, const char *sql)
 {

@@ -1,6 +1,5 @@
 #include "webhookd/webhookd.h"
 
-#include "common/contract.h"
 #include "common/peer.h"
 #include "webhookd/limits/limit_changes.h"
 #include "webhookd/limits/limits.h"
@@ -53,11 +52,10 @@ static void check_drained(void *owner)
 
 static void open_parts(struct webhookd *d)
 {
-    int64_t workers = d->config.workers;
     d->limits = limits_new(&d->context);
     if (d->config.stripe_secret_key)
         d->fetcher = fetcher_open(stage_loop(d->context.stage), &d->config);
-    for (int i = 0; i < workers; i++)
+    for (int i = 0; i < d->config.workers; i++)
         d->workers[i] = worker_open(&d->context, d->fetcher, d->limits, i + 1);
     d->sweep = limits_sweep_open(&d->context, d->limits);
     d->changes = limit_changes_open(&d->context, d->limits, d->sweep);

@@ -25,7 +25,6 @@
 #include "sink/claim/claim_page.h"
 #include "sink/sql.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 enum { PAGE_ROWS = 5000, DEADLINE_MS = 60000 };
@@ -267,8 +266,7 @@ static void run_read(struct claimer *c)
                                 .hold = c->order.rehearsal ? 0 : c->hold,
                                 .half = c->order.half};
     machine_go(&CLAIMER, c->state, READING);
-    int n = claim_query_page(&query, s);
-    run(c, s, n, take_page);
+    run(c, s, claim_query_page(&query, s), take_page);
     claim_query_done(&query);
 }
 
@@ -295,8 +293,7 @@ static void run_lock(struct claimer *c)
 {
     struct pg_statement s[LOCK_STATEMENTS];
     machine_go(&CLAIMER, c->state, LOCKING);
-    int n = claim_query_lock(s, &c->lock);
-    run(c, s, n, take_lock);
+    run(c, s, claim_query_lock(s, &c->lock), take_lock);
 }
 
 void claim_report_add(struct claim_report *to, const struct claim_report *more)

@@ -43,14 +43,6 @@ int claim_query_lock(struct pg_statement out[LOCK_STATEMENTS], struct claim_lock
     return LOCK_STATEMENTS;
 }
 
-static void add_transports(struct pg_statement *s, struct pg_array *names)
-{
-    pg_array_init(names, PG_TEXT);
-    for (int i = 0; TRANSPORTS[i]; i++)
-        pg_array_add_text(names, TRANSPORTS[i]->name);
-    pg_add_array(s, names);
-}
-
 static void add_parameters(struct claim_query *q, struct pg_statement *s)
 {
     pg_add_text(s, q->after->tenant);
@@ -58,7 +50,10 @@ static void add_parameters(struct claim_query *q, struct pg_statement *s)
     pg_add_i64(s, q->after->period_start_us, q->numbers[0]);
     s->types[2] = PG_TIMESTAMPTZ; /* whose bytes are those of its microseconds */
     pg_add_i64(s, q->rows, q->numbers[1]);
-    add_transports(s, &q->transports);
+    pg_array_init(&q->transports, PG_TEXT);
+    for (int i = 0; TRANSPORTS[i]; i++)
+        pg_array_add_text(&q->transports, TRANSPORTS[i]->name);
+    pg_add_array(s, &q->transports);
     if (q->tenants)
         pg_add_array(s, q->tenants);
     else

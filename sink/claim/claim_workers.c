@@ -16,12 +16,6 @@ struct claim_workers {
     struct closing closing;
 };
 
-static void on_usable(void *owner)
-{
-    const struct claim_workers *w = owner;
-    w->events.on_usable(w->events.owner);
-}
-
 static void on_page(void *owner)
 {
     const struct claim_workers *w = owner;
@@ -32,10 +26,10 @@ struct claim_workers *claim_workers_open(struct stage *stage, const char *url,
                                          struct claim_workers_events events)
 {
     struct claim_workers *w = xcalloc(1, sizeof *w);
+    const struct session_events up = {.on_usable = events.on_usable, .owner = events.owner};
     w->events = events;
     for (int i = 0; i < CLAIM_WORKERS; i++) {
-        w->sessions[i] = session_open(stage, url, "claim",
-                                      (struct session_events){.on_usable = on_usable, .owner = w});
+        w->sessions[i] = session_open(stage, url, "claim", up);
         w->claimers[i] = claimer_new(w->sessions[i]);
     }
     return w;

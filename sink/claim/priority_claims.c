@@ -161,30 +161,23 @@ static void take_answer(void *owner, const struct err *error, PGresult **results
         rest(p);
 }
 
-static void add_period_ends(struct priority_claims *p, struct pg_statement *s,
-                            unsigned char numbers[2][8])
-{
-    pg_statement_init(s, SQL_READ_PERIOD_ENDS);
-    pg_add_i64(s, p->interval_ms, numbers[0]);
-    pg_add_text(s, p->ends_after);
-    pg_add_i64(s, TENANTS_AT_ONCE, numbers[1]);
-}
-
 static void run_ask(struct priority_claims *p)
 {
     struct pg_statement s[2];
     unsigned char numbers[3][8];
-    int n = 1;
     machine_go(&PRIORITY, p->state, ASKING);
     p->claimed = false;
     pg_array_clear(&p->tenants);
     pg_array_clear(&p->asked);
     pg_array_clear(&p->asked_at);
     pg_statement_init(&s[0], SQL_READ_CLAIM_REQUESTS);
-    pg_add_i64(&s[0], TENANTS_AT_ONCE, numbers[2]);
+    pg_add_i64(&s[0], TENANTS_AT_ONCE, numbers[0]);
     s[0].binary_result = true;
-    if (clock_monotonic_ms() >= p->ends_due_ms)
-        add_period_ends(p, &s[n++], numbers);
+    pg_statement_init(&s[1], SQL_READ_PERIOD_ENDS);
+    pg_add_i64(&s[1], p->interval_ms, numbers[1]);
+    pg_add_text(&s[1], p->ends_after);
+    pg_add_i64(&s[1], TENANTS_AT_ONCE, numbers[2]);
+    int n = clock_monotonic_ms() >= p->ends_due_ms ? 2 : 1;
     session_run(p->session, s, n, DEADLINE_MS, take_answer, p);
 }
 

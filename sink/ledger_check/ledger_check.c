@@ -66,12 +66,7 @@ struct ledger_check {
     struct closing closing;
 };
 
-static void check(struct ledger_check *c);
-
-static bool is_closing(const struct ledger_check *c)
-{
-    return closing_has_begun(&c->closing);
-}
+static void check(void *owner);
 
 static void rest(struct ledger_check *c, bool passed)
 {
@@ -84,7 +79,7 @@ static void rest(struct ledger_check *c, bool passed)
         c->failure = (struct err){0};
         log_repeat_recovered(&c->delays);
     }
-    if (is_closing(c))
+    if (closing_has_begun(&c->closing))
         return;
     if (changed)
         c->on_change(c->owner);
@@ -109,7 +104,7 @@ static void rest_failed(struct ledger_check *c, const struct err *error)
 static void run(struct ledger_check *c, enum check_state next, struct pg_statement *s,
                 pg_done_fn done)
 {
-    if (is_closing(c) || !session_is_idle(c->session)) {
+    if (closing_has_begun(&c->closing) || !session_is_idle(c->session)) {
         rest_failed(c, NULL);
         return;
     }
@@ -264,7 +259,7 @@ static void take_checked(void *owner, const struct err *error, PGresult **result
 {
     struct ledger_check *c = owner;
     (void)n;
-    if (error || is_closing(c) || PQntuples(results[0]) == 0)
+    if (error || closing_has_begun(&c->closing) || PQntuples(results[0]) == 0)
         rest_failed(c, error);
     else if (ledger_row_is_known(results[0]))
         run_tell(c, results[0]); /* another sink has compared it */
@@ -292,7 +287,7 @@ static void take_row(void *owner, const struct err *error, PGresult **results, i
 {
     struct ledger_check *c = owner;
     (void)n;
-    if (error || is_closing(c) || PQntuples(results[0]) == 0) {
+    if (error || closing_has_begun(&c->closing) || PQntuples(results[0]) == 0) {
         rest_failed(c, error);
     } else if (ledger_row_is_known(results[0])) {
         run_tell(c, results[0]);
@@ -302,11 +297,13 @@ static void take_row(void *owner, const struct err *error, PGresult **results, i
     }
 }
 
-static void check(struct ledger_check *c)
+static void check(void *owner)
 {
+    struct ledger_check *c = owner;
     struct pg_statement s;
     c->again = c->state != RESTING;
-    if (c->again || is_closing(c) || !session_is_idle(c->session) || !redis_router_is_up(c->redis))
+    if (c->again || closing_has_begun(&c->closing) || !session_is_idle(c->session) ||
+        !redis_router_is_up(c->redis))
         return;
     pg_statement_init(&s, SQL_READ_LEDGER);
     run(c, READING, &s, take_row);
@@ -317,11 +314,6 @@ static void on_timer(uv_timer_t *timer)
     struct ledger_check *c = timer->data;
     if (c->state == RESTING)
         check(c);
-}
-
-static void on_postgres_up(void *owner)
-{
-    check(owner);
 }
 
 /* It may be another Redis. Note that at once, so that a start of PostgreSQL soon after does not
@@ -339,7 +331,7 @@ static void on_redis_down(void *owner, const struct err *error)
     bool changed = c->passed;
     (void)error;
     c->passed = false;
-    if (changed && !is_closing(c))
+    if (changed && !closing_has_begun(&c->closing))
         c->on_change(c->owner);
 }
 
@@ -358,7 +350,7 @@ struct ledger_check *ledger_check_open(struct stage *stage, const struct config 
         return NULL;
     }
     c->session = session_open(stage, config->base.database_url, "ledger check",
-                              (struct session_events){.on_usable = on_postgres_up, .owner = c});
+                              (struct session_events){.on_usable = check, .owner = c});
     uv_timer_init(stage_loop(stage), &c->timer);
     c->timer.data = c;
     uv_timer_start(&c->timer, on_timer, POLL_MS, POLL_MS);

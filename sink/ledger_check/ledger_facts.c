@@ -162,14 +162,6 @@ void ledger_facts_tell(struct redis_router *redis, const char *ledger, int64_t p
 
 /* Which server it is. */
 
-static void parse_run_id(const redisReply *info, char out[REDIS_RUN_ID_SIZE])
-{
-    const char *at = info->str ? strstr(info->str, "run_id:") : NULL;
-    *out = '\0';
-    if (at)
-        snprintf(out, REDIS_RUN_ID_SIZE, "%.*s", (int)strcspn(at + 7, "\r\n"), at + 7);
-}
-
 struct naming {
     ledger_run_id_fn done;
     void *owner;
@@ -179,10 +171,12 @@ struct naming {
 static void take_named(void *owner, const struct err *error, void *reply)
 {
     struct naming n = *(struct naming *)owner;
+    const redisReply *info = reply;
+    const char *at = !error && info->str ? strstr(info->str, "run_id:") : NULL;
     char run_id[REDIS_RUN_ID_SIZE] = "";
     free(owner);
-    if (!error)
-        parse_run_id(reply, run_id);
+    if (at)
+        snprintf(run_id, sizeof run_id, "%.*s", (int)strcspn(at + 7, "\r\n"), at + 7);
     n.done(n.owner, error && error->kind != ERR_REFUSED ? error : NULL, run_id);
 }
 

@@ -38,21 +38,6 @@ static void run_call(struct bisect *b)
     stripe_caller_send(b->caller, &next, &terms);
 }
 
-/* Those that were refused together go back in front. */
-static void suspect(struct bisect *b, struct submission_queue *called)
-{
-    b->suspects = called->count;
-    submission_queue_move(called, &b->rest);
-    submission_queue_move(&b->rest, called);
-}
-
-static void give_up_rest(struct bisect *b, struct submission_queue *ended)
-{
-    for (struct submission *s = b->rest.first; s; s = s->next)
-        submission_set_untried(s);
-    submission_queue_move(ended, &b->rest);
-}
-
 static bool goes_on(const struct bisect *b, const struct settle_outcome *outcome)
 {
     bool certain = outcome->state != SETTLE_RETRY || outcome->meter;
@@ -68,14 +53,18 @@ static void take_call(void *owner, struct submission_queue *called,
     struct bisect_terms terms = b->terms;
     struct submission_queue ended = {0};
     if (outcome->of_one && called->count > 1) {
-        suspect(b, called);
+        b->suspects = called->count; /* they go back in front */
+        submission_queue_move(called, &b->rest);
+        submission_queue_move(&b->rest, called);
     } else {
         b->suspects = b->suspects > called->count ? b->suspects - called->count : 0;
         submission_queue_move(&ended, called);
     }
     bool over = !goes_on(b, outcome);
     if (over) {
-        give_up_rest(b, &ended);
+        for (struct submission *s = b->rest.first; s; s = s->next)
+            submission_set_untried(s);
+        submission_queue_move(&ended, &b->rest);
         free(b);
     } else {
         run_call(b);

@@ -230,7 +230,7 @@ static void list_names(const PGresult *names, struct buf *list)
                        PQgetvalue(names, row, NEWEST));
 }
 
-static void run_list(struct meter_watch *w);
+static void run_list(void *owner);
 
 static void look(struct meter_watch *w, const PGresult *names, struct buf *list)
 {
@@ -264,21 +264,17 @@ static void take_names(void *owner, const struct err *error, PGresult **results,
         run_list(w);
 }
 
-static bool is_due(const struct meter_watch *w)
-{
-    int64_t now_ms = clock_monotonic_ms();
-    return w->changed || now_ms >= w->due_ms ||
-           (w->asked && now_ms >= w->begun_ms + ASKED_PAUSE_MS);
-}
-
 /* Between looks only the catalog is asked, which is cheap. */
-static void run_list(struct meter_watch *w)
+static void run_list(void *owner)
 {
+    struct meter_watch *w = owner;
     struct pg_statement s;
+    int64_t now_ms = clock_monotonic_ms();
     if (w->stopping || w->state != RESTING || !session_is_idle(w->session))
         return;
     machine_go(&WATCH, w->state, LISTING);
-    w->looking = is_due(w);
+    w->looking =
+        w->changed || now_ms >= w->due_ms || (w->asked && now_ms >= w->begun_ms + ASKED_PAUSE_MS);
     pg_statement_init(&s, SQL_LIST_METERS);
     pg_add_text(&s, w->looking ? "t" : "f");
     session_run(w->session, &s, 1, DEADLINE_MS, take_names, w);
@@ -295,11 +291,6 @@ static void on_timer(uv_timer_t *timer)
     w->on_change(w->owner);
 }
 
-static void on_usable(void *owner)
-{
-    run_list(owner);
-}
-
 struct meter_watch *meter_watch_open(struct stage *stage, const struct config *config,
                                      void (*on_change)(void *owner), void *owner)
 {
@@ -314,7 +305,7 @@ struct meter_watch *meter_watch_open(struct stage *stage, const struct config *c
     w->api = stripe_api_open(stage_loop(stage), &w->access);
     w->usage = stripe_usage_new(w->api);
     w->session = session_open(stage, config->base.database_url, "meters",
-                              (struct session_events){.on_usable = on_usable, .owner = w});
+                              (struct session_events){.on_usable = run_list, .owner = w});
     uv_timer_init(stage_loop(stage), &w->timer);
     w->timer.data = w;
     uv_timer_start(&w->timer, on_timer, LIST_MS, LIST_MS);

@@ -217,12 +217,6 @@ bool sender_is_usable(const struct sender *s, struct buf *why)
 
 /* Opening and closing. */
 
-static void init_timer(struct sender *s, uv_loop_t *loop, uv_timer_t *timer)
-{
-    uv_timer_init(loop, timer);
-    timer->data = s;
-}
-
 struct sender *sender_open(struct stage *stage, const struct config *config,
                            struct ledger_check *ledger_check, void (*on_change)(void *owner),
                            void *owner)
@@ -238,8 +232,9 @@ struct sender *sender_open(struct stage *stage, const struct config *config,
     s->status.progress_ms = clock_monotonic_ms();
     uuid_v7(clock_unix_ms(), s->owner_id);
     send_limits_init(&s->limits, config_rate_per_s(config));
-    init_timer(s, stage_loop(stage), &s->timer);
-    init_timer(s, stage_loop(stage), &s->patience);
+    uv_timer_init(stage_loop(stage), &s->timer);
+    uv_timer_init(stage_loop(stage), &s->patience);
+    s->timer.data = s->patience.data = s;
     s->session = session_open(stage, config->base.database_url, "send",
                               (struct session_events){.on_usable = on_usable, .owner = s});
     s->caller = stripe_caller_open(stage_loop(stage), config);

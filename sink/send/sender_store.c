@@ -77,12 +77,6 @@ static void take_noted(void *owner, const struct err *error, int64_t known)
     sender_pump(s);
 }
 
-static void note_pick(struct sender *s, const struct store_answer *answer)
-{
-    s->noting = true;
-    ledger_check_note_pick(s->ledger_check, answer->ledger, answer->picks, take_noted, s);
-}
-
 static void take_picks(struct sender *s, struct store_answer *answer)
 {
     if (answer->unchecked)
@@ -98,8 +92,10 @@ static void take_picks(struct sender *s, struct store_answer *answer)
             x->begin_until_ms = s->exchange_began_ms + BEGIN_WITHIN_MS;
         submission_queue_move(&s->ready[i], &answer->picked[i]);
     }
-    if (answer->picks > 0)
-        note_pick(s, answer);
+    if (answer->picks > 0) {
+        s->noting = true;
+        ledger_check_note_pick(s->ledger_check, answer->ledger, answer->picks, take_noted, s);
+    }
     sender_begin_calls(s);
 }
 

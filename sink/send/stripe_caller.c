@@ -85,16 +85,11 @@ static void keep_request_id(struct submission *s, const char *id)
     memcpy(s->request_id, id, length + 1);
 }
 
-/* The answered request changed nothing, but an earlier one may have. */
-static void doubt_repeated(struct call *call)
-{
-    for (struct submission *s = call->batch.first; s; s = s->next)
-        s->outcome.unsent &= !call->repeated;
-}
-
 static void end_call(struct call *call)
 {
-    doubt_repeated(call);
+    /* The answered request changed nothing, but an earlier one may have. */
+    for (struct submission *s = call->batch.first; s; s = s->next)
+        s->outcome.unsent &= !call->repeated;
     struct submission_queue batch = call->batch;
     assert(batch.first);
     const struct settle_outcome outcome = batch.first->outcome;
@@ -104,23 +99,18 @@ static void end_call(struct call *call)
     terms.done(terms.owner, &batch, &outcome);
 }
 
-static void judge(const struct settle_try *call_try, struct submission *s)
-{
-    const struct usage usage = {.identifier = s->identifier,
-                                .subscription_item = s->subscription_item,
-                                .quantity = s->quantity};
-    struct settle_try t = *call_try;
-    t.usage = &usage;
-    t.sent_before = s->sent_before;
-    settle_rule_judge(&t, &s->outcome);
-}
-
 /* Those of one call wait alike, so that they go out together again. */
-static void judge_all(struct call *call, const struct settle_try *t)
+static void judge_all(struct call *call, const struct settle_try *call_try)
 {
     uint32_t random = backoff_random();
     for (struct submission *s = call->batch.first; s; s = s->next) {
-        judge(t, s);
+        const struct usage usage = {.identifier = s->identifier,
+                                    .subscription_item = s->subscription_item,
+                                    .quantity = s->quantity};
+        struct settle_try t = *call_try;
+        t.usage = &usage;
+        t.sent_before = s->sent_before;
+        settle_rule_judge(&t, &s->outcome);
         s->wait_ms = wait_of(s, random);
     }
 }
@@ -185,13 +175,6 @@ static void on_answer(void *owner, const struct err *error, const struct http_an
 
 /* What one call puts on the wire: one body as it is, or the bodies of a batch in a list. */
 
-static char *make_url(const struct submission *first, const struct config *config)
-{
-    const char *base =
-        first->transport->by_token ? config_meter_events_base(config) : config->stripe_api_base;
-    return config_url(base, first->path);
-}
-
 static void make_body(const struct submission *first, struct buf *body)
 {
     const struct transport *transport = first->transport;
@@ -226,7 +209,9 @@ static void send_request(struct call *call, const char *authorization)
     struct http_header headers[TRANSPORT_HEADERS];
     struct buf body = {0};
     struct buf key = {0};
-    char *url = make_url(first, config);
+    const char *base =
+        first->transport->by_token ? config_meter_events_base(config) : config->stripe_api_base;
+    char *url = config_url(base, first->path);
     make_body(first, &body);
     make_key(first, &body, &key);
     transport_headers(first->transport, authorization, config->stripe_api_version, key.data,

@@ -181,26 +181,19 @@ static void add_pick(struct pg_statement *s, const struct store_terms *terms,
         pg_add_array(s, &transports[i]);
 }
 
-static struct dec get_quantity(const PGresult *r, int row)
-{
-    struct dec quantity = DEC_ZERO;
-    const unsigned char *data = (const unsigned char *)PQgetvalue(r, row, QUANTITY);
-    int failed = dec_from_pg(data, (size_t)PQgetlength(r, row, QUANTITY), &quantity);
-    assert(!failed); /* the column is numeric(38,9), and claims write no NaN */
-    (void)failed;
-    return quantity;
-}
-
 static struct submission *read_picked(const PGresult *r, int row, const struct transport *transport)
 {
     struct submission *s = xcalloc(1, sizeof *s);
+    const unsigned char *quantity = (const unsigned char *)PQgetvalue(r, row, QUANTITY);
+    int failed = dec_from_pg(quantity, (size_t)PQgetlength(r, row, QUANTITY), &s->quantity);
+    assert(!failed); /* the column is numeric(38,9), and claims write no NaN */
+    (void)failed;
     s->identifier = xstrdup(PQgetvalue(r, row, IDENTIFIER));
     s->customer = xstrdup(PQgetvalue(r, row, CUSTOMER));
     s->event_name = xstrdup(PQgetvalue(r, row, EVENT_NAME));
     s->body = xstrdup(PQgetvalue(r, row, BODY));
     if (!PQgetisnull(r, row, SUBSCRIPTION_ITEM))
         s->subscription_item = xstrdup(PQgetvalue(r, row, SUBSCRIPTION_ITEM));
-    s->quantity = get_quantity(r, row);
     s->transport = transport;
     s->attempt = pg_get_i64(r, row, ATTEMPTS);
     s->sent_before = pg_get_i64(r, row, SENT_BEFORE);
@@ -272,12 +265,6 @@ static void take_answer(void *owner, const struct err *error, PGresult **results
     t.done(t.owner, NULL, &answer);
 }
 
-static void add_binary_statement(struct pg_statement *s, const char *sql)
-{
-    pg_statement_init(s, sql);
-    s->binary_result = true;
-}
-
 static const unsigned SETTLE_TYPES[SETTLE_COLUMNS] = {PG_TEXT, PG_INT8, PG_TEXT, PG_INT8, PG_TEXT,
                                                       PG_TEXT, PG_BOOL, PG_BOOL, PG_BOOL};
 static const unsigned TRANSPORT_TYPES[TRANSPORT_COLUMNS] = {PG_TEXT, PG_INT8, PG_BOOL};
@@ -310,11 +297,13 @@ void submission_store_run(struct session *session, const struct submission_queue
         add_settle(&s[n++], ended, terms->owner, columns);
     if (terms->calls > 0) {
         t->lock_at = n;
-        add_binary_statement(&s[n++], SQL_LOCK_PICKS);
+        pg_statement_init(&s[n], SQL_LOCK_PICKS);
+        s[n++].binary_result = true;
         add_pick(&s[n++], terms, numbers, transports);
     }
     t->open_at = n;
-    add_binary_statement(&s[n], SQL_READ_OPEN);
+    pg_statement_init(&s[n], SQL_READ_OPEN);
+    s[n].binary_result = true;
     pg_add_text(&s[n++], terms->owner);
     session_run(session, s, n, DEADLINE_MS, take_answer, t);
     done_columns(columns, SETTLE_COLUMNS);

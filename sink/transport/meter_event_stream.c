@@ -6,7 +6,6 @@
 #include "sink/transport/meter_event_stream.h"
 
 #include <jansson.h>
-#include <string.h>
 
 bool meter_event_stream_is_receipt(const char *body, size_t length, const struct usage *usage)
 {

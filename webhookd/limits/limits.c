@@ -266,11 +266,6 @@ static void log_foreign(struct limits *l, const char *theirs)
                           "`meterctl stream adopt`"));
 }
 
-static void note_known(struct tenant_write *w)
-{
-    digests_note(&w->batch->limits->known, w->key_digest, w->content_digest);
-}
-
 static void take_write(void *owner, const struct err *error, void *reply)
 {
     struct tenant_write *w = owner;
@@ -278,7 +273,7 @@ static void take_write(void *owner, const struct err *error, void *reply)
     if (!error && answer->type == REDIS_REPLY_STRING)
         log_foreign(w->batch->limits, answer->str);
     else if (!error && answer->integer == 1)
-        note_known(w);
+        digests_note(&w->batch->limits->known, w->key_digest, w->content_digest);
     w->batch->written += error ? 0 : 1;
     end_tenant(w, error);
 }
@@ -297,7 +292,7 @@ static void take_query(void *owner, const struct err *error, void *reply)
     if (error && error->kind != ERR_REFUSED) {
         end_tenant(w, error);
     } else if (!error && is_up_to_date(&w->command, reply)) {
-        note_known(w);
+        digests_note(&w->batch->limits->known, w->key_digest, w->content_digest);
         end_tenant(w, NULL);
     } else {
         run_write(w);

@@ -272,8 +272,9 @@ static void begin_sweep(struct limits_sweep *s)
     run_count(s);
 }
 
-static void begin_if_resting(struct limits_sweep *s)
+static void begin_if_resting(void *owner)
 {
+    struct limits_sweep *s = owner;
     if (s->state == RESTING && !closing_has_begun(&s->closing))
         begin_sweep(s);
 }
@@ -291,11 +292,6 @@ void limits_sweep_note_catalog(struct limits_sweep *s, int64_t version)
         limits_sweep_hurry(s);
 }
 
-static void on_up(void *owner)
-{
-    begin_if_resting(owner);
-}
-
 struct limits_sweep *limits_sweep_open(const struct context *context, struct limits *limits)
 {
     struct limits_sweep *s = xcalloc(1, sizeof *s);
@@ -307,7 +303,7 @@ struct limits_sweep *limits_sweep_open(const struct context *context, struct lim
     s->timer.data = s;
     s->pg = pg_open(stage_loop(context->stage), context->config->base.database_url,
                     "meterline_webhookd", "meterline-webhookd-sweep",
-                    (struct pg_events){.on_up = on_up, .owner = s});
+                    (struct pg_events){.on_up = begin_if_resting, .owner = s});
     return s;
 }
 

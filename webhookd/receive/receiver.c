@@ -114,15 +114,6 @@ static void fail_waiting(struct receiver *r)
         delivery_end(queue_pop(r), 503, "unavailable");
 }
 
-static void log_store_failed(struct receiver *r, const struct err *error)
-{
-    uint64_t suppressed;
-    if (error->kind != ERR_CANCELED &&
-        log_repeat_failed(&r->failed, clock_monotonic_ms(), &suppressed))
-        log_warn(webhook_store_failed, LOG_I64("events", r->storing_n),
-                 LOG_U64("held_back", suppressed), LOG_ERR(error));
-}
-
 static void put_back(struct receiver *r)
 {
     for (int i = r->storing_n - 1; i >= 0; i--) {
@@ -136,8 +127,12 @@ static void put_back(struct receiver *r)
 
 static void store_failed(struct receiver *r, const struct err *error)
 {
-    log_store_failed(r, error);
+    uint64_t suppressed;
     bool refused = error->kind == ERR_REFUSED && !error->retry;
+    if (error->kind != ERR_CANCELED &&
+        log_repeat_failed(&r->failed, clock_monotonic_ms(), &suppressed))
+        log_warn(webhook_store_failed, LOG_I64("events", r->storing_n),
+                 LOG_U64("held_back", suppressed), LOG_ERR(error));
     if (refused && r->storing_n > 1) {
         r->one_by_one = true;
         put_back(r);
@@ -262,23 +257,17 @@ static void on_request(void *owner, struct http_exchange *x)
     }
 }
 
-static void check_schema(struct receiver *r);
+static void check_schema(void *owner);
 
 static void on_schema_timer(uv_timer_t *timer)
 {
     check_schema(timer->data);
 }
 
-static void log_schema_waited(struct receiver *r, const struct err *error)
-{
-    uint64_t suppressed;
-    if (log_repeat_failed(&r->schema, clock_monotonic_ms(), &suppressed))
-        log_warn(schema_waited, LOG_U64("held_back", suppressed), LOG_ERR(error));
-}
-
 static void on_schema(void *owner, const struct err *error)
 {
     struct receiver *r = owner;
+    uint64_t suppressed;
     r->checking_schema = false;
     r->events.on_schema(r->events.owner, error == NULL);
     if (!error) {
@@ -287,15 +276,17 @@ static void on_schema(void *owner, const struct err *error)
         log_error(schema_refused, LOG_ERR(error));
         stage_finish(r->context->stage, EXIT_FAILED);
     } else if (error->kind == ERR_SCHEMA && !closing_has_begun(&r->closing)) {
-        log_schema_waited(r, error);
+        if (log_repeat_failed(&r->schema, clock_monotonic_ms(), &suppressed))
+            log_warn(schema_waited, LOG_U64("held_back", suppressed), LOG_ERR(error));
         uv_timer_start(&r->schema_timer, on_schema_timer, SCHEMA_RETRY_MS, 0);
     }
     if (error)
         fail_waiting(r);
 }
 
-static void check_schema(struct receiver *r)
+static void check_schema(void *owner)
 {
+    struct receiver *r = owner;
     /* If the connection was lost meanwhile, on_up checks again. */
     if (closing_has_begun(&r->closing) || r->checking_schema || !pg_is_ready(r->pg))
         return;
@@ -303,25 +294,14 @@ static void check_schema(struct receiver *r)
     schema_check(r->pg, on_schema, r);
 }
 
-static void on_up(void *owner)
-{
-    check_schema(owner);
-}
-
-static struct receiver *receiver_new(const struct context *context, struct receiver_events events)
+struct receiver *receiver_open(const struct context *context, struct receiver_events events,
+                               struct err *e)
 {
     struct receiver *r = xcalloc(1, sizeof *r);
     r->context = context;
     r->events = events;
     uv_timer_init(stage_loop(context->stage), &r->schema_timer);
     r->schema_timer.data = r;
-    return r;
-}
-
-struct receiver *receiver_open(const struct context *context, struct receiver_events events,
-                               struct err *e)
-{
-    struct receiver *r = receiver_new(context, events);
     r->server = http_server_open(stage_loop(context->stage), "webhooks", context->config->listen,
                                  BODY_MAX_BYTES, on_request, r, e);
     if (!r->server) {
@@ -333,7 +313,7 @@ struct receiver *receiver_open(const struct context *context, struct receiver_ev
     }
     r->pg = pg_open(stage_loop(context->stage), context->config->base.database_url,
                     "meterline_webhookd", "meterline-webhookd-receiver",
-                    (struct pg_events){.on_up = on_up, .owner = r});
+                    (struct pg_events){.on_up = check_schema, .owner = r});
     return r;
 }
 

@@ -37,11 +37,6 @@ static void end_work(struct event_work *w, enum event_work_end end)
 
 /* The end of the event, and its limits. */
 
-static void count(const char *outcome)
-{
-    metric_count(METRIC_OF_WEBHOOKS_WORKED, outcome);
-}
-
 static const char *state_of(enum verdict verdict)
 {
     return verdict == VERDICT_APPLY ? "processed" : verdict == VERDICT_FAIL ? "failed" : "ignored";
@@ -53,7 +48,7 @@ static void log_end(const struct event_work *w)
     enum log_event event = w->verdict == VERDICT_APPLY  ? LOG_OF_webhook_processed
                            : w->verdict == VERDICT_FAIL ? LOG_OF_webhook_failed
                                                         : LOG_OF_webhook_ignored;
-    count(state_of(w->verdict));
+    metric_count(METRIC_OF_WEBHOOKS_WORKED, state_of(w->verdict));
     log_event(w->verdict == VERDICT_FAIL ? LOG_ERROR : LOG_INFO, event,
               LOG_STR("type", j->event.type), LOG_STR("id", j->event.id),
               LOG_STR("object", j->event.object_id),
@@ -102,16 +97,6 @@ static void log_delay(struct event_work *w, enum retry_cause cause, int64_t wait
              LOG_U64("held_back", suppressed), LOG_MSG(j->why));
 }
 
-static void add_delay(const struct event_work *w, struct statement_list *l, int64_t wait_ms)
-{
-    const struct job *j = &w->job;
-    statement_list_add(l, SQL_DELAY_EVENT);
-    param_text(l, j->event.id);
-    param_text(l, j->why);
-    param_i64(l, wait_ms);
-    count("delayed");
-}
-
 static void add_finish(const struct event_work *w, struct statement_list *l)
 {
     const struct job *j = &w->job;
@@ -130,7 +115,11 @@ static void run_delay(struct event_work *w, enum retry_cause cause, bool in_tran
     if (in_transaction)
         statement_list_add(&l, "rollback");
     if (retry == RETRY_LATER) {
-        add_delay(w, &l, wait_ms);
+        statement_list_add(&l, SQL_DELAY_EVENT);
+        param_text(&l, w->job.event.id);
+        param_text(&l, w->job.why);
+        param_i64(&l, wait_ms);
+        metric_count(METRIC_OF_WEBHOOKS_WORKED, "delayed");
         log_delay(w, cause, wait_ms);
     } else {
         w->verdict = retry == RETRY_FAIL ? VERDICT_FAIL : VERDICT_IGNORE;
@@ -189,7 +178,6 @@ static void run_write(struct event_work *w, enum verdict verdict)
     statement_list_run(&l, w->pg, DEADLINE_MS, take_write, w);
 }
 
-static void run_read(struct event_work *w);
 static void run_fetch(struct event_work *w, const char *path, const char *id);
 
 /* Judging. */
@@ -231,14 +219,6 @@ static void run_read(struct event_work *w)
 
 /* Fetching. */
 
-static void keep_fetched(struct job *j, json_t *object)
-{
-    if (j->fetching_customer)
-        j->fetched_customer = object ? json_incref(object) : json_object();
-    else if (object)
-        j->fetched = json_incref(object);
-}
-
 static void take_fetch(void *owner, const struct err *error, json_t *object)
 {
     struct event_work *w = owner;
@@ -253,7 +233,10 @@ static void take_fetch(void *owner, const struct err *error, json_t *object)
         run_delay(w, CAUSE_PEER, true);
         return;
     }
-    keep_fetched(j, object);
+    if (j->fetching_customer)
+        j->fetched_customer = object ? json_incref(object) : json_object();
+    else if (object)
+        j->fetched = json_incref(object);
     if (j->family->parse(j))
         run_write(w, VERDICT_FAIL);
     else if (j->family->is_report)

@@ -53,11 +53,6 @@ struct fetcher {
     struct closing closing;
 };
 
-static void count(const char *outcome)
-{
-    metric_count(METRIC_OF_STRIPE_REQUESTS, outcome);
-}
-
 static void report_lost(struct fetcher *f, const struct err *error)
 {
     uint64_t suppressed;
@@ -79,7 +74,7 @@ static void report_lost(struct fetcher *f, const struct err *error)
 
 static void report_answer(struct fetcher *f, const char *outcome)
 {
-    count(outcome);
+    metric_count(METRIC_OF_STRIPE_REQUESTS, outcome);
     f->loss = (struct err){0};
     if (log_cause_recovered(&f->losses))
         log_info(peer_back, LOG_STR("peer", "stripe"));
@@ -156,8 +151,7 @@ void fetcher_add_why(const struct fetcher *f, struct buf *why)
 {
     if (f->loss.kind == ERR_NONE)
         return;
-    bool refused = f->loss.code == UNAUTHORIZED || f->loss.code == FORBIDDEN;
-    if (refused)
+    if (f->loss.code == UNAUTHORIZED || f->loss.code == FORBIDDEN)
         buf_printf(why, "stripe: refuses our key (%d)", f->loss.code);
     else
         buf_add_str(why, "stripe: cannot be reached, or answers with errors");
@@ -201,7 +195,7 @@ static void fail(struct fetch *fetch, const struct err *e, const struct http_ans
     if (answer && e->code == TOO_MANY_REQUESTS) {
         report_answer(fetch->fetcher, "rate_limited");
     } else {
-        count(answer ? "refused" : "failed");
+        metric_count(METRIC_OF_STRIPE_REQUESTS, answer ? "refused" : "failed");
         report_lost(fetch->fetcher, e);
     }
     end_fetch(fetch, e, NULL);

@@ -7,8 +7,6 @@
 
 #include "webhookd/sql.h"
 
-#include <string.h>
-
 static const char *const ENDINGS[] = {"created",
                                       "updated",
                                       "finalized",

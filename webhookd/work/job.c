@@ -13,16 +13,11 @@ const json_t *job_object(const struct job *j)
     return j->fetched ? j->fetched : j->event.object;
 }
 
-static void set_why(struct job *j, const char *format, va_list args)
-{
-    (void)!vsnprintf(j->why, sizeof j->why, format, args);
-}
-
 int job_set_why(struct job *j, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    set_why(j, format, args);
+    (void)!vsnprintf(j->why, sizeof j->why, format, args);
     va_end(args);
     return -1;
 }
@@ -31,7 +26,7 @@ enum verdict job_judge(struct job *j, enum verdict verdict, const char *format, 
 {
     va_list args;
     va_start(args, format);
-    set_why(j, format, args);
+    (void)!vsnprintf(j->why, sizeof j->why, format, args);
     va_end(args);
     return verdict;
 }

@@ -77,9 +77,7 @@ static void take_row(struct worker *w, const PGresult *r)
     const char *payload = result_text(r, 0, 3);
     j->attempts = result_i64(r, 0, 2);
     machine_go(&WORKER, w->state, WORKING);
-    int failed =
-        stripe_event_parse(payload ? payload : "", payload ? strlen(payload) : 0, &j->event, &e);
-    if (failed) {
+    if (stripe_event_parse(payload ? payload : "", payload ? strlen(payload) : 0, &j->event, &e)) {
         /* It was parsed before it was stored: somebody has changed the row. */
         j->event.root =
             json_pack("{s:s, s:s}", "id", result_text(r, 0, 0), "type", result_text(r, 0, 1));
