@@ -121,7 +121,7 @@ static int mark_stream(struct adopt *a, int64_t now_ms, struct err *e)
     redisReply *r =
         redis_ask(a->redis, REDIS_REPLY_INTEGER, e, "EVAL %s 1 %s %s %s %s %s %lld %lld", ADOPT,
                   a->lease.stream, STREAM_GROUP, old_mark, new_mark, a->group.last_id,
-                  (long long)a->read, (long long)(now_ms + ADOPT_WITHIN_MS));
+                  (long long)a->read, (long long)now_ms + ADOPT_WITHIN_MS);
     if (r) {
         freeReplyObject(r);
         return 0;

@@ -120,7 +120,7 @@ static int rewrite(struct reset *s, int64_t now_ms, struct err *e)
     redisReply *r = redis_ask(s->redis, REDIS_REPLY_ARRAY, e, "EVAL %s 2 %s %s %s %s %s %s %s %lld",
                               REWRITE, l->stream, spare, STREAM_GROUP, l->last_id, mark_text,
                               l->outcomes > 0 ? l->token : "", GREATEST_ID,
-                              (long long)(now_ms + REWRITE_WITHIN_MS));
+                              (long long)now_ms + REWRITE_WITHIN_MS);
     if (!r) {
         redis_strip_code(e);
         stream_lease_release(l, s->conn, e->kind == ERR_REFUSED, &ignored);

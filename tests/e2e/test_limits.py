@@ -206,5 +206,5 @@ def test_wrong_words_are_told(line, args, code, said):
     add_tenants(line, 3)
     done = line.meterctl("limits", *args.split())
     assert done.returncode == code and said in done.stderr, done.stderr
-    assert ("still to come: --new" in done.stderr) == ("t33" in args and "set" in args)
+    assert ("that is still to come" in done.stderr) == ("t33" in args and "set" in args)
     assert line.value("SELECT count(*) FROM tenant_limits") == 0
