@@ -9,7 +9,7 @@
  * evicted beyond it. Slots that expired may linger, but every segment is swept once in SWEEP_SPAN
  * ordinals. So no two ordinals in the table are 2^31 apart, and their order is certain. */
 #ifndef METERLINE_DEDUPE_INTERNAL_H
-#define METERLINE_DEDUPE_ROOM_H
+#define METERLINE_DEDUPE_INTERNAL_H
 
 #include "aggregator/dedupe/dedupe.h"
 #include "aggregator/dedupe/dedupe_ring.h"

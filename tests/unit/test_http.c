@@ -342,8 +342,8 @@ static void test_failure_kinds(void **state)
                 {CURLE_PARTIAL_FILE, ERR_CLOSED, ERR_CLOSED},
                 {CURLE_UNSUPPORTED_PROTOCOL, ERR_INPUT, ERR_INPUT}};
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
-        assert_int_equal(http_failure_of(ROWS[i].code, false), ROWS[i].unsent);
-        assert_int_equal(http_failure_of(ROWS[i].code, true), ROWS[i].sent);
+        assert_int_equal(http_failure_of((int)ROWS[i].code, false), ROWS[i].unsent);
+        assert_int_equal(http_failure_of((int)ROWS[i].code, true), ROWS[i].sent);
     }
 }
 
