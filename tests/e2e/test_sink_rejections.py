@@ -37,7 +37,8 @@ def test_what_a_report_does_not_name_is_found_once_stripes_summaries_tell(shop):
     meter, = [meter["id"] for meter in shop.sandbox.api("GET", "/v1/billing/meters").json["data"]
               if meter["event_name"] == "api_calls"]
     sink = shop.start_sink(SINK_INTERVAL_S=1)
-    sink.wait_log("cycle_settled")  # It has looked at the meters.
+    # It has looked at the meters, and is between two cycles: one that is frozen claims some of them and not the others.
+    shop.wait_for(lambda: len(sink.logs("cycle_settled")) >= 2)
     sink.pause()
     shop.sandbox.api("POST", f"/v1/billing/meters/{meter}/deactivate")
     for n, tenant in enumerate(TENANTS):
