@@ -25,6 +25,7 @@ EVENTS = int(os.environ.get("EVENTS", "100000"))
 SEED = int(os.environ.get("SEED", str(time.time_ns() % 10**9)))
 PACKAGES = ("podman buildah runc netavark aardvark-dns podman-compose mmdebstrap iptables nftables iproute2 "
             "catatonit openssl").split()
+PROJECT = "meterline-test"  # Never the one of `make up`: its volumes are deleted at the end.
 SERVERS = ("redis", "postgres", "nginx", "prometheus")
 HARDENED = ("aggregator", "sink", "webhookd", "migrate", "catalog")
 KILLED = ("aggregator", "sink", "webhookd", "redis", "postgres", "nginx")
@@ -60,7 +61,7 @@ def free_port():
         return str(s.getsockname()[1])
 
 
-SETTINGS = {"SECRETS": str(FOLDER / "secrets"), "COMPOSE": "podman-compose", "EVENTS": str(EVENTS),
+SETTINGS = {"PROJECT": PROJECT, "SECRETS": str(FOLDER / "secrets"), "COMPOSE": "podman-compose", "EVENTS": str(EVENTS),
             "EVENTS_PER_S": "2000", "SINK_INTERVAL_S": "5", "WEBHOOK_PORT": free_port(), "PROMETHEUS_PORT": free_port(),
             **{f"{server.upper()}_IMAGE": f"standin/{server}" for server in SERVERS}}
 
@@ -82,17 +83,17 @@ def containers(*command, **env):
 
 
 def inspect(service, field):
-    return run("podman", "inspect", "--format", f"{{{{{field}}}}}", f"meterline_{service}_1").strip()
+    return run("podman", "inspect", "--format", f"{{{{{field}}}}}", f"{PROJECT}_{service}_1").strip()
 
 
 def in_container(service, *command):
-    return run("podman", "exec", f"meterline_{service}_1", *command)
+    return run("podman", "exec", f"{PROJECT}_{service}_1", *command)
 
 
 def ctl(*command):
     """Its own output, among what podman-compose says; and its exit code."""
     secrets = SETTINGS["SECRETS"]
-    done = subprocess.run(["podman", "run", "--rm", "--net", "meterline_default", "--read-only", "--cap-drop=ALL",
+    done = subprocess.run(["podman", "run", "--rm", "--net", f"{PROJECT}_default", "--read-only", "--cap-drop=ALL",
                            "-v", f"{secrets}:/run/secrets:ro", "-e", "DATABASE_URL_FILE=/run/secrets/database_url",
                            "-e", "REDIS_URL_FILE=/run/secrets/redis_url", "--user=0", "meterline/ctl", *command],
                           capture_output=True, text=True, check=False,
@@ -113,7 +114,7 @@ def until(condition, what, timeout_s=300):
 
 
 def has_sent_all():
-    return f"{EVENTS} events sent" in run("podman", "logs", "--tail=3", "meterline_usage_1", check=False)
+    return f"{EVENTS} events sent" in run("podman", "logs", "--tail=3", f"{PROJECT}_usage_1", check=False)
 
 
 def kill(service):
@@ -164,7 +165,7 @@ def check_hardening():
         limit = int(inspect(service, ".HostConfig.Memory"))
         assert limit == (256 if service == "aggregator" else 64) * 2**20, service
     for service in ("aggregator", "sink", "webhookd"):
-        run("podman", "exec", f"meterline_{service}_1", f"meterline-{service}", "--healthcheck")
+        run("podman", "exec", f"{PROJECT}_{service}_1", f"meterline-{service}", "--healthcheck")
 
 
 def main():
@@ -177,7 +178,7 @@ def main():
     try:
         build()
         containers("up")
-        until(lambda: "follow" in run("podman", "logs", "meterline_usage_1", check=False), "customers have subscribed")
+        until(lambda: "follow" in run("podman", "logs", f"{PROJECT}_usage_1", check=False), "customers have subscribed")
         kills = kill_at_random(random.Random(SEED))
         print(f"{EVENTS:,} events sent; killed: {dict(kills)}", flush=True)
         until(is_drained, "all is counted and sent")
@@ -190,7 +191,7 @@ def main():
     except (Failed, AssertionError) as error:
         print(f"FAILED: {error}", file=sys.stderr)
         for service in ("usage", *KILLED):
-            print(f"--- {service}\n{run('podman', 'logs', '--tail=5', f'meterline_{service}_1', check=False)}", file=sys.stderr)
+            print(f"--- {service}\n{run('podman', 'logs', '--tail=5', f'{PROJECT}_{service}_1', check=False)}", file=sys.stderr)
         return 1
     finally:
         if "KEEP" not in os.environ:
