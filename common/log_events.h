@@ -25,6 +25,7 @@
     X(started, "all", "The process is up.") \
     X(state_changed, "all", "A state machine moved from one state to another (level debug).") \
     X(stopped, "all", "The process has ended with exit code `code`.") \
+    X(systemd_notify_failed, "all", "The socket that NOTIFY_SOCKET names cannot be used, so systemd does not learn that this process is up (`Type=notify`). Leave the variable to systemd.") \
     X(balance_broken, "aggregator", "The stream's balance is off: somebody removed entries that had not been counted (XTRIM, XDEL, or XADD with MAXLEN), or entries that had been counted came back. Find out who writes to the stream; book what is gone with `meterctl stream lost`.") \
     X(batch_committed, "aggregator", "A batch of entries was written to PostgreSQL, with how many were counted, repeated, rejected or in conflict.") \
     X(batch_fenced, "aggregator", "A commit was refused because another aggregator has taken the stream over. Nothing was written; the position is read again.") \

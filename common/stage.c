@@ -26,6 +26,7 @@
 #include "common/patience.h"
 #include "common/pg/pg.h"
 #include "common/redis/redis.h"
+#include "common/systemd.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -59,6 +60,7 @@ struct stage {
     struct conf_watch *watch;    /* NULL: no setting comes from a file */
     struct heartbeat *heartbeat; /* NULL: not announced */
     struct patience *patience;   /* NULL: waits for ever */
+    struct systemd *systemd;     /* NULL: not started by it */
     enum phase phase;
     int exit_code;
     bool finish_early; /* stage_finish was called while starting */
@@ -96,6 +98,9 @@ static void close_own_handles(struct stage *s)
     if (s->heartbeat)
         heartbeat_close(s->heartbeat);
     s->heartbeat = NULL;
+    if (s->systemd)
+        systemd_close(s->systemd);
+    s->systemd = NULL;
     end_patience(s);
 }
 
@@ -158,6 +163,8 @@ static void begin_draining(struct stage *s, const char *cause)
         return;
     log_info(draining, LOG_STR("cause", cause));
     end_patience(s);
+    if (s->systemd)
+        systemd_stopping(s->systemd);
     machine_go(&STAGE, s->phase, DRAINING);
     /* From the loop, so that a stage that calls stage_finish is not entered again inside its call.
      */
@@ -295,6 +302,7 @@ static void stage_start(struct stage *s)
     machine_go(&STAGE, s->phase, RUNNING);
     open_watch(s);
     log_info(started, LOG_STR("version", METERLINE_VERSION), LOG_I64("pid", getpid()));
+    s->systemd = systemd_open(&s->loop, is_ready, s);
     if (s->finish_early)
         begin_draining(s, s->exit_code == EXIT_DONE ? "done" : "failed");
 }
