@@ -6,8 +6,10 @@
 #include "aggregator/fleet/fleet.h"
 #include "aggregator/maintenance/maintenance.h"
 #include "aggregator/maintenance/misrouted.h"
+#include "common/clock.h"
 #include "common/closing.h"
 #include "common/lease_owner.h"
+#include "common/metric_table.h"
 #include "common/peer.h"
 
 #include <sodium.h>
@@ -306,7 +308,10 @@ static bool ready(void *owner, struct buf *why)
 static void scrape(void *owner)
 {
     struct config *config = owner;
-    shard_list_scrape(&config->stage->fleet.list);
+    struct aggregator *a = config->stage;
+    metric_set(metric_of(METRIC_OF_DEDUPE_TARGET, ""), config->dedupe_window_h * HOUR_MS);
+    shard_list_scrape(&a->fleet.list);
+    maintenance_scrape(&a->maintenance);
 }
 
 const struct stage_spec AGGREGATOR_STAGE = {

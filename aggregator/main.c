@@ -1,7 +1,6 @@
 /* meterline-aggregator: counts the entries of Redis streams into PostgreSQL, each once. */
 #include "aggregator/aggregator.h"
 #include "aggregator/config.h"
-#include "aggregator/shard/shard_metrics.h"
 
 int main(int argc, char **argv)
 {
@@ -14,7 +13,6 @@ int main(int argc, char **argv)
     int code = stage_config(argc, argv, &AGGREGATOR_STAGE, &config, flags);
     if (code < 0)
         code = stage_run(&AGGREGATOR_STAGE, &config.base);
-    shard_metrics_done();
     conf_done(AGGREGATOR_SETTINGS, &config);
     return code;
 }

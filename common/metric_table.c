@@ -69,6 +69,11 @@ void metric_clear(enum metric_id id)
     metrics_zero(METRIC_SPECS[id].name);
 }
 
+void metric_drop(enum metric_id id)
+{
+    metrics_drop(METRIC_SPECS[id].name);
+}
+
 void metric_count(enum metric_id id, const char *value)
 {
     metric_add(metric_with(id, value), 1);

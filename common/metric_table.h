@@ -10,36 +10,52 @@
 #define METRIC_TABLE(X) \
     X(BUILD_INFO, "meterline_build_info", GAUGE, PLAIN, "version,revision", "every stage", \
       "1; which version runs, and which commit it was built from") \
+    X(READY, "meterline_ready", GAUGE, PLAIN, "", "every stage", \
+      "1 while /readyz says that the stage can do its work") \
+    X(MEMORY, "meterline_memory_bytes", GAUGE, PLAIN, "", "every stage", \
+      "Memory that the process has in use (its resident set)") \
     X(PEER_UP, "meterline_peer_up", GAUGE, PLAIN, "peer", "every stage", \
       "1 while the peer (redis, postgres, stripe) can be reached") \
     X(CLOCK_OFFSET, "meterline_clock_offset_seconds", GAUGE, MS_AS_SECONDS, "peer", "every stage", \
       "The peer's clock minus ours") \
     X(OLDEST_WAITING, "meterline_oldest_waiting_seconds", GAUGE, MS_AS_SECONDS, "queue", "every stage", \
-      "Age of the oldest that waits in the queue: a stream's entries, submissions, webhooks") \
+      "Age of the oldest that waits in the queue: a stream's entries, quota_cache, submissions, webhooks") \
     X(STRIPE_REQUESTS, "meterline_stripe_requests_total", COUNTER, PLAIN, "outcome", "sink, webhookd", \
       "Requests to Stripe by outcome") \
+    X(STRIPE_SECONDS, "meterline_stripe_request_seconds", HISTOGRAM, MS_AS_SECONDS, "kind", "sink, webhookd", \
+      "Time until Stripe answered, by what it was asked: usage by its transport, session, list, fetch") \
     X(REDIS_REDIRECTS, "meterline_redis_redirects_total", COUNTER, PLAIN, "kind", "aggregator, webhookd", \
       "Redirections of a Redis Cluster (ask, moved) that were followed") \
     X(EVENTS, "meterline_events_total", COUNTER, PLAIN, "outcome", "aggregator", \
       "Entries of the streams by outcome: counted, duplicate, rejected, conflict") \
     X(REJECTED, "meterline_rejected_total", COUNTER, PLAIN, "reason", "aggregator", \
       "Entries that were not counted, by the reason that rejected_events has") \
-    X(LAST_EVENT, "meterline_last_event_age_seconds", GAUGE, MS_AS_SECONDS, "metric", "aggregator", \
-      "Since this process counted an event of the catalog's metric, or, if it has not, since it knows it") \
     X(STREAM_LAG, "meterline_stream_lag_events", GAUGE, PLAIN, "stream", "aggregator", \
       "Entries that wait in the stream") \
+    X(UNOWNED, "meterline_unowned_streams", GAUGE, PLAIN, "", "aggregator", \
+      "Streams that no aggregator counts, as this process saw it last") \
     X(UNACCOUNTED, "meterline_unaccounted_events", GAUGE, PLAIN, "stream", "aggregator", \
       "Entries that were added and are neither accounted for nor waiting: 0") \
     X(COMMIT, "meterline_commit_seconds", HISTOGRAM, US_AS_SECONDS, "", "aggregator", \
       "Time that a batch's transaction took") \
+    X(AGGREGATION, "meterline_aggregation_seconds", HISTOGRAM, US_AS_SECONDS, "", "aggregator", \
+      "Time from reading the first entry of a batch until the batch was committed") \
+    X(DATABASE, "meterline_database_bytes", GAUGE, PLAIN, "", "aggregator", \
+      "Size of the database on PostgreSQL's disk, as measured every ten minutes; without its write-ahead log") \
     X(DEDUPE_WINDOW, "meterline_dedupe_window_seconds", GAUGE, MS_AS_SECONDS, "stream", "aggregator", \
       "How far back a repeated id is recognised whatever its timestamp") \
+    X(DEDUPE_TARGET, "meterline_dedupe_window_target_seconds", GAUGE, MS_AS_SECONDS, "", "aggregator", \
+      "How far back it should be, by DEDUPE_WINDOW_H") \
     X(DEDUPE_KEYS, "meterline_dedupe_keys", GAUGE, PLAIN, "stream", "aggregator", \
       "Ids in the deduplication table") \
     X(DEDUPE_BYTES, "meterline_dedupe_bytes", GAUGE, PLAIN, "stream", "aggregator", \
       "Memory of the deduplication table") \
     X(QUOTA_LAG, "meterline_quota_lag_seconds", GAUGE, MS_AS_SECONDS, "", "aggregator", \
       "Age of the oldest event in the last write of the quota cache") \
+    X(QUOTA_AGE, "meterline_quota_age_seconds", HISTOGRAM, MS_AS_SECONDS, "", "aggregator", \
+      "Age of the oldest event in each write of the quota cache, when it was written") \
+    X(QUOTA_REFRESH, "meterline_quota_refresh_age_seconds", GAUGE, MS_AS_SECONDS, "", "aggregator", \
+      "Since all usage in the quota cache was last gone over, which a process that counts does every minute") \
     X(SUBMISSIONS, "meterline_submissions", GAUGE, PLAIN, "state", "sink", \
       "Submissions by state, as last counted; sent: by this process, what a person dropped left out") \
     X(CLAIMS, "meterline_claims_total", COUNTER, PLAIN, "", "sink", \
@@ -47,20 +63,28 @@
     X(UNCLAIMED, "meterline_unclaimed_units", GAUGE, PLAIN, "metric,reason,age", "sink", \
       "Units that are counted and in no submission, by why (see usage_unbilled) and by how long ago their total " \
       "last changed (under_15m, under_1h, under_1d, over_1d), as last counted: once a minute at most") \
+    X(METRIC_SILENT, "meterline_metric_silent_seconds", GAUGE, MS_AS_SECONDS, "metric", "sink", \
+      "Since the last event of a metric that was used in a period that is open or ended up to 35 days ago, as last " \
+      "counted") \
+    X(TENANTS, "meterline_tenants", GAUGE, PLAIN, "age", "sink", \
+      "Tenants that had usage in such a period, by how long ago their last event was (under_1h, under_1d, under_7d, " \
+      "over_7d), as last counted") \
     X(SINK_HELD, "meterline_sink_held", GAUGE, PLAIN, "", "sink", \
       "1 while sinks are held, by a restore or by hand, and nothing is sent") \
     X(METERS_HELD, "meterline_sink_meters_held", GAUGE, PLAIN, "", "sink", \
       "Event names whose usage waits, since Stripe's meter is missing or counts otherwise") \
-    X(STRIPE_SECONDS, "meterline_stripe_request_seconds", HISTOGRAM, MS_AS_SECONDS, "", "sink", \
-      "Time until Stripe answered") \
     X(STRIPE_DRIFT, "meterline_stripe_drift_units", GAUGE, PLAIN, "", "sink", \
       "Units by which Stripe differs from what was sent, as last compared") \
     X(WEBHOOKS, "meterline_webhooks", GAUGE, PLAIN, "state", "webhookd", \
       "Webhook events by state, as last counted") \
     X(WEBHOOK_REQUESTS, "meterline_webhook_requests_total", COUNTER, PLAIN, "outcome", "webhookd", \
       "Requests to the webhook endpoint by outcome") \
+    X(WEBHOOK_ANSWER, "meterline_webhook_answer_seconds", HISTOGRAM, MS_AS_SECONDS, "", "webhookd", \
+      "Time until Stripe had the answer to an event whose signature was right") \
     X(WEBHOOKS_WORKED, "meterline_webhooks_worked_total", COUNTER, PLAIN, "outcome", "webhookd", \
       "Webhook events worked by outcome") \
+    X(WEBHOOK_SECONDS, "meterline_webhook_processing_seconds", HISTOGRAM, MS_AS_SECONDS, "outcome", "webhookd", \
+      "Time from receiving a webhook event until it was worked, by outcome: processed, ignored, failed") \
     X(QUOTA_WRITES, "meterline_quota_writes_total", COUNTER, PLAIN, "", "webhookd", \
       "Tenants whose limits were written into the quota cache")
 /* clang-format on */
@@ -89,6 +113,9 @@ struct metric *metric_with(enum metric_id id, const char *value);
 
 /* Every series of it is 0. */
 void metric_clear(enum metric_id id);
+
+/* There is no series of it any more. */
+void metric_drop(enum metric_id id);
 
 /* One more: adds 1 to the counter of that label's value. */
 void metric_count(enum metric_id id, const char *value);

@@ -172,6 +172,8 @@ void metrics_print(struct buf *out)
 {
     static const char *const types[] = {"counter", "gauge", "histogram"};
     for (const struct family *f = families; f; f = f->next) {
+        if (!f->first)
+            continue;
         buf_printf(out, "# HELP %s %s\n", f->name, f->help);
         buf_printf(out, "# TYPE %s %s\n", f->name, types[f->type]);
         for (const struct metric *m = f->first; m; m = m->next)
@@ -207,19 +209,27 @@ void metrics_forget(const char *labels)
         }
 }
 
-static void free_family(struct family *f)
+static void free_series(struct family *f)
 {
     for (struct metric *m = f->first, *next; m; m = next) {
         next = m->next;
         free_metric(m);
     }
-    free(f);
+    f->first = NULL;
+}
+
+void metrics_drop(const char *name)
+{
+    for (struct family *f = families; f; f = f->next)
+        if (strcmp(f->name, name) == 0)
+            free_series(f);
 }
 
 void metrics_done(void)
 {
     for (struct family *next; families; families = next) {
         next = families->next;
-        free_family(families);
+        free_series(families);
+        free(families);
     }
 }

@@ -32,6 +32,8 @@ void metric_observe(struct metric *m, int64_t value);
 void metrics_print(struct buf *out);
 /* Sets every series of that name to 0. */
 void metrics_zero(const char *name);
+/* Forget every series of that name. */
+void metrics_drop(const char *name);
 /* Forget every series that has exactly these labels, such as those of a stream that another process
  * reads now. */
 void metrics_forget(const char *labels);

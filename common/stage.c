@@ -21,7 +21,7 @@
 #include "common/heartbeat.h"
 #include "common/log.h"
 #include "common/machine.h"
-#include "common/metrics.h"
+#include "common/metric_table.h"
 #include "common/ops.h"
 #include "common/patience.h"
 #include "common/pg/pg.h"
@@ -258,9 +258,25 @@ void stage_give_up_after(struct stage *s, int64_t seconds)
     s->patience = patience_open(&s->loop, seconds * 1000, is_ready, on_patience_over, s);
 }
 
+/* proc(5): statm's second number is the resident set, in pages. */
+static int64_t resident_bytes(void)
+{
+    long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%*s %lld", &pages) != 1)
+        pages = 0;
+    if (f)
+        fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
 static void scrape(void *owner)
 {
     struct stage *s = owner;
+    struct buf why = {0};
+    metric_set(metric_of(METRIC_OF_READY, ""), is_ready(s, &why));
+    metric_set(metric_of(METRIC_OF_MEMORY, ""), resident_bytes());
+    buf_done(&why);
     if (s->spec->scrape)
         s->spec->scrape(s->owner);
 }

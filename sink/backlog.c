@@ -10,8 +10,8 @@
 
 enum {
     DEADLINE_MS = 20000,
-    ALL_PAUSE_MS = 60000, /* counting unclaimed units takes long where there are many totals, and
-                           * claims need the session: at most 1 % of the time */
+    ALL_PAUSE_MS = 60000, /* reading the totals of open periods takes long where there are many,
+                           * and claims need the session: at most 1 % of the time */
     ALL_SHARE = 100
 };
 
@@ -63,6 +63,18 @@ static void export_unclaimed(const PGresult *rows)
     }
 }
 
+/* Of metrics and of tenants, as count_used.sql tells them apart. */
+static void export_used(const PGresult *rows)
+{
+    metric_drop(METRIC_OF_METRIC_SILENT); /* of one that is out of use, nothing is told any more */
+    for (int row = 0; row < PQntuples(rows); row++) {
+        bool of_metric = !strcmp(PQgetvalue(rows, row, 0), "metric");
+        metric_set(metric_with(of_metric ? METRIC_OF_METRIC_SILENT : METRIC_OF_TENANTS,
+                               PQgetvalue(rows, row, 1)),
+                   pg_get_i64(rows, row, 2));
+    }
+}
+
 static void take_counts(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct backlog *b = owner;
@@ -72,8 +84,10 @@ static void take_counts(void *owner, const struct err *error, PGresult **results
         export_submissions(results[0], clock_unix_ms());
     else if (error->kind == ERR_REFUSED)
         log_warn(backlog_count_failed, LOG_STR("sqlstate", error->sqlstate), LOG_ERR(error));
-    if (!error && n > 1)
+    if (!error && n > 1) {
         export_unclaimed(results[1]);
+        export_used(results[2]);
+    }
     if (b->all) {
         int64_t rest_ms = (b->counted_ms - b->all_from_ms) * ALL_SHARE;
         b->all_due_ms = b->counted_ms + (rest_ms > ALL_PAUSE_MS ? rest_ms : ALL_PAUSE_MS);
@@ -83,7 +97,7 @@ static void take_counts(void *owner, const struct err *error, PGresult **results
 
 void backlog_count(struct backlog *b)
 {
-    struct pg_statement s[2];
+    struct pg_statement s[3];
     if (b->counting || !session_is_idle(b->session))
         return;
     b->counting = true;
@@ -92,8 +106,9 @@ void backlog_count(struct backlog *b)
     b->all = !b->once && b->all_from_ms >= b->all_due_ms;
     pg_statement_init(&s[0], SQL_COUNT_SUBMISSIONS);
     pg_statement_init(&s[1], SQL_COUNT_UNCLAIMED);
-    s[0].binary_result = s[1].binary_result = true;
-    session_run(b->session, s, b->all ? 2 : 1, DEADLINE_MS, take_counts, b);
+    pg_statement_init(&s[2], SQL_COUNT_USED);
+    s[0].binary_result = s[1].binary_result = s[2].binary_result = true;
+    session_run(b->session, s, b->all ? 3 : 1, DEADLINE_MS, take_counts, b);
 }
 
 void backlog_outdate(struct backlog *b)

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/metric_table.h"
 #include "common/peer.h"
+#include "sink/transport/transport.h"
 
 #include <string.h>
 
@@ -14,6 +15,9 @@ static struct failure {
     const char *label;
     struct log_repeat repeat;
 } failures[MAX_KINDS];
+
+/* Those that alerts ask for: only what stood at 0 before is seen to rise. */
+static const char *const OUTCOMES[] = {"sent", "account_refused", "rate_limited", NULL};
 
 static int64_t clock_told_ms; /* monotonic; Date has whole seconds, so that once a minute will do */
 
@@ -35,8 +39,9 @@ void report_held(bool held)
 void report_init(void)
 {
     metric_set(metric_with(METRIC_OF_SUBMISSIONS, "sent"), 0);
-    metric_with(METRIC_OF_STRIPE_REQUESTS, "sent");
-    metric_of(METRIC_OF_STRIPE_SECONDS, "");
+    for (int i = 0; OUTCOMES[i]; i++)
+        metric_with(METRIC_OF_STRIPE_REQUESTS, OUTCOMES[i]);
+    metric_with(METRIC_OF_STRIPE_SECONDS, TRANSPORT_METER_EVENTS.name);
     report_stripe_up(true); /* until a call tells otherwise */
     report_held(false);
     memset(failures, 0, sizeof failures);
@@ -53,9 +58,9 @@ static void tell_clock(int64_t elapsed_ms, int64_t server_date_ms)
     peer_measured_clock("stripe", server_date_ms + 500 - (clock_unix_ms() - elapsed_ms / 2));
 }
 
-void report_answer(int64_t elapsed_ms, int64_t server_date_ms)
+void report_answer(const char *kind, int64_t elapsed_ms, int64_t server_date_ms)
 {
-    metric_observe(metric_of(METRIC_OF_STRIPE_SECONDS, ""), elapsed_ms);
+    metric_observe(metric_with(METRIC_OF_STRIPE_SECONDS, kind), elapsed_ms);
     tell_clock(elapsed_ms, server_date_ms);
 }
 

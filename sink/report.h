@@ -10,8 +10,8 @@ void report_init(void);
 /* A run of claims wrote that many submissions. */
 void report_claims(int64_t made);
 
-/* An answer came. server_date_ms: its Date, 0 if absent. */
-void report_answer(int64_t elapsed_ms, int64_t server_date_ms);
+/* An answer came. kind: the transport's name, or session. server_date_ms: its Date, 0 if absent. */
+void report_answer(const char *kind, int64_t elapsed_ms, int64_t server_date_ms);
 /* A call ended, or something kept it from being made: counted by its outcome's label. */
 void report_call(const char *label);
 /* A submission's try ended. A failure that is tried again is logged at first, then once a minute

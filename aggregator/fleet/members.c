@@ -2,6 +2,7 @@
 
 #include "aggregator/sql.h"
 #include "common/clock.h"
+#include "common/metric_table.h"
 #include "common/pg/schema.h"
 
 #include <stdlib.h>
@@ -61,12 +62,16 @@ static void read_beat(struct members *m, const PGresult *spread, const PGresult 
                         .older = strtoll(PQgetvalue(spread, 0, 2), NULL, 10),
                         .streams_count = PQntuples(streams)};
     struct known_stream *known = xcalloc((size_t)beat.streams_count + 1, sizeof *known);
-    for (int i = 0; i < beat.streams_count; i++)
+    int unowned = 0;
+    for (int i = 0; i < beat.streams_count; i++) {
         known[i] = (struct known_stream){.name = PQgetvalue(streams, i, 0),
                                          .mine = *PQgetvalue(streams, i, 1) == 't',
                                          .free = *PQgetvalue(streams, i, 2) == 't',
                                          .retired = *PQgetvalue(streams, i, 3) == 't',
                                          .pending_sums = *PQgetvalue(streams, i, 4) == 't'};
+        unowned += known[i].free && !known[i].retired;
+    }
+    metric_set(metric_of(METRIC_OF_UNOWNED, ""), unowned);
     beat.streams = known;
     m->events.beat(m->events.owner, &beat, m->may_work);
     free(known);

@@ -126,15 +126,7 @@ void shard_list_add_why(const struct shard_list *l, struct buf *why)
 
 void shard_list_scrape(struct shard_list *l)
 {
-    const struct catalog *catalog = NULL;
-    for (int i = 0; i < l->count; i++) {
-        const struct shard *s = l->shards[i];
-        if (!s->loading.dedupe)
-            continue;
-        shard_metrics_set_dedupe(s->label, s->loading.dedupe);
-        if (!catalog)
-            catalog = s->ledger.catalog;
-    }
-    if (catalog)
-        shard_metrics_set_silence(catalog);
+    for (int i = 0; i < l->count; i++)
+        if (l->shards[i]->loading.dedupe)
+            shard_metrics_set_dedupe(l->shards[i]->label, l->shards[i]->loading.dedupe);
 }

@@ -3,7 +3,10 @@
 #include "aggregator/sql.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/metric_table.h"
 #include "common/pg/schema.h"
+
+#include <stdlib.h>
 
 enum { TICK_MS = 100, PARTITIONS_EVERY_MS = 600000, MINUTE = 60000, DEADLINE_MS = 20000 };
 
@@ -49,10 +52,12 @@ static bool is_due(int64_t *due_ms, int64_t now_ms, int64_t every_ms)
 
 static void take_partitions(void *owner, const struct err *error, PGresult **results, int n)
 {
-    (void)results;
     (void)n;
     if (error)
         log_failed("partitions", error);
+    else
+        metric_set(metric_of(METRIC_OF_DATABASE, ""),
+                   strtoll(PQgetvalue(results[0], 0, 1), NULL, 10));
     maintenance_poke(owner);
 }
 
@@ -95,6 +100,11 @@ void maintenance_poke(void *maintenance)
         retention_run(&m->retention, m->pg, maintenance_poke, m);
     else if (m->on_idle)
         m->on_idle(m->owner);
+}
+
+void maintenance_scrape(struct maintenance *m)
+{
+    quota_scrape(&m->quota, m->has_stream(m->owner));
 }
 
 static void on_tick(uv_timer_t *timer)

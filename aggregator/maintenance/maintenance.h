@@ -36,6 +36,8 @@ void maintenance_open(struct maintenance *m, uv_loop_t *loop, const char *databa
                       const unsigned char key[16], bool (*has_stream)(void *owner), void *owner);
 /* The next step at once, if there is one and the connection is free. */
 void maintenance_poke(void *maintenance);
+/* Its gauges, before they are read. */
+void maintenance_scrape(struct maintenance *m);
 /* No further step: what it works for is being closed. */
 void maintenance_stop(struct maintenance *m);
 /* Closes all that it has, as parts of closing; maintenance_done frees the rest when they are. */

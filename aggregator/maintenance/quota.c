@@ -22,7 +22,7 @@ enum {
 
 void quota_init(struct quota *q, const unsigned char key[16])
 {
-    *q = (struct quota){.busy = false};
+    *q = (struct quota){.round_ended_ms = clock_monotonic_ms()};
     tenants_init(&q->noted, key);
     digests_init(&q->known);
 }
@@ -111,12 +111,26 @@ static void end_step(struct quota *q)
 
 static void end_rows(struct quota *q)
 {
-    static struct metric *lag;
-    if (!lag)
-        lag = metric_of(METRIC_OF_QUOTA_LAG, "");
-    if (q->queue[0].oldest_ms > 0)
-        metric_set(lag, clock_unix_ms() - q->queue[0].oldest_ms);
+    if (q->queue[0].oldest_ms > 0) {
+        int64_t age_ms = clock_unix_ms() - q->queue[0].oldest_ms;
+        metric_set(metric_of(METRIC_OF_QUOTA_LAG, ""), age_ms);
+        metric_observe(metric_of(METRIC_OF_QUOTA_AGE, ""), age_ms);
+    }
     drop_first(q);
+}
+
+void quota_scrape(const struct quota *q, bool writes)
+{
+    int64_t waiting_ms = 0;
+    for (int i = q->queue_count - 1; i >= 0; i--) /* the first with a time is the oldest */
+        if (q->queue[i].oldest_ms > 0)
+            waiting_ms = clock_unix_ms() - q->queue[i].oldest_ms;
+    metric_set(metric_with(METRIC_OF_OLDEST_WAITING, "quota_cache"), waiting_ms);
+    if (writes)
+        metric_set(metric_of(METRIC_OF_QUOTA_REFRESH, ""),
+                   clock_monotonic_ms() - q->round_ended_ms);
+    else
+        metric_drop(METRIC_OF_QUOTA_REFRESH);
 }
 
 static void end_page(struct quota *q)
@@ -221,6 +235,7 @@ static void end_round(struct quota *q)
     const char *argv[] = {"HSET", QUOTA_CHECKED, CHECKED_USED, now};
     q->ending = false;
     q->stamp = q->complete ? q->round_stamp : 0;
+    q->round_ended_ms = clock_monotonic_ms();
     snprintf(now, sizeof now, "%" PRId64, clock_unix_ms());
     redis_router_command(q->redis, QUOTA_CHECKED, strlen(QUOTA_CHECKED), DEADLINE_MS,
                          on_checked_noted, q, 4, argv, NULL);

@@ -56,6 +56,7 @@ struct quota {
     bool stamping;                         /* Redis is to be asked first */
     bool ending;                           /* all are noted: it ends with the last one written */
     bool complete;                         /* so far: nothing of it was forgotten */
+    int64_t round_ended_ms;                /* the last one; monotonic */
     int rounds;                            /* since one that looked at all tenants */
     uint64_t stamp;       /* of Redis, before the last round that was complete; 0: none */
     uint64_t round_stamp; /* … before this one */
@@ -78,6 +79,9 @@ void quota_heal(struct quota *q);
 bool quota_has_work(const struct quota *q);
 /* What was counted is not yet in the cache, and not given up. */
 bool quota_is_writing(const struct quota *q);
+/* Its gauges, before they are read. writes: this process counts, so that the cache is its own to
+ * write. */
+void quota_scrape(const struct quota *q, bool writes);
 /* One step: needs pg ready and redis up; done runs when the connection is free again. */
 void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
                void (*done)(void *owner), void *owner);

@@ -56,7 +56,8 @@ static void on_committed(void *owner, const struct batch *b, int64_t commit_us)
 {
     struct shard *s = owner;
     loading_move_window(&s->loading);
-    shard_metrics_count_batch(s->stream, b, s->ledger.position.last_id, commit_us);
+    shard_metrics_count_batch(s->stream, b, s->ledger.position.last_id, commit_us,
+                              clock_monotonic_us() - s->reader.taken_since_us);
     run_trim(s);
     s->spec.events.committed(s->spec.events.owner);
 }

@@ -220,6 +220,7 @@ const struct entries *stream_reader_take(struct stream_reader *r)
     if (!r->running || r->in_flight || r->taken || !is_due(r))
         return NULL;
     r->taken = r->filling;
+    r->taken_since_us = r->first_us;
     r->filling = r->filling == &r->buffers[0] ? &r->buffers[1] : &r->buffers[0];
     return r->taken;
 }

@@ -38,9 +38,10 @@ struct stream_reader {
     struct xread xread;
     struct entries buffers[2];
     struct entries *filling;
-    struct entries *taken; /* NULL: none is out */
-    struct entry_id next;  /* read from after this one */
-    int64_t first_us;      /* when the first entry of filling came, monotonic */
+    struct entries *taken;  /* NULL: none is out */
+    struct entry_id next;   /* read from after this one */
+    int64_t first_us;       /* when the first entry of filling came, monotonic */
+    int64_t taken_since_us; /* … and that of taken */
     bool running;
     bool polling;          /* inside stream_reader_poll */
     bool in_flight;        /* an XREAD is */

@@ -202,6 +202,8 @@ static void on_answer(void *owner, const struct err *error, const struct http_an
     struct stripe_api *a = owner;
     struct err e = {0};
     json_t *page = answer ? read_page(answer, &e) : NULL;
+    if (answer)
+        metric_observe(metric_with(METRIC_OF_STRIPE_SECONDS, "list"), answer->elapsed_ms);
     free(a->words);
     a->words = answer && answer->status != 200 ? stripe_answer_words(answer) : NULL;
     if (page)

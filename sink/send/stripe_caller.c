@@ -167,7 +167,7 @@ static void on_answer(void *owner, const struct err *error, const struct http_an
         settle_try_read(&t, answer);
         for (struct submission *s = call->batch.first; s; s = s->next)
             keep_request_id(s, http_answer_header(answer, "Request-Id"));
-        report_answer(answer->elapsed_ms, answer->server_date_ms);
+        report_answer(call->transport->name, answer->elapsed_ms, answer->server_date_ms);
     }
     judge_all(call, &t);
     end_call(call);

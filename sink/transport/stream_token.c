@@ -132,7 +132,7 @@ static void on_answer(void *owner, const struct err *error, const struct http_an
     t->opening = false;
     if (answer) {
         settle_try_read(&try, answer);
-        report_answer(answer->elapsed_ms, answer->server_date_ms);
+        report_answer("session", answer->elapsed_ms, answer->server_date_ms);
     }
     settle_rule_judge(&try, &o);
     if (!answer || o.state != SETTLE_SENT) {

@@ -5,7 +5,11 @@ import subprocess
 
 import pytest
 
+from line.line import TEST_WEBHOOK_SECRET
 from line.paths import ROOT
+
+REFUSING = """#!lua name=meterline
+redis.register_function('meterline_used', function() return redis.error_reply('ERR full') end)"""
 
 
 def reference():
@@ -72,26 +76,75 @@ def test_rejects_are_told_by_reason(line, stages):
     assert told == {"unknown_metric": 2, "missing_field": 1, "conflict": 1}
 
 
-def test_a_metric_whose_events_stay_away_is_seen(line, stages):
-    aggregator = stages["aggregator"]
+def test_metrics_and_tenants_that_fell_silent_are_seen(line):
+    """By when their usage was, whichever process counted it, and whether or not one was started since."""
+    now_ms = line.value("SELECT (extract(epoch FROM now()) * 1000)::bigint")
+    for tenant, metric, hours in (("acme", "api_calls", 0), ("beta", "api_calls", 5), ("beta", "llm_tokens", 3),
+                                  ("gamma", "llm_tokens", 100)):
+        line.xadd(tenant=tenant, metric=metric, ts=str(now_ms - hours * 3600000))
+    line.must("aggregator", "--once")
+    line.sql("UPDATE usage_totals SET period_end = now() - interval '1 day' WHERE tenant = 'gamma'")
+    line.start_sandbox()
 
-    def age(metric):
-        return aggregator.metric("meterline_last_event_age_seconds", metric=metric)
+    def look():
+        sink = line.start_sink(SINK_INTERVAL_S=1).wait_ready()
+        line.wait_for(lambda: "meterline_tenants{" in sink.get("/metrics")[1])
+        return sink.metrics()
 
-    line.wait_for(lambda: "meterline_last_event_age_seconds" in aggregator.get("/metrics")[1])
-    line.wait_for(lambda: age("api_calls") > 2)
-    before = age("llm_tokens")
-    line.xadd(tenant="acme", metric="api_calls")
-    line.wait_for(lambda: age("api_calls") < 2)
-    assert age("llm_tokens") > before
+    seen = look()
+    silent = {metric: seen.value("meterline_metric_silent_seconds", metric=metric) for metric in ("api_calls", "llm_tokens")}
+    assert 0 <= silent["api_calls"] < 600 and 10800 <= silent["llm_tokens"] < 11400
+    assert [seen.value("meterline_tenants", age=age) for age in ("under_1h", "under_1d", "under_7d", "over_7d")] == [1, 1, 1, 0]
     line.sql("UPDATE metrics SET retired_at = now() WHERE metric = 'llm_tokens'")
-    line.sql("UPDATE ledger_state SET value = value + 1 WHERE name = 'catalog_version'")
+    line.sql("UPDATE usage_totals SET period_end = now() - interval '36 days' WHERE tenant = 'gamma'")
+    seen = look()
+    assert "llm_tokens" not in {labels.get("metric") for name, labels, _ in seen.samples if "silent" in name}
+    assert seen.value("meterline_tenants") == 2
+
+
+def test_what_took_time_is_told(line, stages):
+    """Each histogram that dashboards draw from has seen what passed through the line."""
+    webhookd = stages["webhookd"]
+    line.sandbox.webhook(webhookd.webhook_url, secret=TEST_WEBHOOK_SECRET)
+    line.sandbox.bootstrap(meters=[{"event_name": "api_calls", "formula": "sum"}], tenants=["acme"],
+                           price_lookup_key="standard")
+    line.wait_for(lambda: line.value("SELECT count(*) FROM subscriptions") == 1)
     line.xadd(tenant="acme", metric="api_calls")
-    line.wait_for(lambda: 'age_seconds{metric="llm_tokens"}' not in aggregator.get("/metrics")[1])
+    line.wait_for(lambda: line.value("SELECT count(*) FROM usage_submissions WHERE state = 'sent'") == 1, 30)
+    expected = {"aggregator": {"aggregation": {}, "commit": {}, "quota_age": {}},
+                "sink": {"stripe_request": {"kind": "meter_events"}},
+                "webhookd": {"webhook_processing": {"outcome": "processed"}, "webhook_answer": {},
+                             "stripe_request": {"kind": "fetch"}}}
+    for stage, histograms in expected.items():
+        for name, labels in histograms.items():
+            line.wait_for(lambda: (stages[stage].metric(f"meterline_{name}_seconds_count", **labels) or 0) > 0)
+            assert stages[stage].metric(f"meterline_{name}_seconds_sum", **labels) < 600, name
+    for stage in stages.values():
+        assert stage.metric("meterline_ready") == 1
+        assert 2 ** 20 < stage.metric("meterline_memory_bytes") < 2 ** 32
+    aggregator = stages["aggregator"].metrics()
+    assert aggregator.value("meterline_database_bytes") > 2 ** 20
+    assert aggregator.value("meterline_unowned_streams") == 0
+    assert aggregator.value("meterline_dedupe_window_target_seconds") == 24 * 3600
+
+
+def test_a_quota_cache_that_cannot_be_written_gets_old(line, stages):
+    """The age of the last write stays as it was: what waits, and since when all was gone over, rise."""
+    aggregator = stages["aggregator"]
+    line.xadd(tenant="acme", metric="api_calls")
+    line.wait_for(lambda: line.client().hget("quota:{acme}", "api_calls.used") == "1")
+    assert aggregator.metric("meterline_oldest_waiting_seconds", queue="quota_cache") < 5
+    line.client().function_load(REFUSING, replace=True)
+    line.xadd(tenant="acme", metric="api_calls")
+    line.wait_for(lambda: aggregator.metric("meterline_oldest_waiting_seconds", queue="quota_cache") > 3)
+    assert aggregator.metric("meterline_quota_refresh_age_seconds") > 3
+    line.client().function_flush()
+    line.wait_for(lambda: aggregator.metric("meterline_oldest_waiting_seconds", queue="quota_cache") == 0)
+    assert line.client().hget("quota:{acme}", "api_calls.used") == "2"
 
 
 def test_what_waits_is_a_queue_in_every_stage(line, stages):
-    for stage, queue in (("aggregator", "usage:events"), ("sink", "submissions"), ("webhookd", "webhooks")):
+    for stage, queue in (("aggregator", "usage:events"), ("aggregator", "quota_cache"), ("sink", "submissions"), ("webhookd", "webhooks")):
         line.wait_for(lambda stage=stage, queue=queue: f'waiting_seconds{{queue="{queue}"}}' in
                       stages[stage].get("/metrics")[1])
 

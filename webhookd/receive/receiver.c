@@ -23,6 +23,7 @@ enum { STORE_MAX = 8 }; /* events a transaction */
 struct delivery {
     struct http_exchange *exchange;
     struct stripe_event event;
+    int64_t begun_ms; /* monotonic */
     struct delivery *next;
 };
 
@@ -59,6 +60,9 @@ static const struct {
     {"unavailable", "the event could not be stored now: send it again later"},
 };
 
+/* Outcomes that alerts ask for: only what stood at 0 before is seen to rise. */
+static const char *const COUNTED[] = {"stored", "duplicate", "bad_signature", "bad_event", NULL};
+
 static const char *message_of(const char *outcome)
 {
     for (size_t i = 0; i < sizeof REFUSALS / sizeof *REFUSALS; i++)
@@ -85,6 +89,7 @@ static void answer(struct http_exchange *x, int status, const char *outcome)
 static void delivery_end(struct delivery *d, int status, const char *outcome)
 {
     answer(d->exchange, status, outcome);
+    metric_observe(metric_of(METRIC_OF_WEBHOOK_ANSWER, ""), clock_monotonic_ms() - d->begun_ms);
     stripe_event_done(&d->event);
     free(d);
 }
@@ -231,6 +236,7 @@ static void take_body(struct receiver *r, struct http_exchange *x)
     }
     struct delivery *d = xcalloc(1, sizeof *d);
     d->exchange = x;
+    d->begun_ms = clock_monotonic_ms();
     if (stripe_event_parse(x->body, x->body_length, &d->event, &e)) {
         free(d);
         refuse(r, x, "bad_event", e.text);
@@ -300,6 +306,8 @@ struct receiver *receiver_open(const struct context *context, struct receiver_ev
     struct receiver *r = xcalloc(1, sizeof *r);
     r->context = context;
     r->events = events;
+    for (int i = 0; COUNTED[i]; i++)
+        metric_with(METRIC_OF_WEBHOOK_REQUESTS, COUNTED[i]);
     uv_timer_init(stage_loop(context->stage), &r->schema_timer);
     r->schema_timer.data = r;
     r->server = http_server_open(stage_loop(context->stage), "webhooks", context->config->listen,

@@ -1,6 +1,7 @@
 -- Locks the next due event for this transaction. Events of one object are taken in the order of their creation and
 -- never side by side: a younger one waits for an older one that is due.
-SELECT e.event_id, e.type, e.attempts, e.payload::text
+SELECT e.event_id, e.type, e.attempts, e.payload::text,
+       (extract(epoch FROM now() - e.received_at) * 1000)::int8 AS waited_ms
   FROM webhook_events e
  WHERE e.state = 'received'
    AND e.next_attempt_at <= now()

@@ -49,6 +49,8 @@ static void log_end(const struct event_work *w)
                            : w->verdict == VERDICT_FAIL ? LOG_OF_webhook_failed
                                                         : LOG_OF_webhook_ignored;
     metric_count(METRIC_OF_WEBHOOKS_WORKED, state_of(w->verdict));
+    metric_observe(metric_with(METRIC_OF_WEBHOOK_SECONDS, state_of(w->verdict)),
+                   clock_monotonic_ms() - j->received_ms);
     log_event(w->verdict == VERDICT_FAIL ? LOG_ERROR : LOG_INFO, event,
               LOG_STR("type", j->event.type), LOG_STR("id", j->event.id),
               LOG_STR("object", j->event.object_id),

@@ -190,12 +190,19 @@ static bool repeat_if_limited(struct fetch *fetch, const struct http_answer *ans
     return true;
 }
 
+static bool is_account_refused(int status)
+{
+    return status == UNAUTHORIZED || status == FORBIDDEN;
+}
+
 static void fail(struct fetch *fetch, const struct err *e, const struct http_answer *answer)
 {
     if (answer && e->code == TOO_MANY_REQUESTS) {
         report_answer(fetch->fetcher, "rate_limited");
     } else {
-        metric_count(METRIC_OF_STRIPE_REQUESTS, answer ? "refused" : "failed");
+        metric_count(METRIC_OF_STRIPE_REQUESTS, !answer                       ? "failed"
+                                                : is_account_refused(e->code) ? "account_refused"
+                                                                              : "refused");
         report_lost(fetch->fetcher, e);
     }
     end_fetch(fetch, e, NULL);
@@ -209,6 +216,7 @@ static void on_answer(void *owner, const struct err *error, const struct http_an
         fail(fetch, error, NULL);
         return;
     }
+    metric_observe(metric_with(METRIC_OF_STRIPE_SECONDS, "fetch"), answer->elapsed_ms);
     if (answer->status == 404) {
         report_answer(fetch->fetcher, "not_found");
         end_fetch(fetch, NULL, NULL);
@@ -259,6 +267,7 @@ struct fetcher *fetcher_open(uv_loop_t *loop, const struct config *config)
     f->end = &f->first;
     f->client = http_client_open(loop, "meterline/" METERLINE_VERSION, (int)config->workers,
                                  BODY_MAX_BYTES);
+    metric_with(METRIC_OF_STRIPE_REQUESTS, "account_refused"); /* only what stood at 0 rises */
     stripe_limits_init(&f->limits, webhookd_rate_per_s(config), clock_monotonic_ms());
     uv_timer_init(loop, &f->timer);
     f->timer.data = f;

@@ -42,6 +42,7 @@ struct job {
     struct stripe_event event;
     const struct family *family;
     int64_t attempts;         /* before this one */
+    int64_t received_ms;      /* monotonic */
     json_t *fetched;          /* the object as fetched; NULL: as in the event */
     json_t *fetched_customer; /* fetched because nothing else named the tenant; {}: 404 */
     bool fetching_customer;   /* the fetch in flight is that one */

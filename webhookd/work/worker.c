@@ -76,6 +76,7 @@ static void take_row(struct worker *w, const PGresult *r)
     struct err e;
     const char *payload = result_text(r, 0, 3);
     j->attempts = result_i64(r, 0, 2);
+    j->received_ms = clock_monotonic_ms() - result_i64(r, 0, 4);
     machine_go(&WORKER, w->state, WORKING);
     if (stripe_event_parse(payload ? payload : "", payload ? strlen(payload) : 0, &j->event, &e)) {
         /* It was parsed before it was stored: somebody has changed the row. */
