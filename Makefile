@@ -122,9 +122,16 @@ docs:
 	@$(build) SAN= FLAVOUR= build/unit/test_metric_table build/unit/test_log_events
 	@mkdir -p docs && build/unit/test_metric_table --print >docs/metrics.md
 	@build/unit/test_log_events --print >docs/logs.md
-# make install    programs into $(PREFIX)/bin
-install: all
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(PROGRAMS)
+# Manual pages and completion come from the programs themselves, of the tables of --help. The date of a page is
+# that of the commit, so that the same sources make the same page.
+COMMITTED = $(call once,COMMITTED,$(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null)))
+MANUALS := $(addprefix $(B)/man/,meterctl.1 meterline-emitter.1 meterline-aggregator.8 meterline-sink.8 meterline-webhookd.8)
+COMPLETION := $(B)/completion/meterctl
+.PHONY: manuals
+manuals: $(MANUALS) $(COMPLETION)
+$(foreach n,1 8,$(eval $(B)/man/%.$(n): $(B)/bin/% ; @mkdir -p $$(@D) && SOURCE_DATE_EPOCH=$$(COMMITTED) $$< --print-manual >$$@))
+$(COMPLETION): $(B)/bin/meterctl ; @mkdir -p $(@D) && $< --print-completion >$@
+# make install    programs, manual pages, completion, units and the example of a catalog, below $(PREFIX)
 # make images     meterline/aggregator, … and meterline/all, by docker or podman; BASE=debian:trixie-slim TAG=
 .PHONY: images
 images: ; @deploy/build_images

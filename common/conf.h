@@ -88,6 +88,8 @@ void conf_print_help(const struct conf_setting *table, const char *program, cons
                      const char *what);
 /* The settings alone, with their heading. */
 void conf_print_settings(const struct conf_setting *table);
+/* The same as a section of the manual page (manual.h). */
+void conf_print_manual(const struct conf_setting *table);
 /* --print-config: NAME=value lines, secrets as ***. */
 void conf_print(const struct conf_setting *table, const void *config);
 

@@ -1,5 +1,6 @@
-/* Settings on a terminal: --help and --print-config. */
+/* Settings on a terminal and in the manual: --help, --print-config and --print-manual. */
 #include "common/conf_internal.h"
+#include "common/manual.h"
 #include "common/str.h"
 
 #include <inttypes.h>
@@ -80,6 +81,19 @@ void conf_print_help(const struct conf_setting *table, const char *program, cons
     printf("usage: %s %s\n\n", program, arguments);
     print_wrapped(what, 0, 0);
     conf_print_settings(table);
+}
+
+void conf_print_manual(const struct conf_setting *table)
+{
+    manual_section("ENVIRONMENT");
+    for (const struct conf_setting *s = table; s->name; s++) {
+        struct buf value = {0};
+        describe_value(s, &value);
+        manual_item(s->name, s->help ? s->help : "");
+        if (value.length > 0)
+            printf(".br\n(%s)\n", value.data);
+        buf_done(&value);
+    }
 }
 
 static void print_text(const struct conf_setting *s, const char *text)

@@ -4,6 +4,7 @@
 #include "common/contract.h"
 #include "common/healthcheck.h"
 #include "common/log.h"
+#include "common/manual.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,24 @@ enum { SECONDS_MAX = 86400 };
 const char STAGE_GIVE_UP_HELP[] =
     "S: … and exit 1 if it could not work for S seconds, such as with a server away (30)";
 
+static const struct manual_item COMMON_FLAGS[] = {
+    {"--help", "this text"},
+    {"--version", "the program's version"},
+    {"--print-config", "the settings in force, secrets as ***"},
+    {"--healthcheck", "ask one that runs with these settings for its /readyz; exit 0 or 1"},
+    {NULL, NULL}};
+
+static const struct manual_item EXIT_CODES[] = {{"0", "done, or ended by SIGTERM or SIGINT"},
+                                                {"1", "could not go on"},
+                                                {"2", "wrong settings or usage"},
+                                                {NULL, NULL}};
+
+static const char SIGNALS[] =
+    "SIGTERM, SIGINT  take no new work, finish or hand back what is in flight within 10 s, end\n"
+    "SIGHUP           read the files of settings (X_FILE) again, as when one of them changes\n";
+
+static const char ARGUMENTS[] = "[flag]...";
+
 static void print_flag(const char *name, const char *help)
 {
     printf("  %-15s  %s\n", name, help);
@@ -20,21 +39,37 @@ static void print_flag(const char *name, const char *help)
 
 static void print_help(const struct stage_spec *spec, const struct stage_flag *own)
 {
-    conf_print_help(spec->settings, spec->program, "[flag]...", spec->what);
+    conf_print_help(spec->settings, spec->program, ARGUMENTS, spec->what);
     fputs("\nFlags:\n", stdout);
-    print_flag("--help", "this text");
-    print_flag("--version", "the program's version");
-    print_flag("--print-config", "the settings in force, secrets as ***");
-    print_flag("--healthcheck",
-               "ask one that runs with these settings for its /readyz; exit 0 or 1");
+    for (const struct manual_item *f = COMMON_FLAGS; f->term; f++)
+        print_flag(f->term, f->text);
     for (; own && own->name; own++)
         print_flag(own->name, own->help);
+    manual_print_exit_codes(EXIT_CODES);
+}
+
+static void print_manual(const struct stage_spec *spec, const struct stage_flag *own)
+{
+    manual_begin(spec->program, 8, spec->what);
+    manual_section("SYNOPSIS");
+    manual_usage(spec->program, ARGUMENTS);
+    manual_section("DESCRIPTION");
+    manual_text(spec->what);
+    manual_section("OPTIONS");
+    manual_items(COMMON_FLAGS);
+    for (; own && own->name; own++)
+        manual_item(own->name, own->help);
+    conf_print_manual(spec->settings);
+    manual_section("SIGNALS");
+    manual_text(SIGNALS);
+    manual_end(spec->program, EXIT_CODES);
 }
 
 struct flags {
     const char *program;
     const struct stage_flag *limited; /* the one with seconds, if it is there */
     bool help;
+    bool manual;
     bool version;
     bool print;
     bool healthcheck;
@@ -86,6 +121,8 @@ static int parse_flag(int argc, char **argv, int *i, struct flags *flags,
     const char *text = argv[*i];
     if (!strcmp(text, "--help") || !strcmp(text, "-h"))
         flags->help = true;
+    else if (!strcmp(text, MANUAL_FLAG))
+        flags->manual = true;
     else if (!strcmp(text, "--version"))
         flags->version = true;
     else if (!strcmp(text, "--print-config"))
@@ -123,6 +160,10 @@ int stage_config(int argc, char **argv, const struct stage_spec *spec, void *con
         return EXIT_SETTINGS;
     if (flags.help) {
         print_help(spec, own);
+        return EXIT_DONE;
+    }
+    if (flags.manual) {
+        print_manual(spec, own);
         return EXIT_DONE;
     }
     if (flags.version) {

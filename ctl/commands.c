@@ -35,13 +35,13 @@ const struct ctl_command CTL_COMMANDS[] = {
          "Without TENANT: all tenants that have limits of their own.\n",
      .run = limits_show_run},
     {.words = {"limits", "set"},
-     .arguments = "TENANT METRIC [--included N | --unlimited] [--cap CAP] [--new]",
+     .arguments = "TENANT METRIC [--included N | --unlimited] [--cap none|soft|hard] [--new]",
      .what = "Give a tenant its own limit, in place of its plan's.",
      .detail =
          "--included N    how much is included, such as 5000\n"
          "--unlimited     there is no limit\n"
-         "--cap CAP       what happens above it: none (nothing), soft (allowed, and reported)\n"
-         "or hard (denied)\n"
+         "--cap …         what happens above it: none (nothing), soft (allowed, and reported)\n"
+         "                or hard (denied)\n"
          "--new           the tenant is not known yet\n"
          "What you leave out stays as it was, or as the plan has it. The limit holds at once,\n"
          "and reaches the quota cache within a second while webhookd runs.\n",
@@ -104,8 +104,8 @@ const struct ctl_command CTL_COMMANDS[] = {
          "  late       units that missed their invoice: decide by `meterctl late list`\n"
          "  too_large  values of more than 15 digits, which Stripe does not take\n"
          "  drift      units where Stripe differs from what was sent: `meterctl reconcile`\n"
-         "  meter_held units not sent because Stripe's meter is missing or counts in another\n"
-         "             way: `meterctl status` says which one, and why\n"
+         "  meter_held  units not sent because Stripe's meter is missing or counts in another\n"
+         "              way: `meterctl status` says which one, and why\n"
          "  unmapped   units of a tenant with a subscription that have no place at Stripe: the\n"
          "             customer is gone, or the subscription lacks an item (`meterctl status`)\n"
          "  not_compared  units not sent since a restore, because nobody knows whether they\n"

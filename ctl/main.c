@@ -1,7 +1,10 @@
 /* meterctl: the operator's tool. Finds the command, reads the settings, runs it. */
 #include "common/contract.h"
+#include "common/manual.h"
 #include "ctl/args.h"
+#include "ctl/completion.h"
 #include "ctl/ctl.h"
+#include "ctl/help.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -44,41 +47,6 @@ static bool is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
-static void print_usage(const struct ctl_command *command)
-{
-    const char *second = command->words[1];
-    printf("%s %s%s%s%s%s", CTL_PROGRAM, command->words[0], second ? " " : "", second ? second : "",
-           *command->arguments ? " " : "", command->arguments);
-}
-
-static int print_help(void)
-{
-    printf("usage: %s COMMAND [argument]...\n\n"
-           "Sets meterline up, shows how it is doing, and sets right what went wrong.\n"
-           "`%s COMMAND --help` explains a command.\n",
-           CTL_PROGRAM, CTL_PROGRAM);
-    for (const struct ctl_command *c = CTL_COMMANDS; c->run; c++) {
-        if (c->group)
-            printf("\n%s:\n", c->group);
-        fputs("  ", stdout);
-        print_usage(c);
-        printf("\n      %s\n", c->what);
-    }
-    puts("\nFlags that many commands have:\n"
-         "  --json          the same for programs\n"
-         "  --wide          tables are not cut to the terminal's width\n"
-         "  --yes           do it; without it the command only says what it would do\n"
-         "Flags without a command:\n"
-         "  --help          this text\n"
-         "  --version       the program's version\n"
-         "  --print-config  the settings in force, secrets as ***\n"
-         "\nExit codes: 0 done; 1 could not go on, or found differences; 2 wrong settings or "
-         "usage;\n"
-         "3 could not be checked; 4 balanced but something waits for a person (audit).");
-    conf_print_settings(SETTINGS);
-    return CTL_DONE;
-}
-
 static int load_config(struct ctl_config *config)
 {
     conf_start_log(CTL_PROGRAM);
@@ -101,9 +69,7 @@ static int run_command(const struct ctl_command *command, int argc, char **argv)
 {
     struct ctl_config config = {0};
     if (asks_for_help(command, argc, argv)) {
-        fputs("usage: ", stdout);
-        print_usage(command);
-        printf("\n\n%s\n%s%s", command->what, *command->detail ? "\n" : "", command->detail);
+        help_print_command(command);
         return CTL_DONE;
     }
     ctl_begin(command);
@@ -130,7 +96,7 @@ static int print_commands(const char *word)
         if (strcmp(word, c->words[0]) != 0)
             continue;
         fputs(found++ ? "       " : "usage: ", stdout);
-        print_usage(c);
+        help_print_usage(c);
         printf("\n           %s\n", c->what);
     }
     return found;
@@ -159,7 +125,11 @@ int main(int argc, char **argv)
     if (sodium_init() < 0)
         return ctl_fail(CTL_FAILED, "libsodium cannot be initialized");
     if (argc > 1 && (is_help(argv[1]) || strcmp(argv[1], "help") == 0))
-        return print_help();
+        return help_print(SETTINGS), CTL_DONE;
+    if (argc > 1 && strcmp(argv[1], MANUAL_FLAG) == 0)
+        return help_print_manual(SETTINGS), CTL_DONE;
+    if (argc > 1 && strcmp(argv[1], COMPLETION_FLAG) == 0)
+        return completion_print(), CTL_DONE;
     if (argc > 1 && strcmp(argv[1], "--version") == 0)
         return printf("%s %s\n", CTL_PROGRAM, METERLINE_VERSION) < 0;
     if (argc > 1 && strcmp(argv[1], "--print-config") == 0)

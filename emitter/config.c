@@ -1,6 +1,7 @@
 #include "emitter/config.h"
 
 #include "common/contract.h"
+#include "common/manual.h"
 #include "common/str.h"
 
 #include <getopt.h>
@@ -18,7 +19,8 @@ static const struct conf_setting SETTINGS[] = {
 
 enum flag {
     FLAG_HELP = 'h',
-    FLAG_VERSION = 256,
+    FLAG_MANUAL = 256,
+    FLAG_VERSION,
     FLAG_PRINT,
     FLAG_CATALOG,
     FLAG_REFUSED,
@@ -28,6 +30,7 @@ enum flag {
 
 static const struct option FLAGS[] = {
     {"help", no_argument, NULL, FLAG_HELP},
+    {&MANUAL_FLAG[2], no_argument, NULL, FLAG_MANUAL},
     {"version", no_argument, NULL, FLAG_VERSION},
     {"print-config", no_argument, NULL, FLAG_PRINT},
     {"catalog", required_argument, NULL, FLAG_CATALOG},
@@ -37,21 +40,51 @@ static const struct option FLAGS[] = {
     {NULL, 0, NULL, 0},
 };
 
-static const char HELP[] =
-    "\nReads each FILE, or standard input (-) if there is none. One event a line:\n"
+static const char WHAT[] = "Sends usage events to Redis, one line of JSON each.";
+static const char ARGUMENTS[] = "[flag]... [FILE]...";
+static const char INPUT[] =
+    "Reads each FILE, or standard input (-) if there is none. One event a line:\n"
     "  {\"tenant\": \"acme\", \"metric\": \"api_calls\", \"quantity\": \"1.5\", \"model\": "
     "\"large\"}\n"
-    "An event without an id gets a UUIDv7, and one without ts the time at which it is read.\n"
-    "\nFlags:\n"
-    "  --catalog FILE     refuse metrics that are not in this catalog\n"
-    "  --refused FILE     write the place and reason of every refused line here\n"
-    "  --give-up-after S  stop when Redis has not answered for S seconds; default 60\n"
-    "  --dry-run          only check the lines; needs no Redis\n"
-    "  --help             this text\n"
-    "  --version          the program's version\n"
-    "  --print-config     the settings in force, secrets as ***\n"
-    "\nExit codes: 0 all sent, 1 something was refused or may not have been sent, 2 wrong "
-    "usage.\n";
+    "An event without an id gets a UUIDv7, and one without ts the time at which it is read.\n";
+
+static const struct manual_item FLAG_HELPS[] = {
+    {"--catalog FILE", "refuse metrics that are not in this catalog"},
+    {"--refused FILE", "write the place and reason of every refused line here"},
+    {"--give-up-after S", "stop when Redis has not answered for S seconds; default 60"},
+    {"--dry-run", "only check the lines; needs no Redis"},
+    {"--help", "this text"},
+    {"--version", "the program's version"},
+    {"--print-config", "the settings in force, secrets as ***"},
+    {NULL, NULL}};
+
+static const struct manual_item EXIT_CODES[] = {
+    {"0", "all sent"},
+    {"1", "something was refused or may not have been sent"},
+    {"2", "wrong settings or usage"},
+    {NULL, NULL}};
+
+static void print_help(void)
+{
+    conf_print_help(SETTINGS, EMITTER_PROGRAM, ARGUMENTS, WHAT);
+    printf("\n%s\nFlags:\n", INPUT);
+    for (const struct manual_item *f = FLAG_HELPS; f->term; f++)
+        printf("  %-17s  %s\n", f->term, f->text);
+    manual_print_exit_codes(EXIT_CODES);
+}
+
+static void print_manual(void)
+{
+    manual_begin(EMITTER_PROGRAM, 1, WHAT);
+    manual_section("SYNOPSIS");
+    manual_usage(EMITTER_PROGRAM, ARGUMENTS);
+    manual_section("DESCRIPTION");
+    manual_text(INPUT);
+    manual_section("OPTIONS");
+    manual_items(FLAG_HELPS);
+    conf_print_manual(SETTINGS);
+    manual_end(EMITTER_PROGRAM, EXIT_CODES);
+}
 
 static int parse_give_up(struct emitter_config *config, const char *text)
 {
@@ -70,9 +103,10 @@ static int parse_flag(struct emitter_config *config, int flag, bool *print)
 {
     switch (flag) {
     case FLAG_HELP:
-        conf_print_help(SETTINGS, EMITTER_PROGRAM, "[flag]... [FILE]...",
-                        "Sends usage events to Redis, one line of JSON each.");
-        fputs(HELP, stdout);
+        print_help();
+        return EMITTER_DONE;
+    case FLAG_MANUAL:
+        print_manual();
         return EMITTER_DONE;
     case FLAG_VERSION:
         printf("%s %s\n", EMITTER_PROGRAM, METERLINE_VERSION);

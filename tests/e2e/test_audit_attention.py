@@ -75,7 +75,7 @@ def test_units_that_wait_for_a_person(shop, state, extra):
 
 
 def test_it_is_documented(line):
-    assert "4 balanced but something waits for a person" in line.must("meterctl", "--help").stdout
+    assert "4  balanced but something waits for a person" in line.must("meterctl", "--help").stdout
     assert "audit balanced, attention: lost=100 failed=13280" in line.must("meterctl", "audit", "--help").stdout
 
 
