@@ -8,6 +8,7 @@ durable servers.
     lag         from XADD to the quota cache at a steady rate
     sink        a million totals claimed; events sent one a call, and by the stream, to a stand-in
                 for Stripe, beside what that answers a bare client
+    capacity    memory and disk of the events, and of what follows from them; only if PARTS names it
 
 Settings by environment, see settings.py; PARTS=scenarios,lag chooses. Results as JSON and plots go to
 build/bench/. No speed passes or fails; exit code 1: the ledger does not hold what was
@@ -23,7 +24,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from bench import batches, lag, plots, scenario, settings, sink, verdict  # noqa: E402
+from bench import batches, capacity, lag, plots, scenario, settings, sink, verdict  # noqa: E402
 
 
 def main():
@@ -36,7 +37,7 @@ def main():
         report["scenarios"].append(scenario.run_scenario(tenants, repeats_percent))
         scenario.tell(report["scenarios"][-1])
         save(report)
-    for part, run in ("batches", batches), ("lag", lag), ("sink", sink):
+    for part, run in ("batches", batches), ("lag", lag), ("sink", sink), ("capacity", capacity):
         if part in settings.PARTS:
             report[part] = run.run()
             run.tell(report[part])
