@@ -117,11 +117,12 @@ fmt:
 .PHONY: freeze-migrations
 freeze-migrations:
 	deploy/freeze_migrations
-# make docs       docs/metrics.md and docs/logs.md, from the tables in the code
+# make docs       docs/metrics.md, docs/logs.md and deploy/env.example, from the tables in the code
 docs:
-	@$(build) SAN= FLAVOUR= build/unit/test_metric_table build/unit/test_log_events
+	@$(build) SAN= FLAVOUR= all build/unit/test_metric_table build/unit/test_log_events
 	@mkdir -p docs && build/unit/test_metric_table --print >docs/metrics.md
 	@build/unit/test_log_events --print >docs/logs.md
+	@deploy/make_env_example build/bin >deploy/env.example
 # Manual pages and completion come from the programs themselves, of the tables of --help. The date of a page is
 # that of the commit, so that the same sources make the same page.
 COMMITTED = $(call once,COMMITTED,$(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null)))
