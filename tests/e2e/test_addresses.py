@@ -4,9 +4,8 @@ import urllib.request
 
 import pytest
 
-from line.paths import ROOT
+from support.pages import blocks_for
 
-README = ROOT / "README.md"
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 UNUSABLE = [
     ("REDIS_URL", "http://127.0.0.1"), ("REDIS_URL", "redis://127.0.0.1:port"),
@@ -76,9 +75,9 @@ def test_a_port_alone_listens_on_ipv6_and_ipv4(line, listen, hosts):
 
 
 @pytest.mark.own_servers
-def test_an_acl_user_with_the_rights_that_the_readme_names_is_enough(line):
-    rule = next(each.strip() for each in README.read_text(encoding="utf-8").splitlines()
-                if each.strip().startswith("ACL SETUSER meterline"))
+def test_an_acl_user_with_the_rights_that_the_page_names_is_enough(line):
+    [block] = blocks_for("tests/e2e/test_addresses.py")
+    rule = block.text.strip()
     line.client().execute_command(*rule.replace("'", "").replace("…", "s:cret%").split())
     url = line.redis.url.replace("//", "//meterline:s%3Acret%25@")
     for name in ("aggregator", "webhookd"):
