@@ -38,7 +38,7 @@ FOLDERS := $(foreach s,$(STAGES),$(call folder,$(s))) common
 PROGRAMS := $(foreach s,$(STAGES),$(if $(wildcard $(call folder,$(s))/main.c),$(call program,$(s))))
 ARCHIVES := $(FOLDERS:%=$(B)/lib%.a)
 UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-statements = $(shell find $(1) -name '*.sql' | sort)
+statements = $(shell find $(1) -name '*.sql' -o -name '*.lua' | sort)
 WITH_SQL := $(foreach f,$(FOLDERS),$(if $(call statements,$(f)),$(f)))
 BENCH_SHARED := $(addprefix $(B)/obj/tests/bench/,events.o wire.o probes.o received.o)
 GENERATED := $(addprefix $(B)/gen/,$(WITH_SQL:%=%/sql.h) ctl/migrations.h ctl/functions.h revision.h)

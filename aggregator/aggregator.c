@@ -117,7 +117,7 @@ static void on_number_moved(void *owner, int64_t shards)
 static void on_renumbered(void *owner, int64_t shards)
 {
     struct aggregator *a = owner;
-    a->misrouted.shards = shards;
+    a->misrouted.shards = a->maintenance.quota.shards = shards;
     a->settling = false;
 }
 
@@ -255,7 +255,7 @@ static void open_maintenance(struct aggregator *a)
     misrouted_init(&a->misrouted, a->maintenance.pg, a->cache,
                    (struct misrouted_events){
                        .moved = on_misrouted_moved, .none = on_no_misrouted, .owner = a});
-    a->misrouted.shards = config->base.stream_shards;
+    a->misrouted.shards = a->maintenance.quota.shards = config->base.stream_shards;
 }
 
 static int start(struct stage *stage, void *owner, struct err *e)

@@ -15,6 +15,13 @@ static void on_redis_up(void *owner)
         limits_sweep_hurry(d->sweep);
 }
 
+static void on_redis_node(void *owner, struct redis *node)
+{
+    const struct webhookd *d = owner;
+    if (d->limits)
+        limits_see_node(d->limits, node);
+}
+
 /* Events were stored: workers that rest may look for one. */
 static void wake_workers(void *owner)
 {
@@ -68,9 +75,10 @@ int webhookd_start(struct stage *stage, void *owner, struct err *e)
         .on_stored = wake_workers, .on_schema = on_schema, .owner = d};
     d->context = (struct context){
         .config = &d->config, .stage = stage, .on_idle = check_drained, .owner = d};
-    d->context.redis =
-        redis_router_open(stage_loop(stage), d->config.base.redis_url,
-                          (struct redis_router_events){.on_up = on_redis_up, .owner = d}, e);
+    d->context.redis = redis_router_open(
+        stage_loop(stage), d->config.base.redis_url,
+        (struct redis_router_events){.on_up = on_redis_up, .on_node = on_redis_node, .owner = d},
+        e);
     if (!d->context.redis)
         return err_wrap(e, "REDIS_URL");
     d->receiver = receiver_open(&d->context, events, e);

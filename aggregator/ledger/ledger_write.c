@@ -161,6 +161,7 @@ static void make_fold(struct write *w, struct pg_statement *s)
 {
     pg_statement_init(s, SQL_FOLD);
     pg_add_text(s, w->ledger->stream);
+    pg_add_text(s, w->batch ? w->last_id : w->ledger->position.last_id);
     w->fold_at = w->sent;
 }
 

@@ -1,6 +1,7 @@
 #include "aggregator/maintenance/quota.h"
 
 #include "aggregator/sql.h"
+#include "aggregator/stream/stream_name.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/metric_table.h"
@@ -170,15 +171,23 @@ static void take_used(void *owner, const struct err *error, PGresult **results, 
 
 static void read_noted(struct quota *q)
 {
-    struct pg_array tenants;
+    struct pg_array tenants, streams;
     pg_array_init(&tenants, PG_TEXT);
-    for (uint32_t i = 0; i < q->noted.count; i++)
-        pg_array_add(&tenants, q->noted.list[i]->name.data, q->noted.list[i]->name.length);
+    pg_array_init(&streams, PG_TEXT);
+    for (uint32_t i = 0; i < q->noted.count; i++) {
+        const struct tenant_ref *tenant = q->noted.list[i];
+        char stream[STREAM_NAME_SIZE];
+        stream_name(tenant->crc16 % q->shards, q->shards, stream);
+        pg_array_add(&tenants, tenant->name.data, tenant->name.length);
+        pg_array_add_text(&streams, stream);
+    }
     struct pg_statement s;
     pg_statement_init(&s, SQL_READ_USED);
     pg_add_array(&s, &tenants);
+    pg_add_array(&s, &streams);
     pg_run(q->pg, &s, 1, DEADLINE_MS, take_used, q);
     pg_array_done(&tenants);
+    pg_array_done(&streams);
 }
 
 static void take_tenants(void *owner, const struct err *error, PGresult **results, int n)

@@ -1,4 +1,6 @@
-/* The quota cache: `used` of each metric in the hash quota:{<tenant>}.
+/* The quota cache: `used` of each metric in the hash quota:{<tenant>}, and `as_of`, the last entry
+ * of the tenant's stream that is surely in it: a reservation that was settled by an entry up to
+ * there is over (webhookd/limits/quota.lua).
  *
  * What a fold changed is written as it changed. Once a minute all usage is gone over, so that a
  * lost cache heals: usage that is known to stand there is passed over as long as Redis' stamp says
@@ -40,6 +42,7 @@ struct quota {
     int next;             /* of the first one: the next page's first row */
     int page_end;         /* … and one past the page in flight */
     struct tenants noted; /* to be read */
+    int64_t shards;       /* how many there are; the owner's to set */
     int replies_left;
     void (*page_done)(struct quota *q);
     bool failed;      /* a write of the page in flight did */

@@ -14,26 +14,33 @@
 enum { PAGE_ROWS = 8192, DEADLINE_MS = 10000, ARGUMENTS_MAX = 4096 };
 
 /* The columns of read_used.sql and fold.sql. */
-enum { TENANT, METRIC, USED, VERSION, PERIOD_END_MS, USED_AT_MS };
+enum { TENANT, METRIC, USED, VERSION, PERIOD_END_MS, USED_AT_MS, AS_OF };
+enum { ARGUMENTS = AS_OF }; /* of a metric, from METRIC on */
 
 /* Fields asked for, of each metric; whose hash it is comes before them. */
 static const char *const FIELDS[] = {"version", "used", "period_end"};
 enum { N_FIELDS = sizeof FIELDS / sizeof *FIELDS };
 
-/* Our ledger, then five arguments a metric. An older version never replaces a newer one; the same
- * one may be repeated. Returns the name of another ledger if the hash is its: then nothing was
- * written. */
+/* Our ledger, then six arguments a metric. An older version never replaces a newer one; the same
+ * one may be repeated, and may have a reading of as_of that knows less ("": nothing). Returns the
+ * name of another ledger if the hash is its: then nothing was written. */
 static const char FUNCTION[] =
-    "#!lua name=meterline\n" QUOTA_OWNER_LUA
+    "#!lua name=meterline\n" QUOTA_OWNER_LUA /* claim */
+    "local function padded(entry)\n"
+    "  return (string.gsub(entry, '%d+', function(n) return string.rep('0', 20 - #n) .. n end))\n"
+    "end\n"
     "redis.register_function('meterline_used', function(keys, args)\n"
     "  local theirs = claim(keys[1], args[1])\n"
     "  if theirs then return theirs end\n"
-    "  for i = 2, #args, 5 do\n"
+    "  for i = 2, #args, 6 do\n"
     "    local m = args[i]\n"
-    "    local known = tonumber(redis.call('HGET', keys[1], m .. '.version')) or -1\n"
-    "    if known <= tonumber(args[i + 2]) then\n"
+    "    local known = redis.call('HMGET', keys[1], m .. '.version', m .. '.as_of')\n"
+    "    if (tonumber(known[1]) or -1) <= tonumber(args[i + 2]) then\n"
+    "      local as_of = known[2] or ''\n"
+    "      if padded(as_of) < padded(args[i + 5]) then as_of = args[i + 5] end\n"
     "      redis.call('HSET', keys[1], m .. '.used', args[i + 1], m .. '.version', args[i + 2],\n"
-    "                 m .. '.period_end', args[i + 3], m .. '.used_at', args[i + 4])\n"
+    "                 m .. '.period_end', args[i + 3], m .. '.used_at', args[i + 4],\n"
+    "                 m .. '.as_of', as_of)\n"
     "    end\n"
     "  end\n"
     "end)\n";
@@ -159,7 +166,7 @@ static void on_written(void *owner, const struct err *error, void *reply)
     end_reply(q);
 }
 
-/* FCALL meterline_used 1 quota:{tenant} ledger metric used version period_end used_at … */
+/* FCALL meterline_used 1 quota:{tenant} ledger metric used version period_end used_at as_of … */
 static void write_tenant(struct quota *q, int from, int to)
 {
     static const char *argv[ARGUMENTS_MAX + 5];
@@ -178,7 +185,7 @@ static void write_tenant(struct quota *q, int from, int to)
     char *at = numbers.data + length[3];
     int argc = 5;
     for (int row = from; row < to; row++) {
-        for (int column = METRIC; column <= USED_AT_MS; column++, argc++) {
+        for (int column = METRIC; column <= AS_OF; column++, argc++) {
             argv[argc] = PQgetvalue(r, row, column);
             length[argc] = (size_t)PQgetlength(r, row, column);
             if (column == USED)
@@ -280,7 +287,7 @@ void quota_page_run(struct quota *q, void (*done)(struct quota *q))
     q->replies_left = 1;
     while (from < end && from - q->next < PAGE_ROWS) {
         int to = from + 1;
-        while (to < end && to - from < ARGUMENTS_MAX / 5 &&
+        while (to < end && to - from < ARGUMENTS_MAX / ARGUMENTS &&
                strcmp(PQgetvalue(r, from, TENANT), PQgetvalue(r, to, TENANT)) == 0)
             to++;
         refresh_tenant(q, from, to);

@@ -316,6 +316,15 @@ int redis_router_command_all(struct redis_router *router, uint64_t deadline_ms, 
     return 1;
 }
 
+void redis_router_reach_masters(struct redis_router *router)
+{
+    const struct redis_node *master;
+    if (!redis_map_is_cluster(router->map) || router->closing)
+        return;
+    for (int i = 0; (master = redis_map_master(router->map, i)); i++)
+        get_node(router, master);
+}
+
 void redis_router_each_node(struct redis_router *router)
 {
     if (!router->events.on_node)

@@ -38,6 +38,8 @@ void redis_router_command(struct redis_router *router, const char *key, size_t k
 int redis_router_command_all(struct redis_router *router, uint64_t deadline_ms, redis_done_fn done,
                              void *owner, int argc, const char **argv);
 
+/* Connect to every master of a cluster, whether a command needed it so far or not. */
+void redis_router_reach_masters(struct redis_router *router);
 /* on_node for each connection that is up. */
 void redis_router_each_node(struct redis_router *router);
 

@@ -2,3 +2,4 @@
 SELECT count(DISTINCT tenant) AS tenants,
        floor(extract(epoch FROM clock_timestamp() - min(refreshed_at)))::bigint AS table_age_s
   FROM usage_quotas
+ WHERE tenant <> ''

@@ -170,7 +170,8 @@ static int count_hashes(redisContext *redis, int64_t *hashes, bool *all, struct 
         redisReply *page = redis_scan_quotas(redis, cursor, e);
         if (!page)
             return -1;
-        *hashes += (int64_t)page->element[1]->elements;
+        for (size_t k = 0; k < page->element[1]->elements; k++) /* the plan free is no tenant */
+            *hashes += strcmp(page->element[1]->element[k]->str, QUOTA_KEY_PREFIX "}") != 0;
         freeReplyObject(page);
         ended = strcmp(cursor, "0") == 0;
     }

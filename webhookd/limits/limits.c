@@ -8,6 +8,7 @@
 #include "common/quota_owner.h"
 #include "common/str.h"
 #include "webhookd/context.h"
+#include "webhookd/limits/quota_library.h"
 #include "webhookd/statement_list.h"
 
 #include <assert.h>
@@ -28,11 +29,13 @@ enum column {
     LIMITS_CAP,
     LIMITS_TEXT,
     LIMITS_GRACE_UNTIL_MS,
-    LIMITS_LEDGER
+    LIMITS_LEDGER,
+    LIMITS_CATALOG_VERSION
 };
 
 struct limits {
     const struct context *context;
+    struct quota_library *library;
     struct digests known; /* each tenant's hash, as this process last wrote or saw it */
     int in_flight;
     struct log_repeat failed;
@@ -333,6 +336,21 @@ static void begin_tenant(struct batch *b, const PGresult *rows, int first, int e
         run_query(w);
 }
 
+/* The rows of the tenant "" are the plan free. */
+static void note_free(const struct limits *l, const PGresult *rows, int first, int end)
+{
+    struct free_limit *limits = xcalloc((size_t)(end - first), sizeof *limits);
+    int n = 0;
+    for (int row = first; row < end; row++)
+        if (result_text(rows, row, LIMITS_CAP))
+            limits[n++] = (struct free_limit){.metric = result_text(rows, row, LIMITS_METRIC),
+                                              .limit = result_text(rows, row, LIMITS_TEXT),
+                                              .cap = result_text(rows, row, LIMITS_CAP)};
+    quota_library_set_free(l->library, result_text(rows, first, LIMITS_LEDGER),
+                           result_text(rows, first, LIMITS_CATALOG_VERSION), limits, n);
+    free(limits);
+}
+
 static int end_of_tenant(const PGresult *rows, int first)
 {
     int end = first + 1;
@@ -349,6 +367,8 @@ void limits_write(struct limits *l, const PGresult *rows, enum limits_mode mode,
     *b = (struct batch){.limits = l, .done = done, .owner = owner, .open = 1};
     for (int row = 0; row < PQntuples(rows);) {
         int end = end_of_tenant(rows, row);
+        if (!*result_text(rows, row, LIMITS_TENANT))
+            note_free(l, rows, row, end);
         begin_tenant(b, rows, row, end, mode);
         row = end;
     }
@@ -364,11 +384,17 @@ void limits_note_verified(struct limits *l)
                          NULL, NULL, 4, argv, NULL);
 }
 
+void limits_see_node(struct limits *l, struct redis *node)
+{
+    quota_library_see_node(l->library, node);
+}
+
 struct limits *limits_new(const struct context *context)
 {
     struct limits *l = xcalloc(1, sizeof *l);
     l->context = context;
     digests_init(&l->known);
+    l->library = quota_library_open(context);
     return l;
 }
 
@@ -379,6 +405,7 @@ bool limits_are_idle(const struct limits *l)
 
 void limits_free(struct limits *l)
 {
+    quota_library_close(l->library);
     digests_done(&l->known);
     free(l);
 }

@@ -1,5 +1,5 @@
 /* Writes the limits of tenants into the quota cache: of each hash quota:{<tenant>} the fields that
- * webhookd owns. The aggregator owns the others.
+ * webhookd owns. The aggregator owns the others. quota:{} has the limits of the plan free.
  *
  * The happy path: the rows of read_limits.sql, grouped by tenant, become one script call a tenant.
  * An event's worker and the sweep may read and write side by side. So the script leaves a hash
@@ -23,7 +23,11 @@ struct limits;
 typedef void (*limits_done_fn)(void *owner, const struct err *error, int n);
 
 struct limits *limits_new(const struct context *context);
+/* When Redis is closed. */
 void limits_free(struct limits *l);
+/* The connection to a server that the cache lies on is up. */
+struct redis;
+void limits_see_node(struct limits *l, struct redis *node);
 
 enum limits_mode {
     LIMITS_WRITE,         /* Redis has older limits: write */

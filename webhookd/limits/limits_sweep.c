@@ -40,7 +40,7 @@ struct limits_sweep {
     struct pg *pg;
     uv_timer_t timer;
     enum limits_sweep_state state;
-    char *after;             /* the last tenant of the previous page; "" at the start */
+    char *after;             /* the last tenant of the previous page; NULL at the start */
     int64_t catalog_version; /* that all quotas were last refreshed with; -1: never */
     int64_t sweep_version;   /* the catalog's when this sweep began */
     int64_t tenants;         /* of this sweep */
@@ -168,7 +168,7 @@ static void take_list(void *owner, const struct err *error, PGresult **results, 
         return;
     }
     const PGresult *r = results[0];
-    if (!s->after[0])
+    if (!s->after)
         s->sweep_version = result_i64(r, 0, 3);
     if (result_i64(r, 0, 2) == 0) {
         end_sweep(s);
@@ -268,7 +268,7 @@ static void begin_sweep(struct limits_sweep *s)
     s->tenants = 0;
     s->sweeps = (s->sweeps + 1) % VERIFY_ALL_EVERY;
     free(s->after);
-    s->after = xstrdup("");
+    s->after = NULL;
     run_count(s);
 }
 
@@ -287,7 +287,7 @@ void limits_sweep_hurry(struct limits_sweep *s)
 
 void limits_sweep_note_catalog(struct limits_sweep *s, int64_t version)
 {
-    bool is_about_to_read_it = s->sweeping && !s->after[0];
+    bool is_about_to_read_it = s->sweeping && !s->after;
     if (!is_about_to_read_it && version != s->sweep_version)
         limits_sweep_hurry(s);
 }
@@ -297,7 +297,6 @@ struct limits_sweep *limits_sweep_open(const struct context *context, struct lim
     struct limits_sweep *s = xcalloc(1, sizeof *s);
     s->context = context;
     s->limits = limits;
-    s->after = xstrdup("");
     s->catalog_version = -1;
     uv_timer_init(stage_loop(context->stage), &s->timer);
     s->timer.data = s;

@@ -1,20 +1,22 @@
--- A page of the tenants that have quotas or usage, in order, as one JSON array; the last of them; how many there are;
--- and the version of the catalog. It skips from tenant to tenant in the indexes.
--- $1 text: after this tenant ('' for the first page)
+-- A page of the tenants that have quotas or usage, in order, as one JSON array, the first one '', which is the plan
+-- free; the last of them; how many there are; and the version of the catalog. It skips from tenant to tenant in the indexes.
+-- $1 text: after this tenant; NULL for the first page
 -- $2 bigint: the most tenants of a page
 WITH RECURSIVE used AS (
-    SELECT (SELECT min(tenant) FROM usage_totals WHERE tenant > $1::text) AS tenant
+    SELECT (SELECT min(tenant) FROM usage_totals WHERE tenant > coalesce($1::text, '')) AS tenant
     UNION ALL
     SELECT (SELECT min(t.tenant) FROM usage_totals t WHERE t.tenant > used.tenant)
       FROM used WHERE used.tenant IS NOT NULL
 ), limited AS (
-    SELECT (SELECT min(tenant) FROM usage_quotas WHERE tenant > $1::text) AS tenant
+    SELECT (SELECT min(tenant) FROM usage_quotas WHERE tenant > coalesce($1::text, '')) AS tenant
     UNION ALL
     SELECT (SELECT min(q.tenant) FROM usage_quotas q WHERE q.tenant > limited.tenant)
       FROM limited WHERE limited.tenant IS NOT NULL
 ), page AS (
     SELECT tenant
-      FROM ((SELECT tenant FROM used WHERE tenant IS NOT NULL LIMIT $2::bigint)
+      FROM (SELECT '' COLLATE "C" AS tenant WHERE $1::text IS NULL
+            UNION
+            (SELECT tenant FROM used WHERE tenant IS NOT NULL LIMIT $2::bigint)
             UNION
             (SELECT tenant FROM limited WHERE tenant IS NOT NULL LIMIT $2::bigint)) both_of
      ORDER BY tenant
