@@ -37,7 +37,7 @@
     X(ledger_behind_stream, "aggregator", "PostgreSQL lost commits, as after a restore from a backup. What is still in the stream is counted again, the rest is booked as lost, and sinks hold until `meterctl restore accept`.") \
     X(maintenance_failed, "aggregator", "A job beside the counting failed; `job` says which one (lease, partitions, carry, retention). It is tried again.") \
     X(misrouted_moved, "aggregator", "Entries that were in the stream of another shard were added to the right stream.") \
-    X(quota_function_failed, "aggregator, webhookd", "Redis refused to load the functions of the quota cache. Allow FUNCTION LOAD, FCALL and FCALL_RO for this user.") \
+    X(quota_function_failed, "aggregator webhookd", "Redis refused to load the functions of the quota cache. Allow FUNCTION LOAD, FCALL and FCALL_RO for this user.") \
     X(quota_read_failed, "aggregator", "PostgreSQL refused to tell the usage that the quota cache needs. It is tried again; the cache gets old meanwhile.") \
     X(quota_write_failed, "aggregator", "Redis refused to take usage into the quota cache, as when it is full. It is tried again; the cache gets old meanwhile.") \
     X(redis_durability_unknown, "aggregator", "CONFIG GET is not allowed, so it is not known whether Redis keeps what it acknowledged. Allow it, or check the settings by hand.") \
