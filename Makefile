@@ -132,7 +132,20 @@ COMPLETION := $(B)/completion/meterctl
 manuals: $(MANUALS) $(COMPLETION)
 $(foreach n,1 8,$(eval $(B)/man/%.$(n): $(B)/bin/% ; @mkdir -p $$(@D) && SOURCE_DATE_EPOCH=$$(COMMITTED) $$< --print-manual >$$@))
 $(COMPLETION): $(B)/bin/meterctl ; @mkdir -p $(@D) && $< --print-completion >$@
-# make install    programs, manual pages, completion, units and the example of a catalog, below $(PREFIX)
+# make install    programs, manual pages, completion, units and a catalog to start from, below $(PREFIX)
+# make uninstall  delete them again
+INSTALLED = $(addprefix bin/,$(notdir $(PROGRAMS))) $(foreach m,$(MANUALS),share/man/man$(subst .,,$(suffix $m))/$(notdir $m)) \
+    share/bash-completion/completions/meterctl share/meterline/catalog.json \
+    $(patsubst deploy/systemd/%,lib/systemd/system/%,$(wildcard deploy/systemd/*.service deploy/systemd/*.target deploy/systemd/*.d/*))
+# What is below build/ or deploy/ for a file that is installed.
+source_of = $(firstword $(wildcard $(addsuffix /$(notdir $1),$(B)/bin $(B)/man $(B)/completion deploy deploy/systemd deploy/systemd/*.d)))
+.PHONY: uninstall
+install: all manuals
+	@$(foreach f,$(INSTALLED),install -D -m $(if $(filter bin/%,$f),755,644) $(call source_of,$f) $(DESTDIR)$(PREFIX)/$f &&) :
+	@sed -i 's,^ExecStart=/usr/bin/,ExecStart=$(PREFIX)/bin/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/meterline*.service
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED))
+	rmdir --ignore-fail-on-non-empty $(addprefix $(DESTDIR)$(PREFIX)/,share/meterline lib/systemd/system/meterline-.service.d)
 # make images     meterline/aggregator, … and meterline/all, by docker or podman; BASE=debian:trixie-slim TAG=
 .PHONY: images
 images: ; @deploy/build_images
