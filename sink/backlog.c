@@ -32,9 +32,10 @@ void backlog_init(struct backlog *b, struct session *session, bool once,
     metric_set(metric_with(METRIC_OF_OLDEST_WAITING, "submissions"), 0);
 }
 
+/* One that is held waits for more usage, which may never come. */
 static bool waits_to_be_sent(const char *state)
 {
-    return !strcmp(state, "pending") || !strcmp(state, "sending") || !strcmp(state, "held");
+    return !strcmp(state, "pending") || !strcmp(state, "sending");
 }
 
 static void export_submissions(const PGresult *rows, int64_t now_ms)

@@ -8,7 +8,9 @@ import yaml
 from line.paths import ROOT
 
 FOLDER = ROOT / "deploy" / "prometheus"
-RULES = [rule for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"] for rule in group["rules"]]
+RULES = [rule for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"] for rule in group["rules"]
+         if "alert" in rule]
+CASES = ["alerts_test.yaml", "alerts_days_test.yaml"]
 
 
 def promtool(*args):
@@ -22,12 +24,16 @@ def test_rules_and_scrape_config_are_valid():
 
 
 def test_each_rule_fires_and_keeps_still_when_it_should():
-    done = promtool("test", "rules", "alerts_test.yaml")
-    assert done.returncode == 0, done.stdout + done.stderr
+    runs = [subprocess.Popen(["promtool", "test", "rules", name], cwd=FOLDER, text=True, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT) for name in CASES]
+    for run in runs:
+        said = run.communicate()[0]
+        assert run.returncode == 0, said
     tried = {True: set(), False: set()}
-    for case in yaml.safe_load((FOLDER / "alerts_test.yaml").read_text())["tests"]:
-        for alert in case["alert_rule_test"]:
-            tried[bool(alert["exp_alerts"])].add(alert["alertname"])
+    for name in CASES:
+        for case in yaml.safe_load((FOLDER / name).read_text())["tests"]:
+            for alert in case["alert_rule_test"]:
+                tried[bool(alert["exp_alerts"])].add(alert["alertname"])
     names = {rule["alert"] for rule in RULES}
     assert tried == {True: names, False: names}
 
@@ -46,3 +52,9 @@ def test_each_rule_has_its_page_and_each_page_its_rule():
     pages = re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert pages == [rule["alert"] for rule in RULES]
     assert [rule["annotations"]["runbook_url"] for rule in RULES] == [f"docs/runbook.md#{page.lower()}" for page in pages]
+
+
+def test_each_page_says_what_it_means_how_to_look_what_to_do_and_whom_to_wake():
+    for rule, page in zip(RULES, (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8").split("\n## ")[1:]):
+        assert re.findall(r"^\*\*(\w+):?\*\*", page, re.MULTILINE) == ["Means", "Look", "Do", "Wake"], rule["alert"]
+        assert f"**Means** ({rule['labels']['severity']}):" in page, rule["alert"]
