@@ -85,9 +85,13 @@ def test_what_a_page_tells_to_type_works(shell):
             shell.run_until_shown(block, shown)
 
 
+def targets_of_make():
+    rules = re.findall(r"^([a-z][\w-]*(?: [a-z][\w-]*)*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    return {target for rule in rules for target in rule.split()}
+
+
 def test_make_knows_what_the_pages_tell_it_to_make():
-    known = set(re.findall(r"^([a-z][\w-]*(?: [a-z][\w-]*)*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    known = {target for targets in known for target in targets.split()}
+    known = targets_of_make()
     for block in BLOCKS:
         if block.language == "sh":
             for command in re.findall(r"\bmake((?: [\w=:./-]+)*)", "\n".join(block.commands)):
@@ -98,13 +102,22 @@ def test_make_knows_what_the_pages_tell_it_to_make():
         assert targets <= known, f"{page.name}: {targets - known}"
 
 
-@pytest.mark.parametrize("runner", [runner for runner in RUNNERS if runner.endswith(".yml")])
-def test_what_a_workflow_is_said_to_run_is_a_step_of_it(runner):
-    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / runner).read_text())["jobs"]
-    steps = {line.strip() for job in jobs.values() for step in job["steps"] for line in step.get("run", "").splitlines()}
+def steps_of(workflow):
+    """Its commands, with what a matrix puts in."""
+    jobs = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values()
+    assert {step["uses"].split("@")[0] for job in jobs for step in job["steps"] if "uses" in step} == {"actions/checkout"}
+    tasks = [task for job in jobs for values in job.get("strategy", {}).get("matrix", {}).values() for task in values]
+    return [line.strip() for job in jobs for step in job["steps"] for line in step.get("run", "").splitlines()] + tasks
+
+
+@pytest.mark.parametrize("workflow", sorted((ROOT / ".github" / "workflows").iterdir()), ids=lambda path: path.name)
+def test_a_workflow_makes_what_there_is_and_runs_what_the_pages_say(workflow):
+    steps = steps_of(workflow)
+    for made in re.findall(r"^make\b(.*)$", "\n".join(steps), re.MULTILINE):
+        assert {word for word in made.split() if "=" not in word} <= targets_of_make(), made
     for block in BLOCKS:
-        if block.mark == f"run by: {runner}":
-            assert set(block.commands) <= steps, f"{block}: {set(block.commands) - steps}"
+        if block.mark == f"run by: {workflow.name}":
+            assert set(block.commands) <= set(steps), f"{block}: {set(block.commands) - set(steps)}"
 
 
 def test_what_takes_long_is_what_make_would_do():
