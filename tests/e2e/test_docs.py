@@ -2,7 +2,6 @@
 
 import configparser
 import contextlib
-import io
 import json
 import re
 import shutil
@@ -11,8 +10,9 @@ import subprocess
 import pytest
 import yaml
 
-from line import Line
+from line import Line, Pgbouncer
 from line.paths import ROOT
+from line.postgres_template import DATABASE
 from line.process import clean_env
 from line.stages import program
 from support.page_shell import PageShell
@@ -134,14 +134,27 @@ def test_what_takes_long_is_what_make_would_do():
     assert done.returncode == 0, done.stderr
 
 
-def test_files_of_settings_are_in_their_form(folder):
+def test_json_and_yaml_are_well_formed():
     for block in BLOCKS:
         if block.language == "json":
             json.loads(block.text)
         if block.language == "yaml":
             list(yaml.safe_load_all(block.text))
-        if block.language == "ini":
-            configparser.ConfigParser(delimiters=("=",)).read_file(io.StringIO(block.text))
+
+
+@pytest.mark.own_servers
+def test_pgbouncer_takes_the_settings_of_the_page(line):
+    [block] = [block for block in BLOCKS if block.language == "ini"]
+    told = configparser.ConfigParser(delimiters=("=",))
+    told.read_string(block.text)
+    pooler = Pgbouncer(line.folder, line.postgres, **told["pgbouncer"]).start()
+    try:
+        assert list(told["databases"]) == [DATABASE]
+        line.must("meterctl", "migrate", DATABASE_URL=pooler.url)
+        pools = {row["database"]: row for row in pooler.show("POOLS")}
+        assert pools[DATABASE]["pool_mode"] == "transaction"
+    finally:
+        pooler.close()
 
 
 # What the pages name.
@@ -231,6 +244,12 @@ def test_files_and_folders_that_are_named_exist(page):
         for name in re.findall(r"^[\w.-]+/[\w./-]*$", code):
             if name.split("/")[0] in tops and name not in MADE and "NNNN" not in name:
                 assert (ROOT / name).exists(), f"{page.name}: {name}"
+
+
+def test_who_is_said_to_run_blocks_reads_them():
+    code = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    for runner in {block.mark.removeprefix("run by: ") for block in BLOCKS if block.mark.startswith("run by: ")}:
+        assert runner.endswith(".yml") or f'blocks_for("{runner}")' in code, runner
 
 
 # What is made of the code.
