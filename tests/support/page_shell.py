@@ -29,7 +29,7 @@ BLOCK_TIMEOUT_S = 180
 SOON_S = 60
 
 PRELUDE = """set -aeu -o pipefail
-redis-cli() {{ command redis-cli -p {redis} "$@"; }}
+redis-cli() {{ command redis-cli -e -p {redis} "$@"; }}
 meterline-aggregator() {{ OPS_LISTEN=127.0.0.1:{aggregator_ops} command meterline-aggregator "$@"; }}
 meterline-sink() {{ OPS_LISTEN=127.0.0.1:{sink_ops} command meterline-sink "$@"; }}
 meterline-webhookd() {{
