@@ -26,7 +26,7 @@ USUAL = {"sandbox": 12111, "webhookd": 8080, "aggregator_ops": 9101, "sink_ops":
 STARTED = {"sandbox": "tests/sandbox/run", "webhookd": "meterline-webhookd", "aggregator_ops": "meterline-aggregator",
            "sink_ops": "meterline-sink"}
 BLOCK_TIMEOUT_S = 180
-SOON_S = 60
+SOON_S = 120
 
 PRELUDE = """set -aeu -o pipefail
 redis-cli() {{ command redis-cli -e -p {redis} "$@"; }}
