@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from line import Line, Pgbouncer
+from line.line import TEST_WEBHOOK_SECRET
 from line.paths import ROOT
 from line.postgres_template import DATABASE
 from line.process import clean_env
@@ -83,6 +84,27 @@ def test_what_a_page_tells_to_type_works(shell):
         shown = after if after and after.language == "text" and not after.mark.startswith(("an excerpt", "run by: ")) else None
         if is_run_here(block):
             shell.run_until_shown(block, shown)
+
+
+@pytest.mark.own_servers
+def test_what_the_page_on_stripe_posts_makes_a_tenant_with_a_plan(line, folder):
+    """Against the stand-in, which refuses parameters that it does not know."""
+    line.start_sandbox(rate_per_s=0)
+    webhookd = line.start_webhookd().wait_ready()
+    line.sandbox.webhook(webhookd.webhook_url, secret=TEST_WEBHOOK_SECRET)
+    shell = PageShell(line, folder)
+    try:
+        shell.export(**line.env())
+        shell.have_stripes_tool()
+        posts = [block for block in BY_NAME["docs/stripe-sandbox.md"].blocks if "stripe post" in block.text]
+        assert len(posts) >= 3
+        for block in posts:
+            shell.run(block)
+        limit = "SELECT limit_quantity::int FROM usage_quotas WHERE tenant = 'acme' AND metric = 'api_calls'"
+        line.wait_for(lambda: line.value(limit) == 100_000, 30, "acme has the plan standard")
+        assert line.value("SELECT stripe_price_id IS NOT NULL FROM subscription_items WHERE metric = 'api_calls'")
+    finally:
+        shell.close()
 
 
 def targets_of_make():

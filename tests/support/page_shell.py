@@ -39,6 +39,23 @@ sudo() {{ "$@"; }}
 """
 
 
+# Stripe's tool as far as the pages use it, against the stand-in: `stripe post PATH -d NAME=VALUE…`. What a reader copies
+# from an answer to the next command is in the variables that the page names.
+STRIPE_TOOL = """stripe() {
+    local words=()
+    for word in "${@:3}"; do [ "$word" = -d ] && words+=(--data-urlencode) || words+=("$word"); done
+    curl -sS --fail-with-body -u "$STRIPE_SECRET_KEY:" "$STRIPE_API_BASE$2" "${words[@]}" | tee answer.json
+    local id; id=$(/usr/bin/python3 -c 'import json; print(json.load(open("answer.json"))["id"])')
+    case "$2 ${*:3}" in
+        */meters*) METER=$id ;;
+        */customers*) CUSTOMER=$id ;;
+        */prices*metered*) METERED_PRICE=$id ;;
+        */prices*) PRICE=$id ;;
+    esac
+}
+"""
+
+
 class PageShell:
     def __init__(self, line, folder):
         self.line = line
@@ -99,6 +116,9 @@ class PageShell:
             line.sandbox.bootstrap(meters=[], tenants=[], price_lookup_key=plan)
         line.wait_for(lambda: line.value("SELECT count(*) FROM subscriptions") == 2, 30, "both have subscribed")
         self.export(**line.env())
+
+    def have_stripes_tool(self):
+        self._say(STRIPE_TOOL)
 
     def run(self, block):
         """What it printed. Raises if one of its commands failed."""
