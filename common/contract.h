@@ -56,7 +56,7 @@
 #define STRIPE_VERSION_LEGACY  "2024-06-20"
 
 /* What a stage's schema check wants: the highest migration that this build knows. */
-#define SCHEMA_VERSION 8
+#define SCHEMA_VERSION 9
 
 /* SQLSTATE that our functions raise. */
 #define SQLSTATE_FENCED "ML001"
