@@ -3,101 +3,51 @@
 
 Images are built of a base image that mmdebstrap makes where none is there; those of servers are stand-ins made of
 Debian's packages. 100,000 events are sent while stages and servers are killed; then the audit balances, Stripe's
-stand-in holds what PostgreSQL does, and no memory limit was hit. Of the environment: BASE, EVENTS, SEED.
+stand-in holds what PostgreSQL does, and no memory limit was hit. What it does beyond that is in main().
+Of the environment: BASE, EVENTS, SEED, and KEEP=1, so that the line goes on at the end.
 """
 
 import collections
 import decimal
 import json
 import os
-import pathlib
 import random
 import shutil
-import socket
+import signal
+import ssl
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "build" / "containers"
-BASE = os.environ.get("BASE", "debian:bookworm-slim")
+import images
+import refusals
+import watch
+from engine import (FOLDER, NETWORK, PROJECT, ROOT, SERVERS, Failed, attempt, environment, free_port, in_container, inspect,
+                    logs, name, prepare, run, until)
+
 EVENTS = int(os.environ.get("EVENTS", "100000"))
 SEED = int(os.environ.get("SEED", str(time.time_ns() % 10**9)))
-PACKAGES = ("podman buildah runc netavark aardvark-dns podman-compose mmdebstrap iptables nftables iproute2 "
-            "catatonit openssl").split()
-PROJECT = "meterline-test"  # Never the one of `make up`: its volumes are deleted at the end.
-SERVERS = ("redis", "postgres", "nginx", "prometheus")
-HARDENED = ("aggregator", "sink", "webhookd", "migrate", "catalog")
-KILLED = ("aggregator", "sink", "webhookd", "redis", "postgres", "nginx")
-
-CONFIG = """[containers]
-default_ulimits = ["nofile=20000:20000", "nproc=32768:32768"]
-netns = "{netns}"
-log_driver = "k8s-file"
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-runtime = "runc"
-"""
-
-
-class Failed(Exception):
-    pass
-
-
-def run(*command, netns="bridge", check=True, **env):
-    """By podman that is told how to work without systemd. stdout."""
-    done = subprocess.run([str(word) for word in command], cwd=ROOT, capture_output=True, text=True, check=False,
-                          stdin=subprocess.DEVNULL,
-                          env={**os.environ, "CONTAINERS_CONF": str(FOLDER / f"{netns}.conf"), **env})
-    if check and done.returncode != 0:
-        raise Failed(f"{' '.join(map(str, command))} ended with {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.stdout
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return str(s.getsockname()[1])
-
+STAGES = ("aggregator", "sink", "webhookd")
+HARDENED = (*STAGES, "migrate", "catalog", "redis", "nginx", "prometheus", "sandbox", "usage")
+KILLED = (*STAGES, "redis", "postgres", "nginx")
+STOP_MAX_S = 10
 
 SETTINGS = {"PROJECT": PROJECT, "SECRETS": str(FOLDER / "secrets"), "COMPOSE": "podman-compose", "EVENTS": str(EVENTS),
             "EVENTS_PER_S": "2000", "SINK_INTERVAL_S": "5", "WEBHOOK_PORT": free_port(), "PROMETHEUS_PORT": free_port(),
             **{f"{server.upper()}_IMAGE": f"standin/{server}" for server in SERVERS}}
 
 
-def build():
-    if run("podman", "images", "-q", BASE).strip() == "":
-        tar = FOLDER / "base.tar"
-        run("mmdebstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", tar)
-        run("podman", "import", tar, BASE)
-        tar.unlink()
-    print(run("deploy/build_images", netns="host", CONTAINER="podman", BASE=BASE), end="", flush=True)
-    for server in SERVERS:
-        run("podman", "build", "--quiet", "--pull=never", "--format=docker", "--build-arg", f"BASE={BASE}",
-            "--file=tests/containers/Containerfile", f"--target={server}", "--tag", f"standin/{server}", ".", netns="host")
-
-
 def containers(*command, **env):
-    return run("deploy/containers", *command, **SETTINGS, **env)
-
-
-def inspect(service, field):
-    return run("podman", "inspect", "--format", f"{{{{{field}}}}}", f"{PROJECT}_{service}_1").strip()
-
-
-def in_container(service, *command):
-    return run("podman", "exec", f"{PROJECT}_{service}_1", *command)
+    return run("deploy/containers", *command, **{**SETTINGS, **env})
 
 
 def ctl(*command):
     """Its own output, among what podman-compose says; and its exit code."""
-    secrets = SETTINGS["SECRETS"]
-    done = subprocess.run(["podman", "run", "--rm", "--net", f"{PROJECT}_default", "--read-only", "--cap-drop=ALL",
-                           "-v", f"{secrets}:/run/secrets:ro", "-e", "DATABASE_URL_FILE=/run/secrets/database_url",
-                           "-e", "REDIS_URL_FILE=/run/secrets/redis_url", "--user=0", "meterline/ctl", *command],
-                          capture_output=True, text=True, check=False,
-                          env={**os.environ, "CONTAINERS_CONF": str(FOLDER / "bridge.conf")})
+    done = attempt("podman", "run", "--rm", "--net", NETWORK, "--read-only", "--cap-drop=ALL", "-v",
+                   f"{SETTINGS['SECRETS']}:/run/secrets:ro", "-e", "DATABASE_URL_FILE=/run/secrets/database_url",
+                   "-e", "REDIS_URL_FILE=/run/secrets/redis_url", "--user=0", "meterline/ctl", *command)
     return done.stdout, done.returncode
 
 
@@ -105,33 +55,49 @@ def sql(query):
     return in_container("postgres", "psql", "-Umeterline", "-dmeterline", "-AtF\t", "-c", query)
 
 
-def until(condition, what, timeout_s=300):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > end:
-            raise Failed(f"not within {timeout_s} s: {what}")
-        time.sleep(1)
+def has_said(service, text):
+    return text in logs(name(service))
 
 
-def has_sent_all():
-    return f"{EVENTS} events sent" in run("podman", "logs", "--tail=3", f"{PROJECT}_usage_1", check=False)
+def stop_each_stage():
+    """Under load, as an upgrade does."""
+    took = {}
+    for service in STAGES:
+        began = time.monotonic()
+        run("podman", "stop", "--time", STOP_MAX_S, name(service))
+        took[service] = time.monotonic() - began
+        if took[service] >= STOP_MAX_S or inspect(service, ".State.ExitCode") != "0":
+            raise Failed(f"{service} took {took[service]:.1f} s to end, with code {inspect(service, '.State.ExitCode')}")
+        run("podman", "start", name(service))
+    print("SIGTERM to exit code 0: " + ", ".join(f"{service} {s:.1f} s" for service, s in took.items()), flush=True)
 
 
 def kill(service):
-    pid = inspect(service, ".State.Pid")
-    if pid and pid != "0":
-        run("kill", "-9", pid, check=False)
+    """As a crash: what watches over the containers starts it again. Whether there was something to kill."""
+    try:
+        pid = int(inspect(service, ".State.Pid"))
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+        return pid > 0
+    except ProcessLookupError:
+        return False
 
 
 def kill_at_random(chooser):
-    """As a crash: what watches over the containers starts it again."""
     kills = collections.Counter()
-    while not has_sent_all():
+    while not has_said("usage", f"{EVENTS} events sent"):
         service = chooser.choice(KILLED)
-        kill(service)
-        kills[service] += 1
+        kills[service] += kill(service)
         time.sleep(chooser.uniform(1, 5))
     return kills
+
+
+def check_restarts(kills):
+    """A stage that dies by itself, of its memory limit or a bug, is started again too."""
+    for service in STAGES:
+        restarts = int(inspect(service, ".RestartCount"))
+        if restarts != kills[service]:
+            raise Failed(f"{service} was killed {kills[service]} times and started again {restarts} times")
 
 
 def is_drained():
@@ -140,6 +106,14 @@ def is_drained():
         return depths == [0, 0, 0] and sql("SELECT count(*) FROM usage_unbilled WHERE reason = 'waiting'").strip() == "0"
     except (Failed, ValueError):
         return False  # A server that was just killed.
+
+
+def check_audit():
+    audit, code = ctl("audit")
+    if code != 0:
+        raise Failed(f"audit ended with {code}\n{audit}")
+    print(audit.splitlines()[0], flush=True)
+    return audit.splitlines()[0]
 
 
 def check_totals():
@@ -154,50 +128,124 @@ def check_totals():
     different = {key: (ours.get(key, 0), held.get(key, 0)) for key in ours | held if ours.get(key, 0) != held.get(key, 0)}
     if different or not ours:
         raise Failed(f"of {len(ours)} totals these differ (ours, Stripe's): {different}")
-    return len(ours)
+    print(f"{len(ours)} totals are the same here and at Stripe's stand-in", flush=True)
 
 
-def check_hardening():
-    for service in HARDENED:
-        assert inspect(service, ".HostConfig.ReadonlyRootfs") == "true", service
-        assert inspect(service, ".EffectiveCaps") == "[]", service
-        assert inspect(service, ".State.OOMKilled") == "false", service
-        limit = int(inspect(service, ".HostConfig.Memory"))
-        assert limit == (256 if service == "aggregator" else 64) * 2**20, service
-    for service in ("aggregator", "sink", "webhookd"):
-        run("podman", "exec", f"{PROJECT}_{service}_1", f"meterline-{service}", "--healthcheck")
+def check_webhooks_after_a_restart():
+    """webhookd has another address then."""
+    url = f"https://localhost:{SETTINGS['WEBHOOK_PORT']}/webhooks/stripe"
+    trust = ssl.create_default_context(cafile=FOLDER / "secrets" / "tls.crt")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
+
+    def is_refused_by_webhookd():
+        try:
+            opener.open(urllib.request.Request(url, b"{}", method="POST"), timeout=5)
+        except urllib.error.HTTPError as answer:
+            return answer.code == 400
+        except OSError:
+            pass
+        return False
+    until(is_refused_by_webhookd, "webhookd refuses what is not signed")
+    run("podman", "restart", name("webhookd"))
+    until(is_refused_by_webhookd, "nginx finds webhookd again", timeout_s=60)
+
+
+def check_prometheus():
+    def are_up():
+        with urllib.request.urlopen(f"http://localhost:{SETTINGS['PROMETHEUS_PORT']}/api/v1/targets", timeout=5) as answer:
+            targets = json.load(answer)["data"]["activeTargets"]
+        return sorted(each["labels"]["job"] for each in targets if each["health"] == "up") == sorted(STAGES)
+    until(are_up, "Prometheus has read every stage")
+
+
+def check_logs():
+    """Each line with its stage; or of one stage alone."""
+    for stage, seen in ((None, set(STAGES) | set(SERVERS)), ("sink", {"sink"})):
+        follower = subprocess.Popen(["make", "--no-print-directory", "logs"], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+                                    env=environment(**SETTINGS, **({"STAGE": stage} if stage else {})))
+        try:
+            left = set(seen)
+            for line in follower.stdout:
+                owner = line.split(" ")[0].removeprefix(f"{PROJECT}_").removesuffix("_1")
+                assert owner in HARDENED or owner in SERVERS, line
+                assert stage in (None, owner), line
+                left.discard(owner)
+                if not left:
+                    break
+            assert not left, f"no line of {left}"
+        finally:
+            os.killpg(follower.pid, signal.SIGKILL)
+            follower.wait()
+
+
+def volumes():
+    return run("podman", "volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}").split()
+
+
+def check_that_data_survives_down():
+    events_before = check_audit()
+    kept = volumes()
+    containers("down")
+    assert volumes() == kept and len(kept) >= 3, kept
+    containers("up", EVENTS="0", EVENTS_PER_S="10")
+    until(is_line_ready, "the line is ready again")
+    assert int(field(check_audit(), "added")) >= int(field(events_before, "added"))
+    containers("down", WIPE="1")
+    assert not volumes(), volumes()
+    print("volumes outlive down, and not down WIPE=1", flush=True)
+
+
+def is_line_ready():
+    return all(attempt("podman", "exec", name(stage), f"meterline-{stage}", "--healthcheck").returncode == 0 for stage in STAGES)
+
+
+def field(line, key):
+    return next(word.partition("=")[2] for word in line.split() if word.startswith(f"{key}="))
+
+
+def test_the_line():
+    containers("up")
+    watched = watch.Watch()
+    until(lambda: has_said("usage", "follow"), "customers have subscribed")
+    stop_each_stage()
+    kills = kill_at_random(random.Random(SEED))
+    print(f"{EVENTS:,} events sent; killed: {dict(kills)}", flush=True)
+    until(is_drained, "all is counted and sent", timeout_s=900)
+    added = int(field(check_audit(), "added"))
+    assert added >= EVENTS, added
+    check_totals()
+    until(is_line_ready, "each stage is ready")
+    watch.check_hardening(HARDENED)
+    check_restarts(kills)
+    watched.stop()
+    check_prometheus()
+    check_webhooks_after_a_restart()
+    check_logs()
+    refusals.check()
+    check_that_data_survives_down()
 
 
 def main():
-    for netns in ("host", "bridge"):
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        (FOLDER / f"{netns}.conf").write_text(CONFIG.format(netns=netns))
-    run("deploy/install_packages", *PACKAGES)
+    prepare()
     shutil.rmtree(FOLDER / "secrets", ignore_errors=True)
     print(f"SEED={SEED}", flush=True)
     try:
-        build()
-        containers("up")
-        until(lambda: "follow" in run("podman", "logs", f"{PROJECT}_usage_1", check=False), "customers have subscribed")
-        kills = kill_at_random(random.Random(SEED))
-        print(f"{EVENTS:,} events sent; killed: {dict(kills)}", flush=True)
-        until(is_drained, "all is counted and sent")
-        audit, code = ctl("audit")
-        if code != 0:
-            raise Failed(f"audit ended with {code}\n{audit}")
-        print(audit.splitlines()[0])
-        print(f"{check_totals()} totals are the same here and at Stripe's stand-in")
-        check_hardening()
+        images.build()
+        images.check()
+        test_the_line()
+        images.check_that_a_second_build_is_the_same()
     except (Failed, AssertionError) as error:
-        print(f"FAILED: {error}", file=sys.stderr)
+        print(f"FAILED: {type(error).__name__} {error}", file=sys.stderr)
         for service in ("usage", *KILLED):
-            print(f"--- {service}\n{run('podman', 'logs', '--tail=5', f'{PROJECT}_{service}_1', check=False)}", file=sys.stderr)
+            print(f"--- {service}\n{logs(name(service), tail=5)}", file=sys.stderr)
         return 1
     finally:
         if "KEEP" not in os.environ:
-            run("deploy/containers", "down", check=False, WIPE="1", **SETTINGS)
+            attempt("deploy/containers", "down", **{**SETTINGS, "WIPE": "1"})
     print("containers ok")
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
