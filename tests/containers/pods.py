@@ -1,0 +1,106 @@
+"""deploy/kubernetes/sandbox by `podman play kube`: the pods of the line count, and what was counted reaches Stripe's stand-in.
+
+Podman 4.3 knows no Job, Service, NetworkPolicy or PodDisruptionBudget, runs one pod of a Deployment, and makes of a probe by
+HTTP a command that needs curl in the container. So here a Job is a Pod, a Service another name in the network, and
+probes are asked from the network, by the test.
+"""
+
+import json
+
+import yaml
+
+import manifests
+from engine import FOLDER, Failed, attempt, logs, run, until
+
+NETWORK = "meterline-pods"
+EVENTS = 2000
+OURS = {"meterline-aggregator": 9101, "meterline-sink": 9102, "meterline-webhookd": 9103}
+
+
+class Pods:
+    def __init__(self, objects):
+        self.objects = objects
+        self.files = []
+
+    def of_kind(self, kind):
+        return [each for each in self.objects if each["kind"] == kind]
+
+    def play(self, name, *documents, alias=None):
+        file = FOLDER / f"pod-{name}.yaml"
+        file.write_text(yaml.safe_dump_all(documents, sort_keys=False), encoding="utf-8")
+        self.files.append(file)
+        network = NETWORK if alias is None else f"{NETWORK}:alias={alias}"
+        run("podman", "play", "kube", *(["--network", network] if alias else []), file)
+
+    def start(self):
+        run("podman", "network", "create", "--ignore", NETWORK)
+        self.play("secrets", *self.of_kind("Secret"))
+        job = self.of_kind("Job")[0]
+        self.play("migrate", pod_of(job), alias="migrate")
+        for deployment in self.of_kind("Deployment"):
+            name = deployment["metadata"]["name"]
+            self.play(name, *self.of_kind("ConfigMap"), with_podman(deployment), alias=name)
+
+    def stop(self):
+        for file in reversed(self.files):
+            attempt("podman", "play", "kube", "--down", file)
+        for secret in self.of_kind("Secret"):
+            attempt("podman", "secret", "rm", secret["metadata"]["name"])
+        attempt("podman", "network", "rm", "--force", NETWORK)
+
+
+def with_podman(owner):
+    """A Deployment or Job as podman can run it here."""
+    pod = owner["spec"]["template"]["spec"]
+    for container in pod["containers"]:
+        for probe in ("livenessProbe", "readinessProbe"):
+            container.pop(probe, None)
+        if container["name"] in ("redis", "postgres"):
+            container["image"] = f"localhost/standin/{container['name']}:latest"
+        if container["name"] == "usage":
+            container["command"] += ["--limit", str(EVENTS)]
+            container["env"] = [each if each["name"] != "WEBHOOK_URL" else
+                                {**each, "value": "http://meterline-webhookd:8080/webhooks/stripe"} for each in container["env"]]
+    return owner
+
+
+def pod_of(job):
+    template = with_podman(job)["spec"]["template"]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {**template["metadata"], "name": "meterline-migrate"},
+            "spec": template["spec"]}
+
+
+def container(name):
+    return f"{name}-pod-{name.removeprefix('meterline-')}"
+
+
+def answers(name, path):
+    """By a pod beside it, as a kubelet asks."""
+    return attempt("podman", "run", "--rm", "--net", NETWORK, "--entrypoint=python3", "meterline/sandbox", "-c",
+                   f"import urllib.request; urllib.request.urlopen('http://{name}:{OURS[name]}{path}', timeout=5)").returncode == 0
+
+
+def check():
+    manifests.install()
+    pods = Pods(manifests.sandbox())
+    try:
+        pods.start()
+        for name in OURS:
+            until(lambda name=name: answers(name, "/healthz") and answers(name, "/readyz"), f"{name} is ready")
+            host = json.loads(run("podman", "inspect", container(name)))[0]
+            assert host["HostConfig"]["ReadonlyRootfs"] and not host["EffectiveCaps"], name
+        until(lambda: f"{EVENTS} events sent" in logs(container("usage")), "all events are sent")
+        until(is_billed, "all is counted and sent")
+    except Failed as error:
+        told = "\n".join(f"--- {name}\n{logs(container(name), tail=5)}" for name in (*OURS, "usage", "sandbox"))
+        raise Failed(f"{error}\n{told}") from None
+    finally:
+        pods.stop()
+    print(f"podman play kube: {EVENTS} events are counted and sent by the pods of deploy/kubernetes/sandbox", flush=True)
+
+
+def is_billed():
+    counted = run("podman", "exec", container("postgres"), "psql", "-Umeterline", "-dmeterline", "-At", "-c",
+                  "SELECT (SELECT sum(counted + rejected + duplicates) FROM stream_positions), "
+                  "(SELECT count(*) FROM usage_unbilled WHERE reason = 'waiting')", check=False)
+    return counted.strip() == f"{EVENTS}|0"
