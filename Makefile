@@ -155,7 +155,7 @@ images: ; @deploy/build_images
 .PHONY: up down logs test-containers
 up: images
 up down logs: ; @deploy/containers $@
-# make test-containers   the same under podman, with containers killed at random
+# make test-containers   the same under podman, with containers killed at random; PART=manifests, pods: Kubernetes
 test-containers: ; @tests/containers/run.py
 # make clean      delete build/
 clean: ; rm -rf build

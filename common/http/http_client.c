@@ -303,6 +303,9 @@ static void set_safety(CURL *easy)
     /* A proxy from the environment would read what we send, keys included. */
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* A lookup goes on by itself when its call is given up. Without this, the loop would wait for
+     * it, for as long as no name server answers. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     /* One connection, one request at a time: then "was it sent?" has a plain answer. */
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 }

@@ -33,7 +33,8 @@ class Pods:
         run("podman", "play", "kube", *(["--network", network] if alias else []), file)
 
     def start(self):
-        run("podman", "network", "create", "--ignore", NETWORK)
+        attempt("podman", "network", "rm", "--force", NETWORK)  # Of a run that was ended.
+        run("podman", "network", "create", NETWORK)
         self.play("secrets", *self.of_kind("Secret"))
         job = self.of_kind("Job")[0]
         self.play("migrate", pod_of(job), alias="migrate")
@@ -52,6 +53,9 @@ class Pods:
 def with_podman(owner):
     """A Deployment or Job as podman can run it here."""
     pod = owner["spec"]["template"]["spec"]
+    for volume in pod["volumes"]:
+        if "secret" in volume:
+            volume["secret"]["optional"] = False  # The default, but podman 4.3 dies of it.
     for container in pod["containers"]:
         for probe in ("livenessProbe", "readinessProbe"):
             container.pop(probe, None)

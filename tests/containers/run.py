@@ -4,7 +4,7 @@
 Images are built of a base image that mmdebstrap makes where none is there; those of servers are stand-ins made of
 Debian's packages. 100,000 events are sent while stages and servers are killed; then the audit balances, Stripe's
 stand-in holds what PostgreSQL does, and no memory limit was hit. What it does beyond that is in main().
-Of the environment: BASE, EVENTS, SEED, and KEEP=1, so that the line goes on at the end.
+Of the environment: BASE, EVENTS, SEED, PART (of PARTS), and KEEP=1, so that the line goes on at the end.
 """
 
 import collections
@@ -18,14 +18,21 @@ import ssl
 import subprocess
 import sys
 import time
+import traceback
 import urllib.error
 import urllib.request
 
 import images
+import manifests
+import pods
 import refusals
 import watch
 from engine import (FOLDER, NETWORK, PROJECT, ROOT, SERVERS, Failed, attempt, environment, free_port, in_container, inspect,
                     logs, name, prepare, run, until)
+
+sys.path.insert(0, str(ROOT / "tests"))
+
+from support.pages import blocks_for  # noqa: E402
 
 EVENTS = int(os.environ.get("EVENTS", "100000"))
 SEED = int(os.environ.get("SEED", str(time.time_ns() % 10**9)))
@@ -34,7 +41,7 @@ HARDENED = (*STAGES, "migrate", "catalog", "redis", "nginx", "prometheus", "sand
 KILLED = (*STAGES, "redis", "postgres", "nginx")
 STOP_MAX_S = 10
 
-SETTINGS = {"PROJECT": PROJECT, "SECRETS": str(FOLDER / "secrets"), "COMPOSE": "podman-compose", "EVENTS": str(EVENTS),
+SETTINGS = {"CONTAINER": "podman", "BASE": images.BASE, "SOURCE": images.SOURCE, "PROJECT": PROJECT, "SECRETS": str(FOLDER / "secrets"), "COMPOSE": "podman-compose", "EVENTS": str(EVENTS),
             "EVENTS_PER_S": "2000", "SINK_INTERVAL_S": "5", "WEBHOOK_PORT": free_port(), "PROMETHEUS_PORT": free_port(),
             **{f"{server.upper()}_IMAGE": f"standin/{server}" for server in SERVERS}}
 
@@ -196,6 +203,21 @@ def check_that_data_survives_down():
     print("volumes outlive down, and not down WIPE=1", flush=True)
 
 
+def check_pages():
+    """What the pages tell to type."""
+    commands = [command for block in blocks_for("make test-containers") for command in block.commands]
+    assert "make up" in commands, commands
+    for command in commands:
+        follows = command.startswith("make logs")
+        done = attempt("timeout", "10" if follows else "1800", "bash", "-c", command,
+                       **{**SETTINGS, "EVENTS": "0", "EVENTS_PER_S": "10"})
+        if done.returncode != (124 if follows else 0) or (follows and not done.stdout):
+            raise Failed(f"{command} ended with {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        if command == "make up":
+            until(is_line_ready, "the line is ready")
+    print(f"{len(commands)} commands of the pages do what they should", flush=True)
+
+
 def is_line_ready():
     return all(attempt("podman", "exec", name(stage), f"meterline-{stage}", "--healthcheck").returncode == 0 for stage in STAGES)
 
@@ -226,17 +248,23 @@ def test_the_line():
     check_that_data_survives_down()
 
 
+# What `PART=` chooses among.
+PARTS = {"images": images.check, "line": test_the_line, "pages": check_pages, "manifests": manifests.check, "pods": pods.check,
+         "again": images.check_that_a_second_build_is_the_same}
+
+
 def main():
+    chosen = os.environ.get("PART", " ".join(PARTS)).split()
     prepare()
     shutil.rmtree(FOLDER / "secrets", ignore_errors=True)
     print(f"SEED={SEED}", flush=True)
     try:
-        images.build()
-        images.check()
-        test_the_line()
-        images.check_that_a_second_build_is_the_same()
+        if chosen != ["manifests"]:
+            images.build()
+        for part in chosen:
+            PARTS[part]()
     except (Failed, AssertionError) as error:
-        print(f"FAILED: {type(error).__name__} {error}", file=sys.stderr)
+        traceback.print_exception(error)
         for service in ("usage", *KILLED):
             print(f"--- {service}\n{logs(name(service), tail=5)}", file=sys.stderr)
         return 1

@@ -1,9 +1,13 @@
 """Addresses of servers, and where our own programs listen."""
 
+import os
+import subprocess
+import time
 import urllib.request
 
 import pytest
 
+from line.paths import ROOT
 from support.pages import blocks_for
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -55,6 +59,25 @@ def test_tls_is_there_or_refused_at_once(line):
 def has_tls(line):
     shown = line.run("aggregator", "--print-config", REDIS_URL="rediss://127.0.0.1:1")
     return shown.returncode == 0
+
+
+def look_up_slowly(line, seconds):
+    library = line.folder / "slow_names.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE", "-o", library, ROOT / "tests" / "support" / "slow_names.c"],
+                   check=True)
+    return {"LD_PRELOAD": library, "SLOW_NAMES_S": seconds,
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+
+
+def test_a_name_server_that_does_not_answer_holds_up_one_call_and_nothing_else(line):
+    """Reading Stripe's meters is given up after 5 s; the lookup goes on for much longer."""
+    sink = line.start_sink(STRIPE_API_BASE="https://stripe.slow", **look_up_slowly(line, 40))
+    begun = sink.wait_log("started") and time.monotonic()
+    while time.monotonic() < begun + 8:
+        with OPENER.open(f"http://127.0.0.1:{sink.ops_port}/healthz", timeout=3) as answer:
+            assert answer.status == 200
+        time.sleep(0.1)
+    sink.term()
 
 
 @pytest.mark.parametrize("listen, hosts", [(":0", ["127.0.0.1", "[::1]"]),
