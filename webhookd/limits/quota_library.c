@@ -48,7 +48,7 @@ static bool is_older(const struct edition *theirs, const struct edition *ours)
 
 static bool has_older(const struct quota_library *l, const redisReply *reply)
 {
-    struct edition theirs;
+    struct edition theirs = {0};
     return reply->type != REDIS_REPLY_STRING ||
            sscanf(reply->str, "%lld %lld %lld", &theirs.takeovers, &theirs.code, &theirs.catalog) !=
                3 ||
