@@ -11,6 +11,7 @@
 #include "common/lease_owner.h"
 #include "common/metric_table.h"
 #include "common/peer.h"
+#include "common/redis/redis_loss.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@ struct aggregator {
     unsigned char key[16];       /* of every hash in this process */
     char name[LEASE_OWNER_SIZE]; /* who it is, in stream_positions */
     struct redis_router *cache;  /* for keys anywhere: the quota cache, misrouted entries */
+    struct redis_loss *loss;     /* of the cache */
     struct fleet fleet;
     struct maintenance maintenance;
     struct misrouted misrouted;
@@ -62,6 +64,7 @@ static void close_all(void *owner)
     maintenance_stop(&a->maintenance);
     fleet_close(&a->fleet);
     closing_handle(&a->closing, &a->poll);
+    redis_loss_close(a->loss);
     closing_part(&a->closing);
     redis_router_close(a->cache, on_cache_closed, a);
     closing_end(&a->closing);
@@ -89,6 +92,13 @@ static void on_cache_node(void *owner, struct redis *node)
     const struct aggregator *a = owner;
     if (a->shared.entered)
         quota_load_function(node);
+}
+
+static void on_cache_lost(void *owner)
+{
+    struct aggregator *a = owner;
+    quota_heal_anew(&a->maintenance.quota);
+    maintenance_poke(&a->maintenance);
 }
 
 static void on_entered(void *owner, struct shard *s)
@@ -274,6 +284,7 @@ static int start(struct stage *stage, void *owner, struct err *e)
                           (struct redis_router_events){.on_node = on_cache_node, .owner = a}, e);
     if (!a->cache)
         return -1;
+    a->loss = redis_loss_watch(stage_loop(stage), a->cache, on_cache_lost, a);
     /* From the start, since each shard is a part from when it is opened until it is closed. */
     closing_begin(&a->closing, a, free_aggregator, NULL, NULL);
     uv_timer_init(stage_loop(stage), &a->poll);

@@ -1,6 +1,7 @@
 #include "webhookd/webhookd.h"
 
 #include "common/peer.h"
+#include "common/redis/redis_loss.h"
 #include "webhookd/limits/limit_changes.h"
 #include "webhookd/limits/limits.h"
 #include "webhookd/limits/limits_sweep.h"
@@ -8,7 +9,8 @@
 #include "webhookd/work/fetcher.h"
 #include "webhookd/work/worker.h"
 
-static void on_redis_up(void *owner)
+/* Redis is back, or the quota cache may be lost. */
+static void hurry_sweep(void *owner)
 {
     struct webhookd *d = owner;
     if (d->sweep)
@@ -77,7 +79,7 @@ int webhookd_start(struct stage *stage, void *owner, struct err *e)
         .config = &d->config, .stage = stage, .on_idle = check_drained, .owner = d};
     d->context.redis = redis_router_open(
         stage_loop(stage), d->config.base.redis_url,
-        (struct redis_router_events){.on_up = on_redis_up, .on_node = on_redis_node, .owner = d},
+        (struct redis_router_events){.on_up = hurry_sweep, .on_node = on_redis_node, .owner = d},
         e);
     if (!d->context.redis)
         return err_wrap(e, "REDIS_URL");
@@ -86,6 +88,7 @@ int webhookd_start(struct stage *stage, void *owner, struct err *e)
         redis_router_close(d->context.redis, NULL, NULL);
         return -1;
     }
+    d->loss = redis_loss_watch(stage_loop(stage), d->context.redis, hurry_sweep, d);
     open_parts(d);
     stage_announce(stage, NULL);
     return 0;
@@ -115,6 +118,7 @@ void webhookd_close(void *owner)
     limit_changes_close(d->changes);
     if (d->fetcher)
         fetcher_close(d->fetcher);
+    redis_loss_close(d->loss);
     redis_router_close(d->context.redis, on_redis_closed, d->limits);
 }
 

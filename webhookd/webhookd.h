@@ -12,6 +12,7 @@ struct webhookd {
     struct fetcher *fetcher; /* NULL without STRIPE_SECRET_KEY */
     struct receiver *receiver;
     struct worker *workers[WORKERS_MAX];
+    struct redis_loss *loss; /* of the quota cache */
     struct limits *limits;
     struct limits_sweep *sweep;
     struct limit_changes *changes;

@@ -84,13 +84,23 @@ void quota_note_rows(struct quota *q, const PGresult *rows)
                                                 .length = (uint32_t)PQgetlength(rows, i, 0)});
 }
 
+static void begin_round(struct quota *q)
+{
+    q->healing = q->stamping = true;
+    q->ending = q->anew = false;
+    q->heal_after[0] = '\0';
+}
+
 void quota_heal(struct quota *q)
 {
-    if (q->healing)
-        return;
-    q->healing = q->stamping = true;
-    q->ending = false;
-    q->heal_after[0] = '\0';
+    if (!q->healing)
+        begin_round(q);
+}
+
+void quota_heal_anew(struct quota *q)
+{
+    q->anew = q->healing; /* a page of it may be on its way */
+    quota_heal(q);
 }
 
 bool quota_has_work(const struct quota *q)
@@ -202,7 +212,9 @@ static void take_tenants(void *owner, const struct err *error, PGresult **result
     quota_note_rows(q, results[0]);
     if (rows > 0)
         snprintf(q->heal_after, sizeof q->heal_after, "%s", PQgetvalue(results[0], rows - 1, 0));
-    if (rows < READ_TENANTS) {
+    if (q->anew) {
+        begin_round(q);
+    } else if (rows < READ_TENANTS) {
         q->healing = false;
         q->ending = true;
     }
@@ -266,7 +278,7 @@ void quota_run(struct quota *q, struct pg *pg, struct redis_router *redis,
     else if (q->ending)
         end_round(q);
     else if (q->stamping)
-        redis_stamp_ask(redis, take_stamp, q);
+        redis_stamp_ask(redis, REDIS_STAMP_ANY, take_stamp, q);
     else
         read_heal_page(q);
 }

@@ -57,6 +57,7 @@ struct quota {
     char heal_after[TENANT_MAX_BYTES + 1]; /* the last tenant of the healing page before */
     bool healing;                          /* pages are left to be noted */
     bool stamping;                         /* Redis is to be asked first */
+    bool anew;                             /* … from the first tenant on, after this page */
     bool ending;                           /* all are noted: it ends with the last one written */
     bool complete;                         /* so far: nothing of it was forgotten */
     int64_t round_ended_ms;                /* the last one; monotonic */
@@ -75,8 +76,10 @@ void quota_set_ledger(struct quota *q, const char *id, int32_t takeovers);
 void quota_take(struct quota *q, PGresult *rows, int64_t oldest_ms);
 /* The tenants in the first column: their totals changed in another way; read and write them. */
 void quota_note_rows(struct quota *q, const PGresult *rows);
-/* Begin to note all tenants, page by page. */
+/* Begin to note all tenants, page by page, unless that is going on. */
 void quota_heal(struct quota *q);
+/* Begin at the first one in any case: the cache was lost. */
+void quota_heal_anew(struct quota *q);
 
 /* Is there something to write or to heal? */
 bool quota_has_work(const struct quota *q);

@@ -46,6 +46,8 @@ static const char *const HARMLESS[] = {
     "exists",
     "fcall",
     "fcall_ro",
+    "function|delete",
+    "function|flush",
     "function|list",
     "function|load",
     "function|stats",
@@ -132,6 +134,9 @@ static const char *const HARMLESS[] = {
     "zadd",
     "zcard",
     "zrange",
+    "zrangebylex",
+    "zrangebyscore",
+    "zrem",
     "zscore",
 };
 enum { N_HARMLESS = sizeof HARMLESS / sizeof *HARMLESS };
@@ -140,6 +145,8 @@ static const char COMMAND[] = "cmdstat_";
 static const char RUN_ID[] = "run_id:";
 static const char *const OTHERS[] = {"role:", "expired_keys:", "expired_subkeys:", "evicted_keys:"};
 enum { N_OTHERS = sizeof OTHERS / sizeof *OTHERS };
+
+static const char *const EMPTYING[] = {"cmdstat_flushall:", "cmdstat_flushdb:"};
 
 static bool begins(const char *line, size_t length, const char *start)
 {
@@ -165,21 +172,29 @@ static bool is_harmless(const char *name, size_t length)
     return bsearch(&key, HARMLESS, N_HARMLESS, sizeof *HARMLESS, compare) != NULL;
 }
 
-/* The part of a line that must stay the same; 0: none. */
-static size_t telling(const char *line, size_t length)
+static bool is_emptying(const char *line, size_t length)
+{
+    return begins(line, length, EMPTYING[0]) || begins(line, length, EMPTYING[1]);
+}
+
+static bool is_harmful(const char *line, size_t length)
 {
     size_t start = sizeof COMMAND - 1;
+    const char *colon = begins(line, length, COMMAND) ? memchr(line, ':', length) : NULL;
+    return colon && !is_harmless(line + start, (size_t)(colon - line) - start);
+}
+
+/* The part of a line that must stay the same; 0: none. */
+static size_t telling(const char *line, size_t length, enum redis_stamp of)
+{
     if (begins(line, length, RUN_ID))
         return length;
-    for (int i = 0; i < N_OTHERS; i++)
+    for (int i = 0; of == REDIS_STAMP_ANY && i < N_OTHERS; i++)
         if (begins(line, length, OTHERS[i]))
             return length;
-    if (!begins(line, length, COMMAND))
+    if (of == REDIS_STAMP_ANY ? !is_harmful(line, length) : !is_emptying(line, length))
         return 0;
-    const char *colon = memchr(line, ':', length);
     const char *comma = memchr(line, ',', length);
-    if (!colon || is_harmless(line + start, (size_t)(colon - line) - start))
-        return 0;
     return comma ? (size_t)(comma - line) : length; /* the calls, not the time they took */
 }
 
@@ -192,14 +207,14 @@ static uint64_t hash(const char *text, size_t length)
     return h;
 }
 
-uint64_t redis_stamp_of(const char *info)
+uint64_t redis_stamp_of(const char *info, enum redis_stamp of)
 {
     uint64_t sum = 0; /* the order of lines does not matter */
     bool has_run_id = false;
     bool has_commands = false;
     while (*info) {
         size_t length = strcspn(info, "\r\n");
-        size_t part = telling(info, length);
+        size_t part = telling(info, length, of);
         if (part > 0)
             sum += hash(info, part);
         has_run_id = has_run_id || begins(info, length, RUN_ID);
@@ -212,6 +227,7 @@ uint64_t redis_stamp_of(const char *info)
 /* Asking. */
 
 struct asking {
+    enum redis_stamp of;
     redis_stamp_fn done;
     void *owner;
     int left;
@@ -223,7 +239,7 @@ static void on_answer(void *owner, const struct err *error, void *reply)
 {
     struct asking *a = owner;
     const redisReply *info = reply;
-    uint64_t stamp = error || !info->str ? 0 : redis_stamp_of(info->str);
+    uint64_t stamp = error || !info->str ? 0 : redis_stamp_of(info->str, a->of);
     a->failed = a->failed || stamp == 0;
     a->sum += stamp * 31; /* of two nodes whose bit 0 is set: still not 0 */
     if (--a->left > 0)
@@ -233,10 +249,11 @@ static void on_answer(void *owner, const struct err *error, void *reply)
     end.done(end.owner, end.failed ? 0 : end.sum | 1);
 }
 
-void redis_stamp_ask(struct redis_router *router, redis_stamp_fn done, void *owner)
+void redis_stamp_ask(struct redis_router *router, enum redis_stamp of, redis_stamp_fn done,
+                     void *owner)
 {
     static const char *argv[] = {"INFO", "server", "replication", "stats", "commandstats"};
     struct asking *a = xcalloc(1, sizeof *a);
-    *a = (struct asking){.done = done, .owner = owner};
+    *a = (struct asking){.of = of, .done = done, .owner = owner};
     a->left = redis_router_command_all(router, DEADLINE_MS, on_answer, a, 5, argv);
 }

@@ -99,6 +99,25 @@ def test_an_emptied_redis_is_filled_again(line):
     line.wait_for(lambda: all(limit(line, f"t{n}") for n in range(1, 21)), 30)
 
 
+@pytest.mark.parametrize("command", ["FLUSHALL", "FLUSHDB"])
+def test_a_cache_that_was_emptied_is_full_again_within_seconds(line, command):
+    add_tenants(line, 3000)
+    line.start_aggregator().wait_ready()
+    line.start_webhookd(STRIPE_SECRET_KEY=None, WEBHOOKD_HEAL_S=3600).wait_ready()
+    names = [OWN % f"t{n}" for n in range(1, 3001)]
+
+    def is_full():
+        pipe = line.client().pipeline(transaction=False)
+        for name in names:
+            pipe.hmget(name, "api_calls.limit", "api_calls.used")
+        return all(limit == "1000" and used == "5" for limit, used in pipe.execute())
+
+    line.wait_for(is_full, 120)
+    line.wait_for(lambda: all(rounds(line)), 120)
+    line.client().execute_command(command)
+    print("all is there again after", round(took(line, is_full), 1), "s")
+
+
 # What changes.
 
 @pytest.fixture

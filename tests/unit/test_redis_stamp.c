@@ -18,13 +18,31 @@
 static void it_stays_while_nothing_can_be_lost(void **state)
 {
     (void)state;
-    uint64_t first = redis_stamp_of(INFO("a", "master", "0", "1", "1"));
+    uint64_t first = redis_stamp_of(INFO("a", "master", "0", "1", "1"), REDIS_STAMP_ANY);
     assert_true(first != 0);
-    assert_true(first == redis_stamp_of(INFO("a", "master", "0", "1", "9999")));
-    assert_true(first != redis_stamp_of(INFO("b", "master", "0", "1", "1")));
-    assert_true(first != redis_stamp_of(INFO("a", "slave", "0", "1", "1")));
-    assert_true(first != redis_stamp_of(INFO("a", "master", "1", "1", "1")));
-    assert_true(first != redis_stamp_of(INFO("a", "master", "0", "2", "1")));
+    assert_true(first == redis_stamp_of(INFO("a", "master", "0", "1", "9999"), REDIS_STAMP_ANY));
+    assert_true(first != redis_stamp_of(INFO("b", "master", "0", "1", "1"), REDIS_STAMP_ANY));
+    assert_true(first != redis_stamp_of(INFO("a", "slave", "0", "1", "1"), REDIS_STAMP_ANY));
+    assert_true(first != redis_stamp_of(INFO("a", "master", "1", "1", "1"), REDIS_STAMP_ANY));
+    assert_true(first != redis_stamp_of(INFO("a", "master", "0", "2", "1"), REDIS_STAMP_ANY));
+}
+
+static void what_may_have_cost_all_keys(void **state)
+{
+    static const char *const others[] = {
+        "run_id:a\r\ncmdstat_flushall:calls=2,usec=1\r\n",
+        "run_id:a\r\ncmdstat_flushall:calls=1,usec=1\r\ncmdstat_flushdb:calls=1,usec=1\r\n",
+        "run_id:b\r\ncmdstat_flushall:calls=1,usec=1\r\n",
+    };
+    uint64_t first =
+        redis_stamp_of("run_id:a\r\ncmdstat_flushall:calls=1,usec=1\r\n", REDIS_STAMP_EMPTIED);
+    (void)state;
+    assert_true(first == redis_stamp_of("run_id:a\r\nexpired_keys:7\r\nrole:slave\r\n"
+                                        "cmdstat_flushall:calls=1,usec=9\r\n"
+                                        "cmdstat_del:calls=1,usec=9\r\n",
+                                        REDIS_STAMP_EMPTIED));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_true(first != redis_stamp_of(others[i], REDIS_STAMP_EMPTIED));
 }
 
 static void every_command_but_the_harmless_ones_counts(void **state)
@@ -42,14 +60,14 @@ static void every_command_but_the_harmless_ones_counts(void **state)
         {"debug", true},         {"config", true},      {"hsets", true},
         {"hse", true},           {"client|kill", true}, {"a|new|command", true},
         {"replicaof", true},     {"zz", true},          {"expire", true},
-        {"pexpire", true},
+        {"pexpire", true},       {"zrem", false},       {"zrangebylex", false},
     };
     static const char base[] = "run_id:a\r\ncmdstat_ping:calls=1,usec=1\r\n";
-    uint64_t without = redis_stamp_of(base);
+    uint64_t without = redis_stamp_of(base, REDIS_STAMP_ANY);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char info[200];
         snprintf(info, sizeof info, "%scmdstat_%s:calls=1,usec=1\r\n", base, cases[i].name);
-        if ((redis_stamp_of(info) != without) != cases[i].counts)
+        if ((redis_stamp_of(info, REDIS_STAMP_ANY) != without) != cases[i].counts)
             fail_msg("%s", cases[i].name);
     }
 }
@@ -58,9 +76,9 @@ static void what_cannot_be_told_has_no_stamp(void **state)
 {
     /* INFO may be cut down by another server or a proxy. */
     (void)state;
-    assert_true(redis_stamp_of("") == 0);
-    assert_true(redis_stamp_of("run_id:a\r\n") == 0);
-    assert_true(redis_stamp_of("cmdstat_del:calls=1\r\n") == 0);
+    assert_true(redis_stamp_of("", REDIS_STAMP_ANY) == 0);
+    assert_true(redis_stamp_of("run_id:a\r\n", REDIS_STAMP_ANY) == 0);
+    assert_true(redis_stamp_of("cmdstat_del:calls=1\r\n", REDIS_STAMP_ANY) == 0);
 }
 
 static void digests_tell_what_has_changed(void **state)
@@ -91,6 +109,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_stays_while_nothing_can_be_lost),
+        cmocka_unit_test(what_may_have_cost_all_keys),
         cmocka_unit_test(every_command_but_the_harmless_ones_counts),
         cmocka_unit_test(what_cannot_be_told_has_no_stamp),
         cmocka_unit_test(digests_tell_what_has_changed),

@@ -211,7 +211,7 @@ static void run_stamp(struct limits_sweep *s)
         return;
     }
     machine_go(&LIMITS_SWEEP, s->state, STAMPING);
-    redis_stamp_ask(s->context->redis, take_stamp, s);
+    redis_stamp_ask(s->context->redis, REDIS_STAMP_ANY, take_stamp, s);
 }
 
 /* counts: rows of state, number of events, age of the oldest in s, as count_events.sql and
