@@ -70,7 +70,10 @@ static int begin(void **state)
 static int end(void **state)
 {
     struct fixture *f = *state;
-    uv_run(&f->loop, UV_RUN_DEFAULT);
+    /* After a failure something is still open, and has timers. */
+    uint64_t until = uv_hrtime() + WAIT_S * (uint64_t)1000000000;
+    while (uv_run(&f->loop, UV_RUN_ONCE) && uv_hrtime() < until)
+        continue;
     int left = uv_loop_close(&f->loop);
     if (f->fd >= 0)
         close(f->fd);
@@ -88,6 +91,15 @@ static const char *next(struct fixture *f)
         uv_run(&f->loop, UV_RUN_ONCE);
     assert_true(length > 0);
     return f->text;
+}
+
+/* … that is no WATCHDOG=1: some may have come meanwhile. */
+static const char *next_other(struct fixture *f)
+{
+    const char *text = next(f);
+    while (!strcmp(text, "WATCHDOG=1"))
+        text = next(f);
+    return text;
 }
 
 static void nobody_asks(void **state)
@@ -144,7 +156,7 @@ static void the_watchdog_is_fed_by_the_loop(void **state)
         assert_string_equal(next(f), "WATCHDOG=1");
     assert_true(uv_hrtime() - before > 20000000);
     systemd_stopping(s);
-    assert_string_equal(next(f), "STOPPING=1\nSTATUS=finishing what is in flight");
+    assert_string_equal(next_other(f), "STOPPING=1\nSTATUS=finishing what is in flight");
     assert_string_equal(next(f), "WATCHDOG=1");
     systemd_close(s);
 }
