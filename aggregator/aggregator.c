@@ -6,6 +6,7 @@
 #include "aggregator/fleet/fleet.h"
 #include "aggregator/maintenance/maintenance.h"
 #include "aggregator/maintenance/misrouted.h"
+#include "aggregator/shard/shard_metrics.h"
 #include "common/clock.h"
 #include "common/closing.h"
 #include "common/lease_owner.h"
@@ -275,6 +276,7 @@ static int start(struct stage *stage, void *owner, struct err *e)
     config->stage = a;
     a->stage = stage;
     a->config = config;
+    shard_metrics_init();
     randombytes_buf(a->key, sizeof a->key);
     char pid[16];
     snprintf(pid, sizeof pid, "%d", (int)getpid());

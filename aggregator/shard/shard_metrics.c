@@ -3,6 +3,13 @@
 #include "common/log.h"
 #include "common/metric_table.h"
 
+void shard_metrics_init(void)
+{
+    static const char *const OUTCOMES[] = {"counted", "duplicate", "rejected", "conflict"};
+    for (size_t i = 0; i < sizeof OUTCOMES / sizeof *OUTCOMES; i++)
+        metric_with(METRIC_OF_EVENTS, OUTCOMES[i]);
+}
+
 /* Reasons are static text, and those of one kind mostly come together. */
 static void count_reasons(const struct batch *b)
 {

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+/* All outcomes, at 0: only what stood at 0 before is seen to rise. */
+void shard_metrics_init(void);
 /* A batch that was committed; last_id: the position's; read_us: since its first entry was read. */
 void shard_metrics_count_batch(const char *stream, const struct batch *b, const char *last_id,
                                int64_t commit_us, int64_t read_us);

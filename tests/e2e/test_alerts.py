@@ -1,11 +1,15 @@
 """The alert rules: each fires and keeps still when it should, asks for series that exist, and has its page."""
 
+import contextlib
 import re
 import subprocess
 
+import pytest
 import yaml
 
 from line.paths import ROOT
+from support.prometheus_server import PrometheusServer
+from support.watched_line import start_watched
 
 FOLDER = ROOT / "deploy" / "prometheus"
 RULES = [rule for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"] for rule in group["rules"]
@@ -58,3 +62,23 @@ def test_each_page_says_what_it_means_how_to_look_what_to_do_and_whom_to_wake():
     for rule, page in zip(RULES, (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8").split("\n## ")[1:]):
         assert re.findall(r"^\*\*(\w+):?\*\*", page, re.MULTILINE) == ["Means", "Look", "Do", "Wake"], rule["alert"]
         assert f"**Means** ({rule['labels']['severity']}):" in page, rule["alert"]
+
+
+@pytest.mark.long
+def test_on_a_line_that_runs_nothing_fires_until_something_is_wrong_and_then_just_that(line, folder):
+    """The rules as they are, but that they wait for seconds."""
+    targets = start_watched(line)
+    aggregator = line.stages[0]
+    with contextlib.closing(PrometheusServer(folder, targets, "1s", hasten="3s").start()) as prometheus:
+        line.wait_for(lambda: len(prometheus.query("meterline_ready == 1")) == 3, 30, "all stages are watched")
+        line.wait_for(lambda: prometheus.query("count_over_time(meterline_ready[1m]) > 4"), 30, "for a while")
+        assert prometheus.alerts() == set()
+        aggregator.term()
+        line.wait_for(lambda: ("StageDown", "firing") in prometheus.alerts(), 30, "its end is told")
+        assert prometheus.alerts() == {("StageDown", "firing")}
+        line.start_aggregator(OPS_LISTEN=f"127.0.0.1:{targets['aggregator'][0]}").wait_ready()
+        line.wait_for(lambda: prometheus.alerts() == set(), 30, "it is back")
+        line.wait_for(lambda: prometheus.query('meterline_events_total{outcome="rejected"}'), 30, "before there are any")
+        line.emit({"tenant": "acme", "metric": "unheard_of"} for _ in range(500))
+        line.wait_for(lambda: ("EventsRejected", "firing") in prometheus.alerts(), 30, "so many rejects are told")
+        assert prometheus.alerts() == {("EventsRejected", "firing")}

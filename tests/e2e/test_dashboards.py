@@ -9,10 +9,10 @@ import psycopg2
 import pytest
 import yaml
 
-from line.line import TEST_WEBHOOK_SECRET
 from line.paths import ROOT
 from line.wait import NotInTime
 from support.prometheus_server import PrometheusServer
+from support.watched_line import TENANTS, start_watched
 
 FOLDER = ROOT / "deploy" / "grafana"
 DASHBOARDS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (FOLDER / "dashboards").glob("*.json")}
@@ -22,7 +22,6 @@ PROMQL = [(title, target["expr"]) for title, target in PANELS if "expr" in targe
 SQL = [(title, target["rawSql"]) for title, target in PANELS if "rawSql" in target]
 RULES = [rule for group in yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())["groups"]
          for rule in group["rules"]]
-TENANTS = ["acme", "beta", "gamma"]
 # What only time, or a machine that is not here, brings about.
 NOT_HERE = {"postgres_disk:free_bytes", "postgres_disk:size_bytes"}
 DAYS_OLD = 'meterline_unclaimed_units{age="over_1d", reason!~"unmapped|before_subscription"}'
@@ -79,21 +78,6 @@ def selectors(expression):
     return re.findall(r"\b(?:meterline_\w+|up|postgres_disk:\w+)(?:\{[^}]*\})?", re.sub(r"(by|on) \([^)]*\)", "", expression))
 
 
-def start_all(line):
-    """A line at work; the ports by which it is watched."""
-    line.start_sandbox(rate_per_s=0)
-    stages = [line.start_aggregator(AGGREGATOR_FLUSH_MS=50).wait_ready(), line.start_webhookd().wait_ready()]
-    line.sandbox.webhook(stages[1].webhook_url, secret=TEST_WEBHOOK_SECRET)
-    line.sandbox.bootstrap(meters=[{"event_name": metric, "formula": "sum"} for metric in ("api_calls", "llm_tokens")],
-                           tenants=TENANTS, price_lookup_key="standard")
-    line.wait_for(lambda: line.value("SELECT count(*) FROM subscriptions") == len(TENANTS), 30, "subscriptions")
-    feed(line)
-    # The sink looks at all totals when it begins, and then once a minute.
-    line.wait_for(lambda: line.value("SELECT count(*) FROM usage_totals") == 2 * len(TENANTS) + 3, 20, "totals")
-    stages.append(line.start_sink(SINK_INTERVAL_S=1, SINK_RATE_PER_S=500).wait_ready())
-    return {stage.name: [stage.ops_port] for stage in stages}
-
-
 def go_on(line):
     """A little more of what feed began with: of rates, only what goes on is seen."""
     line.xadd(tenant="acme", metric="api_calls")
@@ -114,7 +98,7 @@ def grafana_fixture(line):
 @pytest.mark.long
 def test_what_panels_and_rules_ask_for_is_there_on_a_line_that_runs(line, folder, grafana):
     """Each panel's query answers rows, SQL to the role that Grafana has; no alert fires, though all that they ask for is there."""
-    with contextlib.closing(PrometheusServer(folder, start_all(line), scrape="2s").start()) as prometheus:
+    with contextlib.closing(PrometheusServer(folder, start_watched(line, feed), scrape="2s").start()) as prometheus:
         left = [(title, as_grafana(query)) for title, query in PROMQL]
 
         def all_answered():
