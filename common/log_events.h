@@ -103,13 +103,15 @@
     X(meter_errors_reported, "webhookd", "Stripe reported meter events that it had accepted and refused later. The submissions that it names become `failed` and wait for a person: see `meterctl submissions list`.") \
     X(webhook_pick_recovered, "webhookd", "PostgreSQL gives out webhook events again, after `webhook_pick_failed`.") \
     X(webhook_pick_failed, "webhookd", "PostgreSQL refused to give out webhook events, so none is worked. It is tried again; `msg` says why.") \
-    X(plan_unknown, "webhookd", "A subscription fits no plan of the catalog, so its tenant has the limits of the plan `free`. Add the lookup key of its price to the catalog, or set metadata.plan.") \
+    X(plan_unknown, "webhookd", "A subscription fits no plan of the catalog, so its tenant keeps the limits that it had, those of the plan `free` if it never had another. Add the lookup key of its price to the catalog, or set metadata.plan.") \
+    X(customer_contested, "webhookd", "Two customers with a subscription each have the same tenant. Nothing is sent to Stripe for it until one subscription has ended or metadata.tenant is corrected.") \
+    X(tenant_mismatched, "webhookd", "An object names another tenant than its customer belongs to, and counts for the customer's. Correct its metadata.tenant.") \
     X(webhook_store_failed, "webhookd", "Deliveries could not be stored and were answered with 503, or with 500 where PostgreSQL refused their data. Stripe sends them again.") \
     X(webhook_store_recovered, "webhookd", "Deliveries are stored again, after `webhook_store_failed`.") \
     X(limits_sweep_failed, "webhookd", "PostgreSQL refused a statement of the sweep over all limits. The next sweep tries again; look at `msg` if it lasts.") \
     X(webhook_delayed, "webhookd", "A webhook event could not be worked and is tried again after `wait_ms`; `msg` says why.") \
     X(webhook_failed, "webhookd", "A webhook event cannot be worked; `msg` says why. A person has to remove the cause and then set its `state` to `received` to try it again.") \
-    X(webhook_ignored, "webhookd", "A webhook event has no effect here, as when its type is not used, it is stale, or it has no tenant; `msg` says why.") \
+    X(webhook_ignored, "webhookd", "A webhook event has no effect here, as when its type is not used, or it has no tenant yet; `msg` says why. Where a tenant was missing, it is taken up when the tenant is known.") \
     X(webhook_processed, "webhookd", "The effect of a webhook event is committed.") \
     X(webhook_refused, "webhookd", "A request to the webhook endpoint was answered with 400, because its signature or its body is not Stripe's; `reason` and `msg` say which. If Stripe sent it, check `STRIPE_WEBHOOK_SECRET`.")
 /* clang-format on */

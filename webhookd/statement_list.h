@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { STATEMENTS_MAX = 16, STATEMENT_TEXTS_MAX = 48 };
+enum { STATEMENTS_MAX = 72, STATEMENT_TEXTS_MAX = 216 };
 
 /* Zero-initialise. */
 struct statement_list {

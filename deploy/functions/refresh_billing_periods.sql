@@ -1,4 +1,4 @@
--- Stores what a tenant's subscriptions say of their current periods. If an edge moved, makes the totals exact again,
+-- Stores what a tenant's subscriptions say of their periods. If an edge moved, makes the totals exact again,
 -- including what is carried into later periods, and what is claimed of them. Call it in the transaction that changed a
 -- subscription.
 --
@@ -8,31 +8,64 @@
 CREATE OR REPLACE FUNCTION refresh_billing_periods(p_tenant text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    sub record;
+    ids text[];
+    lows timestamptz[];
+    highs timestamptz[];
     v bigint;
     stale_metrics text[];
     stale_starts timestamptz[];
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('meterline claims'));
     PERFORM pg_advisory_xact_lock(hashtext('meterline periods'));
-    FOR sub IN
-        SELECT stripe_subscription_id AS id, minute_of(current_period_start) AS low,
-               minute_of(least(current_period_end, ended_at)) AS high
-          FROM subscriptions
-         WHERE tenant = p_tenant AND status NOT IN ('incomplete', 'incomplete_expired')
-         ORDER BY started_at, stripe_subscription_id
-    LOOP
-        UPDATE billing_periods SET period_end = sub.low
-         WHERE tenant = p_tenant AND period_start < sub.low AND period_end > sub.low;
-        DELETE FROM billing_periods
-         WHERE tenant = p_tenant AND stripe_subscription_id = sub.id AND period_start >= sub.low;
-        DELETE FROM billing_periods
-         WHERE tenant = p_tenant AND period_start >= sub.low AND period_start < sub.high;
-        IF sub.low < sub.high THEN
-            INSERT INTO billing_periods (tenant, period_start, period_end, stripe_subscription_id)
-            VALUES (p_tenant, sub.low, sub.high, sub.id);
-        END IF;
-    END LOOP;
+    DELETE FROM billing_periods b
+     USING subscriptions s
+     WHERE b.tenant = p_tenant AND s.stripe_subscription_id = b.stripe_subscription_id AND s.tenant <> p_tenant;
+
+    -- What is told now, for each subscription from the first period that it tells of. A subscription without
+    -- observations tells only its current period.
+    SELECT coalesce(array_agg(s.stripe_subscription_id ORDER BY s.started_at, s.stripe_subscription_id, t.low), '{}'),
+           array_agg(t.low ORDER BY s.started_at, s.stripe_subscription_id, t.low),
+           array_agg(t.high ORDER BY s.started_at, s.stripe_subscription_id, t.low)
+      INTO ids, lows, highs
+      FROM subscriptions s
+     CROSS JOIN LATERAL (
+           SELECT x.period_start AS low, x.period_end AS high FROM told_periods(s.stripe_subscription_id) x
+           UNION ALL
+           SELECT minute_of(s.current_period_start), minute_of(least(s.current_period_end, s.ended_at))
+            WHERE NOT EXISTS (SELECT FROM told_periods(s.stripe_subscription_id))) t
+     WHERE s.tenant = p_tenant AND s.status NOT IN ('incomplete', 'incomplete_expired');
+
+    UPDATE billing_periods b SET period_end = f.low
+      FROM (SELECT id, min(low) AS low FROM unnest(ids, lows) AS n (id, low) GROUP BY id) f
+     WHERE b.tenant = p_tenant AND b.stripe_subscription_id = f.id AND b.period_start < f.low AND b.period_end > f.low;
+    DELETE FROM billing_periods b
+     USING (SELECT id, min(low) AS low FROM unnest(ids, lows) AS n (id, low) GROUP BY id) f
+     WHERE b.tenant = p_tenant AND b.stripe_subscription_id = f.id AND b.period_start >= f.low;
+
+    -- A newer subscription takes precedence in its own periods.
+    SELECT coalesce(array_agg(d.id), '{}'), array_agg(lower(d.span)), array_agg(upper(d.span)) INTO ids, lows, highs
+      FROM (SELECT n.id, unnest(tstzmultirange(tstzrange(n.low, n.high))
+                                - coalesce((SELECT range_agg(tstzrange(o.low, o.high))
+                                              FROM unnest(ids, lows, highs) WITH ORDINALITY AS o (id, low, high, place)
+                                             WHERE o.id <> n.id AND o.place > n.place AND o.low < o.high), '{}')
+                                - coalesce((SELECT range_agg(tstzrange(b.period_start, b.period_end))
+                                              FROM billing_periods b
+                                              JOIN subscriptions s USING (stripe_subscription_id)
+                                              JOIN subscriptions own ON own.stripe_subscription_id = n.id
+                                             WHERE b.tenant = p_tenant
+                                               AND (s.started_at, s.stripe_subscription_id)
+                                                 > (own.started_at, own.stripe_subscription_id)), '{}')) AS span
+              FROM unnest(ids, lows, highs) WITH ORDINALITY AS n (id, low, high, place)
+             WHERE n.low < n.high) d;
+    DELETE FROM billing_periods b
+     USING unnest(lows, highs) AS n (low, high)
+     WHERE b.tenant = p_tenant AND b.period_start >= n.low AND b.period_start < n.high;
+    UPDATE billing_periods b
+       SET period_end = (SELECT min(n.low) FROM unnest(lows) AS n (low) WHERE n.low > b.period_start)
+     WHERE b.tenant = p_tenant
+       AND EXISTS (SELECT FROM unnest(lows) AS n (low) WHERE b.period_start < n.low AND b.period_end > n.low);
+    INSERT INTO billing_periods (tenant, period_start, period_end, stripe_subscription_id)
+    SELECT p_tenant, n.low, n.high, n.id FROM unnest(ids, lows, highs) AS n (id, low, high);
 
     UPDATE ledger_state SET value = value + 1 WHERE name = 'periods_version' RETURNING value INTO v;
     INSERT INTO billing_period_changes (tenant, version) VALUES (p_tenant, v)
@@ -121,6 +154,6 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION refresh_billing_periods IS
-    'Stores a tenant''s current subscription periods, and makes the totals exact where an edge moved.';
+    'Stores a tenant''s subscription periods, and makes the totals exact where an edge moved.';
 REVOKE ALL ON FUNCTION refresh_billing_periods FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION refresh_billing_periods TO meterline_webhookd, meterline_ctl;

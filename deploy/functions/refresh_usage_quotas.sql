@@ -1,10 +1,12 @@
 -- Makes a tenant's quotas those of its plan (`free` if it has none) and its own limits.
 CREATE OR REPLACE FUNCTION refresh_usage_quotas(p_tenant text) RETURNS void
 LANGUAGE sql AS $$
-    WITH s AS (SELECT (deciding_subscription(p_tenant)).*),
+    -- Whoever bought a plan several times may use it as often.
+    WITH s AS MATERIALIZED (SELECT * FROM deciding_subscription(p_tenant)),
     wanted AS (
         SELECT l.metric,
-               CASE WHEN o.unlimited THEN NULL ELSE coalesce(o.included, l.included) END AS limit_quantity,
+               CASE WHEN o.unlimited THEN NULL
+                    ELSE coalesce(o.included, l.included * coalesce((SELECT plan_quantity FROM s), 1)) END AS limit_quantity,
                coalesce(o.cap, l.cap) AS cap,
                (SELECT coalesce(s.past_due_since, s.updated_at) + payment_grace() FROM s WHERE s.status = 'past_due') AS grace_until
           FROM plan_limits l
@@ -19,6 +21,8 @@ LANGUAGE sql AS $$
     ON CONFLICT (tenant, metric) DO UPDATE
        SET limit_quantity = excluded.limit_quantity, cap = excluded.cap,
            grace_until = excluded.grace_until, refreshed_at = now()
+     WHERE (usage_quotas.limit_quantity, usage_quotas.cap, usage_quotas.grace_until)
+           IS DISTINCT FROM (excluded.limit_quantity, excluded.cap, excluded.grace_until)
 $$;
 
 COMMENT ON FUNCTION refresh_usage_quotas IS 'Makes a tenant''s quotas those of its plan and its own limits.';

@@ -5,7 +5,7 @@ LANGUAGE sql STABLE AS $$
         WHEN s.status IN ('active', 'trialing') OR s.status IS NULL THEN 'active'
         WHEN s.status = 'past_due' AND now() < coalesce(s.past_due_since, s.updated_at) + payment_grace() THEN 'grace'
         ELSE 'blocked' END
-      FROM (SELECT (deciding_subscription(p_tenant)).*) s
+      FROM deciding_subscription(p_tenant) s
 $$;
 
 COMMENT ON FUNCTION tenant_status IS 'A tenant''s standing: active, grace (payment failed lately) or blocked.';

@@ -5,8 +5,87 @@ CREATE TABLE billing_customers (
     stripe_customer_id text COLLATE "C" NOT NULL UNIQUE,
     email              text,
     deleted_at         timestamptz,
-    event_created      timestamptz,          -- of the newest event applied
+    contested_since    timestamptz,          -- two customers with a subscription each have this tenant: nothing is sent
     updated_at         timestamptz NOT NULL DEFAULT now()
+);
+
+-- Every customer that an event told of, and whose it is. The one that a tenant is billed by is in billing_customers;
+-- another one of the same tenant is superseded. Whose it is was told first by the least claim_rank, and of these by the
+-- least claimed_at: 0 the customer itself, 1 a subscription, 2 an invoice, 3 a checkout.
+CREATE TABLE stripe_customers (
+    stripe_customer_id text COLLATE "C" PRIMARY KEY,
+    tenant             text COLLATE "C",
+    claim_rank         smallint,
+    claimed_at         timestamptz,
+    email              text,
+    created_at         timestamptz,          -- by Stripe
+    seen_at            timestamptz NOT NULL, -- of the oldest event that told of it
+    deleted_at         timestamptz,
+    updated_at         timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX stripe_customers_tenant ON stripe_customers (tenant);
+
+-- What each event said of its object, whatever the order they came in: the state of an object is made of all of them.
+-- webhookd/work/observation.h tells what each column means. A fetched object has the event_id ''.
+CREATE TABLE stripe_observations (
+    object_id     text COLLATE "C" NOT NULL,
+    created_at    timestamptz NOT NULL,      -- of the event; of a fetched object: when it was fetched
+    event_id      text COLLATE "C" NOT NULL,
+    kind          text COLLATE "C" NOT NULL,
+    type          text COLLATE "C" NOT NULL DEFAULT '',
+    group_id      text COLLATE "C" NOT NULL, -- the payment that a charge or refund is part of; else the object
+    customer_id   text COLLATE "C",
+    parent_id     text COLLATE "C",          -- of a payment: its invoice; of an invoice: its subscription
+    tenant        text COLLATE "C",          -- that the object names
+    is_first      boolean NOT NULL,
+    is_final      boolean NOT NULL,
+    is_last       boolean NOT NULL DEFAULT true, -- of those of its second
+    rank          smallint NOT NULL,
+    state         text COLLATE "C" NOT NULL,
+    prior         text COLLATE "C",
+    shape         text COLLATE "C",
+    status        text,
+    prior_status  text,
+    starts_at     timestamptz,               -- the period of a subscription, after the event …
+    ends_at       timestamptz,
+    prior_starts_at timestamptz,             -- … and before
+    prior_ends_at timestamptz,
+    request_id    text COLLATE "C",
+    facts         jsonb NOT NULL,
+    detail        jsonb,
+    noted_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (object_id, created_at, event_id)
+);
+CREATE INDEX stripe_observations_group ON stripe_observations (group_id) WHERE group_id <> object_id;
+CREATE INDEX stripe_observations_customer ON stripe_observations (customer_id);
+CREATE INDEX stripe_observations_parent ON stripe_observations (parent_id) WHERE group_id <> object_id;
+CREATE INDEX stripe_observations_event ON stripe_observations (event_id) WHERE event_id <> '';
+CREATE INDEX stripe_observations_noted ON stripe_observations (noted_at);
+
+-- Prices that subscriptions have or had. Amounts of a price never change at Stripe. What was once a plan's stays a
+-- plan's, whatever becomes of its lookup key: the plan that was told first by the least plan_rank.
+CREATE TABLE stripe_prices (
+    stripe_price_id  text COLLATE "C" PRIMARY KEY,
+    plan             text COLLATE "C" REFERENCES plans,
+    plan_rank        smallint,               -- 0 lookup key, 1 metadata of the price, 2 of the product, 3 product id
+    plan_at          timestamptz,
+    metric           text COLLATE "C",       -- that it bills; NULL: a fee
+    metric_rank      smallint,               -- 0 metadata, 1 lookup key
+    metric_at        timestamptz,
+    stripe_product_id text COLLATE "C",
+    lookup_key       text COLLATE "C",       -- by which it was first known
+    currency         text,
+    unit_amount      numeric(24,12),         -- minor units; NULL: it has tiers
+    billing_scheme   text,
+    tiers_mode       text,
+    tiers            jsonb,
+    divide_by        bigint,
+    divide_round     text,
+    billing_interval text,
+    interval_count   integer,
+    usage_type       text,
+    meter            text,
+    updated_at       timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE TABLE subscriptions (
@@ -23,7 +102,20 @@ CREATE TABLE subscriptions (
     started_at             timestamptz NOT NULL,
     ended_at               timestamptz,
     cancel_at_period_end   boolean NOT NULL DEFAULT false,
+    cancel_at              timestamptz,      -- when it will end, whichever way that was asked for
+    canceled_at            timestamptz,
+    cancel_reason          text,
     past_due_since         timestamptz,
+    trial_start            timestamptz,
+    trial_end              timestamptz,
+    collection_paused      text,             -- what becomes of invoices meanwhile; NULL: it is not paused
+    collection_resumes_at  timestamptz,
+    collection_method      text,
+    billing_mode           text,
+    schedule               text COLLATE "C",
+    discounts              jsonb NOT NULL DEFAULT '[]',
+    latest_invoice         text COLLATE "C",
+    plan_quantity          bigint NOT NULL DEFAULT 1, -- how often the plan was bought
     currency               text,
     event_created          timestamptz,
     updated_at             timestamptz NOT NULL DEFAULT now()
@@ -36,9 +128,37 @@ CREATE TABLE subscription_items (
     tenant                      text COLLATE "C" NOT NULL,
     metric                      text COLLATE "C", -- NULL: not metered by us (a base fee)
     stripe_price_id             text COLLATE "C" NOT NULL,
-    quantity                    bigint
+    quantity                    bigint,
+    current_period_start        timestamptz,
+    current_period_end          timestamptz,
+    currency                    text,
+    unit_amount                 numeric(24,12), -- minor units; NULL: it has tiers
+    tiers                       jsonb,
+    billing_interval            text,
+    interval_count              integer,
+    usage_type                  text
 );
+CREATE INDEX subscription_items_price ON subscription_items (stripe_price_id);
 CREATE INDEX subscription_items_subscription ON subscription_items (stripe_subscription_id);
+
+-- What a subscription was, from valid_from until the next row: what revenue figures need, and Stripe forgets.
+CREATE TABLE subscription_states (
+    stripe_subscription_id text COLLATE "C" NOT NULL REFERENCES subscriptions ON DELETE CASCADE,
+    valid_from             timestamptz NOT NULL,
+    tenant                 text COLLATE "C" NOT NULL,
+    stripe_customer_id     text COLLATE "C" NOT NULL,
+    plan                   text COLLATE "C",
+    status                 text NOT NULL,
+    currency               text,
+    items                  jsonb NOT NULL,   -- [{id, price, quantity}], by id
+    discounts              jsonb NOT NULL,
+    cancel_at              timestamptz,
+    cancel_reason          text,
+    collection_paused      text,
+    shape                  text COLLATE "C" NOT NULL, -- a digest: rows that follow each other differ in it
+    PRIMARY KEY (stripe_subscription_id, valid_from)
+);
+CREATE INDEX subscription_states_tenant ON subscription_states (tenant, valid_from);
 
 -- Periods that Stripe told of. Edges are whole minutes: the minute is the resolution of usage.
 CREATE TABLE billing_periods (
@@ -67,14 +187,13 @@ CREATE TABLE webhook_events (
     created_at      timestamptz NOT NULL,    -- by Stripe
     attempts        integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
-    payload         json,                    -- as it came; NULL once its retention has passed
+    payload         text,                    -- as it came; NULL once its retention has passed
     error           text,                    -- why it was ignored or failed
     received_at     timestamptz NOT NULL DEFAULT now(),
     processed_at    timestamptz
 );
 CREATE INDEX webhook_events_state ON webhook_events (state, received_at);
 CREATE INDEX webhook_events_waiting ON webhook_events (next_attempt_at) WHERE state = 'received';
-CREATE INDEX webhook_events_object ON webhook_events (object_id) WHERE state = 'received';
 
 CREATE TABLE invoices (
     stripe_invoice_id      text COLLATE "C" PRIMARY KEY,
@@ -85,25 +204,60 @@ CREATE TABLE invoices (
     currency               text NOT NULL,
     amount_due_minor       bigint NOT NULL,
     amount_paid_minor      bigint NOT NULL,
+    amount_remaining_minor bigint,
+    subtotal_minor         bigint,
+    total_minor            bigint,
+    tax_minor              bigint,
+    number                 text,             -- NULL while it is a draft
+    billing_reason         text,
+    collection_method      text,
+    attempt_count          bigint,
+    next_payment_attempt   timestamptz,
+    due_at                 timestamptz,
+    created_at             timestamptz,      -- by Stripe
     period_start           timestamptz,
     period_end             timestamptz,
     finalized_at           timestamptz,
+    paid_at                timestamptz,
+    finalization_error     text,
     event_created          timestamptz,
     updated_at             timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX invoices_tenant ON invoices (tenant, period_start);
 
+-- One row a payment, whichever events told of it: by its payment intent, else by its charge.
 CREATE TABLE payments (
-    stripe_payment_id text COLLATE "C" PRIMARY KEY,
-    tenant            text COLLATE "C" NOT NULL,
-    stripe_invoice_id text COLLATE "C",
-    status            text NOT NULL,
-    currency          text NOT NULL,
-    amount_minor      bigint NOT NULL,
-    paid_at           timestamptz,
+    stripe_payment_id  text COLLATE "C" PRIMARY KEY,
+    tenant             text COLLATE "C" NOT NULL,
+    stripe_customer_id text COLLATE "C" NOT NULL,
+    stripe_invoice_id  text COLLATE "C",
+    status             text NOT NULL,        -- succeeded, failed, pending, canceled
+    currency           text NOT NULL,
+    amount_minor       bigint NOT NULL,
+    refunded_minor     bigint NOT NULL DEFAULT 0,
+    failure_code       text,
+    paid_at            timestamptz,
     updated_at        timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX payments_tenant ON payments (tenant);
+
+CREATE TABLE checkout_sessions (
+    stripe_session_id      text COLLATE "C" PRIMARY KEY,
+    tenant                 text COLLATE "C" NOT NULL,
+    stripe_customer_id     text COLLATE "C" NOT NULL,
+    stripe_subscription_id text COLLATE "C",
+    stripe_invoice_id      text COLLATE "C",
+    status                 text,
+    payment_status         text,
+    mode                   text,
+    client_reference_id    text,
+    currency               text,
+    amount_total_minor     bigint,
+    created_at             timestamptz,
+    expires_at             timestamptz,
+    updated_at             timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX checkout_sessions_tenant ON checkout_sessions (tenant);
 
 -- Append-only: what changed in a tenant's billing, and by which event.
 CREATE TABLE billing_history (
@@ -112,7 +266,9 @@ CREATE TABLE billing_history (
     kind        text COLLATE "C" NOT NULL,   -- such as subscription_updated
     object_id   text COLLATE "C",
     event_id    text COLLATE "C",
-    detail      jsonb NOT NULL DEFAULT '{}',
+    detail      jsonb NOT NULL DEFAULT '{}', -- {"before": …, "after": …}: what changed
+    occurred_at timestamptz,                 -- by Stripe
     recorded_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE UNIQUE INDEX billing_history_event ON billing_history (event_id);
 CREATE INDEX billing_history_tenant ON billing_history (tenant, recorded_at);

@@ -1,102 +1,104 @@
-/* customer.created, .updated and .deleted: which Stripe customer is which tenant.
- *
- * A mapping stays until the customer is deleted, because usage is billed by it. To move a tenant to
- * another customer, or a customer to another tenant, is a person's decision: such an event fails
- * visibly. */
-#include "webhookd/work/job.h"
-
-#include "webhookd/sql.h"
+/* Customers, and the checkouts that link them to tenants.
+ * https://docs.stripe.com/api/customers/object, …/checkout/sessions/object */
+#include "webhookd/work/facts.h"
 
 #include <string.h>
 
-static const char *const ENDINGS[] = {"created", "updated", "deleted", NULL};
+static const char *const CUSTOMER_TYPES[] = {"customer.created", "customer.updated",
+                                             "customer.deleted", NULL};
 
-static int customer_parse(struct job *j)
+static int read_customer(const json_t *object, struct facts *out, struct err *e)
 {
-    struct customer_object *c = &j->customer;
-    if (customer_object_parse(job_object(j), c))
-        return job_set_why(j, "the customer has no id");
-    c->deleted = c->deleted || stripe_event_is(&j->event, ".deleted");
-    /* Of a deleted customer Stripe returns only the id. */
-    if (!c->tenant)
-        c->tenant = metadata_tenant(j->event.object);
-    job_set_text(&j->customer_id, c->id);
-    job_set_text(&j->tenant, c->tenant);
+    if (!stripe_is_id(out->id))
+        return err_set(e, ERR_INPUT, "the customer has no id");
+    out->customer = out->id;
+    fact_text(out, "email", object, "email");
+    fact_set_text(out, "tenant", out->tenant);
+    fact_integer(out, "created_at", object, "created");
+    fact_true(out, "deleted", object, "deleted");
+    /* Of a deleted customer GET returns only the id. */
+    out->final = json_is_true(json_object_get(object, "deleted"));
+    out->rank = out->final;
     return 0;
 }
 
-static bool is_same(const char *a, const char *b)
+const struct object_kind CUSTOMER_KIND = {.name = "customer",
+                                          .types = CUSTOMER_TYPES,
+                                          .path = "v1/customers",
+                                          .read = read_customer};
+
+static const char *const CHECKOUT_TYPES[] = {"checkout.session.completed",
+                                             "checkout.session.expired",
+                                             "checkout.session.async_payment_succeeded",
+                                             "checkout.session.async_payment_failed", NULL};
+
+static int read_checkout(const json_t *object, struct facts *out, struct err *e)
 {
-    return strcmp(a ? a : "", b ? b : "") == 0;
+    static const char *const STATUSES[] = {"open", "expired", "complete", NULL};
+    if (!stripe_is_id(out->id))
+        return err_set(e, ERR_INPUT, "the checkout session has no id");
+    const char *reference = stripe_text(object, "client_reference_id");
+    if (!out->tenant && reference && *reference)
+        out->tenant = reference;
+    out->parent = stripe_reference(object, "subscription");
+    fact_set_text(out, "stripe_subscription_id", out->parent);
+    fact_set_text(out, "stripe_invoice_id", stripe_reference(object, "invoice"));
+    fact_text(out, "status", object, "status");
+    fact_text(out, "payment_status", object, "payment_status");
+    fact_text(out, "mode", object, "mode");
+    fact_set_text(out, "client_reference_id", reference);
+    fact_text(out, "currency", object, "currency");
+    fact_integer(out, "amount_total_minor", object, "amount_total");
+    fact_integer(out, "created_at", object, "created");
+    fact_integer(out, "expires_at", object, "expires_at");
+    for (int i = 0; STATUSES[i] && out->status; i++)
+        if (strcmp(out->status, STATUSES[i]) == 0)
+            out->rank = 2 * i;
+    /* A debit of a bank comes through later than the session. */
+    const char *paid = stripe_text(object, "payment_status");
+    out->rank += paid && strcmp(paid, "unpaid") != 0;
+    return 0;
 }
 
-static bool prior_matches(const struct job *j)
+const struct object_kind CHECKOUT_KIND = {.name = "checkout",
+                                          .types = CHECKOUT_TYPES,
+                                          .path = "v1/checkout/sessions",
+                                          .read = read_checkout};
+
+/* What is told in the history and changes nothing else. */
+
+static const char *const NOTE_TYPES[] = {"invoice.upcoming",
+                                         "payment_method.attached",
+                                         "payment_method.detached",
+                                         "payment_method.updated",
+                                         "payment_method.automatically_updated",
+                                         "charge.dispute.created",
+                                         "charge.dispute.updated",
+                                         "charge.dispute.closed",
+                                         "charge.dispute.funds_withdrawn",
+                                         "charge.dispute.funds_reinstated",
+                                         "billing.alert.triggered",
+                                         "customer.discount.created",
+                                         "customer.discount.updated",
+                                         "customer.discount.deleted",
+                                         NULL};
+
+static int read_note(const json_t *object, struct facts *out, struct err *e)
 {
-    struct customer_object was;
-    json_t *prior = stripe_event_prior_object(&j->event);
-    bool matches = customer_object_parse(prior, &was) == 0 && is_same(was.email, j->stored.email) &&
-                   is_same(was.tenant, j->stored.tenant);
-    json_decref(prior);
-    return matches;
+    static const char *const TEXTS[] = {"status", "reason", "currency", "type"};
+    static const char *const INTEGERS[] = {"amount", "amount_due", "value", "next_payment_attempt"};
+    (void)e;
+    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++)
+        fact_text(out, TEXTS[i], object, TEXTS[i]);
+    for (size_t i = 0; i < sizeof INTEGERS / sizeof *INTEGERS; i++)
+        fact_integer(out, INTEGERS[i], object, INTEGERS[i]);
+    if (stripe_is_id(out->id))
+        fact_set_text(out, "id", out->id);
+    fact_set_text(out, "subscription", stripe_reference(object, "subscription"));
+    fact_set_text(out, "charge", stripe_reference(object, "charge"));
+    out->parent = NULL;
+    return 0;
 }
 
-static enum event_age age_of(const struct job *j)
-{
-    const struct event_order order = {.stored = j->stored.known,
-                                      .stored_final = j->stored.deleted,
-                                      .stored_created_s = j->stored.created_s,
-                                      .event_created_s = j->event.created_s,
-                                      .event_first = stripe_event_is(&j->event, ".created"),
-                                      .event_final = j->customer.deleted,
-                                      .fetched = j->fetched != NULL,
-                                      .prior_matches = j->stored.known && prior_matches(j)};
-    return event_age_of(&order);
-}
-
-static enum verdict customer_judge(struct job *j)
-{
-    enum event_age age = age_of(j);
-    if (age != EVENT_NEWS)
-        return job_judge_stale(j, age);
-    if (j->stored.known && !j->tenant)
-        job_set_text(&j->tenant, j->stored.tenant);
-    if (!j->tenant)
-        return job_judge(j, VERDICT_IGNORE, "no tenant: the customer has no metadata.tenant");
-    if (job_judge_tenant(j) != VERDICT_APPLY)
-        return VERDICT_IGNORE;
-    if (j->stored.known && !is_same(j->stored.tenant, j->tenant))
-        return job_judge(j, VERDICT_FAIL,
-                         "the customer already belongs to tenant %.60s and cannot become %.60s's: "
-                         "set its metadata.tenant back",
-                         j->stored.tenant, j->tenant);
-    if (j->other_customer)
-        return job_judge_other_customer(j, j->customer.deleted ? VERDICT_IGNORE : VERDICT_FAIL);
-    return VERDICT_APPLY;
-}
-
-static void customer_apply(struct job *j, struct statement_list *l)
-{
-    statement_list_add(l, SQL_WRITE_CUSTOMER);
-    param_text(l, j->tenant);
-    param_text(l, j->customer_id);
-    param_text(l, j->customer.email);
-    param_bool(l, j->customer.deleted);
-    param_i64(l, j->event.created_s);
-    if (!j->stored.known) {
-        statement_list_add(l, SQL_REQUEUE_EVENTS);
-        param_text(l, j->customer_id);
-    }
-    statement_list_add(l, SQL_REFRESH_QUOTAS);
-    param_text(l, j->tenant);
-    json_t *detail = json_pack("{s:s, s:s?, s:b}", "customer", j->customer_id, "email",
-                               j->customer.email, "deleted", j->customer.deleted);
-    job_add_history(j, l, detail);
-    json_decref(detail);
-}
-
-const struct family CUSTOMER_FAMILY = {.prefix = "customer.",
-                                       .endings = ENDINGS,
-                                       .path = "v1/customers",
-                                       .parse = customer_parse,
-                                       .judge = customer_judge,
-                                       .apply = customer_apply};
+const struct object_kind NOTE_KIND = {
+    .name = "note", .types = NOTE_TYPES, .read = read_note, .is_note = true};

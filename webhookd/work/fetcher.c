@@ -25,7 +25,8 @@ enum {
     UNAUTHORIZED = 401,
     FORBIDDEN = 403,
     TOO_MANY_REQUESTS = 429,
-    FLAP_MS = 60000
+    FLAP_MS = 60000,
+    CALLS_PER_WORKER = 32 /* side by side */
 };
 
 struct fetch {
@@ -232,30 +233,49 @@ static void on_answer(void *owner, const struct err *error, const struct http_an
     json_decref(object);
 }
 
-static char *make_url(const struct config *c, const char *path, const char *id)
+static char *make_url(const struct config *c, const char *path, const char *id, const char *query)
 {
     struct buf url = {0};
     size_t length = strlen(c->stripe_api_base);
     while (length > 0 && c->stripe_api_base[length - 1] == '/')
         length--;
     buf_add(&url, c->stripe_api_base, length);
-    buf_printf(&url, "/%s/", path);
-    buf_add_urlencoded(&url, id, strlen(id));
+    buf_printf(&url, "/%s", path);
+    if (id) {
+        buf_add_str(&url, "/");
+        buf_add_urlencoded(&url, id, strlen(id));
+    }
+    buf_add_str(&url, query);
     return buf_take(&url);
 }
 
-void fetcher_get(struct fetcher *f, const char *path, const char *id, fetch_done_fn done,
-                 void *owner)
+/* url: taken. */
+static void get(struct fetcher *f, char *url, fetch_done_fn done, void *owner)
 {
-    assert(stripe_is_id(id) && !closing_has_begun(&f->closing));
+    assert(!closing_has_begun(&f->closing));
     struct fetch *fetch = xcalloc(1, sizeof *fetch);
     *fetch = (struct fetch){.fetcher = f,
-                            .url = make_url(f->config, path, id),
+                            .url = url,
                             .begun_ms = clock_monotonic_ms(),
                             .done = done,
                             .owner = owner};
     enqueue(fetch);
     send_all(f);
+}
+
+void fetcher_get(struct fetcher *f, const char *path, const char *id, fetch_done_fn done,
+                 void *owner)
+{
+    assert(stripe_is_id(id));
+    /* Its newest invoice tells when a payment of it was first tried. */
+    bool subscription = strcmp(path, "v1/subscriptions") == 0;
+    get(f, make_url(f->config, path, id, subscription ? "?expand[]=latest_invoice" : ""), done,
+        owner);
+}
+
+void fetcher_list(struct fetcher *f, const char *path, fetch_done_fn done, void *owner)
+{
+    get(f, make_url(f->config, path, NULL, ""), done, owner);
 }
 
 /* Opening and closing. */
@@ -265,7 +285,7 @@ struct fetcher *fetcher_open(uv_loop_t *loop, const struct config *config)
     struct fetcher *f = xcalloc(1, sizeof *f);
     f->config = config;
     f->end = &f->first;
-    f->client = http_client_open(loop, "meterline/" METERLINE_VERSION, (int)config->workers,
+    f->client = http_client_open(loop, "meterline/" METERLINE_VERSION, (int)config->workers * CALLS_PER_WORKER,
                                  BODY_MAX_BYTES);
     metric_with(METRIC_OF_STRIPE_REQUESTS, "account_refused"); /* only what stood at 0 rises */
     stripe_limits_init(&f->limits, webhookd_rate_per_s(config), clock_monotonic_ms());

@@ -35,6 +35,9 @@ typedef void (*fetch_done_fn)(void *owner, const struct err *error, json_t *obje
 void fetcher_get(struct fetcher *f, const char *path, const char *id, fetch_done_fn done,
                  void *owner);
 
+/* Likewise GET {STRIPE_API_BASE}/{path}, whose parameters are encoded already: a list. */
+void fetcher_list(struct fetcher *f, const char *path, fetch_done_fn done, void *owner);
+
 /* Stripe takes no call for so long that work which needs one should not be begun. */
 bool fetcher_is_paused(struct fetcher *f);
 

@@ -1,25 +1,27 @@
-/* invoice.*: which periods are invoiced, and whether the invoice can still change.
- *
- * The sink needs to know: once a period's invoice is final, no more usage can be billed by it.
- * Later events only move an invoice on. write_invoice.sql keeps that order, because nothing else
- * depends on it. */
-#include "webhookd/work/job.h"
+/* Invoices. https://docs.stripe.com/api/invoices/object: the subscription stands in
+ * parent.subscription_details from 2025-03-31.basil, beside subscription_details before. */
+#include "webhookd/work/facts.h"
 
-#include "webhookd/sql.h"
+#include <string.h>
 
-static const char *const ENDINGS[] = {"created",
-                                      "updated",
-                                      "finalized",
-                                      "finalization_failed",
-                                      "paid",
-                                      "payment_succeeded",
-                                      "payment_failed",
-                                      "voided",
-                                      "marked_uncollectible",
-                                      "overdue",
-                                      NULL};
+static const char *const TYPES[] = {"invoice.created",
+                                    "invoice.updated",
+                                    "invoice.finalized",
+                                    "invoice.finalization_failed",
+                                    "invoice.paid",
+                                    "invoice.payment_succeeded",
+                                    "invoice.payment_failed",
+                                    "invoice.payment_action_required",
+                                    "invoice.payment_attempt_required",
+                                    "invoice.voided",
+                                    "invoice.marked_uncollectible",
+                                    "invoice.sent",
+                                    "invoice.overdue",
+                                    "invoice.overpaid",
+                                    "invoice.will_be_due",
+                                    "invoice.deleted",
+                                    NULL};
 
-/* parent.subscription_details from 2025-03-31.basil on, subscription_details before. */
 static const json_t *details_of(const json_t *invoice)
 {
     const json_t *details =
@@ -27,85 +29,69 @@ static const json_t *details_of(const json_t *invoice)
     return json_is_object(details) ? details : json_object_get(invoice, "subscription_details");
 }
 
-static const char *subscription_of(const json_t *invoice)
+/* total_taxes from 2025-03-31.basil, `tax` before. */
+static void read_tax(const json_t *object, struct facts *out)
 {
-    const char *id = stripe_reference(details_of(invoice), "subscription");
-    return id ? id : stripe_reference(invoice, "subscription");
+    size_t i;
+    const json_t *tax;
+    int64_t sum = 0;
+    const json_t *taxes = json_object_get(object, "total_taxes");
+    json_array_foreach(taxes, i, tax) sum += stripe_integer(tax, "amount", 0);
+    if (json_array_size(taxes) > 0)
+        json_object_set_new(out->values, "tax_minor", json_integer(sum));
+    else
+        fact_integer(out, "tax_minor", object, "tax");
 }
 
-static const char *tenant_of(const struct job *j)
+static int rank_of(const char *status)
 {
-    const json_t *invoice = job_object(j);
-    const char *tenant = metadata_tenant(invoice);
-    if (!tenant)
-        tenant = metadata_tenant(details_of(invoice));
-    return tenant ? tenant : metadata_tenant(j->fetched_customer);
-}
-
-static int invoice_parse(struct job *j)
-{
-    const json_t *invoice = job_object(j);
-    const char *customer = stripe_reference(invoice, "customer");
-    if (!stripe_is_id(customer))
-        return job_set_why(j, "the invoice has no customer");
-    if (!stripe_text(invoice, "status") || !stripe_text(invoice, "currency"))
-        return job_set_why(j, "the invoice has no status or no currency");
-    job_set_text(&j->customer_id, customer);
-    job_set_text(&j->tenant, tenant_of(j));
+    static const char *const STATUSES[] = {"draft", "open", "uncollectible", "paid", "void"};
+    for (int i = 0; i < (int)(sizeof STATUSES / sizeof *STATUSES); i++)
+        if (strcmp(status, STATUSES[i]) == 0)
+            return i;
     return 0;
 }
 
-static enum verdict invoice_judge(struct job *j)
+static int read_invoice(const json_t *object, struct facts *out, struct err *e)
 {
-    /* The customer decides, whatever the metadata says. */
-    if (j->stored.known)
-        job_set_text(&j->tenant, j->stored.tenant);
-    if (!j->tenant)
-        return job_judge(j, j->fetched_customer ? VERDICT_IGNORE : VERDICT_NEEDS_CUSTOMER,
-                         "no tenant: neither the invoice nor its customer has metadata.tenant");
-    return job_judge_tenant(j);
+    const json_t *transitions = json_object_get(object, "status_transitions");
+    const json_t *details = details_of(object);
+    if (!stripe_is_id(out->id))
+        return err_set(e, ERR_INPUT, "the invoice has no id");
+    if (!stripe_is_id(out->customer))
+        return err_set(e, ERR_INPUT, "the invoice has no customer");
+    if (!out->status || !stripe_text(object, "currency"))
+        return err_set(e, ERR_INPUT, "the invoice has no status or no currency");
+    if (!out->tenant)
+        out->tenant = metadata_tenant(details);
+    out->parent = stripe_reference(details, "subscription");
+    if (!out->parent)
+        out->parent = stripe_reference(object, "subscription");
+    out->rank = rank_of(out->status);
+    fact_set_text(out, "stripe_subscription_id", out->parent);
+    fact_text(out, "status", object, "status");
+    fact_text(out, "number", object, "number");
+    fact_text(out, "currency", object, "currency");
+    fact_text(out, "billing_reason", object, "billing_reason");
+    fact_text(out, "collection_method", object, "collection_method");
+    fact_integer(out, "amount_due_minor", object, "amount_due");
+    fact_integer(out, "amount_paid_minor", object, "amount_paid");
+    fact_integer(out, "amount_remaining_minor", object, "amount_remaining");
+    fact_integer(out, "subtotal_minor", object, "subtotal");
+    fact_integer(out, "total_minor", object, "total");
+    read_tax(object, out);
+    fact_integer(out, "attempt_count", object, "attempt_count");
+    fact_integer(out, "next_payment_attempt", object, "next_payment_attempt");
+    fact_integer(out, "due_at", object, "due_date");
+    fact_integer(out, "created_at", object, "created");
+    fact_integer(out, "period_start", object, "period_start");
+    fact_integer(out, "period_end", object, "period_end");
+    fact_integer(out, "finalized_at", transitions, "finalized_at");
+    fact_integer(out, "paid_at", transitions, "paid_at");
+    fact_text(out, "finalization_error", json_object_get(object, "last_finalization_error"),
+              "code");
+    return 0;
 }
 
-static void add_invoice(struct job *j, struct statement_list *l)
-{
-    const json_t *invoice = job_object(j);
-    const json_t *transitions = json_object_get(invoice, "status_transitions");
-    statement_list_add(l, SQL_WRITE_INVOICE);
-    param_text(l, j->event.object_id);
-    param_text(l, j->tenant);
-    param_text(l, j->customer_id);
-    param_text(l, subscription_of(invoice));
-    param_text(l, stripe_text(invoice, "status"));
-    param_text(l, stripe_text(invoice, "currency"));
-    param_i64(l, stripe_integer(invoice, "amount_due", 0));
-    param_i64(l, stripe_integer(invoice, "amount_paid", 0));
-    param_i64_or_null(l, stripe_integer(invoice, "period_start", 0));
-    param_i64_or_null(l, stripe_integer(invoice, "period_end", 0));
-    param_i64_or_null(l, stripe_integer(transitions, "finalized_at", 0));
-    param_i64(l, j->event.created_s);
-}
-
-static void invoice_apply(struct job *j, struct statement_list *l)
-{
-    const json_t *invoice = job_object(j);
-    add_invoice(j, l);
-    json_t *detail =
-        json_pack("{s:s, s:s, s:I, s:I}", "status", stripe_text(invoice, "status"), "currency",
-                  stripe_text(invoice, "currency"), "amount_due_minor",
-                  (json_int_t)stripe_integer(invoice, "amount_due", 0), "amount_paid_minor",
-                  (json_int_t)stripe_integer(invoice, "amount_paid", 0));
-    job_add_history(j, l, detail);
-    json_decref(detail);
-    /* It bills a period that is over. Usage of that period must reach it while it is a draft. */
-    if (stripe_event_is(&j->event, ".created")) {
-        statement_list_add(l, SQL_REQUEST_SETTLING);
-        param_text(l, j->tenant);
-    }
-}
-
-const struct family INVOICE_FAMILY = {.prefix = "invoice.",
-                                      .endings = ENDINGS,
-                                      .path = "v1/invoices",
-                                      .parse = invoice_parse,
-                                      .judge = invoice_judge,
-                                      .apply = invoice_apply};
+const struct object_kind INVOICE_KIND = {
+    .name = "invoice", .types = TYPES, .path = "v1/invoices", .read = read_invoice};

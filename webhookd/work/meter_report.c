@@ -1,53 +1,74 @@
-/* v1.billing.meter.error_report_triggered and .no_meter_found: meter events that Stripe accepted
- * with a 2xx and refused later. The submissions that a report names become `failed`, and the sink
- * compares their tenants with Stripe. */
-#include "webhookd/work/job.h"
+#include "webhookd/work/meter_report.h"
 
-#include "common/log.h"
-#include "webhookd/sql.h"
+#include "common/str.h"
+#include "common/stripe/identifier.h"
+#include "webhookd/receive/stripe_event.h"
 
-static const char *const ENDINGS[] = {"error_report_triggered", "no_meter_found", NULL};
+#include <stdlib.h>
+#include <string.h>
 
-static int report_parse(struct job *j)
+/* Older samples have only the Idempotency-Key, which for a single event contains its identifier.
+ * length: of the identifier in what is returned. */
+static const char *identifier_of(const json_t *sample, size_t *length)
 {
-    if (meter_report_parse(j->fetched ? j->fetched : j->event.root, &j->report))
-        return job_set_why(j, "the report does not say what Stripe refused, and could not "
-                              "be fetched: check STRIPE_SECRET_KEY");
+    const json_t *request = json_object_get(sample, "request");
+    const char *identifier = stripe_text(request, "identifier");
+    const char *key = stripe_text(request, "idempotency_key");
+    if (identifier)
+        *length = strlen(identifier);
+    else if (key)
+        *length = identifier_length_in_key(key);
+    return identifier ? identifier : key;
+}
+
+static void add_sample(json_t *named, const char *code, const json_t *sample)
+{
+    size_t length;
+    const char *identifier = identifier_of(sample, &length);
+    const char *message = stripe_text(sample, "error_message");
+    if (!identifier)
+        return;
+    char *error =
+        xasprintf("refused later: %s: %s", code ? code : "unknown", message ? message : "");
+    json_array_append_new(
+        named, json_pack("{s:s%, s:s}", "identifier", identifier, length, "error", error));
+    free(error);
+}
+
+static json_t *named_in(const json_t *types)
+{
+    json_t *named = json_array();
+    for (size_t i = 0; i < json_array_size(types); i++) {
+        const json_t *type = json_array_get(types, i);
+        const json_t *samples = json_object_get(type, "sample_errors");
+        for (size_t k = 0; k < json_array_size(samples); k++)
+            add_sample(named, stripe_text(type, "code"), json_array_get(samples, k));
+    }
+    return named;
+}
+
+int meter_report_parse(const json_t *event, struct meter_report *out)
+{
+    const json_t *data = json_object_get(event, "data");
+    const json_t *reason = json_object_get(data, "reason");
+    if (!json_is_object(reason))
+        return -1;
+    meter_report_done(out);
+    out->named = named_in(json_object_get(reason, "error_types"));
+    out->error_count = stripe_integer(reason, "error_count", 0);
+    out->start_s = stripe_time_s(data, "validation_start");
+    out->end_s = stripe_time_s(data, "validation_end");
     return 0;
 }
 
-static enum verdict report_judge(struct job *j)
+void meter_report_done(struct meter_report *report)
 {
-    (void)j;
-    return VERDICT_APPLY;
+    json_decref(report->named);
+    memset(report, 0, sizeof *report);
 }
 
-static void report_apply(struct job *j, struct statement_list *l)
+bool meter_report_is(const char *type)
 {
-    const struct meter_report *r = &j->report;
-    bool others = r->error_count > (int64_t)json_array_size(r->named);
-    bool known = others && r->start_s > 0 && r->end_s > 0;
-    j->answer_at = l->n;
-    statement_list_add(l, SQL_NOTE_METER_ERRORS);
-    param_json(l, r->named);
-    param_i64_or_null(l, known ? r->start_s : 0);
-    param_i64_or_null(l, known ? r->end_s : 0);
+    return !strcmp(type, "v1.billing.meter.error_report_triggered") ||
+           !strcmp(type, "v1.billing.meter.no_meter_found");
 }
-
-static void report_log(const struct job *j, const PGresult *answer)
-{
-    log_warn(meter_errors_reported, LOG_STR("type", j->event.type), LOG_STR("id", j->event.id),
-             LOG_STR("meter", j->event.object_id), LOG_I64("errors", j->report.error_count),
-             LOG_U64("named", json_array_size(j->report.named)),
-             LOG_I64("marked", result_i64(answer, 0, 0)),
-             LOG_I64("asked", result_i64(answer, 0, 1)));
-}
-
-const struct family METER_REPORT_FAMILY = {.prefix = "v1.billing.meter.",
-                                           .endings = ENDINGS,
-                                           .path = "v2/core/events",
-                                           .is_report = true,
-                                           .parse = report_parse,
-                                           .judge = report_judge,
-                                           .apply = report_apply,
-                                           .log_effect = report_log};

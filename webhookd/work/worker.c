@@ -7,7 +7,8 @@
 #include "common/machine.h"
 #include "webhookd/context.h"
 #include "webhookd/sql.h"
-#include "webhookd/work/event_work.h"
+#include "webhookd/statement_list.h"
+#include "webhookd/work/event_batch.h"
 #include "webhookd/work/fetcher.h"
 
 #include <stdlib.h>
@@ -30,7 +31,9 @@ struct worker {
     struct pg *pg;
     uv_timer_t timer;
     enum worker_state state;
-    struct event_work work;
+    struct event_batch batch;
+    int one_by_one; /* so many events, because PostgreSQL refused them together */
+    int picked;
     struct backoff backoff; /* while PostgreSQL refuses */
     struct log_repeat refused;
     bool woken; /* while it was busy: there may be more events */
@@ -56,39 +59,22 @@ static bool may_pick(const struct worker *w)
 {
     return !closing_has_begun(&w->closing) && !stage_is_draining(w->context->stage) &&
            w->context->schema_ready && pg_is_ready(w->pg) &&
-           !(w->work.fetcher && fetcher_is_paused(w->work.fetcher));
+           !(w->batch.fetcher && fetcher_is_paused(w->batch.fetcher));
 }
 
-static void on_work_done(void *owner, enum event_work_end end)
+static void on_batch_done(void *owner, enum event_batch_end end)
 {
     struct worker *w = owner;
-    if (end == WORK_ENDED && may_pick(w))
+    if (end == BATCH_SPLIT)
+        w->one_by_one = w->picked;
+    else if (w->one_by_one > 0)
+        w->one_by_one--;
+    if ((end == BATCH_ENDED || end == BATCH_SPLIT) && may_pick(w))
         run_pick(w);
     else
-        rest(w, end == WORK_REFUSED ? backoff_next_ms(&w->backoff, backoff_random()) : POLL_MS);
+        rest(w, end == BATCH_REFUSED ? backoff_next_ms(&w->backoff, backoff_random()) : POLL_MS);
     if (closing_has_begun(&w->closing))
         closing_part_closed(&w->closing);
-}
-
-static void take_row(struct worker *w, const PGresult *r)
-{
-    struct job *j = &w->work.job;
-    struct err e;
-    const char *payload = result_text(r, 0, 3);
-    j->attempts = result_i64(r, 0, 2);
-    j->received_ms = clock_monotonic_ms() - result_i64(r, 0, 4);
-    machine_go(&WORKER, w->state, WORKING);
-    if (stripe_event_parse(payload ? payload : "", payload ? strlen(payload) : 0, &j->event, &e)) {
-        /* It was parsed before it was stored: somebody has changed the row. */
-        j->event.root =
-            json_pack("{s:s, s:s}", "id", result_text(r, 0, 0), "type", result_text(r, 0, 1));
-        j->event.id = stripe_text(j->event.root, "id");
-        j->event.type = stripe_text(j->event.root, "type");
-        job_set_why(j, "the stored payload is not a Stripe event: %.100s", e.text);
-        event_work_fail(&w->work);
-        return;
-    }
-    event_work_start(&w->work);
 }
 
 static void take_nothing(void *owner, const struct err *error, PGresult **results, int n)
@@ -120,21 +106,31 @@ static void take_pick(void *owner, const struct err *error, PGresult **results, 
     if (log_repeat_recovered(&w->refused))
         log_info(webhook_pick_recovered,
                  LOG_MSG("PostgreSQL gives out webhook events again; work resumes"));
-    if (PQntuples(results[1]) > 0) {
-        take_row(w, results[1]);
+    w->picked = PQntuples(results[1]);
+    if (w->picked > 0) {
+        machine_go(&WORKER, w->state, WORKING);
+        event_batch_start(&w->batch, results[1]);
         return;
     }
     statement_list_add(&l, "commit");
     statement_list_run(&l, w->pg, DEADLINE_MS, take_nothing, w);
 }
 
+/* With a key, no more than Stripe answers in a moment: the events of a batch end together. */
+static int64_t batch_size(const struct worker *w)
+{
+    int64_t size = w->batch.fetcher ? webhookd_rate_per_s(w->context->config) / 4 : BATCH_MAX;
+    return size < 1 ? 1 : size > BATCH_MAX ? BATCH_MAX : size;
+}
+
 static void run_pick(struct worker *w)
 {
     struct statement_list l = {0};
     machine_go(&WORKER, w->state, PICKING);
-    w->woken = w->work.connection_lost = false;
+    w->woken = w->batch.connection_lost = false;
     statement_list_add(&l, "begin");
-    statement_list_add(&l, SQL_PICK_EVENT);
+    statement_list_add(&l, SQL_PICK_EVENTS);
+    param_i64(&l, w->one_by_one > 0 ? 1 : batch_size(w));
     statement_list_run(&l, w->pg, DEADLINE_MS, take_pick, w);
 }
 
@@ -159,7 +155,7 @@ static void on_down(void *owner, const struct err *error)
 {
     struct worker *w = owner;
     (void)error;
-    w->work.connection_lost = true;
+    w->batch.connection_lost = true;
 }
 
 struct worker *worker_open(const struct context *context, struct fetcher *fetcher,
@@ -175,12 +171,12 @@ struct worker *worker_open(const struct context *context, struct fetcher *fetche
                     "meterline_webhookd", name,
                     (struct pg_events){.on_up = on_up, .on_down = on_down, .owner = w});
     free(name);
-    w->work = (struct event_work){.pg = w->pg,
-                                  .fetcher = fetcher,
-                                  .limits = limits,
-                                  .live = context->config->stripe_live,
-                                  .done = on_work_done,
-                                  .owner = w};
+    w->batch = (struct event_batch){.pg = w->pg,
+                                    .fetcher = fetcher,
+                                    .limits = limits,
+                                    .live = context->config->stripe_live,
+                                    .done = on_batch_done,
+                                    .owner = w};
     return w;
 }
 
@@ -196,9 +192,9 @@ bool worker_is_ready(const struct worker *w)
 
 void worker_close(struct worker *w)
 {
-    w->work.closing = true;
+    w->batch.closing = true;
     closing_begin(&w->closing, w, free, NULL, NULL);
-    if (w->state == WORKING) /* on_work_done is still to come */
+    if (w->state == WORKING) /* on_batch_done is still to come */
         closing_part(&w->closing);
     closing_handle(&w->closing, &w->timer);
     pg_close(w->pg, closing_part_closed, closing_part(&w->closing));

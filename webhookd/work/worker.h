@@ -1,13 +1,13 @@
-/* One worker: it has a database connection of its own and works one webhook event at a time. The
- * stage runs WEBHOOKD_WORKERS of them side by side.
+/* One worker: it has a database connection of its own and works a batch of webhook events at a time.
+ * The stage runs WEBHOOKD_WORKERS of them side by side.
  *
  *   RESTING -> PICKING -> WORKING -> PICKING
  *      ^          |          |
  *      +-- none --+          |
  *      +-- connection lost --+
  *
- * The happy path: an event's row is locked (SKIP LOCKED, so that workers and replicas share the
- * work), the event is worked in the same transaction (event_work.h), and the next one is picked. */
+ * The happy path: rows are locked (SKIP LOCKED, so that workers and replicas share the work), their
+ * events are worked in the same transaction (event_batch.h), and the next ones are picked. */
 #ifndef METERLINE_WEBHOOKD_WORKER_H
 #define METERLINE_WEBHOOKD_WORKER_H
 
