@@ -22,15 +22,12 @@ static int read_customer(const json_t *object, struct facts *out, struct err *e)
     return 0;
 }
 
-const struct object_kind CUSTOMER_KIND = {.name = "customer",
-                                          .types = CUSTOMER_TYPES,
-                                          .path = "v1/customers",
-                                          .read = read_customer};
+const struct object_kind CUSTOMER_KIND = {
+    .name = "customer", .types = CUSTOMER_TYPES, .path = "v1/customers", .read = read_customer};
 
-static const char *const CHECKOUT_TYPES[] = {"checkout.session.completed",
-                                             "checkout.session.expired",
-                                             "checkout.session.async_payment_succeeded",
-                                             "checkout.session.async_payment_failed", NULL};
+static const char *const CHECKOUT_TYPES[] = {
+    "checkout.session.completed", "checkout.session.expired",
+    "checkout.session.async_payment_succeeded", "checkout.session.async_payment_failed", NULL};
 
 static int read_checkout(const json_t *object, struct facts *out, struct err *e)
 {

@@ -82,9 +82,9 @@ static void log_end(const struct event_batch *b, const PGresult *r, int row)
     const char *why = result_text(r, row, COLUMN_WHY);
     const struct event_item *item = item_of(b, id);
     bool failed = strcmp(state, "failed") == 0;
-    enum log_event event = failed                              ? LOG_OF_webhook_failed
+    enum log_event event = failed                            ? LOG_OF_webhook_failed
                            : strcmp(state, "processed") == 0 ? LOG_OF_webhook_processed
-                                                               : LOG_OF_webhook_ignored;
+                                                             : LOG_OF_webhook_ignored;
     metric_count(METRIC_OF_WEBHOOKS_WORKED, state);
     if (item)
         metric_observe(metric_with(METRIC_OF_WEBHOOK_SECONDS, state),
@@ -108,23 +108,25 @@ static void log_told(const struct event_batch *b, const PGresult *r, int row)
                  LOG_MSG("the subscription fits no plan of the catalog, so its tenant keeps the "
                          "limits that it had: see lookup keys and metadata.plan"));
     else if (strcmp(what, "contested") == 0)
-        log_error(customer_contested, LOG_STR("tenant", tenant), LOG_STR("customers", why),
-                  LOG_MSG("two customers with a subscription each have this tenant; nothing is sent "
-                          "to Stripe for it: end one subscription, or correct metadata.tenant"));
+        log_error(
+            customer_contested, LOG_STR("tenant", tenant), LOG_STR("customers", why),
+            LOG_MSG("two customers with a subscription each have this tenant; nothing is sent "
+                    "to Stripe for it: end one subscription, or correct metadata.tenant"));
     else if (strcmp(what, "other_tenant") == 0)
-        log_error(tenant_mismatched, LOG_STR("tenant", tenant), LOG_STR("object", id),
-                  LOG_STR("named", why),
-                  LOG_MSG("the object names another tenant than its customer belongs to, and counts "
-                          "for the customer's: correct its metadata.tenant"));
+        log_error(
+            tenant_mismatched, LOG_STR("tenant", tenant), LOG_STR("object", id),
+            LOG_STR("named", why),
+            LOG_MSG("the object names another tenant than its customer belongs to, and counts "
+                    "for the customer's: correct its metadata.tenant"));
 }
 
 static void log_report(const struct event_item *item, const PGresult *answer)
 {
-    log_warn(meter_errors_reported, LOG_STR("type", item->event.type), LOG_STR("id", item->event.id),
-             LOG_STR("meter", item->event.object_id), LOG_I64("errors", item->report.error_count),
-             LOG_U64("named", json_array_size(item->report.named)),
-             LOG_I64("marked", result_i64(answer, 0, 0)),
-             LOG_I64("asked", result_i64(answer, 0, 1)));
+    log_warn(
+        meter_errors_reported, LOG_STR("type", item->event.type), LOG_STR("id", item->event.id),
+        LOG_STR("meter", item->event.object_id), LOG_I64("errors", item->report.error_count),
+        LOG_U64("named", json_array_size(item->report.named)),
+        LOG_I64("marked", result_i64(answer, 0, 0)), LOG_I64("asked", result_i64(answer, 0, 1)));
 }
 
 /* Putting off. */

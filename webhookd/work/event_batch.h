@@ -15,9 +15,9 @@
  * is locked while Stripe is asked.
  *
  * Failure modes. The connection is lost: its transaction is gone too, or COMMIT's outcome is
- * unknown. Either way the rows tell, when the events are picked again or not. Stripe does not answer
- * for an event: that one is put off, by the rules of event_rules.h. PostgreSQL refuses the batch: its
- * events are worked one by one, and the one that it refuses alone is put off. */
+ * unknown. Either way the rows tell, when the events are picked again or not. Stripe does not
+ * answer for an event: that one is put off, by the rules of event_rules.h. PostgreSQL refuses the
+ * batch: its events are worked one by one, and the one that it refuses alone is put off. */
 #ifndef METERLINE_WEBHOOKD_EVENT_BATCH_H
 #define METERLINE_WEBHOOKD_EVENT_BATCH_H
 
@@ -36,10 +36,10 @@ enum { BATCH_MAX = 64 };
 enum event_batch_state { IDLE, FETCHING, READING, WRITING, CACHING, DELAYING };
 
 enum event_batch_end {
-    BATCH_ENDED,   /* finished, or put off */
-    BATCH_LOST,    /* the connection was lost, or the worker is being closed */
-    BATCH_SPLIT,   /* PostgreSQL refused them together: one by one */
-    BATCH_REFUSED  /* PostgreSQL refused even to put one off: wait */
+    BATCH_ENDED,  /* finished, or put off */
+    BATCH_LOST,   /* the connection was lost, or the worker is being closed */
+    BATCH_SPLIT,  /* PostgreSQL refused them together: one by one */
+    BATCH_REFUSED /* PostgreSQL refused even to put one off: wait */
 };
 
 /* One at a time. */

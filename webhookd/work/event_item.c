@@ -85,9 +85,9 @@ static const char *outcome_name(enum outcome outcome)
 
 static void add_ended(const struct event_item *item, json_t *batch)
 {
-    json_array_append_new(
-        batch, json_pack("{s:s, s:s, s:s?}", "event", item->event.id, "outcome",
-                         outcome_name(item->outcome), "why", item->why[0] ? item->why : NULL));
+    json_array_append_new(batch, json_pack("{s:s, s:s, s:s?}", "event", item->event.id, "outcome",
+                                           outcome_name(item->outcome), "why",
+                                           item->why[0] ? item->why : NULL));
 }
 
 /* Pages of items that were left out belong to the object. */
@@ -107,17 +107,19 @@ static json_t *note_thin(const struct event_item *item, const json_t *fetched)
     const json_t *facts = json_object_get(fetched, "facts");
     return json_pack(
         "{s:s, s:s, s:I, s:s, s:s, s:s, s:O, s:b, s:b, s:i, s:s, s:s, s:{s:s}, s:{s:{}, s:O}}",
-        "event", event->id, "type", event->type + (strncmp(event->type, "v1.", 3) ? 0 : 3), "created",
-        (json_int_t)event->created_s, "kind", "note", "object", event->id, "group", event->id,
-        "customer", json_object_get(fetched, "customer"), "first", 0, "final", 0, "rank", 0, "state",
-        "", "prior", "", "facts", "id", event->object_id, "detail", "before", "after", facts);
+        "event", event->id, "type", event->type + (strncmp(event->type, "v1.", 3) ? 0 : 3),
+        "created", (json_int_t)event->created_s, "kind", "note", "object", event->id, "group",
+        event->id, "customer", json_object_get(fetched, "customer"), "first", 0, "final", 0, "rank",
+        0, "state", "", "prior", "", "facts", "id", event->object_id, "detail", "before", "after",
+        facts);
 }
 
 static void add_thin(struct event_item *item, json_t *batch, const json_t *fetched, bool has_key)
 {
     if (!has_key)
-        event_item_end(item, OUTCOME_IGNORED,
-                       "a thin event only names its object: set STRIPE_SECRET_KEY to have it fetched");
+        event_item_end(
+            item, OUTCOME_IGNORED,
+            "a thin event only names its object: set STRIPE_SECRET_KEY to have it fetched");
     else if (!item->kind->path)
         event_item_end(item, OUTCOME_IGNORED, "this type of event has no effect in meterline");
     else

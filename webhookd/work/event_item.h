@@ -31,9 +31,9 @@ struct event_item {
     int report_answer; /* index of the statement whose answer tells what the report did */
     enum outcome outcome;
     char why[WHY_MAX_BYTES];
-    json_t *observation;  /* of a snapshot event */
-    json_t *fetched;      /* the object, as fetched; NULL: not asked for, or Stripe has none */
-    json_t *more_items;   /* of a subscription whose list was cut: pages that were fetched */
+    json_t *observation; /* of a snapshot event */
+    json_t *fetched;     /* the object, as fetched; NULL: not asked for, or Stripe has none */
+    json_t *more_items;  /* of a subscription whose list was cut: pages that were fetched */
     json_t *fetched_customer;
     int64_t fetched_at_ms;
     int same_as; /* place of the item in the batch whose fetch serves this one too; -1: none */

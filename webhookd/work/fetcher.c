@@ -254,11 +254,8 @@ static void get(struct fetcher *f, char *url, fetch_done_fn done, void *owner)
 {
     assert(!closing_has_begun(&f->closing));
     struct fetch *fetch = xcalloc(1, sizeof *fetch);
-    *fetch = (struct fetch){.fetcher = f,
-                            .url = url,
-                            .begun_ms = clock_monotonic_ms(),
-                            .done = done,
-                            .owner = owner};
+    *fetch = (struct fetch){
+        .fetcher = f, .url = url, .begun_ms = clock_monotonic_ms(), .done = done, .owner = owner};
     enqueue(fetch);
     send_all(f);
 }
@@ -285,8 +282,8 @@ struct fetcher *fetcher_open(uv_loop_t *loop, const struct config *config)
     struct fetcher *f = xcalloc(1, sizeof *f);
     f->config = config;
     f->end = &f->first;
-    f->client = http_client_open(loop, "meterline/" METERLINE_VERSION, (int)config->workers * CALLS_PER_WORKER,
-                                 BODY_MAX_BYTES);
+    f->client = http_client_open(loop, "meterline/" METERLINE_VERSION,
+                                 (int)config->workers * CALLS_PER_WORKER, BODY_MAX_BYTES);
     metric_with(METRIC_OF_STRIPE_REQUESTS, "account_refused"); /* only what stood at 0 rises */
     stripe_limits_init(&f->limits, webhookd_rate_per_s(config), clock_monotonic_ms());
     uv_timer_init(loop, &f->timer);

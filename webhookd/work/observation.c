@@ -9,8 +9,8 @@
 enum { DIGEST_BYTES = 16 };
 
 static const struct object_kind *const KINDS[] = {
-    &CUSTOMER_KIND,       &SUBSCRIPTION_KIND,    &INVOICE_KIND, &PAYMENT_INTENT_KIND, &CHARGE_KIND,
-    &INVOICE_PAYMENT_KIND, &REFUND_KIND, &CHECKOUT_KIND, &PRICE_KIND,          &NOTE_KIND};
+    &CUSTOMER_KIND,        &SUBSCRIPTION_KIND, &INVOICE_KIND,  &PAYMENT_INTENT_KIND, &CHARGE_KIND,
+    &INVOICE_PAYMENT_KIND, &REFUND_KIND,       &CHECKOUT_KIND, &PRICE_KIND,          &NOTE_KIND};
 
 /* Thin events are named like their snapshot twins, after the version of the API. */
 static const char *plain_type(const char *type)
@@ -42,9 +42,9 @@ static json_t *digest(const json_t *value)
 /* What the period, the next invoice and a schedule are does not change what is earned. */
 static json_t *digest_shape(const json_t *facts)
 {
-    static const char *const LEFT_OUT[] = {"current_period_start", "current_period_end",
-                                           "latest_invoice", "schedule", "trial_start", "trial_end",
-                                           "billing_cycle_anchor", "items_cut"};
+    static const char *const LEFT_OUT[] = {
+        "current_period_start", "current_period_end", "latest_invoice",       "schedule",
+        "trial_start",          "trial_end",          "billing_cycle_anchor", "items_cut"};
     json_t *shape = json_deep_copy(facts);
     for (size_t i = 0; i < sizeof LEFT_OUT / sizeof *LEFT_OUT; i++)
         json_object_del(shape, LEFT_OUT[i]);
@@ -126,7 +126,8 @@ static json_t *make(const struct object_kind *kind, const struct facts *f, const
     json_object_set_new(o, "kind", json_string(kind->name));
     json_object_set_new(o, "object", json_string(id));
     json_object_set_new(o, "group", json_string(f->group ? f->group : id));
-    json_object_set_new(o, "customer", text_or_null(stripe_is_id(f->customer) ? f->customer : NULL));
+    json_object_set_new(o, "customer",
+                        text_or_null(stripe_is_id(f->customer) ? f->customer : NULL));
     json_object_set_new(o, "parent", text_or_null(f->parent));
     if (f->tenant && tenant_is_valid(f->tenant))
         json_object_set_new(o, "tenant", json_string(f->tenant));

@@ -8,9 +8,8 @@
  *   event, type, created    of the event; created in Unix seconds
  *   fetched_ms              instead of event and created: the object was fetched then, Unix ms
  *   kind, object, customer  which object, and whose; customer: null where Stripe does not say
- *   group, parent           the payment that a charge or refund is part of; the invoice of a payment,
- *                           the subscription of an invoice
- *   tenant                  that the object names; null: none
+ *   group, parent           the payment that a charge or refund is part of; the invoice of a
+ * payment, the subscription of an invoice tenant                  that the object names; null: none
  *   first, final            the event makes the object; nothing comes after it
  *   state, prior            digests of the facts after and before the event. Equal where the event
  *                           tells no change; prior is null where there was nothing before

@@ -31,9 +31,9 @@ static void read_common(const json_t *object, struct facts *out)
 
 /* https://docs.stripe.com/api/charges/object */
 
-static const char *const CHARGE_TYPES[] = {"charge.succeeded", "charge.failed",   "charge.pending",
-                                           "charge.captured",  "charge.refunded", "charge.updated",
-                                           "charge.expired",   NULL};
+static const char *const CHARGE_TYPES[] = {
+    "charge.succeeded", "charge.failed",  "charge.pending", "charge.captured",
+    "charge.refunded",  "charge.updated", "charge.expired", NULL};
 
 static int read_charge(const json_t *object, struct facts *out, struct err *e)
 {
@@ -43,7 +43,8 @@ static int read_charge(const json_t *object, struct facts *out, struct err *e)
     read_common(object, out);
     out->group = stripe_reference(object, "payment_intent");
     /* Refunds of one second are told apart by what was refunded so far. */
-    out->rank = 2 * rank_of(out->status, STATUSES) + json_is_true(json_object_get(object, "refunded"));
+    out->rank =
+        2 * rank_of(out->status, STATUSES) + json_is_true(json_object_get(object, "refunded"));
     fact_integer(out, "amount_minor", object, "amount_captured");
     if (stripe_integer(object, "amount_captured", 0) == 0)
         fact_integer(out, "amount_minor", object, "amount");
@@ -67,9 +68,14 @@ static const char *const INTENT_TYPES[] = {"payment_intent.created",
 
 static int read_intent(const json_t *object, struct facts *out, struct err *e)
 {
-    static const char *const STATUSES[] = {
-        "requires_payment_method", "requires_confirmation", "requires_action", "processing",
-        "requires_capture",        "canceled",              "succeeded",       NULL};
+    static const char *const STATUSES[] = {"requires_payment_method",
+                                           "requires_confirmation",
+                                           "requires_action",
+                                           "processing",
+                                           "requires_capture",
+                                           "canceled",
+                                           "succeeded",
+                                           NULL};
     const json_t *error = json_object_get(object, "last_payment_error");
     if (check(out, "the payment intent", e))
         return -1;
@@ -90,9 +96,9 @@ const struct object_kind PAYMENT_INTENT_KIND = {.name = "payment_intent",
 
 /* https://docs.stripe.com/api/invoice-payment/object */
 
-static const char *const INVOICE_PAYMENT_TYPES[] = {
-    "invoice_payment.paid", "invoice_payment.open", "invoice_payment.canceled",
-    "invoice_payment.detached", NULL};
+static const char *const INVOICE_PAYMENT_TYPES[] = {"invoice_payment.paid", "invoice_payment.open",
+                                                    "invoice_payment.canceled",
+                                                    "invoice_payment.detached", NULL};
 
 static int read_invoice_payment(const json_t *object, struct facts *out, struct err *e)
 {

@@ -1,6 +1,7 @@
 /* Subscriptions and prices.
  * https://docs.stripe.com/api/subscriptions/object: current_period_* stands on the subscription up
- * to 2025-02-24.acacia, on its items from 2025-03-31.basil. https://docs.stripe.com/api/prices/object
+ * to 2025-02-24.acacia, on its items from 2025-03-31.basil.
+ * https://docs.stripe.com/api/prices/object
  */
 #include "webhookd/work/facts.h"
 
@@ -103,7 +104,8 @@ static void add_item(struct facts *out, json_t *items, const json_t *item)
 {
     const char *id = stripe_text(item, "id");
     const json_t *price = price_of(item);
-    const char *price_id = stripe_reference(item, json_object_get(item, "price") ? "price" : "plan");
+    const char *price_id =
+        stripe_reference(item, json_object_get(item, "price") ? "price" : "plan");
     struct facts f = {.values = json_object()};
     if (!stripe_is_id(id) || !stripe_is_id(price_id)) {
         json_decref(f.values);
@@ -161,8 +163,8 @@ static int days_of(const json_t *item)
     const json_t *cycle = cycle_of(price_of(item));
     const char *interval = stripe_text(cycle, "interval");
     int64_t count = stripe_integer(cycle, "interval_count", 1);
-    int days = !interval                      ? 30
-               : strcmp(interval, "day") == 0 ? 1
+    int days = !interval                       ? 30
+               : strcmp(interval, "day") == 0  ? 1
                : strcmp(interval, "week") == 0 ? 7
                : strcmp(interval, "year") == 0 ? 365
                                                : 30;
@@ -228,8 +230,8 @@ static int read_period(const json_t *object, struct facts *out, struct err *e)
     return 0;
 }
 
-/* Discounts: ids, or objects where expanded. `discount` beside them is the expanded first one, up to
- * 2025-02-24.acacia. Its coupon stands in source.coupon from 2025-09-30.clover. */
+/* Discounts: ids, or objects where expanded. `discount` beside them is the expanded first one, up
+ * to 2025-02-24.acacia. Its coupon stands in source.coupon from 2025-09-30.clover. */
 
 static void add_discount(json_t *list, const json_t *discount)
 {

@@ -1,5 +1,5 @@
-/* One worker: it has a database connection of its own and works a batch of webhook events at a time.
- * The stage runs WEBHOOKD_WORKERS of them side by side.
+/* One worker: it has a database connection of its own and works a batch of webhook events at a
+ * time. The stage runs WEBHOOKD_WORKERS of them side by side.
  *
  *   RESTING -> PICKING -> WORKING -> PICKING
  *      ^          |          |
