@@ -44,7 +44,8 @@ BEGIN
     mapped := map_customers(p_batch);
 
     -- What is made anew: what the batch tells of, all of a customer that has just got its tenant, what has a price that
-    -- has just got a plan, and payments of an invoice that names their customer.
+    -- has just got a plan, what is past due and may be so since a payment that failed, and payments of an invoice that
+    -- names their customer.
     SELECT array_agg(DISTINCT x.object) FILTER (WHERE x.kind = 'subscription'),
            array_agg(DISTINCT x.object) FILTER (WHERE x.kind = 'invoice'),
            array_agg(DISTINCT x.grouped) FILTER (WHERE x.kind IN ('charge', 'payment_intent', 'invoice_payment', 'refund')),
@@ -56,7 +57,12 @@ BEGIN
             SELECT o.kind, o.object_id, o.group_id FROM stripe_observations o WHERE o.customer_id = ANY (mapped)
             UNION ALL
             SELECT 'subscription', i.stripe_subscription_id, NULL FROM subscription_items i
-             WHERE i.stripe_price_id = ANY (prices)) x;
+             WHERE i.stripe_price_id = ANY (prices)
+            UNION ALL
+            SELECT 'subscription', s.stripe_subscription_id, NULL
+              FROM jsonb_to_recordset(p_batch) AS n (type text, parent text)
+              JOIN subscriptions s ON s.stripe_subscription_id = n.parent
+             WHERE n.type = 'invoice.payment_failed' AND s.status = 'past_due') x;
     IF invoices_told IS NOT NULL THEN
         payments_told := payments_told || ARRAY(SELECT DISTINCT o.group_id FROM stripe_observations o
                                                  WHERE o.parent_id = ANY (invoices_told) AND o.group_id <> o.object_id);
@@ -124,25 +130,26 @@ BEGIN
     WITH told AS MATERIALIZED (
         SELECT n.event, n.object, n.kind, n.tenant AS named, c.tenant, n.outcome, n.why, n.type, n.created, n.detail,
                n.facts ->> 'id' AS noted_id
-          FROM jsonb_to_recordset(p_batch) AS n (event text, object text, kind text, customer text, parent text,
+          FROM jsonb_to_recordset(p_batch) AS n (event text, object text, kind text, customer text, "group" text,
                tenant text, outcome text, why text, type text, created float8, detail jsonb, facts jsonb)
-          LEFT JOIN LATERAL (
-               SELECT coalesce(n.customer,
-                               -- An invoice payment has no customer of its own.
-                               (SELECT o.customer_id FROM stripe_observations o
-                                 WHERE o.object_id = n.parent AND o.kind = 'invoice' LIMIT 1)) AS id) k ON true
+          LEFT JOIN LATERAL (SELECT coalesce(n.customer, CASE WHEN n.kind IN ('refund', 'invoice_payment', 'charge',
+                                                                              'payment_intent')
+                                                              THEN payer_of(n."group") END) AS id) k ON true
           LEFT JOIN stripe_customers c ON c.stripe_customer_id = k.id
          WHERE n.event IS NOT NULL
     ), taken_up AS MATERIALIZED (   -- what was ignored for want of a tenant
         SELECT o.event_id AS event, o.object_id AS object, o.kind, c.tenant, o.type, o.created_at, o.detail,
                o.facts ->> 'id' AS noted_id
-          FROM (SELECT x.* FROM stripe_observations x WHERE x.customer_id = ANY (mapped)
-                UNION
-                SELECT x.* FROM stripe_observations x WHERE x.parent_id = ANY (invoices_told) AND x.group_id <> x.object_id) o
-          JOIN stripe_customers c ON c.tenant IS NOT NULL
-           AND c.stripe_customer_id = coalesce(o.customer_id, (SELECT y.customer_id FROM stripe_observations y
-                                                                WHERE y.object_id = o.parent_id AND y.kind = 'invoice'
-                                                                LIMIT 1))
+          FROM (SELECT x.*, x.customer_id AS payer FROM stripe_observations x WHERE x.customer_id = ANY (mapped)
+                UNION ALL
+                SELECT x.*, payer_of(x.group_id)
+                  FROM unnest(payments_told) AS g (id)
+                 CROSS JOIN LATERAL (SELECT y.* FROM stripe_observations y WHERE y.object_id = g.id
+                                     UNION ALL
+                                     SELECT y.* FROM stripe_observations y
+                                      WHERE y.group_id = g.id AND y.group_id <> y.object_id) x
+                 WHERE x.customer_id IS NULL) o
+          JOIN stripe_customers c ON c.tenant IS NOT NULL AND c.stripe_customer_id = o.payer
          WHERE o.event_id <> '' AND NOT EXISTS (SELECT FROM told n WHERE n.event = o.event_id)
     ), ended AS (
         SELECT n.event, n.tenant,

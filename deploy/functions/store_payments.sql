@@ -19,10 +19,13 @@ LANGUAGE sql SET enable_seqscan = off SET enable_hashjoin = off SET enable_merge
          ORDER BY id, is_good DESC, fact_time(facts, 'created_at') DESC, object_id
     ), whole AS (
         SELECT p.id,
-               coalesce(min(p.customer_id),
-                        (SELECT o.customer_id FROM stripe_observations o
-                          WHERE o.object_id = min(p.parent_id) AND o.kind = 'invoice' LIMIT 1)) AS customer,
-               min(p.parent_id) AS invoice, min(p.facts ->> 'currency') AS currency,
+               payer_of(p.id) AS customer,
+               -- Newer versions of the API no longer tell it of charges, but an older one may have.
+               (SELECT min(o.parent_id) FROM (SELECT x.parent_id FROM stripe_observations x WHERE x.object_id = p.id
+                                              UNION ALL
+                                              SELECT x.parent_id FROM stripe_observations x
+                                               WHERE x.group_id = p.id AND x.group_id <> x.object_id) o) AS invoice,
+               min(p.facts ->> 'currency') AS currency,
                bool_or(p.is_good AND p.kind <> 'refund') AS is_good,
                bool_or(p.status = 'failed' AND p.kind = 'charge'
                        OR p.status = 'requires_payment_method' AND p.facts ? 'failure_code') AS is_failed,

@@ -39,6 +39,17 @@ static json_t *digest(const json_t *value)
     return json_string(sodium_bin2hex(hex, sizeof hex, hash, sizeof hash));
 }
 
+/* Invoices come and go without an event of their subscription. */
+static json_t *digest_state(const json_t *facts)
+{
+    json_t *state = json_copy((json_t *)facts);
+    json_object_del(state, "latest_invoice");
+    json_object_del(state, "latest_invoice_finalized_at");
+    json_t *of_it = digest(state);
+    json_decref(state);
+    return of_it;
+}
+
 /* What the period, the next invoice and a schedule are does not change what is earned. */
 static json_t *digest_shape(const json_t *facts)
 {
@@ -139,7 +150,7 @@ static json_t *make(const struct object_kind *kind, const struct facts *f, const
     json_object_set_new(o, "rank", json_integer(f->rank));
     set_seconds(o, "starts", f->starts_s);
     set_seconds(o, "ends", f->ends_s);
-    json_object_set_new(o, "state", digest(f->values));
+    json_object_set_new(o, "state", digest_state(f->values));
     if (kind == &SUBSCRIPTION_KIND)
         json_object_set_new(o, "shape", digest_shape(f->values));
     json_object_set(o, "facts", f->values);
@@ -155,7 +166,7 @@ static void add_prior(json_t *o, const struct facts *before, bool first)
     if (first) {
         json_object_set_new(o, "prior", json_null());
     } else if (before->values) {
-        json_object_set_new(o, "prior", digest(before->values));
+        json_object_set_new(o, "prior", digest_state(before->values));
         json_object_set_new(o, "prior_status", text_or_null(before->status));
         set_seconds(o, "prior_starts", before->starts_s);
         set_seconds(o, "prior_ends", before->ends_s);
