@@ -209,7 +209,7 @@ WITH open AS (
            t.quantity - CASE WHEN m.aggregation IN ('sum', 'count') THEN coalesce(c.claimed, 0) ELSE 0 END AS rest,
            m.aggregation IN ('sum', 'count') AS additive, coalesce(c.claimed, 0) AS claimed,
            CASE WHEN m.transport = 'none' THEN 'not_billed'
-                WHEN b.tenant IS NULL OR b.deleted_at IS NOT NULL THEN 'unmapped'
+                WHEN b.tenant IS NULL OR b.deleted_at IS NOT NULL OR b.contested_since IS NOT NULL THEN 'unmapped'
                 WHEN p.stripe_subscription_id IS NULL AND EXISTS (
                      SELECT FROM subscriptions s WHERE s.tenant = t.tenant
                         AND s.status NOT IN ('incomplete', 'incomplete_expired')) THEN 'before_subscription'

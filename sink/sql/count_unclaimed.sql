@@ -25,7 +25,7 @@ WITH rest AS MATERIALIZED (
            CASE WHEN r.age < interval '15 minutes' THEN 'under_15m' WHEN r.age < interval '1 hour' THEN 'under_1h'
                 WHEN r.age < interval '1 day' THEN 'under_1d' ELSE 'over_1d' END AS bucket
       FROM rest r
-      LEFT JOIN billing_customers b ON b.tenant = r.tenant AND b.deleted_at IS NULL
+      LEFT JOIN billing_customers b ON b.tenant = r.tenant AND b.deleted_at IS NULL AND b.contested_since IS NULL
       LEFT JOIN billing_periods e ON e.tenant = r.tenant AND e.period_start = r.period_start
      CROSS JOIN LATERAL (
           SELECT CASE WHEN e.stripe_subscription_id IS NOT NULL THEN e.stripe_subscription_id

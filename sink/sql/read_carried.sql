@@ -23,7 +23,7 @@ SELECT u.tenant, u.metric, p.period_start, p.period_end, u.quantity, 0::int8 AS 
   FROM usage_submissions u
   JOIN metrics m ON m.metric = u.metric AND m.aggregation IN ('sum', 'count')
                 AND m.transport = ANY ($5::text[])
-  JOIN billing_customers b ON b.tenant = u.tenant AND b.deleted_at IS NULL
+  JOIN billing_customers b ON b.tenant = u.tenant AND b.deleted_at IS NULL AND b.contested_since IS NULL
  CROSS JOIN LATERAL submission_period(u.tenant, u.usage_at, u.period_start, u.carried) AS o
  CROSS JOIN LATERAL billing_period(u.tenant, now()) AS p
   JOIN subscriptions s ON s.stripe_subscription_id = p.stripe_subscription_id

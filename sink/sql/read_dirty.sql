@@ -18,7 +18,8 @@ WITH dirty AS MATERIALIZED (
            b.stripe_customer_id AS customer, c.claimed, coalesce(c.claims, 0) AS claims, c.first_at, c.last_at,
            c.periods_version AS summed_version
       FROM usage_totals o
-      JOIN billing_customers b ON b.tenant = o.tenant AND b.deleted_at IS NULL AND b.tenant >= $1
+      JOIN billing_customers b ON b.tenant = o.tenant AND b.deleted_at IS NULL AND b.contested_since IS NULL
+                              AND b.tenant >= $1
       LEFT JOIN usage_claims c ON (c.tenant, c.metric, c.period_start) = (o.tenant, o.metric, o.period_start)
                               AND (c.tenant, c.metric, c.period_start) > ($1, $2, $3)
      WHERE (o.tenant, o.metric, o.period_start) > ($1, $2, $3)

@@ -7,7 +7,8 @@ SELECT p.tenant
   FROM billing_periods p
  WHERE p.period_end > now() - interval '1 hour' AND p.period_end <= now() + $1::int8 * interval '1 ms'
    AND p.tenant > $2
-   AND EXISTS (SELECT FROM billing_customers b WHERE b.tenant = p.tenant AND b.deleted_at IS NULL)
+   AND EXISTS (SELECT FROM billing_customers b
+                WHERE b.tenant = p.tenant AND b.deleted_at IS NULL AND b.contested_since IS NULL)
    AND EXISTS (SELECT
                  FROM metrics m
                  JOIN usage_totals t ON t.tenant = p.tenant AND t.metric = m.metric

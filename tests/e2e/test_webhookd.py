@@ -182,6 +182,7 @@ def test_fields_of_the_aggregator_are_left_alone_and_metrics_gone_are_deleted(li
     work(line, webhookd, events.make("customer.created", customer()))
     line.wait_for(lambda: "llm_tokens.limit" in limits(line))
     line.sql("DELETE FROM plan_limits WHERE metric = 'llm_tokens'")
+    line.sql("UPDATE metrics SET retired_at = now() WHERE metric = 'llm_tokens'")
     line.sql("UPDATE ledger_state SET value = value + 1 WHERE name = 'catalog_version'")
     line.wait_for(lambda: "llm_tokens.limit" not in limits(line))
     assert limits(line)["llm_tokens.used"] == "5" and limits(line)["llm_tokens.version"] == "7"

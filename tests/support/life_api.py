@@ -29,8 +29,14 @@ class LifeApi:
             def log_message(self, *args):
                 """Silent."""
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        class Server(http.server.ThreadingHTTPServer):
+            request_queue_size = 200
+            daemon_threads = True
+
+            def handle_error(self, request, client_address):
+                """Who asked has gone."""
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
