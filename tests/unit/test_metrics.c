@@ -178,6 +178,21 @@ static void series_are_forgotten_by_their_labels(void **state)
         metric_value(metric_get("lag", "stream=\"a\"", "h", METRIC_GAUGE, METRIC_PLAIN)), 0);
 }
 
+static void a_name_is_dropped_with_all_its_series(void **state)
+{
+    /* Also its HELP and TYPE, until it has a series again. */
+    (void)state;
+    metric_get("silent", "metric=\"a\"", "h", METRIC_GAUGE, METRIC_PLAIN);
+    metric_get("silent", "metric=\"b\"", "h", METRIC_GAUGE, METRIC_PLAIN);
+    metric_get("lag", "", "h", METRIC_GAUGE, METRIC_PLAIN);
+    metrics_drop("silent");
+    metrics_drop("unknown");
+    assert_page("# HELP lag h\n# TYPE lag gauge\nlag 0\n");
+    metric_set(metric_get("silent", "metric=\"b\"", "h", METRIC_GAUGE, METRIC_PLAIN), 2);
+    assert_page("# HELP silent h\n# TYPE silent gauge\nsilent{metric=\"b\"} 2\n"
+                "# HELP lag h\n# TYPE lag gauge\nlag 0\n");
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, forget_all)
 
 int main(void)
@@ -190,6 +205,7 @@ int main(void)
         TEST(histograms_are_cumulative),
         TEST(histograms_keep_their_labels),
         TEST(series_are_forgotten_by_their_labels),
+        TEST(a_name_is_dropped_with_all_its_series),
         TEST(nothing_prints_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
