@@ -166,7 +166,7 @@ def test_json_and_yaml_are_well_formed():
 
 @pytest.mark.own_servers
 def test_pgbouncer_takes_the_settings_of_the_page(line):
-    [block] = [block for block in BLOCKS if block.language == "ini"]
+    [block] = [block for block in BLOCKS if block.language == "ini" and "[pgbouncer]" in block.text]
     told = configparser.ConfigParser(delimiters=("=",))
     told.read_string(block.text)
     pooler = Pgbouncer(line.folder, line.postgres, **told["pgbouncer"]).start()
