@@ -61,7 +61,8 @@
     X(CLAIMS, "meterline_claims_total", COUNTER, PLAIN, "", "sink", \
       "Submissions claimed") \
     X(UNCLAIMED, "meterline_unclaimed_units", GAUGE, PLAIN, "metric,reason,age", "sink", \
-      "Units that are counted and in no submission, by why (see usage_unbilled) and by how long ago their total " \
+      "Units that are counted and in no submission, by why (see usage_unbilled; contested: two customers have the " \
+      "tenant) and by how long ago their total " \
       "last changed (under_15m, under_1h, under_1d, over_1d), as last counted: once a minute at most") \
     X(METRIC_SILENT, "meterline_metric_silent_seconds", GAUGE, MS_AS_SECONDS, "metric", "sink", \
       "Since the last event of a metric that was used in a period that is open or ended up to 35 days ago, as last " \

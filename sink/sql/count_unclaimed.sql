@@ -1,5 +1,5 @@
--- Units that are counted and in no submission, by metric, by why (as in usage_unbilled) and by how long ago their total
--- last changed. Of periods that are open or ended up to 35 days ago: Stripe takes nothing older, and the index leads past
+-- Units that are counted and in no submission, by metric, by why (as in usage_unbilled; contested, which is unmapped there,
+-- is a fault in any case) and by how long ago their total last changed. Of periods that are open or ended up to 35 days ago: Stripe takes nothing older, and the index leads past
 -- it. What a subscription's period is, is asked only where no stored one tells. What is to be taken back counts as well.
 WITH rest AS MATERIALIZED (
     SELECT t.tenant, t.metric, t.period_start, t.period_end, m.transport, m.aggregation IN ('sum', 'count') AS additive,
@@ -11,7 +11,8 @@ WITH rest AS MATERIALIZED (
       LEFT JOIN usage_claims c ON c.tenant = t.tenant AND c.metric = t.metric AND c.period_start = t.period_start
      WHERE t.period_end > now() - interval '35 days' AND floor(t.quantity) <> coalesce(c.claimed, 0)
 ), told AS (
-    SELECT r.*, CASE WHEN b.tenant IS NULL THEN 'unmapped'
+    SELECT r.*, CASE WHEN b.contested_since IS NOT NULL THEN 'contested'
+                     WHEN b.tenant IS NULL THEN 'unmapped'
                      WHEN NOT r.additive AND abs(r.units) > 999999999999999 THEN 'too_large'
                      WHEN s.id IS NULL AND is_subscriber(r.tenant) THEN 'before_subscription'
                      WHEN r.transport = 'usage_records' AND NOT EXISTS (
@@ -25,7 +26,7 @@ WITH rest AS MATERIALIZED (
            CASE WHEN r.age < interval '15 minutes' THEN 'under_15m' WHEN r.age < interval '1 hour' THEN 'under_1h'
                 WHEN r.age < interval '1 day' THEN 'under_1d' ELSE 'over_1d' END AS bucket
       FROM rest r
-      LEFT JOIN billing_customers b ON b.tenant = r.tenant AND b.deleted_at IS NULL AND b.contested_since IS NULL
+      LEFT JOIN billing_customers b ON b.tenant = r.tenant AND b.deleted_at IS NULL
       LEFT JOIN billing_periods e ON e.tenant = r.tenant AND e.period_start = r.period_start
      CROSS JOIN LATERAL (
           SELECT CASE WHEN e.stripe_subscription_id IS NOT NULL THEN e.stripe_subscription_id

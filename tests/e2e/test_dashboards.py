@@ -25,7 +25,8 @@ RULES = [rule for group in yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml
          for rule in group["rules"]]
 # What only time, or a machine that is not here, brings about.
 NOT_HERE = {"postgres_disk:free_bytes", "postgres_disk:size_bytes"}
-DAYS_OLD = 'meterline_unclaimed_units{age="over_1d", reason!~"unmapped|before_subscription"}'
+FAULTS = {'meterline_unclaimed_units{age="over_1d", reason!~"unmapped|before_subscription"}',
+          'meterline_unclaimed_units{reason="contested"}'}
 
 
 def as_grafana(query):
@@ -116,10 +117,10 @@ def test_what_panels_and_rules_ask_for_is_there_on_a_line_that_runs(line, folder
                 return grafana.fetchall()
             line.wait_for(rows, 30, f"rows for {title}")
         series = {each for rule in RULES if "alert" in rule for each in selectors(rule["expr"])}
-        assert len(series) > 30 and DAYS_OLD in series
-        for each in series - NOT_HERE - {DAYS_OLD}:
+        assert len(series) > 30 and FAULTS < series
+        for each in series - NOT_HERE - FAULTS:
             line.wait_for(lambda s=each: prometheus.query(s), 30, f"series {each}")
-        assert not prometheus.query(DAYS_OLD)
+        assert not any(map(prometheus.query, FAULTS))
         # Of what goes on here, every other event is refused, and nothing else is amiss.
         assert {rule.get("alert") for rule in RULES if prometheus.query(rule["expr"])} <= {"EventsRejected"}
 

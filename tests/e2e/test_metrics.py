@@ -154,7 +154,8 @@ def test_what_is_counted_and_not_claimed_is_told_by_why_and_age(line):
     line.catalog()
     line.start_sandbox()
     line.sql("INSERT INTO billing_customers (tenant, stripe_customer_id) VALUES ('acme', 'cus_acme')")
-    for tenant, quantity in (("free", "7.5"), ("free", "2"), ("idle", "40"), ("old", "3"), ("acme", "12"), ("part", "0.5")):
+    line.sql("INSERT INTO billing_customers (tenant, stripe_customer_id, contested_since) VALUES ('two', 'cus_two', now())")
+    for tenant, quantity in (("free", "7.5"), ("free", "2"), ("idle", "40"), ("old", "3"), ("acme", "12"), ("part", "0.5"), ("two", "8")):
         line.xadd(tenant=tenant, metric="api_calls", quantity=quantity)
     line.xadd(tenant="free", metric="llm_tokens", quantity="5")
     line.must("aggregator", "--once")
@@ -170,7 +171,8 @@ def test_what_is_counted_and_not_claimed_is_told_by_why_and_age(line):
              re.findall(r'unclaimed_units\{metric="api_calls",reason="(\w+)",age="(\w+)"\}', sink.get("/metrics")[1])}
     if ("waiting", "under_15m") in found:  # Counted before the first claim.
         assert found.pop(("waiting", "under_15m")) == 12
-    assert found == {("unmapped", "under_15m"): 9, ("unmapped", "under_1h"): 40, ("unmapped", "over_1d"): 3}
+    assert found == {("unmapped", "under_15m"): 9, ("unmapped", "under_1h"): 40, ("unmapped", "over_1d"): 3,
+                     ("contested", "under_15m"): 8}
     assert units("llm_tokens", "unmapped", "under_15m") == 5
     listed = line.sql("SELECT reason, sum(quantity) AS quantity FROM usage_unbilled WHERE metric = 'api_calls' GROUP BY 1")
-    assert {row.reason: int(row.quantity) for row in listed if row.reason == "unmapped"} == {"unmapped": 53}
+    assert {row.reason: int(row.quantity) for row in listed if row.reason == "unmapped"} == {"unmapped": 61}
