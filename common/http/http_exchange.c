@@ -19,6 +19,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Of a body that is too large, before the connection is cut. */
 enum { DISCARD_MAX_BYTES = 8 << 20 };
@@ -162,6 +163,47 @@ static enum MHD_Result hand_over(struct exchange *x)
     return MHD_YES;
 }
 
+/* Two lengths that differ: where the body ends cannot be told, and whoever stands in between may
+ * tell otherwise (RFC 9112, 6.3). */
+
+struct lengths {
+    const char *first;
+    bool differ;
+};
+
+static enum MHD_Result compare_length(void *owner, enum MHD_ValueKind kind, const char *name,
+                                      const char *value)
+{
+    struct lengths *l = owner;
+    (void)kind;
+    if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) != 0 || !value)
+        return MHD_YES;
+    if (l->first && strcmp(l->first, value) != 0)
+        l->differ = true;
+    l->first = value;
+    return MHD_YES;
+}
+
+static bool has_two_lengths(struct MHD_Connection *connection)
+{
+    struct lengths l = {0};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, compare_length, &l);
+    return l.differ;
+}
+
+/* Before there is an exchange; libmicrohttpd then closes the connection, since the body is not
+ * read.
+ */
+static enum MHD_Result refuse_lengths(struct MHD_Connection *connection)
+{
+    static const char BODY[] = "two different Content-Lengths\n";
+    struct MHD_Response *r = make_response("text/plain", BODY, sizeof BODY - 1);
+    MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+    enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_BAD_REQUEST, r);
+    MHD_destroy_response(r);
+    return result;
+}
+
 /* libmicrohttpd calls this first with the headers alone, then for each piece of the body, then with
  * an empty piece, and once more after a suspended connection was resumed. */
 enum MHD_Result http_exchange_on_access(void *owner, struct MHD_Connection *connection,
@@ -170,6 +212,8 @@ enum MHD_Result http_exchange_on_access(void *owner, struct MHD_Connection *conn
 {
     (void)version;
     struct exchange *x = *slot;
+    if (!x && has_two_lengths(connection))
+        return refuse_lengths(connection);
     if (!x) {
         *slot = exchange_new(owner, connection, method, url);
         return MHD_YES;

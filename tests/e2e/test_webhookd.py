@@ -3,6 +3,7 @@
 import concurrent.futures
 import http.client
 import json
+import socket
 import time
 
 import pytest
@@ -131,6 +132,41 @@ def test_what_is_no_event_is_refused(line, webhookd, events):
     assert post(webhookd, event, method="PUT")[0] == 405
     assert post(webhookd, event, path="/webhooks")[0] == 404
     assert post(webhookd, event)[0] == 200
+
+
+ODD = [r'"\u0000"', r'"\ud800"', r'"\udc00 \ud83d\ude00 \ud83dx"', "9223372036854775808", "-9223372036854775809", "1e400",
+       "-1e400", "9" * 500, "[" * 5000 + "]" * 5000, '{"a":' * 2500 + "1" + "}" * 2500, "[[" * 1100 + '"]\\""' + "]]" * 1100]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+def test_json_that_no_program_holds_is_stored_as_it_came_and_worked(line, webhookd, events, odd):
+    """Stripe signs it, so it is refused for ever if it is refused once."""
+    made = events.make("customer.created", customer(odd="@", metadata={"tenant": "acme", "odd": "@"}))
+    body = json.dumps(made).replace('"@"', odd).encode()
+    assert post(webhookd, body) == (200, '{"received":true}')
+    wait_state(line, made["id"], "processed")
+    assert line.value("SELECT payload FROM webhook_events").encode() == body
+    assert line.value("SELECT tenant FROM billing_customers") == "acme"
+    odd_tenant = json.dumps(events.make("customer.created", customer("cus_2", "@"))).replace('"@"', odd).encode()
+    assert post(webhookd, odd_tenant)[0] == 200
+    line.wait_for(lambda: line.value("SELECT count(*) FROM webhook_events WHERE state = 'received'") == 0)
+
+
+def test_two_lengths_that_differ_are_refused(line, webhookd, events):
+    def statuses(*lengths):
+        body = json.dumps(events.make("customer.created", customer())).encode()
+        head = ["POST /webhooks/stripe HTTP/1.1", "Host: x", f"Stripe-Signature: {signature(body)}", "Connection: close",
+                *(f"Content-Length: {len(body) + more}" for more in lengths)]
+        with socket.create_connection(("127.0.0.1", webhookd.port("webhooks")), timeout=20) as peer:
+            peer.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+            answer = b""
+            while piece := peer.recv(4096):
+                answer += piece
+        return answer.split()[1]
+
+    assert statuses(0) == b"200" and statuses(0, 0) == b"200"
+    assert statuses(0, 5) == b"400" and statuses(-5, 0) == b"400"
+    assert line.value("SELECT count(*) FROM webhook_events") == 2
 
 
 def test_unknown_types_live_events_and_objects_without_tenant_are_ignored(line, webhookd, events):

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/str.h"
+#include "webhookd/receive/odd_json.h"
 
 #include <string.h>
 
@@ -67,11 +68,23 @@ static int check(const struct stripe_event *event, struct err *e)
     return 0;
 }
 
-int stripe_event_parse(const char *body, size_t length, struct stripe_event *out, struct err *e)
+json_t *stripe_json_load(const char *body, size_t length)
 {
     json_error_t why;
-    memset(out, 0, sizeof *out);
     json_t *root = json_loadb(body, length, 0, &why);
+    if (root)
+        return root;
+    struct buf plain = {0};
+    odd_json_make_plain(body, length, &plain);
+    root = json_loadb(plain.data ? plain.data : "", plain.length, 0, &why);
+    buf_done(&plain);
+    return root;
+}
+
+int stripe_event_parse(const char *body, size_t length, struct stripe_event *out, struct err *e)
+{
+    memset(out, 0, sizeof *out);
+    json_t *root = stripe_json_load(body, length);
     if (!json_is_object(root)) {
         json_decref(root);
         return err_set(e, ERR_INPUT, "not a JSON object");

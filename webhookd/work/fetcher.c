@@ -163,12 +163,11 @@ void fetcher_add_why(const struct fetcher *f, struct buf *why)
 
 static json_t *read_object(const struct http_answer *answer, struct err *e)
 {
-    json_error_t why;
     if (answer->status != 200) {
         stripe_answer_error(answer, e);
         return NULL;
     }
-    json_t *object = json_loadb(answer->body, answer->body_length, 0, &why);
+    json_t *object = stripe_json_load(answer->body, answer->body_length);
     if (!json_is_object(object))
         err_set(e, ERR_INPUT, "Stripe's answer is not a JSON object");
     return object;
