@@ -1,7 +1,10 @@
 -- Whose are the customers in a batch of observations? Returns those whose tenant is another one since. What says so
 -- first is kept: a customer's own metadata, else a subscription's, an invoice's, or the reference of a checkout.
 CREATE OR REPLACE FUNCTION map_customers(p_batch jsonb) RETURNS text[]
-LANGUAGE sql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    changed text[];
+BEGIN
     WITH told AS MATERIALIZED (
         SELECT n.customer, n.tenant, to_timestamp(coalesce(n.created, n.fetched_ms / 1000)) AS at,
                CASE n.kind WHEN 'customer' THEN 0 WHEN 'subscription' THEN 1 WHEN 'invoice' THEN 2 ELSE 3 END::smallint AS rank
@@ -49,9 +52,10 @@ LANGUAGE sql SET enable_seqscan = off SET enable_hashjoin = off SET enable_merge
                deleted_at = excluded.deleted_at, updated_at = now()
         RETURNING s.stripe_customer_id, s.tenant
     )
-    SELECT coalesce(array_agg(w.stripe_customer_id), '{}')
+    SELECT coalesce(array_agg(w.stripe_customer_id), '{}') INTO changed
       FROM written w LEFT JOIN before b USING (stripe_customer_id)
-     WHERE w.tenant IS DISTINCT FROM b.tenant
-$$;
+     WHERE w.tenant IS DISTINCT FROM b.tenant;
+    RETURN changed;
+END $$;
 
 COMMENT ON FUNCTION map_customers IS 'Notes whose customers are, and returns those that belong to another tenant since.';

@@ -1,7 +1,10 @@
 -- Notes the prices in a batch of observations, and returns those whose plan or metric is another one since. What a
 -- price's plan is was told first by the best of: its lookup key, its metadata, its product's metadata, its product.
 CREATE OR REPLACE FUNCTION note_prices(p_batch jsonb) RETURNS text[]
-LANGUAGE sql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    changed text[];
+BEGIN
     WITH told AS MATERIALIZED (
         SELECT p.*, to_timestamp(coalesce(n.created, n.fetched_ms / 1000)) AS at
           FROM jsonb_to_recordset(p_batch) AS n (created float8, fetched_ms float8, prices jsonb)
@@ -63,9 +66,10 @@ LANGUAGE sql SET enable_seqscan = off SET enable_hashjoin = off SET enable_merge
                updated_at = now()
         RETURNING s.stripe_price_id, s.plan, s.metric
     )
-    SELECT coalesce(array_agg(w.stripe_price_id), '{}')
+    SELECT coalesce(array_agg(w.stripe_price_id), '{}') INTO changed
       FROM written w LEFT JOIN before b USING (stripe_price_id)
-     WHERE (w.plan, w.metric) IS DISTINCT FROM (b.plan, b.metric)
-$$;
+     WHERE (w.plan, w.metric) IS DISTINCT FROM (b.plan, b.metric);
+    RETURN changed;
+END $$;
 
 COMMENT ON FUNCTION note_prices IS 'Notes prices and what they stand for, and returns those that stand for something else since.';

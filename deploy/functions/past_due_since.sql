@@ -2,7 +2,9 @@
 -- event never came, it is the first failed payment since the subscription was last known to be in order, else the first
 -- time that it was seen past due.
 CREATE OR REPLACE FUNCTION past_due_since(p_subscription text) RETURNS timestamptz
-LANGUAGE sql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    RETURN (
     WITH in_order AS (   -- the newest time at which it was in order, and the first one after it
         SELECT max(o.created_at) AS until FROM stripe_observations o
          WHERE o.object_id = p_subscription AND o.is_last AND o.status <> 'past_due'
@@ -26,7 +28,7 @@ LANGUAGE sql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enabl
                     AND fact_time(i.facts, 'latest_invoice_finalized_at')
                         BETWEEN coalesce((SELECT until FROM in_order), '-infinity') AND s.since)),
         s.since)
-      FROM seen s
-$$;
+      FROM seen s);
+END $$;
 
 COMMENT ON FUNCTION past_due_since IS 'Since when a subscription that is past due has been so without a break.';

@@ -32,7 +32,7 @@ BEGIN
            SELECT x.period_start AS low, x.period_end AS high FROM told_periods(s.stripe_subscription_id) x
            UNION ALL
            SELECT minute_of(s.current_period_start), minute_of(least(s.current_period_end, s.ended_at))
-            WHERE NOT EXISTS (SELECT FROM told_periods(s.stripe_subscription_id))) t
+            WHERE NOT EXISTS (SELECT FROM stripe_observations o WHERE o.object_id = s.stripe_subscription_id)) t
      WHERE s.tenant = p_tenant AND s.status NOT IN ('incomplete', 'incomplete_expired');
 
     UPDATE billing_periods b SET period_end = f.low
@@ -70,6 +70,12 @@ BEGIN
     UPDATE ledger_state SET value = value + 1 WHERE name = 'periods_version' RETURNING value INTO v;
     INSERT INTO billing_period_changes (tenant, version) VALUES (p_tenant, v)
         ON CONFLICT (tenant) DO UPDATE SET version = excluded.version;
+
+    IF NOT EXISTS (SELECT FROM usage_totals t WHERE t.tenant = p_tenant)
+       AND NOT EXISTS (SELECT FROM usage_claims c WHERE c.tenant = p_tenant)
+       AND NOT EXISTS (SELECT FROM usage_submissions s WHERE s.tenant = p_tenant) THEN
+        RETURN;
+    END IF;
 
     SELECT array_agg(o.metric), array_agg(o.period_start) INTO stale_metrics, stale_starts
       FROM usage_totals o, billing_period(p_tenant, o.period_start) b

@@ -1,6 +1,8 @@
 -- Makes a tenant's quotas those of its plan (`free` if it has none) and its own limits.
 CREATE OR REPLACE FUNCTION refresh_usage_quotas(p_tenant text) RETURNS void
-LANGUAGE sql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+#variable_conflict use_column
+BEGIN
     -- Whoever bought a plan several times may use it as often.
     WITH s AS MATERIALIZED (SELECT * FROM deciding_subscription(p_tenant)),
     wanted AS (
@@ -22,7 +24,7 @@ LANGUAGE sql AS $$
        SET limit_quantity = excluded.limit_quantity, cap = excluded.cap,
            grace_until = excluded.grace_until, refreshed_at = now()
      WHERE (usage_quotas.limit_quantity, usage_quotas.cap, usage_quotas.grace_until)
-           IS DISTINCT FROM (excluded.limit_quantity, excluded.cap, excluded.grace_until)
-$$;
+           IS DISTINCT FROM (excluded.limit_quantity, excluded.cap, excluded.grace_until);
+END $$;
 
 COMMENT ON FUNCTION refresh_usage_quotas IS 'Makes a tenant''s quotas those of its plan and its own limits.';

@@ -1,6 +1,7 @@
 -- Makes checkout sessions what their newest observations say.
 CREATE OR REPLACE FUNCTION store_checkouts(p_sessions text[]) RETURNS void
-LANGUAGE sql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
     INSERT INTO checkout_sessions AS s (
            stripe_session_id, tenant, stripe_customer_id, stripe_subscription_id, stripe_invoice_id, status, payment_status,
            mode, client_reference_id, currency, amount_total_minor, created_at, expires_at)
@@ -19,7 +20,7 @@ LANGUAGE sql SET enable_seqscan = off SET enable_hashjoin = off SET enable_merge
            status = excluded.status, payment_status = excluded.payment_status, mode = excluded.mode,
            client_reference_id = excluded.client_reference_id, currency = excluded.currency,
            amount_total_minor = excluded.amount_total_minor, created_at = excluded.created_at,
-           expires_at = excluded.expires_at, updated_at = now()
-$$;
+           expires_at = excluded.expires_at, updated_at = now();
+END $$;
 
 COMMENT ON FUNCTION store_checkouts IS 'Makes checkout sessions what their newest observations say.';

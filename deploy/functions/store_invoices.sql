@@ -1,6 +1,7 @@
 -- Makes invoices what their newest observations say.
 CREATE OR REPLACE FUNCTION store_invoices(p_invoices text[]) RETURNS void
-LANGUAGE sql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
     INSERT INTO invoices AS i (
            stripe_invoice_id, tenant, stripe_customer_id, stripe_subscription_id, status, currency, amount_due_minor,
            amount_paid_minor, amount_remaining_minor, subtotal_minor, total_minor, tax_minor, number, billing_reason,
@@ -33,7 +34,7 @@ LANGUAGE sql SET enable_seqscan = off SET enable_hashjoin = off SET enable_merge
            next_payment_attempt = excluded.next_payment_attempt, due_at = excluded.due_at,
            created_at = excluded.created_at, period_start = excluded.period_start, period_end = excluded.period_end,
            finalized_at = excluded.finalized_at, paid_at = excluded.paid_at,
-           finalization_error = excluded.finalization_error, event_created = excluded.event_created, updated_at = now()
-$$;
+           finalization_error = excluded.finalization_error, event_created = excluded.event_created, updated_at = now();
+END $$;
 
 COMMENT ON FUNCTION store_invoices IS 'Makes invoices what their newest observations say.';

@@ -2,7 +2,8 @@
 -- refunds that have the same payment intent, else the same charge. One that was refunded stays succeeded; what was paid
 -- back stands beside it.
 CREATE OR REPLACE FUNCTION store_payments(p_payments text[]) RETURNS void
-LANGUAGE sql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
     WITH parts AS MATERIALIZED (
         SELECT DISTINCT ON (g.id, o.object_id) g.id, o.object_id, o.kind, o.status, o.customer_id, o.parent_id,
                o.created_at, o.facts, (o.facts ->> 'amount_minor')::bigint AS amount,
@@ -61,7 +62,7 @@ LANGUAGE sql SET enable_seqscan = off SET enable_hashjoin = off SET enable_merge
        SET tenant = excluded.tenant, stripe_customer_id = excluded.stripe_customer_id,
            stripe_invoice_id = excluded.stripe_invoice_id, status = excluded.status, currency = excluded.currency,
            amount_minor = excluded.amount_minor, refunded_minor = excluded.refunded_minor,
-           failure_code = excluded.failure_code, paid_at = excluded.paid_at, updated_at = now()
-$$;
+           failure_code = excluded.failure_code, paid_at = excluded.paid_at, updated_at = now();
+END $$;
 
 COMMENT ON FUNCTION store_payments IS 'Makes payments what the newest observations of their parts say.';

@@ -2,7 +2,9 @@
 -- one begins, if that cut it short. An event tells the period before it too.
 CREATE OR REPLACE FUNCTION told_periods(p_subscription text, OUT period_start timestamptz, OUT period_end timestamptz)
 RETURNS SETOF record
-LANGUAGE sql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    RETURN QUERY
     WITH told AS (
         SELECT x.starts_at, x.ends_at, o.created_at, o.is_last AND x.is_after AS is_better, o.is_final, o.status, o.event_id
           FROM stripe_observations o
@@ -23,7 +25,7 @@ LANGUAGE sql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enabl
                minute_of(least(ends_at, lead(starts_at) OVER (ORDER BY starts_at), (SELECT at FROM ended))) AS high
           FROM periods
     )
-    SELECT low, high FROM edges WHERE low < high
-$$;
+    SELECT low, high FROM edges WHERE low < high;
+END $$;
 
 COMMENT ON FUNCTION told_periods IS 'The periods of a subscription that its observations tell of.';
