@@ -39,8 +39,16 @@ BEGIN
                 ORDER BY x.way, n.base_amount_minor DESC, x.plan, x.id LIMIT 1) p ON true
          WHERE l.is_new
     ), states AS MATERIALIZED (
-        SELECT t.*, first_value(t.told_plan) OVER w AS plan, first_value(t.quantity) OVER w AS plan_quantity
+        SELECT t.*, coalesce(first_value(t.told_plan) OVER w, k.plan) AS plan,
+               first_value(t.quantity) OVER w AS plan_quantity,
+               t.place = 1 AND k.shape IS NOT DISTINCT FROM t.shape AS is_kept
           FROM told t
+          -- What it was before the oldest observation that is kept.
+          LEFT JOIN LATERAL (SELECT x.plan, x.shape FROM subscription_states x
+                              WHERE x.stripe_subscription_id = t.object_id
+                                AND x.valid_from < (SELECT date_trunc('second', min(l.created_at)) FROM line l
+                                                     WHERE l.object_id = t.object_id)
+                              ORDER BY x.valid_from DESC LIMIT 1) k ON true
         WINDOW w AS (PARTITION BY t.object_id, t.plans_told ORDER BY t.place)
     ), current AS MATERIALIZED (
         SELECT l.*, s.plan, coalesce(s.plan_quantity, 1) AS plan_quantity, s.told_plan IS NULL AS plan_is_unknown,
@@ -121,9 +129,9 @@ BEGIN
          WHERE (x.*) IS DISTINCT FROM (excluded.*)
     ), states_gone AS (   -- those before the oldest observation that is kept stay
         DELETE FROM subscription_states x
-         USING (SELECT l.object_id, min(l.created_at) AS since FROM line l GROUP BY l.object_id) f
+         USING (SELECT l.object_id, date_trunc('second', min(l.created_at)) AS since FROM line l GROUP BY l.object_id) f
          WHERE x.stripe_subscription_id = f.object_id AND x.valid_from >= f.since
-           AND NOT EXISTS (SELECT FROM states s WHERE s.object_id = x.stripe_subscription_id
+           AND NOT EXISTS (SELECT FROM states s WHERE s.object_id = x.stripe_subscription_id AND NOT s.is_kept
                               AND date_trunc('second', s.created_at) = x.valid_from)
     ), states_kept AS (
         INSERT INTO subscription_states AS x (
@@ -138,6 +146,7 @@ BEGIN
                         CASE WHEN s.facts ? 'cancel_at_period_end' THEN s.ends_at END),
                s.facts ->> 'cancel_reason', s.facts ->> 'collection_paused', s.shape
           FROM states s
+         WHERE NOT s.is_kept
          ORDER BY s.object_id, date_trunc('second', s.created_at), s.place DESC
         ON CONFLICT (stripe_subscription_id, valid_from) DO UPDATE
            SET tenant = excluded.tenant, stripe_customer_id = excluded.stripe_customer_id, plan = excluded.plan,

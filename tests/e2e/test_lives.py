@@ -188,3 +188,33 @@ def test_lives_end_as_they_were_in_any_order(line, key):
             api.close()
     assert line.sql("SELECT event_id, type, state, error FROM webhook_events WHERE state IN ('failed', 'ignored') LIMIT 5") == []
     prove(line, orders)
+
+
+def test_what_is_long_ago_stays_though_its_observations_are_forgotten(line):
+    """Of each object the newest observation is kept; what followed from the others stays, and goes on."""
+    life = Stripe(NEW, utc(2025, 1, 15, 9, 30, 7))
+    customer = life.customer("acme")
+    sub = life.subscribe(customer, [life.price("standard"), life.price("llm_tokens", metered=True)])
+    for _ in range(3):
+        life.renew(sub)
+        life.bill(sub)
+    old = len(life.events)
+    life.swap(sub, life.price("enterprise"))
+    life.renew(sub)
+    order = Order(0, life, 2, random.Random(1))
+    stage = line.start_webhookd(STRIPE_SECRET_KEY=None, WEBHOOKD_HEAL_S=1).wait_ready()
+    sender = Sender(stage)
+
+    def tell(events):
+        for event in events:
+            sender.post(order.body(event))
+        line.wait_for(lambda: line.value("SELECT count(*) FROM webhook_events WHERE state = 'received'") == 0)
+
+    tell(life.events[:old])
+    line.sql("UPDATE stripe_observations SET noted_at = now() - interval '61 days'")
+    kept = line.value("SELECT count(DISTINCT object_id) FROM stripe_observations")
+    line.wait_for(lambda: line.value("SELECT count(*) FROM stripe_observations") <= kept + 3, 30, "the others are forgotten")
+    tell(life.events[old:])
+    assert differences(read_all(line)[order.tenant], Truth(life, time.time()).whole()) == []
+    assert line.value("SELECT count(*) FROM (SELECT shape = lag(shape) OVER (ORDER BY valid_from) AS same"
+                      " FROM subscription_states) s WHERE same") == 0

@@ -252,6 +252,7 @@ static void run_count(struct limits_sweep *s)
     if (s->sweeping) {
         statement_list_add(&l, SQL_FORGET_PAYLOADS);
         param_i64(&l, s->context->config->payload_keep_days);
+        statement_list_add(&l, SQL_FORGET_OBSERVATIONS);
     }
     statement_list_run(&l, s->pg, DEADLINE_MS, take_count, s);
 }

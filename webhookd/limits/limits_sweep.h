@@ -1,6 +1,6 @@
 /* Every minute, goes over the limits of all tenants in the quota cache, a page at a time, so that
  * whatever was lost there comes back. On the way it counts webhook events for /metrics and deletes
- * old payloads.
+ * old payloads and observations.
  *
  *   RESTING -> COUNTING -> STAMPING -> LISTING -> READING -> CACHING -> PAUSING -> LISTING -> …
  *      ^          |           |           |          |          |          |

@@ -27,8 +27,8 @@ struct stripe_event {
     bool livemode;
 };
 
-/* JSON of Stripe's, also what jansson refuses though it is valid (odd_json.h). A new reference; NULL:
- * it is no JSON. */
+/* JSON of Stripe's, also what jansson refuses though it is valid (odd_json.h). A new reference;
+ * NULL: it is no JSON. */
 json_t *stripe_json_load(const char *body, size_t length);
 
 /* Returns 0, or -1 with e (ERR_INPUT) if it is not JSON or not an event. */
