@@ -13,7 +13,7 @@ PACKAGES = ("podman buildah runc netavark aardvark-dns podman-compose mmdebstrap
             "catatonit openssl").split()
 PROJECT = "meterline-test"  # Never the one of `make up`: its volumes are deleted at the end.
 NETWORK = f"{PROJECT}_default"
-SERVERS = ("redis", "postgres", "nginx", "prometheus")
+SERVERS = ("redis", "postgres", "nginx", "prometheus", "grafana")
 IMAGES = ("emitter", "aggregator", "sink", "webhookd", "ctl", "all")  # Published. `sandbox` has tests in it.
 
 CONFIG = """[containers]

@@ -37,12 +37,14 @@ from support.pages import blocks_for  # noqa: E402
 EVENTS = int(os.environ.get("EVENTS", "100000"))
 SEED = int(os.environ.get("SEED", str(time.time_ns() % 10**9)))
 STAGES = ("aggregator", "sink", "webhookd")
-HARDENED = (*STAGES, "migrate", "catalog", "redis", "nginx", "prometheus", "sandbox", "usage")
+HARDENED = (*STAGES, "migrate", "catalog", "redis", "nginx", "prometheus", "grafana_login", "grafana",
+            "sandbox", "usage")
 KILLED = (*STAGES, "redis", "postgres", "nginx")
 STOP_MAX_S = 10
 
 SETTINGS = {"CONTAINER": "podman", "BASE": images.BASE, "SOURCE": images.SOURCE, "PROJECT": PROJECT, "SECRETS": str(FOLDER / "secrets"), "COMPOSE": "podman-compose", "EVENTS": str(EVENTS),
             "EVENTS_PER_S": "2000", "SINK_INTERVAL_S": "5", "WEBHOOK_PORT": free_port(), "PROMETHEUS_PORT": free_port(),
+            "GRAFANA_PORT": free_port(),
             **{f"{server.upper()}_IMAGE": f"standin/{server}" for server in SERVERS}}
 
 
@@ -157,17 +159,18 @@ def check_webhooks_after_a_restart():
     until(is_refused_by_webhookd, "nginx finds webhookd again", timeout_s=60)
 
 
-def check_prometheus():
+def check_dashboards():
     def are_up():
         with urllib.request.urlopen(f"http://localhost:{SETTINGS['PROMETHEUS_PORT']}/api/v1/targets", timeout=5) as answer:
             targets = json.load(answer)["data"]["activeTargets"]
         return sorted(each["labels"]["job"] for each in targets if each["health"] == "up") == sorted(STAGES)
     until(are_up, "Prometheus has read every stage")
+    until(lambda: has_said("grafana", "dashboards; Prometheus and PostgreSQL answer"), "Grafana has what it needs")
 
 
 def check_logs():
     """Each line with its stage; or of one stage alone."""
-    for stage, seen in ((None, set(STAGES) | set(SERVERS)), ("sink", {"sink"})):
+    for stage, seen in ((None, {*STAGES, "redis", "postgres"}), ("sink", {"sink"})):
         follower = subprocess.Popen(["make", "--no-print-directory", "logs"], cwd=ROOT, text=True, stdout=subprocess.PIPE,
                                     stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
                                     env=environment(**SETTINGS, **({"STAGE": stage} if stage else {})))
@@ -241,7 +244,7 @@ def test_the_line():
     watch.check_hardening(HARDENED)
     check_restarts(kills)
     watched.stop()
-    check_prometheus()
+    check_dashboards()
     check_webhooks_after_a_restart()
     check_logs()
     refusals.check()
