@@ -1,10 +1,12 @@
 """deploy/kubernetes/sandbox by `podman play kube`: the pods of the line count, and what was counted reaches Stripe's stand-in.
 
-Podman 4.3 knows no Job, Service, NetworkPolicy or PodDisruptionBudget, runs one pod of a Deployment, and makes of a probe by
-HTTP a command that needs curl in the container. So here a Job is a Pod, a Service another name in the network, and
-probes are asked from the network, by the test.
+Podman 4.3 knows no Job, Service, NetworkPolicy or PodDisruptionBudget, opens the ports of all pods on the one host, and
+makes of a probe by HTTP a command that needs curl in the container. So here a Job is a Pod, a Service another name in
+the network, ports are left out, and probes are asked from the network, by the test. An init container of podman's is not tried again, so the Job comes when
+PostgreSQL is there.
 """
 
+import base64
 import json
 
 import yaml
@@ -12,7 +14,8 @@ import yaml
 import manifests
 from engine import FOLDER, Failed, attempt, logs, run, until
 
-NETWORK = "meterline-pods"
+OWN = "meterline-pods-"  # Before every name: what is of others is left alone.
+NETWORK = f"{OWN}network"
 EVENTS = 2000
 OURS = {"meterline-aggregator": 9101, "meterline-sink": 9102, "meterline-webhookd": 9103}
 
@@ -33,32 +36,51 @@ class Pods:
         run("podman", "play", "kube", *(["--network", network] if alias else []), file)
 
     def start(self):
-        attempt("podman", "network", "rm", "--force", NETWORK)  # Of a run that was ended.
+        self.stop()  # A run that was ended.
         run("podman", "network", "create", NETWORK)
-        self.play("secrets", *self.of_kind("Secret"))
-        job = self.of_kind("Job")[0]
-        self.play("migrate", pod_of(job), alias="migrate")
+        for secret in self.of_kind("Secret"):
+            self.add_secret(secret)
         for deployment in self.of_kind("Deployment"):
             name = deployment["metadata"]["name"]
             self.play(name, *self.of_kind("ConfigMap"), with_podman(deployment), alias=name)
+        until(lambda: attempt("podman", "exec", container("postgres"), "psql", "-Umeterline", "-dmeterline", "-c", "").returncode == 0,
+              "PostgreSQL answers")
+        self.play("migrate", pod_of(self.of_kind("Job")[0]), alias="migrate")
+
+    def add_secret(self, secret):
+        name = secret["metadata"]["name"] = OWN + secret["metadata"]["name"]
+        if not run("podman", "--version").split()[-1].startswith("4.3."):
+            self.play(name, secret)
+            return
+        # Podman 4.3 takes `data` as it is, not decoded.
+        texts = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+        file = FOLDER / "secret.yaml"
+        file.write_text(yaml.safe_dump({**secret, "data": texts}), encoding="utf-8")
+        run("podman", "secret", "create", name, file)
+        file.unlink()
 
     def stop(self):
         for file in reversed(self.files):
             attempt("podman", "play", "kube", "--down", file)
-        for secret in self.of_kind("Secret"):
-            attempt("podman", "secret", "rm", secret["metadata"]["name"])
+        for kind in ("secret", "volume"):
+            for name in run("podman", kind, "ls", "--format={{.Name}}").split():
+                if name.startswith(OWN):
+                    attempt("podman", kind, "rm", name)
         attempt("podman", "network", "rm", "--force", NETWORK)
 
 
 def with_podman(owner):
     """A Deployment or Job as podman can run it here."""
     pod = owner["spec"]["template"]["spec"]
-    for volume in pod["volumes"]:
-        if "secret" in volume:
-            volume["secret"]["optional"] = False  # The default, but podman 4.3 dies of it.
+    owner["metadata"]["name"] = OWN + owner["metadata"]["name"]
+    for each in pod["volumes"] + [mount for one in pod["containers"] + pod.get("initContainers", []) for mount in one["volumeMounts"]]:
+        each["name"] = OWN + each["name"]
+        if "secret" in each:
+            each["secret"]["secretName"] = OWN + each["secret"]["secretName"]
+            each["secret"]["optional"] = False  # The default, but podman 4.3 dies of it.
     for container in pod["containers"]:
-        for probe in ("livenessProbe", "readinessProbe"):
-            container.pop(probe, None)
+        for field in ("livenessProbe", "readinessProbe", "ports"):
+            container.pop(field, None)
         if container["name"] in ("redis", "postgres"):
             container["image"] = f"localhost/standin/{container['name']}:latest"
         if container["name"] == "usage":
@@ -70,12 +92,12 @@ def with_podman(owner):
 
 def pod_of(job):
     template = with_podman(job)["spec"]["template"]
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {**template["metadata"], "name": "meterline-migrate"},
-            "spec": template["spec"]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {**template["metadata"], **job["metadata"]}, "spec": template["spec"]}
 
 
 def container(name):
-    return f"{name}-pod-{name.removeprefix('meterline-')}"
+    """Of the first pod, where there are several."""
+    return attempt("podman", "ps", "--all", "--format={{.Names}}", f"--filter=name=^{OWN}{name}-pod(-0)?-[a-z]+$").stdout.strip()
 
 
 def answers(name, path):
