@@ -12,7 +12,7 @@
  * that fails has started nothing. If draining takes longer than DRAIN_MAX_MS, the stage is closed
  * all the same; the outcome of what was in flight is unknown, as after a crash. If a handle is
  * never closed, that is a bug, and after CLOSE_MAX_MS the process aborts, so that no supervisor
- * waits. */
+ * waits. While a name is still being looked up, which cannot be stopped, the process ends then. */
 #include "common/stage.h"
 #include "common/build_info.h"
 
@@ -20,6 +20,7 @@
 #include "common/contract.h"
 #include "common/heartbeat.h"
 #include "common/log.h"
+#include "common/lookup.h"
 #include "common/machine.h"
 #include "common/metric_table.h"
 #include "common/ops.h"
@@ -72,6 +73,12 @@ static const char *crash_point;
 static void on_close_stuck(uv_timer_t *timer)
 {
     struct stage *s = timer->data;
+    if (lookup_runs()) {
+        /* No fault of ours, and nothing waits for its answer. exit() would take the loop from under
+         * it. */
+        log_info(stopped, LOG_I64("code", s->exit_code));
+        _exit(s->exit_code);
+    }
     log_error(close_stuck, LOG_I64("waited_ms", CLOSE_MAX_MS),
               LOG_I64("open_handles", s->loop.active_handles));
     abort();

@@ -18,6 +18,7 @@
 #include "common/pg/pg_internal.h"
 
 #include "common/clock.h"
+#include "common/lookup.h"
 #include "common/sql.h"
 #include "common/str.h"
 
@@ -117,6 +118,7 @@ static void look_up(struct pg *pg);
 static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
 {
     struct pg *pg = lookup->data;
+    lookup_ended();
     if (pg->state != PG_IS_CLOSING) {
         char *host = copy_item(find_option(pg, "host"), pg->hosts.at);
         if (status == 0)
@@ -131,13 +133,10 @@ static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *f
     pg_release_handle(pg);
 }
 
-/* It has no deadline of ours: a lookup that runs cannot be stopped, and the resolver has its own.
- */
 static bool start_lookup(struct pg *pg, const char *host)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     pg->hosts.lookup.data = pg;
-    int failed = uv_getaddrinfo(pg->loop, &pg->hosts.lookup, on_resolved, host, NULL, &hints);
+    int failed = lookup_start(pg->loop, &pg->hosts.lookup, on_resolved, host);
     if (failed)
         note_unknown(pg, host, failed);
     else

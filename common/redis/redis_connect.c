@@ -15,6 +15,7 @@
 #include "common/redis/redis_internal.h"
 
 #include "common/clock.h"
+#include "common/lookup.h"
 #include "common/str.h"
 
 #include <assert.h>
@@ -84,6 +85,7 @@ struct addrinfo *redis_pick_address(struct addrinfo *first, unsigned replicas)
 static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *addresses)
 {
     struct redis *r = lookup->data;
+    lookup_ended();
     if (r->state == REDIS_IS_CLOSING) {
         uv_freeaddrinfo(addresses);
     } else if (status != 0) {
@@ -97,14 +99,11 @@ static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *a
     redis_release_handle(r);
 }
 
-/* It has no deadline of ours: a lookup that runs cannot be stopped, and the resolver has its own.
- */
 static void resolve(struct redis *r)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     machine_go(&REDIS_MACHINE, r->state, REDIS_IS_RESOLVING);
     r->lookup.data = r;
-    int failed = uv_getaddrinfo(r->loop, &r->lookup, on_resolved, r->node->host, NULL, &hints);
+    int failed = lookup_start(r->loop, &r->lookup, on_resolved, r->node->host);
     if (failed)
         lost_connecting(r, uv_strerror(failed));
     else

@@ -80,6 +80,14 @@ def test_a_name_server_that_does_not_answer_holds_up_one_call_and_nothing_else(l
     sink.term()
 
 
+@pytest.mark.parametrize("settings", [{"REDIS_URL": "redis://r.slow:6379"}, {"DATABASE_URL": "postgresql://p.slow/x"}])
+def test_a_name_server_that_does_not_answer_keeps_nobody_from_ending(line, settings):
+    stage = line.start_aggregator(**settings, **look_up_slowly(line, 40))
+    stage.wait_log("started")
+    stage.term()
+    assert stage.logs("stopped")[0]["code"] == "0" and not stage.logs("close_stuck")
+
+
 @pytest.mark.parametrize("listen, hosts", [(":0", ["127.0.0.1", "[::1]"]),
                                            ("127.0.0.1:0", ["127.0.0.1"]), ("[::1]:0", ["[::1]"])])
 def test_a_port_alone_listens_on_ipv6_and_ipv4(line, listen, hosts):
