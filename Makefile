@@ -134,18 +134,25 @@ $(foreach n,1 8,$(eval $(B)/man/%.$(n): $(B)/bin/% ; @mkdir -p $$(@D) && SOURCE_
 $(COMPLETION): $(B)/bin/meterctl ; @mkdir -p $(@D) && $< --print-completion >$@
 # make install    programs, manual pages, completion, units and a catalog to start from, below $(PREFIX)
 # make uninstall  delete them again
-INSTALLED = $(addprefix bin/,$(notdir $(PROGRAMS))) $(foreach m,$(MANUALS),share/man/man$(subst .,,$(suffix $m))/$(notdir $m)) \
-    share/bash-completion/completions/meterctl share/meterline/catalog.json \
-    $(patsubst deploy/systemd/%,lib/systemd/system/%,$(wildcard deploy/systemd/*.service deploy/systemd/*.target deploy/systemd/*.d/*))
-# What is below build/ or deploy/ for a file that is installed.
-source_of = $(firstword $(wildcard $(addsuffix /$(notdir $1),$(B)/bin $(B)/man $(B)/completion deploy deploy/systemd deploy/systemd/*.d)))
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+# where:what
+INSTALLED = $(PROGRAMS:%=$(PREFIX)/bin/:%) $(foreach m,$(MANUALS),$(PREFIX)/share/man/man$(subst .,,$(suffix $m))/:$m) \
+    $(PREFIX)/share/bash-completion/completions/:$(COMPLETION) $(PREFIX)/share/meterline/:deploy/catalog.json \
+    $(foreach u,$(wildcard deploy/systemd/*.service deploy/systemd/*.target deploy/systemd/*.d/*),$(dir $(u:deploy/systemd/%=$(UNITDIR)/%)):$u)
+what    = $(lastword $(subst :, ,$1))
+where   = $(DESTDIR)$(firstword $(subst :, ,$1))$(notdir $(call what,$1))
 .PHONY: uninstall
 install: all manuals
-	@$(foreach f,$(INSTALLED),install -D -m $(if $(filter bin/%,$f),755,644) $(call source_of,$f) $(DESTDIR)$(PREFIX)/$f &&) :
-	@sed -i 's,^ExecStart=/usr/bin/,ExecStart=$(PREFIX)/bin/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/meterline*.service
+	@$(foreach f,$(INSTALLED),install -D -m $(if $(filter $(B)/bin/%,$(call what,$f)),755,644) $(call what,$f) $(call where,$f) &&) :
+	@sed -i 's,^ExecStart=/usr/bin/,ExecStart=$(PREFIX)/bin/,' $(DESTDIR)$(UNITDIR)/meterline-*.service
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED))
-	rmdir --ignore-fail-on-non-empty $(addprefix $(DESTDIR)$(PREFIX)/,share/meterline lib/systemd/system/meterline-.service.d)
+	rm -f $(foreach f,$(INSTALLED),$(call where,$f))
+	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/meterline $(DESTDIR)$(UNITDIR)/meterline-.service.d
+# make deb        a Debian package for the release that this machine runs, in build/deb
+# make test-deb   build, install, upgrade and purge it in fresh Debian 12 and 13 systems, under systemd; SUITES=
+.PHONY: deb test-deb
+deb: ; @deploy/build_deb
+test-deb: ; @tests/packages/run.py
 # make images     meterline/aggregator, … and meterline/all, by docker or podman; BASE=debian:trixie-slim TAG=
 .PHONY: images
 images: ; @deploy/build_images
