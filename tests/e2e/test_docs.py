@@ -107,6 +107,19 @@ def test_what_the_page_on_stripe_posts_makes_a_tenant_with_a_plan(line, folder):
         shell.close()
 
 
+def test_the_page_on_stripe_has_the_events_and_permissions_that_the_code_needs():
+    page = BY_NAME["docs/stripe-sandbox.md"].text
+    code = "".join(path.read_text(encoding="utf-8") for folder in ("webhookd/work", "ctl/doctor")
+                   for path in (ROOT / folder).glob("*.c"))
+    lists = re.findall(r"static const char \*const (?:\w*TYPES|EVENTS)\[\] = \{(.*?)\};", code, re.DOTALL)
+    needed = {event for each in lists for event in re.findall(r'"([a-z_.]+)"', each)}
+    told = {event for event in re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", page) if event.split(".")[0] != "metadata"}
+    assert told - {"v1.billing.meter.error_report_triggered", "v1.billing.meter.no_meter_found"} == needed
+    row = next(line for line in page.splitlines() if line.startswith("| `meterline-webhookd` |"))
+    for path in re.findall(r'\.path = "v1/([a-z_/]+)"', code):
+        assert path.replace("_", " ").replace("/", " ") in row, path
+
+
 def targets_of_make():
     rules = re.findall(r"^([a-z][\w-]*(?: [a-z][\w-]*)*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     return {target for rule in rules for target in rule.split()}
