@@ -152,7 +152,8 @@ uninstall:
 # make test-deb   build, install, upgrade and purge it in fresh Debian 12 and 13 systems, under systemd; SUITES=
 .PHONY: deb test-deb
 deb: ; @deploy/build_deb
-test-deb: ; @tests/packages/run.py
+test-deb: deps
+	@tests/packages/run.py
 # make images     meterline/aggregator, … and meterline/all, by docker or podman; BASE=debian:trixie-slim TAG=
 .PHONY: images
 images: ; @deploy/build_images
