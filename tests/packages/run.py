@@ -233,11 +233,13 @@ def check_upgrade(box, package):
 
 def check_faults(box):
     # A loop that hangs is killed and started again.
-    box.sh("mkdir -p /run/systemd/system/meterline-aggregator.service.d && cd /run/systemd/system/meterline-aggregator.service.d && "
-           "printf '[Service]\\nWatchdogSec=2\\n' >soon.conf && systemctl daemon-reload && systemctl restart meterline-aggregator")
+    soon = "/run/systemd/system/meterline-aggregator.service.d"
+    box.sh(f"mkdir -p {soon}; printf '[Service]\\nWatchdogSec=2\\n' >{soon}/soon.conf; systemctl daemon-reload; "
+           "systemctl restart meterline-aggregator")
     before = int(show(box, "meterline-aggregator", "NRestarts"))
     box.sh("systemctl kill -s STOP meterline-aggregator")
     wait(lambda: int(show(box, "meterline-aggregator", "NRestarts")) > before, SOON_S, "a loop that hangs is started again")
+    box.sh(f"rm -r {soon}; systemctl daemon-reload; systemctl restart meterline-aggregator")
     wait_status(box, "meterline-aggregator", "ready")
     # So is one that dies; one with wrong settings is not, and says so.
     before = int(show(box, "meterline-sink", "NRestarts"))
