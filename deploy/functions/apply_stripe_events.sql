@@ -42,6 +42,17 @@ BEGIN
 
     PERFORM note_observations(p_batch);
     mapped := map_customers(p_batch);
+    -- Parts of a payment that name no customer are worked under the lock of their payment and invoice alone. Whoever
+    -- makes these anew for a customer needs that lock as well. If two wait for each other, PostgreSQL ends one of them,
+    -- and its events are worked again.
+    IF mapped <> '{}' THEN
+        PERFORM pg_advisory_xact_lock(k.lock)
+           FROM (SELECT DISTINCT hashtextextended('meterline object ' || o.group_id, 0) AS lock
+                   FROM stripe_observations o
+                  WHERE o.customer_id = ANY (mapped)
+                    AND o.kind IN ('invoice', 'charge', 'payment_intent', 'invoice_payment', 'refund')
+                  ORDER BY lock) k;
+    END IF;
 
     -- What is made anew: what the batch tells of, all of a customer that has just got its tenant, what has a price that
     -- has just got a plan, what is past due and may be so since a payment that failed, and payments of an invoice that

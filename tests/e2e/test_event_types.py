@@ -66,6 +66,7 @@ class Shop:
         self.stage = line.start_webhookd(**settings).wait_ready()
         for event in self.stripe.events:
             self.send(event)
+            self.state(event)
 
     def new_subscription(self):
         price = self.stripe.price("standard")
@@ -252,3 +253,37 @@ def test_a_thin_event_without_a_key_says_what_it_needs(without_key):
     shop.send(event)
     state, why = shop.state(event)
     assert state == "ignored" and "STRIPE_SECRET_KEY" in why
+
+
+# Since when a payment has failed, if the object that is fetched alone tells that it has.
+
+def test_a_first_event_that_is_old_does_not_make_grace_begin_then(line):
+    """`created` of 20 days ago is worked now, and GET says past_due: since the newest invoice was tried, a day ago."""
+    def since():
+        return shop.line.value("SELECT extract(epoch FROM past_due_since)::bigint FROM subscriptions")
+
+    def status():
+        return shop.line.client().hget("quota:{%s}" % TENANT, "status")
+
+    api = LifeApi()
+    try:
+        shop = Shop(line, NEW, STRIPE_API_BASE=api.url, WEBHOOKD_RATE_PER_S=1000)
+        shop.stripe.now = NOW - 20 * DAY
+        line.sql("DELETE FROM webhook_events; DELETE FROM stripe_observations; DELETE FROM subscription_items;"
+                 "DELETE FROM subscriptions; DELETE FROM billing_history")
+        sub = shop.new_subscription()
+        created = shop.stripe.events[-1]
+        shop.stripe.now = NOW - DAY
+        shop.stripe.change(sub, status="past_due")
+        body = shop.stripe.bodies[sub["id"]][-1][1]
+        body["latest_invoice"] = {"id": "in_1", "object": "invoice", "status_transitions": {"finalized_at": NOW - DAY - 60}}
+        api.lives[NAME] = (shop.stripe.bodies, len(shop.stripe.events))
+        shop.send(created)
+        assert shop.state(created) == ("processed", None)
+        assert since() == NOW - DAY - 60
+        shop.line.wait_for(lambda: status() == "grace", what="not blocked")
+        shop.send(shop.stripe.events[-1])
+        assert shop.state(shop.stripe.events[-1]) == ("processed", None)
+        assert since() == NOW - DAY, "the event itself"
+    finally:
+        api.close()

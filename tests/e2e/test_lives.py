@@ -1,7 +1,7 @@
 """Whatever the order in which Stripe's events come, what is known in the end is what truly happened.
 
 Each kind of life (support/lives.py) is delivered in several random orders, with repeats and gaps, in the shapes of an old
-and a new API version, without a key and with one. LIVES_ORDERS=200 makes more of them."""
+and a new API version, without a key and with one. LIVES_ORDERS=200 makes more of them, LIVES=trial,yen just those."""
 
 import collections
 import concurrent.futures
@@ -22,6 +22,7 @@ from support.seeds import new_seed
 from support.webhooks import signature
 
 ORDERS = int(os.environ.get("LIVES_ORDERS", "0"))
+CHOSEN = [name for name in os.environ.get("LIVES", "").split(",") if name]
 THREADS = 4
 
 
@@ -86,6 +87,8 @@ class Sender:
 def make_orders(count, choose):
     orders = []
     for number, kind in enumerate(LIVES):
+        if CHOSEN and kind.__name__ not in CHOSEN:
+            continue
         # One of them is still within its days of grace.
         begun = int(time.time()) - 65 * DAY if kind is past_due_again else utc(2025, 1, 15, 9, 30, 7)
         lives = {}

@@ -413,7 +413,7 @@ def test_what_waits_for_a_tenant_is_taken_up_whatever_tells_of_it(line, webhookd
     assert line.value("SELECT stripe_customer_id FROM billing_customers WHERE tenant = 'byte'") == "cus_3"
 
 
-def test_of_two_customers_of_a_tenant_the_one_with_a_subscription_is_billed(line, webhookd, events):
+def test_of_two_customers_of_a_tenant_the_one_with_a_subscription_is_billed(line, webhookd, events, stripe):
     def billed():
         return tuple(line.sql("SELECT stripe_customer_id, contested_since IS NOT NULL FROM billing_customers")[0])
 
@@ -425,6 +425,10 @@ def test_of_two_customers_of_a_tenant_the_one_with_a_subscription_is_billed(line
     work(line, webhookd, events.make("customer.subscription.created", subscription(), NOW + 3))
     assert billed()[1], "both have one"
     assert "cus_1, cus_2" in webhookd.wait_log("customer_contested", tenant="acme")["customers"]
+    count_usage(line, "acme")
+    line.must("meterline-sink", "--once", STRIPE_API_BASE=stripe.url)
+    assert line.sql("SELECT reason FROM usage_unbilled") == [("unmapped",)]
+    assert line.value("SELECT count(*) FROM usage_submissions") == 0
     work(line, webhookd, events.make("customer.deleted", customer("cus_1"), NOW + 4))
     assert billed() == ("cus_2", False)
 
@@ -765,6 +769,14 @@ def test_sigterm_while_stripe_hangs_hands_the_event_back(line, stripe, keyed, ev
 def test_404_is_as_without_a_key(line, keyed, events):
     work(line, keyed, events.make("customer.created", customer("cus_gone", "acme")))
     assert line.value("SELECT tenant FROM billing_customers") == "acme"
+
+
+def test_what_a_restricted_key_may_not_read_is_worked_as_without_a_key(line, stripe, keyed, events):
+    stripe.fault("status", status=403, path="/v1/invoices", method="GET")
+    work(line, keyed, events.make("invoice.created", invoice(tenant="acme")))
+    assert line.value("SELECT tenant FROM invoices") == "acme"
+    keyed.wait_log("peer_lost", peer="stripe")
+    assert "refuses our key (403)" in keyed.get("/readyz")[1]
 
 
 def test_stripe_away_is_waited_for(line, stripe, keyed, events):

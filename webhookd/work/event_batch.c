@@ -17,6 +17,7 @@
 #include <string.h>
 
 enum {
+    FORBIDDEN = 403,
     DEADLINE_MS = 10000,
     WRITE_DEADLINE_MS = 60000 /* another worker may work for the same tenants */
 };
@@ -309,12 +310,14 @@ static void fetched_one(struct event_batch *b)
         all_fetched(b);
 }
 
-/* Returns true if the item is put off. */
+/* Returns true if the item is put off. What a restricted key may never read is worked as without a
+ * key; the fetcher tells of it. */
 static bool put_off(struct event_item *item, const struct err *error)
 {
-    if (error)
-        event_item_end(item, OUTCOME_DELAYED, "fetch from Stripe: %.150s", error->text);
-    return error != NULL;
+    if (!error || error->code == FORBIDDEN)
+        return false;
+    event_item_end(item, OUTCOME_DELAYED, "fetch from Stripe: %.150s", error->text);
+    return true;
 }
 
 static void take_page(void *owner, const struct err *error, json_t *page);
@@ -342,6 +345,10 @@ static void take_page(void *owner, const struct err *error, json_t *page)
     json_array_extend(item->more_items, json_object_get(page, "data"));
     if (!put_off(item, error) && fetch_more_items(item, page))
         return;
+    if (!page) { /* the list stays cut */
+        json_decref(item->more_items);
+        item->more_items = NULL;
+    }
     fetched_one(item->batch);
 }
 
