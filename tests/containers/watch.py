@@ -6,8 +6,9 @@ import threading
 from engine import Failed, inspect, name, run
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
-# Of cgroup v2 and v1: the most that was used, and how often more was asked for than the limit allows.
-FILES = {True: ("memory.peak", "memory.events"), False: ("memory.max_usage_in_bytes", "memory.failcnt")}
+# Of cgroup v2 and v1: the limit, the most that was used, and how often more was asked for than the limit allows.
+FILES = {True: ("memory.max", "memory.peak", "memory.events"),
+         False: ("memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.failcnt")}
 LIMITS_MB = {"aggregator": 256, "sink": 64, "webhookd": 64, "nginx": 64}
 INTERVAL_S = 0.5
 
@@ -31,9 +32,11 @@ class Watch:
     def look(self, service):
         try:
             folder = cgroup_of(int(run("podman", "inspect", "--format", "{{.State.Pid}}", name(service), check=False) or 0))
-            peak, events = ((folder / file).read_text(encoding="ascii") for file in FILES[is_unified()])
+            limit, peak, events = ((folder / file).read_text(encoding="ascii") for file in FILES[is_unified()])
         except (OSError, ValueError, StopIteration):
-            return  # It was just killed, or is about to start.
+            return  # It was just killed.
+        if limit.strip() != str(LIMITS_MB[service] * 2**20):
+            return  # It is about to start, and not yet in a group of its own.
         self.read[service] += 1
         self.peaks[service] = max(self.peaks[service], int(peak))
         words = events.split()
