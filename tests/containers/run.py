@@ -275,7 +275,7 @@ def main():
             print(f"--- {service}\n{logs(name(service), tail=5)}", file=sys.stderr)
         return 1
     finally:
-        if "KEEP" not in os.environ:
+        if {"line", "pages"} & set(chosen) and "KEEP" not in os.environ:
             attempt("deploy/containers", "down", **{**SETTINGS, "WIPE": "1"})
     print("containers ok")
     return 0
