@@ -9,6 +9,7 @@
 #define LOG_EVENT_TABLE(X) \
     X(clock_differed, "all", "The peer's clock differs from this machine's by more than it should. Set both by NTP: timestamps are judged by this machine's clock.") \
     X(close_stuck, "all", "The process could not close all its handles in time and aborted. This is a bug: please report it with the core dump.") \
+    X(connection_cut, "all", "A client was cut off: slow to send its request (`slow`), or too many were connected (`crowded`) or held too much (`memory`).") \
     X(drain_cut, "all", "Work was still in flight when the time to finish it was over. The process leaves all the same; the next start repeats that work safely.") \
     X(draining, "all", "The process was asked to stop and finishes what is in flight; `cause` says by whom.") \
     X(gave_up, "all", "A run with `--once` could not work for as long as `--give-up-after` allows, and ends with exit code 1. `msg` says what it waited for.") \

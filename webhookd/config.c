@@ -10,12 +10,26 @@ enum { RATE_TEST_PER_S = 20, RATE_LIVE_PER_S = 40 };
 
 #define FIELD(name) offsetof(struct config, name)
 
+static int check_paths(const char *list, struct err *e)
+{
+    if (conf_check_token(list, e))
+        return -1;
+    for (const char *path = list; path; path = strchr(path, ',') ? strchr(path, ',') + 1 : NULL)
+        if (*path != '/')
+            return err_set(e, ERR_CONFIG, "each of its parts must begin with /");
+    return 0;
+}
+
 /* clang-format off */
 const struct conf_setting WEBHOOKD_SETTINGS[] = {
     CONF_DATABASE_URL(struct config, base),
     CONF_REDIS_URL(struct config, base),
     {"WEBHOOKD_LISTEN", CONF_LISTEN, FIELD(listen), .fallback = "127.0.0.1:8080",
-     .help = "where POST /webhooks/stripe is served; port 0 takes a free one"},
+     .help = "where webhooks are served; port 0 takes a free one"},
+    {"WEBHOOKD_PATH", CONF_STR, FIELD(paths), .fallback = "/webhooks/stripe", .check = check_paths,
+     .help = "paths that Stripe may POST to, comma separated"},
+    {"WEBHOOKD_BODY_MAX_KB", CONF_INT, FIELD(body_max_kb), .fallback = "1024", .unit = "KiB", .min = 16,
+     .max = 16384, .help = "the largest event that is taken"},
     {"STRIPE_WEBHOOK_SECRET", CONF_STR, FIELD(webhook_secrets), .required = true, .secret = true,
      .check = conf_check_webhook_secrets,
      .help = "signing secrets of the endpoint, comma separated; any of them verifies"},

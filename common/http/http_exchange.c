@@ -31,6 +31,15 @@ static const struct machine EXCHANGE = {"http_exchange",
                                          [QUEUED] = {"queued", TO(GONE)},
                                          [GONE] = {"gone", 0}}};
 
+/* server outlives every body that is counted: exchanges that outlive it have left, and given theirs
+ * back. */
+void http_exchange_drop_body(struct exchange *x)
+{
+    if (x->body.length > 0 && x->state != GONE)
+        x->server->held_bytes -= x->body.length;
+    buf_done(&x->body);
+}
+
 static void exchange_free(struct exchange *x)
 {
     for (int i = 0; i < x->headers; i++) {
@@ -39,7 +48,7 @@ static void exchange_free(struct exchange *x)
     }
     if (x->response)
         MHD_destroy_response(x->response);
-    buf_done(&x->body);
+    http_exchange_drop_body(x);
     free(x->path);
     free(x->method);
     free(x);
@@ -82,12 +91,18 @@ static struct exchange *exchange_new(struct http_server *s, struct MHD_Connectio
 
 static enum MHD_Result add_body(struct exchange *x, const char *data, size_t length)
 {
-    if (!x->public.too_large && x->body.length + length <= x->server->max_body_bytes) {
-        buf_add(&x->body, data, length);
-        return MHD_YES;
+    struct http_server *s = x->server;
+    x->public.too_large =
+        x->public.too_large || x->body.length + length > x->server->max_body_bytes;
+    if (!x->is_dropped && !x->public.too_large) {
+        if (http_connections_hold(s, http_connection_of(x->connection), length)) {
+            buf_add(&x->body, data, length);
+            s->held_bytes += length;
+            return MHD_YES;
+        }
+        x->is_dropped = true;
     }
-    x->public.too_large = true;
-    buf_done(&x->body);
+    http_exchange_drop_body(x);
     x->discarded_bytes += length;
     return x->discarded_bytes > DISCARD_MAX_BYTES ? MHD_NO : MHD_YES;
 }
@@ -132,6 +147,13 @@ static void answer(struct exchange *x, int status, struct MHD_Response *response
     resume(x);
 }
 
+static void add_header(struct exchange *x, const char *name, const char *value)
+{
+    assert(x->headers < REPLY_HEADERS_MAX);
+    x->header_names[x->headers] = xstrdup(name);
+    x->header_values[x->headers++] = xstrdup(value);
+}
+
 static enum MHD_Result queue_answer(struct exchange *x)
 {
     for (int i = 0; i < x->headers; i++)
@@ -152,6 +174,12 @@ static enum MHD_Result hand_over(struct exchange *x)
         answer(x, 503, make_stopping());
         return queue_answer(x);
     }
+    if (x->is_dropped) {
+        static const char WHY[] = "too many requests are being answered: send it again later\n";
+        add_header(x, MHD_HTTP_HEADER_CONNECTION, "close");
+        answer(x, MHD_HTTP_SERVICE_UNAVAILABLE, make_response("text/plain", WHY, sizeof WHY - 1));
+        return queue_answer(x);
+    }
     x->public.body = x->body.data ? x->body.data : "";
     x->public.body_length = x->body.length;
     x->owed = true;
@@ -163,40 +191,39 @@ static enum MHD_Result hand_over(struct exchange *x)
     return MHD_YES;
 }
 
-/* Two lengths that differ: where the body ends cannot be told, and whoever stands in between may
- * tell otherwise (RFC 9112, 6.3). */
-
+/* A proxy in front may have taken the other one, and what it took for the body we would take for
+ * the next request (RFC 9112, 6.3). */
 struct lengths {
-    const char *first;
+    const char *length; /* the first one said */
+    bool is_chunked;
     bool differ;
 };
 
-static enum MHD_Result compare_length(void *owner, enum MHD_ValueKind kind, const char *name,
-                                      const char *value)
+static enum MHD_Result add_length(void *owner, enum MHD_ValueKind kind, const char *name,
+                                  const char *value)
 {
     struct lengths *l = owner;
     (void)kind;
-    if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) != 0 || !value)
-        return MHD_YES;
-    if (l->first && strcmp(l->first, value) != 0)
-        l->differ = true;
-    l->first = value;
+    l->is_chunked = l->is_chunked || !strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+    if (!strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH)) {
+        l->differ = l->differ || !value || (l->length && strcmp(l->length, value) != 0);
+        l->length = value;
+    }
     return MHD_YES;
 }
 
-static bool has_two_lengths(struct MHD_Connection *connection)
+static bool says_one_length(struct MHD_Connection *connection)
 {
-    struct lengths l = {0};
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, compare_length, &l);
-    return l.differ;
+    struct lengths l = {.differ = false};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, add_length, &l);
+    return !l.differ && !(l.is_chunked && l.length);
 }
 
 /* Before there is an exchange; libmicrohttpd then closes the connection, since the body is not
- * read.
- */
+ * read. */
 static enum MHD_Result refuse_lengths(struct MHD_Connection *connection)
 {
-    static const char BODY[] = "two different Content-Lengths\n";
+    static const char BODY[] = "the request says in two ways where its body ends\n";
     struct MHD_Response *r = make_response("text/plain", BODY, sizeof BODY - 1);
     MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
     enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_BAD_REQUEST, r);
@@ -212,10 +239,11 @@ enum MHD_Result http_exchange_on_access(void *owner, struct MHD_Connection *conn
 {
     (void)version;
     struct exchange *x = *slot;
-    if (!x && has_two_lengths(connection))
+    if (!x && !says_one_length(connection))
         return refuse_lengths(connection);
     if (!x) {
-        *slot = exchange_new(owner, connection, method, url);
+        *slot = x = exchange_new(owner, connection, method, url);
+        http_connection_of(connection)->exchange = x;
         return MHD_YES;
     }
     if (*length > 0) {
@@ -232,6 +260,7 @@ static void exchange_leave(struct exchange *x)
 {
     if (x->state == HANDED)
         list_remove(x->server, x);
+    x->server->held_bytes -= x->body.length; /* the handler may hold it for longer */
     machine_go(&EXCHANGE, x->state, GONE);
     x->connection = NULL;
     if (!x->owed)
@@ -241,9 +270,10 @@ static void exchange_leave(struct exchange *x)
 void http_exchange_on_completed(void *owner, struct MHD_Connection *connection, void **slot,
                                 enum MHD_RequestTerminationCode why)
 {
-    (void)owner, (void)connection, (void)why;
+    (void)why;
     struct exchange *x = *slot;
     *slot = NULL;
+    http_connections_on_answered(owner, http_connection_of(connection));
     if (x)
         exchange_leave(x);
 }
@@ -267,9 +297,8 @@ const char *http_exchange_query(const struct http_exchange *public, const char *
 void http_reply_header(struct http_exchange *public, const char *name, const char *value)
 {
     struct exchange *x = public->internal;
-    assert(x->owed && x->headers < REPLY_HEADERS_MAX);
-    x->header_names[x->headers] = xstrdup(name);
-    x->header_values[x->headers++] = xstrdup(value);
+    assert(x->owed);
+    add_header(x, name, value);
 }
 
 void http_reply(struct http_exchange *public, int status, const char *content_type,

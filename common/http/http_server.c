@@ -8,9 +8,8 @@
  * The happy path: a socket has news, MHD_run calls back into http_exchange.c, answers go out.
  *
  * Failure modes: an address that cannot be listened on (a name that does not resolve, a port that
- * is taken or not allowed) fails http_server_open; more connections than the limit wait in the
- * backlog; one that is silent for too long is closed by libmicrohttpd; closing answers 503 to who
- * still waits, and lets these answers out. */
+ * is taken or not allowed) fails http_server_open; clients that are slow or too many are cut off
+ * (http_connections.c); closing answers 503 to who still waits, and lets these answers out. */
 #include "common/http/http_server_internal.h"
 
 #include "common/conf.h"
@@ -28,7 +27,9 @@
 enum {
     BACKLOG = 511,
     IDLE_TIMEOUT_S = 30,
-    CONNECTION_LIMIT = 1000,
+    CONNECTION_LIMIT = CONNECTIONS_MAX + 24, /* who is cut off for another one goes a turn later */
+    CONNECTION_MEMORY = 16 << 10,            /* headers, and what is read at once */
+    LOOK_EVERY_MS = 1000,
     FLUSH_RUNS = 8 /* MHD_run calls that let last answers out before the daemon stops */
 };
 
@@ -154,6 +155,11 @@ void http_server_run_soon(struct http_server *s)
     uv_timer_start(&s->timer, on_timer, 0, 0);
 }
 
+static void on_watch(uv_timer_t *timer)
+{
+    http_connections_look(timer->data);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     (void)status, (void)events;
@@ -165,7 +171,9 @@ static struct MHD_Daemon *start_daemon(struct http_server *s, int listener)
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_exchange_on_access, s,
         MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_NOTIFY_COMPLETED, http_exchange_on_completed,
-        s, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT,
+        s, MHD_OPTION_NOTIFY_CONNECTION, http_connections_on_change, s, MHD_OPTION_URI_LOG_CALLBACK,
+        http_connections_on_line, s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)CONNECTION_LIMIT, MHD_OPTION_END);
 }
 
@@ -174,7 +182,9 @@ static void start_polling(struct http_server *s, uv_loop_t *loop)
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     uv_poll_init(loop, &s->poll, info->epoll_fd);
     uv_timer_init(loop, &s->timer);
-    s->poll.data = s->timer.data = s;
+    uv_timer_init(loop, &s->watch);
+    s->poll.data = s->timer.data = s->watch.data = s;
+    uv_timer_start(&s->watch, on_watch, LOOK_EVERY_MS, LOOK_EVERY_MS);
     uv_poll_start(&s->poll, UV_READABLE, on_poll);
 }
 
@@ -187,6 +197,7 @@ struct http_server *http_server_open(uv_loop_t *loop, const char *name, const ch
     if (listener < 0)
         return NULL;
     struct http_server *s = xcalloc(1, sizeof *s);
+    s->name = name;
     s->max_body_bytes = max_body_bytes;
     s->handler = handler;
     s->owner = owner;
@@ -229,6 +240,7 @@ static void on_close_turn(uv_timer_t *timer)
     MHD_stop_daemon(s->daemon);
     closing_handle(&s->closing, &s->poll);
     closing_handle(&s->closing, &s->timer);
+    closing_handle(&s->closing, &s->watch);
     closing_end(&s->closing);
 }
 

@@ -1,5 +1,6 @@
 /* An HTTP server under libuv by libmicrohttpd: its one epoll descriptor is polled by the loop, no
- * internal threads, raw bodies. The answer may be given at once or later from the loop. */
+ * internal threads, raw bodies. The answer may be given at once or later from the loop. Clients
+ * that are slow to send, or are too many, are cut off. */
 #ifndef METERLINE_HTTP_SERVER_H
 #define METERLINE_HTTP_SERVER_H
 
@@ -35,8 +36,8 @@ void http_reply(struct http_exchange *x, int status, const char *content_type, c
                 size_t length);
 void http_reply_header(struct http_exchange *x, const char *name, const char *value);
 
-/* listen: HOST:PORT, port 0 takes a free one. name ("ops", "webhooks") goes into the log line
- * `event=listening name=ops address=127.0.0.1:9101`. Returns NULL with e. */
+/* listen: HOST:PORT, port 0 takes a free one. name ("ops", "webhooks", static) goes into the log
+ * line `event=listening name=ops address=127.0.0.1:9101`. Returns NULL with e. */
 struct http_server *http_server_open(uv_loop_t *loop, const char *name, const char *listen,
                                      size_t max_body_bytes, http_handler_fn handler, void *owner,
                                      struct err *e);
@@ -48,6 +49,8 @@ int http_listen(const char *listen, char address[HTTP_ADDRESS_SIZE], struct err 
 
 /* Stop taking connections; those in flight may still be answered until http_server_close. */
 void http_server_quiesce(struct http_server *s);
+/* Lately there were more connections than it keeps, and the slowest were cut off. */
+bool http_server_is_crowded(const struct http_server *s);
 /* Exchanges not yet answered. */
 int http_server_in_flight(const struct http_server *s);
 /* Clients without an answer get 503; each exchange still needs its http_reply, which then only

@@ -1,23 +1,33 @@
-/* What the files of the HTTP server share: http_server.c (the daemon and the loop) and
- * http_exchange.c (one request and its answer). Nobody else includes this. */
+/* What the files of the HTTP server share: http_server.c (the daemon and the loop),
+ * http_connections.c (who may stay) and http_exchange.c (one request and its answer). Nobody else
+ * includes this. */
 #ifndef METERLINE_HTTP_SERVER_INTERNAL_H
 #define METERLINE_HTTP_SERVER_INTERNAL_H
 
 #include "common/closing.h"
 #include "common/http/http_server.h"
+#include "common/log.h"
 #include "common/str.h"
 
 #include <microhttpd.h>
 
-enum { REPLY_HEADERS_MAX = 4 };
+enum { REPLY_HEADERS_MAX = 4, CONNECTIONS_MAX = 1000 };
 
 /* See the drawing in http_exchange.c. */
 enum exchange_state { READING, HANDED, ANSWERED, QUEUED, GONE };
 
 struct http_server {
     struct MHD_Daemon *daemon;
+    const char *name;
     uv_poll_t poll;
     uv_timer_t timer;
+    uv_timer_t watch; /* of connections */
+    struct connection *connections;
+    struct connection *connections_last;
+    int connections_count;
+    size_t held_bytes;  /* of bodies, read or being read */
+    int64_t crowded_ms; /* when somebody last had to go, monotonic; 0: never */
+    struct log_repeat cut;
     size_t max_body_bytes;
     http_handler_fn handler;
     void *owner;
@@ -26,6 +36,16 @@ struct http_server {
     bool quiesced;
     bool resumed; /* since the last MHD_run */
     struct closing closing;
+};
+
+struct connection {
+    int fd;
+    int64_t since_ms; /* monotonic: of the connection, its last answer or the request's line */
+    bool is_asking;   /* the request's line has come */
+    bool is_cut;
+    struct exchange *exchange; /* the request being read or answered, or NULL */
+    struct connection *next;
+    struct connection *previous;
 };
 
 /* Held by the connection until it is done, and by the handler until http_reply: freed after both.
@@ -38,6 +58,7 @@ struct exchange {
     struct exchange *previous;
     struct buf body;
     size_t discarded_bytes;
+    bool is_dropped; /* what has come of the body is not kept: 503 */
     char *path;
     char *method;
     enum exchange_state state;
@@ -53,6 +74,17 @@ struct exchange {
 /* http_server.c: let libmicrohttpd work in the next turn of the loop. */
 void http_server_run_soon(struct http_server *s);
 
+/* http_connections.c: libmicrohttpd's callbacks; … */
+void http_connections_on_change(void *owner, struct MHD_Connection *connection, void **slot,
+                                enum MHD_ConnectionNotificationCode code);
+void *http_connections_on_line(void *owner, const char *uri, struct MHD_Connection *connection);
+struct connection *http_connection_of(struct MHD_Connection *connection);
+/* … the answer is out; cut off who is too slow; and make room for so many bytes of a body, which
+ * fails if too many are being answered. */
+void http_connections_on_answered(struct http_server *s, struct connection *c);
+void http_connections_look(struct http_server *s);
+bool http_connections_hold(struct http_server *s, const struct connection *for_this, size_t more);
+
 /* http_exchange.c: libmicrohttpd's callbacks, and 503 for all that have no answer. */
 enum MHD_Result http_exchange_on_access(void *owner, struct MHD_Connection *connection,
                                         const char *url, const char *method, const char *version,
@@ -60,5 +92,7 @@ enum MHD_Result http_exchange_on_access(void *owner, struct MHD_Connection *conn
 void http_exchange_on_completed(void *owner, struct MHD_Connection *connection, void **slot,
                                 enum MHD_RequestTerminationCode why);
 void http_exchange_answer_all(struct http_server *s);
+/* Its client was cut off. */
+void http_exchange_drop_body(struct exchange *x);
 
 #endif

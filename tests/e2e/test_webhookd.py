@@ -124,7 +124,7 @@ def test_what_is_no_event_is_refused(line, webhookd, events):
                  b'{"id": "evt_1", "type": "a", "created": "yesterday"}'):
         status, text = post(webhookd, body)
         assert (status, json.loads(text)["error"]["code"]) == (400, "bad_event"), body
-    large = json.dumps(events.make("x.y", {"id": "x_1", "text": "x" * 260_000})).encode()
+    large = json.dumps(events.make("x.y", {"id": "x_1", "text": "x" * 1_045_000})).encode()
     assert post(webhookd, large)[0] == 200
     assert post(webhookd, large + b" " * 5000)[0] == 413
     event = json.dumps(events.make("x.y", {"id": "x_2"})).encode()

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BODY_MAX_BYTES = 256 * 1024, SCHEMA_RETRY_MS = 1000, STORE_DEADLINE_MS = 5000 };
+enum { SCHEMA_RETRY_MS = 1000, STORE_DEADLINE_MS = 5000 };
 enum { STORE_MAX = 8 }; /* events a transaction */
 
 /* An event between its request and its answer. */
@@ -51,9 +51,9 @@ static const struct {
     const char *outcome;
     const char *message;
 } REFUSALS[] = {
-    {"wrong_path", "wrong path: Stripe's webhook endpoint must be /webhooks/stripe"},
+    {"wrong_path", "webhooks are not served at this path: it is none of WEBHOOKD_PATH"},
     {"wrong_method", "webhooks must be sent by POST"},
-    {"too_large", "the event is larger than 256 KiB"},
+    {"too_large", "the event is larger than WEBHOOKD_BODY_MAX_KB"},
     {"bad_signature",
      "the Stripe-Signature header is missing, too old, or made with another endpoint's secret"},
     {"bad_event", "the body is not a Stripe event"},
@@ -246,10 +246,22 @@ static void take_body(struct receiver *r, struct http_exchange *x)
     store_waiting(r);
 }
 
+static bool is_served(const struct receiver *r, const char *path)
+{
+    size_t length = strlen(path);
+    for (const char *at = r->context->config->paths;; at += strcspn(at, ",") + 1) {
+        size_t part = strcspn(at, ",");
+        if (part == length && !strncmp(at, path, part))
+            return true;
+        if (!at[part])
+            return false;
+    }
+}
+
 static void on_request(void *owner, struct http_exchange *x)
 {
     struct receiver *r = owner;
-    if (strcmp(x->path, "/webhooks/stripe") != 0) {
+    if (!is_served(r, x->path)) {
         answer(x, 404, "wrong_path");
     } else if (strcmp(x->method, "POST") != 0) {
         http_reply_header(x, "Allow", "POST");
@@ -311,7 +323,7 @@ struct receiver *receiver_open(const struct context *context, struct receiver_ev
     uv_timer_init(stage_loop(context->stage), &r->schema_timer);
     r->schema_timer.data = r;
     r->server = http_server_open(stage_loop(context->stage), "webhooks", context->config->listen,
-                                 BODY_MAX_BYTES, on_request, r, e);
+                                 (size_t)context->config->body_max_kb << 10, on_request, r, e);
     if (!r->server) {
         closing_begin(&r->closing, r, free, NULL, NULL);
         closing_handle(&r->closing, &r->schema_timer);
@@ -342,6 +354,8 @@ bool receiver_is_ready(const struct receiver *r, struct buf *why)
     else if (!r->context->schema_ready)
         buf_add_str(why, "postgres: the schema is missing or older, or is being checked; see "
                          "`meterctl migrate`\n");
+    if (http_server_is_crowded(r->server))
+        buf_add_str(why, "webhooks: too many clients are connected, and the slowest are cut off\n");
     return pg_is_up(r->pg) && r->context->schema_ready;
 }
 

@@ -1,4 +1,4 @@
-/* Serves POST /webhooks/stripe: verifies each delivery, stores it and answers. 200 means one thing:
+/* Serves Stripe's POSTs: verifies each delivery, stores it and answers. 200 means one thing:
  * the event is committed in webhook_events.
  *
  * The happy path: the body is whole, its signature is genuine, and it is an event. It waits until
