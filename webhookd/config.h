@@ -6,8 +6,8 @@
 
 struct config {
     struct conf_base base;
-    char *listen;            /* HOST:PORT of the webhooks */
-    char *paths;             /* where Stripe may POST to, comma separated */
+    char *listen; /* HOST:PORT of the webhooks */
+    char *paths;  /* where Stripe may POST to, comma separated */
     int64_t body_max_kb;
     char *webhook_secrets;   /* comma separated; any of them verifies */
     char *stripe_secret_key; /* NULL: nothing is fetched, events are believed */
