@@ -25,7 +25,7 @@ BLOCKS = [block for page in PAGES for block in page.blocks]
 MARKS = ["", "as: postgres", "shown soon", "figures vary", "an excerpt", "dry run",
          *(f"run by: {runner}" for runner in RUNNERS), *(f"needs: {what}" for what in NEEDS)]
 EMPTY = "<!-- the commands of this page begin on empty servers -->"
-MADE = ("deploy/secrets/",)  # By commands that the pages name.
+MADE = ("deploy/secrets/", "deploy/secrets/grafana_admin_password")  # By commands that the pages name.
 FOREIGN = "pm_card_"  # Stripe's.
 STAGES = ("emitter", "aggregator", "sink", "webhookd")
 

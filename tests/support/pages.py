@@ -19,7 +19,7 @@ import subprocess
 from line.paths import ROOT
 
 RUNNERS = ("make test-containers", "make test-deb", "ci.yml", "tests/e2e/test_addresses.py")
-NEEDS = ("a Stripe account", "a cluster", "systemd", "an administrator", "Redis Cluster", "a cloud account")
+NEEDS = ("a Stripe account", "a cluster", "an administrator")
 COMMANDS = ("sh", "sql", "python")
 LANGUAGES = (*COMMANDS, "text", "yaml", "json", "ini")
 
