@@ -52,7 +52,12 @@ def started(image, *options):
 
 def stage(name, secrets, *options):
     files = [f"--env={setting.upper()}_FILE={path}" for setting, path in secrets.items()]
-    return started(f"meterline/{name}", f"--volume={FOLDER / 'secrets'}:/run/secrets:ro", *files, *options)
+    return started(f"meterline/{name}", *secret_files(), *files, *options)
+
+
+def secret_files():
+    """One by one, as compose does: the folder is its owner's alone."""
+    return [f"--volume={path}:/run/secrets/{path.name}:ro" for path in sorted((FOLDER / "secrets").iterdir())]
 
 
 def refuses(name, secrets, code, setting, why, *options):
@@ -76,7 +81,7 @@ def unwritable_volume():
     """Stages write to none; Redis says so and ends, and is started again until somebody mends it."""
     empty = FOLDER / "unwritable"
     empty.mkdir(exist_ok=True)
-    with started("standin/redis", "--user=999:999", f"--volume={FOLDER / 'secrets'}:/run/secrets:ro",
+    with started("standin/redis", "--user=999:999", *secret_files(),
                  f"--volume={empty}:/data:ro", "--entrypoint=[\"redis-server\", \"/run/secrets/redis_conf\"]") as container:
         run("podman", "wait", container)
         if "Can't open or create append-only dir" not in logs(container):
