@@ -117,10 +117,10 @@ def is_drained():
         return False  # A server that was just killed.
 
 
-def check_audit():
+def check_audit(good=(0,)):
     """How many events Redis has taken."""
     audit, code = ctl("audit")
-    if code != 0:
+    if code not in good:
         raise Failed(f"audit ended with {code}\n{audit}")
     epochs = [line for line in audit.splitlines() if line.startswith("audit stream=")]
     print("\n".join(epochs), flush=True)
@@ -205,7 +205,7 @@ def check_that_data_survives_down():
     assert volumes() == kept and len(kept) >= 3, kept
     containers("up", EVENTS="0", EVENTS_PER_S="10")
     until(is_line_ready, "the line is ready again")
-    after = check_audit()
+    after = check_audit(good=(0, 4))  # The stand-in for Stripe has forgotten its customers: balanced, with usage that waits.
     assert after >= before, (before, after)
     containers("down", WIPE="1")
     assert not volumes(), volumes()
