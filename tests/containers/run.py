@@ -220,7 +220,7 @@ def check_pages():
         follows = command.startswith("make logs")
         done = attempt("timeout", "10" if follows else "1800", "bash", "-c", command,
                        **{**SETTINGS, "EVENTS": "0", "EVENTS_PER_S": "10"})
-        if done.returncode != (124 if follows else 0) or (follows and not done.stdout):
+        if done.returncode != (124 if follows else 0) or (follows and not done.stdout + done.stderr):
             raise Failed(f"{command} ended with {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         if command == "make up":
             until(is_line_ready, "the line is ready")
