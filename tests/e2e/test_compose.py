@@ -1,8 +1,10 @@
 """deploy/compose.yaml: what it names is there. `make test-containers` runs it."""
 
+import os
 import re
 import subprocess
 
+import psycopg2.extensions
 import pytest
 import yaml
 
@@ -28,6 +30,76 @@ def test_each_secret_is_made_once_and_for_its_owner_alone(secrets):
     subprocess.run([ROOT / "deploy" / "make_secrets", secrets], check=True)
     assert {path.name: path.read_bytes() for path in secrets.iterdir()} == before
     assert b"PRIVATE KEY" not in before["trusted.pem"] and before["tls.crt"] in before["trusted.pem"]
+
+
+def test_an_authority_of_our_own_is_trusted_in_the_sandbox_alone(tmp_path):
+    folder = tmp_path / "secrets"
+    subprocess.run([ROOT / "deploy" / "make_secrets", folder], check=True)
+    (folder / "stripe_secret_key").write_text("sk_test_of_an_account\n", encoding="ascii")
+    subprocess.run([ROOT / "deploy" / "make_secrets", folder], check=True)
+    trusted = (folder / "trusted.pem").read_text(encoding="utf-8")
+    assert (folder / "tls.crt").read_text(encoding="ascii") not in trusted and "BEGIN CERTIFICATE" in trusted
+
+
+def test_no_secret_is_made_without_openssl(tmp_path):
+    (tmp_path / "bin").mkdir()
+    for program in ("bash", "cat", "chmod", "mkdir", "mv"):
+        (tmp_path / "bin" / program).symlink_to(f"/bin/{program}")
+    done = subprocess.run(["/bin/bash", ROOT / "deploy" / "make_secrets", tmp_path / "secrets"], check=False,
+                          capture_output=True, text=True, env={"PATH": str(tmp_path / "bin")})
+    assert done.returncode == 1 and "openssl" in done.stderr and not (tmp_path / "secrets").exists()
+
+
+@pytest.mark.parametrize("url", [
+    "postgresql://meterline:ab12@postgres/meterline",
+    "postgresql://m:p%40ss%2Fw%25%5C:rd@db.example.com:6432/billing?sslmode=require&application_name=a:b@c",
+    "postgresql://m@db/billing?application_name=a:b@c",
+    "postgresql://db:5432/billing",
+    "postgresql://m:a\\nb@[::1]:5432,other:5433/billing",
+    "postgresql:///billing?host=/run/postgresql&user=m",
+])
+def test_grafanas_login_is_made_without_a_password_in_the_list_of_processes(tmp_path, url):
+    (tmp_path / "psql").write_text('#!/bin/sh\nfor last; do :; done\nprintf "%s\\n" "${PGPASSWORD-none}" "$last" "$*"\n')
+    (tmp_path / "psql").chmod(0o755)
+    (tmp_path / "database_url").write_text(url + "\n", encoding="ascii")
+    said = subprocess.run([ROOT / "deploy" / "grafana" / "login", tmp_path], check=True, capture_output=True, text=True,
+                          env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}).stdout
+    password, shown, command = said.splitlines()
+    meant = psycopg2.extensions.parse_dsn(url)
+    assert (None if password == "none" else password) == meant.pop("password", None)
+    assert psycopg2.extensions.parse_dsn(shown) == meant
+    assert f"-f {tmp_path}/grafana_login" in command
+
+
+def test_a_tool_has_what_its_commands_need():
+    """Some commands of meterctl ask Stripe, and are told in the runbook."""
+    assert set(SERVICES["ctl"]["secrets"]) == set(SERVICES["sink"]["secrets"])
+    assert SERVICES["ctl"]["volumes"] == SERVICES["sink"]["volumes"]
+    assert set(SERVICES["sink"]["environment"]) - set(SERVICES["ctl"]["environment"]) == {"SINK_INTERVAL_S"}
+
+
+OLD_PODMAN_COMPOSE = """#!/bin/sh
+echo "['podman', '--version', '']"
+echo "using podman version: 4.3.1"
+echo "podman run --name=x ctl $*"
+echo '{"of": "the program"}'
+echo "exit code: 4"
+"""
+
+
+def test_a_tool_says_its_own_words_and_ends_with_its_own_code(tmp_path):
+    for engine, said in (("podman-compose", OLD_PODMAN_COMPOSE), ("docker-compose", "#!/bin/sh\necho '{\"of\": \"the program\"}'; exit 4")):
+        (tmp_path / engine).write_text(said, encoding="ascii")
+        (tmp_path / engine).chmod(0o755)
+        done = subprocess.run([ROOT / "deploy" / "containers", "ctl", "audit"], check=False, capture_output=True, text=True,
+                              env={**os.environ, "COMPOSE": str(tmp_path / engine), "SECRETS": str(tmp_path / "secrets")})
+        assert (done.stdout, done.returncode) == ('{"of": "the program"}\n', 4), done.stderr
+
+
+def test_only_webhooks_are_for_everybody():
+    everybody = {name for name, service in SERVICES.items() for port in service.get("ports", ())
+                 if not port.startswith("${DASHBOARDS_ADDRESS:-127.0.0.1}:")}
+    assert everybody == {"nginx"}
 
 
 def test_no_secret_stands_in_the_environment(secrets):
