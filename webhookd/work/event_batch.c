@@ -434,7 +434,8 @@ static bool is_same_object(const struct event_item *a, const struct event_item *
 static void fetch_one(struct event_batch *b, int place)
 {
     struct event_item *item = &b->items[place];
-    if (item->outcome != OUTCOME_OPEN || (item->kind && !item->kind->path && !item->is_report))
+    bool has_path = item->kind && item->kind->path;
+    if (item->outcome != OUTCOME_OPEN || (!has_path && !item->is_report))
         return;
     for (int i = 0; i < place && item->same_as < 0; i++)
         if (b->items[i].same_as < 0 && is_same_object(&b->items[i], item))

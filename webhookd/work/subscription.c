@@ -151,7 +151,10 @@ static void read_items(const json_t *object, struct facts *out)
     const json_t *item;
     json_t *items = json_array();
     out->prices = json_array();
-    json_array_foreach(items_of(object), i, item) add_item(out, items, item);
+    json_array_foreach(items_of(object), i, item)
+    {
+        add_item(out, items, item);
+    }
     json_object_set_new(out->values, "items", sorted(items));
     fact_true(out, "items_cut", json_object_get(object, "items"), "has_more");
 }
