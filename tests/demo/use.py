@@ -46,11 +46,15 @@ def in_time(attempt):
 
 
 def subscribe(tenants):
-    metrics = json.loads(CATALOG.read_text(encoding="utf-8"))["metrics"]
+    catalog = json.loads(CATALOG.read_text(encoding="utf-8"))
+    metrics = catalog["metrics"]
     meters = [{"event_name": m["stripe_event_name"], "formula": "sum" if m["aggregation"] in ("sum", "count") else "last"}
               for m in metrics if "stripe_event_name" in m]
     ask("/_sandbox/webhook_endpoints", {"url": os.environ["WEBHOOK_URL"], "enabled_events": ["*"],
                                         "secret": secret("WEBHOOK_SECRET_FILE")})
+    for plan in catalog["plans"]:
+        # What is sold has a price, which `meterctl doctor` looks for.
+        ask("/_sandbox/bootstrap", {"meters": meters, "tenants": [], "price_lookup_key": plan["stripe_lookup_key"]})
     ask("/_sandbox/bootstrap", {"meters": meters, "tenants": tenants, "price_lookup_key": "standard",
                                 "backdate_start_date": int(time.time()) - 7 * DAY_S})
 

@@ -26,6 +26,8 @@ def read(path):
 BASE = read(KUBERNETES / "base" / "kustomization.yaml")
 OBJECTS = [each for name in BASE["resources"] for each in read_all(KUBERNETES / "base" / name)]
 PODS = {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in OBJECTS if each["kind"] in ("Deployment", "Job")}
+CTL = read(KUBERNETES / "ctl" / "pod.yaml")
+PODS["meterline-ctl"] = CTL["spec"]
 VALUES = read(CHART / "values.yaml")
 SCHEMA = yaml.safe_load((CHART / "values.schema.json").read_text(encoding="utf-8"))
 
@@ -34,7 +36,8 @@ def test_every_version_is_that_of_the_programs():
     chart = read(CHART / "Chart.yaml")
     assert chart["version"] == chart["appVersion"] == VERSION
     sandbox = read(KUBERNETES / "sandbox" / "kustomization.yaml")
-    images = {each["name"]: each["newTag"] for each in BASE["images"] + sandbox["images"]}
+    ctl = read(KUBERNETES / "ctl" / "kustomization.yaml")
+    images = {each["name"]: each["newTag"] for each in BASE["images"] + sandbox["images"] + ctl["images"]}
     assert set(images.values()) == {VERSION}
     used = {container["image"] for pod in PODS.values() for container in pod["containers"] + pod.get("initContainers", [])}
     assert used == set(images) - {"meterline/sandbox"}
@@ -52,6 +55,14 @@ def test_a_pod_has_settings_that_its_program_takes_and_the_secrets_that_they_nam
             assert f"or {each['name']} names a file" in known, each
         assert {each["value"] for each in container["env"]} == {f"/etc/meterline/{item}" for item in items}
     assert items <= set(example["stringData"])
+
+
+def test_the_pod_of_meterctl_is_of_the_line_and_of_no_deployment():
+    """Else the NetworkPolicy says nothing of it, or a Service sends it requests."""
+    labels = CTL["metadata"]["labels"]
+    assert BASE["labels"][0]["pairs"].items() <= labels.items()
+    components = [each["metadata"]["labels"]["app.kubernetes.io/component"] for each in OBJECTS if each["kind"] == "Deployment"]
+    assert components and labels["app.kubernetes.io/component"] not in components
 
 
 def test_settings_for_all_are_known_to_a_program(line):
