@@ -30,6 +30,7 @@ REFUSED = {
     "existingSecret=Not A Name": "/existingSecret",
     "image.pullPolicy=Sometimes": "/image/pullPolicy",
     "ingress.enabled=true": "/ingress/host",
+    "sink.databaseUrlKey=": "/sink/databaseUrlKey",
     "networkPolicy.egressPorts={70000}": "/networkPolicy/egressPorts",
 }
 
@@ -139,6 +140,18 @@ def check_alike(plain, chart):
         raise Failed(f"kustomize and helm differ in {different}")
 
 
+def check_logins():
+    """Each pod has the address of the login that is chosen for it, under the name that its program reads."""
+    chosen = {name: f"{name}_database_url" for name in ("migrate", "aggregator", "sink", "webhookd")}
+    objects = helm(f"--set={','.join(f'{name}.databaseUrlKey={key}' for name, key in chosen.items())}")
+    check_valid(objects)
+    found = {each["metadata"]["labels"]["app.kubernetes.io/component"]: item["key"]
+             for each in objects if each["kind"] in ("Deployment", "Job")
+             for volume in each["spec"]["template"]["spec"]["volumes"] for item in volume.get("secret", {}).get("items", [])
+             if item["path"] == "database_url"}
+    assert found == chosen, found
+
+
 def check_refused():
     for value, said in REFUSED.items():
         done = attempt(TOOLS / "helm", "template", CHART, "--set", value)
@@ -154,6 +167,7 @@ def check():
     check_that_faults_are_seen(plain)
     check_alike(plain, chart)
     check_refused()
+    check_logins()
     run(TOOLS / "helm", "lint", "--strict", CHART)
     # Other values: all of them are valid too.
     check_valid(helm("--set=ingress.enabled=true,ingress.host=meter.example.com,ingress.tlsSecret=tls,ingress.className=nginx",

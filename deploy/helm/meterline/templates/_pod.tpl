@@ -50,12 +50,13 @@ securityContext:
 {{- end }}
 
 {{- define "meterline.secrets" -}}
+{{- $login := (index .root.Values .name).databaseUrlKey }}
 name: secrets
 secret:
   secretName: {{ .root.Values.existingSecret }}
   items:
     {{- range .secrets }}
-    - {key: {{ . }}, path: {{ . }}}
+    - {key: {{ ternary $login . (eq . "database_url") }}, path: {{ . }}}
     {{- end }}
 {{- end }}
 
