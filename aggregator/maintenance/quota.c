@@ -66,6 +66,7 @@ void quota_set_ledger(struct quota *q, const char *id, int32_t takeovers)
 void quota_take(struct quota *q, PGresult *rows, int64_t oldest_ms)
 {
     int n = PQntuples(rows);
+    assert(PQnfields(rows) == QUOTA_COLUMNS);
     if (n == 0 || q->queue_count == QUOTA_RESULTS_MAX || q->queued_rows + n > QUOTA_ROWS_MAX) {
         PQclear(rows);
         q->complete = q->complete && n == 0;

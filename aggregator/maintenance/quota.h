@@ -25,9 +25,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { QUOTA_RESULTS_MAX = 64, QUOTA_ROWS_MAX = 400000 };
+enum { QUOTA_COLUMNS = 7, QUOTA_RESULTS_MAX = 64, QUOTA_ROWS_MAX = 400000 };
 
-/* Rows as read_used.sql and fold.sql give them; those of a tenant stand together. */
+/* Rows as read_used.sql, fold.sql and fold_left.sql give them; those of a tenant stand together. */
 struct quota_rows {
     PGresult *result;  /* owned */
     int64_t oldest_ms; /* entry time of the oldest event in them; 0: healing */

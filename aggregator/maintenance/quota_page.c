@@ -7,15 +7,17 @@
 #include "common/log.h"
 #include "common/str.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { PAGE_ROWS = 8192, DEADLINE_MS = 10000, ARGUMENTS_MAX = 4096 };
 
-/* The columns of read_used.sql and fold.sql. */
+/* The columns of read_used.sql, fold.sql and fold_left.sql. */
 enum { TENANT, METRIC, USED, VERSION, PERIOD_END_MS, USED_AT_MS, AS_OF };
 enum { ARGUMENTS = AS_OF }; /* of a metric, from METRIC on */
+static_assert(AS_OF + 1 == QUOTA_COLUMNS, "those of a row");
 
 /* Fields asked for, of each metric; whose hash it is comes before them. */
 static const char *const FIELDS[] = {"version", "used", "period_end"};

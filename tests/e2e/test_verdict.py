@@ -136,7 +136,8 @@ def test_bad_reservations_are_refused(line, webhookd):
         settle(line.client(), "acme", "r", "tomorrow")
 
 
-def test_holds_are_what_a_model_says(line, webhookd, seed=None):
+@pytest.mark.parametrize("seed", [342874647, None])
+def test_holds_are_what_a_model_says(line, webhookd, seed):
     """A random life of one tenant's reservations, beside the plainest model of them."""
     seed = seed or random.SystemRandom().randrange(10 ** 9)
     print("seed", seed)

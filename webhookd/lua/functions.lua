@@ -46,14 +46,15 @@ local function settle(keys, args)
     return refuse('the entry must be the id that XADD answered, or empty if nothing was emitted')
   end
   if args[4] and not asked(args[4]) then return refuse(QUANTITY) end
-  local h = open_holds(keys[1], metric)
+  local h, as_of = open_holds(keys[1], metric), read_quota(keys[1], metric, now).as_of
+  drop(h, ended(h, as_of, now))
   local member = find(h, id)
-  if not member then return 0 end
-  drop(h, {member})
-  if entry ~= '' then add(h, id, asked(args[4] or '') or parts_of(member).quantity, now + SETTLED_MS, entry) end
-  drop(h, ended(h, read_quota(keys[1], metric, now).as_of, now))
+  if member then drop(h, {member}) end
+  if member and entry ~= '' and not is_counted(entry, as_of) then
+    add(h, id, asked(args[4] or '') or parts_of(member).quantity, now + SETTLED_MS, entry)
+  end
   save(h)
-  return 1
+  return member and 1 or 0
 end
 
 redis.register_function{function_name = 'meterline_check', callback = check, flags = {'no-writes'}}
