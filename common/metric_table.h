@@ -19,7 +19,7 @@
     X(CLOCK_OFFSET, "meterline_clock_offset_seconds", GAUGE, MS_AS_SECONDS, "peer", "every stage", \
       "The peer's clock minus ours") \
     X(HTTP_CUT, "meterline_http_cut_total", COUNTER, PLAIN, "reason", "every stage", \
-      "Clients that were cut off: slow to send a request, crowded (there were too many), memory (bodies took too much)") \
+      "Clients that were cut off or refused before anybody saw their request: slow to send it, crowded (there were too many), memory (bodies took too much), two_lengths (it ended in two places)") \
     X(OLDEST_WAITING, "meterline_oldest_waiting_seconds", GAUGE, MS_AS_SECONDS, "queue", "every stage", \
       "Age of the oldest that waits in the queue: a stream's entries, quota_cache, submissions, webhooks") \
     X(STRIPE_REQUESTS, "meterline_stripe_requests_total", COUNTER, PLAIN, "outcome", "sink, webhookd", \

@@ -15,6 +15,7 @@
 #include "common/http/http_server_internal.h"
 
 #include "common/machine.h"
+#include "common/metric_table.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -101,6 +102,7 @@ static enum MHD_Result add_body(struct exchange *x, const char *data, size_t len
             return MHD_YES;
         }
         x->is_dropped = true;
+        metric_count(METRIC_OF_HTTP_CUT, "memory");
     }
     http_exchange_drop_body(x);
     x->discarded_bytes += length;
@@ -228,6 +230,7 @@ static enum MHD_Result refuse_lengths(struct MHD_Connection *connection)
     MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
     enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_BAD_REQUEST, r);
     MHD_destroy_response(r);
+    metric_count(METRIC_OF_HTTP_CUT, "two_lengths");
     return result;
 }
 

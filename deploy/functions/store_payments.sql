@@ -60,7 +60,8 @@ BEGIN
      WHERE w.amount IS NOT NULL AND w.currency IS NOT NULL
     ON CONFLICT (stripe_payment_id) DO UPDATE
        SET tenant = excluded.tenant, stripe_customer_id = excluded.stripe_customer_id,
-           stripe_invoice_id = coalesce(excluded.stripe_invoice_id, p.stripe_invoice_id), status = excluded.status, currency = excluded.currency,
+           stripe_invoice_id = coalesce(excluded.stripe_invoice_id, p.stripe_invoice_id), status = excluded.status,
+           currency = excluded.currency,
            amount_minor = excluded.amount_minor, refunded_minor = excluded.refunded_minor,
            failure_code = excluded.failure_code, paid_at = excluded.paid_at, updated_at = now();
 END $$;

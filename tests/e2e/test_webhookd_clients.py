@@ -113,6 +113,7 @@ def test_a_body_that_ends_in_two_places_is_refused(line, webhookd, lengths):
     answer = exchange(webhookd, "POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\nStripe-Signature: " + signature(body) + "\r\n"
                       + lengths.format(len(body)), data)
     assert answer.startswith("HTTP/1.1 400") and answer.count("HTTP/1.1") == 1
+    assert webhookd.metric("meterline_http_cut_total", reason="two_lengths") == 1
     assert line.sql("SELECT count(*) FROM webhook_events") == [(0,)]
 
 
