@@ -1,6 +1,7 @@
 """The harness itself: servers keep their port and their data, nothing outlives us, nothing of the
 machine's settings reaches a child."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -288,7 +289,11 @@ def change_postgres(line):
 
 
 def kill_a_process(line):
-    os.kill(line.value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"), signal.SIGKILL)
+    """And waits until PostgreSQL has noticed, a moment later: then it ends every connection."""
+    pid = line.value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+    with contextlib.closing(line.postgres.connect()) as until, pytest.raises(psycopg2.OperationalError):
+        os.kill(pid, signal.SIGKILL)
+        until.cursor().execute("SELECT pg_sleep(60)")
 
 
 @pytest.mark.parametrize("change, told", [
