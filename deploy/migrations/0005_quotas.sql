@@ -20,6 +20,38 @@ CREATE TABLE usage_alerts (
     UNIQUE (tenant, metric, period_start, threshold_percent, limit_quantity)
 );
 
+-- Whom a tenant's messages go to, beside billing:signals, which has all of them.
+CREATE TABLE alert_settings (
+    tenant      text COLLATE "C" PRIMARY KEY,
+    email       text,
+    post_url    text,
+    post_secret text,                        -- signs what is posted
+    thresholds  integer[],                   -- per cent of a limit; NULL: the catalog's
+    updated_at  timestamptz NOT NULL DEFAULT now(),
+    CHECK ((post_url IS NULL) = (post_secret IS NULL))
+);
+
+-- What is told to others, written in the transaction of what it tells of, and sent by the notifier: a row for each way
+-- that a message goes. What happened once has one id, whoever notices it, and so is sent once.
+CREATE TABLE outgoing_messages (
+    message_id      text COLLATE "C" NOT NULL,
+    channel         text COLLATE "C" NOT NULL CHECK (channel IN ('signal', 'mail', 'post')),
+    tenant          text COLLATE "C" NOT NULL, -- '': it is of no tenant
+    kind            text COLLATE "C" NOT NULL, -- such as payment_failed
+    destination     text COLLATE "C" NOT NULL, -- '' for a signal, an address of mail, a URL
+    data            jsonb NOT NULL,
+    occurred_at     timestamptz NOT NULL,
+    state           text COLLATE "C" NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'failed')),
+    attempts        integer NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    sent_at         timestamptz,
+    error           text,                    -- why the last attempt failed
+    PRIMARY KEY (message_id, channel)
+);
+CREATE INDEX outgoing_messages_waiting ON outgoing_messages (channel, next_attempt_at) WHERE state = 'waiting';
+CREATE INDEX outgoing_messages_tenant ON outgoing_messages (tenant, created_at);
+
 -- Tenants whose own limits changed, by whatever hand: webhookd brings them in line, writes them into the quota
 -- cache, and forgets them here unless the number is another one since.
 CREATE SEQUENCE limit_change;

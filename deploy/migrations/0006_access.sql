@@ -5,7 +5,7 @@ DO $$
 DECLARE
     r text;
 BEGIN
-    FOREACH r IN ARRAY ARRAY['aggregator', 'sink', 'webhookd', 'api', 'ctl', 'tenant'] LOOP
+    FOREACH r IN ARRAY ARRAY['aggregator', 'sink', 'webhookd', 'notifier', 'api', 'ctl', 'tenant'] LOOP
         r := 'meterline_' || r;
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN
             -- Two databases of one server may be migrated at once: the role is then there already.
@@ -19,15 +19,15 @@ BEGIN
     -- Who migrates may act as every stage. From PostgreSQL 16 on, who makes a role may grant it but
     -- not yet take it, and who did not make it may do neither.
     IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
-        FOREACH r IN ARRAY ARRAY['aggregator', 'sink', 'webhookd', 'api', 'ctl'] LOOP
+        FOREACH r IN ARRAY ARRAY['aggregator', 'sink', 'webhookd', 'notifier', 'api', 'ctl'] LOOP
             r := 'meterline_' || r;
             BEGIN
                 EXECUTE format('GRANT %I TO %I', r, current_user);
             EXCEPTION WHEN insufficient_privilege THEN
                 RAISE insufficient_privilege USING MESSAGE = format(
                     'the role %I is there, made by another login: as a superuser say GRANT '
-                    'meterline_aggregator, meterline_sink, meterline_webhookd, meterline_api, '
-                    'meterline_ctl TO %I WITH ADMIN OPTION, then migrate again', r, current_user);
+                    'meterline_aggregator, meterline_sink, meterline_webhookd, meterline_notifier, '
+                    'meterline_api, meterline_ctl TO %I WITH ADMIN OPTION, then migrate again', r, current_user);
             END;
         END LOOP;
     END IF;
@@ -64,15 +64,17 @@ SELECT e.stream, e.epoch, e.batch, entry_half(e.ms) || '-' || entry_half(e.seq) 
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO meterline_aggregator, meterline_sink, meterline_webhookd,
-    meterline_api, meterline_ctl, meterline_tenant;
+    meterline_notifier, meterline_api, meterline_ctl, meterline_tenant;
 
 -- Every stage checks the schema and reads the catalog.
-GRANT SELECT ON schema_migrations, ledger_state, ledger_identity, metrics, metric_versions, plans, plan_limits, tenant_limits,
-    subscriptions, billing_periods TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_api;
+GRANT SELECT ON schema_migrations, ledger_state, ledger_identity, metrics, metric_versions, plans, plan_limits,
+    tenant_limits, subscriptions, billing_periods
+    TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_notifier, meterline_api;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON stage_instances
-    TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_api;
-GRANT SELECT ON stage_instance_states TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_api;
+    TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_notifier, meterline_api;
+GRANT SELECT ON stage_instance_states
+    TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_notifier, meterline_api;
 
 GRANT SELECT, INSERT, UPDATE ON stream_positions, usage_aggregates, usage_totals TO meterline_aggregator;
 GRANT SELECT, INSERT ON stream_epochs, stream_batches, usage_batches, usage_repeats, rejected_events, usage_pending,
@@ -99,9 +101,13 @@ GRANT SELECT (identifier, tenant, event_name, first_sent_at, last_sent_at) ON us
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing_customers, subscriptions, subscription_items, usage_quotas,
     webhook_events, stripe_customers, stripe_observations, subscription_states TO meterline_webhookd;
 GRANT SELECT, INSERT, UPDATE ON invoices, payments, checkout_sessions, stripe_prices TO meterline_webhookd;
-GRANT SELECT, INSERT ON billing_history, usage_alerts TO meterline_webhookd;
+GRANT SELECT, INSERT ON billing_history TO meterline_webhookd;
 GRANT SELECT ON usage_totals TO meterline_webhookd;
 GRANT SELECT, DELETE ON limit_changes TO meterline_webhookd;
+
+GRANT SELECT ON usage_totals, usage_quotas, alert_settings, billing_customers TO meterline_notifier;
+GRANT SELECT, INSERT ON usage_alerts TO meterline_notifier;
+GRANT SELECT, UPDATE, DELETE ON outgoing_messages TO meterline_notifier;
 
 GRANT SELECT ON usage_aggregates, usage_totals, usage_events, usage_quotas, usage_alerts, billing_customers,
     subscription_items, subscription_states, stripe_prices, invoices, payments, checkout_sessions, billing_history,
@@ -124,7 +130,7 @@ BEGIN
                 AND NOT c.relispartition AND a.attname = 'tenant' LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
         EXECUTE format('CREATE POLICY stages ON %I TO meterline_aggregator, meterline_sink,
-            meterline_webhookd, meterline_api, meterline_ctl USING (true) WITH CHECK (true)', t);
+            meterline_webhookd, meterline_notifier, meterline_api, meterline_ctl USING (true) WITH CHECK (true)', t);
         EXECUTE format('CREATE POLICY own ON %I FOR SELECT TO meterline_tenant
             USING (tenant = current_setting(''meterline.tenant'', true))', t);
     END LOOP;

@@ -655,6 +655,29 @@ COMMENT ON COLUMN usage_alerts.threshold_percent IS 'The threshold, in per cent 
 COMMENT ON COLUMN usage_alerts.limit_quantity IS 'The limit then.';
 COMMENT ON COLUMN usage_alerts.raised_at IS 'When it was passed.';
 
+COMMENT ON TABLE alert_settings IS 'Whom a tenant''s messages go to, and at which usage.';
+COMMENT ON COLUMN alert_settings.tenant IS 'The customer of ours.';
+COMMENT ON COLUMN alert_settings.email IS 'Where mail goes; NULL: none is sent.';
+COMMENT ON COLUMN alert_settings.post_url IS 'Where messages are posted; NULL: nowhere.';
+COMMENT ON COLUMN alert_settings.post_secret IS 'Signs what is posted.';
+COMMENT ON COLUMN alert_settings.thresholds IS 'Per cent of a limit that are told of; NULL: as in the catalog.';
+COMMENT ON COLUMN alert_settings.updated_at IS 'When the row last changed.';
+
+COMMENT ON TABLE outgoing_messages IS 'What is told to others: a row for each way that a message goes.';
+COMMENT ON COLUMN outgoing_messages.message_id IS 'One for what happened once, whoever noticed it.';
+COMMENT ON COLUMN outgoing_messages.channel IS 'signal (Redis stream), mail or post.';
+COMMENT ON COLUMN outgoing_messages.tenant IS 'The customer of ours that it is about; empty: none.';
+COMMENT ON COLUMN outgoing_messages.kind IS 'What happened, such as payment_failed.';
+COMMENT ON COLUMN outgoing_messages.destination IS 'An address of mail or a URL; empty for a signal.';
+COMMENT ON COLUMN outgoing_messages.data IS 'What happened, in full.';
+COMMENT ON COLUMN outgoing_messages.occurred_at IS 'When it happened.';
+COMMENT ON COLUMN outgoing_messages.state IS 'waiting, sent or failed.';
+COMMENT ON COLUMN outgoing_messages.attempts IS 'How often it was tried.';
+COMMENT ON COLUMN outgoing_messages.next_attempt_at IS 'Not before then.';
+COMMENT ON COLUMN outgoing_messages.created_at IS 'When the row was made.';
+COMMENT ON COLUMN outgoing_messages.sent_at IS 'When it was taken.';
+COMMENT ON COLUMN outgoing_messages.error IS 'Why the last attempt failed.';
+
 COMMENT ON TABLE limit_changes IS 'Tenants whose own limits changed, until webhookd has brought their quotas in line.';
 COMMENT ON COLUMN limit_changes.tenant IS 'The tenant.';
 COMMENT ON COLUMN limit_changes.number IS 'Number of the newest change.';

@@ -68,7 +68,7 @@ def test_all_is_well(account):
     for check in ("postgres", "pooler", "schema", "clock of postgres", "roles", "redis", "redis durability",
                   "clock of redis", "key", "permission", "meter", "price", "webhook endpoint"):
         assert check in found, check
-    assert len(found["meter"]) == len(account.meters) and len(found["roles"]) == 4
+    assert len(found["meter"]) == len(account.meters) and len(found["roles"]) == 5
     assert found["key"] == [("ok", "a secret key, test mode")]
     text = account.must("meterctl", "doctor")
     assert "everything is in order" in text.stdout and TEST_KEY not in text.stdout + text.stderr

@@ -72,7 +72,7 @@ def test_a_second_login_is_told_whose_roles_they_are(empty):
     if has_set_option(line):
         done = line.meterctl("migrate")
         assert done.returncode == 1 and "made by another login" in done.stderr
-        say(line, "GRANT meterline_aggregator, meterline_sink, meterline_webhookd, meterline_api, "
+        say(line, "GRANT meterline_aggregator, meterline_sink, meterline_webhookd, meterline_notifier, meterline_api, "
                   "meterline_ctl TO second WITH ADMIN OPTION")
     line.migrate()
     line.catalog()

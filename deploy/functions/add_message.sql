@@ -1,0 +1,22 @@
+-- Puts a message into the outbox: as a signal, and as mail and a POST where the tenant has an address. p_key tells what
+-- happened apart from all else of its kind, such as the id of a payment. Returns false if it is there already.
+CREATE OR REPLACE FUNCTION add_message(p_kind text, p_key text, p_tenant text, p_data jsonb, p_at timestamptz)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    INSERT INTO outgoing_messages (message_id, channel, tenant, kind, destination, data, occurred_at)
+    SELECT 'msg_' || left(encode(sha256(convert_to(p_kind || ' ' || p_tenant || ' ' || p_key, 'UTF8')), 'hex'), 32),
+           way.channel, p_tenant, p_kind, way.destination, p_data, p_at
+      FROM (SELECT 'signal' AS channel, '' AS destination
+            UNION ALL
+            SELECT x.channel, x.destination
+              FROM alert_settings s
+             CROSS JOIN LATERAL (VALUES ('mail', s.email), ('post', s.post_url)) AS x (channel, destination)
+             WHERE s.tenant = p_tenant AND x.destination IS NOT NULL) way
+    ON CONFLICT (message_id, channel) DO NOTHING;
+    RETURN FOUND;
+END $$;
+
+COMMENT ON FUNCTION add_message IS 'Puts a message into the outbox; false if it is there already.';
+REVOKE ALL ON FUNCTION add_message FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION add_message TO meterline_webhookd, meterline_notifier, meterline_ctl;
