@@ -1,6 +1,6 @@
 -- Works a batch of Stripe's events: notes what they say, makes everything that follows from it, and ends the events, in
--- the caller's transaction. The batch is an array of observations (webhookd/work/observation.h); an element without an
--- object is an event that ends as its `outcome` and `why` say.
+-- the caller's transaction. The batch is an array of observations (observation.h in common/stripe/objects); an element
+-- without an object is an event that ends as its `outcome` and `why` say.
 --
 -- Returns a row for each thing to tell: `event` (id, tenant, state, why) for each event that ended; `limits` (tenant)
 -- whose limits may be other ones; `plan_unknown` (id of the subscription, tenant); `contested` (tenant); `other_tenant`

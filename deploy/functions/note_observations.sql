@@ -1,4 +1,4 @@
--- Notes what events and fetched objects say (webhookd/work/observation.h). A second time it changes nothing.
+-- Notes what events and fetched objects say (observation.h in common/stripe/objects). A second time it changes nothing.
 CREATE OR REPLACE FUNCTION note_observations(p_batch jsonb) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE

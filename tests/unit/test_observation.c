@@ -1,9 +1,9 @@
 /* Stripe's events and objects are read as documented, in the shapes of every API version; what is
  * malformed is refused. */
-#include "webhookd/receive/stripe_event.h"
-#include "webhookd/work/facts.h"
+#include "common/stripe/objects/facts.h"
+#include "common/stripe/objects/observation.h"
+#include "common/stripe/objects/stripe_event.h"
 #include "webhookd/work/meter_report.h"
-#include "webhookd/work/observation.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* JSON that jansson refuses though it is valid becomes plain; what is plain stays as it is, and
  * what is no JSON stays none. */
-#include "webhookd/receive/odd_json.h"
+#include "common/stripe/objects/odd_json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

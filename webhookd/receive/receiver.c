@@ -7,9 +7,9 @@
 #include "common/metric_table.h"
 #include "common/peer.h"
 #include "common/pg/schema.h"
+#include "common/stripe/objects/stripe_event.h"
 #include "webhookd/context.h"
 #include "webhookd/receive/signature.h"
-#include "webhookd/receive/stripe_event.h"
 #include "webhookd/sql.h"
 #include "webhookd/statement_list.h"
 

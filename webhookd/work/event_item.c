@@ -1,6 +1,6 @@
 #include "webhookd/work/event_item.h"
 
-#include "webhookd/work/facts.h"
+#include "common/stripe/objects/facts.h"
 
 #include <stdarg.h>
 #include <stdio.h>

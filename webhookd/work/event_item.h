@@ -2,9 +2,9 @@
 #ifndef METERLINE_WEBHOOKD_EVENT_ITEM_H
 #define METERLINE_WEBHOOKD_EVENT_ITEM_H
 
-#include "webhookd/receive/stripe_event.h"
+#include "common/stripe/objects/observation.h"
+#include "common/stripe/objects/stripe_event.h"
 #include "webhookd/work/meter_report.h"
-#include "webhookd/work/observation.h"
 
 #include <jansson.h>
 #include <stdbool.h>

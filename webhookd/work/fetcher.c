@@ -7,10 +7,10 @@
 #include "common/log.h"
 #include "common/metric_table.h"
 #include "common/str.h"
+#include "common/stripe/objects/stripe_event.h"
 #include "common/stripe/stripe_answer.h"
 #include "common/stripe/stripe_limits.h"
 #include "webhookd/config.h"
-#include "webhookd/receive/stripe_event.h"
 
 #include <assert.h>
 #include <stdlib.h>

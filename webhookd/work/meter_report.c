@@ -2,7 +2,7 @@
 
 #include "common/str.h"
 #include "common/stripe/identifier.h"
-#include "webhookd/receive/stripe_event.h"
+#include "common/stripe/objects/stripe_event.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Invoices. https://docs.stripe.com/api/invoices/object: the subscription stands in
  * parent.subscription_details from 2025-03-31.basil, beside subscription_details before. */
-#include "webhookd/work/facts.h"
+#include "common/stripe/objects/facts.h"
 
 #include <string.h>
 

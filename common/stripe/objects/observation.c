@@ -1,6 +1,6 @@
-#include "webhookd/work/observation.h"
+#include "common/stripe/objects/observation.h"
 
-#include "webhookd/work/facts.h"
+#include "common/stripe/objects/facts.h"
 
 #include <sodium.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* Reading Stripe's objects into facts: what the kinds of objects share. */
-#ifndef METERLINE_WEBHOOKD_FACTS_H
-#define METERLINE_WEBHOOKD_FACTS_H
+#ifndef METERLINE_FACTS_H
+#define METERLINE_FACTS_H
 
-#include "webhookd/work/observation.h"
+#include "common/stripe/objects/observation.h"
 
 /* Set a fact, unless the member is null, absent, or of another type. */
 void fact_text(struct facts *f, const char *name, const json_t *object, const char *key);

@@ -3,7 +3,7 @@
  * to 2025-02-24.acacia, on its items from 2025-03-31.basil.
  * https://docs.stripe.com/api/prices/object
  */
-#include "webhookd/work/facts.h"
+#include "common/stripe/objects/facts.h"
 
 #include "common/str.h"
 

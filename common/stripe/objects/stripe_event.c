@@ -1,8 +1,8 @@
-#include "webhookd/receive/stripe_event.h"
+#include "common/stripe/objects/stripe_event.h"
 
 #include "common/clock.h"
 #include "common/str.h"
-#include "webhookd/receive/odd_json.h"
+#include "common/stripe/objects/odd_json.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
  * or a double hold become null, and so does what is nested too deep. Pure.
  *
  * Of such an event the bytes that came are stored; only reading it goes by the plain text. */
-#ifndef METERLINE_WEBHOOKD_ODD_JSON_H
-#define METERLINE_WEBHOOKD_ODD_JSON_H
+#ifndef METERLINE_ODD_JSON_H
+#define METERLINE_ODD_JSON_H
 
 #include "common/str.h"
 

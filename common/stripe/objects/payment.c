@@ -3,7 +3,7 @@
  * the payment intent, or else of the charge: the group.
  *
  * A charge and an intent name their invoice only up to 2025-02-24.acacia. */
-#include "webhookd/work/facts.h"
+#include "common/stripe/objects/facts.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
  *
  * Snapshot events carry their object (https://docs.stripe.com/api/events/object), thin ones (object
  * v2.core.event) only name it. Members that meterline does not know are ignored. */
-#ifndef METERLINE_WEBHOOKD_STRIPE_EVENT_H
-#define METERLINE_WEBHOOKD_STRIPE_EVENT_H
+#ifndef METERLINE_STRIPE_EVENT_H
+#define METERLINE_STRIPE_EVENT_H
 
 #include "common/err.h"
 

@@ -21,11 +21,11 @@
  *   facts                   named as the columns of the object's table
  *   detail                  {before, after}: what changed, for the history
  *   prices                  of a subscription's items */
-#ifndef METERLINE_WEBHOOKD_OBSERVATION_H
-#define METERLINE_WEBHOOKD_OBSERVATION_H
+#ifndef METERLINE_OBSERVATION_H
+#define METERLINE_OBSERVATION_H
 
 #include "common/err.h"
-#include "webhookd/receive/stripe_event.h"
+#include "common/stripe/objects/stripe_event.h"
 
 #include <jansson.h>
 #include <stdbool.h>

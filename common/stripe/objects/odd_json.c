@@ -1,4 +1,4 @@
-#include "webhookd/receive/odd_json.h"
+#include "common/stripe/objects/odd_json.h"
 
 #include <ctype.h>
 #include <errno.h>

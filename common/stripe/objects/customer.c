@@ -1,6 +1,6 @@
 /* Customers, and the checkouts that link them to tenants.
  * https://docs.stripe.com/api/customers/object, …/checkout/sessions/object */
-#include "webhookd/work/facts.h"
+#include "common/stripe/objects/facts.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "webhookd/work/facts.h"
+#include "common/stripe/objects/facts.h"
 
 #include "common/contract.h"
 #include "common/str.h"
