@@ -49,7 +49,7 @@ REVISION ?= $(shell git describe --always --dirty --exclude '*' 2>/dev/null || e
 .DELETE_ON_ERROR .SECONDARY:
 all: $(PROGRAMS)
 units: $(UNITS)
-benches: $(addprefix $(B)/bench/,fill floor lag stripe ceiling)
+benches: $(addprefix $(B)/bench/,fill floor lag stripe ceiling post)
 help: ; @sed -n 's/^# make/make/p' Makefile
 # make deps       install the Debian packages that are missing
 deps: ; @deploy/install_packages

@@ -10,7 +10,7 @@ import pytest
 
 from line.line import TEST_WEBHOOK_SECRET
 from sandbox.client import Sandbox
-from support.webhooks import Events, NOW, customer, deliver, post, signature
+from support.webhooks import Events, NOW, customer, deliver, post, send, signature
 
 DAY = 86400
 
@@ -681,6 +681,22 @@ def test_an_event_that_postgres_refuses_does_not_hold_up_those_kept_with_it(line
         statuses = [answer.result()[0] for answer in answers]
     assert statuses == [200, 200, 200, 500, 200, 200]
     assert webhookd.logs("webhook_store_failed")
+
+
+@pytest.mark.own_servers
+def test_deliveries_that_wait_are_stored_together(line, webhookd, events):
+    """One statement for up to 64 of them. Of two deliveries of one event, one is stored."""
+    made = [events.make("x.y", {"id": f"x_{i}"}) for i in range(80)]
+    line.postgres.pause()
+    sent = [send(webhookd, event) for event in made + made[:20]]
+    for _ in range(2):  # After it webhookd has read what had come before.
+        assert webhookd.get("/healthz")[0] == 200
+    line.postgres.resume()
+    assert {connection.getresponse().status for connection in sent} == {200}
+    assert line.value("SELECT count(*) FROM webhook_events") == 80
+    assert line.value("SELECT count(DISTINCT received_at) FROM webhook_events") <= 4
+    assert webhookd.metric("meterline_webhook_requests_total", outcome="stored") == 80
+    assert webhookd.metric("meterline_webhook_requests_total", outcome="duplicate") == 20
 
 
 def test_an_effect_whose_data_postgres_refuses_eight_times_fails_visibly(line, webhookd, events):

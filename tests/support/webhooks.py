@@ -17,14 +17,20 @@ def signature(body, secret=TEST_WEBHOOK_SECRET, at=None, sign=None):
     return f"t={at},v1={mac}"
 
 
-def post(stage, body, header=None, method="POST", path="/webhooks/stripe"):
-    """(status, text) of one delivery; header False: none."""
+def send(stage, body, header=None, method="POST", path="/webhooks/stripe"):
+    """The connection on which one delivery was sent; its answer is still to be read. header False: none."""
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {} if header is False else {
         "Stripe-Signature": signature(body) if header is None else header}
     connection = http.client.HTTPConnection("127.0.0.1", stage.port("webhooks"), timeout=15)
+    connection.request(method, path, body, headers)
+    return connection
+
+
+def post(stage, body, header=None, method="POST", path="/webhooks/stripe"):
+    """(status, text) of one delivery; header False: none."""
+    connection = send(stage, body, header, method, path)
     try:
-        connection.request(method, path, body, headers)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
     finally:

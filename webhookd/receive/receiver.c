@@ -6,23 +6,28 @@
 #include "common/log.h"
 #include "common/metric_table.h"
 #include "common/peer.h"
+#include "common/pg/pg_array.h"
 #include "common/pg/schema.h"
 #include "common/stripe/objects/stripe_event.h"
 #include "webhookd/context.h"
 #include "webhookd/receive/signature.h"
 #include "webhookd/sql.h"
-#include "webhookd/statement_list.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { SCHEMA_RETRY_MS = 1000, STORE_DEADLINE_MS = 5000 };
-enum { STORE_MAX = 8 }; /* events a transaction */
+/* A transaction has at most so many events, and no next one once their bodies are that long. */
+enum { STORE_MAX = 64, STORE_FULL_BYTES = 1 << 20 };
 
-/* An event between its request and its answer. */
+/* An event between its request and its answer. Of what was parsed only this is kept. */
 struct delivery {
     struct http_exchange *exchange;
-    struct stripe_event event;
+    char *id;
+    char *type;
+    char *object_id; /* NULL: it has none */
+    int64_t created_s;
     int64_t begun_ms; /* monotonic */
     struct delivery *next;
 };
@@ -37,7 +42,7 @@ struct receiver {
     struct delivery *last;
     struct delivery *storing[STORE_MAX];
     int storing_n;
-    bool one_by_one; /* until the waiting ones are stored, because one of them was refused */
+    int one_by_one; /* so many deliveries, because PostgreSQL refused them together */
     bool checking_schema;
     struct closing closing;
     struct log_repeat refused;
@@ -90,7 +95,9 @@ static void delivery_end(struct delivery *d, int status, const char *outcome)
 {
     answer(d->exchange, status, outcome);
     metric_observe(metric_of(METRIC_OF_WEBHOOK_ANSWER, ""), clock_monotonic_ms() - d->begun_ms);
-    stripe_event_done(&d->event);
+    free(d->id);
+    free(d->type);
+    free(d->object_id);
     free(d);
 }
 
@@ -115,6 +122,7 @@ static struct delivery *queue_pop(struct receiver *r)
 
 static void fail_waiting(struct receiver *r)
 {
+    r->one_by_one = 0;
     while (r->first)
         delivery_end(queue_pop(r), 503, "unavailable");
 }
@@ -139,7 +147,7 @@ static void store_failed(struct receiver *r, const struct err *error)
         log_warn(webhook_store_failed, LOG_I64("events", r->storing_n),
                  LOG_U64("held_back", suppressed), LOG_ERR(error));
     if (refused && r->storing_n > 1) {
-        r->one_by_one = true;
+        r->one_by_one = r->storing_n;
         put_back(r);
         return;
     }
@@ -148,17 +156,20 @@ static void store_failed(struct receiver *r, const struct err *error)
     r->storing_n = 0;
 }
 
-static void stored(struct receiver *r, PGresult **results)
+/* fresh: the ids of those that were not stored before, in our order. */
+static void stored(struct receiver *r, const PGresult *fresh)
 {
+    int row = 0;
     if (log_repeat_recovered(&r->failed))
         log_info(webhook_store_recovered, LOG_I64("events", r->storing_n));
     for (int i = 0; i < r->storing_n; i++) {
-        bool new = strcmp(PQcmdTuples(results[i]), "1") == 0;
-        delivery_end(r->storing[i], 200, new ? "stored" : "duplicate");
+        const char *id = row < PQntuples(fresh) ? PQgetvalue(fresh, row, 0) : "";
+        bool is_new = strcmp(id, r->storing[i]->id) == 0;
+        row += is_new;
+        delivery_end(r->storing[i], 200, is_new ? "stored" : "duplicate");
     }
+    assert(row == PQntuples(fresh));
     r->storing_n = 0;
-    if (!r->first)
-        r->one_by_one = false;
     r->events.on_stored(r->events.owner);
 }
 
@@ -172,7 +183,7 @@ static void take_store(void *owner, const struct err *error, PGresult **results,
         store_failed(r, error);
     } else {
         stage_crash_point("after_store");
-        stored(r, results);
+        stored(r, results[0]);
     }
     if (closing_has_begun(&r->closing))
         fail_waiting(r);
@@ -181,33 +192,64 @@ static void take_store(void *owner, const struct err *error, PGresult **results,
     r->context->on_idle(r->context->owner);
 }
 
-static void add_store(struct statement_list *l, const struct delivery *d)
+/* In one order everywhere: two that store the same events would wait for each other. */
+static int by_id(const void *a, const void *b)
 {
-    const struct stripe_event *event = &d->event;
-    statement_list_add(l, SQL_STORE_EVENT);
-    param_text(l, event->id);
-    param_text(l, event->type);
-    param_text(l, event->object_id);
-    param_i64(l, event->created_s);
-    param_text(l, d->exchange->body);
+    const struct delivery *const *x = a;
+    const struct delivery *const *y = b;
+    return strcmp((*x)->id, (*y)->id);
 }
 
-/* The pipeline is one implicit transaction: either all of them are stored or none. */
+static void pop_waiting(struct receiver *r)
+{
+    size_t bytes = 0;
+    int most = r->one_by_one > 0 ? 1 : STORE_MAX;
+    while (r->first && r->storing_n < most && bytes < STORE_FULL_BYTES) {
+        bytes += r->first->exchange->body_length;
+        r->storing[r->storing_n++] = queue_pop(r);
+    }
+    if (r->one_by_one > 0)
+        r->one_by_one--;
+    qsort(r->storing, (size_t)r->storing_n, sizeof(struct delivery *), by_id);
+}
+
+/* One statement, and so one transaction: either all of them are stored or none. */
+static void run_store(struct receiver *r)
+{
+    enum { ID, TYPE, OBJECT, CREATED, BODY, COLUMNS };
+    struct pg_array columns[COLUMNS];
+    struct pg_statement s;
+    for (int c = 0; c < COLUMNS; c++)
+        pg_array_init(&columns[c], c == CREATED ? PG_TIMESTAMPTZ : PG_TEXT);
+    for (int i = 0; i < r->storing_n; i++) {
+        const struct delivery *d = r->storing[i];
+        pg_array_add_text(&columns[ID], d->id);
+        pg_array_add_text(&columns[TYPE], d->type);
+        if (d->object_id)
+            pg_array_add_text(&columns[OBJECT], d->object_id);
+        else
+            pg_array_add_null(&columns[OBJECT]);
+        pg_array_add_time_ms(&columns[CREATED], d->created_s * 1000);
+        pg_array_add(&columns[BODY], d->exchange->body, d->exchange->body_length);
+    }
+    pg_statement_init(&s, SQL_STORE_EVENTS);
+    for (int c = 0; c < COLUMNS; c++)
+        pg_add_array(&s, &columns[c]);
+    pg_run(r->pg, &s, 1, STORE_DEADLINE_MS, take_store, r);
+    for (int c = 0; c < COLUMNS; c++)
+        pg_array_done(&columns[c]);
+}
+
 static void store_waiting(struct receiver *r)
 {
-    struct statement_list l = {0};
     if (!r->first || r->storing_n > 0 || r->checking_schema)
         return;
     if (!pg_is_ready(r->pg) || !r->context->schema_ready) {
         fail_waiting(r);
         return;
     }
-    int most = r->one_by_one ? 1 : STORE_MAX;
-    while (r->first && r->storing_n < most) {
-        r->storing[r->storing_n] = queue_pop(r);
-        add_store(&l, r->storing[r->storing_n++]);
-    }
-    statement_list_run(&l, r->pg, STORE_DEADLINE_MS, take_store, r);
+    pop_waiting(r);
+    run_store(r);
 }
 
 /* Requests. */
@@ -234,14 +276,19 @@ static void take_body(struct receiver *r, struct http_exchange *x)
         refuse(r, x, "bad_signature", signature_fault(verdict));
         return;
     }
-    struct delivery *d = xcalloc(1, sizeof *d);
-    d->exchange = x;
-    d->begun_ms = clock_monotonic_ms();
-    if (stripe_event_parse(x->body, x->body_length, &d->event, &e)) {
-        free(d);
+    struct stripe_event event;
+    if (stripe_event_parse(x->body, x->body_length, &event, &e)) {
         refuse(r, x, "bad_event", e.text);
         return;
     }
+    struct delivery *d = xcalloc(1, sizeof *d);
+    d->exchange = x;
+    d->begun_ms = clock_monotonic_ms();
+    d->id = xstrdup(event.id);
+    d->type = xstrdup(event.type);
+    d->object_id = event.object_id ? xstrdup(event.object_id) : NULL;
+    d->created_s = event.created_s;
+    stripe_event_done(&event);
     queue_add(r, d);
     store_waiting(r);
 }

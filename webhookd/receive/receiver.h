@@ -2,8 +2,8 @@
  * the event is committed in webhook_events.
  *
  * The happy path: the body is whole, its signature is genuine, and it is an event. It waits until
- * the connection is free, is inserted with the others that wait, and after COMMIT the answer is
- * {"received":true}.
+ * the connection is free, is inserted with up to 63 others that wait, and after COMMIT the answer
+ * is {"received":true}.
  *
  * Failure modes. PostgreSQL is away, has no schema yet, or does not answer in time: 503, and Stripe
  * delivers the event again, for three days. If it was stored after all, the second delivery changes
