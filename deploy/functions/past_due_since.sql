@@ -1,6 +1,6 @@
 -- Since when a subscription that is past due has been so without a break: the newest event that led into it. If that
 -- event never came, it is the first failed payment since the subscription was last known to be in order, else the first
--- time that it was seen past due.
+-- time that it was seen past due. What was known before older observations were forgotten still holds.
 CREATE OR REPLACE FUNCTION past_due_since(p_subscription text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
@@ -16,8 +16,11 @@ BEGIN
            AND o.created_at >= coalesce((SELECT until FROM in_order), '-infinity')
            AND (o.is_last OR o.created_at > coalesce((SELECT until FROM in_order), '-infinity'))
     )
-    SELECT coalesce(
-        s.told,
+    SELECT coalesce(s.told, least(
+        (SELECT b.past_due_since FROM subscriptions b
+          WHERE b.stripe_subscription_id = p_subscription AND b.status = 'past_due'
+            AND (SELECT until FROM in_order) IS NULL),
+        coalesce(
         (SELECT min(CASE WHEN i.type = 'invoice.payment_failed' THEN i.created_at
                          ELSE fact_time(i.facts, 'latest_invoice_finalized_at') END)
            FROM stripe_observations i
@@ -27,7 +30,7 @@ BEGIN
                  OR i.object_id = p_subscription AND i.event_id = ''
                     AND fact_time(i.facts, 'latest_invoice_finalized_at')
                         BETWEEN coalesce((SELECT until FROM in_order), '-infinity') AND s.since)),
-        s.since)
+        s.since)))
       FROM seen s);
 END $$;
 

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from line.line import TEST_WEBHOOK_SECRET
+from line.paths import ROOT
 from sandbox.client import Sandbox
 from support.webhooks import Events, NOW, customer, deliver, post, send, signature
 
@@ -479,6 +480,25 @@ def test_past_due_longer_than_grace_blocks_although_it_is_told_late(line, webhoo
     work(line, webhookd, events.make("customer.subscription.updated", subscription(status="past_due"),
                                      NOW - 8 * DAY, previous={"status": "active"}))
     line.wait_for(lambda: limits(line).get("status") == "blocked", what="blocked")
+
+
+def test_grace_does_not_begin_anew_once_its_beginning_is_forgotten(line, webhookd, events):
+    """Stripe may leave a subscription past due for good. Then only its renewals are heard of."""
+    def renewed(days):
+        return events.make("customer.subscription.updated", subscription(status="past_due", start=NOW + days * DAY),
+                           NOW + days * DAY, previous={"latest_invoice": "in_0"})
+
+    work(line, webhookd, events.make("customer.created", customer(), NOW - 100 * DAY))
+    work(line, webhookd, events.make("customer.subscription.updated", subscription(status="past_due"), NOW - 90 * DAY,
+                                     previous={"status": "active"}))
+    work(line, webhookd, renewed(-1))
+    began = line.value("SELECT past_due_since FROM subscriptions")
+    line.sql("UPDATE stripe_observations SET noted_at = now() - interval '61 days'")
+    line.sql((ROOT / "webhookd" / "sql" / "forget_observations.sql").read_text(encoding="utf-8"))
+    assert line.value("SELECT count(*) FROM stripe_observations WHERE object_id = 'sub_1'") == 1
+    work(line, webhookd, renewed(0))
+    assert line.value("SELECT past_due_since FROM subscriptions") == began
+    line.wait_for(lambda: limits(line).get("status") == "blocked", what="blocked as before")
 
 
 # Prices and items.
