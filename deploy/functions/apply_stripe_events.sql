@@ -4,7 +4,8 @@
 --
 -- Returns a row for each thing to tell: `event` (id, tenant, state, why) for each event that ended; `limits` (tenant)
 -- whose limits may be other ones; `plan_unknown` (id of the subscription, tenant); `contested` (tenant); `other_tenant`
--- (id of the object, tenant, what it names) of an object whose customer belongs to another tenant than it says.
+-- (id of the object, tenant, what it names) of an object whose customer belongs to another tenant than it says;
+-- `message` (id of the object, tenant, kind of the event) that was put into the outbox.
 --
 -- What follows is a function of all that was ever noted, whatever the order. So events of a customer that nothing says
 -- the tenant of are kept, and are taken up when something does. Locks are taken in one order, so that nobody deadlocks:
@@ -24,6 +25,7 @@ DECLARE
     moved text[];       -- tenants whose periods may be other ones
     limited text[];     -- tenants whose limits may be
     contested text[];
+    known subscription_states[];   -- the newest state of each subscription that was known before
     t text;
     stored record;
 BEGIN
@@ -95,6 +97,9 @@ BEGIN
     limited := ARRAY(SELECT x.tenant FROM unnest(tenants) AS x (tenant)
                       WHERE NOT EXISTS (SELECT FROM usage_quotas q WHERE q.tenant = x.tenant));
     IF subs IS NOT NULL THEN
+        known := ARRAY(SELECT n.state FROM unnest(subs) u (id)
+                        CROSS JOIN LATERAL (SELECT y AS state FROM subscription_states y WHERE y.stripe_subscription_id = u.id
+                                             ORDER BY y.valid_from DESC LIMIT 1) n);
         FOR stored IN SELECT * FROM store_subscriptions(subs) LOOP
             IF stored.moves_periods THEN
                 moved := moved || stored.tenant || stored.old_tenant;
@@ -106,12 +111,15 @@ BEGIN
                 RETURN QUERY SELECT 'plan_unknown', stored.subscription, stored.tenant, NULL, NULL;
             END IF;
         END LOOP;
+        PERFORM tell_subscriptions(subs, known);
     END IF;
     IF invoices_told IS NOT NULL THEN
         PERFORM store_invoices(invoices_told);
+        PERFORM tell_invoices(invoices_told);
     END IF;
     IF payments_told IS NOT NULL THEN
         PERFORM store_payments(payments_told);
+        PERFORM tell_payments(payments_told);
     END IF;
     IF checkouts IS NOT NULL THEN
         PERFORM store_checkouts(checkouts);
@@ -144,7 +152,7 @@ BEGIN
           FROM jsonb_to_recordset(p_batch) AS n (event text, object text, kind text, customer text, "group" text,
                tenant text, outcome text, why text, type text, created float8, detail jsonb, facts jsonb)
           LEFT JOIN LATERAL (SELECT coalesce(n.customer, CASE WHEN n.kind IN ('refund', 'invoice_payment', 'charge',
-                                                                              'payment_intent')
+                                                                              'payment_intent', 'note')
                                                               THEN payer_of(n."group") END) AS id) k ON true
           LEFT JOIN stripe_customers c ON c.stripe_customer_id = k.id
          WHERE n.event IS NOT NULL
@@ -191,11 +199,16 @@ BEGIN
                        u.created_at
                   FROM taken_up u) x
         ON CONFLICT (event_id) DO NOTHING
+        RETURNING *
     )
     SELECT 'event', e.event, e.tenant, e.state, e.why FROM ended e
     UNION ALL
     SELECT 'other_tenant', n.object, n.tenant, NULL, n.named FROM told n
-     WHERE n.named <> n.tenant AND n.outcome IS NULL;
+     WHERE n.named <> n.tenant AND n.outcome IS NULL
+    UNION ALL
+    SELECT 'message', h.object_id, h.tenant, NULL, h.kind FROM history h
+     WHERE CASE WHEN h.kind IN ('charge_dispute_created', 'charge_dispute_closed', 'invoice_upcoming')
+                THEN tell_note(h.kind, h.object_id, h.event_id, h.tenant, h.detail, h.occurred_at) END;
 END $$;
 
 COMMENT ON FUNCTION apply_stripe_events IS 'Works a batch of Stripe''s events and returns what became of them.';

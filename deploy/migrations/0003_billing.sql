@@ -122,6 +122,16 @@ CREATE TABLE subscriptions (
 );
 CREATE INDEX subscriptions_tenant ON subscriptions (tenant);
 
+-- Tenants with several subscriptions that stand: each bills the tenant's usage, one alone decides the limits.
+CREATE VIEW doubled_subscriptions WITH (security_invoker = true) AS
+    SELECT s.tenant, array_agg(s.stripe_subscription_id ORDER BY s.stripe_subscription_id) AS subscriptions,
+           array_agg(DISTINCT s.stripe_customer_id) AS customers,
+           (array_agg(s.started_at ORDER BY s.started_at))[2] AS since
+      FROM subscriptions s
+     WHERE s.status NOT IN ('canceled', 'incomplete', 'incomplete_expired')
+     GROUP BY s.tenant
+    HAVING count(*) > 1;
+
 CREATE TABLE subscription_items (
     stripe_subscription_item_id text COLLATE "C" PRIMARY KEY,
     stripe_subscription_id      text COLLATE "C" NOT NULL REFERENCES subscriptions ON DELETE CASCADE,

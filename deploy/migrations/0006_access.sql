@@ -104,6 +104,7 @@ GRANT SELECT, INSERT, UPDATE ON invoices, payments, checkout_sessions, stripe_pr
 GRANT SELECT, INSERT ON billing_history TO meterline_webhookd;
 GRANT SELECT ON usage_totals TO meterline_webhookd;
 GRANT SELECT, DELETE ON limit_changes TO meterline_webhookd;
+GRANT SELECT ON doubled_subscriptions TO meterline_webhookd, meterline_notifier, meterline_api;
 
 GRANT SELECT ON usage_totals, usage_quotas, alert_settings, billing_customers TO meterline_notifier;
 GRANT SELECT, INSERT ON usage_alerts TO meterline_notifier;

@@ -615,6 +615,12 @@ COMMENT ON COLUMN restore_unproven.stripe_customer_id IS 'The customer at Stripe
 COMMENT ON COLUMN restore_unproven.units IS 'Whole units that wait.';
 COMMENT ON COLUMN restore_unproven.is_held IS 'Whether it is held already; false: it will be.';
 
+COMMENT ON VIEW doubled_subscriptions IS 'Tenants with several subscriptions that stand.';
+COMMENT ON COLUMN doubled_subscriptions.tenant IS 'The customer of ours.';
+COMMENT ON COLUMN doubled_subscriptions.subscriptions IS 'The subscriptions at Stripe.';
+COMMENT ON COLUMN doubled_subscriptions.customers IS 'The customers at Stripe that have them.';
+COMMENT ON COLUMN doubled_subscriptions.since IS 'When the second one started.';
+
 COMMENT ON VIEW usage_unbilled IS 'Usage that is counted and in no submission, with the reason.';
 COMMENT ON COLUMN usage_unbilled.tenant IS 'The customer of ours that used it.';
 COMMENT ON COLUMN usage_unbilled.metric IS 'What was used, by its name in the catalog.';

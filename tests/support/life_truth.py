@@ -174,6 +174,17 @@ class Truth:
         return {obj["id"]: (obj["customer"], obj["subscription"], obj["status"], obj["payment_status"])
                 for obj in self.stripe.objects.values() if obj["object"] == "checkout.session"}
 
+    def messages(self):
+        """What is told once, whatever was heard first: (kind, id)."""
+        out = [("payment_received", id) for id, payment in self.payments().items() if payment[2] == "succeeded"]
+        for id, states in self.subs.items():
+            status = states[-1][1]["status"]
+            if status not in ("incomplete", "incomplete_expired"):
+                out.append(("subscription_started", id))
+            if status == "canceled":
+                out.append(("subscription_ended", id))
+        return sorted(out)
+
     def history(self):
         return sorted((event["created"], event["type"].replace(".", "_"), event["id"], event["data"]["object"]["id"])
                       for event in self.stripe.events if not event["type"].startswith("price."))
@@ -183,7 +194,7 @@ class Truth:
 
 
 PARTS = ("customer", "subscriptions", "items", "states", "periods", "totals", "limits", "invoices", "payments",
-         "checkouts", "history")
+         "checkouts", "history", "messages")
 CURRENT = ("customer", "items", "limits", "invoices")  # what the last events alone tell, but since when it is past due
 
 
@@ -228,6 +239,8 @@ QUERIES = {
         refunded_minor, failure_code, {paid_at} FROM payments""",
     "checkouts": """SELECT tenant, stripe_session_id, stripe_customer_id, stripe_subscription_id, status, payment_status
         FROM checkout_sessions""",
+    "messages": """SELECT tenant, kind, coalesce(data ->> 'payment', data ->> 'subscription') FROM outgoing_messages
+        WHERE channel = 'signal' AND kind IN ('payment_received', 'subscription_started', 'subscription_ended')""",
     "history": "SELECT tenant, {occurred_at}, kind, event_id, object_id FROM billing_history",
 }
 
@@ -260,6 +273,7 @@ def shaped(parts):
     out["periods"] = sorted(parts["periods"])
     out["totals"] = {start: quantity for start, quantity in parts["totals"] if quantity}
     out["history"] = sorted(parts["history"])
+    out["messages"] = sorted(parts["messages"])
     out["states"] = collapsed([
         (row[0], (*row[1:-1], tuple(sorted((id, price, None if quantity is None else int(quantity))
                                            for id, price, quantity in row[-1])[:LISTED])))

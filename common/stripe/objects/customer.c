@@ -91,8 +91,15 @@ static int read_note(const json_t *object, struct facts *out, struct err *e)
         fact_integer(out, INTEGERS[i], object, INTEGERS[i]);
     if (stripe_is_id(out->id))
         fact_set_text(out, "id", out->id);
+    const json_t *details =
+        json_object_get(json_object_get(object, "parent"), "subscription_details");
     fact_set_text(out, "subscription", stripe_reference(object, "subscription"));
+    fact_set_text(out, "subscription", stripe_reference(details, "subscription"));
     fact_set_text(out, "charge", stripe_reference(object, "charge"));
+    /* A dispute names no customer: it is theirs who made the payment. */
+    out->group = stripe_reference(object, "payment_intent");
+    if (!out->group)
+        out->group = stripe_reference(object, "charge");
     out->parent = NULL;
     return 0;
 }
