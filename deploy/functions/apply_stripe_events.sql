@@ -94,8 +94,10 @@ BEGIN
     END LOOP;
 
     moved := '{}';
-    limited := ARRAY(SELECT x.tenant FROM unnest(tenants) AS x (tenant)
-                      WHERE NOT EXISTS (SELECT FROM usage_quotas q WHERE q.tenant = x.tenant));
+    -- A tenant's first customer. If its plan limits nothing, it has no quotas for ever.
+    limited := ARRAY(SELECT DISTINCT c.tenant FROM stripe_customers c
+                      WHERE c.stripe_customer_id = ANY (mapped) AND c.tenant IS NOT NULL
+                        AND NOT EXISTS (SELECT FROM usage_quotas q WHERE q.tenant = c.tenant));
     IF subs IS NOT NULL THEN
         known := ARRAY(SELECT n.state FROM unnest(subs) u (id)
                         CROSS JOIN LATERAL (SELECT y AS state FROM subscription_states y WHERE y.stripe_subscription_id = u.id

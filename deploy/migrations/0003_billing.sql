@@ -57,7 +57,7 @@ CREATE TABLE stripe_observations (
     PRIMARY KEY (object_id, created_at, event_id)
 );
 CREATE INDEX stripe_observations_group ON stripe_observations (group_id) WHERE group_id <> object_id;
-CREATE INDEX stripe_observations_customer ON stripe_observations (customer_id);
+CREATE INDEX stripe_observations_customer ON stripe_observations (customer_id) WHERE customer_id IS NOT NULL;
 CREATE INDEX stripe_observations_parent ON stripe_observations (parent_id) WHERE group_id <> object_id;
 CREATE INDEX stripe_observations_event ON stripe_observations (event_id) WHERE event_id <> '';
 CREATE INDEX stripe_observations_noted ON stripe_observations (noted_at);

@@ -732,6 +732,44 @@ def test_an_effect_whose_data_postgres_refuses_eight_times_fails_visibly(line, w
     work(line, webhookd, events.make("customer.created", customer("cus_2", "other")))
 
 
+def test_what_changes_nothing_costs_no_write_of_limits(line, events):
+    """Also of a tenant whose plan limits nothing, and which therefore has no quotas."""
+    line.sql("DELETE FROM plan_limits")
+    stage = line.start_webhookd(STRIPE_SECRET_KEY=None, WEBHOOKD_WORKERS="1", WEBHOOKD_HEAL_S="3600").wait_ready()
+    work(line, stage, events.make("customer.created", customer()))
+    line.wait_for(lambda: limits(line))
+    line.client().hset("quota:{acme}", "refreshed_at", "untouched")
+    work(line, stage, events.make("customer.updated", customer(email="b@acme.test"), NOW + 1))
+    work(line, stage, events.make("customer.created", customer("cus_2", "other")))
+    line.wait_for(lambda: limits(line, "other"))
+    assert limits(line)["refreshed_at"] == "untouched"
+
+
+def test_an_event_costs_the_same_however_many_there_were(line, events):
+    """Parts of payments name no customer. What is read for each of them does not grow with their number."""
+    def read_rows():
+        return line.value("SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_user_tables"
+                          " WHERE relname = 'stripe_observations'")
+
+    def work_parts(count):
+        made = [events.make("invoice_payment.paid", {
+            "id": f"inpay_{events.count}", "object": "invoice_payment", "invoice": "in_1", "amount_paid": 5,
+            "currency": "usd", "status": "paid",
+            "payment": {"type": "payment_intent", "payment_intent": f"pi_{events.count}"}}) for _ in range(count)]
+        for event in made:
+            line.sql("INSERT INTO webhook_events (event_id, type, object_id, created_at, payload)"
+                     " VALUES (%s, %s, %s, now(), %s)", event["id"], event["type"],
+                     event["data"]["object"]["id"], json.dumps(event))
+        stage = line.start_webhookd(STRIPE_SECRET_KEY=None).wait_ready()
+        line.wait_for(lambda: line.value("SELECT count(*) FROM webhook_events WHERE state = 'received'") == 0, 60)
+        stage.term()
+
+    work_parts(400)
+    first = line.wait_for(read_rows)
+    work_parts(400)
+    assert read_rows() - first < 1.5 * first
+
+
 def test_sigterm_ends_it_in_order(line, webhookd):
     webhookd.term()
     assert webhookd.logs("draining") and webhookd.logs("stopped", code=0)
