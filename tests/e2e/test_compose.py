@@ -58,22 +58,55 @@ def test_no_secret_is_made_without_openssl(tmp_path):
     "postgresql://m:a\\nb@[::1]:5432,other:5433/billing",
     "postgresql:///billing?host=/run/postgresql&user=m",
 ])
-def test_grafanas_login_is_made_without_a_password_in_the_list_of_processes(tmp_path, url):
+def test_logins_are_made_without_a_password_in_the_list_of_processes(tmp_path, url):
     (tmp_path / "psql").write_text('#!/bin/sh\nfor last; do :; done\nprintf "%s\\n" "${PGPASSWORD-none}" "$last" "$*"\n')
     (tmp_path / "psql").chmod(0o755)
     (tmp_path / "database_url").write_text(url + "\n", encoding="ascii")
-    said = subprocess.run([ROOT / "deploy" / "grafana" / "login", tmp_path], check=True, capture_output=True, text=True,
+    said = subprocess.run([ROOT / "deploy" / "make_logins", tmp_path], check=True, capture_output=True, text=True,
                           env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}).stdout
     password, shown, command = said.splitlines()
     meant = psycopg2.extensions.parse_dsn(url)
     assert (None if password == "none" else password) == meant.pop("password", None)
     assert psycopg2.extensions.parse_dsn(shown) == meant
-    assert f"-f {tmp_path}/grafana_login" in command
+    assert f"-f {tmp_path}/logins" in command
+
+
+@pytest.mark.own_servers
+def test_each_stage_logs_in_as_who_may_do_no_more_than_it_needs(line, secrets):
+    """The script of logins may run again and again; the addresses lead to them."""
+    for _ in range(2):
+        line.sql((secrets / "logins").read_text(encoding="ascii"))
+    stages = [name for name, service in OURS.items() if f"{name}_database_url" in service.get("secrets", ())]
+    assert {"aggregator", "sink", "webhookd"} <= set(stages)
+    for name in stages:
+        assert OURS[name]["environment"]["DATABASE_URL_FILE"] == f"/run/secrets/{name}_database_url"
+        assert "database_url" not in OURS[name]["secrets"]
+        url = (secrets / f"{name}_database_url").read_text(encoding="ascii").strip()
+        meant = psycopg2.extensions.parse_dsn(url)
+        assert meant == {"user": f"{name}_login", "host": "postgres", "dbname": "meterline",
+                         "password": (secrets / f"{name}_postgres_password").read_text(encoding="ascii").strip()}
+        assert [row.role for row in line.sql(
+            "SELECT r.rolname AS role FROM pg_roles r, pg_roles l WHERE l.rolname = %s AND NOT l.rolsuper"
+            " AND r.oid <> l.oid AND pg_has_role(l.oid, r.oid, 'MEMBER')", meant["user"])] == [f"meterline_{name}"]
+        line.start(name, DATABASE_URL=line.postgres.url_of(meant["user"], meant["dbname"])).wait_ready()
+
+
+@pytest.mark.parametrize("url, server", [
+    ("postgresql://m:p%40ss@db.example.com:6432,other/billing?sslmode=require", "db.example.com:6432,other/billing?sslmode=require"),
+    ("postgresql://db/billing", "db/billing"), ("postgresql:///billing?host=/run/postgresql", "/billing?host=/run/postgresql"),
+    ("postgresql://db/billing?user=m&password=x", None), ("host=db dbname=billing", None)])
+def test_stages_log_in_where_the_owner_does(tmp_path, url, server):
+    (tmp_path / "database_url").write_text(url + "\n", encoding="ascii")
+    subprocess.run([ROOT / "deploy" / "make_secrets", tmp_path], check=True)
+    found = (tmp_path / "sink_database_url").read_text(encoding="ascii").strip()
+    password = (tmp_path / "sink_postgres_password").read_text(encoding="ascii").strip()
+    assert found == (f"postgresql://sink_login:{password}@{server}" if server else url)
 
 
 def test_a_tool_has_what_its_commands_need():
     """Some commands of meterctl ask Stripe, and are told in the runbook."""
-    assert set(SERVICES["ctl"]["secrets"]) == set(SERVICES["sink"]["secrets"])
+    assert set(SERVICES["ctl"]["secrets"]) - set(SERVICES["sink"]["secrets"]) == {"database_url"}
+    assert set(SERVICES["sink"]["secrets"]) - set(SERVICES["ctl"]["secrets"]) == {"sink_database_url"}
     assert SERVICES["ctl"]["volumes"] == SERVICES["sink"]["volumes"]
     assert set(SERVICES["sink"]["environment"]) - set(SERVICES["ctl"]["environment"]) == {"SINK_INTERVAL_S"}
 
