@@ -62,7 +62,7 @@
     X(quota_foreign, "aggregator webhookd", "A hash in the quota cache belongs to another ledger and was left alone. Only one ledger may use this Redis; `meterctl stream adopt` takes it over.") \
     X(redis_redirected, "aggregator webhookd", "A node of the Redis Cluster sent a command to another node, where it was sent again.") \
     X(schema_waited, "aggregator sink webhookd", "The schema of the database is missing or older than this program needs. Work begins by itself after `meterctl migrate`; until then webhookd answers deliveries with 503.") \
-    X(account_refused, "sink", "Stripe refused the key (401 or 403). Nothing is sent but a probe a minute. Correct `STRIPE_SECRET_KEY`.") \
+    X(account_refused, "sink webhookd", "Stripe refused the key (401; for the sink 403 as well). Nothing is sent but a probe a minute, and webhookd works events as without a key. Correct `STRIPE_SECRET_KEY`.") \
     X(claim_delayed, "sink", "Usage could not be claimed for submission. It is tried again, and nothing is lost.") \
     X(claim_refused, "sink", "One total was not submitted; `msg` says why. A value of too many digits waits until it is corrected; what PostgreSQL refused is claimed again in the next cycle. Others are not affected.") \
     X(claimed_before_cycle, "sink", "Usage of tenants with a new invoice was claimed without waiting for the next cycle.") \
@@ -97,6 +97,8 @@
     X(outcome_refused, "sink", "PostgreSQL refused to store a submission's outcome. When its lease has run out it is sent again under the same key, which bills nothing twice; look at `sqlstate` if it repeats.") \
     X(sinks_held, "sink", "Sinks are held: the ledger was found behind the stream, or somebody ran `meterctl restore hold`. Nothing is claimed or sent until `meterctl restore accept`, which says why.") \
     X(rate_lowered, "sink webhookd", "Stripe answered 429, so fewer calls a second are made for a while. Nothing is lost; the rate rises again by itself.") \
+    X(fetch_allowed, "webhookd", "Stripe lets the key read objects of `kind` again, after `fetch_refused`.") \
+    X(fetch_refused, "webhookd", "Stripe does not let the key read objects of `kind`. Their events are worked as without a key. Give the restricted key read access to them.") \
     X(limit_changes_failed, "webhookd", "PostgreSQL refused to read or refresh limits that somebody changed. The changes stay noted and are tried again; look at `msg` if it lasts.") \
     X(limits_cached_again, "webhookd", "Limits are written into the quota cache again, after `limits_not_cached`.") \
     X(limits_not_cached, "webhookd", "Redis did not take limits for the quota cache. The sweep writes them when Redis is back.") \

@@ -2,12 +2,14 @@
 
 #include "common/peer.h"
 #include "common/redis/redis_loss.h"
+#include "common/stripe/fetcher.h"
 #include "webhookd/limits/limit_changes.h"
 #include "webhookd/limits/limits.h"
 #include "webhookd/limits/limits_sweep.h"
 #include "webhookd/receive/receiver.h"
-#include "webhookd/work/fetcher.h"
 #include "webhookd/work/worker.h"
+
+enum { CALLS_PER_WORKER = 64 /* side by side */ };
 
 /* Redis is back, or the quota cache may be lost. */
 static void hurry_sweep(void *owner)
@@ -30,6 +32,14 @@ static void wake_workers(void *owner)
     struct webhookd *d = owner;
     for (int i = 0; i < WORKERS_MAX && d->workers[i]; i++)
         worker_wake(d->workers[i]);
+}
+
+/* Any worker will do. */
+static void on_stripe_back(void *owner)
+{
+    struct webhookd *d = owner;
+    if (d->workers[0])
+        worker_hurry(d->workers[0]);
 }
 
 static void on_schema(void *owner, bool ready)
@@ -59,11 +69,22 @@ static void check_drained(void *owner)
         stage_drained(d->context.stage);
 }
 
+static void open_fetcher(struct webhookd *d)
+{
+    d->access = (struct stripe_access){.key = &d->config.stripe_secret_key,
+                                       .base = d->config.stripe_api_base,
+                                       .version = d->config.stripe_api_version,
+                                       .rate_per_s = webhookd_rate_per_s(&d->config)};
+    d->fetcher = fetcher_open(stage_loop(d->context.stage), &d->access,
+                              (int)d->config.workers * CALLS_PER_WORKER,
+                              (struct fetcher_events){.on_back = on_stripe_back, .owner = d});
+}
+
 static void open_parts(struct webhookd *d)
 {
     d->limits = limits_new(&d->context);
     if (d->config.stripe_secret_key)
-        d->fetcher = fetcher_open(stage_loop(d->context.stage), &d->config);
+        open_fetcher(d);
     for (int i = 0; i < d->config.workers; i++)
         d->workers[i] = worker_open(&d->context, d->fetcher, d->limits, i + 1);
     d->sweep = limits_sweep_open(&d->context, d->limits);

@@ -2,6 +2,7 @@
 #ifndef METERLINE_WEBHOOKD_H
 #define METERLINE_WEBHOOKD_H
 
+#include "common/stripe/stripe_api.h"
 #include "webhookd/context.h"
 
 enum { WORKERS_MAX = 16 };
@@ -9,6 +10,7 @@ enum { WORKERS_MAX = 16 };
 struct webhookd {
     struct config config; /* first: the stage's owner is its config */
     struct context context;
+    struct stripe_access access;
     struct fetcher *fetcher; /* NULL without STRIPE_SECRET_KEY */
     struct receiver *receiver;
     struct worker *workers[WORKERS_MAX];

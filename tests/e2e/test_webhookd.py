@@ -571,20 +571,24 @@ def test_of_a_weekly_and_a_monthly_meter_the_weekly_period_counts(line, webhookd
 
 # What goes wrong, and is survived.
 
-def test_a_refused_key_is_reported_and_deliveries_are_still_stored(line, stripe):
-    """Deliveries are stored all the same, so webhookd stays ready. Once Stripe accepts the key, the reason is gone."""
+def test_a_refused_key_is_reported_and_events_are_worked_as_without_it(line, stripe):
+    """Nobody asks Stripe but a probe now and then, and once it takes the key again, the reason is gone."""
     webhookd = line.start_webhookd(STRIPE_API_BASE=stripe.url).wait_ready()
     assert webhookd.get("/readyz") == (200, "ready\n")
     fault = stripe.fault("status", status=401, path="/v1/", method="GET")
     stripe.webhook(webhookd.webhook_url, secret=TEST_WEBHOOK_SECRET)
-    stripe.bootstrap(tenants=["acme"], price_lookup_key="standard")
+    stripe.bootstrap(tenants=[f"t{n}" for n in range(50)], price_lookup_key="standard")
     line.wait_for(lambda: "stripe: refuses our key (401)" in webhookd.get("/readyz")[1], 30, "it says so")
     status, text = webhookd.get("/readyz")
     assert status == 200 and text.startswith("ready\n") and "sk_" not in text
+    line.wait_for(lambda: line.value("SELECT count(*) FROM subscriptions") == 50, 60, "what was stored is worked")
     line.wait_for(lambda: "refuses our key" in (line.value(
         "SELECT reason FROM stage_instances WHERE stage = 'webhookd'") or ""), 30, "status tells it")
+    calls = [r for r in stripe.requests("/v1/") if r["method"] == "GET"]
+    assert len(calls) < 80, "those in flight when it was refused first, and probes"
+    assert len(webhookd.logs("account_refused")) <= 4
     stripe.end_fault(fault)
-    line.wait_for(lambda: line.value("SELECT count(*) FROM subscriptions") == 1, 60, "what was stored is worked")
+    webhookd.wait_log("peer_back", peer="stripe", timeout=60)
     assert webhookd.get("/readyz") == (200, "ready\n")
 
 
@@ -849,8 +853,47 @@ def test_what_a_restricted_key_may_not_read_is_worked_as_without_a_key(line, str
     stripe.fault("status", status=403, path="/v1/invoices", method="GET")
     work(line, keyed, events.make("invoice.created", invoice(tenant="acme")))
     assert line.value("SELECT tenant FROM invoices") == "acme"
-    keyed.wait_log("peer_lost", peer="stripe")
-    assert "refuses our key (403)" in keyed.get("/readyz")[1]
+    keyed.wait_log("fetch_refused", kind="v1/invoices")
+    assert "stripe: our key may not read v1/invoices (403)" in keyed.get("/readyz")[1]
+    for n in range(20):
+        work(line, keyed, events.make("invoice.created", invoice(f"in_{n}", tenant="acme")))
+    assert len(stripe.requests("/v1/invoices/")) <= 6, "calls that are of no use are not made"
+    assert len(keyed.logs("fetch_refused")) == 1 and not keyed.logs("peer_lost")
+    work(line, keyed, events.make("customer.updated", customer("cus_1", "acme")))
+    assert stripe.requests("/v1/customers/cus_1"), "other objects are still fetched"
+    stripe.clear_faults()
+    keyed.wait_log("fetch_allowed", kind="v1/invoices", timeout=60)
+    assert keyed.get("/readyz") == (200, "ready\n")
+
+
+def test_a_thin_event_waits_for_the_key_and_fails_visibly_without_the_permission(line, stripe, keyed):
+    made = stripe.api("POST", "/v1/customers", {"metadata": {"tenant": "acme"}}).json
+    related = {"id": made["id"], "type": "customer", "url": f"/v1/customers/{made['id']}"}
+    fault = stripe.fault("status", status=401, path="/v1/", method="GET")
+    event = deliver(keyed, thin("v1.customer.updated", id="evt_thin_1", related_object=related))
+    wait_state(line, event, "received")
+    line.wait_for(lambda: "refuses our key" in state(line, event).error)
+    stripe.end_fault(fault)
+    wait_state(line, event, "processed")
+    stripe.fault("status", status=403, path="/v1/customers", method="GET")
+    event = deliver(keyed, thin("v1.customer.updated", id="evt_thin_2", related_object=related))
+    assert "permission" in wait_state(line, event, "failed").error
+
+
+@pytest.mark.parametrize("fault", [{"fault": "status", "status": 503}, {"fault": "drop_before_apply"}])
+def test_after_an_outage_everything_is_due_at_once(line, stripe, keyed, fault):
+    """While Stripe is away few calls are made; when it is back, nobody waits for the end of a long wait of its own."""
+    id = stripe.fault(path="/v1/", method="GET", **fault)
+    stripe.bootstrap(tenants=[f"t{n}" for n in range(30)], price_lookup_key="standard")
+    line.wait_for(lambda: line.value("SELECT count(*) FROM webhook_events WHERE state = 'received'") >= 60)
+    line.wait_for(lambda: line.value("SELECT min(attempts) FROM webhook_events WHERE state = 'received'") >= 1)
+    line.sql("UPDATE webhook_events SET next_attempt_at = now() + interval '10 minutes' WHERE state = 'received'")
+    line.wait_for(lambda: "stripe:" in keyed.get("/readyz")[1])
+    assert len(stripe.requests("/v1/")) < 150
+    stripe.end_fault(id)
+    line.wait_for(lambda: line.value("SELECT count(*) FROM subscriptions") == 30, 60)
+    line.wait_for(lambda: line.value("SELECT count(*) FROM webhook_events WHERE state = 'received'") == 0, 30)
+    assert keyed.get("/readyz") == (200, "ready\n")
 
 
 def test_stripe_away_is_waited_for(line, stripe, keyed, events):

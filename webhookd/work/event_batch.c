@@ -6,18 +6,18 @@
 #include "common/metric_table.h"
 #include "common/stage.h"
 #include "common/str.h"
+#include "common/stripe/fetcher.h"
 #include "webhookd/limits/limits.h"
 #include "webhookd/sql.h"
 #include "webhookd/statement_list.h"
 #include "webhookd/work/event_item.h"
 #include "webhookd/work/event_rules.h"
-#include "webhookd/work/fetcher.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    FORBIDDEN = 403,
+    AGAIN_MS = 200, /* at the earliest, where Stripe as a whole is waited for */
     DEADLINE_MS = 10000,
     WRITE_DEADLINE_MS = 60000 /* another worker may work for the same tenants */
 };
@@ -149,8 +149,12 @@ static bool add_delay(struct event_batch *b, struct event_item *item, enum retry
                       json_t *delays)
 {
     int64_t wait_ms = 0;
-    if (retry_decide(cause, item->attempts + 1, backoff_random(), &wait_ms) == RETRY_FAIL)
+    if (item->kept_back) {
+        wait_ms = fetcher_wait_ms(b->fetcher, item->kept_back);
+        wait_ms = wait_ms > AGAIN_MS ? wait_ms : AGAIN_MS;
+    } else if (retry_decide(cause, item->attempts + 1, backoff_random(), &wait_ms) == RETRY_FAIL) {
         return false;
+    }
     json_array_append_new(delays, json_pack("{s:s, s:s, s:I}", "event", item->event.id, "why",
                                             item->why, "wait_ms", (json_int_t)wait_ms));
     log_delay(b, item, cause, wait_ms);
@@ -279,6 +283,36 @@ static void run_write(struct event_batch *b)
 
 /* Fetching. */
 
+/* A thin event and its fetched object go together. All others say what they tell by themselves, so
+ * that what Stripe refuses to our key is worked as without one; the fetcher tells of it. */
+static bool needs_object(const struct event_item *item)
+{
+    return !item->observation && (!item->is_report || item->outcome == OUTCOME_OPEN);
+}
+
+static const char *path_of(const struct event_item *item)
+{
+    return item->is_report ? "v2/core/events" : item->kind->path;
+}
+
+/* Returns true if the item is put off. path: that was asked. */
+static bool put_off(struct event_item *item, const struct fetch_answer *answer, const char *path)
+{
+    item->refusal = answer->refusal;
+    if (answer->refusal == FETCH_KEY_REFUSED && needs_object(item)) {
+        item->kept_back = path;
+        event_item_end(
+            item, OUTCOME_DELAYED,
+            "fetch from Stripe: it refuses our key, and a thin event only names its object");
+        return true;
+    }
+    if (!answer->error)
+        return false;
+    item->kept_back = answer->kept_back ? path : NULL;
+    event_item_end(item, OUTCOME_DELAYED, "fetch from Stripe: %.150s", answer->error->text);
+    return true;
+}
+
 static void run_read(struct event_batch *b);
 
 static void all_fetched(struct event_batch *b)
@@ -295,8 +329,12 @@ static void all_fetched(struct event_batch *b)
             continue;
         item->fetched = served->fetched ? json_incref(served->fetched) : NULL;
         item->fetched_at_ms = served->fetched_at_ms;
+        item->refusal = served->refusal;
+        item->kept_back = served->kept_back;
         if (served->outcome == OUTCOME_DELAYED)
             event_item_end(item, OUTCOME_DELAYED, "%s", served->why);
+        else if (item->refusal == FETCH_KEY_REFUSED)
+            put_off(item, &(struct fetch_answer){.refusal = item->refusal}, path_of(item));
     }
     if (b->customers_asked)
         run_write(b);
@@ -310,17 +348,7 @@ static void fetched_one(struct event_batch *b)
         all_fetched(b);
 }
 
-/* Returns true if the item is put off. What a restricted key may never read is worked as without a
- * key; the fetcher tells of it. */
-static bool put_off(struct event_item *item, const struct err *error)
-{
-    if (!error || error->code == FORBIDDEN)
-        return false;
-    event_item_end(item, OUTCOME_DELAYED, "fetch from Stripe: %.150s", error->text);
-    return true;
-}
-
-static void take_page(void *owner, const struct err *error, json_t *page);
+static void take_page(void *owner, const struct fetch_answer *answer);
 
 /* Stripe lists the first ten items within the subscription. */
 static bool fetch_more_items(struct event_item *item, const json_t *list)
@@ -337,13 +365,14 @@ static bool fetch_more_items(struct event_item *item, const json_t *list)
     return true;
 }
 
-static void take_page(void *owner, const struct err *error, json_t *page)
+static void take_page(void *owner, const struct fetch_answer *answer)
 {
     struct event_item *item = owner;
+    json_t *page = answer->object;
     if (!item->more_items)
         item->more_items = json_array();
     json_array_extend(item->more_items, json_object_get(page, "data"));
-    if (!put_off(item, error) && fetch_more_items(item, page))
+    if (!put_off(item, answer, SUBSCRIPTION_KIND.path) && fetch_more_items(item, page))
         return;
     if (!page) { /* the list stays cut */
         json_decref(item->more_items);
@@ -352,14 +381,16 @@ static void take_page(void *owner, const struct err *error, json_t *page)
     fetched_one(item->batch);
 }
 
-static void take_object(void *owner, const struct err *error, json_t *object)
+static void take_object(void *owner, const struct fetch_answer *answer)
 {
     struct event_item *item = owner;
-    if (!put_off(item, error) && object && item->is_report) {
+    json_t *object = answer->object;
+    item->fetched_at_ms = answer->sent_ms;
+    if (!put_off(item, answer, path_of(item)) && object && item->is_report) {
         if (meter_report_parse(object, &item->report) == 0)
             item->outcome = OUTCOME_PROCESSED;
         item->fetched = json_incref(object);
-    } else if (!error && object) {
+    } else if (object) {
         item->fetched = json_incref(object);
         if (fetch_more_items(item, json_object_get(object, "items")))
             return;
@@ -367,11 +398,15 @@ static void take_object(void *owner, const struct err *error, json_t *object)
     fetched_one(item->batch);
 }
 
-static void take_customer(void *owner, const struct err *error, json_t *object)
+static void take_customer(void *owner, const struct fetch_answer *answer)
 {
     struct event_item *item = owner;
-    if (!put_off(item, error) && object)
-        item->fetched_customer = json_incref(object);
+    enum fetch_refusal refusal = item->refusal;
+    if (!put_off(item, answer, CUSTOMER_KIND.path) && answer->object) {
+        item->fetched_customer = json_incref(answer->object);
+        item->customer_at_ms = answer->sent_ms;
+    }
+    item->refusal = refusal;
     fetched_one(item->batch);
 }
 
@@ -443,11 +478,8 @@ static void fetch_one(struct event_batch *b, int place)
     if (item->same_as >= 0)
         return;
     b->fetching++;
-    item->fetched_at_ms = clock_unix_ms();
-    if (item->is_report)
-        fetcher_get(b->fetcher, "v2/core/events", item->event.id, take_object, item);
-    else
-        fetcher_get(b->fetcher, item->kind->path, item->event.object_id, take_object, item);
+    fetcher_get(b->fetcher, path_of(item), item->is_report ? item->event.id : item->event.object_id,
+                take_object, item);
 }
 
 void event_batch_start(struct event_batch *b, const PGresult *rows)

@@ -122,6 +122,11 @@ static void add_thin(struct event_item *item, json_t *batch, const json_t *fetch
             "a thin event only names its object: set STRIPE_SECRET_KEY to have it fetched");
     else if (!item->kind->path)
         event_item_end(item, OUTCOME_IGNORED, "this type of event has no effect in meterline");
+    else if (item->refusal != FETCH_NOT_REFUSED)
+        event_item_end(item, OUTCOME_FAILED,
+                       "a thin event only names its object, and Stripe does not let our key read "
+                       "%.100s: give the key the permission, then set state = 'received'",
+                       item->event.object_id);
     else
         event_item_end(item, OUTCOME_IGNORED, "Stripe no longer has the object %.100s",
                        item->event.object_id);
@@ -161,7 +166,7 @@ void event_item_add(struct event_item *item, json_t *batch, bool has_key)
     json_decref(fetched);
     if (item->fetched_customer) {
         json_t *customer =
-            observe_fetched(&CUSTOMER_KIND, item->fetched_customer, item->fetched_at_ms, &e);
+            observe_fetched(&CUSTOMER_KIND, item->fetched_customer, item->customer_at_ms, &e);
         if (customer)
             json_array_append_new(batch, customer);
     }

@@ -2,6 +2,7 @@
 #ifndef METERLINE_WEBHOOKD_EVENT_ITEM_H
 #define METERLINE_WEBHOOKD_EVENT_ITEM_H
 
+#include "common/stripe/fetcher.h"
 #include "common/stripe/objects/observation.h"
 #include "common/stripe/objects/stripe_event.h"
 #include "webhookd/work/meter_report.h"
@@ -36,6 +37,10 @@ struct event_item {
     json_t *more_items;  /* of a subscription whose list was cut: pages that were fetched */
     json_t *fetched_customer;
     int64_t fetched_at_ms;
+    int64_t customer_at_ms;
+    enum fetch_refusal refusal; /* of the fetch */
+    const char *kept_back;      /* of the API: it is due when this path may be asked again; NULL: it
+                                   waits by its own tries */
     int same_as; /* place of the item in the batch whose fetch serves this one too; -1: none */
 };
 

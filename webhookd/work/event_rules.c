@@ -2,7 +2,7 @@
 
 #include "common/backoff.h"
 
-enum { FIRST_MS = 500, LONGEST_MS = 10 * 60 * 1000, TRIES_MAX = 8 };
+enum { FIRST_MS = 500, LONGEST_MS = 60 * 1000, TRIES_MAX = 8 };
 
 enum retry retry_decide(enum retry_cause cause, int64_t attempts, uint32_t random, int64_t *wait_ms)
 {

@@ -5,11 +5,11 @@
 #include "common/closing.h"
 #include "common/log.h"
 #include "common/machine.h"
+#include "common/stripe/fetcher.h"
 #include "webhookd/context.h"
 #include "webhookd/sql.h"
 #include "webhookd/statement_list.h"
 #include "webhookd/work/event_batch.h"
-#include "webhookd/work/fetcher.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,8 @@ struct worker {
     int picked;
     struct backoff backoff; /* while PostgreSQL refuses */
     struct log_repeat refused;
-    bool woken; /* while it was busy: there may be more events */
+    bool woken;   /* while it was busy: there may be more events */
+    bool hurried; /* what waits for Stripe is due */
     struct closing closing;
 };
 
@@ -97,7 +98,6 @@ static void take_pick(void *owner, const struct err *error, PGresult **results, 
 {
     struct worker *w = owner;
     struct statement_list l = {0};
-    (void)n;
     if (error) {
         pick_failed(w, error);
         return;
@@ -106,10 +106,11 @@ static void take_pick(void *owner, const struct err *error, PGresult **results, 
     if (log_repeat_recovered(&w->refused))
         log_info(webhook_pick_recovered,
                  LOG_MSG("PostgreSQL gives out webhook events again; work resumes"));
-    w->picked = PQntuples(results[1]);
+    const PGresult *picked = results[n - 1];
+    w->picked = PQntuples(picked);
     if (w->picked > 0) {
         machine_go(&WORKER, w->state, WORKING);
-        event_batch_start(&w->batch, results[1]);
+        event_batch_start(&w->batch, picked);
         return;
     }
     statement_list_add(&l, "commit");
@@ -129,6 +130,9 @@ static void run_pick(struct worker *w)
     machine_go(&WORKER, w->state, PICKING);
     w->woken = w->batch.connection_lost = false;
     statement_list_add(&l, "begin");
+    if (w->hurried)
+        statement_list_add(&l, SQL_HURRY_EVENTS);
+    w->hurried = false;
     statement_list_add(&l, SQL_PICK_EVENTS);
     param_i64(&l, w->one_by_one > 0 ? 1 : batch_size(w));
     statement_list_run(&l, w->pg, DEADLINE_MS, take_pick, w);
@@ -144,6 +148,12 @@ void worker_wake(struct worker *w)
         run_pick(w);
     else
         uv_timer_start(&w->timer, on_timer, POLL_MS, 0);
+}
+
+void worker_hurry(struct worker *w)
+{
+    w->hurried = true;
+    worker_wake(w);
 }
 
 static void on_up(void *owner)

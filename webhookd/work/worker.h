@@ -24,6 +24,8 @@ struct worker *worker_open(const struct context *context, struct fetcher *fetche
                            struct limits *limits, int number);
 /* There may be an event: look at once if it rests. */
 void worker_wake(struct worker *w);
+/* Stripe may be asked again: what was put off for want of it is due now. */
+void worker_hurry(struct worker *w);
 /* It has no event. While the stage drains it picks no new one. */
 bool worker_is_idle(const struct worker *w);
 bool worker_is_ready(const struct worker *w); /* connected */
