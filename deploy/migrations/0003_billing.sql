@@ -26,7 +26,7 @@ CREATE TABLE stripe_customers (
 CREATE INDEX stripe_customers_tenant ON stripe_customers (tenant);
 
 -- What each event said of its object, whatever the order they came in: the state of an object is made of all of them.
--- webhookd/work/observation.h tells what each column means. A fetched object has the event_id ''.
+-- common/stripe/objects/observation.h tells what each column means. A fetched object has the event_id ''.
 CREATE TABLE stripe_observations (
     object_id     text COLLATE "C" NOT NULL,
     created_at    timestamptz NOT NULL,      -- of the event; of a fetched object: when it was fetched
