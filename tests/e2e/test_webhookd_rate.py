@@ -1,6 +1,9 @@
 """webhookd at Stripe's rate limit: few calls are refused, every event is worked, and the log stays readable."""
 
 import datetime
+import json
+import os
+import time
 
 import pytest
 
@@ -82,3 +85,40 @@ def test_a_stripe_that_comes_and_goes_is_logged_once_a_minute(line, stripe):
     line.wait_for(lambda: line.value("SELECT count(*) FROM subscriptions") >= 15, 60)
     stage.wait_log("peer_lost", peer="stripe")
     assert len(stage.logs("peer_lost")) <= 2 and len(stage.logs("webhook_delayed")) <= 4
+
+
+def every_event(stripe):
+    """Newest first."""
+    found, query = [], {"limit": 100}
+    while True:
+        page = stripe.api("GET", "/v1/events", query).json
+        found += page["data"]
+        if not page["has_more"]:
+            return found
+        query["starting_after"] = found[-1]["id"]
+
+
+def store(line, events):
+    """As if they had been delivered."""
+    line.sql("INSERT INTO webhook_events (event_id, type, object_id, created_at, payload)"
+             " SELECT e ->> 'id', e ->> 'type', e #>> '{data,object,id}', to_timestamp((e ->> 'created')::float8), e::text"
+             " FROM jsonb_array_elements(%s::jsonb) e", json.dumps(events))
+
+
+def test_objects_are_fetched_side_by_side(line, stripe):
+    """A backlog, and a Stripe that takes 200 ms for each answer. SPEED_EVENTS=8000 SPEED_PER_S=500 for the figure itself;
+    in a test that others run beside, it is enough that the waits overlap."""
+    count = int(os.environ.get("SPEED_EVENTS", "800"))
+    stripe.bootstrap(tenants=[f"t{n}" for n in range(count // 2)], price_lookup_key="standard")
+    events = [event for event in every_event(stripe) if event["type"].startswith("customer")]
+    assert len(events) == count
+    store(line, events[::-1])
+    stripe.set(delay_ms=200)
+    begun = time.monotonic()
+    line.start_webhookd(STRIPE_API_BASE=stripe.url, WEBHOOKD_RATE_PER_S="1000",
+                        WEBHOOKD_WORKERS=os.environ.get("SPEED_WORKERS", "2")).wait_ready()
+    line.wait_for(lambda: line.value("SELECT count(*) FROM webhook_events WHERE state = 'received'") == 0, 300)
+    took = time.monotonic() - begun
+    print(f"{count} events in {took:.1f} s: {count / took:.0f}/s")
+    assert line.value("SELECT count(*) FROM subscriptions") == count // 2
+    assert count / took > int(os.environ.get("SPEED_PER_S", "40"))

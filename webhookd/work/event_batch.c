@@ -17,7 +17,8 @@
 #include <string.h>
 
 enum {
-    AGAIN_MS = 200, /* at the earliest, where Stripe as a whole is waited for */
+    REPORTS_MAX = 64, /* in one transaction */
+    AGAIN_MS = 200,   /* at the earliest, where Stripe as a whole is waited for */
     DEADLINE_MS = 10000,
     WRITE_DEADLINE_MS = 60000 /* another worker may work for the same tenants */
 };
@@ -253,6 +254,15 @@ static void fail_reports(struct event_batch *b)
                            "check STRIPE_SECRET_KEY");
 }
 
+/* Each is a statement of its own. */
+static void put_off_reports(struct event_batch *b)
+{
+    int n = 0;
+    for (int i = 0; i < b->n; i++)
+        if (b->items[i].is_report && b->items[i].outcome == OUTCOME_PROCESSED && ++n > REPORTS_MAX)
+            event_item_end(&b->items[i], OUTCOME_DELAYED, "many reports came at once");
+}
+
 static void run_write(struct event_batch *b)
 {
     struct statement_list l = {0};
@@ -260,6 +270,7 @@ static void run_write(struct event_batch *b)
     json_t *delays = json_array();
     machine_go(&EVENT_BATCH, b->state, WRITING);
     fail_reports(b);
+    put_off_reports(b);
     for (int i = 0; i < b->n; i++) {
         event_item_add(&b->items[i], batch, b->fetcher != NULL);
         if (b->items[i].outcome == OUTCOME_DELAYED)

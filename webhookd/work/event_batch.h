@@ -31,7 +31,8 @@ struct event_item;
 struct fetcher;
 struct limits;
 
-enum { BATCH_MAX = 64 };
+/* Where objects are fetched, a batch waits for the slowest of them. */
+enum { BATCH_MAX = 64, FETCHED_BATCH_MAX = 256 };
 
 enum event_batch_state { IDLE, FETCHING, READING, WRITING, CACHING, DELAYING };
 

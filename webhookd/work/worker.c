@@ -120,8 +120,10 @@ static void take_pick(void *owner, const struct err *error, PGresult **results, 
 /* With a key, no more than Stripe answers in a moment: the events of a batch end together. */
 static int64_t batch_size(const struct worker *w)
 {
-    int64_t size = w->batch.fetcher ? webhookd_rate_per_s(w->context->config) / 4 : BATCH_MAX;
-    return size < 1 ? 1 : size > BATCH_MAX ? BATCH_MAX : size;
+    if (!w->batch.fetcher)
+        return BATCH_MAX;
+    int64_t size = webhookd_rate_per_s(w->context->config) / 4;
+    return size < 1 ? 1 : size > FETCHED_BATCH_MAX ? FETCHED_BATCH_MAX : size;
 }
 
 static void run_pick(struct worker *w)
