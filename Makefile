@@ -30,7 +30,7 @@ link     = @mkdir -p $(@D) && echo "  $@" && $(LINK) $^ $(PKG_LIBS) -lm -o $@
 
 # folder:program
 STAGES  := emitter:meterline-emitter aggregator:meterline-aggregator sink:meterline-sink \
-           webhookd:meterline-webhookd ctl:meterctl
+           webhookd:meterline-webhookd notifier:meterline-notifier ctl:meterctl
 folder   = $(firstword $(subst :, ,$(1)))
 program  = $(B)/bin/$(lastword $(subst :, ,$(1)))
 objects  = $(patsubst %.c,$(B)/obj/%.o,$(shell find $(1) -name '*.c' | sort))
@@ -126,7 +126,7 @@ docs:
 # Manual pages and completion come from the programs themselves, of the tables of --help. The date of a page is
 # that of the commit, so that the same sources make the same page.
 COMMITTED = $(call once,COMMITTED,$(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null)))
-MANUALS := $(addprefix $(B)/man/,meterctl.1 meterline-emitter.1 meterline-aggregator.8 meterline-sink.8 meterline-webhookd.8)
+MANUALS := $(addprefix $(B)/man/,meterctl.1 meterline-emitter.1 meterline-aggregator.8 meterline-sink.8 meterline-webhookd.8 meterline-notifier.8)
 COMPLETION := $(B)/completion/meterctl
 .PHONY: manuals
 manuals: $(MANUALS) $(COMPLETION)

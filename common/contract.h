@@ -14,7 +14,11 @@
 #define QUOTA_KEY_PREFIX "quota:{"                 /* quota:{<tenant>} */
 #define QUOTA_CHECKED    "meterline:quota_checked" /* when all of it was gone over, Unix ms, … */
 #define CHECKED_LIMITS   "limits_at"               /* … by webhookd */
-#define CHECKED_USED     "used_at"                 /* … by the aggregator */
+#define SIGNALS_KEY      "billing:signals" /* a stream: what happened, for services to read */
+#define SIGNAL_MARK_PREFIX                                                                         \
+    "{billing:signals}:sent:" /* <message id>: it is in the stream; same slot */
+#define SIGNAL_MARK_S 86400
+#define CHECKED_USED  "used_at" /* … by the aggregator */
 
 /* Fields of a stream entry that are not dimensions. */
 #define FIELD_TENANT   "tenant"

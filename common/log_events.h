@@ -58,10 +58,10 @@
     X(stream_retired, "aggregator", "A stream of an earlier number of shards was counted to its end and deleted.") \
     X(dedupe_window_rebuilt, "aggregator", "The deduplication table was filled from the stored batches, as after a start or a takeover.") \
     X(dedupe_window_shrunk, "aggregator", "DEDUPE_MEMORY_MB is full, so the oldest ids were forgotten early. Raise it, or accept a shorter window.") \
-    X(schema_refused, "aggregator sink webhookd", "The database has a schema that this program cannot work with. Install the matching version.") \
+    X(schema_refused, "aggregator sink webhookd notifier", "The database has a schema that this program cannot work with. Install the matching version.") \
     X(quota_foreign, "aggregator webhookd", "A hash in the quota cache belongs to another ledger and was left alone. Only one ledger may use this Redis; `meterctl stream adopt` takes it over.") \
     X(redis_redirected, "aggregator webhookd", "A node of the Redis Cluster sent a command to another node, where it was sent again.") \
-    X(schema_waited, "aggregator sink webhookd", "The schema of the database is missing or older than this program needs. Work begins by itself after `meterctl migrate`; until then webhookd answers deliveries with 503.") \
+    X(schema_waited, "aggregator sink webhookd notifier", "The schema of the database is missing or older than this program needs. Work begins by itself after `meterctl migrate`; until then webhookd answers deliveries with 503.") \
     X(account_refused, "sink webhookd", "Stripe refused the key (401; for the sink 403 as well). Nothing is sent but a probe a minute, and webhookd works events as without a key. Correct `STRIPE_SECRET_KEY`.") \
     X(claim_delayed, "sink", "Usage could not be claimed for submission. It is tried again, and nothing is lost.") \
     X(claim_refused, "sink", "One total was not submitted; `msg` says why. A value of too many digits waits until it is corrected; what PostgreSQL refused is claimed again in the next cycle. Others are not affected.") \
@@ -116,7 +116,11 @@
     X(webhook_failed, "webhookd", "A webhook event cannot be worked; `msg` says why. A person has to remove the cause and then set its `state` to `received` to try it again.") \
     X(webhook_ignored, "webhookd", "A webhook event has no effect here, as when its type is not used, or it has no tenant yet; `msg` says why. Where a tenant was missing, it is taken up when the tenant is known.") \
     X(webhook_processed, "webhookd", "The effect of a webhook event is committed.") \
-    X(webhook_refused, "webhookd", "A request to the webhook endpoint was answered with 400, because its signature or its body is not Stripe's; `reason` and `msg` say which. If Stripe sent it, check `STRIPE_WEBHOOK_SECRET`.")
+    X(webhook_refused, "webhookd", "A request to the webhook endpoint was answered with 400, because its signature or its body is not Stripe's; `reason` and `msg` say which. If Stripe sent it, check `STRIPE_WEBHOOK_SECRET`.") \
+    X(message_delayed, "notifier", "A message was not taken and is tried again after `wait_ms`; `msg` says why. Logged once a minute for each cause.") \
+    X(message_failed, "notifier", "A message was refused for good, or was tried for as long as `NOTIFIER_GIVE_UP_S` says; `msg` says why. When the cause is removed, send it by `meterctl messages retry`.") \
+    X(messages_settled, "notifier", "What became of attempts is noted in PostgreSQL: how many messages were sent, delayed, failed.") \
+    X(outbox_refused, "notifier", "PostgreSQL refused a statement of the notifier's, which is tried again; look at `sqlstate` and `msg` if it lasts.")
 /* clang-format on */
 
 #define LOG_EVENT_ID(name, stages, meaning) LOG_OF_##name,

@@ -12,11 +12,8 @@
 static const struct {
     const char *program;
     int section;
-} PAGES[] = {{"meterctl", 1},
-             {"meterline-emitter", 1},
-             {"meterline-aggregator", 8},
-             {"meterline-sink", 8},
-             {"meterline-webhookd", 8}};
+} PAGES[] = {{"meterctl", 1},       {"meterline-emitter", 1},  {"meterline-aggregator", 8},
+             {"meterline-sink", 8}, {"meterline-webhookd", 8}, {"meterline-notifier", 8}};
 
 enum { PAGES_COUNT = sizeof PAGES / sizeof *PAGES };
 

@@ -21,7 +21,8 @@
     X(HTTP_CUT, "meterline_http_cut_total", COUNTER, PLAIN, "reason", "every stage", \
       "Clients that were cut off or refused before anybody saw their request: slow to send it, crowded (there were too many), memory (bodies took too much), two_lengths (it ended in two places)") \
     X(OLDEST_WAITING, "meterline_oldest_waiting_seconds", GAUGE, MS_AS_SECONDS, "queue", "every stage", \
-      "Age of the oldest that waits in the queue: a stream's entries, quota_cache, submissions, webhooks") \
+      "Age of the oldest that waits in the queue: a stream's entries, quota_cache, submissions, webhooks, " \
+      "messages_signal, messages_mail, messages_post") \
     X(STRIPE_REQUESTS, "meterline_stripe_requests_total", COUNTER, PLAIN, "outcome", "sink, webhookd", \
       "Requests to Stripe by outcome") \
     X(STRIPE_SECONDS, "meterline_stripe_request_seconds", HISTOGRAM, MS_AS_SECONDS, "kind", "sink, webhookd", \
@@ -89,7 +90,13 @@
     X(WEBHOOK_SECONDS, "meterline_webhook_processing_seconds", HISTOGRAM, MS_AS_SECONDS, "outcome", "webhookd", \
       "Time from receiving a webhook event until it was worked, by outcome: processed, ignored, failed") \
     X(QUOTA_WRITES, "meterline_quota_writes_total", COUNTER, PLAIN, "", "webhookd", \
-      "Tenants whose limits were written into the quota cache")
+      "Tenants whose limits were written into the quota cache") \
+    X(MESSAGES, "meterline_messages", GAUGE, PLAIN, "channel,state", "notifier", \
+      "Messages by the way they go (signal, mail, post) and by state (waiting, failed), as last counted") \
+    X(MESSAGES_TRIED, "meterline_messages_tried_total", COUNTER, PLAIN, "channel,outcome", "notifier", \
+      "Attempts to send a message, by outcome: sent, delayed, failed") \
+    X(MESSAGE_SECONDS, "meterline_message_seconds", HISTOGRAM, MS_AS_SECONDS, "channel", "notifier", \
+      "Time from when a message came up until it was sent")
 /* clang-format on */
 
 #define METRIC_ID(id, name, type, unit, labels, stages, help) METRIC_OF_##id,

@@ -47,6 +47,8 @@ void buf_add_base64(struct buf *b, const void *data, size_t length);
 bool str_is_utf8(const char *s, size_t length);
 /* The bytes of the well-formed UTF-8 character that s starts with, 1 to 4; 0 if there is none. */
 size_t str_utf8_char(const char *s, size_t length);
+/* Each byte of a NUL-terminated text that is not UTF-8 becomes a question mark. */
+void str_make_utf8(char *s);
 /* A byte below 0x20, or 0x7f, or one of U+0080 to U+009F, which steer terminals as they do. */
 bool str_has_control(const char *s, size_t length);
 /* [a-z0-9_]{1,64}: the names of metrics and dimensions. */

@@ -82,6 +82,18 @@ bool str_is_utf8(const char *s, size_t length)
 }
 
 /* U+0080 to U+009F are the bytes c2 80 to c2 9f. */
+void str_make_utf8(char *s)
+{
+    size_t left = strlen(s);
+    while (left > 0) {
+        size_t bytes = str_utf8_char(s, left);
+        if (bytes == 0)
+            *s = '?';
+        s += bytes > 0 ? bytes : 1;
+        left -= bytes > 0 ? bytes : 1;
+    }
+}
+
 static bool is_high_control(const char *s, size_t left)
 {
     return (unsigned char)s[0] == 0xc2 && left > 1 && (unsigned char)s[1] >= 0x80 &&

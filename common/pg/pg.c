@@ -116,6 +116,11 @@ static void on_soon(uv_timer_t *timer)
         pg->pipeline_ended = false;
         pg_pipeline_finish(pg);
     }
+    if (pg->tell_notified && pg->state != PG_IS_CLOSING) {
+        pg->tell_notified = false;
+        if (pg->events.on_notified)
+            pg->events.on_notified(pg->events.owner);
+    }
     if (pg->tell_down && pg->state != PG_IS_CLOSING) {
         struct err down = pg->down;
         pg->tell_down = false;
@@ -128,7 +133,7 @@ static void on_soon(uv_timer_t *timer)
     }
 }
 
-static void start_soon(struct pg *pg)
+void pg_start_soon(struct pg *pg)
 {
     uv_update_time(pg->loop);
     uv_timer_start(&pg->soon, on_soon, SOON_MS, 0);
@@ -190,7 +195,7 @@ static uint64_t begin_anew(struct pg *pg, const struct err *error)
     uint64_t wait_ms = backoff_next_ms(&pg->backoff, backoff_random());
     pg_start_timer(pg, wait_ms);
     pg->tell_down = true;
-    start_soon(pg);
+    pg_start_soon(pg);
     return wait_ms;
 }
 
@@ -252,6 +257,11 @@ bool pg_is_up(const struct pg *pg)
     return pg->state == PG_IS_READY || pg->state == PG_IS_BUSY;
 }
 
+bool pg_is_direct(const struct pg *pg)
+{
+    return pg_is_up(pg) && pg->is_direct;
+}
+
 void pg_reset(struct pg *pg)
 {
     if (!pg->conn)
@@ -275,7 +285,7 @@ void pg_close(struct pg *pg, void (*closed)(void *owner), void *owner)
     machine_go(&PG_MACHINE, pg->state, PG_IS_CLOSING);
     pg->closed = closed;
     pg->closed_owner = owner;
-    start_soon(pg);
+    pg_start_soon(pg);
 }
 
 int64_t pg_clock_offset_ms(const struct pg *pg)

@@ -82,11 +82,13 @@ void pg_add_i64(struct pg_statement *s, int64_t v, unsigned char storage[8]);
 typedef void (*pg_done_fn)(void *owner, const struct err *error, PGresult **results, int n);
 
 /* on_up: the connection is ready (again). on_down: it was lost, or could not be made (after each
- * try); `error` says why; it comes after done, and not after pg_close. Both from the loop; either
- * may be NULL. Peer lost and back is logged here, once. */
+ * try); `error` says why; it comes after done, and not after pg_close. on_notified: one or more
+ * NOTIFY came that this session listens to, at most once in a turn of the loop. All from the loop;
+ * each may be NULL. Peer lost and back is logged here, once. */
 struct pg_events {
     void (*on_up)(void *owner);
     void (*on_down)(void *owner, const struct err *error);
+    void (*on_notified)(void *owner);
     void *owner;
 };
 
@@ -113,6 +115,10 @@ void pg_use_url(const char *url);
 
 bool pg_is_ready(const struct pg *pg); /* connected, and no pipeline in flight */
 bool pg_is_up(const struct pg *pg);    /* connected */
+
+/* While it is up: the session is the server's own. Through a pooler, another transaction may have
+ * another session, so that LISTEN is of no use. */
+bool pg_is_direct(const struct pg *pg);
 
 /* Run one pipeline. Needs pg_is_ready (asserted). deadline_ms: how long to wait for all of it. done
  * runs exactly once, from the loop, never inside this call. */

@@ -344,6 +344,8 @@ static void take_setup(void *owner, const struct err *error, PGresult **results,
         return;
     }
     take_clock(pg, results[n - 1]);
+    /* A pooler makes up the number of a process, since it has many. */
+    pg->is_direct = pg_get_i64(results[n - 1], 0, 2) == PQbackendPID(pg->conn);
     pg_resolve_done(pg);
     pg->takes_reader = false;
     backoff_reset(&pg->backoff);

@@ -69,6 +69,7 @@ struct pg {
     PGconn *conn;      /* NULL while waiting */
     uv_poll_t *poll;   /* on the socket of conn; NULL while there is none */
     uv_timer_t timer;  /* by state: the connect deadline, the wait, the pipeline's deadline */
+    bool is_direct;    /* no pooler is between us and the server */
     bool takes_reader; /* a primary that is read-only by default will do */
     uv_timer_t soon;   /* calls what must not be called from inside a public function */
     int handles;       /* open handles and requests; at 0 pg is freed */
@@ -78,6 +79,7 @@ struct pg {
     bool in_transaction; /* the last pipeline left BEGIN without COMMIT */
     bool pipeline_ended; /* by a lost connection: done is called soon */
     bool tell_down;      /* on_down is called soon */
+    bool tell_notified;  /* on_notified is called soon */
     struct err down;
     struct err fatal; /* why the server closes the connection, if it said so */
 
@@ -97,6 +99,8 @@ void pg_watch(struct pg *pg, int events);
 void pg_unwatch(struct pg *pg);
 /* Start the timer, counted from now and not from the beginning of this turn of the loop. */
 void pg_start_timer(struct pg *pg, uint64_t wait_ms);
+/* Start the timer that calls what must not be called from inside a public function. */
+void pg_start_soon(struct pg *pg);
 /* The connection was lost or could not be made: drop it, call on_down soon, try again later. */
 void pg_lost(struct pg *pg, const struct err *error);
 void pg_release_handle(struct pg *pg);

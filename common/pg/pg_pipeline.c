@@ -389,6 +389,19 @@ static void take_results(struct pg *pg)
     }
 }
 
+/* Also when nobody asks for them: behind a pooler, a session may be one that another client has let
+ * listen, and libpq would keep them all. */
+static void take_notifications(struct pg *pg)
+{
+    PGnotify *notification;
+    while ((notification = PQnotifies(pg->conn))) {
+        PQfreemem(notification);
+        pg->tell_notified = true;
+    }
+    if (pg->tell_notified)
+        pg_start_soon(pg);
+}
+
 void pg_pipeline_io(struct pg *pg, int events)
 {
     bool alive = !(events & UV_READABLE) || PQconsumeInput(pg->conn);
@@ -404,6 +417,7 @@ void pg_pipeline_io(struct pg *pg, int events)
     /* With nothing in flight, this makes libpq look at messages that the server sent unasked. */
     if (!pg->pipeline.active)
         (void)PQisBusy(pg->conn);
+    take_notifications(pg);
     flush(pg);
 }
 

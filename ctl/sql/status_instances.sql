@@ -12,4 +12,4 @@ SELECT s.stage, i.host || ':' || i.pid AS instance, coalesce(i.state, 'missing')
         UNION SELECT 'sink' WHERE EXISTS (SELECT FROM metrics WHERE transport <> 'none' AND retired_at IS NULL)
         UNION SELECT stage FROM stage_instances) s
   LEFT JOIN stage_instance_states i USING (stage)
- ORDER BY array_position(ARRAY['aggregator', 'sink', 'webhookd'], s.stage), s.stage, i.started_at, i.instance
+ ORDER BY array_position(ARRAY['aggregator', 'sink', 'webhookd', 'notifier'], s.stage), s.stage, i.started_at, i.instance

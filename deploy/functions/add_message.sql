@@ -14,7 +14,11 @@ BEGIN
              CROSS JOIN LATERAL (VALUES ('mail', s.email), ('post', s.post_url)) AS x (channel, destination)
              WHERE s.tenant = p_tenant AND x.destination IS NOT NULL) way
     ON CONFLICT (message_id, channel) DO NOTHING;
-    RETURN FOUND;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM pg_notify('meterline_messages', '');
+    RETURN true;
 END $$;
 
 COMMENT ON FUNCTION add_message IS 'Puts a message into the outbox; false if it is there already.';

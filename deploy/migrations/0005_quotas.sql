@@ -44,13 +44,31 @@ CREATE TABLE outgoing_messages (
     state           text COLLATE "C" NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'failed')),
     attempts        integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    lease_until     timestamptz,             -- a notifier is sending it; if it dies, another one may after that
     created_at      timestamptz NOT NULL DEFAULT now(),
+    waiting_since   timestamptz NOT NULL DEFAULT now(), -- how long it may be tried counts from here
     sent_at         timestamptz,
     error           text,                    -- why the last attempt failed
     PRIMARY KEY (message_id, channel)
 );
-CREATE INDEX outgoing_messages_waiting ON outgoing_messages (channel, next_attempt_at) WHERE state = 'waiting';
+CREATE INDEX outgoing_messages_due ON outgoing_messages (channel, next_attempt_at) WHERE state = 'waiting';
+CREATE INDEX outgoing_messages_address ON outgoing_messages (channel, destination, next_attempt_at)
+    WHERE state = 'waiting';
+CREATE INDEX outgoing_messages_leased ON outgoing_messages (channel, destination) WHERE lease_until IS NOT NULL;
+CREATE INDEX outgoing_messages_failed ON outgoing_messages (channel) WHERE state = 'failed';
 CREATE INDEX outgoing_messages_tenant ON outgoing_messages (tenant, created_at);
+CREATE INDEX outgoing_messages_created ON outgoing_messages (created_at);
+
+-- Addresses of mail and URLs that took nothing at the last attempt, whichever message it was for. Each gets one message
+-- at a time until it takes one, so that it holds nobody else up.
+CREATE TABLE failing_addresses (
+    channel       text COLLATE "C" NOT NULL,
+    destination   text COLLATE "C" NOT NULL,
+    failures      integer NOT NULL,          -- attempts in a row
+    failing_since timestamptz NOT NULL DEFAULT now(),
+    retry_at      timestamptz NOT NULL,      -- nothing is tried before
+    PRIMARY KEY (channel, destination)
+);
 
 -- Tenants whose own limits changed, by whatever hand: webhookd brings them in line, writes them into the quota
 -- cache, and forgets them here unless the number is another one since.

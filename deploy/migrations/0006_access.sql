@@ -109,6 +109,7 @@ GRANT SELECT ON doubled_subscriptions TO meterline_webhookd, meterline_notifier,
 GRANT SELECT ON usage_totals, usage_quotas, alert_settings, billing_customers TO meterline_notifier;
 GRANT SELECT, INSERT ON usage_alerts TO meterline_notifier;
 GRANT SELECT, UPDATE, DELETE ON outgoing_messages TO meterline_notifier;
+GRANT SELECT, INSERT, UPDATE, DELETE ON failing_addresses TO meterline_notifier;
 
 GRANT SELECT ON usage_aggregates, usage_totals, usage_events, usage_quotas, usage_alerts, billing_customers,
     subscription_items, subscription_states, stripe_prices, invoices, payments, checkout_sessions, billing_history,

@@ -680,9 +680,18 @@ COMMENT ON COLUMN outgoing_messages.occurred_at IS 'When it happened.';
 COMMENT ON COLUMN outgoing_messages.state IS 'waiting, sent or failed.';
 COMMENT ON COLUMN outgoing_messages.attempts IS 'How often it was tried.';
 COMMENT ON COLUMN outgoing_messages.next_attempt_at IS 'Not before then.';
+COMMENT ON COLUMN outgoing_messages.lease_until IS 'Until then a notifier is sending it; NULL: none is.';
 COMMENT ON COLUMN outgoing_messages.created_at IS 'When the row was made.';
+COMMENT ON COLUMN outgoing_messages.waiting_since IS 'Since when it is tried; NOTIFIER_GIVE_UP_S counts from here.';
 COMMENT ON COLUMN outgoing_messages.sent_at IS 'When it was taken.';
 COMMENT ON COLUMN outgoing_messages.error IS 'Why the last attempt failed.';
+
+COMMENT ON TABLE failing_addresses IS 'Addresses of mail and URLs that took nothing at the last attempt.';
+COMMENT ON COLUMN failing_addresses.channel IS 'mail or post.';
+COMMENT ON COLUMN failing_addresses.destination IS 'An address of mail or a URL.';
+COMMENT ON COLUMN failing_addresses.failures IS 'Attempts that failed, in a row.';
+COMMENT ON COLUMN failing_addresses.failing_since IS 'When the first of them failed.';
+COMMENT ON COLUMN failing_addresses.retry_at IS 'No message is sent there before.';
 
 COMMENT ON TABLE limit_changes IS 'Tenants whose own limits changed, until webhookd has brought their quotas in line.';
 COMMENT ON COLUMN limit_changes.tenant IS 'The tenant.';

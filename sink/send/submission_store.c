@@ -109,18 +109,10 @@ void submission_queue_done(struct submission_queue *q)
  * others of this exchange. A text that was cut in the middle of a character is such a one. */
 static void add_safe_text(struct pg_array *a, const char *text)
 {
-    struct buf safe = {0};
-    size_t length = strlen(text);
-    for (size_t at = 0; at < length;) {
-        size_t bytes = str_utf8_char(text + at, length - at);
-        if (bytes > 0)
-            buf_add(&safe, text + at, bytes);
-        else
-            buf_add_char(&safe, '?');
-        at += bytes > 0 ? bytes : 1;
-    }
-    pg_array_add(a, safe.data ? safe.data : "", safe.length);
-    buf_done(&safe);
+    char *safe = xstrdup(text);
+    str_make_utf8(safe);
+    pg_array_add_text(a, safe);
+    free(safe);
 }
 
 static void add_optional(struct pg_array *a, const char *text)

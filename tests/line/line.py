@@ -105,6 +105,9 @@ class Line:
     def start_sink(self, **settings):
         return self.start("sink", **settings)
 
+    def start_notifier(self, **settings):
+        return self.start("notifier", **settings)
+
     def start_webhookd(self, **settings):
         return self.start("webhookd", **settings)
 

@@ -19,6 +19,7 @@ struct session {
     int ups;
     int downs;
     struct err down; /* the last */
+    int notified;
     int dones;
     struct err error; /* of the last done; ERR_NONE if it had none */
     int n;
@@ -62,6 +63,13 @@ static inline void on_done(void *owner, const struct err *error, PGresult **resu
     run_then(s);
 }
 
+static inline void on_notified(void *owner)
+{
+    struct session *s = owner;
+    assert_false(s->in_call);
+    s->notified++;
+}
+
 static inline void on_row(void *owner, const PGresult *row)
 {
     struct session *s = owner;
@@ -76,7 +84,10 @@ static inline void start(struct session *s, const char *url, const char *role)
     *s = (struct session){0};
     uv_loop_init(&s->loop);
     s->in_call = true;
-    s->pg = pg_open(&s->loop, url, role, "test_pg", (struct pg_events){on_up, on_down, s});
+    s->pg =
+        pg_open(&s->loop, url, role, "test_pg",
+                (struct pg_events){
+                    .on_up = on_up, .on_down = on_down, .on_notified = on_notified, .owner = s});
     s->in_call = false;
     assert_false(pg_is_ready(s->pg));
 }

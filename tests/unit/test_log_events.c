@@ -26,7 +26,8 @@ static const struct {
 } STAGES[] = {{"all", "Every stage"},
               {"aggregator", "Aggregator"},
               {"sink", "Sink"},
-              {"webhookd", "Webhookd"}};
+              {"webhookd", "Webhookd"},
+              {"notifier", "Notifier"}};
 
 enum { STAGE_COUNT = sizeof STAGES / sizeof STAGES[0] };
 

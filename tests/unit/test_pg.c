@@ -412,6 +412,28 @@ static void copy_is_refused(void **state)
     end(&s);
 }
 
+static void who_listens_is_told(void **state)
+{
+    /* A direct session can LISTEN; a NOTIFY of another one is told while it rests. */
+    (void)state;
+    struct session s;
+    start_up(&s);
+    assert_true(pg_is_direct(s.pg));
+    RUN(&s, "listen doorbell");
+    assert_int_equal(s.error.kind, ERR_NONE);
+    PGconn *other = PQconnectdb(getenv(SESSION_URL_VARIABLE));
+    PQclear(PQexec(other, "notify doorbell"));
+    run_until(&s.loop, &s.notified, 1);
+    PQclear(PQexec(other, "notify another"));
+    PQclear(PQexec(other, "notify doorbell"));
+    run_until(&s.loop, &s.notified, 2);
+    assert_int_equal(s.notified, 2);
+    PQfinish(other);
+    RUN(&s, "select 3");
+    must(&s, "3");
+    end(&s);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -429,6 +451,7 @@ int main(void)
         cmocka_unit_test(a_stream_needs_no_memory),
         cmocka_unit_test(a_stream_may_fail_half_way),
         cmocka_unit_test(copy_is_refused),
+        cmocka_unit_test(who_listens_is_told),
     };
     return run_with_server(tests);
 }

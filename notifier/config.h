@@ -1,0 +1,18 @@
+/* The settings of the notifier. */
+#ifndef METERLINE_NOTIFIER_CONFIG_H
+#define METERLINE_NOTIFIER_CONFIG_H
+
+#include "common/conf.h"
+
+struct config {
+    struct conf_base base;
+    int64_t signals_maxlen; /* of the stream; 0: it is never trimmed */
+    int64_t retry_first_ms;
+    int64_t retry_max_s;
+    int64_t give_up_s;
+    int64_t keep_days; /* messages that are done with */
+};
+
+extern const struct conf_setting NOTIFIER_SETTINGS[];
+
+#endif

@@ -1,0 +1,2 @@
+-- Asks to be told when a message was committed.
+LISTEN meterline_messages
