@@ -36,7 +36,7 @@
     X(lease_refused, "aggregator", "A run with `--once` could not get the stream, because another aggregator works on it and counts it. Nothing is lost.") \
     X(lease_waited, "aggregator", "Other aggregators work on all streams. This one stands by until one of them ends.") \
     X(ledger_behind_stream, "aggregator", "PostgreSQL lost commits, as after a restore from a backup. What is still in the stream is counted again, the rest is booked as lost, and sinks hold until `meterctl restore accept`.") \
-    X(maintenance_failed, "aggregator", "A job beside the counting failed; `job` says which one (lease, partitions, carry, retention). It is tried again.") \
+    X(maintenance_failed, "aggregator", "A job beside the counting failed; `job` says which one (lease, partitions, carry, window_changes, retention). It is tried again.") \
     X(misrouted_moved, "aggregator", "Entries that were in the stream of another shard were added to the right stream.") \
     X(quota_function_failed, "aggregator webhookd", "Redis refused to load the functions of the quota cache. Allow FUNCTION LOAD, FCALL and FCALL_RO for this user.") \
     X(quota_read_failed, "aggregator", "PostgreSQL refused to tell the usage that the quota cache needs. It is tried again; the cache gets old meanwhile.") \

@@ -21,7 +21,13 @@ const struct ctl_command CTL_COMMANDS[] = {
      .detail =
          "If anything in the file is wrong, every fault is printed with its path, and nothing\n"
          "changes. Otherwise all of it is applied in one transaction. What the file no longer\n"
-         "has is retired, not deleted. A metric that has usage keeps its aggregation.\n",
+         "has is retired, not deleted. A metric that has usage keeps its aggregation.\n"
+         "\n"
+         "A limit counts over its \"window\": \"period\", the billing period, if it says nothing;\n"
+         "\"month\", from the billing day, so that a yearly plan can have a monthly allowance; or\n"
+         "\"day\" (UTC). Metrics that are summed up, counted or have a greatest value (sum, count,\n"
+         "max) may have a month or a day. Those that keep a last value or count different ones\n"
+         "(last, unique) are refused one.\n",
      .run = catalog_apply_run},
     {.words = {"catalog", "show"},
      .arguments = "",

@@ -8,10 +8,17 @@
 
 #include <stdlib.h>
 
-enum { TICK_MS = 100, PARTITIONS_EVERY_MS = 600000, MINUTE = 60000, DEADLINE_MS = 20000 };
+enum {
+    TICK_MS = 100,
+    CHANGES_EVERY_MS = 300,
+    PARTITIONS_EVERY_MS = 600000,
+    MINUTE = 60000,
+    DEADLINE_MS = 20000
+};
 
 /* So few at a time that no commit waits long for them. */
 static const char CARRY_PAGE[] = "500";
+static const char CHANGES_PAGE[] = "500";
 
 static void on_checked(void *owner, const struct err *error)
 {
@@ -73,6 +80,19 @@ static void take_carried(void *owner, const struct err *error, PGresult **result
     maintenance_poke(m);
 }
 
+/* If this process dies before it has written them, the next round over all tenants does. */
+static void take_changes(void *owner, const struct err *error, PGresult **results, int n)
+{
+    struct maintenance *m = owner;
+    if (error)
+        log_failed("window_changes", error);
+    else if (n > 0 && PQntuples(results[0]) > 0)
+        m->changes_due_ms = 0; /* there may be more */
+    for (int i = 0; i < n; i++)
+        quota_note_rows(&m->quota, results[i]);
+    maintenance_poke(m);
+}
+
 static void run_job(struct maintenance *m, const char *sql, const char *parameter, pg_done_fn done)
 {
     struct pg_statement s;
@@ -94,6 +114,8 @@ void maintenance_poke(void *maintenance)
         run_job(m, SQL_ENSURE_PARTITIONS, NULL, take_partitions);
     else if (is_due(&m->carry_due_ms, now_ms, MINUTE))
         run_job(m, SQL_OPEN_CARRIED, CARRY_PAGE, take_carried);
+    else if (m->quota.noted.count == 0 && is_due(&m->changes_due_ms, now_ms, CHANGES_EVERY_MS))
+        run_job(m, SQL_TAKE_WINDOW_CHANGES, CHANGES_PAGE, take_changes);
     else if (quota_has_work(&m->quota) && redis_router_is_up(m->redis))
         quota_run(&m->quota, m->pg, m->redis, maintenance_poke, m);
     else if (m->retains && retention_is_due(&m->retention, now_ms) && !m->is_behind(m->owner))

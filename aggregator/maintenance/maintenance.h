@@ -25,6 +25,7 @@ struct maintenance {
     bool stopped;              /* for good */
     int64_t partitions_due_ms; /* monotonic */
     int64_t carry_due_ms;
+    int64_t changes_due_ms;
     int64_t heal_due_ms;
     bool (*has_stream)(void *owner); /* this process counts: jobs are its own to do */
     bool (*is_behind)(void *owner);  /* entries that wait may need what retention would drop */

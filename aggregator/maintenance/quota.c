@@ -169,14 +169,13 @@ static void read_failed(struct quota *q, const struct err *error)
 static void take_used(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct quota *q = owner;
-    (void)n;
     if (error) {
         read_failed(q, error);
         return;
     }
     tenants_trim(&q->noted, 0);
-    quota_take(q, results[0], 0);
-    results[0] = NULL; /* ours now */
+    quota_take(q, results[n - 1], 0);
+    results[n - 1] = NULL; /* ours now */
     end_step(q);
 }
 
@@ -192,11 +191,13 @@ static void read_noted(struct quota *q)
         pg_array_add(&tenants, tenant->name.data, tenant->name.length);
         pg_array_add_text(&streams, stream);
     }
-    struct pg_statement s;
-    pg_statement_init(&s, SQL_READ_USED);
-    pg_add_array(&s, &tenants);
-    pg_add_array(&s, &streams);
-    pg_run(q->pg, &s, 1, DEADLINE_MS, take_used, q);
+    struct pg_statement s[2];
+    pg_statement_init(&s[0], SQL_OPEN_WINDOWS);
+    pg_add_array(&s[0], &tenants);
+    pg_statement_init(&s[1], SQL_READ_USED);
+    pg_add_array(&s[1], &tenants);
+    pg_add_array(&s[1], &streams);
+    pg_run(q->pg, s, 2, DEADLINE_MS, take_used, q);
     pg_array_done(&tenants);
     pg_array_done(&streams);
 }

@@ -4,7 +4,7 @@
  *                   "where"?, "stripe_event_name", "transport"?, "rounding"?}],
  *      "plans": [{"plan", "name", "currency", "base_amount_minor", "interval"?,
  *                 "stripe_lookup_key"?, "limits": {metric:
- *                     {"included", "cap", "overage"?: {"amount_minor", "per"}}}}]} */
+ *                     {"included", "cap", "window"?, "overage"?: {"amount_minor", "per"}}}}]} */
 #ifndef METERLINE_CTL_CATALOG_PARSE_H
 #define METERLINE_CTL_CATALOG_PARSE_H
 

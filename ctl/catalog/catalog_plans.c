@@ -11,10 +11,11 @@ enum { TITLE_MAX_BYTES = 200, LOOKUP_KEY_MAX_BYTES = 200 }; /* Stripe: prices[lo
 static const char *const PLAN_KEYS[] = {
     "plan",     "name",   "currency",          "base_amount_minor",
     "interval", "limits", "stripe_lookup_key", NULL};
-static const char *const LIMIT_KEYS[] = {"included", "cap", "overage", NULL};
+static const char *const LIMIT_KEYS[] = {"included", "cap", "window", "overage", NULL};
 static const char *const OVERAGE_KEYS[] = {"amount_minor", "per", NULL};
 static const char *const INTERVALS[] = {"day", "week", "month", "year", NULL};
 static const char *const CAPS[] = {"none", "soft", "hard", NULL};
+static const char *const WINDOWS[] = {"period", "month", "day", NULL};
 
 static void parse_currency(struct check *c, const struct path *at, json_t *item, json_t *row)
 {
@@ -114,13 +115,33 @@ static void parse_overage(struct check *c, const struct path *at, json_t *item, 
         set_price(c, &p, amount, per, row);
 }
 
-static void parse_limit(struct check *c, const struct path *at, json_t *item, json_t *row)
+/* metric: of the file; NULL: there is none, which is told elsewhere. A value that replaces the one
+ * before it, or is one of different ones, says nothing of a part of the period. */
+static void parse_window(struct check *c, const struct path *at, json_t *item, json_t *metric,
+                         json_t *row)
+{
+    const char *window = check_choice(c, at, item, "window", WINDOWS, "period");
+    const char *aggregation = json_string_value(json_object_get(metric, "aggregation"));
+    check_set_text(row, "limit_window", window);
+    if (window && strcmp(window, "period") != 0 && aggregation &&
+        (strcmp(aggregation, "last") == 0 || strcmp(aggregation, "unique") == 0)) {
+        struct path p = path_key(at, "window");
+        check_fault(c, &p,
+                    "must be period: the metric's aggregation is %s, and only sum, count and max "
+                    "can be counted by month or day",
+                    aggregation);
+    }
+}
+
+static void parse_limit(struct check *c, const struct path *at, json_t *item, json_t *metric,
+                        json_t *row)
 {
     if (!check_object(c, at, item))
         return;
     check_keys(c, at, item, LIMIT_KEYS);
     parse_included(c, at, item, row);
     check_set_text(row, "cap", check_choice(c, at, item, "cap", CAPS, NULL));
+    parse_window(c, at, item, metric, row);
     parse_overage(c, at, item, row);
 }
 
@@ -137,12 +158,13 @@ static void parse_limits(struct check *c, const struct path *at, json_t *plan, j
     {
         struct path each = path_key(&p, metric);
         json_t *row = json_object();
-        if (!check_find_by(metrics, json_array_size(metrics), "metric", metric))
+        json_t *known = check_find_by(metrics, json_array_size(metrics), "metric", metric);
+        if (!known)
             check_fault(c, &each, "there is no such metric in this catalog");
         json_object_set(row, "plan", json_object_get(plan, "plan"));
         json_object_set(row, "currency", json_object_get(plan, "currency"));
         check_set_text(row, "metric", metric);
-        parse_limit(c, &each, item, row);
+        parse_limit(c, &each, item, known, row);
         json_array_append_new(rows, row);
     }
 }

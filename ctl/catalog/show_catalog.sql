@@ -21,6 +21,7 @@ SELECT json_build_object(
                        SELECT coalesce(json_object_agg(l.metric, json_build_object(
                                   'included', coalesce(trim_scale(l.included)::text, 'unlimited'),
                                   'cap', l.cap,
+                                  'window', CASE WHEN l.limit_window <> 'period' THEN l.limit_window END,
                                   'overage', CASE WHEN l.overage_unit_price IS NOT NULL THEN
                                       json_build_object(
                                           'amount_minor',

@@ -16,6 +16,7 @@ DECLARE
     k_tenants text[];
     k_metrics text[];
     k_since timestamptz[];
+    windows boolean;
 BEGIN
     IF NOT EXISTS (SELECT FROM usage_pending WHERE stream = p_stream)
        AND NOT EXISTS (SELECT FROM usage_recounts WHERE stream = p_stream) THEN
@@ -28,6 +29,7 @@ BEGIN
     -- A batch that came after count_pending waits for the next fold.
     batches := ARRAY(SELECT batch FROM usage_pending WHERE stream = p_stream AND NOT from_raw);
     carried := ARRAY(SELECT metric FROM metrics WHERE carry);
+    windows := has_windows();
     IF carried <> '{}' THEN
         SELECT array_agg(k.tenant), array_agg(k.metric), array_agg(k.since) INTO k_tenants, k_metrics, k_since
           FROM (SELECT u.tenant, u.metric, min(u.minute_at) AS since
@@ -76,31 +78,74 @@ BEGIN
                sum(CASE aggregation WHEN 'sum' THEN quantity WHEN 'count' THEN events END) AS more,
                max(greatest) AS greatest, max(last) AS last
           FROM minutes GROUP BY tenant, metric, aggregation
+    ), found AS MATERIALIZED (
+        SELECT s.*, t.window_start, t.window_end,
+               -- A total says its period. Only for the first usage of a period it is computed.
+               CASE WHEN s.low < t.period_end THEN tstzrange(t.period_start, t.period_end)
+                    WHEN EXISTS (SELECT FROM subscriptions o WHERE o.tenant = s.tenant)
+                      OR EXISTS (SELECT FROM billing_periods o WHERE o.tenant = s.tenant)
+                    THEN usage_period(s.tenant, s.low)
+                    ELSE usage_month(s.low) END AS period,
+               -- It says the window that the limit counts over, too.
+               CASE WHEN windows AND (s.low < t.period_end) IS NOT TRUE
+                    THEN coalesce((SELECT q.limit_window FROM usage_quotas q
+                                    WHERE q.tenant = s.tenant AND q.metric = s.metric),
+                                  (SELECT l.limit_window FROM plan_limits l
+                                    WHERE l.plan = 'free' AND l.metric = s.metric
+                                      AND NOT EXISTS (SELECT FROM usage_quotas q WHERE q.tenant = s.tenant))) END AS kind
+          FROM spans s
+          LEFT JOIN LATERAL (
+               SELECT o.period_start, o.period_end, o.window_start, o.window_end FROM usage_totals o
+                WHERE o.tenant = s.tenant AND o.metric = s.metric AND o.period_start <= s.low
+                ORDER BY o.period_start DESC LIMIT 1) t ON s.low < t.period_end
+    ), windowed AS (
+        SELECT f.tenant, f.metric, f.aggregation, f.low, f.high, f.more, f.greatest, f.last, f.period,
+               coalesce(f.window_start, lower(w.span)) AS window_start, coalesce(f.window_end, upper(w.span)) AS window_end
+          FROM found f
+         CROSS JOIN LATERAL (
+               -- Of a period that is not the current one, it is worked out below.
+               SELECT CASE WHEN f.kind IN ('month', 'day') AND f.aggregation IN ('sum', 'count', 'max') THEN
+                           CASE WHEN NOT f.period @> now() THEN tstzrange(NULL, '-infinity')
+                                WHEN f.kind = 'day' THEN usage_day(now())
+                                WHEN f.period = usage_month(now()) THEN f.period
+                                ELSE limit_window(f.tenant, 'month', now()) END END AS span) w
     ), located AS MATERIALIZED (
-        SELECT k.*, high < upper(k.period) AND aggregation <> 'unique' AS whole
-          FROM (SELECT s.*,
-                       -- A total says its period. Only for the first usage of a period it is computed.
-                       CASE WHEN s.low < t.period_end THEN tstzrange(t.period_start, t.period_end)
-                            WHEN EXISTS (SELECT FROM subscriptions o WHERE o.tenant = s.tenant)
-                              OR EXISTS (SELECT FROM billing_periods o WHERE o.tenant = s.tenant)
-                            THEN usage_period(s.tenant, s.low)
-                            ELSE usage_month(s.low) END AS period
-                  FROM spans s
-                  LEFT JOIN LATERAL (
-                       SELECT o.period_start, o.period_end FROM usage_totals o
-                        WHERE o.tenant = s.tenant AND o.metric = s.metric AND o.period_start <= s.low
-                        ORDER BY o.period_start DESC LIMIT 1) t ON true
-                OFFSET 0) k
+        SELECT w.*, w.high < upper(w.period) AND w.aggregation <> 'unique'
+                    AND coalesce(w.window_start <= w.low AND w.high < w.window_end
+                                 OR w.high < w.window_start OR w.low >= w.window_end, true) AS whole
+          FROM windowed w
+    ), placed AS (
+        SELECT m.tenant, m.metric, m.aggregation, m.minute_at, m.dimensions, m.events, m.quantity, m.greatest, m.last,
+               l.window_start, l.window_end, l.period AS low_period,
+               CASE WHEN m.minute_at <@ l.period THEN l.period ELSE usage_period(m.tenant, m.minute_at) END AS period
+          FROM minutes m JOIN located l ON l.tenant = m.tenant AND l.metric = m.metric AND NOT l.whole
+        OFFSET 0
     ), parts AS (
-        -- Usually all minutes of a metric are in one period. If not, they are taken one by one.
-        SELECT tenant, metric, aggregation, period, NULL::jsonb AS dimensions, NULL::bigint AS events, more, greatest, last
+        -- Usually all minutes of a metric are in one period, and in its window or out of it. If not, they are taken one
+        -- by one.
+        SELECT tenant, metric, aggregation, period, NULL::jsonb AS dimensions, NULL::bigint AS events, more, greatest, last,
+               window_start, window_end,
+               CASE WHEN window_start <= low AND high < window_end
+                    THEN CASE aggregation WHEN 'max' THEN greatest ELSE more END END AS inside
           FROM located WHERE whole
          UNION ALL
-        SELECT m.tenant, m.metric, m.aggregation,
-               CASE WHEN m.minute_at <@ l.period THEN l.period ELSE usage_period(m.tenant, m.minute_at) END,
-               m.dimensions, m.events, CASE m.aggregation WHEN 'sum' THEN m.quantity WHEN 'count' THEN m.events END,
-               m.greatest, m.last
-          FROM minutes m JOIN located l ON l.tenant = m.tenant AND l.metric = m.metric AND NOT l.whole
+        SELECT p.tenant, p.metric, p.aggregation, p.period, p.dimensions, p.events, p.more, p.greatest, p.last,
+               p.window_start, p.window_end,
+               CASE WHEN p.window_start <= p.minute_at AND p.minute_at < p.window_end
+                    THEN CASE p.aggregation WHEN 'max' THEN p.greatest ELSE p.more END END
+          FROM (SELECT p.tenant, p.metric, p.aggregation, p.period, p.minute_at, p.dimensions, p.events, p.greatest, p.last,
+                       CASE p.aggregation WHEN 'sum' THEN p.quantity WHEN 'count' THEN p.events END AS more,
+                       CASE WHEN p.period = p.low_period THEN p.window_start ELSE t.window_start END AS window_start,
+                       -- A total that is new has its window worked out below.
+                       CASE WHEN p.period = p.low_period THEN p.window_end
+                            WHEN t.is_there IS NULL AND windows AND window_kind(p.tenant, p.metric) <> 'period'
+                            THEN '-infinity'
+                            ELSE t.window_end END AS window_end
+                  FROM placed p
+                  LEFT JOIN LATERAL (
+                       SELECT true AS is_there, o.window_start, o.window_end FROM usage_totals o
+                        WHERE p.period <> p.low_period AND o.tenant = p.tenant AND o.metric = p.metric
+                          AND o.period_start = lower(p.period)) t ON true) p
     ), kept AS MATERIALIZED (
         SELECT * FROM parts
     ), uniques AS (
@@ -112,17 +157,22 @@ BEGIN
         RETURNING tenant, metric, period_start, (xmax = 0)::integer AS fresh
     ), totals AS (
         SELECT tenant, metric, aggregation, lower(period) AS period_start, max(upper(period)) AS period_end,
-               sum(more) AS more, max(greatest) AS greatest, max(last) AS last
-          FROM (SELECT tenant, metric, aggregation, period, more, greatest, last FROM kept
+               sum(more) AS more, max(greatest) AS greatest, max(last) AS last,
+               max(window_start) AS window_start, max(window_end) AS window_end,
+               CASE WHEN max(window_end) > '-infinity'
+                    THEN CASE aggregation WHEN 'max' THEN max(inside) ELSE coalesce(sum(inside), 0) END END AS inside
+          FROM (SELECT tenant, metric, aggregation, period, more, greatest, last, window_start, window_end, inside FROM kept
                  UNION ALL
-                SELECT tenant, metric, 'unique', tstzrange(period_start, NULL), fresh, NULL, NULL FROM uniques) x
+                SELECT tenant, metric, 'unique', tstzrange(period_start, NULL), fresh, NULL, NULL, NULL, NULL, NULL
+                  FROM uniques) x
          GROUP BY tenant, metric, aggregation, lower(period)
          ORDER BY tenant, metric
     ), added AS (
-        INSERT INTO usage_totals AS t (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)
+        INSERT INTO usage_totals AS t (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry,
+                                       window_start, window_end, window_quantity)
         SELECT tenant, metric, period_start, period_end,
                CASE aggregation WHEN 'max' THEN greatest WHEN 'last' THEN last_value_quantity(last) ELSE more END,
-               v, last_value_ms(last), last_value_entry(last)
+               v, last_value_ms(last), last_value_entry(last), window_start, window_end, inside
           FROM totals
         ON CONFLICT (tenant, metric, period_start) DO UPDATE
            SET quantity = CASE (SELECT m.aggregation FROM metrics m WHERE m.metric = excluded.metric)
@@ -137,18 +187,51 @@ BEGIN
                last_entry = CASE WHEN (excluded.last_ms, excluded.last_entry) >= (t.last_ms, t.last_entry)
                                  THEN excluded.last_entry ELSE t.last_entry END,
                last_ms = greatest(t.last_ms, excluded.last_ms),
+               window_quantity = CASE WHEN excluded.window_quantity IS NULL THEN t.window_quantity
+                   WHEN (SELECT m.aggregation FROM metrics m WHERE m.metric = excluded.metric) = 'max'
+                   THEN greatest(t.window_quantity, excluded.window_quantity)
+                   ELSE t.window_quantity + excluded.window_quantity END,
+               -- Worked out anew, if the window is another one than the usage was held against, or has ended, or goes
+               -- on in the next period.
+               window_end = CASE
+                   WHEN t.window_end IS NULL AND excluded.window_end IS NULL THEN NULL
+                   WHEN (t.window_start, t.window_end) IS DISTINCT FROM (excluded.window_start, excluded.window_end)
+                   THEN '-infinity'
+                   WHEN t.window_end > now() AND now() < t.period_end OR t.period_end < now() - interval '31 days'
+                   THEN t.window_end
+                   WHEN greatest(t.period_end, t.window_end) > now() OR t.period_end > t.window_end THEN '-infinity'
+                   ELSE t.window_end END,
                updated_at = now()
-        RETURNING t.tenant, t.metric, t.quantity, t.version, t.period_start, t.period_end
+        RETURNING t.tenant, t.metric, t.quantity, t.version, t.period_start, t.period_end, t.window_start, t.window_end,
+                  t.window_quantity
     )
-    SELECT r.tenant, r.metric, r.quantity, r.version, r.period_end
+    SELECT r.tenant, r.metric,
+           CASE WHEN r.window_end IS NULL THEN r.quantity
+                WHEN r.window_start >= r.period_start AND r.window_end <= r.period_end THEN coalesce(r.window_quantity, 0)
+                ELSE (SELECT CASE WHEN m.aggregation = 'max' THEN coalesce(greatest(r.window_quantity, o.greatest), 0)
+                                  ELSE r.window_quantity + coalesce(o.sum, 0) END
+                        FROM metrics m
+                       CROSS JOIN (SELECT sum(p.window_quantity) AS sum, max(p.window_quantity) AS greatest
+                                     FROM usage_totals p
+                                    WHERE p.tenant = r.tenant AND p.metric = r.metric AND p.period_start <> r.period_start
+                                      AND (p.window_start, p.window_end) = (r.window_start, r.window_end)) o
+                       WHERE m.metric = r.metric) END,
+           r.version, coalesce(r.window_end, r.period_end)
       FROM added r
-     WHERE r.period_start <= now() AND now() < r.period_end;
+     WHERE r.period_start <= now() AND now() < r.period_end AND r.window_end IS DISTINCT FROM '-infinity';
 
     IF k_tenants IS NOT NULL THEN
         RETURN QUERY SELECT * FROM carry_added(k_tenants, k_metrics, k_since, v);
     END IF;
     IF EXISTS (SELECT FROM usage_recounts WHERE stream = p_stream) THEN
         RETURN QUERY SELECT * FROM recount_usage(p_stream);
+    END IF;
+    SELECT array_agg(t.tenant), array_agg(t.metric) INTO k_tenants, k_metrics
+      FROM (SELECT o.tenant, o.metric FROM usage_totals o
+             WHERE o.window_end = '-infinity' AND o.period_start <= now() FOR UPDATE SKIP LOCKED) t;
+    IF k_tenants IS NOT NULL THEN
+        PERFORM open_usage_windows(k_tenants, k_metrics);
+        RETURN QUERY SELECT * FROM usage_now(k_tenants, k_metrics);
     END IF;
 END $$;
 

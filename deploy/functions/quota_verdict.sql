@@ -8,7 +8,7 @@ RETURNS TABLE (verdict text, reason text) LANGUAGE sql STABLE AS $$
       LEFT JOIN plan_limits f ON NOT h.has_quotas AND f.plan = 'free' AND f.metric = p_metric
      CROSS JOIN LATERAL decide_quota(
                coalesce(tenant_status(p_tenant), 'active'), EXISTS (SELECT FROM metrics m WHERE m.metric = p_metric),
-               coalesce(q.limit_quantity, f.included), coalesce(q.cap, f.cap, 'none'), q.grace_until, get_current_usage(p_tenant, p_metric), 0,
+               coalesce(q.limit_quantity, f.included), coalesce(q.cap, f.cap, 'none'), q.grace_until, get_window_usage(p_tenant, p_metric), 0,
                p_quantity, now()) d
 $$;
 

@@ -54,11 +54,12 @@ BEGIN
                CASE WHEN c.quantity_max IS DISTINCT FROM b.quantity_max THEN b.quantity_max END AS fell_from
           FROM before b FULL JOIN counted c USING (tenant, metric, dimensions, minute_at)
     ), placed AS MATERIALIZED (
-        SELECT d.*, t.period_start, m.aggregation, coalesce(d.fell_from >= t.quantity, false) AS lowered
+        SELECT d.*, t.period_start, m.aggregation, coalesce(d.fell_from >= t.quantity, false) AS lowered,
+               coalesce(t.window_start <= d.minute_at AND d.minute_at < t.window_end, false) AS inside
           FROM moved d
           JOIN metrics m USING (metric)
          CROSS JOIN LATERAL (
-               SELECT o.period_start, o.period_end, o.quantity FROM usage_totals o
+               SELECT o.period_start, o.period_end, o.quantity, o.window_start, o.window_end FROM usage_totals o
                 WHERE o.tenant = d.tenant AND o.metric = d.metric AND o.period_start <= d.minute_at
                 ORDER BY o.period_start DESC LIMIT 1) t
          WHERE d.minute_at < t.period_end
@@ -70,14 +71,21 @@ BEGIN
         RETURNING u.tenant, u.metric, u.period_start, (u.events = 0)::integer AS gone
     ), parts AS (
         SELECT tenant, metric, period_start, lowered, 0 AS gone,
-               CASE aggregation WHEN 'sum' THEN quantity WHEN 'count' THEN events ELSE 0 END AS more
+               CASE aggregation WHEN 'sum' THEN quantity WHEN 'count' THEN events ELSE 0 END AS more, inside,
+               inside AND aggregation = 'max' AS unknown
           FROM placed
          UNION ALL
-        SELECT tenant, metric, period_start, false, gone, 0 FROM uniques
+        SELECT tenant, metric, period_start, false, gone, 0, false, false FROM uniques
     ), changed AS (
         UPDATE usage_totals t
-           SET quantity = t.quantity + p.more, version = greatest(v, t.version + 1), updated_at = now()
-          FROM (SELECT tenant, metric, period_start, sum(more) AS more, bool_or(lowered) AS lowered, sum(gone) AS gone
+           SET quantity = t.quantity + p.more, version = greatest(v, t.version + 1), updated_at = now(),
+               window_quantity = t.window_quantity + p.more_inside,
+               -- Worked out anew by fold_usage: a greatest value, and a window that goes on in the next period.
+               window_end = CASE WHEN p.unknown OR p.inside AND t.window_end > now() AND t.period_end <= now()
+                                 THEN '-infinity' ELSE t.window_end END
+          FROM (SELECT tenant, metric, period_start, sum(more) AS more, bool_or(lowered) AS lowered, sum(gone) AS gone,
+                       bool_or(inside) AS inside, bool_or(unknown) AS unknown,
+                       coalesce(sum(more) FILTER (WHERE inside), 0) AS more_inside
                   FROM parts GROUP BY tenant, metric, period_start) p
          WHERE (t.tenant, t.metric, t.period_start) = (p.tenant, p.metric, p.period_start)
         RETURNING t.tenant, t.metric, t.period_start, p.lowered, p.gone
@@ -96,11 +104,7 @@ BEGIN
       INTO tenants, metrics, starts
       FROM carry_totals(tenants, metrics, starts, v) c;
 
-    RETURN QUERY
-    SELECT t.tenant, t.metric, t.quantity, t.version, t.period_end
-      FROM (SELECT DISTINCT * FROM unnest(tenants, metrics, starts) u (tenant, metric, period_start)) k
-      JOIN usage_totals t USING (tenant, metric, period_start)
-     WHERE t.period_start <= now() AND now() < t.period_end;
+    RETURN QUERY SELECT * FROM usage_now(tenants, metrics);
 END $$;
 
 COMMENT ON FUNCTION recount_usage IS

@@ -127,6 +127,12 @@ BEGIN
         PERFORM carry_totals(array_fill(p_tenant, ARRAY[cardinality(stale_metrics)]), stale_metrics, stale_starts, v);
     END IF;
 
+    -- Limits that count over months count over other ones now.
+    UPDATE usage_totals t SET window_start = NULL, window_end = '-infinity', window_quantity = NULL
+     WHERE t.tenant = p_tenant AND t.period_end > now() - interval '31 days'
+       AND (t.window_end IS NOT NULL OR has_windows() AND window_kind(t.tenant, t.metric) <> 'period');
+    INSERT INTO usage_window_changes (tenant) VALUES (p_tenant) ON CONFLICT (tenant) DO NOTHING;
+
     -- A claim for a period that now has nothing to bill must be taken back, and the sink only sees totals. A
     -- claim behind the first minute of a total surely belongs to it, and is not examined.
     INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)

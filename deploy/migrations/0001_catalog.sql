@@ -58,8 +58,9 @@ CREATE TABLE plans (
 CREATE TABLE plan_limits (
     plan               text COLLATE "C" NOT NULL REFERENCES plans ON DELETE CASCADE,
     metric             text COLLATE "C" NOT NULL REFERENCES metrics,
-    included           numeric(38,9),                    -- per period; NULL: unlimited
+    included           numeric(38,9),                    -- per window; NULL: unlimited
     cap                text NOT NULL CHECK (cap IN ('none', 'soft', 'hard')),
+    limit_window       text NOT NULL DEFAULT 'period' CHECK (limit_window IN ('period', 'month', 'day')),
     overage_unit_price numeric(24,12),                   -- minor units per unit past included; NULL: no overage
     currency           text NOT NULL,
     PRIMARY KEY (plan, metric)
@@ -74,7 +75,11 @@ CREATE TABLE tenant_limits (
     included           numeric(38,9),
     unlimited          boolean NOT NULL DEFAULT false,
     cap                text CHECK (cap IN ('none', 'soft', 'hard')),
+    limit_window       text CHECK (limit_window IN ('period', 'month', 'day')),
+    until              timestamptz,                      -- no longer holds from then on; NULL: it stays
     overage_unit_price numeric(24,12),
     currency           text,
     PRIMARY KEY (tenant, metric)
 );
+CREATE INDEX tenant_limits_window ON tenant_limits (tenant) WHERE limit_window <> 'period';
+CREATE INDEX tenant_limits_until ON tenant_limits (until) WHERE until IS NOT NULL;

@@ -291,10 +291,22 @@ CREATE TABLE usage_totals (
     version      bigint NOT NULL,
     last_ms      bigint NOT NULL,           -- as in usage_aggregates
     last_entry   bytea NOT NULL,
+    -- Where the limit counts over another window than the period: the window, and the part of it in this period. NULL:
+    -- it counts over the period. window_end -infinity: to be worked out anew, see open_usage_windows.
+    window_start    timestamptz,
+    window_end      timestamptz,
+    window_quantity numeric(38,9),          -- NULL: none (of a greatest value)
     updated_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, metric, period_start)
 ) WITH (fillfactor = 70);
 CREATE INDEX usage_totals_period_end ON usage_totals (period_end);
+CREATE INDEX usage_totals_window ON usage_totals (tenant, metric) WHERE window_end = '-infinity';
+
+-- Tenants whose limits count over other windows since: an aggregator writes `used` of theirs into the quota cache anew,
+-- and takes the rows away.
+CREATE TABLE usage_window_changes (
+    tenant text COLLATE "C" PRIMARY KEY
+);
 
 -- The different values of the dimensions of metrics with aggregation unique, by period.
 CREATE TABLE usage_uniques (

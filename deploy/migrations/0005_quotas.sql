@@ -5,6 +5,7 @@ CREATE TABLE usage_quotas (
     metric         text COLLATE "C" NOT NULL,
     limit_quantity numeric(38,9),            -- NULL: unlimited
     cap            text NOT NULL CHECK (cap IN ('none', 'soft', 'hard')),
+    limit_window   text NOT NULL DEFAULT 'period' CHECK (limit_window IN ('period', 'month', 'day')),
     grace_until    timestamptz,
     refreshed_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, metric)

@@ -81,7 +81,9 @@ GRANT SELECT, INSERT ON stream_epochs, stream_batches, usage_batches, usage_repe
     usage_recounts
     TO meterline_aggregator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON aggregator_members TO meterline_aggregator;
-GRANT SELECT ON billing_period_changes, usage_batches_dropped, rejected_events_dropped TO meterline_aggregator;
+GRANT SELECT ON billing_period_changes, usage_batches_dropped, rejected_events_dropped, usage_quotas TO meterline_aggregator;
+GRANT SELECT, UPDATE, DELETE ON usage_window_changes TO meterline_aggregator;
+GRANT SELECT, INSERT, UPDATE ON usage_window_changes TO meterline_webhookd;
 GRANT SELECT, UPDATE (replayed_at) ON rejected_events TO meterline_aggregator;   -- those of another shard
 GRANT UPDATE ON ledger_state TO meterline_aggregator;   -- sink_hold
 GRANT USAGE, UPDATE ON SEQUENCE usage_version, usage_batch TO meterline_aggregator;

@@ -45,8 +45,10 @@ COMMENT ON COLUMN plans.retired_at IS 'When the catalog dropped it.';
 COMMENT ON TABLE plan_limits IS 'What a plan includes of a metric, and what more costs.';
 COMMENT ON COLUMN plan_limits.plan IS 'The plan.';
 COMMENT ON COLUMN plan_limits.metric IS 'What was used, by its name in the catalog.';
-COMMENT ON COLUMN plan_limits.included IS 'Quantity that is included in a period; NULL: unlimited.';
+COMMENT ON COLUMN plan_limits.included IS 'Quantity that is included in a window; NULL: unlimited.';
 COMMENT ON COLUMN plan_limits.cap IS 'What happens over it: none, soft (allowed and told) or hard (denied).';
+COMMENT ON COLUMN plan_limits.limit_window IS
+    'What the limit counts over: period (the billing period), month (from the billing day) or day (UTC).';
 COMMENT ON COLUMN plan_limits.overage_unit_price IS
     'Minor units for each unit over what is included; NULL: none is sold.';
 COMMENT ON COLUMN plan_limits.currency IS 'ISO currency, lower case.';
@@ -54,9 +56,12 @@ COMMENT ON COLUMN plan_limits.currency IS 'ISO currency, lower case.';
 COMMENT ON TABLE tenant_limits IS 'A tenant''s own limits and prices, in place of its plan''s.';
 COMMENT ON COLUMN tenant_limits.tenant IS 'The customer of ours that used it.';
 COMMENT ON COLUMN tenant_limits.metric IS 'What was used, by its name in the catalog.';
-COMMENT ON COLUMN tenant_limits.included IS 'Quantity that is included in a period; NULL: as in the plan.';
+COMMENT ON COLUMN tenant_limits.included IS 'Quantity that is included in a window; NULL: as in the plan.';
 COMMENT ON COLUMN tenant_limits.unlimited IS 'Whether there is no limit at all.';
 COMMENT ON COLUMN tenant_limits.cap IS 'What happens over the limit: none, soft or hard; NULL: as in the plan.';
+COMMENT ON COLUMN tenant_limits.limit_window IS
+    'What the limit counts over: period, month or day; NULL: as in the plan.';
+COMMENT ON COLUMN tenant_limits.until IS 'From then on the plan''s limit holds again; NULL: it does not end.';
 COMMENT ON COLUMN tenant_limits.overage_unit_price IS
     'Minor units for each unit over what is included; NULL: as in the plan.';
 COMMENT ON COLUMN tenant_limits.currency IS 'ISO currency, lower case; NULL: as in the plan.';
@@ -278,6 +283,12 @@ COMMENT ON COLUMN usage_totals.quantity IS 'The usage, aggregated as the metric 
 COMMENT ON COLUMN usage_totals.version IS 'Rises with each change, so that the sink knows what to claim.';
 COMMENT ON COLUMN usage_totals.last_ms IS 'When the last event was used, Unix ms.';
 COMMENT ON COLUMN usage_totals.last_entry IS 'Its entry id, both halves big endian.';
+COMMENT ON COLUMN usage_totals.window_start IS
+    'First minute of the window that the limit counts over; NULL: it counts over the period.';
+COMMENT ON COLUMN usage_totals.window_end IS
+    'First minute after the window; -infinity: to be worked out anew; NULL: the limit counts over the period.';
+COMMENT ON COLUMN usage_totals.window_quantity IS
+    'The usage in that part of the window that lies in this period; NULL: none.';
 COMMENT ON COLUMN usage_totals.updated_at IS 'When this row was last written.';
 
 COMMENT ON TABLE usage_uniques IS
@@ -648,8 +659,10 @@ COMMENT ON COLUMN usage_events.committed_at IS 'When it was committed.';
 COMMENT ON TABLE usage_quotas IS 'What a tenant may use of a metric, by its plan and its own limits.';
 COMMENT ON COLUMN usage_quotas.tenant IS 'The customer of ours that used it.';
 COMMENT ON COLUMN usage_quotas.metric IS 'What was used, by its name in the catalog.';
-COMMENT ON COLUMN usage_quotas.limit_quantity IS 'Quantity that is allowed in a period; NULL: unlimited.';
+COMMENT ON COLUMN usage_quotas.limit_quantity IS 'Quantity that is allowed in a window; NULL: unlimited.';
 COMMENT ON COLUMN usage_quotas.cap IS 'What happens over it: none, soft or hard.';
+COMMENT ON COLUMN usage_quotas.limit_window IS
+    'What the limit counts over: period (the billing period), month (from the billing day) or day (UTC).';
 COMMENT ON COLUMN usage_quotas.grace_until IS 'Until when a tenant whose payment failed may go on.';
 COMMENT ON COLUMN usage_quotas.refreshed_at IS 'When this was last worked out.';
 
@@ -693,6 +706,9 @@ COMMENT ON COLUMN failing_addresses.failures IS 'Attempts that failed, in a row.
 COMMENT ON COLUMN failing_addresses.failing_since IS 'When the first of them failed.';
 COMMENT ON COLUMN failing_addresses.retry_at IS 'No message is sent there before.';
 
+COMMENT ON TABLE usage_window_changes IS
+    'Tenants whose limits count over other windows since, until an aggregator has read their usage anew.';
+COMMENT ON COLUMN usage_window_changes.tenant IS 'The tenant.';
 COMMENT ON TABLE limit_changes IS 'Tenants whose own limits changed, until webhookd has brought their quotas in line.';
 COMMENT ON COLUMN limit_changes.tenant IS 'The tenant.';
 COMMENT ON COLUMN limit_changes.number IS 'Number of the newest change.';

@@ -14,10 +14,11 @@ BEGIN
 END $$;
 
 GRANT USAGE ON SCHEMA public TO meterline_grafana;
-GRANT SELECT (tenant, metric, period_start, period_end, quantity, last_ms) ON usage_totals TO meterline_grafana;
+GRANT SELECT (tenant, metric, period_start, period_end, quantity, last_ms, window_start, window_end, window_quantity)
+    ON usage_totals TO meterline_grafana;
 GRANT SELECT (tenant, metric, minute_at, events, quantity_sum) ON usage_aggregates TO meterline_grafana;
-GRANT SELECT (tenant, metric, limit_quantity, cap, grace_until, refreshed_at) ON usage_quotas TO meterline_grafana;
-GRANT SELECT (metric, retired_at) ON metrics TO meterline_grafana;
+GRANT SELECT (tenant, metric, limit_quantity, cap, limit_window, grace_until, refreshed_at) ON usage_quotas TO meterline_grafana;
+GRANT SELECT (metric, aggregation, retired_at) ON metrics TO meterline_grafana;
 GRANT SELECT (tenant, stream, reason, rejected_at, replayed_at) ON rejected_events TO meterline_grafana;
 GRANT SELECT (tenant, plan, status, current_period_start, current_period_end, ended_at) ON subscriptions TO meterline_grafana;
 

@@ -52,6 +52,16 @@ def fill(line, entries, tenants, repeats_percent):
     return read_emitted(text, entries, time.monotonic() - began)
 
 
+def limit_all(line, emitted, window):
+    """Give every tenant a limit of each metric that adds up, which counts over this window."""
+    if window == "period":
+        return
+    line.sql("INSERT INTO plans (plan, display_name, currency, base_amount_minor) VALUES ('free', 'Free', 'usd', 0)")
+    line.sql("INSERT INTO plan_limits (plan, metric, included, cap, limit_window, currency) "
+             "SELECT 'free', metric, 1000, 'hard', %s, 'usd' FROM metrics WHERE aggregation = 'sum'", window)
+    line.sql("SELECT refresh_usage_quotas(tenant) FROM unnest(%s) tenant", sorted({tenant for tenant, _ in emitted.totals}))
+
+
 def run_tool(line, name, *args):
     """One of the C programs beside this file, on the line's stream: what it printed."""
     done = process.run([settings.TOOLS / name, "127.0.0.1", line.redis.port, STREAM, *args],

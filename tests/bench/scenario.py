@@ -3,7 +3,7 @@
 import sys
 
 from . import proof, settings
-from .ground import fill, open_line, tell_load
+from .ground import fill, limit_all, open_line, tell_load
 from .readers import drain, read_floor, read_peer
 
 
@@ -14,6 +14,7 @@ def run_scenario(tenants, repeats_percent):
     with open_line(f"{tenants}-{repeats_percent}") as line:
         tell_load("filling")
         emitted = fill(line, entries, tenants, repeats_percent)
+        limit_all(line, emitted, settings.WINDOW)
         empty_bytes = proof.database_bytes(line)
         floor, peer = read_floor(line), read_peer(line)
         drained = drain(line, entries)

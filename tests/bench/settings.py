@@ -21,6 +21,7 @@ REPEATS = numbers("REPEATS", "0,5")          # percent of the entries
 REPEATS_EVENTS = number("REPEATS_EVENTS", min(EVENTS, 2_000_000))  # of those that have any
 REPEATS_WITHIN = number("REPEATS_WITHIN", 100_000)  # they repeat one of so many before; 0: of all
 MINUTES = number("MINUTES", 1)               # over which the events were used
+WINDOW = os.environ.get("WINDOW", "period")  # that all tenants' limits count over: month or day, too
 FLOOR_READS = number("FLOOR_READS", 3)
 PEER_EVENTS = number("PEER_EVENTS", 100_000)  # how many of them the peer takes
 BATCHES = numbers("BATCHES", "1000,5000,20000,50000,100000,200000")

@@ -94,11 +94,15 @@ static void test_rows(void **state)
         "{'base_amount_minor':9900,'billing_interval':'year','currency':'eur',"
         "'display_name':'P','plan':'p','stripe_lookup_key':'k'}");
     must_parse(LIMITS("'calls': {'included': 'unlimited', 'cap': 'soft'}"), "limits",
-               "{'cap':'soft','currency':'usd','included':null,'metric':'calls',"
-               "'overage_unit_price':null,'plan':'free'}");
-    must_parse(OVERAGE("'0.5'", "'1000'"), "limits",
-               "{'cap':'none','currency':'usd','included':'1','metric':'calls',"
-               "'overage_unit_price':'0.0005','plan':'free'}");
+               "{'cap':'soft','currency':'usd','included':null,"
+               "'limit_window':'period','metric':'calls','overage_unit_price':null,'plan':'free'}");
+    must_parse(LIMITS("'calls': {'included': '1', 'cap': 'hard', 'window': 'month'}"), "limits",
+               "{'cap':'hard','currency':'usd','included':'1','limit_window':'month',"
+               "'metric':'calls','overage_unit_price':null,'plan':'free'}");
+    must_parse(
+        OVERAGE("'0.5'", "'1000'"), "limits",
+        "{'cap':'none','currency':'usd','included':'1',"
+        "'limit_window':'period','metric':'calls','overage_unit_price':'0.0005','plan':'free'}");
 }
 
 static void test_one_fault(void **state)
@@ -194,6 +198,8 @@ static void test_one_fault(void **state)
         {LIMITS("'calls': {'included': '1'}"), "plans[0].limits.calls.cap: is missing\n"},
         {LIMITS("'calls': {'included': '1', 'cap': 'firm'}"),
          "plans[0].limits.calls.cap: must be one of: none, soft, hard\n"},
+        {LIMITS("'calls': {'included': '1', 'cap': 'none', 'window': 'year'}"),
+         "plans[0].limits.calls.window: must be one of: period, month, day\n"},
         {LIMITS("'calls': {'cap': 'none'}"), "plans[0].limits.calls.included: is missing\n"},
         {LIMITS("'calls': {'included': 5, 'cap': 'none'}"),
          "plans[0].limits.calls.included: must be a decimal in a string, such as \"0.5\"\n"},
