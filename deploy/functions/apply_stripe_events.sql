@@ -26,6 +26,7 @@ DECLARE
     limited text[];     -- tenants whose limits may be
     contested text[];
     known subscription_states[];   -- the newest state of each subscription that was known before
+    received text[];               -- payments that were
     t text;
     stored record;
 BEGIN
@@ -43,6 +44,7 @@ BEGIN
               ORDER BY lock) k;
 
     PERFORM note_observations(p_batch);
+    PERFORM note_discounts(p_batch);
     mapped := map_customers(p_batch);
     -- Parts of a payment that name no customer are worked under the lock of their payment and invoice alone. Whoever
     -- makes these anew for a customer needs that lock as well. If two wait for each other, PostgreSQL ends one of them,
@@ -120,8 +122,10 @@ BEGIN
         PERFORM tell_invoices(invoices_told);
     END IF;
     IF payments_told IS NOT NULL THEN
+        received := ARRAY(SELECT p.stripe_payment_id FROM payments p
+                           WHERE p.stripe_payment_id = ANY (payments_told) AND p.status = 'succeeded' AND p.amount_minor > 0);
         PERFORM store_payments(payments_told);
-        PERFORM tell_payments(payments_told);
+        PERFORM tell_payments(payments_told, received);
     END IF;
     IF checkouts IS NOT NULL THEN
         PERFORM store_checkouts(checkouts);

@@ -1,6 +1,6 @@
 -- Puts into the outbox that an invoice could not be paid, wants the customer to act, or could not be made final. It is
 -- told once for each attempt, and only while it is so: nothing of an attempt that a later one followed, or of an invoice
--- that was paid or voided meanwhile.
+-- that was paid or voided meanwhile. Stripe keeps events for 30 days, so nothing older is news.
 CREATE OR REPLACE FUNCTION tell_invoices(p_invoices text[]) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
@@ -24,7 +24,7 @@ BEGIN
                                    WHERE y.object_id = u.id AND y.type = k.type
                                      AND coalesce(y.facts ->> 'finalization_error', '') = coalesce(i.finalization_error, '')
                                      AND (y.facts ->> 'attempt_count')::bigint IS NOT DISTINCT FROM i.attempt_count) o
-              WHERE k.is_so AND o.created_at IS NOT NULL
+              WHERE k.is_so AND o.created_at > now() - interval '30 days'
               ORDER BY i.stripe_invoice_id, k.kind) m;
 END $$;
 

@@ -8,6 +8,7 @@ LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_m
 DECLARE
     s record;
     begun text[] := '{}';   -- tenants of whom one has just started
+    earned text[] := '{}';  -- customers who may earn us another sum
     whole jsonb;
     was jsonb;
     is_now jsonb;
@@ -16,11 +17,14 @@ BEGIN
         SELECT x.stripe_subscription_id AS id, x.tenant, x.stripe_customer_id AS customer, x.plan, x.plan_quantity, x.status,
                x.currency, x.started_at, x.ended_at, x.trial_end, x.cancel_reason, x.event_created,
                x.status IN ('incomplete', 'incomplete_expired') AS is_incomplete,
+               n.shape IS DISTINCT FROM b.shape OR n.tenant IS DISTINCT FROM b.tenant
+               OR EXISTS (SELECT FROM customer_mrr k WHERE k.stripe_customer_id = x.stripe_customer_id AND NOT k.is_known)
+                   AS moves_mrr,
                CASE WHEN b.tenant = x.tenant AND b.status NOT IN ('incomplete', 'incomplete_expired') THEN b.status END
                    AS old_status,
-               jsonb_build_object('plan', b.plan, 'status', b.status, 'items', b.items, 'discounts', b.discounts,
+               jsonb_build_object('plan', b.plan, 'status', b.status, 'items', b.items, 'discounts', jsonb_path_query_array(b.discounts, '$[*].id'),
                                   'cancel_at', b.cancel_at, 'collection_paused', b.collection_paused) AS old_state,
-               jsonb_build_object('plan', n.plan, 'status', n.status, 'items', n.items, 'discounts', n.discounts,
+               jsonb_build_object('plan', n.plan, 'status', n.status, 'items', n.items, 'discounts', jsonb_path_query_array(n.discounts, '$[*].id'),
                                   'cancel_at', n.cancel_at, 'collection_paused', n.collection_paused) AS new_state
           FROM unnest(p_subscriptions) u (id)
           JOIN subscriptions x ON x.stripe_subscription_id = u.id
@@ -30,6 +34,9 @@ BEGIN
          ORDER BY u.id
     LOOP
         CONTINUE WHEN s.is_incomplete;
+        IF s.moves_mrr THEN
+            earned := earned || s.customer;
+        END IF;
         whole := jsonb_build_object('subscription', s.id, 'customer', s.customer, 'plan', s.plan,
                                     'plan_quantity', s.plan_quantity, 'status', s.status, 'currency', s.currency);
         IF s.old_status IS NULL THEN
@@ -58,6 +65,10 @@ BEGIN
                                 whole || jsonb_build_object('trial_end', s.trial_end), now());
         END IF;
     END LOOP;
+
+    IF earned <> '{}' THEN
+        PERFORM tell_mrr(earned);
+    END IF;
 
     -- Usage of a tenant with two of them is billed by each.
     PERFORM add_message('subscription_doubled', array_to_string(d.subscriptions, ' '), d.tenant,

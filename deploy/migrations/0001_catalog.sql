@@ -48,7 +48,7 @@ CREATE TABLE metric_versions (
 CREATE TABLE plans (
     plan              text COLLATE "C" PRIMARY KEY CHECK (plan ~ '^[a-z0-9_]{1,64}$'),
     display_name      text NOT NULL,
-    currency          text NOT NULL CHECK (currency ~ '^[a-z]{3}$'),
+    currency          text COLLATE "C" NOT NULL CHECK (currency ~ '^[a-z]{3}$'),
     base_amount_minor bigint NOT NULL CHECK (base_amount_minor >= 0),  -- per billing period
     billing_interval  text NOT NULL DEFAULT 'month' CHECK (billing_interval IN ('day', 'week', 'month', 'year')),
     stripe_lookup_key text COLLATE "C" UNIQUE,
@@ -62,7 +62,7 @@ CREATE TABLE plan_limits (
     cap                text NOT NULL CHECK (cap IN ('none', 'soft', 'hard')),
     limit_window       text NOT NULL DEFAULT 'period' CHECK (limit_window IN ('period', 'month', 'day')),
     overage_unit_price numeric(24,12),                   -- minor units per unit past included; NULL: no overage
-    currency           text NOT NULL,
+    currency           text COLLATE "C" NOT NULL,
     PRIMARY KEY (plan, metric)
 );
 
@@ -78,7 +78,7 @@ CREATE TABLE tenant_limits (
     limit_window       text CHECK (limit_window IN ('period', 'month', 'day')),
     until              timestamptz,                      -- no longer holds from then on; NULL: it stays
     overage_unit_price numeric(24,12),
-    currency           text,
+    currency           text COLLATE "C",
     PRIMARY KEY (tenant, metric)
 );
 CREATE INDEX tenant_limits_window ON tenant_limits (tenant) WHERE limit_window <> 'period';

@@ -74,7 +74,7 @@ CREATE TABLE stripe_prices (
     metric_at        timestamptz,
     stripe_product_id text COLLATE "C",
     lookup_key       text COLLATE "C",       -- by which it was first known
-    currency         text,
+    currency         text COLLATE "C",
     unit_amount      numeric(24,12),         -- minor units; NULL: it has tiers
     billing_scheme   text,
     tiers_mode       text,
@@ -86,6 +86,16 @@ CREATE TABLE stripe_prices (
     usage_type       text,
     meter            text,
     updated_at       timestamptz NOT NULL DEFAULT now()
+);
+
+-- What a discount takes off. Events give only its id; the object that is fetched, or an older API version, has it all.
+CREATE TABLE stripe_discounts (
+    stripe_discount_id text COLLATE "C" PRIMARY KEY,
+    stripe_coupon_id   text COLLATE "C",
+    duration           text NOT NULL,        -- forever, once, repeating
+    percent_off        numeric(7,4),
+    amount_off         bigint,
+    currency           text COLLATE "C"
 );
 
 CREATE TABLE subscriptions (
@@ -116,11 +126,12 @@ CREATE TABLE subscriptions (
     discounts              jsonb NOT NULL DEFAULT '[]',
     latest_invoice         text COLLATE "C",
     plan_quantity          bigint NOT NULL DEFAULT 1, -- how often the plan was bought
-    currency               text,
+    currency               text COLLATE "C",
     event_created          timestamptz,
     updated_at             timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX subscriptions_tenant ON subscriptions (tenant);
+CREATE INDEX subscriptions_customer ON subscriptions (stripe_customer_id);
 
 -- Tenants with several subscriptions that stand: each bills the tenant's usage, one alone decides the limits.
 CREATE VIEW doubled_subscriptions WITH (security_invoker = true) AS
@@ -141,7 +152,7 @@ CREATE TABLE subscription_items (
     quantity                    bigint,
     current_period_start        timestamptz,
     current_period_end          timestamptz,
-    currency                    text,
+    currency                    text COLLATE "C",
     unit_amount                 numeric(24,12), -- minor units; NULL: it has tiers
     tiers                       jsonb,
     billing_interval            text,
@@ -159,8 +170,8 @@ CREATE TABLE subscription_states (
     stripe_customer_id     text COLLATE "C" NOT NULL,
     plan                   text COLLATE "C",
     status                 text NOT NULL,
-    currency               text,
-    items                  jsonb NOT NULL,   -- [{id, price, quantity}], by id
+    currency               text COLLATE "C",
+    items                  jsonb NOT NULL,   -- [{id, price, quantity, discounts}], by id
     discounts              jsonb NOT NULL,
     cancel_at              timestamptz,
     cancel_reason          text,
@@ -169,6 +180,31 @@ CREATE TABLE subscription_states (
     PRIMARY KEY (stripe_subscription_id, valid_from)
 );
 CREATE INDEX subscription_states_tenant ON subscription_states (tenant, valid_from);
+
+-- An exact amount, such as a third, which no decimal number is.
+CREATE TYPE fraction AS (numerator numeric, denominator numeric);
+
+-- What each customer earns us a month, as last told: the sum of subscription_mrr() over its subscriptions.
+CREATE TABLE customer_mrr (
+    stripe_customer_id text COLLATE "C" NOT NULL,
+    currency           text COLLATE "C" NOT NULL,
+    tenant             text COLLATE "C" NOT NULL,
+    mrr                fraction NOT NULL,    -- in minor units
+    is_known           boolean NOT NULL,     -- false: a price or its tiers are not known, and it is the last known sum
+    paid_since         timestamptz,          -- when it was first more than nothing
+    changes            bigint NOT NULL DEFAULT 0,
+    updated_at         timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (stripe_customer_id, currency)
+);
+
+-- Sums that were reached for the first time.
+CREATE TABLE milestones (
+    what       text COLLATE "C" NOT NULL,    -- mrr or customers
+    currency   text COLLATE "C" NOT NULL,    -- '' of customers
+    value      numeric NOT NULL,             -- in the currency's major unit
+    reached_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (what, currency, value)
+);
 
 -- Periods that Stripe told of. Edges are whole minutes: the minute is the resolution of usage.
 CREATE TABLE billing_periods (
@@ -211,7 +247,7 @@ CREATE TABLE invoices (
     stripe_customer_id     text COLLATE "C" NOT NULL,
     stripe_subscription_id text COLLATE "C",
     status                 text NOT NULL,
-    currency               text NOT NULL,
+    currency               text COLLATE "C" NOT NULL,
     amount_due_minor       bigint NOT NULL,
     amount_paid_minor      bigint NOT NULL,
     amount_remaining_minor bigint,
@@ -242,7 +278,7 @@ CREATE TABLE payments (
     stripe_customer_id text COLLATE "C" NOT NULL,
     stripe_invoice_id  text COLLATE "C",
     status             text NOT NULL,        -- succeeded, failed, pending, canceled
-    currency           text NOT NULL,
+    currency           text COLLATE "C" NOT NULL,
     amount_minor       bigint NOT NULL,
     refunded_minor     bigint NOT NULL DEFAULT 0,
     failure_code       text,
@@ -261,7 +297,7 @@ CREATE TABLE checkout_sessions (
     payment_status         text,
     mode                   text,
     client_reference_id    text,
-    currency               text,
+    currency               text COLLATE "C",
     amount_total_minor     bigint,
     created_at             timestamptz,
     expires_at             timestamptz,

@@ -106,16 +106,18 @@ GRANT SELECT, INSERT, UPDATE ON invoices, payments, checkout_sessions, stripe_pr
 GRANT SELECT, INSERT ON billing_history TO meterline_webhookd;
 GRANT SELECT ON usage_totals TO meterline_webhookd;
 GRANT SELECT, DELETE ON limit_changes TO meterline_webhookd;
+GRANT SELECT, INSERT, UPDATE ON customer_mrr, stripe_discounts TO meterline_webhookd;
 GRANT SELECT ON doubled_subscriptions TO meterline_webhookd, meterline_notifier, meterline_api;
 
 GRANT SELECT ON usage_totals, usage_quotas, alert_settings, billing_customers TO meterline_notifier;
-GRANT SELECT, INSERT ON usage_alerts TO meterline_notifier;
+GRANT SELECT, INSERT ON usage_alerts, milestones TO meterline_notifier;
+GRANT SELECT ON customer_mrr TO meterline_notifier;
 GRANT SELECT, UPDATE, DELETE ON outgoing_messages TO meterline_notifier;
 GRANT SELECT, INSERT, UPDATE, DELETE ON failing_addresses TO meterline_notifier;
 
 GRANT SELECT ON usage_aggregates, usage_totals, usage_events, usage_quotas, usage_alerts, billing_customers,
-    subscription_items, subscription_states, stripe_prices, invoices, payments, checkout_sessions, billing_history,
-    usage_submissions, usage_claims, usage_unbilled, stream_positions TO meterline_api;
+    subscription_items, subscription_states, stripe_prices, stripe_discounts, customer_mrr, milestones, invoices, payments,
+    checkout_sessions, billing_history, usage_submissions, usage_claims, usage_unbilled, stream_positions TO meterline_api;
 
 GRANT ALL ON ALL TABLES IN SCHEMA public TO meterline_ctl;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO meterline_ctl;

@@ -377,6 +377,34 @@ COMMENT ON COLUMN stripe_prices.usage_type IS 'licensed or metered.';
 COMMENT ON COLUMN stripe_prices.meter IS 'The meter that it bills.';
 COMMENT ON COLUMN stripe_prices.updated_at IS 'When this row was last written.';
 
+COMMENT ON TABLE stripe_discounts IS 'What discounts take off.';
+COMMENT ON COLUMN stripe_discounts.stripe_discount_id IS 'The discount at Stripe.';
+COMMENT ON COLUMN stripe_discounts.stripe_coupon_id IS 'The coupon that it is made of.';
+COMMENT ON COLUMN stripe_discounts.duration IS 'forever, once or repeating.';
+COMMENT ON COLUMN stripe_discounts.percent_off IS 'Per cent; NULL: an amount.';
+COMMENT ON COLUMN stripe_discounts.amount_off IS 'In minor units; NULL: a share.';
+COMMENT ON COLUMN stripe_discounts.currency IS 'Of the amount; ISO, lower case.';
+
+COMMENT ON TYPE fraction IS 'An exact amount that may be no decimal number.';
+COMMENT ON COLUMN fraction.numerator IS 'What is divided.';
+COMMENT ON COLUMN fraction.denominator IS 'By what; a whole number above 0.';
+
+COMMENT ON TABLE customer_mrr IS 'What each customer earns us a month, as last told.';
+COMMENT ON COLUMN customer_mrr.stripe_customer_id IS 'The customer at Stripe.';
+COMMENT ON COLUMN customer_mrr.currency IS 'ISO currency, lower case.';
+COMMENT ON COLUMN customer_mrr.tenant IS 'The tenant that it belongs to.';
+COMMENT ON COLUMN customer_mrr.mrr IS 'In minor units, exactly.';
+COMMENT ON COLUMN customer_mrr.is_known IS 'false: a price is not known, and this is the last known sum.';
+COMMENT ON COLUMN customer_mrr.paid_since IS 'When it was first more than nothing.';
+COMMENT ON COLUMN customer_mrr.changes IS 'How often it changed.';
+COMMENT ON COLUMN customer_mrr.updated_at IS 'When the row last changed.';
+
+COMMENT ON TABLE milestones IS 'Sums that were reached for the first time.';
+COMMENT ON COLUMN milestones.what IS 'mrr or customers.';
+COMMENT ON COLUMN milestones.currency IS 'ISO currency, lower case; empty: of customers.';
+COMMENT ON COLUMN milestones.value IS 'The sum: 1, 10, 100 and so on.';
+COMMENT ON COLUMN milestones.reached_at IS 'When it was noticed.';
+
 COMMENT ON TABLE subscription_states IS 'What a subscription was, each row until the next one of it.';
 COMMENT ON COLUMN subscription_states.stripe_subscription_id IS 'The subscription at Stripe.';
 COMMENT ON COLUMN subscription_states.valid_from IS 'Since when.';
@@ -385,7 +413,7 @@ COMMENT ON COLUMN subscription_states.stripe_customer_id IS 'The customer at Str
 COMMENT ON COLUMN subscription_states.plan IS 'Its plan; NULL: none of ours.';
 COMMENT ON COLUMN subscription_states.status IS 'Its status at Stripe.';
 COMMENT ON COLUMN subscription_states.currency IS 'ISO currency, lower case.';
-COMMENT ON COLUMN subscription_states.items IS 'What it billed: id, price and quantity of each item.';
+COMMENT ON COLUMN subscription_states.items IS 'What it billed: id, price, quantity and discounts of each item.';
 COMMENT ON COLUMN subscription_states.discounts IS 'Its discounts.';
 COMMENT ON COLUMN subscription_states.cancel_at IS 'When it was to end.';
 COMMENT ON COLUMN subscription_states.cancel_reason IS 'Why it ended.';

@@ -150,8 +150,21 @@ def deliver_all(stage, orders, api, choose):
             done.result()
 
 
+# What was told of a customer's revenue adds up to what it is, which is the sum over its subscriptions.
+TOLD_WRONG = """
+SELECT k.tenant, k.stripe_customer_id, fraction_round(k.mrr) AS stored, fraction_round(c.mrr) AS wanted, m.told
+  FROM customer_mrr k
+  JOIN customers_mrr('infinity') c USING (stripe_customer_id, currency)
+ CROSS JOIN LATERAL (SELECT coalesce(sum((m.data ->> 'change_minor')::numeric), 0) AS told FROM outgoing_messages m
+                      WHERE m.kind = 'mrr_update' AND m.channel = 'signal'
+                        AND m.data ->> 'customer' = k.stripe_customer_id AND m.data ->> 'currency' = k.currency) m
+ WHERE fraction_round(c.mrr) IS DISTINCT FROM m.told OR fraction_round(k.mrr) IS DISTINCT FROM m.told"""
+
+
 def prove(line, orders):
     found, wrong = read_all(line), []
+    assert line.sql(TOLD_WRONG) == []
+    assert line.value("SELECT count(*) FROM outgoing_messages WHERE kind = 'mrr_update'") > len(orders) // 2
     now = time.time()
     for order in orders:
         has = found.get(order.tenant, {})

@@ -70,7 +70,8 @@ def test_what_a_late_event_says_of_the_past_is_no_news(shop_of, version):
     for event in reversed(shop.stripe.events[before:]):
         shop.send(event)
         shop.state(event)
-    assert sorted(kind for kind, _ in told(shop)) == ["payment_received", "subscription_changed", "subscription_started"]
+    assert sorted(kind for kind, _ in told(shop)) == ["mrr_update", "payment_received", "subscription_changed",
+                                                      "subscription_started"]
     kinds = {row.kind for row in shop.line.sql("SELECT kind FROM billing_history WHERE detail #> '{before,items}' IS NOT NULL")}
     assert kinds == {"customer_subscription_updated"}, "the history has it all"
 

@@ -39,12 +39,44 @@ static json_t *digest(const json_t *value)
     return json_string(sodium_bin2hex(hex, sizeof hex, hash, sizeof hash));
 }
 
-/* Invoices come and go without an event of their subscription. */
-static json_t *digest_state(const json_t *facts)
+/* An event gives only the ids of discounts, and what is fetched has their coupons as well. What a
+ * discount is never changes. */
+static void keep_discount_ids(json_t *values)
 {
-    json_t *state = json_copy((json_t *)facts);
+    size_t i;
+    const json_t *discount;
+    const json_t *discounts = json_object_get(values, "discounts");
+    if (!discounts)
+        return;
+    json_t *ids = json_array();
+    json_array_foreach(discounts, i, discount)
+    {
+        json_t *id = json_object_get(discount, "id");
+        json_array_append(ids, id ? id : (json_t *)discount);
+    }
+    json_object_set_new(values, "discounts", ids);
+}
+
+/* The facts, a new reference, without what is not of the object's own state. */
+static json_t *state_of(const json_t *facts)
+{
+    size_t i;
+    json_t *item;
+    json_t *state = json_deep_copy(facts);
+    /* Invoices come and go without an event of their subscription. */
     json_object_del(state, "latest_invoice");
     json_object_del(state, "latest_invoice_finalized_at");
+    keep_discount_ids(state);
+    json_array_foreach(json_object_get(state, "items"), i, item)
+    {
+        keep_discount_ids(item);
+    }
+    return state;
+}
+
+static json_t *digest_state(const json_t *facts)
+{
+    json_t *state = state_of(facts);
     json_t *of_it = digest(state);
     json_decref(state);
     return of_it;
@@ -54,9 +86,9 @@ static json_t *digest_state(const json_t *facts)
 static json_t *digest_shape(const json_t *facts)
 {
     static const char *const LEFT_OUT[] = {
-        "current_period_start", "current_period_end", "latest_invoice",       "schedule",
-        "trial_start",          "trial_end",          "billing_cycle_anchor", "items_cut"};
-    json_t *shape = json_deep_copy(facts);
+        "current_period_start", "current_period_end", "schedule", "trial_start", "trial_end",
+        "billing_cycle_anchor", "items_cut"};
+    json_t *shape = state_of(facts);
     for (size_t i = 0; i < sizeof LEFT_OUT / sizeof *LEFT_OUT; i++)
         json_object_del(shape, LEFT_OUT[i]);
     size_t i;

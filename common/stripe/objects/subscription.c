@@ -98,6 +98,47 @@ static int read_price(const json_t *object, struct facts *out, struct err *e)
 const struct object_kind PRICE_KIND = {
     .name = "price", .types = PRICE_TYPES, .path = "v1/prices", .read = read_price};
 
+/* Discounts: ids, or objects where expanded. `discount` beside them is the expanded first one, up
+ * to 2025-02-24.acacia. Its coupon stands in source.coupon from 2025-09-30.clover. */
+
+static void add_discount(json_t *list, const json_t *discount)
+{
+    const json_t *source = json_object_get(discount, "source");
+    const json_t *coupon = json_object_get(json_is_object(source) ? source : discount, "coupon");
+    struct facts f = {.values = json_object()};
+    fact_set_text(&f, "id",
+                  json_is_string(discount) ? json_string_value(discount)
+                                           : stripe_text(discount, "id"));
+    fact_set_text(&f, "coupon",
+                  json_is_string(coupon) ? json_string_value(coupon) : stripe_text(coupon, "id"));
+    fact_text(&f, "duration", coupon, "duration");
+    fact_text(&f, "currency", coupon, "currency");
+    fact_integer(&f, "amount_off", coupon, "amount_off");
+    json_t *percent = json_object_get(coupon, "percent_off");
+    if (json_is_number(percent))
+        json_object_set(f.values, "percent_off", percent);
+    json_array_append_new(list, f.values);
+}
+
+static void read_discounts(const json_t *object, struct facts *out)
+{
+    size_t i;
+    const json_t *discount;
+    const json_t *expanded = json_object_get(object, "discount");
+    const char *id = stripe_text(expanded, "id");
+    json_t *list = json_array();
+    json_array_foreach(json_object_get(object, "discounts"), i, discount)
+    {
+        bool same = id && json_is_string(discount) && !strcmp(id, json_string_value(discount));
+        add_discount(list, same ? expanded : discount);
+    }
+    if (json_array_size(list) == 0 && json_is_object(expanded))
+        add_discount(list, expanded);
+    if (json_array_size(list) > 0)
+        json_object_set(out->values, "discounts", list);
+    json_decref(list);
+}
+
 /* Items. */
 
 static void add_item(struct facts *out, json_t *items, const json_t *item)
@@ -117,6 +158,7 @@ static void add_item(struct facts *out, json_t *items, const json_t *item)
     fact_integer(&f, "quantity", item, "quantity");
     fact_integer(&f, "start", item, "current_period_start");
     fact_integer(&f, "end", item, "current_period_end");
+    read_discounts(item, &f);
     json_array_append_new(items, f.values);
     json_t *facts = price_facts(price);
     if (facts)
@@ -231,47 +273,6 @@ static int read_period(const json_t *object, struct facts *out, struct err *e)
     fact_set_text(out, "billing_interval", interval ? interval : "month");
     json_object_set_new(out->values, "interval_count", json_integer(count));
     return 0;
-}
-
-/* Discounts: ids, or objects where expanded. `discount` beside them is the expanded first one, up
- * to 2025-02-24.acacia. Its coupon stands in source.coupon from 2025-09-30.clover. */
-
-static void add_discount(json_t *list, const json_t *discount)
-{
-    const json_t *source = json_object_get(discount, "source");
-    const json_t *coupon = json_object_get(json_is_object(source) ? source : discount, "coupon");
-    struct facts f = {.values = json_object()};
-    fact_set_text(&f, "id",
-                  json_is_string(discount) ? json_string_value(discount)
-                                           : stripe_text(discount, "id"));
-    fact_set_text(&f, "coupon",
-                  json_is_string(coupon) ? json_string_value(coupon) : stripe_text(coupon, "id"));
-    fact_text(&f, "duration", coupon, "duration");
-    fact_text(&f, "currency", coupon, "currency");
-    fact_integer(&f, "amount_off", coupon, "amount_off");
-    json_t *percent = json_object_get(coupon, "percent_off");
-    if (json_is_number(percent))
-        json_object_set(f.values, "percent_off", percent);
-    json_array_append_new(list, f.values);
-}
-
-static void read_discounts(const json_t *object, struct facts *out)
-{
-    size_t i;
-    const json_t *discount;
-    const json_t *expanded = json_object_get(object, "discount");
-    const char *id = stripe_text(expanded, "id");
-    json_t *list = json_array();
-    json_array_foreach(json_object_get(object, "discounts"), i, discount)
-    {
-        bool same = id && json_is_string(discount) && !strcmp(id, json_string_value(discount));
-        add_discount(list, same ? expanded : discount);
-    }
-    if (json_array_size(list) == 0 && json_is_object(expanded))
-        add_discount(list, expanded);
-    if (json_array_size(list) > 0)
-        json_object_set(out->values, "discounts", list);
-    json_decref(list);
 }
 
 static void read_lifetime(const json_t *object, struct facts *out)
