@@ -4,12 +4,13 @@ LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET e
 BEGIN
     RETURN (
     WITH told AS (SELECT * FROM told_periods(p_subscription))
+    -- Never by the index of all that end then or later, also before the table was ever analyzed.
     SELECT EXISTS (SELECT FROM told t
-                    WHERE NOT EXISTS (SELECT FROM billing_periods b
-                                       WHERE b.tenant = p_tenant AND b.stripe_subscription_id = p_subscription
-                                         AND b.period_start = t.period_start AND b.period_end = t.period_end))
-           OR EXISTS (SELECT FROM billing_periods b
-                       WHERE b.tenant = p_tenant AND b.stripe_subscription_id = p_subscription
+                    WHERE (SELECT (b.stripe_subscription_id, b.period_end) = (p_subscription, t.period_end)
+                             FROM billing_periods b
+                            WHERE b.tenant = p_tenant AND b.period_start = t.period_start) IS NOT TRUE)
+           OR EXISTS (SELECT FROM (SELECT x.* FROM billing_periods x WHERE x.tenant = p_tenant OFFSET 0) b
+                       WHERE b.stripe_subscription_id = p_subscription
                          AND b.period_end > (SELECT min(t.period_start) FROM told t)
                          AND NOT EXISTS (SELECT FROM told t WHERE t.period_start = b.period_start)));
 END $$;

@@ -230,6 +230,8 @@ CREATE TABLE webhook_events (
     state           text COLLATE "C" NOT NULL DEFAULT 'received'
         CHECK (state IN ('received', 'processed', 'ignored', 'failed')),
     object_id       text COLLATE "C",        -- of data.object
+    customer_id     text COLLATE "C",        -- whose it is, where the event says it
+    unblocks        boolean NOT NULL DEFAULT false, -- its customer waits for it: worked before others
     created_at      timestamptz NOT NULL,    -- by Stripe
     attempts        integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
@@ -240,6 +242,8 @@ CREATE TABLE webhook_events (
 );
 CREATE INDEX webhook_events_state ON webhook_events (state, received_at);
 CREATE INDEX webhook_events_waiting ON webhook_events (next_attempt_at) WHERE state = 'received';
+CREATE INDEX webhook_events_unblocking ON webhook_events (next_attempt_at) WHERE state = 'received' AND unblocks;
+CREATE INDEX webhook_events_customer ON webhook_events (customer_id, next_attempt_at) WHERE state = 'received';
 
 CREATE TABLE invoices (
     stripe_invoice_id      text COLLATE "C" PRIMARY KEY,

@@ -11,6 +11,7 @@
 #include "common/stripe/objects/stripe_event.h"
 #include "webhookd/context.h"
 #include "webhookd/receive/signature.h"
+#include "webhookd/receive/unblocking.h"
 #include "webhookd/sql.h"
 
 #include <assert.h>
@@ -27,6 +28,8 @@ struct delivery {
     char *id;
     char *type;
     char *object_id; /* NULL: it has none */
+    char *customer;  /* NULL: the event does not say */
+    bool unblocks;
     int64_t created_s;
     int64_t begun_ms; /* monotonic */
     struct delivery *next;
@@ -98,6 +101,7 @@ static void delivery_end(struct delivery *d, int status, const char *outcome)
     free(d->id);
     free(d->type);
     free(d->object_id);
+    free(d->customer);
     free(d);
 }
 
@@ -213,25 +217,39 @@ static void pop_waiting(struct receiver *r)
     qsort(r->storing, (size_t)r->storing_n, sizeof(struct delivery *), by_id);
 }
 
+/* The parameters of store_events.sql. */
+enum column { ID, TYPE, OBJECT, CUSTOMER, UNBLOCKS, CREATED, BODY, COLUMNS };
+
+static void add_text_or_null(struct pg_array *a, const char *text)
+{
+    if (text)
+        pg_array_add_text(a, text);
+    else
+        pg_array_add_null(a);
+}
+
+static void add_delivery(struct pg_array columns[COLUMNS], const struct delivery *d)
+{
+    const char unblocks = d->unblocks;
+    pg_array_add_text(&columns[ID], d->id);
+    pg_array_add_text(&columns[TYPE], d->type);
+    add_text_or_null(&columns[OBJECT], d->object_id);
+    add_text_or_null(&columns[CUSTOMER], d->customer);
+    pg_array_add(&columns[UNBLOCKS], &unblocks, 1);
+    pg_array_add_time_ms(&columns[CREATED], d->created_s * 1000);
+    pg_array_add(&columns[BODY], d->exchange->body, d->exchange->body_length);
+}
+
 /* One statement, and so one transaction: either all of them are stored or none. */
 static void run_store(struct receiver *r)
 {
-    enum { ID, TYPE, OBJECT, CREATED, BODY, COLUMNS };
+    static const unsigned TYPES[COLUMNS] = {[UNBLOCKS] = PG_BOOL, [CREATED] = PG_TIMESTAMPTZ};
     struct pg_array columns[COLUMNS];
     struct pg_statement s;
     for (int c = 0; c < COLUMNS; c++)
-        pg_array_init(&columns[c], c == CREATED ? PG_TIMESTAMPTZ : PG_TEXT);
-    for (int i = 0; i < r->storing_n; i++) {
-        const struct delivery *d = r->storing[i];
-        pg_array_add_text(&columns[ID], d->id);
-        pg_array_add_text(&columns[TYPE], d->type);
-        if (d->object_id)
-            pg_array_add_text(&columns[OBJECT], d->object_id);
-        else
-            pg_array_add_null(&columns[OBJECT]);
-        pg_array_add_time_ms(&columns[CREATED], d->created_s * 1000);
-        pg_array_add(&columns[BODY], d->exchange->body, d->exchange->body_length);
-    }
+        pg_array_init(&columns[c], TYPES[c] ? TYPES[c] : PG_TEXT);
+    for (int i = 0; i < r->storing_n; i++)
+        add_delivery(columns, r->storing[i]);
     pg_statement_init(&s, SQL_STORE_EVENTS);
     for (int c = 0; c < COLUMNS; c++)
         pg_add_array(&s, &columns[c]);
@@ -287,6 +305,8 @@ static void take_body(struct receiver *r, struct http_exchange *x)
     d->id = xstrdup(event.id);
     d->type = xstrdup(event.type);
     d->object_id = event.object_id ? xstrdup(event.object_id) : NULL;
+    d->customer = event_customer(&event) ? xstrdup(event_customer(&event)) : NULL;
+    d->unblocks = event_unblocks(&event);
     d->created_s = event.created_s;
     stripe_event_done(&event);
     queue_add(r, d);

@@ -16,7 +16,10 @@
 
 enum {
     DEADLINE_MS = 10000,
-    POLL_MS = 1000 /* for events that were put off, and those of a process that died */
+    /* For events that were put off, those of a process that died, and those that another worker
+     * had in hands for a moment: soon after there was work, then ever less often. */
+    POLL_FIRST_MS = 20,
+    POLL_MS = 1000
 };
 
 enum worker_state { RESTING, PICKING, WORKING };
@@ -34,6 +37,7 @@ struct worker {
     struct event_batch batch;
     int one_by_one; /* so many events, because PostgreSQL refused them together */
     int picked;
+    uint64_t poll_ms;       /* until the next look, if there is nothing */
     struct backoff backoff; /* while PostgreSQL refuses */
     struct log_repeat refused;
     bool woken;   /* while it was busy: there may be more events */
@@ -82,7 +86,8 @@ static void take_nothing(void *owner, const struct err *error, PGresult **result
 {
     struct worker *w = owner;
     (void)error, (void)results, (void)n;
-    rest(w, w->woken ? 0 : POLL_MS);
+    rest(w, w->woken ? 0 : w->poll_ms);
+    w->poll_ms = 2 * w->poll_ms < POLL_MS ? 2 * w->poll_ms : POLL_MS;
 }
 
 static void pick_failed(struct worker *w, const struct err *error)
@@ -109,6 +114,7 @@ static void take_pick(void *owner, const struct err *error, PGresult **results, 
     const PGresult *picked = results[n - 1];
     w->picked = PQntuples(picked);
     if (w->picked > 0) {
+        w->poll_ms = POLL_FIRST_MS;
         machine_go(&WORKER, w->state, WORKING);
         event_batch_start(&w->batch, picked);
         return;
@@ -143,6 +149,7 @@ static void run_pick(struct worker *w)
 void worker_wake(struct worker *w)
 {
     w->woken = true;
+    w->poll_ms = POLL_FIRST_MS;
     if (w->state != RESTING || closing_has_begun(&w->closing))
         return;
     uv_timer_stop(&w->timer);
@@ -176,6 +183,7 @@ struct worker *worker_open(const struct context *context, struct fetcher *fetche
     struct worker *w = xcalloc(1, sizeof *w);
     w->context = context;
     w->backoff = BACKOFF(500, 30000);
+    w->poll_ms = POLL_FIRST_MS;
     uv_timer_init(stage_loop(context->stage), &w->timer);
     w->timer.data = w;
     char *name = xasprintf("meterline-webhookd-worker-%d", number);

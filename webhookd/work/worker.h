@@ -7,7 +7,9 @@
  *      +-- connection lost --+
  *
  * The happy path: rows are locked (SKIP LOCKED, so that workers and replicas share the work), their
- * events are worked in the same transaction (event_batch.h), and the next ones are picked. */
+ * events are worked in the same transaction (event_batch.h), and the next ones are picked. Those
+ * that unblock a customer come first; those of one customer are worked by one worker at a time, in
+ * their order (pick_events.sql). */
 #ifndef METERLINE_WEBHOOKD_WORKER_H
 #define METERLINE_WEBHOOKD_WORKER_H
 
