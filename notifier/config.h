@@ -10,7 +10,10 @@ struct config {
     int64_t retry_first_ms;
     int64_t retry_max_s;
     int64_t give_up_s;
-    int64_t keep_days; /* messages that are done with */
+    int64_t posts_in_flight;
+    int64_t post_timeout_s;
+    bool allow_private; /* http:// and addresses that are not public */
+    int64_t keep_days;  /* messages that are done with */
 };
 
 extern const struct conf_setting NOTIFIER_SETTINGS[];

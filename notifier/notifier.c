@@ -1,5 +1,6 @@
 #include "notifier/notifier.h"
 
+#include "notifier/post/poster.h"
 #include "notifier/signal/signals.h"
 #include "notifier/upkeep.h"
 
@@ -8,6 +9,7 @@ static void wake(void *owner)
 {
     const struct notifier *n = owner;
     signals_wake(n->signals);
+    poster_wake(n->poster);
 }
 
 static void on_schema(void *owner, bool ready)
@@ -30,7 +32,7 @@ static void check_drained(void *owner)
     struct notifier *n = owner;
     if (n->closed || !stage_is_draining(n->context.stage))
         return;
-    if (upkeep_is_idle(n->upkeep) && signals_are_idle(n->signals))
+    if (upkeep_is_idle(n->upkeep) && signals_are_idle(n->signals) && poster_is_idle(n->poster))
         stage_drained(n->context.stage);
 }
 
@@ -42,6 +44,7 @@ int notifier_start(struct stage *stage, void *owner, struct err *e)
     n->signals = signals_open(&n->context, e);
     if (!n->signals)
         return err_wrap(e, "REDIS_URL");
+    n->poster = poster_open(&n->context);
     n->upkeep = upkeep_open(&n->context, (struct upkeep_events){.on_schema = on_schema,
                                                                 .on_listening = on_listening,
                                                                 .on_message = wake,
@@ -60,6 +63,7 @@ void notifier_close(void *owner)
     struct notifier *n = owner;
     n->closed = true;
     signals_close(n->signals);
+    poster_close(n->poster);
     upkeep_close(n->upkeep);
 }
 
@@ -68,5 +72,5 @@ bool notifier_ready(void *owner, struct buf *why)
     struct notifier *n = owner;
     bool ready = upkeep_is_ready(n->upkeep, why);
     ready = signals_are_ready(n->signals, why) && ready;
-    return ready;
+    return poster_is_ready(n->poster) && ready;
 }

@@ -1,4 +1,4 @@
-/* HTTP requests under libuv by libcurl's multi interface. TLS 1.2 or later, peer and name verified,
+/* HTTP requests under libuv by libcurl. TLS 1.2 or later, peer and name verified,
  * never a redirect, connections kept alive, answers cut at max_body_bytes. */
 #ifndef METERLINE_HTTP_CLIENT_H
 #define METERLINE_HTTP_CLIENT_H
@@ -26,6 +26,9 @@ struct http_call {
     size_t body_length;
     uint64_t connect_timeout_ms; /* from libcurl 8 on with the wait for one of max_connections */
     uint64_t timeout_ms;         /* all of it */
+    bool only_https;
+    /* Whether it may connect to this address; NULL: to any. If not: ERR_INPUT. */
+    bool (*allows)(const struct sockaddr *address);
 };
 
 struct http_answer {
