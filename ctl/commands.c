@@ -249,6 +249,35 @@ const struct ctl_command CTL_COMMANDS[] = {
          "--tenant and --all choose what has no decision yet, and need --yes. A submission\n"
          "that you name may have been carried before, if the sink has not acted on that yet.\n",
      .run = late_drop_run},
+    {.words = {"webhooks", "list"},
+     .arguments = "[--state S] [--type T] [--tenant T] [--customer ID] [--since T] [--before T] "
+                  "[--limit N] [--json] [--wide]",
+     .what = "List the events that Stripe sent, newest first, and what became of each.",
+     .detail =
+         "--state S     received, processed, ignored or failed\n"
+         "--type T      such as invoice.paid; * stands for anything: 'invoice.*'\n"
+         "--customer ID the customer's id at Stripe\n"
+         "--since T, --before T\n"
+         "              received then: a time, such as 2026-11-21T10:00Z, or an age, such as 36h\n"
+         "              or 7d\n"
+         "--limit N     at most N of them; 50 by default\n",
+     .run = webhooks_list_run},
+    {.words = {"webhooks", "show"},
+     .arguments = "EVENT [--json]",
+     .what = "Show one event: its state, why, what happens next, and its body.",
+     .detail = "",
+     .run = webhooks_show_run},
+    {.words = {"webhooks", "replay"},
+     .arguments = "EVENT... | [--state S] [--type T] [--tenant T] [--customer ID] [--since T] "
+                  "[--before T] [--yes]",
+     .what = "Have events worked again that failed or were ignored.",
+     .detail =
+         "For example after a tenant was named at Stripe, or a cause in PostgreSQL is gone.\n"
+         "Events chosen by a filter are replayed only with --yes; without it, it says how many\n"
+         "that would be. Working an event twice changes nothing. Skipped is what was processed\n"
+         "or waits, and what has no body any more (WEBHOOK_PAYLOAD_KEEP_DAYS). Exit 1 if one\n"
+         "that was named was not replayed.\n",
+     .run = webhooks_replay_run},
     {.words = {"reconcile"},
      .arguments = "[--tenant T] [--period P] [--json] [--wide]",
      .what = "Compare what Stripe holds with what was sent, by customer, metric and period.",
