@@ -27,7 +27,11 @@ const struct ctl_command CTL_COMMANDS[] = {
          "\"month\", from the billing day, so that a yearly plan can have a monthly allowance; or\n"
          "\"day\" (UTC). Metrics that are summed up, counted or have a greatest value (sum, count,\n"
          "max) may have a month or a day. Those that keep a last value or count different ones\n"
-         "(last, unique) are refused one.\n",
+         "(last, unique) are refused one.\n"
+         "\n"
+         "A limit that is lower than before leaves grace until its window ends: a hard cap does\n"
+         "not deny until then. \"on_collection_pause\" beside \"plans\" says what a subscription\n"
+         "whose collection is paused is: \"active\", if it says nothing, or \"blocked\".\n",
      .run = catalog_apply_run},
     {.words = {"catalog", "show"},
      .arguments = "",

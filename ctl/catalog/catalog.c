@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum table { METRICS, PLANS, LIMITS, TABLES };
+enum table { METRICS, PLANS, LIMITS, SETTINGS, TABLES };
 
 struct apply {
     PGconn *conn;
@@ -38,7 +38,7 @@ static const struct step {
     {SQL_APPLY_METRICS, "metric", {METRICS}, 1},    {SQL_RELEASE_LOOKUP_KEYS, "plan", {PLANS}, 1},
     {SQL_APPLY_PLANS, "plan", {PLANS}, 1},          {SQL_APPLY_LIMITS, "limit", {LIMITS}, 1},
     {SQL_DROP_LIMITS, "limit", {LIMITS, PLANS}, 2}, {SQL_RETIRE_PLANS, "plan", {PLANS}, 1},
-    {SQL_RETIRE_METRICS, "metric", {METRICS}, 1},
+    {SQL_RETIRE_METRICS, "metric", {METRICS}, 1},   {SQL_APPLY_SETTINGS, "setting", {SETTINGS}, 1},
 };
 
 static int run_step(struct apply *a, const struct step *step, struct err *e)
@@ -94,7 +94,7 @@ static int apply_all(PGconn *conn, void *owner, struct err *e)
 /* rows: of catalog_parse. */
 static int apply_rows(PGconn *conn, void *rows)
 {
-    static const char *const NAMES[TABLES] = {"metrics", "plans", "limits"};
+    static const char *const NAMES[TABLES] = {"metrics", "plans", "limits", "settings"};
     struct apply a = {.conn = conn};
     struct err e;
     for (int i = 0; i < TABLES; i++)

@@ -181,12 +181,15 @@ static void parse_metrics(struct check *c, json_t *metrics, json_t *rows)
 
 static void parse_parts(struct check *c, json_t *document, json_t *rows)
 {
-    static const char *const KEYS[] = {"metrics", "plans", NULL};
+    static const char *const KEYS[] = {"metrics", "plans", "on_collection_pause", NULL};
+    static const char *const ON_PAUSE[] = {"active", "blocked", NULL};
     json_t *metrics = json_object_get(document, "metrics");
     json_t *plans = json_object_get(document, "plans");
     struct path at_metrics = path_key(NULL, "metrics");
     struct path at_plans = path_key(NULL, "plans");
     check_keys(c, NULL, document, KEYS);
+    check_set_text(json_object_get(rows, "settings"), "on_collection_pause",
+                   check_choice(c, NULL, document, "on_collection_pause", ON_PAUSE, "active"));
     if (check_array(c, &at_metrics, metrics))
         parse_metrics(c, metrics, json_object_get(rows, "metrics"));
     if (check_array(c, &at_plans, plans))
@@ -204,7 +207,7 @@ json_t *catalog_parse(const char *text, size_t length, struct buf *faults)
         buf_printf(faults, "line %d, column %d: %s\n", error.line, error.column, error.text);
         return NULL;
     }
-    json_t *rows = json_pack("{s:[], s:[], s:[]}", "metrics", "plans", "limits");
+    json_t *rows = json_pack("{s:[], s:[], s:[], s:{}}", "metrics", "plans", "limits", "settings");
     if (check_object(&c, &top, document))
         parse_parts(&c, document, rows);
     json_decref(document);

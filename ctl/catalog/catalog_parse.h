@@ -4,7 +4,8 @@
  *                   "where"?, "stripe_event_name", "transport"?, "rounding"?}],
  *      "plans": [{"plan", "name", "currency", "base_amount_minor", "interval"?,
  *                 "stripe_lookup_key"?, "limits": {metric:
- *                     {"included", "cap", "window"?, "overage"?: {"amount_minor", "per"}}}}]} */
+ *                     {"included", "cap", "window"?, "overage"?: {"amount_minor", "per"}}}}],
+ *      "on_collection_pause"?} */
 #ifndef METERLINE_CTL_CATALOG_PARSE_H
 #define METERLINE_CTL_CATALOG_PARSE_H
 
@@ -14,10 +15,10 @@
 #include <jansson.h>
 #include <stddef.h>
 
-/* Returns rows as the tables hold them, {"metrics": […], "plans": […], "limits": […]}, each an
- * array of objects with the tables' column names; the caller's to json_decref. NULL if anything is
- * wrong: then all faults are appended to faults, one a line, each with its path, or the line and
- * column where the text is no JSON. */
+/* Returns rows as the tables hold them, {"metrics": […], "plans": […], "limits": […],
+ * "settings": {…}}, arrays of objects with the tables' column names, and settings by name; the
+ * caller's to json_decref. NULL if anything is wrong: then all faults are appended to faults, one a
+ * line, each with its path, or the line and column where the text is no JSON. */
 json_t *catalog_parse(const char *text, size_t length, struct buf *faults);
 
 /* The plans, appended to rows, and their limits. metrics: the file's array, for what limits refer

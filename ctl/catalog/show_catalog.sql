@@ -34,4 +34,6 @@ SELECT json_build_object(
                         WHERE l.plan = p.plan)))
                    ORDER BY p.base_amount_minor, p.plan), '[]')
           FROM plans p
-         WHERE p.retired_at IS NULL))
+         WHERE p.retired_at IS NULL),
+    'on_collection_pause', (
+        SELECT CASE value WHEN 1 THEN 'blocked' ELSE 'active' END FROM ledger_state WHERE name = 'blocks_paused'))

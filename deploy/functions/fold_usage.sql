@@ -78,7 +78,7 @@ BEGIN
                sum(CASE aggregation WHEN 'sum' THEN quantity WHEN 'count' THEN events END) AS more,
                max(greatest) AS greatest, max(last) AS last
           FROM minutes GROUP BY tenant, metric, aggregation
-    ), found AS MATERIALIZED (
+    ), found AS (
         SELECT s.*, t.window_start, t.window_end,
                -- A total says its period. Only for the first usage of a period it is computed.
                CASE WHEN s.low < t.period_end THEN tstzrange(t.period_start, t.period_end)
@@ -98,6 +98,7 @@ BEGIN
                SELECT o.period_start, o.period_end, o.window_start, o.window_end FROM usage_totals o
                 WHERE o.tenant = s.tenant AND o.metric = s.metric AND o.period_start <= s.low
                 ORDER BY o.period_start DESC LIMIT 1) t ON s.low < t.period_end
+        OFFSET 0
     ), windowed AS (
         SELECT f.tenant, f.metric, f.aggregation, f.low, f.high, f.more, f.greatest, f.last, f.period,
                coalesce(f.window_start, lower(w.span)) AS window_start, coalesce(f.window_end, upper(w.span)) AS window_end

@@ -5,15 +5,19 @@ LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
     -- Whoever bought a plan several times may use it as often.
     WITH s AS MATERIALIZED (SELECT * FROM deciding_subscription(p_tenant)),
-    wanted AS (
+    fallen AS MATERIALIZED (
+        SELECT f.* FROM s CROSS JOIN LATERAL lowered_until(p_tenant, s) f
+    ), wanted AS (
         SELECT l.metric,
                CASE WHEN o.unlimited THEN NULL
                     ELSE coalesce(o.included, l.included * coalesce((SELECT plan_quantity FROM s), 1)) END AS limit_quantity,
                coalesce(o.cap, l.cap) AS cap,
                CASE WHEN m.aggregation IN ('sum', 'count', 'max') THEN coalesce(o.limit_window, l.limit_window)
                     ELSE 'period' END AS limit_window,
-               (SELECT coalesce(s.past_due_since, s.updated_at) + payment_grace() FROM s WHERE s.status = 'past_due') AS grace_until
+               greatest((SELECT coalesce(s.past_due_since, s.updated_at) + payment_grace() FROM s WHERE s.status = 'past_due'),
+                        f.until) AS grace_until
           FROM plan_limits l
+          LEFT JOIN fallen f ON f.metric = l.metric
           JOIN metrics m ON m.metric = l.metric
           LEFT JOIN tenant_limits o ON o.tenant = p_tenant AND o.metric = l.metric AND (o.until > now()) IS NOT FALSE
          WHERE l.plan = coalesce((SELECT plan FROM s), 'free')

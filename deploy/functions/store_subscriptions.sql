@@ -133,6 +133,7 @@ BEGIN
          WHERE x.stripe_subscription_id = f.object_id AND x.valid_from >= f.since
            AND NOT EXISTS (SELECT FROM states s WHERE s.object_id = x.stripe_subscription_id AND NOT s.is_kept
                               AND date_trunc('second', s.created_at) = x.valid_from)
+        RETURNING x.stripe_subscription_id AS id
     ), states_kept AS (
         INSERT INTO subscription_states AS x (
                stripe_subscription_id, valid_from, tenant, stripe_customer_id, plan, status, currency, items, discounts,
@@ -154,6 +155,7 @@ BEGIN
                discounts = excluded.discounts, cancel_at = excluded.cancel_at, cancel_reason = excluded.cancel_reason,
                collection_paused = excluded.collection_paused, shape = excluded.shape
          WHERE (x.*) IS DISTINCT FROM (excluded.*)
+        RETURNING x.stripe_subscription_id AS id
     )
     SELECT c.object_id, c.tenant, b.tenant,
            b.stripe_subscription_id IS NULL
@@ -165,8 +167,13 @@ BEGIN
                b.interval_count, b.started_at, b.status IN ('canceled', 'incomplete_expired'))
            OR fact_time(c.facts, 'ended_at') IS DISTINCT FROM b.ended_at AND fact_time(c.facts, 'ended_at') IS NOT NULL
            OR has_other_periods(c.object_id, c.tenant),
-           (b.tenant, b.plan, b.plan_quantity, b.status, b.past_due_since, b.started_at)
-           IS DISTINCT FROM (c.tenant, c.plan, c.plan_quantity, c.status, c.past_due_since, fact_time(c.facts, 'started_at')),
+           (b.tenant, b.plan, b.plan_quantity, b.status, b.past_due_since, b.started_at, b.collection_paused,
+            b.collection_resumes_at)
+           IS DISTINCT FROM
+           (c.tenant, c.plan, c.plan_quantity, c.status, c.past_due_since, fact_time(c.facts, 'started_at'),
+            c.facts ->> 'collection_paused', fact_time(c.facts, 'collection_resumes_at'))
+           -- A plan that it had before may leave grace.
+           OR c.object_id IN (SELECT id FROM states_gone UNION ALL SELECT id FROM states_kept),
            c.plan_is_unknown AND c.status NOT IN ('canceled', 'incomplete_expired')
       FROM current c LEFT JOIN before b ON b.stripe_subscription_id = c.object_id;
 END $$;

@@ -4,13 +4,14 @@
 -- the server in which that was found first had been started, Unix ms: what is older than that was in the backup.
 -- retention_ms: when an aggregator last began to apply retention, Unix ms. claim_era: restores that were accepted, which
 -- is part of the identifiers of claims made since, so that they never meet those of the life that was lost.
+-- blocks_paused: 1 if the catalog says that a subscription whose collection is paused is blocked.
 CREATE TABLE ledger_state (
     name  text COLLATE "C" PRIMARY KEY,
     value bigint NOT NULL
 );
 INSERT INTO ledger_state (name, value)
 VALUES ('catalog_version', 0), ('periods_version', 0), ('stream_shards', 1), ('resharded_ms', 0), ('sink_hold', 0),
-       ('hold_server_ms', 0), ('retention_ms', 0), ('claim_era', 0);
+       ('hold_server_ms', 0), ('retention_ms', 0), ('claim_era', 0), ('blocks_paused', 0);
 
 CREATE TABLE metrics (
     metric            text COLLATE "C" PRIMARY KEY CHECK (metric ~ '^[a-z0-9_]{1,64}$'),
@@ -65,6 +66,20 @@ CREATE TABLE plan_limits (
     currency           text COLLATE "C" NOT NULL,
     PRIMARY KEY (plan, metric)
 );
+
+-- Limits of plans as they were until they were changed, so that a limit that fell leaves grace: see lowered_until.
+CREATE TABLE plan_limit_history (
+    plan        text COLLATE "C" NOT NULL REFERENCES plans ON DELETE CASCADE,
+    metric      text COLLATE "C" NOT NULL REFERENCES metrics,
+    replaced_at timestamptz NOT NULL,
+    included    numeric(38,9),
+    cap         text NOT NULL,
+    PRIMARY KEY (plan, metric, replaced_at)
+);
+-- Declared for the trigger below; what it does is in deploy/functions.
+CREATE FUNCTION keep_plan_limit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
+CREATE TRIGGER keep_plan_limit AFTER UPDATE ON plan_limits FOR EACH ROW
+    WHEN ((OLD.included, OLD.cap) IS DISTINCT FROM (NEW.included, NEW.cap)) EXECUTE FUNCTION keep_plan_limit();
 
 -- A tenant's own limits and prices: each column that is not NULL (or unlimited) replaces the plan's.
 CREATE TABLE tenant_limits (

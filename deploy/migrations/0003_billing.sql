@@ -131,6 +131,8 @@ CREATE TABLE subscriptions (
     updated_at             timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX subscriptions_tenant ON subscriptions (tenant);
+CREATE INDEX subscriptions_past_due ON subscriptions ((coalesce(past_due_since, updated_at))) WHERE status = 'past_due';
+CREATE INDEX subscriptions_resume ON subscriptions (collection_resumes_at) WHERE collection_resumes_at IS NOT NULL;
 CREATE INDEX subscriptions_customer ON subscriptions (stripe_customer_id);
 
 -- Tenants with several subscriptions that stand: each bills the tenant's usage, one alone decides the limits.

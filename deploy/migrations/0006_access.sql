@@ -67,7 +67,7 @@ GRANT USAGE ON SCHEMA public TO meterline_aggregator, meterline_sink, meterline_
     meterline_notifier, meterline_api, meterline_ctl, meterline_tenant;
 
 -- Every stage checks the schema and reads the catalog.
-GRANT SELECT ON schema_migrations, ledger_state, ledger_identity, metrics, metric_versions, plans, plan_limits,
+GRANT SELECT ON schema_migrations, ledger_state, ledger_identity, metrics, metric_versions, plans, plan_limits, plan_limit_history,
     tenant_limits, subscriptions, billing_periods
     TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_notifier, meterline_api;
 

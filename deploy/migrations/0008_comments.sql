@@ -53,6 +53,13 @@ COMMENT ON COLUMN plan_limits.overage_unit_price IS
     'Minor units for each unit over what is included; NULL: none is sold.';
 COMMENT ON COLUMN plan_limits.currency IS 'ISO currency, lower case.';
 
+COMMENT ON TABLE plan_limit_history IS 'Limits of plans as they were until they were changed.';
+COMMENT ON COLUMN plan_limit_history.plan IS 'The plan.';
+COMMENT ON COLUMN plan_limit_history.metric IS 'What was used, by its name in the catalog.';
+COMMENT ON COLUMN plan_limit_history.replaced_at IS 'Until when it was so.';
+COMMENT ON COLUMN plan_limit_history.included IS 'Quantity that was included; NULL: unlimited.';
+COMMENT ON COLUMN plan_limit_history.cap IS 'What happened over it.';
+
 COMMENT ON TABLE tenant_limits IS 'A tenant''s own limits and prices, in place of its plan''s.';
 COMMENT ON COLUMN tenant_limits.tenant IS 'The customer of ours that used it.';
 COMMENT ON COLUMN tenant_limits.metric IS 'What was used, by its name in the catalog.';
@@ -693,7 +700,8 @@ COMMENT ON COLUMN usage_quotas.limit_quantity IS 'Quantity that is allowed in a 
 COMMENT ON COLUMN usage_quotas.cap IS 'What happens over it: none, soft or hard.';
 COMMENT ON COLUMN usage_quotas.limit_window IS
     'What the limit counts over: period (the billing period), month (from the billing day) or day (UTC).';
-COMMENT ON COLUMN usage_quotas.grace_until IS 'Until when a tenant whose payment failed may go on.';
+COMMENT ON COLUMN usage_quotas.grace_until IS
+    'Until when a hard cap does not deny: a payment failed, or the limit fell within its window.';
 COMMENT ON COLUMN usage_quotas.refreshed_at IS 'When this was last worked out.';
 
 COMMENT ON TABLE usage_alerts IS 'Thresholds that a tenant''s usage has passed.';

@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-enum { LOOK_EVERY_MS = 500, RETRY_MS = 2000, PAGE_TENANTS = 200, DEADLINE_MS = 20000 };
+enum { LOOK_EVERY_MS = 250, RETRY_MS = 2000, PAGE_TENANTS = 200, DEADLINE_MS = 20000 };
 
 enum limit_changes_state { RESTING, LOOKING, READING, CACHING, FORGETTING };
 
@@ -31,7 +31,9 @@ struct limit_changes {
     struct pg *pg;
     uv_timer_t timer;
     enum limit_changes_state state;
-    char *notes; /* those being worked on: an array of [tenant, number], JSON */
+    char *notes;     /* those being worked on: an array of [tenant, number], JSON */
+    char *looked_at; /* when the last look was whose changes are all cached; NULL: never */
+    char *look_at;   /* … and this one */
     struct log_repeat refused;
     struct closing closing;
 };
@@ -66,12 +68,22 @@ static bool rest_on_error(struct limit_changes *c, const struct err *error)
     return true;
 }
 
+/* What ended up to then needs no second look. */
+static void note_look(struct limit_changes *c)
+{
+    free(c->looked_at);
+    c->looked_at = c->look_at;
+    c->look_at = NULL;
+}
+
 static void take_forget(void *owner, const struct err *error, PGresult **results, int n)
 {
     struct limit_changes *c = owner;
     (void)results, (void)n;
-    if (!rest_on_error(c, error))
-        run_look(c); /* there may be more */
+    if (rest_on_error(c, error))
+        return;
+    note_look(c);
+    run_look(c); /* there may be more */
 }
 
 static void run_forget(struct limit_changes *c)
@@ -127,7 +139,10 @@ static void take_look(void *owner, const struct err *error, PGresult **results, 
         return;
     const PGresult *r = results[0];
     limits_sweep_note_catalog(c->sweep, result_i64(r, 0, 3));
+    free(c->look_at);
+    c->look_at = xstrdup(result_text(r, 0, 4));
     if (result_i64(r, 0, 2) == 0) {
+        note_look(c);
         rest(c, LOOK_EVERY_MS);
         return;
     }
@@ -148,6 +163,7 @@ static void run_look(struct limit_changes *c)
     machine_go(&LIMIT_CHANGES, c->state, LOOKING);
     statement_list_add(&l, SQL_LOOK_CHANGES);
     param_i64(&l, PAGE_TENANTS);
+    param_text(&l, c->looked_at);
     statement_list_run(&l, c->pg, DEADLINE_MS, take_look, c);
 }
 
@@ -176,6 +192,8 @@ static void release(void *self)
 {
     struct limit_changes *c = self;
     free(c->notes);
+    free(c->looked_at);
+    free(c->look_at);
     free(c);
 }
 

@@ -30,7 +30,8 @@ enum column {
     LIMITS_TEXT,
     LIMITS_GRACE_UNTIL_MS,
     LIMITS_LEDGER,
-    LIMITS_CATALOG_VERSION
+    LIMITS_CATALOG_VERSION,
+    LIMITS_PLAN
 };
 
 struct limits {
@@ -109,6 +110,7 @@ static void add_pair(struct command *c, char *field, const char *value)
 static void add_fields_to_set(struct command *c, const PGresult *rows, int first, int end)
 {
     add_pair(c, xstrdup("status"), result_text(rows, first, LIMITS_STATUS));
+    add_pair(c, xstrdup("plan"), result_text(rows, first, LIMITS_PLAN));
     for (int row = first; row < end; row++) {
         const char *metric = result_text(rows, row, LIMITS_METRIC);
         const char *cap = result_text(rows, row, LIMITS_CAP);

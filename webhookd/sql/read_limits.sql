@@ -3,15 +3,16 @@
 -- The last columns name the ledger that owns the hashes, and the catalog.
 -- $1 jsonb: array of tenants
 WITH wanted AS MATERIALIZED (
-    SELECT t.tenant, coalesce(tenant_status(t.tenant), 'active') AS status
+    SELECT t.tenant, standing_of(s) AS status, coalesce(s.plan, 'free') AS plan
       FROM jsonb_array_elements_text($1::jsonb) AS t (tenant)
+     CROSS JOIN LATERAL deciding_subscription(t.tenant) s
 )
 SELECT t.tenant, t.status, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AS read_at_ms,
        m.metric, CASE WHEN m.retired_at IS NULL THEN coalesce(q.cap, 'none') END AS cap,
        CASE WHEN m.retired_at IS NULL THEN coalesce(trim_scale(q.limit_quantity)::text, 'unlimited') END AS limit_text,
        floor(extract(epoch FROM q.grace_until) * 1000)::bigint AS grace_until_ms,
        (SELECT takeovers || ':' || ledger_id FROM ledger_identity) AS ledger,
-       (SELECT value FROM ledger_state WHERE name = 'catalog_version') AS catalog_version
+       (SELECT value FROM ledger_state WHERE name = 'catalog_version') AS catalog_version, t.plan
   FROM wanted t
   LEFT JOIN metrics m ON true
   -- OFFSET keeps it a look-up for each tenant and metric, before the table was ever analyzed too.
