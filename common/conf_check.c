@@ -212,7 +212,7 @@ int conf_check_redis_change(const char *before, const char *now, struct err *e)
 }
 
 /* By address, not by how it begins: 127.example.com is not ours. */
-static bool is_loopback(const char *authority)
+bool conf_is_loopback(const char *authority)
 {
     char host[HOST_SIZE];
     struct in_addr address;
@@ -241,7 +241,7 @@ int conf_check_stripe_base(const char *text, struct err *e)
         return err_set(e, ERR_CONFIG, "holds more than an address");
     if (strcspn(secure ? secure : open, ":/") == 0)
         return err_set(e, ERR_CONFIG, "names no host");
-    if (open && !is_loopback(open))
+    if (open && !conf_is_loopback(open))
         return err_set(e, ERR_CONFIG, "http:// is only for this machine");
     return 0;
 }

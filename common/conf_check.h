@@ -28,6 +28,8 @@ int conf_check_database_change(const char *before, const char *after, struct err
 /* Only user and password may change. */
 int conf_check_redis_change(const char *before, const char *after, struct err *e);
 
+/* Whether HOST, HOST:PORT or HOST/… is this machine by its own name or address. */
+bool conf_is_loopback(const char *authority);
 /* A Stripe key that moves real money (sk_live_, rk_live_). */
 bool conf_is_live_key(const char *key);
 

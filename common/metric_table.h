@@ -15,7 +15,7 @@
     X(MEMORY, "meterline_memory_bytes", GAUGE, PLAIN, "", "every stage", \
       "Memory that the process has in use (its resident set)") \
     X(PEER_UP, "meterline_peer_up", GAUGE, PLAIN, "peer", "every stage", \
-      "1 while the peer (redis, postgres, stripe) can be reached") \
+      "1 while the peer (redis, postgres, stripe, smtp) can be reached") \
     X(CLOCK_OFFSET, "meterline_clock_offset_seconds", GAUGE, MS_AS_SECONDS, "peer", "every stage", \
       "The peer's clock minus ours") \
     X(HTTP_CUT, "meterline_http_cut_total", COUNTER, PLAIN, "reason", "every stage", \

@@ -19,7 +19,7 @@ struct peer {
     struct err loss; /* the last one since a connection was made */
 };
 
-static struct peer PEERS[] = {{.name = PEER_REDIS}, {.name = PEER_POSTGRES}};
+static struct peer PEERS[] = {{.name = PEER_REDIS}, {.name = PEER_POSTGRES}, {.name = PEER_SMTP}};
 
 static struct peer *find_peer(const char *name)
 {

@@ -1,5 +1,6 @@
-/* Whether this process can reach a server (Redis, PostgreSQL). However many connections it has to
- * it, there is one gauge (meterline_peer_up) and one pair of log events. Loop thread only. */
+/* Whether this process can reach a server (Redis, PostgreSQL, the mail server). However many
+ * connections it has to it, there is one gauge (meterline_peer_up) and one pair of log events. Loop
+ * thread only. */
 #ifndef METERLINE_PEER_H
 #define METERLINE_PEER_H
 
@@ -11,14 +12,15 @@
 
 #define PEER_REDIS    "redis"
 #define PEER_POSTGRES "postgres"
+#define PEER_SMTP     "smtp"
 
 /* One connection to the peer. */
 struct peer_link {
-    const char *peer; /* PEER_REDIS or PEER_POSTGRES */
+    const char *peer; /* PEER_REDIS and so on */
     bool up;          /* counted as up */
 };
 
-/* peer: PEER_REDIS or PEER_POSTGRES. The connection is not up yet. */
+/* peer: PEER_REDIS and so on. The connection is not up yet. */
 void peer_link_init(struct peer_link *l, const char *peer);
 /* The connection works. Logs `peer_back` if a loss was logged before. */
 void peer_link_up(struct peer_link *l);

@@ -1,6 +1,39 @@
 #include "notifier/config.h"
 
+#include "notifier/mail/mail_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
 #define FIELD(name) offsetof(struct config, name)
+
+static const char *host_of(const char *url)
+{
+    const char *host = strstr(url, "://");
+    const char *user = strrchr(url, '@');
+    return user ? user + 1 : host ? host + 3 : url;
+}
+
+static int check_smtp_url(const char *text, struct err *e)
+{
+    if (conf_check_token(text, e))
+        return -1;
+    if (strncmp(text, "smtp://", 7) != 0 && strncmp(text, "smtps://", 8) != 0)
+        return err_set(e, ERR_CONFIG, "must begin with smtp:// or smtps://");
+    if (strcspn(host_of(text), ":/") == 0)
+        return err_set(e, ERR_CONFIG, "names no host");
+    return 0;
+}
+
+static int check_from(const char *text, struct err *e)
+{
+    char *address, *name;
+    if (mail_parse_from(text, &address, &name, e))
+        return -1;
+    free(address);
+    free(name);
+    return 0;
+}
 
 /* clang-format off */
 const struct conf_setting NOTIFIER_SETTINGS[] = {
@@ -8,6 +41,16 @@ const struct conf_setting NOTIFIER_SETTINGS[] = {
     CONF_REDIS_URL(struct config, base),
     {"SIGNALS_MAXLEN", CONF_INT, FIELD(signals_maxlen), .fallback = "100000", .unit = "entries", .min = 0,
      .max = 100000000, .help = "about so many signals are kept in the Redis stream billing:signals; 0: all"},
+    {"SMTP_URL", CONF_STR, FIELD(smtp_url), .url = true, .check = check_smtp_url,
+     .help = "mail server: smtp://[user[:password]@]host[:port] with STARTTLS, smtps:// with TLS from the start; not set: no mail is sent"},
+    {"SMTP_PASSWORD", CONF_STR, FIELD(smtp_password), .secret = true,
+     .help = "password of the user in SMTP_URL"},
+    {"SMTP_FROM", CONF_STR, FIELD(smtp_from), .check = check_from,
+     .help = "who mail is from: user@host or Name <user@host>; required with SMTP_URL"},
+    {"SMTP_CA_FILE", CONF_STR, FIELD(smtp_ca_file),
+     .help = "certificates that the mail server's must be signed by, PEM; not set: the system's"},
+    {"SMTP_PLAIN", CONF_BOOL, FIELD(smtp_plain), .fallback = "0",
+     .help = "1: send mail to another machine although it has no STARTTLS, readable for anybody on the way"},
     {"NOTIFIER_RETRY_FIRST_MS", CONF_INT, FIELD(retry_first_ms), .fallback = "1000", .unit = "ms", .min = 10,
      .max = 600000, .help = "wait after a first attempt that failed; it doubles with each one"},
     {"NOTIFIER_RETRY_MAX_S", CONF_INT, FIELD(retry_max_s), .fallback = "300", .unit = "s", .min = 1,
@@ -26,3 +69,19 @@ const struct conf_setting NOTIFIER_SETTINGS[] = {
     CONF_LOG(struct config, base),
     {.name = NULL}};
 /* clang-format on */
+
+bool notifier_mail_may_be_plain(const struct config *c)
+{
+    return c->smtp_plain || conf_is_loopback(host_of(c->smtp_url));
+}
+
+int notifier_config_check(const void *config)
+{
+    const struct config *c = config;
+    int faults = 0;
+    if (c->smtp_url && !c->smtp_from)
+        faults += conf_refuse("SMTP_FROM", "SMTP_URL needs it");
+    if (c->smtp_password && c->smtp_url && !strchr(c->smtp_url, '@'))
+        faults += conf_refuse("SMTP_PASSWORD", "there is no user in SMTP_URL");
+    return faults;
+}

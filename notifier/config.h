@@ -10,6 +10,11 @@ struct config {
     int64_t retry_first_ms;
     int64_t retry_max_s;
     int64_t give_up_s;
+    char *smtp_url; /* NULL: no mail is sent */
+    char *smtp_password;
+    char *smtp_from;
+    char *smtp_ca_file; /* NULL: the system's */
+    bool smtp_plain;
     int64_t posts_in_flight;
     int64_t post_timeout_s;
     bool allow_private; /* http:// and addresses that are not public */
@@ -17,5 +22,12 @@ struct config {
 };
 
 extern const struct conf_setting NOTIFIER_SETTINGS[];
+
+/* Logs each fault that concerns more than one setting, and returns their number. config: a struct
+ * config whose strings may be NULL. */
+int notifier_config_check(const void *config);
+
+/* Mail may go out without TLS: the server is this machine, or SMTP_PLAIN allows it. */
+bool notifier_mail_may_be_plain(const struct config *c);
 
 #endif

@@ -9,6 +9,7 @@ static const struct stage_spec STAGE = {
     .program = "meterline-notifier",
     .what = "Tells of what happened, by signals in Redis, mail and signed POSTs.",
     .settings = NOTIFIER_SETTINGS,
+    .check = notifier_config_check,
     .start = notifier_start,
     .drain = notifier_drain,
     .close = notifier_close,

@@ -1,5 +1,6 @@
 #include "notifier/notifier.h"
 
+#include "notifier/mail/mailer.h"
 #include "notifier/post/poster.h"
 #include "notifier/signal/signals.h"
 #include "notifier/upkeep.h"
@@ -9,6 +10,7 @@ static void wake(void *owner)
 {
     const struct notifier *n = owner;
     signals_wake(n->signals);
+    mailer_wake(n->mailer);
     poster_wake(n->poster);
 }
 
@@ -32,7 +34,8 @@ static void check_drained(void *owner)
     struct notifier *n = owner;
     if (n->closed || !stage_is_draining(n->context.stage))
         return;
-    if (upkeep_is_idle(n->upkeep) && signals_are_idle(n->signals) && poster_is_idle(n->poster))
+    if (upkeep_is_idle(n->upkeep) && signals_are_idle(n->signals) && mailer_is_idle(n->mailer) &&
+        poster_is_idle(n->poster))
         stage_drained(n->context.stage);
 }
 
@@ -44,6 +47,7 @@ int notifier_start(struct stage *stage, void *owner, struct err *e)
     n->signals = signals_open(&n->context, e);
     if (!n->signals)
         return err_wrap(e, "REDIS_URL");
+    n->mailer = mailer_open(&n->context);
     n->poster = poster_open(&n->context);
     n->upkeep = upkeep_open(&n->context, (struct upkeep_events){.on_schema = on_schema,
                                                                 .on_listening = on_listening,
@@ -63,6 +67,7 @@ void notifier_close(void *owner)
     struct notifier *n = owner;
     n->closed = true;
     signals_close(n->signals);
+    mailer_close(n->mailer);
     poster_close(n->poster);
     upkeep_close(n->upkeep);
 }
@@ -72,5 +77,6 @@ bool notifier_ready(void *owner, struct buf *why)
     struct notifier *n = owner;
     bool ready = upkeep_is_ready(n->upkeep, why);
     ready = signals_are_ready(n->signals, why) && ready;
+    ready = mailer_is_ready(n->mailer, why) && ready;
     return poster_is_ready(n->poster) && ready;
 }

@@ -9,6 +9,7 @@ struct notifier {
     struct context context;
     struct upkeep *upkeep;
     struct signals *signals;
+    struct mailer *mailer;
     struct poster *poster;
     bool closed; /* its parts are being closed */
 };

@@ -14,7 +14,8 @@ BEGIN
               FROM alert_settings s
              CROSS JOIN LATERAL (VALUES ('mail', s.email), ('post', s.post_url)) AS x (channel, destination)
              WHERE s.tenant = p_tenant AND x.destination IS NOT NULL
-               AND p_kind NOT IN ('mrr_update', 'milestone', 'usage_not_invoiced', 'subscription_doubled')) way
+               AND p_kind NOT IN ('mrr_update', 'milestone', 'usage_not_invoiced', 'subscription_doubled',
+                                  'invoice_finalization_failed', 'dispute_opened', 'dispute_closed')) way
     ON CONFLICT (message_id, channel) DO NOTHING;
     IF NOT FOUND THEN
         RETURN false;
