@@ -120,6 +120,8 @@
     X(message_delayed, "notifier", "A message was not taken and is tried again after `wait_ms`; `msg` says why. Logged once a minute for each cause.") \
     X(message_failed, "notifier", "A message was refused for good, or was tried for as long as `NOTIFIER_GIVE_UP_S` says; `msg` says why. When the cause is removed, send it by `meterctl messages retry`.") \
     X(messages_settled, "notifier", "What became of attempts is noted in PostgreSQL: how many messages were sent, delayed, failed.") \
+    X(alerts_raised, "notifier", "Usage has passed thresholds of its limits. Each is told once in a window, of each limit.") \
+    X(subscriptions_doubled, "notifier", "Tenants have several subscriptions that stand: each bills their usage, one alone decides their limits. Logged at the start and once a day, with one of them; `meterctl status` has them all.") \
     X(outbox_refused, "notifier", "PostgreSQL refused a statement of the notifier's, which is tried again; look at `sqlstate` and `msg` if it lasts.")
 /* clang-format on */
 

@@ -96,7 +96,11 @@
     X(MESSAGES_TRIED, "meterline_messages_tried_total", COUNTER, PLAIN, "channel,outcome", "notifier", \
       "Attempts to send a message, by outcome: sent, delayed, failed") \
     X(MESSAGE_SECONDS, "meterline_message_seconds", HISTOGRAM, MS_AS_SECONDS, "channel", "notifier", \
-      "Time from when a message came up until it was sent")
+      "Time from when a message came up until it was sent") \
+    X(ALERTS_RAISED, "meterline_alerts_raised_total", COUNTER, PLAIN, "", "notifier", \
+      "Thresholds of limits that usage has passed") \
+    X(NOT_INVOICED, "meterline_not_invoiced_units", GAUGE, PLAIN, "metric", "notifier", \
+      "Units that were sent for periods that are over and that no final invoice bills (see usage_not_invoiced), of the last two months")
 /* clang-format on */
 
 #define METRIC_ID(id, name, type, unit, labels, stages, help) METRIC_OF_##id,

@@ -61,6 +61,30 @@ const struct ctl_command CTL_COMMANDS[] = {
      .what = "Remove a tenant's own limit, or all of them; its plan's limits hold again.",
      .detail = "",
      .run = limits_unset_run},
+    {.words = {"alerts", "show"},
+     .arguments = "[TENANT] [--json] [--wide]",
+     .what = "Show whom a tenant's messages go to, and at which usage it is told.",
+     .detail =
+         "Without TENANT: all tenants that have settings of their own. All messages go to the\n"
+         "Redis stream billing:signals as well.\n",
+     .run = alerts_show_run},
+    {.words = {"alerts", "set"},
+     .arguments = "TENANT [--email ADDRESS] [--url URL] [--thresholds LIST] [--new-secret] [--new] [--json]",
+     .what = "Set whom a tenant's messages go to, and at which usage it is told.",
+     .detail =
+         "--email ADDRESS   where mail goes\n"
+         "--url URL         where messages are posted, signed with a secret that is made now and\n"
+         "                  shown once\n"
+         "--thresholds LIST per cent of a limit, such as 80,100,120, in place of the catalog's\n"
+         "--new-secret      sign with another secret from now on\n"
+         "--new             the tenant is not known yet\n"
+         "What you leave out stays as it was; none takes it away.\n",
+     .run = alerts_set_run},
+    {.words = {"alerts", "test"},
+     .arguments = "TENANT [--json]",
+     .what = "Send a test message to a tenant, by all ways that are set.",
+     .detail = "",
+     .run = alerts_test_run},
     {.group = "See how it is doing",
      .words = {"doctor"},
      .arguments = "[--json]",

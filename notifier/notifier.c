@@ -4,6 +4,7 @@
 #include "notifier/post/poster.h"
 #include "notifier/signal/signals.h"
 #include "notifier/upkeep.h"
+#include "notifier/watch/watch.h"
 
 /* There are new messages, or there is PostgreSQL again. */
 static void wake(void *owner)
@@ -35,7 +36,7 @@ static void check_drained(void *owner)
     if (n->closed || !stage_is_draining(n->context.stage))
         return;
     if (upkeep_is_idle(n->upkeep) && signals_are_idle(n->signals) && mailer_is_idle(n->mailer) &&
-        poster_is_idle(n->poster))
+        poster_is_idle(n->poster) && watch_is_idle(n->watch))
         stage_drained(n->context.stage);
 }
 
@@ -53,6 +54,7 @@ int notifier_start(struct stage *stage, void *owner, struct err *e)
                                                                 .on_listening = on_listening,
                                                                 .on_message = wake,
                                                                 .owner = n});
+    n->watch = watch_open(&n->context);
     stage_announce(stage, NULL);
     return 0;
 }
@@ -69,6 +71,7 @@ void notifier_close(void *owner)
     signals_close(n->signals);
     mailer_close(n->mailer);
     poster_close(n->poster);
+    watch_close(n->watch);
     upkeep_close(n->upkeep);
 }
 
@@ -78,5 +81,6 @@ bool notifier_ready(void *owner, struct buf *why)
     bool ready = upkeep_is_ready(n->upkeep, why);
     ready = signals_are_ready(n->signals, why) && ready;
     ready = mailer_is_ready(n->mailer, why) && ready;
+    ready = watch_is_ready(n->watch, why) && ready;
     return poster_is_ready(n->poster) && ready;
 }

@@ -11,6 +11,7 @@ struct notifier {
     struct signals *signals;
     struct mailer *mailer;
     struct poster *poster;
+    struct watch *watch;
     bool closed; /* its parts are being closed */
 };
 

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum table { METRICS, PLANS, LIMITS, SETTINGS, TABLES };
+enum table { METRICS, PLANS, LIMITS, SETTINGS, ALERTS, TABLES };
 
 struct apply {
     PGconn *conn;
@@ -39,6 +39,7 @@ static const struct step {
     {SQL_APPLY_PLANS, "plan", {PLANS}, 1},          {SQL_APPLY_LIMITS, "limit", {LIMITS}, 1},
     {SQL_DROP_LIMITS, "limit", {LIMITS, PLANS}, 2}, {SQL_RETIRE_PLANS, "plan", {PLANS}, 1},
     {SQL_RETIRE_METRICS, "metric", {METRICS}, 1},   {SQL_APPLY_SETTINGS, "setting", {SETTINGS}, 1},
+    {SQL_APPLY_ALERTS, "alert", {ALERTS}, 1},
 };
 
 static int run_step(struct apply *a, const struct step *step, struct err *e)
@@ -75,7 +76,8 @@ static int raise_version(struct apply *a, struct err *e)
     if (a->changes == 0)
         return db_number(a->conn, SQL_READ_CATALOG_VERSION, 0, NULL, &a->version, e);
     if (db_number(a->conn, SQL_BUMP_CATALOG_VERSION, 0, NULL, &a->version, e) ||
-        db_run(a->conn, SQL_NOTE_METRIC_VERSIONS, 0, NULL, NULL, e))
+        db_run(a->conn, SQL_NOTE_METRIC_VERSIONS, 0, NULL, NULL, e) ||
+        db_run(a->conn, SQL_CHECK_ALL_ALERTS, 0, NULL, NULL, e))
         return -1;
     return db_number(a->conn, SQL_REFRESH_QUOTAS, 0, NULL, &a->tenants, e);
 }
@@ -94,7 +96,7 @@ static int apply_all(PGconn *conn, void *owner, struct err *e)
 /* rows: of catalog_parse. */
 static int apply_rows(PGconn *conn, void *rows)
 {
-    static const char *const NAMES[TABLES] = {"metrics", "plans", "limits", "settings"};
+    static const char *const NAMES[TABLES] = {"metrics", "plans", "limits", "settings", "alerts"};
     struct apply a = {.conn = conn};
     struct err e;
     for (int i = 0; i < TABLES; i++)

@@ -179,10 +179,37 @@ static void parse_metrics(struct check *c, json_t *metrics, json_t *rows)
     }
 }
 
+enum { PERCENT_MAX = 10000 };
+
+/* Per cent of a limit, each once. */
+static void parse_alerts(struct check *c, const json_t *alerts, json_t *rows)
+{
+    size_t i;
+    const json_t *percent;
+    json_int_t last = 0;
+    struct path at_alerts = path_key(NULL, "alerts");
+    if (!check_array(c, &at_alerts, alerts))
+        return;
+    json_array_foreach(alerts, i, percent)
+    {
+        struct path at = path_index(&at_alerts, i);
+        json_int_t value = json_integer_value(percent);
+        if (!json_is_integer(percent) || value < 1 || value > PERCENT_MAX)
+            check_fault(c, &at, "must be a whole number of per cent from 1 to %d", PERCENT_MAX);
+        else if (value <= last)
+            check_fault(c, &at, "must be greater than the one before it");
+        else
+            json_array_append_new(rows, json_pack("{s:I}", "percent", value));
+        last = value;
+    }
+}
+
 static void parse_parts(struct check *c, json_t *document, json_t *rows)
 {
-    static const char *const KEYS[] = {"metrics", "plans", "on_collection_pause", NULL};
+    static const char *const KEYS[] = {"metrics", "plans", "on_collection_pause", "alerts", NULL};
     static const char *const ON_PAUSE[] = {"active", "blocked", NULL};
+    json_t *defaults = json_pack("[i, i, i]", 80, 100, 120);
+    json_t *alerts = json_object_get(document, "alerts");
     json_t *metrics = json_object_get(document, "metrics");
     json_t *plans = json_object_get(document, "plans");
     struct path at_metrics = path_key(NULL, "metrics");
@@ -195,6 +222,8 @@ static void parse_parts(struct check *c, json_t *document, json_t *rows)
     if (check_array(c, &at_plans, plans))
         catalog_parse_plans(c, plans, metrics, json_object_get(rows, "plans"),
                             json_object_get(rows, "limits"));
+    parse_alerts(c, alerts ? alerts : defaults, json_object_get(rows, "alerts"));
+    json_decref(defaults);
 }
 
 json_t *catalog_parse(const char *text, size_t length, struct buf *faults)
@@ -207,7 +236,8 @@ json_t *catalog_parse(const char *text, size_t length, struct buf *faults)
         buf_printf(faults, "line %d, column %d: %s\n", error.line, error.column, error.text);
         return NULL;
     }
-    json_t *rows = json_pack("{s:[], s:[], s:[], s:{}}", "metrics", "plans", "limits", "settings");
+    json_t *rows = json_pack("{s:[], s:[], s:[], s:{}, s:[]}", "metrics", "plans", "limits",
+                             "settings", "alerts");
     if (check_object(&c, &top, document))
         parse_parts(&c, document, rows);
     json_decref(document);

@@ -5,7 +5,8 @@
  *      "plans": [{"plan", "name", "currency", "base_amount_minor", "interval"?,
  *                 "stripe_lookup_key"?, "limits": {metric:
  *                     {"included", "cap", "window"?, "overage"?: {"amount_minor", "per"}}}}],
- *      "on_collection_pause"?} */
+ *      "on_collection_pause"?,
+ *      "alerts"?: [per cent of a limit at which tenants are told; 80, 100, 120 without it]} */
 #ifndef METERLINE_CTL_CATALOG_PARSE_H
 #define METERLINE_CTL_CATALOG_PARSE_H
 
@@ -16,9 +17,9 @@
 #include <stddef.h>
 
 /* Returns rows as the tables hold them, {"metrics": […], "plans": […], "limits": […],
- * "settings": {…}}, arrays of objects with the tables' column names, and settings by name; the
- * caller's to json_decref. NULL if anything is wrong: then all faults are appended to faults, one a
- * line, each with its path, or the line and column where the text is no JSON. */
+ * "settings": {…}, "alerts": […]}, arrays of objects with the tables' column names, and settings by
+ * name; the caller's to json_decref. NULL if anything is wrong: then all faults are appended to
+ * faults, one a line, each with its path, or the line and column where the text is no JSON. */
 json_t *catalog_parse(const char *text, size_t length, struct buf *faults);
 
 /* The plans, appended to rows, and their limits. metrics: the file's array, for what limits refer

@@ -36,4 +36,5 @@ SELECT json_build_object(
           FROM plans p
          WHERE p.retired_at IS NULL),
     'on_collection_pause', (
-        SELECT CASE value WHEN 1 THEN 'blocked' ELSE 'active' END FROM ledger_state WHERE name = 'blocks_paused'))
+        SELECT CASE value WHEN 1 THEN 'blocked' ELSE 'active' END FROM ledger_state WHERE name = 'blocks_paused'),
+    'alerts', (SELECT coalesce(json_agg(percent ORDER BY percent), '[]') FROM alert_thresholds))

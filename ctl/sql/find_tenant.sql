@@ -6,6 +6,7 @@ SELECT EXISTS (SELECT FROM billing_customers WHERE tenant = $1::text)
     OR EXISTS (SELECT FROM usage_submissions WHERE tenant = $1::text)
     OR EXISTS (SELECT FROM usage_quotas WHERE tenant = $1::text)
     OR EXISTS (SELECT FROM tenant_limits WHERE tenant = $1::text)
+    OR EXISTS (SELECT FROM alert_settings WHERE tenant = $1::text)
     OR EXISTS (SELECT FROM rejected_events WHERE tenant = $1::text)
     OR EXISTS (SELECT FROM billing_history WHERE tenant = $1::text)
     -- What was counted just now, and is in no minute yet.

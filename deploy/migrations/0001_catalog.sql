@@ -61,7 +61,7 @@ CREATE TABLE plan_limits (
     metric             text COLLATE "C" NOT NULL REFERENCES metrics,
     included           numeric(38,9),                    -- per window; NULL: unlimited
     cap                text NOT NULL CHECK (cap IN ('none', 'soft', 'hard')),
-    limit_window       text NOT NULL DEFAULT 'period' CHECK (limit_window IN ('period', 'month', 'day')),
+    limit_window       text COLLATE "C" NOT NULL DEFAULT 'period' CHECK (limit_window IN ('period', 'month', 'day')),
     overage_unit_price numeric(24,12),                   -- minor units per unit past included; NULL: no overage
     currency           text COLLATE "C" NOT NULL,
     PRIMARY KEY (plan, metric)
@@ -81,6 +81,12 @@ CREATE FUNCTION keep_plan_limit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN R
 CREATE TRIGGER keep_plan_limit AFTER UPDATE ON plan_limits FOR EACH ROW
     WHEN ((OLD.included, OLD.cap) IS DISTINCT FROM (NEW.included, NEW.cap)) EXECUTE FUNCTION keep_plan_limit();
 
+-- At how many per cent of a limit a tenant is told, unless it has thresholds of its own.
+CREATE TABLE alert_thresholds (
+    percent integer PRIMARY KEY CHECK (percent BETWEEN 1 AND 10000)
+);
+INSERT INTO alert_thresholds (percent) VALUES (80), (100), (120);
+
 -- A tenant's own limits and prices: each column that is not NULL (or unlimited) replaces the plan's.
 CREATE TABLE tenant_limits (
     -- As the stream takes it: no control characters, nor U+0080 to U+009F.
@@ -90,7 +96,7 @@ CREATE TABLE tenant_limits (
     included           numeric(38,9),
     unlimited          boolean NOT NULL DEFAULT false,
     cap                text CHECK (cap IN ('none', 'soft', 'hard')),
-    limit_window       text CHECK (limit_window IN ('period', 'month', 'day')),
+    limit_window       text COLLATE "C" CHECK (limit_window IN ('period', 'month', 'day')),
     until              timestamptz,                      -- no longer holds from then on; NULL: it stays
     overage_unit_price numeric(24,12),
     currency           text COLLATE "C",

@@ -296,6 +296,8 @@ CREATE TABLE usage_totals (
     window_start    timestamptz,
     window_end      timestamptz,
     window_quantity numeric(38,9),          -- NULL: none (of a greatest value)
+    -- From which quantity on, of the window if there is one, the next threshold of a limit may be passed.
+    alert_at        numeric NOT NULL DEFAULT 'Infinity',
     updated_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, metric, period_start)
 ) WITH (fillfactor = 70);

@@ -276,6 +276,8 @@ CREATE TABLE invoices (
     updated_at             timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX invoices_tenant ON invoices (tenant, period_start);
+CREATE INDEX invoices_created ON invoices (created_at);
+CREATE INDEX invoices_paid ON invoices (paid_at);
 
 -- One row a payment, whichever events told of it: by its payment intent, else by its charge.
 CREATE TABLE payments (

@@ -243,3 +243,55 @@ UNION ALL
 SELECT tenant, metric, period_start, period_end, quantity - floor(quantity),
        CASE WHEN period_end > now() THEN 'carried' ELSE 'rounded' END
   FROM open WHERE obstacle IS NULL AND quantity <> floor(quantity);
+
+-- Declared for the view below; what they do is in deploy/functions.
+CREATE FUNCTION price_amount(p_price stripe_prices, p_quantity numeric) RETURNS numeric
+LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
+CREATE FUNCTION submission_period(p_tenant text, p_usage_at timestamptz, p_period_start timestamptz, p_carried boolean,
+                                  OUT period_start timestamptz, OUT period_end timestamptz)
+LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
+
+-- Usage that was sent for a period that ended over three days ago, and that no final invoice bills: a subscription was
+-- canceled at once without a last invoice, or a draft was voided or deleted. Stripe keeps a draft open for three days at
+-- most. Periods from before the first invoice that we heard of are not judged. The amount is that of the item's price,
+-- or else of the plan's overage in the catalog, in minor units, exactly; NULL: neither is known.
+CREATE VIEW usage_not_invoiced WITH (security_invoker = true) AS
+SELECT p.tenant, c.metric, p.period_start, p.period_end, p.stripe_subscription_id, u.quantity,
+       coalesce(i.amount_minor, o.amount_minor) AS amount_minor,
+       CASE WHEN i.amount_minor IS NOT NULL THEN i.currency ELSE o.currency END AS currency
+  FROM billing_periods p
+  JOIN usage_claims c ON c.tenant = p.tenant AND c.period_start = p.period_start
+  JOIN metrics m ON m.metric = c.metric
+ CROSS JOIN LATERAL (
+       SELECT CASE WHEN m.aggregation IN ('sum', 'count') THEN sum(s.quantity)
+                   WHEN m.aggregation = 'max' THEN max(s.quantity)
+                   ELSE (array_agg(s.quantity ORDER BY s.usage_at DESC, s.claim DESC))[1] END AS quantity
+         FROM usage_submissions s
+        CROSS JOIN LATERAL submission_period(s.tenant, s.usage_at, s.period_start, false) b
+        WHERE s.tenant = p.tenant AND s.metric = c.metric AND s.state = 'sent'
+          AND s.usage_at >= p.period_start AND s.usage_at <= p.period_end AND b.period_start = p.period_start) u
+  LEFT JOIN LATERAL (
+       SELECT price_amount(x, u.quantity) AS amount_minor, x.currency
+         FROM subscription_items y JOIN stripe_prices x ON x.stripe_price_id = y.stripe_price_id
+        WHERE y.stripe_subscription_id = p.stripe_subscription_id AND y.metric = c.metric
+        ORDER BY x.usage_type = 'metered' DESC, y.stripe_subscription_item_id LIMIT 1) i ON true
+  LEFT JOIN LATERAL (
+       SELECT greatest(u.quantity - l.included, 0) * l.overage_unit_price AS amount_minor, l.currency
+         FROM subscriptions y JOIN plan_limits l ON l.plan = y.plan AND l.metric = c.metric
+        WHERE y.stripe_subscription_id = p.stripe_subscription_id) o ON true
+ WHERE p.period_end < now() - interval '3 days'
+   AND p.period_end > (SELECT min(x.created_at) FROM invoices x)
+   AND c.claimed <> 0 AND u.quantity <> 0
+   AND NOT EXISTS (SELECT FROM invoices x
+                    WHERE x.tenant = p.tenant AND x.stripe_subscription_id = p.stripe_subscription_id
+                      AND x.finalized_at IS NOT NULL AND x.status NOT IN ('void', 'deleted')
+                      AND x.period_start < x.period_end AND date_trunc('minute', x.period_end) = p.period_end);
+
+-- What of it was told.
+CREATE TABLE not_invoiced_told (
+    tenant       text COLLATE "C" NOT NULL,
+    metric       text COLLATE "C" NOT NULL,
+    period_start timestamptz NOT NULL,
+    told_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant, metric, period_start)
+);

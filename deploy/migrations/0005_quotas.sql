@@ -5,7 +5,7 @@ CREATE TABLE usage_quotas (
     metric         text COLLATE "C" NOT NULL,
     limit_quantity numeric(38,9),            -- NULL: unlimited
     cap            text NOT NULL CHECK (cap IN ('none', 'soft', 'hard')),
-    limit_window   text NOT NULL DEFAULT 'period' CHECK (limit_window IN ('period', 'month', 'day')),
+    limit_window   text COLLATE "C" NOT NULL DEFAULT 'period' CHECK (limit_window IN ('period', 'month', 'day')),
     grace_until    timestamptz,
     refreshed_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, metric)
@@ -14,12 +14,36 @@ CREATE TABLE usage_quotas (
 CREATE TABLE usage_alerts (
     tenant            text COLLATE "C" NOT NULL,
     metric            text COLLATE "C" NOT NULL,
-    period_start      timestamptz NOT NULL,
+    limit_window      text COLLATE "C" NOT NULL,          -- period, month or day
+    period_start      timestamptz NOT NULL,   -- of that window
     threshold_percent integer NOT NULL,
     limit_quantity    numeric(38,9) NOT NULL,
     raised_at         timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (tenant, metric, period_start, threshold_percent, limit_quantity)
+    UNIQUE (tenant, metric, period_start, limit_window, threshold_percent, limit_quantity)
 );
+
+-- Usage that may have passed a threshold, or whose limit is another one: for the notifier, which deletes what it has
+-- looked at. Whoever notes it only adds a row, so that nobody waits.
+CREATE TABLE alert_checks (
+    check_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant   text COLLATE "C" NOT NULL,
+    metric   text COLLATE "C" NOT NULL
+);
+-- Declared for the triggers below; what it does is in deploy/functions. While it has nothing to do, it is not called.
+CREATE FUNCTION note_alert_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
+CREATE TRIGGER note_alert_check_first AFTER INSERT ON usage_totals
+    FOR EACH ROW WHEN (NEW.period_end > now()) EXECUTE FUNCTION note_alert_check();
+CREATE TRIGGER note_alert_check BEFORE UPDATE ON usage_totals
+    FOR EACH ROW WHEN (CASE WHEN NEW.window_end IS NULL THEN NEW.quantity ELSE coalesce(NEW.window_quantity, 0) END
+                           >= NEW.alert_at
+                       OR (NEW.window_start, NEW.window_end, NEW.period_end)
+                          IS DISTINCT FROM (OLD.window_start, OLD.window_end, OLD.period_end))
+    EXECUTE FUNCTION note_alert_check();
+CREATE TRIGGER note_alert_check_new AFTER INSERT ON usage_quotas
+    FOR EACH ROW EXECUTE FUNCTION note_alert_check();
+CREATE TRIGGER note_alert_check AFTER UPDATE ON usage_quotas
+    FOR EACH ROW WHEN ((NEW.limit_quantity, NEW.limit_window) IS DISTINCT FROM (OLD.limit_quantity, OLD.limit_window))
+    EXECUTE FUNCTION note_alert_check();
 
 -- Whom a tenant's messages go to, beside billing:signals, which has all of them.
 CREATE TABLE alert_settings (
@@ -27,7 +51,7 @@ CREATE TABLE alert_settings (
     email       text,
     post_url    text,
     post_secret text,                        -- signs what is posted
-    thresholds  integer[],                   -- per cent of a limit; NULL: the catalog's
+    thresholds  integer[],                   -- per cent of a limit; NULL: those of alert_thresholds
     updated_at  timestamptz NOT NULL DEFAULT now(),
     CHECK ((post_url IS NULL) = (post_secret IS NULL))
 );

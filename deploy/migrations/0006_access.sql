@@ -112,6 +112,11 @@ GRANT SELECT ON doubled_subscriptions TO meterline_webhookd, meterline_notifier,
 GRANT SELECT ON usage_totals, usage_quotas, alert_settings, billing_customers TO meterline_notifier;
 GRANT SELECT, INSERT ON usage_alerts, milestones TO meterline_notifier;
 GRANT SELECT ON customer_mrr TO meterline_notifier;
+GRANT UPDATE (alert_at) ON usage_totals TO meterline_notifier;
+GRANT SELECT, DELETE, UPDATE ON alert_checks TO meterline_notifier;   -- UPDATE: to lock
+GRANT SELECT ON alert_thresholds, usage_not_invoiced TO meterline_notifier, meterline_api;
+GRANT SELECT ON usage_claims, usage_submissions, subscription_items, stripe_prices, invoices, payments TO meterline_notifier;
+GRANT SELECT, INSERT ON not_invoiced_told TO meterline_notifier;
 GRANT SELECT, UPDATE, DELETE ON outgoing_messages TO meterline_notifier;
 GRANT SELECT, INSERT, UPDATE, DELETE ON failing_addresses TO meterline_notifier;
 

@@ -294,6 +294,8 @@ COMMENT ON COLUMN usage_totals.window_start IS
     'First minute of the window that the limit counts over; NULL: it counts over the period.';
 COMMENT ON COLUMN usage_totals.window_end IS
     'First minute after the window; -infinity: to be worked out anew; NULL: the limit counts over the period.';
+COMMENT ON COLUMN usage_totals.alert_at IS
+    'From which quantity on, of the window if there is one, the next threshold may be passed.';
 COMMENT ON COLUMN usage_totals.window_quantity IS
     'The usage in that part of the window that lies in this period; NULL: none.';
 COMMENT ON COLUMN usage_totals.updated_at IS 'When this row was last written.';
@@ -669,6 +671,22 @@ COMMENT ON COLUMN doubled_subscriptions.subscriptions IS 'The subscriptions at S
 COMMENT ON COLUMN doubled_subscriptions.customers IS 'The customers at Stripe that have them.';
 COMMENT ON COLUMN doubled_subscriptions.since IS 'When the second one started.';
 
+COMMENT ON VIEW usage_not_invoiced IS 'Usage that was sent for a period that is over, and that no final invoice bills.';
+COMMENT ON COLUMN usage_not_invoiced.tenant IS 'The customer of ours that used it.';
+COMMENT ON COLUMN usage_not_invoiced.metric IS 'What was used, by its name in the catalog.';
+COMMENT ON COLUMN usage_not_invoiced.period_start IS 'First minute of the period.';
+COMMENT ON COLUMN usage_not_invoiced.period_end IS 'First minute after the period.';
+COMMENT ON COLUMN usage_not_invoiced.stripe_subscription_id IS 'The subscription that has the period.';
+COMMENT ON COLUMN usage_not_invoiced.quantity IS 'How much was sent.';
+COMMENT ON COLUMN usage_not_invoiced.amount_minor IS 'What it costs, in minor units, exactly; NULL: its price is not known.';
+COMMENT ON COLUMN usage_not_invoiced.currency IS 'ISO currency, lower case.';
+
+COMMENT ON TABLE not_invoiced_told IS 'What of usage_not_invoiced was told.';
+COMMENT ON COLUMN not_invoiced_told.tenant IS 'The customer of ours that used it.';
+COMMENT ON COLUMN not_invoiced_told.metric IS 'What was used, by its name in the catalog.';
+COMMENT ON COLUMN not_invoiced_told.period_start IS 'First minute of the period.';
+COMMENT ON COLUMN not_invoiced_told.told_at IS 'When.';
+
 COMMENT ON VIEW usage_unbilled IS 'Usage that is counted and in no submission, with the reason.';
 COMMENT ON COLUMN usage_unbilled.tenant IS 'The customer of ours that used it.';
 COMMENT ON COLUMN usage_unbilled.metric IS 'What was used, by its name in the catalog.';
@@ -707,10 +725,19 @@ COMMENT ON COLUMN usage_quotas.refreshed_at IS 'When this was last worked out.';
 COMMENT ON TABLE usage_alerts IS 'Thresholds that a tenant''s usage has passed.';
 COMMENT ON COLUMN usage_alerts.tenant IS 'The customer of ours that used it.';
 COMMENT ON COLUMN usage_alerts.metric IS 'What was used, by its name in the catalog.';
-COMMENT ON COLUMN usage_alerts.period_start IS 'First minute of the period.';
+COMMENT ON COLUMN usage_alerts.limit_window IS 'What the limit counts over: period, month or day.';
+COMMENT ON COLUMN usage_alerts.period_start IS 'First minute of the window.';
 COMMENT ON COLUMN usage_alerts.threshold_percent IS 'The threshold, in per cent of the limit.';
 COMMENT ON COLUMN usage_alerts.limit_quantity IS 'The limit then.';
 COMMENT ON COLUMN usage_alerts.raised_at IS 'When it was passed.';
+
+COMMENT ON TABLE alert_checks IS 'Usage that may have passed a threshold, for the notifier to look at.';
+COMMENT ON COLUMN alert_checks.check_id IS 'Rising.';
+COMMENT ON COLUMN alert_checks.tenant IS 'The customer of ours that used it.';
+COMMENT ON COLUMN alert_checks.metric IS 'What was used, by its name in the catalog.';
+
+COMMENT ON TABLE alert_thresholds IS 'At how many per cent of a limit tenants are told.';
+COMMENT ON COLUMN alert_thresholds.percent IS 'Per cent of a limit.';
 
 COMMENT ON TABLE alert_settings IS 'Whom a tenant''s messages go to, and at which usage.';
 COMMENT ON COLUMN alert_settings.tenant IS 'The customer of ours.';
