@@ -91,7 +91,7 @@ test: deps
 	@tests/run_all build/san $(if $(T),'$(T)')
 # make check      lint and test
 check: lint test
-# make bench      the aggregator's speed, size and lag, the sink's speed; EVENTS= TENANTS= PARTS= …: tests/bench/settings.py
+# make bench      speed, size and lag of the aggregator, speed of sink and webhookd; EVENTS= TENANTS= PARTS= …: tests/bench/settings.py
 bench: deps
 	@deploy/install_packages gnuplot-nox || echo "no plots without gnuplot"
 	@$(build) SAN= FLAVOUR= all benches

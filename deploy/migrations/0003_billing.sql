@@ -233,7 +233,7 @@ CREATE TABLE webhook_events (
         CHECK (state IN ('received', 'processed', 'ignored', 'failed')),
     object_id       text COLLATE "C",        -- of data.object
     customer_id     text COLLATE "C",        -- whose it is, where the event says it
-    unblocks        boolean NOT NULL DEFAULT false, -- its customer waits for it: worked before others
+    priority        smallint NOT NULL DEFAULT 2, -- 0, 1: its customer waits for it (webhookd/receive/priority.h)
     created_at      timestamptz NOT NULL,    -- by Stripe
     attempts        integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
@@ -243,8 +243,9 @@ CREATE TABLE webhook_events (
     processed_at    timestamptz
 );
 CREATE INDEX webhook_events_state ON webhook_events (state, received_at);
-CREATE INDEX webhook_events_waiting ON webhook_events (next_attempt_at) WHERE state = 'received';
-CREATE INDEX webhook_events_unblocking ON webhook_events (next_attempt_at) WHERE state = 'received' AND unblocks;
+-- None of them could serve in place of the other: before the table is analyzed, PostgreSQL might take the wrong one.
+CREATE INDEX webhook_events_waiting ON webhook_events (next_attempt_at) WHERE state = 'received' AND priority >= 2;
+CREATE INDEX webhook_events_urgent ON webhook_events (priority, next_attempt_at) WHERE state = 'received' AND priority < 2;
 CREATE INDEX webhook_events_customer ON webhook_events (customer_id, next_attempt_at) WHERE state = 'received';
 
 CREATE TABLE invoices (

@@ -510,7 +510,7 @@ COMMENT ON COLUMN webhook_events.type IS 'Its type, such as invoice.finalized.';
 COMMENT ON COLUMN webhook_events.state IS 'received, processed, ignored or failed.';
 COMMENT ON COLUMN webhook_events.object_id IS 'The object at Stripe that it is about.';
 COMMENT ON COLUMN webhook_events.customer_id IS 'Whose it is, where the event says it.';
-COMMENT ON COLUMN webhook_events.unblocks IS 'Its customer waits for it: it is worked before others.';
+COMMENT ON COLUMN webhook_events.priority IS '0, 1: its customer waits for it, so that it is worked before others.';
 COMMENT ON COLUMN webhook_events.created_at IS 'When Stripe made it.';
 COMMENT ON COLUMN webhook_events.attempts IS 'How often it was tried.';
 COMMENT ON COLUMN webhook_events.next_attempt_at IS 'When it is tried next.';

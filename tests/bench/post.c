@@ -217,5 +217,14 @@ int main(int argc, char **argv)
     qsort(run.took_us, run.n, sizeof *run.took_us, by_size);
     printf("%zu %zu %.6f %.3f %.3f %.3f\n", run.answered, run.ok, seconds, took_ms(0.5),
            took_ms(0.99), took_ms(1));
+    for (int i = 0; i < n; i++) {
+        close(all[i].fd);
+        buf_done(&all[i].request);
+    }
+    close(epoll);
+    free(all);
+    free(run.starts);
+    free(run.took_us);
+    buf_done(&run.bodies);
     return 0;
 }

@@ -8,6 +8,7 @@ durable servers.
     lag         from XADD to the quota cache at a steady rate
     sink        a million totals claimed; events sent one a call, and by the stream, to a stand-in
                 for Stripe, beside what that answers a bare client
+    webhooks    signed webhooks stored and worked, beside two peers on Node; how soon who has paid goes on
     capacity    memory and disk of the events, and of what follows from them; only if PARTS names it
 
 Settings by environment, see settings.py; PARTS=scenarios,lag chooses. Results as JSON and plots go to
@@ -24,7 +25,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from bench import batches, capacity, lag, plots, scenario, settings, sink, verdict  # noqa: E402
+from bench import batches, capacity, lag, plots, scenario, settings, sink, verdict, webhooks  # noqa: E402
 
 
 def main():
@@ -37,7 +38,8 @@ def main():
         report["scenarios"].append(scenario.run_scenario(tenants, repeats_percent))
         scenario.tell(report["scenarios"][-1])
         save(report)
-    for part, run in ("batches", batches), ("lag", lag), ("sink", sink), ("capacity", capacity):
+    for part, run in ("batches", batches), ("lag", lag), ("sink", sink), ("webhooks", webhooks), \
+            ("capacity", capacity):
         if part in settings.PARTS:
             report[part] = run.run()
             run.tell(report[part])
@@ -63,7 +65,7 @@ def save(report):
 
 def faults_in(report):
     measured = [*report["scenarios"], *report.get("batches", {}).get("points", []),
-                report.get("lag", {}), *report.get("sink", {}).values()]
+                report.get("lag", {}), *report.get("sink", {}).values(), report.get("webhooks", {})]
     return [fault for result in measured for fault in result.get("faults", [])]
 
 

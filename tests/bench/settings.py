@@ -14,7 +14,7 @@ def number(name, default):
     return numbers(name, str(default))[0]
 
 
-PARTS = os.environ.get("PARTS", "scenarios,batches,lag,sink").split(",")
+PARTS = os.environ.get("PARTS", "scenarios,batches,lag,sink,webhooks").split(",")
 EVENTS = number("EVENTS", 5_000_000)         # of each scenario
 TENANTS = numbers("TENANTS", "100,10000,100000")
 REPEATS = numbers("REPEATS", "0,5")          # percent of the entries
@@ -38,6 +38,13 @@ SINK_STREAM_TOTALS = number("SINK_STREAM_TOTALS", 300_000)
 SINK_IN_FLIGHT = number("SINK_IN_FLIGHT", 64)
 SINK_DELAY_MS = number("SINK_DELAY_MS", 50)  # until the stand-in for Stripe answers
 SINK_CEILING_S = number("SINK_CEILING_S", 5)  # how long the bare client calls it
+WEBHOOK_TENANTS = number("WEBHOOK_TENANTS", 2_000)
+WEBHOOK_CYCLES = number("WEBHOOK_CYCLES", 2)  # billing periods of each: 8 events, and 2 more at the start
+WEBHOOK_PEER_EVENTS = number("WEBHOOK_PEER_EVENTS", 12_000)  # how many of them the peers take
+WEBHOOK_CONNECTIONS = number("WEBHOOK_CONNECTIONS", 64)
+UNBLOCK_TRIES = number("UNBLOCK_TRIES", 100)
+UNBLOCK_RATE = number("UNBLOCK_RATE", 2_000)  # webhooks/s of others meanwhile …
+UNBLOCK_BACKLOG = number("UNBLOCK_BACKLOG", 10_000)  # … or so many that wait
 
 # Targets. Missing one never fails a run: speed depends on the machine and on who else uses it.
 RATIO_MIN = {100: 1.0, 10_000: 0.9, 100_000: 0.4}  # of the floor, by tenants
@@ -50,6 +57,10 @@ CLAIM_S_MAX = 20  # of a million totals
 METER_EVENTS_PER_S_MIN = 1_000
 STREAM_PER_S_MIN = 100_000
 SINK_MIB_MAX = 64
+WEBHOOK_TIMES_PEER_MIN = 4  # the better of them, in storing
+WEBHOOK_WORKED_PER_S_MIN = 2_000
+WEBHOOK_MIB_MAX = 64
+UNBLOCK_P99_MS_MAX = 1_000
 
 TOOLS = programs().parent / "bench"  # The C programs of this folder.
 OUT = pathlib.Path(os.environ.get("OUT", BUILD / "bench")).resolve()  # Logs, results, plots.

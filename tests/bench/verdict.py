@@ -1,6 +1,6 @@
 """The table at the end: what was measured, beside its target."""
 
-from . import settings
+from . import settings, webhooks
 
 
 def tell(report):
@@ -9,6 +9,7 @@ def tell(report):
         rows.append(("XADD to quota cache, p99, ms", report["lag"]["p99_ms"], "<",
                      settings.LAG_P99_MS_MAX))
     rows += sink_rows(report["sink"]) if "sink" in report else []
+    rows += webhook_rows(report["webhooks"]) if "webhooks" in report else []
     print(f"\n{'':<50}{'measured':>10}{'target':>11}")
     for what, measured, relation, target in rows:
         print(f"{what:<50}{measured:>10,.10g}{relation:>4}{target:>7,}  "
@@ -36,6 +37,17 @@ def sink_rows(result):
         ("meter events/s sent", events["per_s"], ">=", settings.METER_EVENTS_PER_S_MIN),
         ("stream: events/s claimed and sent", stream["whole_per_s"], ">=", settings.STREAM_PER_S_MIN),
         ("sink's peak, MiB", max(part["peak_mib"] for part in result.values()), "<", settings.SINK_MIB_MAX)]
+
+
+def webhook_rows(result):
+    own, unblocking = result["webhookd"], result["unblocking"]
+    times = webhooks.times_peer(result)
+    if times is not None:
+        yield "webhooks stored, times the better peer", times, ">=", settings.WEBHOOK_TIMES_PEER_MIN
+    yield "webhooks/s stored and worked", own["worked_per_s"], ">=", settings.WEBHOOK_WORKED_PER_S_MIN
+    yield "webhookd's peak, MiB", own["peak_mib"], "<", settings.WEBHOOK_MIB_MAX
+    yield "unblocked under load, p99, ms", unblocking["under_load"]["p99_ms"], "<", settings.UNBLOCK_P99_MS_MAX
+    yield "unblocked behind a backlog, p99, ms", unblocking["behind_backlog"]["p99_ms"], "<", settings.UNBLOCK_P99_MS_MAX
 
 
 def is_met(measured, relation, target):

@@ -55,11 +55,11 @@ MORE = {
 }
 
 
-def make(tenants, cycles):
-    """[(tenant's number, body)] in the order in which things happened: customer, subscription, and for each cycle its
-    renewal, invoice and payment. The tenants take turns."""
+def make(tenants, cycles, mark="x"):
+    """Bodies in the order in which things happened: customer, subscription, and for each cycle its renewal, invoice and
+    payment. The tenants take turns. Ids and names of tenants end in their number and the mark."""
     template = [json.dumps(event, indent=2) for event in life(cycles)]
-    return [(n, body.replace(MARK, f"{n}x")) for body in template for n in range(tenants)]
+    return [body.replace(MARK, f"{n}{mark}") for body in template for n in range(tenants)]
 
 
 def life(cycles):

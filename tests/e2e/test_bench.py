@@ -16,7 +16,9 @@ from line.paths import ROOT
 SMALL = {"EVENTS": 4000, "TENANTS": "20", "REPEATS": "5", "PEER_EVENTS": 1000, "FLOOR_READS": 1,
          "BATCHES": "500,5000", "BATCHES_TENANTS": 20, "LAG_RATE": 500, "LAG_SECONDS": 2,
          "LAG_TENANTS": 20, "SINK_TOTALS": 1000, "SINK_CUSTOMERS": 50, "SINK_STREAM_TOTALS": 1000,
-         "SINK_IN_FLIGHT": 8, "SINK_DELAY_MS": 5, "SINK_CEILING_S": 1}
+         "SINK_IN_FLIGHT": 8, "SINK_DELAY_MS": 5, "SINK_CEILING_S": 1,
+         "WEBHOOK_TENANTS": 20, "WEBHOOK_CYCLES": 1, "WEBHOOK_PEER_EVENTS": 0, "UNBLOCK_TRIES": 3, "UNBLOCK_RATE": 100,
+         "UNBLOCK_BACKLOG": 50}
 
 
 def test_small_run_measures_all_parts_and_finds_the_ledger_right(folder):
@@ -37,6 +39,9 @@ def test_small_run_measures_all_parts_and_finds_the_ledger_right(folder):
     sink = report["sink"]
     assert sink["claim"]["totals"] == sink["claim"]["claimed"] == sink["stream"]["events"] == 1000
     assert sink["meter_events"]["calls"] == 100 and 10 <= sink["stream"]["calls"] < 100
+    webhooks = report["webhooks"]
+    assert webhooks["faults"] == [] and webhooks["webhookd"]["events"] == 20 * 9 and webhooks["webhookd"]["worked_per_s"] > 0
+    assert all(webhooks["unblocking"][part]["tries"] == 3 for part in ("under_load", "behind_backlog"))
     assert all(sink[part]["ceiling_per_s"] > sink[part]["per_s"] > 0 for part in ("meter_events", "stream"))
     assert all(part["faults"] == [] and 1 < part["peak_mib"] < 64 for part in sink.values())
     assert "WRONG" not in done.stdout and "bytes a key" in done.stdout

@@ -15,16 +15,16 @@ def events():
 
 
 def store(line, made):
-    """As if they had come one after the other while no worker was there. made: [(event, unblocks)]."""
+    """As if they had come one after the other while no worker was there. made: [(event, priority)]."""
     rows = [(event["id"], event["type"], event["data"]["object"]["id"],
-             event["data"]["object"].get("customer", event["data"]["object"]["id"]), unblocks, event["created"],
-             json.dumps(event), place) for place, (event, unblocks) in enumerate(made)]
+             event["data"]["object"].get("customer", event["data"]["object"]["id"]), priority, event["created"],
+             json.dumps(event), place) for place, (event, priority) in enumerate(made)]
     with line.postgres.connect() as connection, connection.cursor() as cursor:
         execute_values(cursor, """
-            INSERT INTO webhook_events (event_id, type, object_id, customer_id, unblocks, created_at, payload, next_attempt_at)
-            SELECT id, type, object, customer, unblocks, to_timestamp(created), payload,
+            INSERT INTO webhook_events (event_id, type, object_id, customer_id, priority, created_at, payload, next_attempt_at)
+            SELECT id, type, object, customer, priority, to_timestamp(created), payload,
                    now() - interval '1 hour' + place * interval '1 ms'
-              FROM (VALUES %s) v (id, type, object, customer, unblocks, created, payload, place)""", rows, page_size=5000)
+              FROM (VALUES %s) v (id, type, object, customer, priority, created, payload, place)""", rows, page_size=5000)
     connection.close()
 
 
@@ -45,10 +45,10 @@ def subscription(status, **more):
 
 def test_what_unblocks_a_customer_is_worked_before_a_backlog(line, events):
     """With what else waits of that customer, in its order."""
-    backlog = [(events.make("customer.created", customer(f"cus_{n}", f"t{n}")), False) for n in range(1000)]
-    own = [(events.make("customer.created", customer("cus_payer", "payer"), NOW - 9), False),
-           (events.make("customer.subscription.created", subscription("past_due"), NOW - 8), False),
-           (events.make("customer.subscription.updated", subscription("active"), NOW, {"status": "past_due"}), True)]
+    backlog = [(events.make("customer.created", customer(f"cus_{n}", f"t{n}")), 2) for n in range(1000)]
+    own = [(events.make("customer.created", customer("cus_payer", "payer"), NOW - 9), 2),
+           (events.make("customer.subscription.created", subscription("past_due"), NOW - 8), 2),
+           (events.make("customer.subscription.updated", subscription("active"), NOW, {"status": "past_due"}), 0)]
     store(line, backlog + own)
     line.start_webhookd(STRIPE_SECRET_KEY=None, WEBHOOKD_WORKERS="1").wait_ready()
     wait_worked(line)
@@ -60,14 +60,14 @@ def test_what_unblocks_a_customer_is_worked_before_a_backlog(line, events):
 
 def test_others_are_worked_though_ever_more_unblock(line, events):
     """A quarter of each batch is for those that have waited longest."""
-    waits = [(events.make("customer.created", customer(f"cus_{n}", f"t{n}")), False) for n in range(40)]
-    urgent = [(events.make("customer.updated", customer(f"cus_x{n}", f"x{n}")), True) for n in range(400)]
+    waits = [(events.make("customer.created", customer(f"cus_{n}", f"t{n}")), 2) for n in range(40)]
+    urgent = [(events.make("customer.updated", customer(f"cus_x{n}", f"x{n}")), 1) for n in range(400)]
     store(line, waits + urgent)
     line.start_webhookd(STRIPE_SECRET_KEY=None, WEBHOOKD_WORKERS="1").wait_ready()
     wait_worked(line)
-    last = {row.unblocks: row.at for row in line.sql(
-        "SELECT unblocks, max(processed_at) AS at FROM webhook_events GROUP BY unblocks")}
-    assert last[False] < last[True]
+    last = {row.priority: row.at for row in line.sql(
+        "SELECT priority, max(processed_at) AS at FROM webhook_events GROUP BY priority")}
+    assert last[2] < last[1]
 
 
 def test_the_receiver_knows_whose_an_event_is_and_whether_it_unblocks(line, events):
@@ -75,13 +75,13 @@ def test_the_receiver_knows_whose_an_event_is_and_whether_it_unblocks(line, even
     deliver(stage, events.make("customer.created", customer()))
     deliver(stage, events.make("customer.subscription.updated", subscription("active"), NOW, {"status": "unpaid"}))
     deliver(stage, events.make("refund.created", {"id": "re_1", "object": "refund"}))
-    assert [tuple(row) for row in line.sql("SELECT customer_id, unblocks FROM webhook_events ORDER BY event_id")] == [
-        ("cus_1", False), ("cus_payer", True), (None, False)]
+    assert [tuple(row) for row in line.sql("SELECT customer_id, priority FROM webhook_events ORDER BY event_id")] == [
+        ("cus_1", 2), ("cus_payer", 0), (None, 2)]
 
 
 def test_one_customers_events_are_worked_in_order_and_different_ones_side_by_side(line, events):
     """By two webhookds with four workers each."""
-    made = [(events.make("customer.updated", customer(f"cus_{n % 40}", f"t{n % 40}", f"{n}@x.test"), NOW + n), False)
+    made = [(events.make("customer.updated", customer(f"cus_{n % 40}", f"t{n % 40}", f"{n}@x.test"), NOW + n), 2)
             for n in range(1600)]
     store(line, made)
     stages = [line.start_webhookd(STRIPE_SECRET_KEY=None, WEBHOOKD_WORKERS="4") for _ in range(2)]

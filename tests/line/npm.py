@@ -17,31 +17,32 @@ class Missing(Exception):
     """Why the packages cannot be installed here."""
 
 
-def folder():
+def folder(where=FOLDER, packages=None):
     """The folder whose node_modules holds them all."""
+    packages = packages or PACKAGES
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             raise Missing(f"{program} is not installed")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with open(FOLDER / "lock", "w", encoding="ascii") as lock:
+    where.mkdir(parents=True, exist_ok=True)
+    with open(where / "lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not all(map(is_installed, PACKAGES)):
-            install()
-    return FOLDER
+        if not all(is_installed(where, name, package) for name, package in packages.items()):
+            install(where, packages)
+    return where
 
 
-def is_installed(name):
+def is_installed(where, name, package):
     try:
-        text = (FOLDER / "node_modules" / name / "package.json").read_text(encoding="utf-8")
+        text = (where / "node_modules" / name / "package.json").read_text(encoding="utf-8")
     except FileNotFoundError:
         return False
     found = json.loads(text)
-    return f"{found['name']}@{found['version']}" == PACKAGES[name]
+    return f"{found['name']}@{found['version']}" == package
 
 
-def install():
-    command = ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", FOLDER,
-               *(f"{name}@npm:{package}" for name, package in PACKAGES.items())]
+def install(where, packages):
+    command = ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", where,
+               *(f"{name}@npm:{package}" for name, package in packages.items())]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S,
                               check=False)

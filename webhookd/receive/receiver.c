@@ -10,8 +10,8 @@
 #include "common/pg/schema.h"
 #include "common/stripe/objects/stripe_event.h"
 #include "webhookd/context.h"
+#include "webhookd/receive/priority.h"
 #include "webhookd/receive/signature.h"
-#include "webhookd/receive/unblocking.h"
 #include "webhookd/sql.h"
 
 #include <assert.h>
@@ -29,7 +29,7 @@ struct delivery {
     char *type;
     char *object_id; /* NULL: it has none */
     char *customer;  /* NULL: the event does not say */
-    bool unblocks;
+    enum priority priority;
     int64_t created_s;
     int64_t begun_ms; /* monotonic */
     struct delivery *next;
@@ -218,7 +218,7 @@ static void pop_waiting(struct receiver *r)
 }
 
 /* The parameters of store_events.sql. */
-enum column { ID, TYPE, OBJECT, CUSTOMER, UNBLOCKS, CREATED, BODY, COLUMNS };
+enum column { ID, TYPE, OBJECT, CUSTOMER, PRIORITY, CREATED, BODY, COLUMNS };
 
 static void add_text_or_null(struct pg_array *a, const char *text)
 {
@@ -230,12 +230,11 @@ static void add_text_or_null(struct pg_array *a, const char *text)
 
 static void add_delivery(struct pg_array columns[COLUMNS], const struct delivery *d)
 {
-    const char unblocks = d->unblocks;
     pg_array_add_text(&columns[ID], d->id);
     pg_array_add_text(&columns[TYPE], d->type);
     add_text_or_null(&columns[OBJECT], d->object_id);
     add_text_or_null(&columns[CUSTOMER], d->customer);
-    pg_array_add(&columns[UNBLOCKS], &unblocks, 1);
+    pg_array_add_i16(&columns[PRIORITY], (int16_t)d->priority);
     pg_array_add_time_ms(&columns[CREATED], d->created_s * 1000);
     pg_array_add(&columns[BODY], d->exchange->body, d->exchange->body_length);
 }
@@ -243,7 +242,7 @@ static void add_delivery(struct pg_array columns[COLUMNS], const struct delivery
 /* One statement, and so one transaction: either all of them are stored or none. */
 static void run_store(struct receiver *r)
 {
-    static const unsigned TYPES[COLUMNS] = {[UNBLOCKS] = PG_BOOL, [CREATED] = PG_TIMESTAMPTZ};
+    static const unsigned TYPES[COLUMNS] = {[PRIORITY] = PG_INT2, [CREATED] = PG_TIMESTAMPTZ};
     struct pg_array columns[COLUMNS];
     struct pg_statement s;
     for (int c = 0; c < COLUMNS; c++)
@@ -306,7 +305,7 @@ static void take_body(struct receiver *r, struct http_exchange *x)
     d->type = xstrdup(event.type);
     d->object_id = event.object_id ? xstrdup(event.object_id) : NULL;
     d->customer = event_customer(&event) ? xstrdup(event_customer(&event)) : NULL;
-    d->unblocks = event_unblocks(&event);
+    d->priority = event_priority(&event);
     d->created_s = event.created_s;
     stripe_event_done(&event);
     queue_add(r, d);

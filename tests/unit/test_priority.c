@@ -1,6 +1,6 @@
 /* Which events are worked before others: the rule as a table. */
 #include "common/str.h"
-#include "webhookd/receive/unblocking.h"
+#include "webhookd/receive/priority.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,39 +21,41 @@ static const struct {
     const char *object;   /* members */
     const char *previous; /* members */
     const char *customer;
-    bool unblocks;
+    enum priority priority;
 } ROWS[] = {
-    {"customer.subscription.created", ACTIVE, "", "cus_1", true},
+    {"customer.subscription.created", ACTIVE, "", "cus_1", PRIORITY_BEGINS},
     {"customer.subscription.created", "\"id\":\"sub_1\",\"status\":\"incomplete\"", "", NULL,
-     false},
-    {"customer.subscription.updated", ACTIVE, "\"status\":\"past_due\"", "cus_1", true},
-    {"customer.subscription.updated", ACTIVE, "\"status\":\"unpaid\"", "cus_1", true},
-    {"customer.subscription.updated", ACTIVE, "\"status\":\"trialing\"", "cus_1", false},
+     PRIORITY_OTHER},
+    {"customer.subscription.updated", ACTIVE, "\"status\":\"past_due\"", "cus_1",
+     PRIORITY_UNBLOCKS},
+    {"customer.subscription.updated", ACTIVE, "\"status\":\"unpaid\"", "cus_1", PRIORITY_UNBLOCKS},
+    {"customer.subscription.updated", ACTIVE, "\"status\":\"trialing\"", "cus_1", PRIORITY_OTHER},
     {"customer.subscription.updated", "\"id\":\"sub_1\",\"status\":\"past_due\"",
-     "\"status\":\"active\"", NULL, false},
-    {"customer.subscription.resumed", ACTIVE, "", "cus_1", true},
-    {"customer.subscription.deleted", "\"id\":\"sub_1\",\"status\":\"canceled\"", "", NULL, false},
+     "\"status\":\"active\"", NULL, PRIORITY_OTHER},
+    {"customer.subscription.resumed", ACTIVE, "", "cus_1", PRIORITY_UNBLOCKS},
+    {"customer.subscription.deleted", "\"id\":\"sub_1\",\"status\":\"canceled\"", "", NULL,
+     PRIORITY_OTHER},
     {"customer.subscription.updated", ACTIVE, "\"pause_collection\":{\"behavior\":\"void\"}",
-     "cus_1", true},
+     "cus_1", PRIORITY_UNBLOCKS},
     /* A renewal, in the old shape and in the new one; then an upgrade, and more seats. */
-    {"customer.subscription.updated", ACTIVE, "\"current_period_end\":5", "cus_1", false},
+    {"customer.subscription.updated", ACTIVE, "\"current_period_end\":5", "cus_1", PRIORITY_OTHER},
     {"customer.subscription.updated", ACTIVE "," ITEMS(ITEM("price_1", "1", "9")),
-     ITEMS(ITEM("price_1", "1", "5")), "cus_1", false},
+     ITEMS(ITEM("price_1", "1", "5")), "cus_1", PRIORITY_OTHER},
     {"customer.subscription.updated", ACTIVE "," ITEMS(ITEM("price_2", "1", "5")),
-     ITEMS(ITEM("price_1", "1", "5")), "cus_1", true},
+     ITEMS(ITEM("price_1", "1", "5")), "cus_1", PRIORITY_BEGINS},
     {"customer.subscription.updated", ACTIVE "," ITEMS(ITEM("price_1", "3", "5")),
-     ITEMS(ITEM("price_1", "1", "5")), "cus_1", true},
+     ITEMS(ITEM("price_1", "1", "5")), "cus_1", PRIORITY_BEGINS},
     {"customer.subscription.updated",
      ACTIVE "," ITEMS(ITEM("price_1", "1", "5") "," ITEM("price_2", "1", "5")),
-     ITEMS(ITEM("price_1", "1", "5")), "cus_1", true},
-    {"customer.subscription.updated", ACTIVE, "\"items\":7", "cus_1", false},
+     ITEMS(ITEM("price_1", "1", "5")), "cus_1", PRIORITY_BEGINS},
+    {"customer.subscription.updated", ACTIVE, "\"items\":7", "cus_1", PRIORITY_OTHER},
     {"checkout.session.completed", "\"id\":\"cs_1\",\"customer\":{\"id\":\"cus_2\"}", "", "cus_2",
-     true},
-    {"customer.updated", "\"id\":\"cus_3\"", "", "cus_3", false},
-    {"customer.source.created", "\"id\":\"card_1\"", "", NULL, false},
-    {"invoice.paid", "\"id\":\"in_1\",\"customer\":\"cus_1\"", "", "cus_1", false},
-    {"invoice.paid", "\"id\":\"in_1\",\"customer\":\"cus/1\"", "", NULL, false},
-    {"refund.created", "\"id\":\"re_1\"", "", NULL, false},
+     PRIORITY_BEGINS},
+    {"customer.updated", "\"id\":\"cus_3\"", "", "cus_3", PRIORITY_OTHER},
+    {"customer.source.created", "\"id\":\"card_1\"", "", NULL, PRIORITY_OTHER},
+    {"invoice.paid", "\"id\":\"in_1\",\"customer\":\"cus_1\"", "", "cus_1", PRIORITY_OTHER},
+    {"invoice.paid", "\"id\":\"in_1\",\"customer\":\"cus/1\"", "", NULL, PRIORITY_OTHER},
+    {"refund.created", "\"id\":\"re_1\"", "", NULL, PRIORITY_OTHER},
 };
 
 static struct stripe_event must_parse(const char *text)
@@ -73,7 +75,7 @@ static void test_snapshots(void **state)
                                ROWS[i].type, ROWS[i].object, ROWS[i].previous);
         struct stripe_event event = must_parse(text);
         const char *customer = event_customer(&event);
-        if (event_unblocks(&event) != ROWS[i].unblocks ||
+        if (event_priority(&event) != ROWS[i].priority ||
             (customer ? !ROWS[i].customer || strcmp(customer, ROWS[i].customer) != 0
                       : ROWS[i].customer != NULL))
             fail_msg("row %zu: %s of %s", i, ROWS[i].type, customer ? customer : "nobody");
@@ -88,12 +90,12 @@ static void test_thin_events_are_known_by_their_type(void **state)
     struct stripe_event event =
         must_parse("{\"id\":\"evt_1\",\"type\":\"v1.customer.subscription.updated\",\"created\":"
                    "\"2026-11-21T06:41:10Z\",\"related_object\":{\"id\":\"sub_1\"}}");
-    assert_true(event_unblocks(&event));
+    assert_int_equal(event_priority(&event), PRIORITY_BEGINS);
     assert_null(event_customer(&event));
     stripe_event_done(&event);
     event = must_parse("{\"id\":\"evt_1\",\"type\":\"v1.customer.updated\",\"created\":"
                        "\"2026-11-21T06:41:10Z\",\"related_object\":{\"id\":\"cus_1\"}}");
-    assert_false(event_unblocks(&event));
+    assert_int_equal(event_priority(&event), PRIORITY_OTHER);
     assert_string_equal(event_customer(&event), "cus_1");
     stripe_event_done(&event);
 }

@@ -1,4 +1,4 @@
-#include "webhookd/receive/unblocking.h"
+#include "webhookd/receive/priority.h"
 
 #include <string.h>
 
@@ -56,23 +56,27 @@ static bool has_other_items(const struct stripe_event *event)
     return false;
 }
 
-static bool subscription_unblocks(const struct stripe_event *event)
+static enum priority subscription_priority(const struct stripe_event *event)
 {
     const json_t *was = json_object_get(event->previous, "status");
     if (!event->object)
-        return true;
+        return PRIORITY_BEGINS;
     if (!is_in_order(stripe_text(event->object, "status")))
-        return false;
-    return stripe_event_is(event, ".created") || stripe_event_is(event, ".resumed") ||
-           (was && !is_in_order(json_string_value(was))) ||
-           json_object_get(event->previous, "pause_collection") || has_other_items(event);
+        return PRIORITY_OTHER;
+    if (stripe_event_is(event, ".resumed") || (was && !is_in_order(json_string_value(was))) ||
+        json_object_get(event->previous, "pause_collection"))
+        return PRIORITY_UNBLOCKS;
+    return stripe_event_is(event, ".created") || has_other_items(event) ? PRIORITY_BEGINS
+                                                                        : PRIORITY_OTHER;
 }
 
-bool event_unblocks(const struct stripe_event *event)
+enum priority event_priority(const struct stripe_event *event)
 {
     const char *type = plain_type(event);
     if (is_about(type, SUBSCRIPTION))
-        return subscription_unblocks(event);
+        return subscription_priority(event);
     return !strcmp(type, "checkout.session.completed") ||
-           !strcmp(type, "checkout.session.async_payment_succeeded");
+                   !strcmp(type, "checkout.session.async_payment_succeeded")
+               ? PRIORITY_BEGINS
+               : PRIORITY_OTHER;
 }
