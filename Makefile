@@ -49,7 +49,7 @@ REVISION ?= $(shell git describe --always --dirty --exclude '*' 2>/dev/null || e
 .DELETE_ON_ERROR .SECONDARY:
 all: $(PROGRAMS)
 units: $(UNITS)
-benches: $(addprefix $(B)/bench/,fill floor lag stripe ceiling post)
+benches: $(addprefix $(B)/bench/,fill floor lag stripe ceiling post emit)
 help: ; @sed -n 's/^# make/make/p' Makefile
 # make deps       install the Debian packages that are missing
 deps: ; @deploy/install_packages
@@ -80,7 +80,15 @@ $(B)/bin/%: ; $(link)
 fakes    = $(shell awk -F'[^A-Za-z_0-9]+' '/^FAKE/ {print "-Wl,--wrap=" $$3}' tests/unit/$*.c)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(ARCHIVES) ; $(link) -lcmocka $(fakes)
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(ARCHIVES) ; $(link) -fsanitize=fuzzer
-$(B)/bench/%: $(B)/obj/tests/bench/%.o $(BENCH_SHARED) $(B)/libcommon.a ; $(link)
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(BENCH_SHARED) $(B)/libemitter.a $(B)/libcommon.a ; $(link)
+
+# All of the library's objects in one, so that its static form shows no other names than its shared form does.
+$(B)/lib/meterline.o: $(B)/obj/emitter/library/library.o $(B)/libemitter.a $(B)/libcommon.a
+	@mkdir -p $(@D) && ld -r $^ -o $@ && objcopy --wildcard --keep-global-symbol='meterline_*' $@
+$(B)/lib/libmeterline.a: $(B)/lib/meterline.o ; @rm -f $@ && ar rcs $@ $<
+$(B)/lib/libmeterline.so.0: $(B)/lib/meterline.o emitter/library/meterline.map
+	@echo "  $@" && $(CC) $(CFLAGS) -shared -Wl,-soname,$(@F),-z,relro,-z,now,-z,defs,--as-needed \
+	    -Wl,--version-script=emitter/library/meterline.map $< $(PKG_LIBS) $(LDFLAGS) -o $@
 
 build    = $(MAKE) --no-print-directory -s $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 run: deps
@@ -148,6 +156,19 @@ install: all manuals
 uninstall:
 	rm -f $(foreach f,$(INSTALLED),$(call where,$f))
 	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/meterline $(DESTDIR)$(UNITDIR)/meterline-.service.d
+# make library    libmeterline, static and shared, in build/pic/lib
+# make install-library   the same below $(PREFIX), with meterline.h, its page of the manual and pkg-config's file
+.PHONY: library install-library
+VERSION = $(shell sed -n 's/.*METERLINE_VERSION "\(.*\)"/\1/p' common/contract.h)
+library: ; @$(build) SAN= FLAVOUR=pic CFLAGS='$(CFLAGS) -fPIC -fvisibility=hidden' build/pic/lib/libmeterline.a build/pic/lib/libmeterline.so.0
+install-library: library
+	@install -d $(addprefix $(DESTDIR)$(PREFIX)/,lib/pkgconfig include share/man/man3)
+	@install -m 644 build/pic/lib/libmeterline.a build/pic/lib/libmeterline.so.0 $(DESTDIR)$(PREFIX)/lib/
+	@ln -sf libmeterline.so.0 $(DESTDIR)$(PREFIX)/lib/libmeterline.so
+	@install -m 644 emitter/library/meterline.h $(DESTDIR)$(PREFIX)/include/
+	@install -m 644 emitter/library/meterline.3 $(DESTDIR)$(PREFIX)/share/man/man3/
+	@sed 's,@PREFIX@,$(PREFIX),; s,@VERSION@,$(VERSION),; s,@LIBS@,$(PKG_LIBS),' emitter/library/meterline.pc.in \
+	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/meterline.pc
 # make deb        a Debian package for the release that this machine runs, in build/deb
 # make test-deb   build, install, upgrade and purge it in fresh Debian 12 and 13 systems, under systemd; SUITES=
 .PHONY: deb test-deb

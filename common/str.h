@@ -65,6 +65,10 @@ char *str_mask_url(const char *url);
 #define UUID_TEXT_SIZE 37
 /* A fresh UUIDv7 (RFC 9562) of that Unix time, random beyond its milliseconds. */
 void uuid_v7(int64_t unix_ms, char out[UUID_TEXT_SIZE]);
+/* The same of random bytes that the caller has. */
+#define UUID_RANDOM_BYTES 10
+void uuid_v7_of(int64_t unix_ms, const unsigned char random[UUID_RANDOM_BYTES],
+                char out[UUID_TEXT_SIZE]);
 /* 36 characters, lower-case hex with hyphens at 8-13-18-23, into 16 bytes. Returns 0 or -1. Only
  * the lower-case form is taken, so that the text can be given back to the letter. */
 int uuid_parse(const char *s, size_t length, unsigned char out[16]);

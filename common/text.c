@@ -217,10 +217,18 @@ static bool is_hyphen_place(size_t i)
 
 void uuid_v7(int64_t unix_ms, char out[UUID_TEXT_SIZE])
 {
+    unsigned char random[UUID_RANDOM_BYTES];
+    randombytes_buf(random, sizeof random);
+    uuid_v7_of(unix_ms, random, out);
+}
+
+void uuid_v7_of(int64_t unix_ms, const unsigned char random[UUID_RANDOM_BYTES],
+                char out[UUID_TEXT_SIZE])
+{
     unsigned char bytes[UUID_BYTES];
-    randombytes_buf(bytes, sizeof bytes);
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < UUID_BYTES - UUID_RANDOM_BYTES; i++)
         bytes[i] = (unsigned char)(unix_ms >> (40 - 8 * i));
+    memcpy(bytes + UUID_BYTES - UUID_RANDOM_BYTES, random, UUID_RANDOM_BYTES);
     bytes[6] = (unsigned char)(0x70 | (bytes[6] & 0x0f)); /* version 7 */
     bytes[8] = (unsigned char)(0x80 | (bytes[8] & 0x3f)); /* variant 10 */
     uuid_format(bytes, out);

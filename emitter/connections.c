@@ -11,11 +11,11 @@ enum { ANSWER_TIMEOUT_MS = 5000 };
 
 static const char ASKING[] = "*1\r\n$6\r\nASKING\r\n";
 
-void connections_init(struct connections *all, struct emitter_config *config)
+void connections_init(struct connections *all, struct emitter_config *config,
+                      struct conf_reload *files)
 {
     int64_t shards = config->base.stream_shards;
-    *all =
-        (struct connections){.config = config, .files = emitter_config_files(config), .n = shards};
+    *all = (struct connections){.config = config, .files = files, .n = shards};
     all->keys = xcalloc((size_t)shards, sizeof *all->keys);
     all->list = xcalloc((size_t)shards, sizeof *all->list);
     for (int64_t i = 0; i < shards; i++)

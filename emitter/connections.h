@@ -24,7 +24,9 @@ struct connections {
     struct connection *list;
 };
 
-void connections_init(struct connections *l, struct emitter_config *config);
+/* files: see sender.h. */
+void connections_init(struct connections *l, struct emitter_config *config,
+                      struct conf_reload *files);
 void connections_done(struct connections *l);
 void connections_drop(struct connections *l);
 

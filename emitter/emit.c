@@ -1,6 +1,7 @@
 #include "emitter/emit.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "emitter/line_reader.h"
 #include "emitter/metric_names.h"
 #include "emitter/sender.h"
@@ -35,6 +36,7 @@ struct emit {
     struct emitter_config *config;
     struct metric_names *metrics; /* NULL: any */
     struct sender *sender;        /* NULL: dry run */
+    struct log_causes lost;
     struct refusals refusals;
     struct progress progress;
     struct event_line event;
@@ -119,6 +121,22 @@ static void on_refused(void *owner, struct sender_origin origin, const char *tex
 }
 
 /* They come in the order of the input. */
+static void on_lost(void *owner, const struct err *error)
+{
+    struct emit *m = owner;
+    uint64_t suppressed = 0;
+    if (log_cause_failed(&m->lost, error->text, clock_monotonic_ms(), &suppressed))
+        log_warn(peer_lost, LOG_STR("peer", "redis"), LOG_U64("held_back", suppressed),
+                 LOG_ERR(error));
+}
+
+static void on_back(void *owner)
+{
+    struct emit *m = owner;
+    if (log_cause_recovered(&m->lost))
+        log_info(peer_back, LOG_STR("peer", "redis"));
+}
+
 static void on_unknown(void *owner, struct sender_origin origin)
 {
     struct emit *m = owner;
@@ -241,13 +259,18 @@ static int run(struct emit *m, struct err *e)
 static int prepare(struct emit *m, struct err *e)
 {
     const struct emitter_config *config = m->config;
-    const struct sender_settings settings = {
-        .config = m->config, .on_refused = on_refused, .on_unknown = on_unknown, .owner = m};
     if (config->catalog && !(m->metrics = metric_names_load(config->catalog, e)))
         return -1;
     if (refusals_open(&m->refusals, config->refused, &m->progress, e))
         return -1;
-    m->sender = config->dry_run ? NULL : sender_new(&settings);
+    if (!config->dry_run)
+        m->sender = sender_new(&(struct sender_settings){.config = m->config,
+                                                         .files = emitter_config_files(m->config),
+                                                         .on_refused = on_refused,
+                                                         .on_unknown = on_unknown,
+                                                         .on_lost = on_lost,
+                                                         .on_back = on_back,
+                                                         .owner = m});
     return 0;
 }
 

@@ -161,17 +161,46 @@ static int check_ts(struct event_line *e, int64_t now_ms)
     return 0;
 }
 
-int event_line_parse(struct event_line *e, const char *line, size_t length, int64_t now_ms,
-                     const struct metric_names *metrics)
+void event_line_begin(struct event_line *e)
 {
     memset(e->given, 0, sizeof e->given);
     e->dimensions_count = 0;
-    if (!str_is_utf8(line, length))
-        return refuse(e, "not JSON: invalid UTF-8, or a NUL byte");
-    if (collect(e, line, length) || check_op(e) || check_tenant(e) || check_metric(e, metrics) ||
-        check_quantity(e) || check_id(e) || check_ts(e, now_ms))
+}
+
+int event_line_give(struct event_line *e, enum event_known known, struct slice value)
+{
+    if (!str_is_utf8(value.data, value.length))
+        return refuse(e, "%s: is no UTF-8", EVENT_NAMES[known]);
+    return add_known(e, known, JSON_TEXT, value);
+}
+
+int event_line_give_dimension(struct event_line *e, struct slice name, struct slice value)
+{
+    enum event_known known = known_field(name);
+    if (known != EVENT_KNOWN)
+        return refuse(e, "%s: is a field of the event, not a dimension", EVENT_NAMES[known]);
+    if (add_dimension(e, name, JSON_TEXT, value))
+        return -1;
+    return str_is_utf8(value.data, value.length)
+               ? 0
+               : refuse(e, "%.*s: is no UTF-8", (int)name.length, name.data);
+}
+
+int event_line_check(struct event_line *e, int64_t now_ms, const struct metric_names *metrics)
+{
+    if (check_op(e) || check_tenant(e) || check_metric(e, metrics) || check_quantity(e) ||
+        check_id(e) || check_ts(e, now_ms))
         return -1;
     return 0;
+}
+
+int event_line_parse(struct event_line *e, const char *line, size_t length, int64_t now_ms,
+                     const struct metric_names *metrics)
+{
+    event_line_begin(e);
+    if (!str_is_utf8(line, length))
+        return refuse(e, "not JSON: invalid UTF-8, or a NUL byte");
+    return collect(e, line, length) ? -1 : event_line_check(e, now_ms, metrics);
 }
 
 /* "$12\r\n" or "*9\r\n". */

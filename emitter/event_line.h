@@ -42,6 +42,13 @@ struct event_line {
     char why[200];   /* after -1: "quantity: …"; never quotes a value of the line */
 };
 
+/* For callers who have the fields already, and no line: begin, give each, check. Each returns 0, or
+ * -1 with why. What is given is borrowed as long as e is used. */
+void event_line_begin(struct event_line *e);
+int event_line_give(struct event_line *e, enum event_known known, struct slice value);
+int event_line_give_dimension(struct event_line *e, struct slice name, struct slice value);
+int event_line_check(struct event_line *e, int64_t now_ms, const struct metric_names *metrics);
+
 /* now_ms: Unix, for the bounds of ts. metrics: the allowed ones, or NULL for any. Returns 0, or -1
  * with why. The fields of e point into the line and into e->text. */
 int event_line_parse(struct event_line *e, const char *line, size_t length, int64_t now_ms,

@@ -2,7 +2,6 @@
 
 #include "common/backoff.h"
 #include "common/clock.h"
-#include "common/log.h"
 #include "emitter/connections.h"
 
 #include <assert.h>
@@ -10,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { BATCH_MAX = 1000 };
+enum { BATCH_MAX = 1000, PAUSE_STEP_MS = 50 };
 
 struct batch_item {
     struct sender_origin origin;
@@ -34,7 +33,6 @@ struct sender {
     struct batch
         *in_flight; /* the other one: sent, but its answers are still to come; may be empty */
     struct backoff backoff;
-    struct log_causes lost;
     int64_t failing_ms; /* monotonic, since when nothing was acknowledged; 0: nothing fails */
     uint64_t acknowledged;
 };
@@ -79,7 +77,7 @@ struct sender *sender_new(const struct sender_settings *settings)
 {
     struct sender *s = xcalloc(1, sizeof *s);
     s->settings = *settings;
-    connections_init(&s->connections, settings->config);
+    connections_init(&s->connections, settings->config, settings->files);
     s->filling = &s->batches[0];
     s->in_flight = &s->batches[1];
     s->backoff = BACKOFF(50, 2000);
@@ -128,7 +126,7 @@ static int take_answer(struct sender *s, struct batch_item *item, struct err *e)
     int result = 0;
     if (!reply)
         return -1;
-    if (reply->type == REDIS_REPLY_ERROR && is_temporary(reply->str))
+    if (reply->type == REDIS_REPLY_ERROR && (s->settings.keeps_refused || is_temporary(reply->str)))
         result = err_set(e, ERR_REFUSED, "Redis: %s", reply->str);
     else
         settle(s, item, reply);
@@ -155,23 +153,35 @@ static void report_unknown(struct sender *s, const struct batch *b)
             s->settings.on_unknown(s->settings.owner, b->items[i].origin);
 }
 
+static bool is_over(const struct sender *s)
+{
+    return s->settings.is_over && s->settings.is_over(s->settings.owner);
+}
+
+static void pause_ms(const struct sender *s, int64_t wait_ms)
+{
+    int64_t until_ms = clock_monotonic_ms() + wait_ms;
+    for (int64_t left_ms = wait_ms; left_ms > 0 && !is_over(s);
+         left_ms = until_ms - clock_monotonic_ms()) {
+        int64_t step_ms = left_ms < PAUSE_STEP_MS ? left_ms : PAUSE_STEP_MS;
+        nanosleep(&(struct timespec){0, step_ms * 1000000}, NULL);
+    }
+}
+
 /* Returns 0 after a wait, or -1 when it is time to give up. */
 static int wait_to_retry(struct sender *s, struct err *e)
 {
     int64_t now_ms = clock_monotonic_ms();
-    uint64_t suppressed = 0;
     if (s->failing_ms == 0)
         s->failing_ms = now_ms;
     int64_t left_ms = s->failing_ms + s->settings.config->give_up_ms - now_ms;
-    if (left_ms <= 0)
+    if (left_ms <= 0 || is_over(s))
         return err_wrap(e, "gave up after %" PRId64 " s", s->settings.config->give_up_ms / 1000);
-    if (log_cause_failed(&s->lost, e->text, now_ms, &suppressed))
-        log_warn(peer_lost, LOG_STR("peer", "redis"), LOG_U64("held_back", suppressed), LOG_ERR(e));
+    s->settings.on_lost(s->settings.owner, e);
     int64_t wait_ms = (int64_t)backoff_next_ms(&s->backoff, backoff_random());
     if (wait_ms > left_ms)
         wait_ms = left_ms;
-    const struct timespec pause = {wait_ms / 1000, wait_ms % 1000 * 1000000};
-    nanosleep(&pause, NULL);
+    pause_ms(s, wait_ms);
     return 0;
 }
 
@@ -196,8 +206,7 @@ static int recover(struct sender *s, struct err *e)
         }
     } while (deliver(s, e));
     backoff_reset(&s->backoff);
-    if (log_cause_recovered(&s->lost))
-        log_info(peer_back, LOG_STR("peer", "redis"));
+    s->settings.on_back(s->settings.owner);
     return 0;
 }
 
@@ -221,6 +230,21 @@ int sender_flush(struct sender *s, struct err *e)
     return 0;
 }
 
+static int added(struct sender *s, struct sender_origin origin, int64_t shard, size_t offset,
+                 struct err *e)
+{
+    batch_add(s->filling, origin, shard, offset);
+    return s->filling->count == BATCH_MAX ? send_filled(s, e) : 0;
+}
+
+int sender_add_command(struct sender *s, int64_t shard, const char *command, size_t length,
+                       struct sender_origin origin, struct err *e)
+{
+    size_t offset = s->filling->bytes.length;
+    buf_add(&s->filling->bytes, command, length);
+    return added(s, origin, shard, offset, e);
+}
+
 int sender_add(struct sender *s, const struct event_line *event, struct sender_origin origin,
                int64_t now_ms, struct err *e)
 {
@@ -235,6 +259,5 @@ int sender_add(struct sender *s, const struct event_line *event, struct sender_o
     snprintf(own_ts, sizeof own_ts, "%" PRId64, now_ms);
     int64_t shard = crc % s->settings.config->base.stream_shards;
     event_line_add_command(event, s->connections.keys[shard], own_id, own_ts, &s->filling->bytes);
-    batch_add(s->filling, origin, shard, offset);
-    return s->filling->count == BATCH_MAX ? send_filled(s, e) : 0;
+    return added(s, origin, shard, offset, e);
 }

@@ -26,10 +26,18 @@ struct sender_origin {
 
 struct sender_settings {
     struct emitter_config *config; /* its URL may change meanwhile */
+    struct conf_reload *files;     /* that its secrets come from, owned from now on; NULL: none */
     /* Redis refused this event for good; text says why. */
     void (*on_refused)(void *owner, struct sender_origin origin, const char *text);
     /* It gave up, and does not know whether this event arrived. */
     void (*on_unknown)(void *owner, struct sender_origin origin);
+    /* An attempt failed, and another one follows; after that, one succeeded. */
+    void (*on_lost)(void *owner, const struct err *error);
+    void (*on_back)(void *owner);
+    /* Asked while it waits for the next attempt: true makes it give up. NULL: never. */
+    bool (*is_over)(void *owner);
+    /* An event that Redis refuses is tried again like any other failure. on_refused is not used. */
+    bool keeps_refused;
     void *owner;
 };
 
@@ -39,11 +47,14 @@ struct sender *sender_new(const struct sender_settings *settings);
  * for each event that is not acknowledged. After that only sender_free may follow. */
 int sender_add(struct sender *s, const struct event_line *event, struct sender_origin origin,
                int64_t now_ms, struct err *e);
+/* The same of the bytes that event_line_add_command made for that shard. */
+int sender_add_command(struct sender *s, int64_t shard, const char *command, size_t length,
+                       struct sender_origin origin, struct err *e);
 
 /* Send what was added and wait for every answer. Returns as sender_add. */
 int sender_flush(struct sender *s, struct err *e);
 
-/* Events that Redis acknowledged. */
+/* Events that Redis acknowledged: the first so many that were added, of which none was refused. */
 uint64_t sender_acknowledged(const struct sender *s);
 
 void sender_free(struct sender *s);

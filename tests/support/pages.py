@@ -21,7 +21,7 @@ from line.paths import ROOT
 RUNNERS = ("make test-containers", "make test-deb", "ci.yml", "tests/e2e/test_addresses.py")
 NEEDS = ("a Stripe account", "a cluster", "an administrator")
 COMMANDS = ("sh", "sql", "python")
-LANGUAGES = (*COMMANDS, "text", "yaml", "json", "ini")
+LANGUAGES = (*COMMANDS, "c", "text", "yaml", "json", "ini")
 
 
 @dataclasses.dataclass
