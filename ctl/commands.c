@@ -306,6 +306,35 @@ const struct ctl_command CTL_COMMANDS[] = {
          "or waits, and what has no body any more (WEBHOOK_PAYLOAD_KEEP_DAYS). Exit 1 if one\n"
          "that was named was not replayed.\n",
      .run = webhooks_replay_run},
+    {.words = {"messages", "list"},
+     .arguments = "[--state S] [--kind K] [--tenant T] [--channel C] [--since T] [--before T] "
+                  "[--limit N] [--json] [--wide]",
+     .what = "List what was told to others, or is to be: by signals, mail and POSTs.",
+     .detail =
+         "Newest first, a line for each way that a message goes.\n"
+         "--state S     waiting, sent or failed\n"
+         "--kind K      such as payment_failed; * stands for anything: 'payment_*'\n"
+         "--channel C   signal, mail or post\n"
+         "--since T, --before T\n"
+         "              when it came up: a time, such as 2026-11-21T10:00Z, or an age, such as 36h\n"
+         "              or 7d\n"
+         "--limit N     at most N of them; 50 by default\n"
+         "--json has what happened, in full.\n",
+     .run = messages_list_run},
+    {.words = {"messages", "show"},
+     .arguments = "MESSAGE [--json]",
+     .what = "Show one message: what happened, and what became of each way that it goes.",
+     .detail = "",
+     .run = messages_show_run},
+    {.words = {"messages", "retry"},
+     .arguments = "MESSAGE... | [--state S] [--kind K] [--tenant T] [--channel C] [--since T] "
+                  "[--before T] [--yes]",
+     .what = "Send failed messages again, and waiting ones at once.",
+     .detail =
+         "For example after a receiver is back. They are tried for three days again\n"
+         "(NOTIFIER_GIVE_UP_S). Messages chosen by a filter are sent only with --yes; without\n"
+         "it, it says how many that would be. What was sent is not sent again.\n",
+     .run = messages_retry_run},
     {.words = {"reconcile"},
      .arguments = "[--tenant T] [--period P] [--json] [--wide]",
      .what = "Compare what Stripe holds with what was sent, by customer, metric and period.",

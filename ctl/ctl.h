@@ -74,6 +74,9 @@ int submissions_retry_run(const struct ctl_config *config, int argc, char **argv
 int webhooks_list_run(const struct ctl_config *config, int argc, char **argv);
 int webhooks_show_run(const struct ctl_config *config, int argc, char **argv);
 int webhooks_replay_run(const struct ctl_config *config, int argc, char **argv);
+int messages_list_run(const struct ctl_config *config, int argc, char **argv);
+int messages_show_run(const struct ctl_config *config, int argc, char **argv);
+int messages_retry_run(const struct ctl_config *config, int argc, char **argv);
 int lost_list_run(const struct ctl_config *config, int argc, char **argv);
 int lost_accept_run(const struct ctl_config *config, int argc, char **argv);
 int late_list_run(const struct ctl_config *config, int argc, char **argv);

@@ -9,6 +9,8 @@ SELECT EXISTS (SELECT FROM billing_customers WHERE tenant = $1::text)
     OR EXISTS (SELECT FROM alert_settings WHERE tenant = $1::text)
     OR EXISTS (SELECT FROM rejected_events WHERE tenant = $1::text)
     OR EXISTS (SELECT FROM billing_history WHERE tenant = $1::text)
+    OR EXISTS (SELECT FROM outgoing_messages WHERE tenant = $1::text)
+    OR EXISTS (SELECT FROM alert_settings WHERE tenant = $1::text)
     -- What was counted just now, and is in no minute yet.
     OR EXISTS (SELECT FROM usage_pending WHERE $1::text = ANY (tenants))
     OR EXISTS (SELECT FROM usage_pending p JOIN usage_batches b USING (batch)
