@@ -63,8 +63,9 @@ static bool is_event(struct batch *b, const struct entry *entry, const struct ev
 {
     return is_known_as(f, KNOWN_METRIC, row->metric) && is_quantity(f, row->quantity) &&
            is_time(f, (int64_t)entry->ms, row->occurred_ms) &&
-           text_equal(json_object(&b->parser.arena, f->dimensions, f->dimensions_count, f->plain),
-                      row->fields);
+           text_equal(
+               json_text_object(&b->parser.arena, f->dimensions, f->dimensions_count, f->plain),
+               row->fields);
 }
 
 /* By its fields alone: that they would be rejected by now, since the catalog changed, say, does not

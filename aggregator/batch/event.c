@@ -193,12 +193,12 @@ static struct text dims_of(struct event_parser *p, const struct event_fields *f,
     }
     if (count == f->dimensions_count)
         return all;
-    return json_object(&p->arena, picked, count, f->plain);
+    return json_text_object(&p->arena, picked, count, f->plain);
 }
 
 static void take_dimensions(struct event_parser *p, const struct event_fields *f, struct event *out)
 {
-    out->fields_json = json_object(&p->arena, f->dimensions, f->dimensions_count, f->plain);
+    out->fields_json = json_text_object(&p->arena, f->dimensions, f->dimensions_count, f->plain);
     out->dims_json = TEXT("{}");
     if (out->metric >= 0)
         out->dims_json = dims_of(p, f, &p->catalog->metrics[out->metric], out->fields_json);

@@ -133,8 +133,8 @@ static char *write_member(char *at, const struct dimension *d, bool plain)
     return at;
 }
 
-struct text json_object(struct arena *arena, const struct dimension *dimensions, int count,
-                        bool plain)
+struct text json_text_object(struct arena *arena, const struct dimension *dimensions, int count,
+                             bool plain)
 {
     size_t room = 2;
     if (count == 0)

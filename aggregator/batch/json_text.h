@@ -26,7 +26,7 @@ struct dimension {
 };
 
 /* {"name":"value",…} in the order given, "{}" for none. plain: text_is_plain of every value. */
-struct text json_object(struct arena *arena, const struct dimension *dimensions, int count,
-                        bool plain);
+struct text json_text_object(struct arena *arena, const struct dimension *dimensions, int count,
+                             bool plain);
 
 #endif

@@ -6,7 +6,7 @@
 #include <assert.h>
 
 /* What a run of replies came to. */
-struct outcome {
+struct decoded {
     struct entries entries;
     struct err error; /* that ended it; or of the last reply */
     unsigned replies;
@@ -32,7 +32,7 @@ static void must_hold(const struct entries *e)
 }
 
 /* Returns false when the bytes make no sense. */
-static bool take_replies(struct xread *x, size_t n, struct outcome *out)
+static bool take_replies(struct xread *x, size_t n, struct decoded *out)
 {
     uint32_t before = out->entries.count;
     struct err e;
@@ -53,7 +53,7 @@ static bool take_replies(struct xread *x, size_t n, struct outcome *out)
 
 /* seed 0: pieces as large as can be; else of up to most bytes, by chance. */
 static void decode(const uint8_t *data, size_t size, uint32_t seed, uint32_t most,
-                   struct outcome *out)
+                   struct decoded *out)
 {
     struct xread x = {0};
     bool goes_on = true;
@@ -90,8 +90,8 @@ static void must_be_same(const struct entries *a, const struct entries *b)
 
 static void fuzz_entries(const uint8_t *data, size_t size)
 {
-    struct outcome whole = {0};
-    struct outcome pieces = {0};
+    struct decoded whole = {0};
+    struct decoded pieces = {0};
     uint32_t step = size == 0 ? 0 : data[0];
 
     if (size == 0)

@@ -4,6 +4,8 @@
 #include "tests/fuzz/fuzz_dec.c"
 #include "tests/fuzz/fuzz_entries.c"
 #include "tests/fuzz/fuzz_event.c"
+#include "tests/fuzz/fuzz_objects.c"
+#include "tests/fuzz/fuzz_signature.c"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -75,12 +77,28 @@ static void decimals_keep_their_promises(void **state)
     replay_folder("tests/fuzz/corpus/dec", fuzz_dec);
 }
 
+static void webhooks_keep_their_promises(void **state)
+{
+    /* Whatever Stripe signs is read or refused, and what is read can be sent to PostgreSQL. */
+    (void)state;
+    replay_folder("tests/fuzz/corpus/objects", fuzz_objects);
+}
+
+static void signatures_keep_their_promises(void **state)
+{
+    /* A genuine signature counts, whatever stands before it, and nothing else does. */
+    (void)state;
+    replay_folder("tests/fuzz/corpus/signature", fuzz_signature);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_keep_their_promises),
         cmocka_unit_test(replies_keep_their_promises),
         cmocka_unit_test(decimals_keep_their_promises),
+        cmocka_unit_test(webhooks_keep_their_promises),
+        cmocka_unit_test(signatures_keep_their_promises),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
