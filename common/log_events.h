@@ -107,7 +107,7 @@
     X(webhook_pick_recovered, "webhookd", "PostgreSQL gives out webhook events again, after `webhook_pick_failed`.") \
     X(webhook_pick_failed, "webhookd", "PostgreSQL refused to give out webhook events, so none is worked. It is tried again; `msg` says why.") \
     X(plan_unknown, "webhookd", "A subscription fits no plan of the catalog, so its tenant keeps the limits that it had, those of the plan `free` if it never had another. Add the lookup key of its price to the catalog, or set metadata.plan.") \
-    X(customer_contested, "webhookd", "Two customers with a subscription each have the same tenant. Nothing is sent to Stripe for it until one subscription has ended or metadata.tenant is corrected.") \
+    X(customer_contested, "webhookd", "Two customers with a subscription each have the same tenant. Nothing is sent to Stripe for it until one subscription has ended, metadata.tenant is corrected, or `meterctl customers move` has decided.") \
     X(tenant_mismatched, "webhookd", "An object names another tenant than its customer belongs to, and counts for the customer's. Correct its metadata.tenant.") \
     X(webhook_store_failed, "webhookd", "Deliveries could not be stored and were answered with 503, or with 500 where PostgreSQL refused their data. Stripe sends them again.") \
     X(webhook_store_recovered, "webhookd", "Deliveries are stored again, after `webhook_store_failed`.") \

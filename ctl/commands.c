@@ -85,6 +85,26 @@ const struct ctl_command CTL_COMMANDS[] = {
      .what = "Send a test message to a tenant, by all ways that are set.",
      .detail = "",
      .run = alerts_test_run},
+    {.words = {"customers", "list"},
+     .arguments = "[--contested] [--json] [--wide]",
+     .what = "List which customer at Stripe each tenant is billed by.",
+     .detail =
+         "--contested   only tenants that two customers with a subscription claim; nothing is\n"
+         "              sent for them until one subscription ends, or you decide: customers move\n",
+     .run = customers_list_run},
+    {.words = {"customers", "show"},
+     .arguments = "TENANT|CUSTOMER [--json] [--wide]",
+     .what = "Show all customers of a tenant, with their subscriptions.",
+     .detail = "",
+     .run = customers_show_run},
+    {.words = {"customers", "move"},
+     .arguments = "TENANT CUSTOMER [--yes] [--json]",
+     .what = "Decide by which of its customers a tenant is billed from now on.",
+     .detail =
+         "It holds until that customer is deleted, whatever else is heard. The decision and who\n"
+         "made it stand in billing_history. What was sent to another customer stays there. Without\n"
+         "--yes nothing is changed.\n",
+     .run = customers_move_run},
     {.group = "See how it is doing",
      .words = {"doctor"},
      .arguments = "[--json]",
@@ -109,7 +129,10 @@ const struct ctl_command CTL_COMMANDS[] = {
          "               oldest of them has waited\n"
          "  rejected     pending: not replayed yet\n"
          "  meters       metrics of which nothing is sent until Stripe's meter is set right\n"
-         "  unbilled     usage that is in no submission, with the reason\n"
+         "  unbilled     usage that is in no submission, with the reason. not_invoiced: it was\n"
+         "               sent, its period is over, and no final invoice bills it\n"
+         "  customers    tenants of whom a person has to decide: contested by two customers, or\n"
+         "               with two subscriptions that stand; the first one is named\n"
          "  quotas       table_age_s: when a tenant's limits were last brought up to date, at\n"
          "               worst. used_age_s and limits_age_s: since aggregator and webhookd\n"
          "               last went over the whole quota cache, which they do every minute.\n"
@@ -145,6 +168,8 @@ const struct ctl_command CTL_COMMANDS[] = {
          "  not_compared  units not sent since a restore, because nobody knows whether they\n"
          "                were sent before it: a sink asks Stripe; if they were, `meterctl\n"
          "                restore accept`\n"
+         "  not_invoiced  units sent for a period that ended over three days ago, which no final\n"
+         "                invoice bills: see usage_not_invoiced in the database\n"
          "  sink_hold  sinks send nothing: `meterctl restore accept`\n"
          "Usage without a subscription (`unmapped`), and usage from before a subscription\n"
          "began (`before_subscription`), is never billed. Nothing has to be done about it, so\n"

@@ -5,7 +5,8 @@
 -- was sent, by the last comparison. meter_held: not sent because Stripe's meter is missing or counts in another way
 -- (`meterctl status` says which). unmapped: cannot be sent although the tenant has a subscription: the customer is
 -- gone, or the subscription has no item of the metric. not_compared: not claimed because it was not compared with
--- Stripe since a restore. sink_hold: sinks send nothing.
+-- Stripe since a restore. not_invoiced: sent for a period that is over, and no final invoice bills it.
+-- sink_hold: sinks send nothing.
 WITH books AS (
     SELECT stream, epoch, lost FROM stream_positions
     UNION ALL
@@ -39,10 +40,13 @@ WITH books AS (
        AND u.tenant IN (SELECT tenant FROM subscriptions WHERE status NOT IN ('canceled', 'incomplete', 'incomplete_expired'))
 ), unproven AS (
     SELECT trim_scale(sum(abs(units))) AS units FROM restore_unproven WHERE is_held AND units <> 0
+), not_invoiced AS (
+    SELECT trim_scale(sum(abs(quantity))) AS units FROM usage_not_invoiced WHERE period_end > now() - interval '62 days'
 ), drift AS (
     SELECT trim_scale(sum(abs(drift_units))) AS units FROM usage_drift WHERE drift_units <> 0
 )
 SELECT nullif(l.entries, 0) AS lost, s.failed, s.in_doubt, s.late, t.units AS too_large, d.units AS drift,
        u.units AS meter_held, p.units AS unmapped, n.units AS not_compared,
+       i.units AS not_invoiced,
        (SELECT nullif(value, 0) FROM ledger_state WHERE name = 'sink_hold') AS sink_hold
-  FROM lost l, stuck s, too_large t, drift d, unmetered u, unmapped p, unproven n
+  FROM lost l, stuck s, too_large t, drift d, unmetered u, unmapped p, unproven n, not_invoiced i

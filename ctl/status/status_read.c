@@ -26,7 +26,7 @@ static const struct {
     {"stages", SQL_STATUS_WEBHOOKD},     {"quotas", SQL_STATUS_QUOTAS},
     {"rejected", SQL_STATUS_REJECTED},   {"submissions", SQL_STATUS_SUBMISSIONS},
     {"webhooks", SQL_STATUS_WEBHOOKS},   {"meters", SQL_STATUS_METERS},
-    {"unbilled", SQL_STATUS_UNBILLED},
+    {"customers", SQL_STATUS_CUSTOMERS}, {"unbilled", SQL_STATUS_UNBILLED},
 };
 
 /* {"peer", "state", "error"}, by e; NULL: it is up. */

@@ -35,6 +35,8 @@ static const struct table_column UNBILLED[] = {{"reason", TABLE_TEXT},
                                                {"tenants", TABLE_NUMBER},
                                                {"quantity", TABLE_NUMBER},
                                                {NULL, TABLE_TEXT}};
+static const struct table_column CUSTOMERS[] = {
+    {"problem", TABLE_TEXT}, {"tenants", TABLE_NUMBER}, {"first", TABLE_NAME}, {NULL, TABLE_TEXT}};
 static const struct table_column QUOTAS[] = {
     {"tenants", TABLE_NUMBER}, {"table_age_s", TABLE_NUMBER}, {"cached", TABLE_NUMBER},
     {"sample", TABLE_TEXT},    {"used_age_s", TABLE_NUMBER},  {"limits_age_s", TABLE_NUMBER},
@@ -54,11 +56,12 @@ static const struct section {
     bool
         by_state; /* rows of state, count and oldest_s are turned, so that each state is a column */
 } SECTIONS[] = {
-    {"peers", PEERS, false},      {"instances", INSTANCES, false},
-    {"stages", STAGES, false},    {"submissions", SUBMISSIONS, true},
-    {"webhooks", WEBHOOKS, true}, {"rejected", REJECTED, false},
-    {"meters", METERS, false},    {"unbilled", UNBILLED, false},
-    {"quotas", QUOTAS, false},    {"ledger", LEDGER, false},
+    {"peers", PEERS, false},         {"instances", INSTANCES, false},
+    {"stages", STAGES, false},       {"submissions", SUBMISSIONS, true},
+    {"webhooks", WEBHOOKS, true},    {"rejected", REJECTED, false},
+    {"meters", METERS, false},       {"unbilled", UNBILLED, false},
+    {"customers", CUSTOMERS, false}, {"quotas", QUOTAS, false},
+    {"ledger", LEDGER, false},
 };
 
 enum { SECTION_COUNT = sizeof SECTIONS / sizeof SECTIONS[0] };
@@ -130,8 +133,9 @@ static char *section_text(const char *list, const json_t *report, int width)
 /* On one screen. */
 
 /* The most important ones first. */
-static const char *const ON_SCREEN[] = {"instances", "stages",   "submissions", "webhooks",
-                                        "rejected",  "unbilled", "quotas",      "ledger"};
+static const char *const ON_SCREEN[] = {"instances", "stages",   "submissions",
+                                        "webhooks",  "rejected", "unbilled",
+                                        "customers", "quotas",   "ledger"};
 
 enum { ON_SCREEN_COUNT = sizeof ON_SCREEN / sizeof ON_SCREEN[0] };
 

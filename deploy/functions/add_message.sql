@@ -1,6 +1,7 @@
 -- Puts a message into the outbox: as a signal, and as mail and a POST where the tenant has an address and it is the
--- tenant's business. p_key tells what happened apart from all else of its kind, such as the id of a payment. Returns
--- false if it is there already.
+-- tenant's business. Nobody gets mail about what is older than three days, for which Stripe repeats a delivery: a past
+-- that is told late, or first imported, is for programs. p_key tells what happened apart from all else of its kind, such
+-- as the id of a payment. Returns false if it is there already.
 CREATE OR REPLACE FUNCTION add_message(p_kind text, p_key text, p_tenant text, p_data jsonb, p_at timestamptz)
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -15,7 +16,8 @@ BEGIN
              CROSS JOIN LATERAL (VALUES ('mail', s.email), ('post', s.post_url)) AS x (channel, destination)
              WHERE s.tenant = p_tenant AND x.destination IS NOT NULL
                AND p_kind NOT IN ('mrr_update', 'milestone', 'usage_not_invoiced', 'subscription_doubled',
-                                  'invoice_finalization_failed', 'dispute_opened', 'dispute_closed')) way
+                                  'invoice_finalization_failed', 'dispute_opened', 'dispute_closed')
+               AND (x.channel <> 'mail' OR p_at > now() - interval '3 days')) way
     ON CONFLICT (message_id, channel) DO NOTHING;
     IF NOT FOUND THEN
         RETURN false;

@@ -1,6 +1,7 @@
 -- By which customer is each tenant billed? By the one with a standing subscription, else by the one whose subscription
 -- ended last, else by the first one; a deleted one only if there is no other. If two have a standing subscription, the
--- first one keeps the tenant, nothing is sent, and a person decides. Returns the tenants of which that is so.
+-- first one keeps the tenant, nothing is sent, and a person decides (`meterctl customers move`): then it is the one that
+-- was decided on, until it is deleted. Returns the tenants that two claim.
 CREATE OR REPLACE FUNCTION choose_customers(p_tenants text[]) RETURNS text[]
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
@@ -13,7 +14,7 @@ BEGIN
 
     WITH candidates AS MATERIALIZED (
         SELECT c.tenant, c.stripe_customer_id AS id, c.email, c.deleted_at, coalesce(c.created_at, c.seen_at) AS created_at,
-               s.standing_since, s.ended_at
+               c.chosen_at, s.standing_since, s.ended_at
           FROM unnest(p_tenants) t (tenant)
           JOIN stripe_customers c ON c.tenant = t.tenant
          CROSS JOIN LATERAL (
@@ -27,10 +28,12 @@ BEGIN
           FROM candidates
          WHERE standing_since IS NOT NULL AND deleted_at IS NULL
          GROUP BY tenant
+        HAVING NOT EXISTS (SELECT FROM candidates d
+                            WHERE d.tenant = candidates.tenant AND d.chosen_at IS NOT NULL AND d.deleted_at IS NULL)
     ), chosen AS (
         SELECT DISTINCT ON (c.tenant) c.tenant, c.id, c.email, c.deleted_at, s.contested_since
           FROM candidates c LEFT JOIN standing s USING (tenant)
-         ORDER BY c.tenant, c.deleted_at DESC NULLS FIRST, c.standing_since IS NULL, c.ended_at DESC NULLS LAST,
+         ORDER BY c.tenant, c.deleted_at DESC NULLS FIRST, c.chosen_at DESC NULLS LAST, c.standing_since IS NULL, c.ended_at DESC NULLS LAST,
                   c.created_at, c.id
     ), written AS (
         INSERT INTO billing_customers AS b (tenant, stripe_customer_id, email, deleted_at, contested_since)

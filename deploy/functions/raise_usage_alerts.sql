@@ -102,7 +102,7 @@ BEGIN
            'quota_threshold',
            concat_ws(' ', a.metric, l.limit_window, extract(epoch FROM l.starts), a.percent, trim_scale(l.limit_quantity)),
            a.tenant,
-           jsonb_build_object('metric', a.metric, 'percent', a.percent, 'usage', trim_scale(l.quantity)::text,
+           jsonb_build_object('metric', a.metric, 'threshold_percent', a.percent, 'used', trim_scale(l.quantity)::text,
                               'limit', trim_scale(l.limit_quantity)::text, 'window', l.limit_window,
                               'window_start', l.starts, 'window_end', l.ends),
            now());

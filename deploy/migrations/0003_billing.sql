@@ -21,6 +21,7 @@ CREATE TABLE stripe_customers (
     created_at         timestamptz,          -- by Stripe
     seen_at            timestamptz NOT NULL, -- of the oldest event that told of it
     deleted_at         timestamptz,
+    chosen_at          timestamptz,          -- when a person decided that its tenant is billed by it
     updated_at         timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX stripe_customers_tenant ON stripe_customers (tenant);

@@ -333,6 +333,7 @@ COMMENT ON COLUMN stripe_customers.email IS 'Its address, as Stripe has it.';
 COMMENT ON COLUMN stripe_customers.created_at IS 'When it was made at Stripe; NULL: not known.';
 COMMENT ON COLUMN stripe_customers.seen_at IS 'Of the oldest event that told of it.';
 COMMENT ON COLUMN stripe_customers.deleted_at IS 'When it was deleted at Stripe.';
+COMMENT ON COLUMN stripe_customers.chosen_at IS 'When a person decided that its tenant is billed by it.';
 COMMENT ON COLUMN stripe_customers.updated_at IS 'When this row was last written.';
 
 COMMENT ON TABLE stripe_observations IS 'What each event said of its object; what is known of an object follows from all of them.';

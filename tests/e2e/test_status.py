@@ -15,8 +15,8 @@ from support.screen import Screen
 
 pytestmark = pytest.mark.own_servers
 
-SECTIONS = ["peers", "instances", "stages", "submissions", "webhooks", "rejected", "meters", "unbilled", "quotas",
-            "ledger"]
+SECTIONS = ["peers", "instances", "stages", "submissions", "webhooks", "rejected", "meters", "unbilled", "customers",
+            "quotas", "ledger"]
 
 
 def status(line, **settings):
@@ -165,7 +165,7 @@ def test_watch_fits_and_gives_the_terminal_back(line, screen):
     assert fits(screen) and len(screen.text) == 24
     assert screen.modes() == {"1049"} and not termios.tcgetattr(screen.slave)[3] & termios.ECHO
     rows = [row.split()[0] for row in screen.text]
-    for part in ("instances", "stages", "submissions", "webhooks", "rejected", "unbilled", "quotas", "ledger"):
+    for part in ("instances", "stages", "submissions", "webhooks", "rejected", "unbilled", "customers", "quotas", "ledger"):
         assert part in rows, screen.text
     shown = sum(row.startswith("reason_") for row in screen.text)
     assert f"{30 - shown} rejected" in screen.text[-1] and screen.text[-1].startswith("left out: ")

@@ -7,7 +7,7 @@ import time
 from line.paths import CATALOG
 from line.wait import wait_until
 
-TOLD = """SELECT tenant, data ->> 'metric' AS metric, (data ->> 'percent')::int AS percent, data ->> 'usage' AS usage,
+TOLD = """SELECT tenant, data ->> 'metric' AS metric, (data ->> 'threshold_percent')::int AS percent, data ->> 'used' AS usage,
                  data ->> 'limit' AS "limit", data ->> 'window' AS kind
             FROM outgoing_messages WHERE kind = 'quota_threshold' AND channel = 'signal' ORDER BY 1, 2, 3, 5"""
 
