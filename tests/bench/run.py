@@ -8,6 +8,7 @@ durable servers.
     lag         from XADD to the quota cache at a steady rate
     sink        a million totals claimed; events sent one a call, and by the stream, to a stand-in
                 for Stripe, beside what that answers a bare client
+    emit        libmeterline beside redis-benchmark, and how long emit takes
     webhooks    signed webhooks stored and worked, beside two peers on Node; how soon who has paid goes on
     capacity    memory and disk of the events, and of what follows from them; only if PARTS names it
 
@@ -25,7 +26,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from bench import batches, capacity, lag, plots, scenario, settings, sink, verdict, webhooks  # noqa: E402
+from bench import batches, capacity, emitting, lag, plots, scenario, settings, sink, verdict, webhooks  # noqa: E402
 
 
 def main():
@@ -38,8 +39,8 @@ def main():
         report["scenarios"].append(scenario.run_scenario(tenants, repeats_percent))
         scenario.tell(report["scenarios"][-1])
         save(report)
-    for part, run in ("batches", batches), ("lag", lag), ("sink", sink), ("webhooks", webhooks), \
-            ("capacity", capacity):
+    for part, run in ("batches", batches), ("lag", lag), ("sink", sink), ("emit", emitting), \
+            ("webhooks", webhooks), ("capacity", capacity):
         if part in settings.PARTS:
             report[part] = run.run()
             run.tell(report[part])

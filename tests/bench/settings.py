@@ -14,7 +14,7 @@ def number(name, default):
     return numbers(name, str(default))[0]
 
 
-PARTS = os.environ.get("PARTS", "scenarios,batches,lag,sink,webhooks").split(",")
+PARTS = os.environ.get("PARTS", "scenarios,batches,lag,sink,emit,webhooks").split(",")
 EVENTS = number("EVENTS", 5_000_000)         # of each scenario
 TENANTS = numbers("TENANTS", "100,10000,100000")
 REPEATS = numbers("REPEATS", "0,5")          # percent of the entries
@@ -41,6 +41,9 @@ SINK_CEILING_S = number("SINK_CEILING_S", 5)  # how long the bare client calls i
 WEBHOOK_TENANTS = number("WEBHOOK_TENANTS", 2_000)
 WEBHOOK_CYCLES = number("WEBHOOK_CYCLES", 2)  # billing periods of each: 8 events, and 2 more at the start
 WEBHOOK_PEER_EVENTS = number("WEBHOOK_PEER_EVENTS", 12_000)  # how many of them the peers take
+EMIT_EVENTS = number("EMIT_EVENTS", 1_000_000)
+EMIT_ROUNDS = number("EMIT_ROUNDS", 3)
+EMIT_PER_S = number("EMIT_PER_S", 40_000)    # of 4 threads, while emit is timed
 WEBHOOK_CONNECTIONS = number("WEBHOOK_CONNECTIONS", 64)
 UNBLOCK_TRIES = number("UNBLOCK_TRIES", 100)
 UNBLOCK_RATE = number("UNBLOCK_RATE", 2_000)  # webhooks/s of others meanwhile …
@@ -57,6 +60,9 @@ CLAIM_S_MAX = 20  # of a million totals
 METER_EVENTS_PER_S_MIN = 1_000
 STREAM_PER_S_MIN = 100_000
 SINK_MIB_MAX = 64
+EMIT_RATIO_MIN = 0.85  # of redis-benchmark
+EMIT_MEDIAN_NS_MAX = 1_000
+EMIT_P999_NS_MAX = 10_000
 WEBHOOK_TIMES_PEER_MIN = 4  # the better of them, in storing
 WEBHOOK_WORKED_PER_S_MIN = 2_000
 WEBHOOK_MIB_MAX = 64

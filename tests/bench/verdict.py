@@ -9,6 +9,7 @@ def tell(report):
         rows.append(("XADD to quota cache, p99, ms", report["lag"]["p99_ms"], "<",
                      settings.LAG_P99_MS_MAX))
     rows += sink_rows(report["sink"]) if "sink" in report else []
+    rows += emit_rows(report["emit"]) if "emit" in report else []
     rows += webhook_rows(report["webhooks"]) if "webhooks" in report else []
     print(f"\n{'':<50}{'measured':>10}{'target':>11}")
     for what, measured, relation, target in rows:
@@ -37,6 +38,12 @@ def sink_rows(result):
         ("meter events/s sent", events["per_s"], ">=", settings.METER_EVENTS_PER_S_MIN),
         ("stream: events/s claimed and sent", stream["whole_per_s"], ">=", settings.STREAM_PER_S_MIN),
         ("sink's peak, MiB", max(part["peak_mib"] for part in result.values()), "<", settings.SINK_MIB_MAX)]
+
+
+def emit_rows(result):
+    return [("libmeterline, of redis-benchmark", result["ratio"], ">=", settings.EMIT_RATIO_MIN),
+            ("emit with 4 threads, median, ns", result["median_ns"], "<", settings.EMIT_MEDIAN_NS_MAX),
+            ("emit with 4 threads, 99.9th percentile, ns", result["p999_ns"], "<", settings.EMIT_P999_NS_MAX)]
 
 
 def webhook_rows(result):

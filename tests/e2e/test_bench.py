@@ -18,7 +18,7 @@ SMALL = {"EVENTS": 4000, "TENANTS": "20", "REPEATS": "5", "PEER_EVENTS": 1000, "
          "LAG_TENANTS": 20, "SINK_TOTALS": 1000, "SINK_CUSTOMERS": 50, "SINK_STREAM_TOTALS": 1000,
          "SINK_IN_FLIGHT": 8, "SINK_DELAY_MS": 5, "SINK_CEILING_S": 1,
          "WEBHOOK_TENANTS": 20, "WEBHOOK_CYCLES": 1, "WEBHOOK_PEER_EVENTS": 0, "UNBLOCK_TRIES": 3, "UNBLOCK_RATE": 100,
-         "UNBLOCK_BACKLOG": 50}
+         "UNBLOCK_BACKLOG": 50, "EMIT_EVENTS": 4000, "EMIT_ROUNDS": 1}
 
 
 def test_small_run_measures_all_parts_and_finds_the_ledger_right(folder):
@@ -39,6 +39,8 @@ def test_small_run_measures_all_parts_and_finds_the_ledger_right(folder):
     sink = report["sink"]
     assert sink["claim"]["totals"] == sink["claim"]["claimed"] == sink["stream"]["events"] == 1000
     assert sink["meter_events"]["calls"] == 100 and 10 <= sink["stream"]["calls"] < 100
+    emit = report["emit"]
+    assert emit["per_s"] > 0 and emit["redis_benchmark_per_s"] > 0 and 0 < emit["median_ns"] <= emit["p999_ns"]
     webhooks = report["webhooks"]
     assert webhooks["faults"] == [] and webhooks["webhookd"]["events"] == 20 * 9 and webhooks["webhookd"]["worked_per_s"] > 0
     assert all(webhooks["unblocking"][part]["tries"] == 3 for part in ("under_load", "behind_backlog"))
