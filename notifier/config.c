@@ -14,8 +14,18 @@ static const char *host_of(const char *url)
     return user ? user + 1 : host ? host + 3 : url;
 }
 
+/* So that a file of secrets can be there before there is a mail server. */
+static const char NO_MAIL[] = "none";
+
+bool notifier_has_mail(const struct config *c)
+{
+    return c->smtp_url && strcmp(c->smtp_url, NO_MAIL) != 0;
+}
+
 static int check_smtp_url(const char *text, struct err *e)
 {
+    if (strcmp(text, NO_MAIL) == 0)
+        return 0;
     if (conf_check_token(text, e))
         return -1;
     if (strncmp(text, "smtp://", 7) != 0 && strncmp(text, "smtps://", 8) != 0)
@@ -41,8 +51,8 @@ const struct conf_setting NOTIFIER_SETTINGS[] = {
     CONF_REDIS_URL(struct config, base),
     {"SIGNALS_MAXLEN", CONF_INT, FIELD(signals_maxlen), .fallback = "100000", .unit = "entries", .min = 0,
      .max = 100000000, .help = "about so many signals are kept in the Redis stream billing:signals; 0: all"},
-    {"SMTP_URL", CONF_STR, FIELD(smtp_url), .url = true, .check = check_smtp_url,
-     .help = "mail server: smtp://[user[:password]@]host[:port] with STARTTLS, smtps:// with TLS from the start; not set: no mail is sent"},
+    {"SMTP_URL", CONF_STR, FIELD(smtp_url), .url = true, .fallback = "none", .check = check_smtp_url,
+     .help = "mail server: smtp://[user[:password]@]host[:port] with STARTTLS, smtps:// with TLS from the start; none: no mail is sent"},
     {"SMTP_PASSWORD", CONF_STR, FIELD(smtp_password), .secret = true,
      .help = "password of the user in SMTP_URL"},
     {"SMTP_FROM", CONF_STR, FIELD(smtp_from), .check = check_from,
@@ -79,9 +89,9 @@ int notifier_config_check(const void *config)
 {
     const struct config *c = config;
     int faults = 0;
-    if (c->smtp_url && !c->smtp_from)
+    if (notifier_has_mail(c) && !c->smtp_from)
         faults += conf_refuse("SMTP_FROM", "SMTP_URL needs it");
-    if (c->smtp_password && c->smtp_url && !strchr(c->smtp_url, '@'))
+    if (c->smtp_password && notifier_has_mail(c) && !strchr(c->smtp_url, '@'))
         faults += conf_refuse("SMTP_PASSWORD", "there is no user in SMTP_URL");
     return faults;
 }

@@ -93,7 +93,7 @@ static void send_mail(struct mailer *m, struct message *message)
 static void deliver(void *owner, struct message *message)
 {
     struct mailer *m = owner;
-    if (!m->context->config->smtp_url)
+    if (!notifier_has_mail(m->context->config))
         outbox_ended(m->outbox, message, MESSAGE_DELAYED, "SMTP_URL is not set");
     else if (!mail_is_address(message->destination))
         outbox_ended(m->outbox, message, MESSAGE_REFUSED, "this is not an address of mail");

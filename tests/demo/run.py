@@ -102,6 +102,10 @@ def tell(line, screen):
         who has subscribed, to what, for which period. webhookd checks the signatures and writes
         it down. 200 customers now subscribe at the sandbox.""")
     story.sign_up_tenants()
+    screen.step("notifier: tell of it", """What happens is told to whoever wants to know: by a
+        signal in Redis, and, where a customer has an address, by mail and a signed POST. Each
+        message has an id, and is there within a second.""")
+    story.tell_of_it()
     screen.step("aggregator: count", """It reads the queue, sets repeated and invalid events
         apart, and adds up the rest by minute and by billing period. What was counted and how far
         it has read are saved in one transaction, so a crash can neither lose nor double an

@@ -65,6 +65,15 @@ class Story:
         return self.line.value("SELECT count(DISTINCT tenant) FROM subscriptions "
                                "WHERE tenant = ANY(%s)", self.tenants) == TENANTS
 
+    def tell_of_it(self):
+        self.line.start_notifier().wait_ready()
+        told = self.line.wait_for(self.find_signal, 60, "a signal tells of a subscription")
+        self.screen.line(f"billing:signals  {told['kind']}  tenant={told['tenant']}  id={told['id']}")
+
+    def find_signal(self):
+        entries = self.line.client().xrange("billing:signals")
+        return next((fields for _, fields in entries if fields["tenant"] in self.tenants), None)
+
     def start_aggregator(self):
         self.line.start_aggregator().wait_ready()
         self.screen.line("ready")

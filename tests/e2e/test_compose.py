@@ -77,7 +77,7 @@ def test_each_stage_logs_in_as_who_may_do_no_more_than_it_needs(line, secrets):
     for _ in range(2):
         line.sql((secrets / "logins").read_text(encoding="ascii"))
     stages = [name for name, service in OURS.items() if f"{name}_database_url" in service.get("secrets", ())]
-    assert {"aggregator", "sink", "webhookd"} <= set(stages)
+    assert {"aggregator", "sink", "webhookd", "notifier"} <= set(stages)
     for name in stages:
         assert OURS[name]["environment"]["DATABASE_URL_FILE"] == f"/run/secrets/{name}_database_url"
         assert "database_url" not in OURS[name]["secrets"]

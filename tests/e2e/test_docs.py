@@ -27,7 +27,7 @@ MARKS = ["", "as: postgres", "shown soon", "figures vary", "an excerpt", "dry ru
 EMPTY = "<!-- the commands of this page begin on empty servers -->"
 MADE = ("deploy/secrets/", "deploy/secrets/grafana_admin_password")  # By commands that the pages name.
 FOREIGN = "pm_card_"  # Stripe's.
-STAGES = ("emitter", "aggregator", "sink", "webhookd")
+STAGES = ("emitter", "aggregator", "sink", "webhookd", "notifier")
 
 
 def is_run_here(block):
@@ -230,7 +230,7 @@ def typed(page):
 def test_commands_and_their_flags_exist(page, helps):
     words = {name.split()[1] for name in helps if " " in name}
     for text in typed(page):
-        for name, rest in re.findall(r"(?<![\w/-])(meterctl|meterline-(?:emitter|aggregator|sink|webhookd))(?![\w-])([^|;&>`)]*)", text):
+        for name, rest in re.findall(r"(?<![\w/-])(meterctl|meterline-(?:emitter|aggregator|sink|webhookd|notifier))(?![\w-])([^|;&>`)]*)", text):
             given = rest.split()
             command = name
             if name == "meterctl" and given and re.fullmatch("[a-z]+(?:\\|[a-z]+)*", given[0]):

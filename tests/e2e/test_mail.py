@@ -67,6 +67,7 @@ def test_a_value_adds_no_header_and_a_subject_keeps_its_letters(line, serve):
     assert mail["Subject"].split() == "80 % of your Überraschungsgüter 日本語 Bcc: all@example.com x are used".split()
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # TLS from the start is TLS, too.
 @pytest.mark.parametrize("implicit", [False, True])
 def test_tls_and_login(line, serve, implicit):
     certificate = make_certificate(line.folder, "127.0.0.1", "localhost")

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 import threading
 import time
 
@@ -9,6 +10,7 @@ import pytest
 import stripe
 
 from line.wait import wait_until
+from support.pages import blocks_for
 from support.outbox import Receiver, add_message, add_messages, alert, states
 
 SECRET = "whsec_of_the_tenant"
@@ -197,3 +199,26 @@ def test_a_stop_waits_for_what_is_in_flight(line, receive):
     threading.Timer(0.5, release.set).start()
     notifier.term()
     assert states(line, "post") == {"sent": 1} and len(receiver.posts) == 1
+
+
+def test_the_examples_of_the_page_tell_a_right_signature_from_a_wrong_one(line, receive, tmp_path):
+    receiver = receive()
+    alert(line, "acme", url=f"{receiver.url}/", secret=SECRET)
+    add_message(line, "payment_failed", "1", "acme", {"name": "Grüße"})
+    line.start_notifier(**QUICK).wait_ready()
+    wait_states(line, {"sent": 1})
+    (_, headers, body), = receiver.posts
+    code = {block.language: block.text for block in blocks_for("tests/e2e/test_posts.py")}
+    (tmp_path / "body").write_bytes(body)
+    (tmp_path / "example.js").write_text(code["js"] + "\nconst e = process.env;\nconst ok = isFromMeterline(e.SECRET, e.SIGNATURE, "
+                                         "require('fs').readFileSync('body'));\nprocess.exit(ok ? 0 : 1);\n")
+    (tmp_path / "example.py").write_text(code["python"] + "\nimport os\nok = is_from_meterline(os.environ['SECRET'], "
+                                         "os.environ['SIGNATURE'], open('body', 'rb').read())\nraise SystemExit(0 if ok else 1)\n")
+    (tmp_path / "example.sh").write_text(code["sh"])
+    signature = headers["Meterline-Signature"]
+    for program, name in (("/usr/bin/python3", "example.py"), ("node", "example.js"), ("bash", "example.sh")):
+        for secret, given, expected in ((SECRET, signature, 0), ("another", signature, 1),
+                                        (SECRET, signature[:-1] + ("0" if signature[-1] != "0" else "1"), 1)):
+            done = subprocess.run([program, name], cwd=tmp_path, check=False, capture_output=True,
+                                  env={"PATH": "/usr/bin:/bin:/usr/local/bin", "SECRET": secret, "SIGNATURE": given})
+            assert done.returncode == expected, (name, secret, done.stderr)

@@ -7,7 +7,7 @@ import pytest
 
 from line.wait import wait_until
 
-STAGES = ("aggregator", "sink", "webhookd")
+STAGES = ("aggregator", "sink", "webhookd", "notifier")
 BEAT_S = 0.25
 LONG_S = 30
 

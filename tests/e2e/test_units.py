@@ -49,7 +49,7 @@ def test_each_secret_is_a_credential_that_the_program_reads(service):
     command = values(service, "ExecStart")[0].split()
     help_text = process.run([program(command[0].rpartition("/")[2]), "--help"]).stdout
     loaded = dict(text.split(":", 1) for path in (COMMON, service) for text in values(path, "LoadCredential"))
-    fallbacks = {text.split(":")[0] for text in values(COMMON, "SetCredential")}
+    fallbacks = {text.split(":")[0] for path in (COMMON, service) for text in values(path, "SetCredential")}
     named = [pair.split("=") for path in (COMMON, service) for text in values(path, "Environment") for pair in text.split()]
     assert {value.removeprefix("%d/") for _, value in named} == set(loaded) >= fallbacks
     for name, value in named:
@@ -60,7 +60,7 @@ def test_each_secret_is_a_credential_that_the_program_reads(service):
 
 def test_a_target_starts_them_and_the_schema_is_a_matter_of_its_own():
     text = {path.stem: path.read_text(encoding="utf-8") for path in SERVICES}
-    assert set(text) == {"meterline-aggregator", "meterline-sink", "meterline-webhookd", "meterline-migrate"}
+    assert set(text) == {"meterline-aggregator", "meterline-sink", "meterline-webhookd", "meterline-notifier", "meterline-migrate"}
     for name, unit in text.items():
         assert "WantedBy=multi-user.target meterline.target\n" in unit
         assert ("Type=oneshot" if name == "meterline-migrate" else "Type=notify\n") in unit

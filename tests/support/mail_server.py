@@ -4,7 +4,6 @@ import email
 import email.policy
 import ssl
 import subprocess
-import warnings
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
@@ -41,9 +40,7 @@ class MailServer:
             options |= {"tls_context": context, "require_starttls": True}
         self._controller = _Controller(self, hostname=host, port=port, enable_SMTPUTF8=True, ready_timeout=20,
                                        ssl_context=context if implicit else None, **options)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # It does not know that TLS from the start is TLS.
-            self._controller.start()
+        self._controller.start()
         self.port = self._controller.server.sockets[0].getsockname()[1]
         at = f"{USER}@" if login else ""
         where = f"[{host}]" if ":" in host else host

@@ -18,10 +18,10 @@ import subprocess
 
 from line.paths import ROOT
 
-RUNNERS = ("make test-containers", "make test-deb", "ci.yml", "tests/e2e/test_addresses.py")
+RUNNERS = ("make test-containers", "make test-deb", "ci.yml", "tests/e2e/test_addresses.py", "tests/e2e/test_posts.py")
 NEEDS = ("a Stripe account", "a cluster", "an administrator")
 COMMANDS = ("sh", "sql", "python")
-LANGUAGES = (*COMMANDS, "c", "text", "yaml", "json", "ini")
+LANGUAGES = (*COMMANDS, "c", "js", "text", "yaml", "json", "ini")
 
 
 @dataclasses.dataclass

@@ -27,4 +27,5 @@ def start_watched(line, feed=use):
     # The sink looks at all totals when it begins, and then once a minute.
     line.wait_for(lambda: line.value("SELECT count(*) FROM usage_totals") >= len(TENANTS) * len(METRICS), 20, "totals")
     stages.append(line.start_sink(SINK_INTERVAL_S=1, SINK_RATE_PER_S=500).wait_ready())
+    stages.append(line.start_notifier().wait_ready())
     return {stage.name: [stage.ops_port] for stage in stages}
