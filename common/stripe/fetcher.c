@@ -540,14 +540,23 @@ static void get(struct fetcher *f, const char *path, char *url, fetch_done_fn do
     look_after(f, 0);
 }
 
+/* Of a subscription: its newest invoice tells when a payment of it was first tried. Tiers and
+ * coupons tell what it earns, and no event has them. A coupon stands in `source` from clover on. */
+static const char *expanded(const struct fetcher *f)
+{
+    bool has_source = strcmp(f->access->version, "2025-09-30") >= 0;
+    return has_source ? "?expand[]=latest_invoice&expand[]=items.data.price.tiers"
+                        "&expand[]=discounts.source.coupon"
+                      : "?expand[]=latest_invoice&expand[]=items.data.price.tiers"
+                        "&expand[]=discounts";
+}
+
 void fetcher_get(struct fetcher *f, const char *path, const char *id, fetch_done_fn done,
                  void *owner)
 {
     assert(stripe_is_id(id));
-    /* Its newest invoice tells when a payment of it was first tried. */
     bool subscription = strcmp(path, "v1/subscriptions") == 0;
-    get(f, path, make_url(f, path, id, subscription ? "?expand[]=latest_invoice" : ""), done,
-        owner);
+    get(f, path, make_url(f, path, id, subscription ? expanded(f) : ""), done, owner);
 }
 
 void fetcher_list(struct fetcher *f, const char *path, fetch_done_fn done, void *owner)

@@ -166,11 +166,15 @@ static int write_change(PGconn *conn, void *owner, struct err *e)
 
 static void tell_secret(const struct change *c)
 {
-    if (c->json)
-        report_print_json(
-            json_pack("{s:s, s:s?}", "tenant", c->tenant, "secret", *c->shown ? c->shown : NULL));
-    else if (*c->shown)
-        printf("secret %s\n(it signs what is posted, and is not shown again)\n\n", c->shown);
+    if (!c->json) {
+        if (*c->shown)
+            printf("secret %s\n(it signs what is posted, and is not shown again)\n\n", c->shown);
+        return;
+    }
+    json_t *told =
+        json_pack("{s:s, s:s?}", "tenant", c->tenant, "secret", *c->shown ? c->shown : NULL);
+    report_print_json(told);
+    json_decref(told);
 }
 
 static int change(PGconn *conn, void *owner)

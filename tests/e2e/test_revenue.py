@@ -4,6 +4,7 @@ import fractions
 import json
 
 from line.paths import ROOT
+from support.life_api import LifeApi
 from support.life_shop import NAME, TENANT, Shop
 from support.life_stripe import DAY, MARK, NEW
 from support.webhooks import NOW
@@ -159,6 +160,34 @@ def test_each_movement_is_told_once(line):
     assert updates(shop)[-1]["movement"] in ("reactivation", "expansion")
     assert sum(update["change_minor"] for update in updates(shop)) == 9900
     assert line.value("SELECT fraction_round(mrr) FROM customer_mrr WHERE tenant = %s", TENANT) == 9900
+
+
+def test_tiers_and_coupons_are_fetched_since_no_event_has_them(line):
+    """An event gives only ids; what is fetched is the same state, so that nothing changes to and fro."""
+    api = LifeApi()
+    try:
+        shop = Shop(line, NEW, STRIPE_API_BASE=api.url, WEBHOOKD_RATE_PER_S=1000)
+        sub = shop.new_subscription()
+        created = shop.stripe.events[-1]
+        coupon = {"id": "half", "object": "coupon", "percent_off": 33.33, "amount_off": None, "currency": None, "duration": "forever"}
+        tiered = {"billing_scheme": "tiered", "tiers_mode": "graduated", "unit_amount": None, "unit_amount_decimal": None}
+        created["data"]["object"]["discounts"] = ["di_1" + MARK]
+        created["data"]["object"]["items"]["data"][0]["price"].update(tiered)
+        body = shop.stripe.bodies[sub["id"]][-1][1]
+        body["discounts"] = [{"id": "di_1" + MARK, "object": "discount", "source": {"type": "coupon", "coupon": coupon}}]
+        body["items"]["data"][0]["price"].update(tiered, tiers=GRADUATED)
+        api.lives[NAME] = (shop.stripe.bodies, len(shop.stripe.events))
+        for event in (created, {**created, "id": created["id"] + "a", "type": "customer.subscription.updated"}):
+            shop.send(event)
+            assert shop.state(event) == ("processed", None)
+        wanted = [("new", 9900), ("expansion", 6600)]  # two thirds of 9,900 are 6,600.33
+        assert sorted((update["movement"], update["change_minor"]) for update in updates(shop)) == sorted(wanted)
+        assert line.value("SELECT count(*) FROM outgoing_messages WHERE kind = 'subscription_changed'") == 0
+        asked = [path for path in api.paths if path.startswith(f"/v1/subscriptions/{sub['id'].replace(MARK, NAME)}?")]
+        assert {name for path in asked for name in path.partition("?")[2].split("&")} == {
+            "expand[]=latest_invoice", "expand[]=items.data.price.tiers", "expand[]=discounts.source.coupon"}
+    finally:
+        api.close()
 
 
 def test_milestones_are_told_once(line):

@@ -141,5 +141,7 @@ def test_two_subscriptions_at_once_are_told_of_once(shop_of):
         shop.state(shop.stripe.events[-1])
     shop.tell("customer.subscription.updated", other, cancel_at=NOW + DAY)
     assert one(shop, "subscription_doubled")["subscriptions"] == sorted([shop.sub["id"], other["id"]])
+    notifier = shop.line.start_notifier().wait_ready()
+    assert notifier.wait_log("subscriptions_doubled", first=TENANT)["tenants"] == "1"
     shop.tell("customer.subscription.deleted", other, status="canceled", ended_at=NOW)
     assert shop.line.sql("SELECT * FROM doubled_subscriptions") == []

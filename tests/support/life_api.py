@@ -12,6 +12,7 @@ class LifeApi:
     def __init__(self):
         self.lives = {}     # mark of an order: (the life's bodies, how many of its events have happened)
         self.requests = 0
+        self.paths = []
         api = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -46,6 +47,7 @@ class LifeApi:
 
     def find(self, path):
         self.requests += 1
+        self.paths.append(path)
         path, _, query = path.partition("?")
         if path == "/v1/subscription_items":
             return self.items(query)

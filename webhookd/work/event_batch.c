@@ -369,7 +369,8 @@ static bool fetch_more_items(struct event_item *item, const json_t *list)
     if (item->kind != &SUBSCRIPTION_KIND || !json_is_true(json_object_get(list, "has_more")) ||
         !stripe_is_id(last))
         return false;
-    char *path = xasprintf("v1/subscription_items?limit=100&subscription=%s&starting_after=%s",
+    char *path = xasprintf("v1/subscription_items?limit=100&expand[]=data.price.tiers"
+                           "&subscription=%s&starting_after=%s",
                            item->event.object_id, last);
     fetcher_list(item->batch->fetcher, path, take_page, item);
     free(path);
