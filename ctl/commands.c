@@ -127,6 +127,7 @@ const struct ctl_command CTL_COMMANDS[] = {
          "  stages       depth: entries in the stream; waiting: not counted yet; lag: the same\n"
          "               as Redis tells it of the group `aggregator`; oldest_s: how long the\n"
          "               oldest of them has waited\n"
+         "  messages     what is to be told by signals, mail and POSTs: waiting and failed\n"
          "  rejected     pending: not replayed yet\n"
          "  meters       metrics of which nothing is sent until Stripe's meter is set right\n"
          "  unbilled     usage that is in no submission, with the reason. not_invoiced: it was\n"

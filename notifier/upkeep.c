@@ -93,13 +93,14 @@ static void take_forgotten(void *owner, const struct err *error, PGresult **resu
 static void run_forget(struct upkeep *u)
 {
     unsigned char days[NUMBER_SIZE], page[NUMBER_SIZE];
-    struct pg_statement s;
+    struct pg_statement s[2];
     machine_go(&UPKEEP, u->state, FORGETTING);
     u->forgot_ms = clock_monotonic_ms();
-    pg_statement_init(&s, SQL_FORGET_MESSAGES);
-    pg_add_i64(&s, u->context->config->keep_days, days);
-    pg_add_i64(&s, FORGET_PAGE, page);
-    pg_run(u->pg, &s, 1, DEADLINE_MS, take_forgotten, u);
+    pg_statement_init(&s[0], SQL_FORGET_MESSAGES);
+    pg_add_i64(&s[0], u->context->config->keep_days, days);
+    pg_add_i64(&s[0], FORGET_PAGE, page);
+    pg_statement_init(&s[1], SQL_FORGET_ADDRESSES);
+    pg_run(u->pg, s, 2, DEADLINE_MS, take_forgotten, u);
 }
 
 /* Counts what waits. */

@@ -1,7 +1,7 @@
 -- Messages with what became of them, newest first: a row for each way that one goes.
 -- $1 text: state; $2 text: kind, in which * stands for anything; $3 text: tenant; $4 text: channel; $5 timestamptz: made
 -- since; $6 timestamptz: made before; $7 text: one message; each may be NULL; $8 bigint: how many
-SELECT m.message_id, m.channel, m.state, m.kind, m.tenant, nullif(m.destination, '') AS destination, m.occurred_at,
+SELECT m.message_id, m.channel, m.state, m.kind, m.tenant, nullif(regexp_replace(m.destination, '^([a-z]+://[^/?#@:]*):[^/?#@]*@', '\1:***@', 'i'), '') AS destination, m.occurred_at,
        m.created_at, m.sent_at, m.attempts,
        CASE WHEN m.state = 'waiting' THEN greatest(m.next_attempt_at, f.retry_at, m.lease_until) END AS next_attempt_at,
        m.error, f.failing_since AS address_failing_since, f.failures AS address_failures, m.data::text AS data

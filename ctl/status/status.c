@@ -20,9 +20,9 @@
  * the streams are read, but are not waited for longer than this. */
 enum { POSITIONS_WITHIN_MS = 2000, ALL_WITHIN_MS = 4500 };
 
-static const char *const LISTS[] = {"peers",     "instances", "stages", "submissions",
-                                    "webhooks",  "rejected",  "meters", "unbilled",
-                                    "customers", "quotas",    "ledger"};
+static const char *const LISTS[] = {"peers",    "instances", "stages",   "submissions",
+                                    "webhooks", "messages",  "rejected", "meters",
+                                    "unbilled", "customers", "quotas",   "ledger"};
 
 struct gathering {
     json_t *report;
@@ -130,8 +130,9 @@ static void add_cache(struct gathering *g)
 }
 
 /* A new report, always with all of these lists: `peers` (redis, postgres), `instances`, `stages`,
- * `submissions`, `webhooks`, `rejected`, `unbilled`, `customers`, `quotas`, `ledger`. *whole: both
- * peers are up and all could be read. stop: not 0 ends the waiting early; may be NULL. */
+ * `submissions`, `webhooks`, `messages`, `rejected`, `unbilled`, `customers`, `quotas`, `ledger`.
+ * *whole: both peers are up and all could be read. stop: not 0 ends the waiting early; may be NULL.
+ */
 static json_t *gather(const struct ctl_config *config, const volatile sig_atomic_t *stop,
                       bool *whole)
 {

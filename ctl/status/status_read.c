@@ -25,8 +25,9 @@ static const struct {
     {"instances", SQL_STATUS_INSTANCES}, {"stages", SQL_STATUS_SINK},
     {"stages", SQL_STATUS_WEBHOOKD},     {"quotas", SQL_STATUS_QUOTAS},
     {"rejected", SQL_STATUS_REJECTED},   {"submissions", SQL_STATUS_SUBMISSIONS},
-    {"webhooks", SQL_STATUS_WEBHOOKS},   {"meters", SQL_STATUS_METERS},
-    {"customers", SQL_STATUS_CUSTOMERS}, {"unbilled", SQL_STATUS_UNBILLED},
+    {"webhooks", SQL_STATUS_WEBHOOKS},   {"messages", SQL_STATUS_MESSAGES},
+    {"meters", SQL_STATUS_METERS},       {"customers", SQL_STATUS_CUSTOMERS},
+    {"unbilled", SQL_STATUS_UNBILLED},
 };
 
 /* {"peer", "state", "error"}, by e; NULL: it is up. */

@@ -25,6 +25,8 @@ static const struct table_column SUBMISSIONS[] = {
 static const struct table_column WEBHOOKS[] = {
     {"state", TABLE_TEXT},       {"received", TABLE_NUMBER}, {"failed", TABLE_NUMBER},
     {"processed", TABLE_NUMBER}, {"ignored", TABLE_NUMBER},  {NULL, TABLE_TEXT}};
+static const struct table_column MESSAGES[] = {
+    {"state", TABLE_TEXT}, {"waiting", TABLE_NUMBER}, {"failed", TABLE_NUMBER}, {NULL, TABLE_TEXT}};
 static const struct table_column REJECTED[] = {{"reason", TABLE_TEXT},
                                                {"entries", TABLE_NUMBER},
                                                {"pending", TABLE_NUMBER},
@@ -56,12 +58,12 @@ static const struct section {
     bool
         by_state; /* rows of state, count and oldest_s are turned, so that each state is a column */
 } SECTIONS[] = {
-    {"peers", PEERS, false},         {"instances", INSTANCES, false},
-    {"stages", STAGES, false},       {"submissions", SUBMISSIONS, true},
-    {"webhooks", WEBHOOKS, true},    {"rejected", REJECTED, false},
-    {"meters", METERS, false},       {"unbilled", UNBILLED, false},
-    {"customers", CUSTOMERS, false}, {"quotas", QUOTAS, false},
-    {"ledger", LEDGER, false},
+    {"peers", PEERS, false},       {"instances", INSTANCES, false},
+    {"stages", STAGES, false},     {"submissions", SUBMISSIONS, true},
+    {"webhooks", WEBHOOKS, true},  {"messages", MESSAGES, true},
+    {"rejected", REJECTED, false}, {"meters", METERS, false},
+    {"unbilled", UNBILLED, false}, {"customers", CUSTOMERS, false},
+    {"quotas", QUOTAS, false},     {"ledger", LEDGER, false},
 };
 
 enum { SECTION_COUNT = sizeof SECTIONS / sizeof SECTIONS[0] };

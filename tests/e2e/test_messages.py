@@ -40,10 +40,12 @@ def test_lists_by_what_one_looks_for(told):
     line.sql("UPDATE outgoing_messages SET created_at = now() - interval '3 days' WHERE tenant = 'beta'")
     assert [row["tenant"] for row in listed(line, "--before", "36h")] == ["beta"]
     assert len(listed(line, "--since", "36h")) == 9
+    line.sql("UPDATE outgoing_messages SET destination = 'https://user:open-sesame@acme.example/' WHERE state = 'failed'")
+    assert listed(line, "--state", "failed")[0]["destination"] == "https://user:***@acme.example/"
     text = line.must("meterctl", "messages", "list", "--wide").stdout
     assert "payment_failed" in text and "ops@acme.example" in text
     for done in (text, json.dumps(listed(line))):
-        assert SECRET not in done
+        assert SECRET not in done and "open-sesame" not in done
 
 
 @pytest.mark.parametrize("args", [("--state", "gone"), ("--channel", "sms"), ("--limit", "0"), ("x",)])

@@ -180,9 +180,12 @@ def test_old_messages_are_forgotten_and_waiting_ones_are_not(line):
     line.sql("UPDATE outgoing_messages SET created_at = now() - interval '40 days'")
     line.sql("UPDATE outgoing_messages SET state = 'sent' WHERE message_id <> %s", f"msg_{1:032d}")
     line.sql("UPDATE outgoing_messages SET next_attempt_at = 'infinity' WHERE state = 'waiting'")
+    line.sql("INSERT INTO failing_addresses (channel, destination, failures, retry_at) SELECT 'post', a, 9, now() - age "
+             "FROM (VALUES ('https://old/', interval '2 days'), ('https://new/', interval '1 h')) v (a, age)")
     line.start_notifier(MESSAGE_KEEP_DAYS=31).wait_ready()
     wait_until(lambda: line.value("SELECT count(*) FROM outgoing_messages") == 1, 20, "old ones are gone")
     assert line.value("SELECT message_id FROM outgoing_messages") == f"msg_{1:032d}"
+    assert line.sql("SELECT destination FROM failing_addresses") == [("https://new/",)]
 
 
 def test_it_stands_with_the_other_stages(line):

@@ -1,11 +1,14 @@
 """pgbouncer in transaction mode between the stages and PostgreSQL, with fewer connections to the
 server than the stages open to it: each transaction may come to another session."""
 
+import time
+
 import psycopg2
 import pytest
 
 from line import Pgbouncer
 from line.line import TEST_WEBHOOK_SECRET
+from support.outbox import add_message
 
 pytestmark = pytest.mark.own_servers
 
@@ -25,7 +28,7 @@ def pooled_fixture(line):
     line.sql("CREATE ROLE app LOGIN")
     line.sql("ALTER ROLE app SET search_path = pg_catalog")
     line.sql("ALTER ROLE app SET synchronous_commit = off")
-    line.sql("GRANT meterline_aggregator, meterline_sink, meterline_webhookd, meterline_ctl TO app")
+    line.sql("GRANT meterline_aggregator, meterline_sink, meterline_webhookd, meterline_notifier, meterline_ctl TO app")
     pooler.start()
     line.settings["DATABASE_URL"] = pooler.url_of("app")
     line.pooler = pooler
@@ -112,6 +115,26 @@ def test_nothing_of_ours_stays_in_a_session_of_the_pool(pooled):
                        "WHERE l.locktype = 'advisory' AND a.state = 'idle'")
     assert locks == 0
     assert line.value("SELECT count(*) FROM pg_class WHERE relpersistence = 't'") == 0
+
+
+def test_a_message_is_told_within_a_second_though_nobody_can_listen(pooled):
+    """LISTEN would be left in a session of the pool, and its NOTIFY told to whoever has it then."""
+    line = pooled
+    line.start_notifier().wait_ready()
+    waits = []
+    for number in range(6):
+        begun = time.monotonic()
+        add_message(line, "payment_failed", str(number), "acme", {})
+        line.wait_for(lambda: line.client().xlen("billing:signals") == number + 1, 20, "the signal is there")
+        waits.append(time.monotonic() - begun)
+    assert sorted(waits)[len(waits) // 2] < 1, waits
+    clients = [line.pooler.connect("app") for _ in range(POOL)]
+    for client in clients * 5:
+        with client.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_listening_channels()")
+            assert cursor.fetchone()[0] == 0
+    for client in clients:
+        client.close()
 
 
 def test_every_transaction_has_its_role(pooled):

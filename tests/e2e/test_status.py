@@ -15,8 +15,8 @@ from support.screen import Screen
 
 pytestmark = pytest.mark.own_servers
 
-SECTIONS = ["peers", "instances", "stages", "submissions", "webhooks", "rejected", "meters", "unbilled", "customers",
-            "quotas", "ledger"]
+SECTIONS = ["peers", "instances", "stages", "submissions", "webhooks", "messages", "rejected", "meters", "unbilled",
+            "customers", "quotas", "ledger"]
 
 
 def status(line, **settings):

@@ -4,6 +4,7 @@
 #include "tests/fuzz/fuzz_dec.c"
 #include "tests/fuzz/fuzz_entries.c"
 #include "tests/fuzz/fuzz_event.c"
+#include "tests/fuzz/fuzz_mail.c"
 #include "tests/fuzz/fuzz_objects.c"
 #include "tests/fuzz/fuzz_signature.c"
 
@@ -91,12 +92,20 @@ static void signatures_keep_their_promises(void **state)
     replay_folder("tests/fuzz/corpus/signature", fuzz_signature);
 }
 
+static void mails_keep_their_promises(void **state)
+{
+    /* No value adds a header, a part or an element to a mail. */
+    (void)state;
+    replay_folder("tests/fuzz/corpus/mail", fuzz_mail);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_keep_their_promises),
         cmocka_unit_test(replies_keep_their_promises),
         cmocka_unit_test(decimals_keep_their_promises),
+        cmocka_unit_test(mails_keep_their_promises),
         cmocka_unit_test(webhooks_keep_their_promises),
         cmocka_unit_test(signatures_keep_their_promises),
     };
