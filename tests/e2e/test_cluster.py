@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from line import Line, RedisCluster
+from support.outbox import add_messages, states
 from support.shard_flow import ShardFlow, owners, prove_all, stream_of, streams
 from support.shards import use_shards, wait_spread
 
@@ -316,3 +317,12 @@ def test_a_master_with_streams_of_two_aggregators_dies(replicated):
     status = json.loads(line.must("meterctl", "status", "--json").stdout)
     queues = {row["queue"]: row["depth"] for row in status["stages"] if row["stage"] == "aggregator"}
     assert queues == dict.fromkeys(streams(6), 0)
+
+
+def test_signals_and_their_marks_are_on_one_node(line):
+    """The script that adds a signal leaves its mark in the same slot."""
+    line.start_notifier().wait_ready()
+    add_messages(line, 50)
+    line.wait_for(lambda: states(line) == {"sent": 50}, 20, "all are sent")
+    assert line.client().xlen("billing:signals") == 50
+    assert line.client().exists("{billing:signals}:sent:msg_" + "1".zfill(32)) == 1
