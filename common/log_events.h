@@ -97,6 +97,9 @@
     X(outcome_refused, "sink", "PostgreSQL refused to store a submission's outcome. When its lease has run out it is sent again under the same key, which bills nothing twice; look at `sqlstate` if it repeats.") \
     X(sinks_held, "sink", "Sinks are held: the ledger was found behind the stream, or somebody ran `meterctl restore hold`. Nothing is claimed or sent until `meterctl restore accept`, which says why.") \
     X(rate_lowered, "sink webhookd", "Stripe answered 429, so fewer calls a second are made for a while. Nothing is lost; the rate rises again by itself.") \
+    X(catch_up_failed, "webhookd", "Events that were never delivered could not be looked for; `msg` says why. It is tried again by itself.") \
+    X(catch_up_finished, "webhookd", "Stripe's list of events was read up to now. Of its `events`, `stored` had not come yet.") \
+    X(deliveries_missed, "webhookd", "Stripe lists `events` that should have been delivered and never were. They are worked now. Look at the endpoint's failed deliveries in Stripe's dashboard, and which events it is subscribed to.") \
     X(fetch_allowed, "webhookd", "Stripe lets the key read objects of `kind` again, after `fetch_refused`.") \
     X(fetch_refused, "webhookd", "Stripe does not let the key read objects of `kind`. Their events are worked as without a key. Give the restricted key read access to them.") \
     X(limit_changes_failed, "webhookd", "PostgreSQL refused to read or refresh limits that somebody changed. The changes stay noted and are tried again; look at `msg` if it lasts.") \

@@ -87,6 +87,8 @@
       "Time until Stripe had the answer to an event whose signature was right") \
     X(WEBHOOKS_WORKED, "meterline_webhooks_worked_total", COUNTER, PLAIN, "outcome", "webhookd", \
       "Webhook events worked by outcome") \
+    X(WEBHOOKS_MISSED, "meterline_webhooks_missed_total", COUNTER, PLAIN, "", "webhookd", \
+      "Events that Stripe lists and had not delivered five minutes after they happened") \
     X(WEBHOOK_SECONDS, "meterline_webhook_processing_seconds", HISTOGRAM, MS_AS_SECONDS, "outcome", "webhookd", \
       "Time from receiving a webhook event until it was worked, by outcome: processed, ignored, failed") \
     X(QUOTA_WRITES, "meterline_quota_writes_total", COUNTER, PLAIN, "", "webhookd", \

@@ -377,6 +377,24 @@ const struct ctl_command CTL_COMMANDS[] = {
          "`reconcile compared=… drifted=… unread=…`; exit 0 without drift, 1 with drift, 3 if\n"
          "it could not be checked.\n",
      .run = reconcile_command_run},
+    {.words = {"stripe", "sync"},
+     .arguments = "[--json]",
+     .what = "Read all customers, subscriptions and recent invoices of the account from Stripe.",
+     .detail =
+         "To import an account that has customers already, or after a time without webhookd.\n"
+         "Objects become what Stripe says they are now, by the same rules as webhooks; what\n"
+         "Stripe no longer has is ended. It reads subscriptions of every status, invoices of\n"
+         "the last 62 days, and older ones that are open. It may run at any time, beside\n"
+         "webhookd too. A run that was interrupted is gone on with by the next one, if that\n"
+         "begins within a day. It needs STRIPE_SECRET_KEY; RECONCILE_RATE_PER_S is how many\n"
+         "calls it makes a second, each for 100 objects.\n"
+         "The last line is `sync customers=… subscriptions=… invoices=… gone=…\n"
+         "without_tenant=… without_plan=… odd=… elapsed_ms=…`:\n"
+         "  gone            those that the lists did not have, and were asked for one by one\n"
+         "  without_tenant  customers that nothing says the tenant of: see metadata.tenant\n"
+         "  without_plan    subscriptions whose prices fit no plan of the catalog\n"
+         "  odd             objects that could not be understood\n",
+     .run = stripe_sync_run},
     {.group = "Upkeep",
      .words = {"retention", "apply"},
      .arguments = "[--dry-run] [--json]",

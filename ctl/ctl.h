@@ -89,6 +89,7 @@ int explain_run(const struct ctl_config *config, int argc, char **argv);
 int retention_apply_run(const struct ctl_config *config, int argc, char **argv);
 int reshard_run(const struct ctl_config *config, int argc, char **argv);
 int reconcile_command_run(const struct ctl_config *config, int argc, char **argv);
+int stripe_sync_run(const struct ctl_config *config, int argc, char **argv);
 int restore_hold_run(const struct ctl_config *config, int argc, char **argv);
 int restore_accept_run(const struct ctl_config *config, int argc, char **argv);
 

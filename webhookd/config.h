@@ -13,11 +13,12 @@ struct config {
     char *stripe_secret_key; /* NULL: nothing is fetched, events are believed */
     char *stripe_api_base;   /* a slash at its end is ignored */
     char *stripe_api_version;
-    bool stripe_live;          /* allow live keys, take live events */
-    int64_t rate_per_s;        /* 0: by the kind of key */
-    int64_t workers;           /* events worked at the same time */
-    int64_t heal_s;            /* between two sweeps over all limits */
-    int64_t payload_keep_days; /* then webhook_events.payload becomes NULL */
+    bool stripe_live;            /* allow live keys, take live events */
+    int64_t rate_per_s;          /* 0: by the kind of key */
+    int64_t workers;             /* events worked at the same time */
+    int64_t heal_s;              /* between two sweeps over all limits */
+    int64_t catch_up_interval_s; /* between two looks at Stripe's list of events; 0: none */
+    int64_t payload_keep_days;   /* then webhook_events.payload becomes NULL */
 };
 
 extern const struct conf_setting WEBHOOKD_SETTINGS[];

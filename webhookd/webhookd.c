@@ -7,6 +7,7 @@
 #include "webhookd/limits/limits.h"
 #include "webhookd/limits/limits_sweep.h"
 #include "webhookd/receive/receiver.h"
+#include "webhookd/work/catch_up.h"
 #include "webhookd/work/worker.h"
 
 enum { CALLS_PER_WORKER = 64 /* side by side */ };
@@ -48,6 +49,8 @@ static void on_schema(void *owner, bool ready)
     d->context.schema_ready = ready;
     if (ready)
         wake_workers(d);
+    if (ready && d->catch_up)
+        catch_up_wake(d->catch_up);
 }
 
 static bool workers_are_idle(const struct webhookd *d)
@@ -64,7 +67,8 @@ static void check_drained(void *owner)
     struct webhookd *d = owner;
     if (d->closed || !stage_is_draining(d->context.stage))
         return;
-    if (receiver_is_idle(d->receiver) && workers_are_idle(d) && limits_sweep_is_idle(d->sweep) &&
+    if (receiver_is_idle(d->receiver) && workers_are_idle(d) &&
+        (!d->catch_up || catch_up_is_idle(d->catch_up)) && limits_sweep_is_idle(d->sweep) &&
         limit_changes_are_idle(d->changes) && limits_are_idle(d->limits))
         stage_drained(d->context.stage);
 }
@@ -87,6 +91,8 @@ static void open_parts(struct webhookd *d)
         open_fetcher(d);
     for (int i = 0; i < d->config.workers; i++)
         d->workers[i] = worker_open(&d->context, d->fetcher, d->limits, i + 1);
+    if (d->fetcher && d->config.catch_up_interval_s > 0)
+        d->catch_up = catch_up_open(&d->context, d->fetcher, wake_workers, d);
     d->sweep = limits_sweep_open(&d->context, d->limits);
     d->changes = limit_changes_open(&d->context, d->limits, d->sweep);
 }
@@ -135,6 +141,8 @@ void webhookd_close(void *owner)
     receiver_close(d->receiver);
     for (int i = 0; i < d->config.workers; i++)
         worker_close(d->workers[i]);
+    if (d->catch_up)
+        catch_up_close(d->catch_up);
     limits_sweep_close(d->sweep);
     limit_changes_close(d->changes);
     if (d->fetcher)

@@ -11,7 +11,8 @@ struct webhookd {
     struct config config; /* first: the stage's owner is its config */
     struct context context;
     struct stripe_access access;
-    struct fetcher *fetcher; /* NULL without STRIPE_SECRET_KEY */
+    struct fetcher *fetcher;   /* NULL without STRIPE_SECRET_KEY */
+    struct catch_up *catch_up; /* NULL without it, or with CATCH_UP_INTERVAL_S=0 */
     struct receiver *receiver;
     struct worker *workers[WORKERS_MAX];
     struct redis_loss *loss; /* of the quota cache */

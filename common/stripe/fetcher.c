@@ -12,7 +12,7 @@
 #include "common/stripe/stripe_limits.h"
 
 #include <assert.h>
-#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,13 +79,15 @@ struct fetcher {
 static void report_lost(struct fetcher *f, const struct err *error)
 {
     uint64_t suppressed;
+    char cause[32]; /* without the id of the request */
     int64_t now_ms = clock_monotonic_ms();
+    (void)snprintf(cause, sizeof cause, "%s %d", err_kind_name(error->kind), error->code);
     f->loss = *error;
     if (!f->losses.repeat.failing && f->logged_ms && now_ms - f->logged_ms < FLAP_MS) {
         f->suppressed++;
         return;
     }
-    if (!log_cause_failed(&f->losses, error->text, now_ms, &suppressed))
+    if (!log_cause_failed(&f->losses, cause, now_ms, &suppressed))
         return;
     bool refused = error->code == UNAUTHORIZED;
     log_event(refused ? LOG_ERROR : LOG_WARN, refused ? LOG_OF_account_refused : LOG_OF_peer_lost,
@@ -187,7 +189,8 @@ static void end_kept_back(struct fetch *fetch, const struct gate *g)
         end_fetch(fetch, (struct fetch_answer){.error = &loss, .kept_back = true});
     else
         end_fetch(fetch,
-                  (struct fetch_answer){.refusal = g->kind ? FETCH_REFUSED : FETCH_KEY_REFUSED});
+                  (struct fetch_answer){.refusal = g->kind ? FETCH_REFUSED : FETCH_KEY_REFUSED,
+                                        .status = loss.code});
 }
 
 static void on_answer(void *owner, const struct err *error, const struct http_answer *answer);
@@ -418,7 +421,7 @@ static void refuse_key(struct fetch *fetch, const struct err *e)
     report_lost(f, e);
     open_gate(f, &f->all, true, fetch, e);
     breaker_forget(&fetch->gate->breaker, clock_monotonic_ms());
-    end_fetch(fetch, (struct fetch_answer){.refusal = FETCH_KEY_REFUSED});
+    end_fetch(fetch, (struct fetch_answer){.refusal = FETCH_KEY_REFUSED, .status = e->code});
 }
 
 static void refuse(struct fetch *fetch, const struct err *e)
@@ -435,7 +438,7 @@ static void refuse(struct fetch *fetch, const struct err *e)
             log_warn(fetch_refused, LOG_STR("kind", fetch->gate->kind),
                      LOG_U64("held_back", suppressed), LOG_ERR(e));
     }
-    end_fetch(fetch, (struct fetch_answer){.refusal = FETCH_REFUSED});
+    end_fetch(fetch, (struct fetch_answer){.refusal = FETCH_REFUSED, .status = e->code});
 }
 
 static void answer_fetch(struct fetch *fetch, json_t *object)

@@ -46,6 +46,7 @@ struct fetch_answer {
     const struct err *error;    /* try again later, whatever its kind; NULL: there is an answer */
     bool kept_back;             /* with error: not for this object alone; see fetcher_wait_ms */
     enum fetch_refusal refusal; /* without error */
+    int status;                 /* of the refusal: 401, 403 or another one */
     json_t *object;  /* borrowed until done returns; NULL without error and refusal: Stripe does not
                         know it (404) */
     int64_t sent_ms; /* Unix ms: not before this the answer was made */

@@ -21,7 +21,5 @@ void restore_progress_add(struct buf *out, const struct restore_progress *p, boo
 
 /* Print it on stderr; on a terminal it replaces the line before. last: the line stays. */
 void restore_progress_show(const struct restore_progress *p, bool last);
-/* How often it is to be shown. */
-int64_t restore_progress_pause_ms(void);
 
 #endif

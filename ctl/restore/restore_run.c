@@ -29,6 +29,7 @@
 #include "ctl/restore/restore_progress.h"
 #include "ctl/sql.h"
 #include "ctl/submissions/stripe_run.h"
+#include "ctl/terminal/progress.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -280,7 +281,7 @@ static void run_workers(struct restore *r, const struct ctl_config *config)
     uv_loop_init(&r->loop);
     uv_timer_init(&r->loop, &r->timer);
     r->timer.data = r;
-    uint64_t pause_ms = (uint64_t)restore_progress_pause_ms();
+    uint64_t pause_ms = (uint64_t)progress_pause_ms();
     uv_timer_start(&r->timer, on_timer, pause_ms, pause_ms);
     for (int i = 0; i < n; i++)
         open_worker(&r->workers[i], r, config->base.database_url);

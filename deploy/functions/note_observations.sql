@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION note_observations(p_batch jsonb) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     tie record;
+    own text[] := ARRAY(SELECT n.event FROM jsonb_to_recordset(p_batch) AS n (event text) WHERE n.event IS NOT NULL);
 BEGIN
     INSERT INTO stripe_observations AS o (
            object_id, created_at, event_id, kind, type, group_id, customer_id, parent_id, tenant, is_first, is_final,
@@ -23,8 +24,9 @@ BEGIN
            detail = excluded.detail
      WHERE (o.facts, o.prior) IS DISTINCT FROM (excluded.facts, excluded.prior);
 
-    -- Of a fetched object the newest state is enough. It is newer than all events that had come by then, whatever the
-    -- clocks say.
+    -- Of a fetched object the newest state is enough. It is newer than all events that had come by then, whatever Stripe's
+    -- clock says, and those that it was fetched for. It is older than an event that came after it was fetched, and may
+    -- have happened after it: such an event tells by itself what the object is.
     IF p_batch @> '[{"event": null}]' THEN
         DELETE FROM stripe_observations o
          USING jsonb_to_recordset(p_batch) AS n (object text, fetched_ms float8)
@@ -34,8 +36,13 @@ BEGIN
                object_id, created_at, event_id, kind, group_id, customer_id, parent_id, tenant, is_first, is_final, rank,
                state, prior, shape, status, prior_status, starts_at, ends_at, facts, noted_at)
         SELECT DISTINCT ON (n.object)
-               n.object, greatest(to_timestamp(n.fetched_ms / 1000), (SELECT max(x.created_at) FROM stripe_observations x
-                                                                       WHERE x.object_id = n.object)),
+               n.object,
+               coalesce((SELECT min(x.created_at) - interval '1 microsecond' FROM stripe_observations x
+                          WHERE x.object_id = n.object AND x.event_id <> '' AND x.event_id <> ALL (own)
+                            AND x.noted_at > to_timestamp(n.fetched_ms / 1000)
+                            AND x.created_at >= date_trunc('second', to_timestamp(n.fetched_ms / 1000))),
+                        greatest(to_timestamp(n.fetched_ms / 1000), (SELECT max(x.created_at) FROM stripe_observations x
+                                                                      WHERE x.object_id = n.object))),
                '', n.kind, n."group", n.customer, n.parent, n.tenant, false, n.final, n.rank, n.state, n.state, n.shape,
                n.status, n.status, to_timestamp(n.starts), to_timestamp(n.ends), n.facts, to_timestamp(n.fetched_ms / 1000)
           FROM jsonb_to_recordset(p_batch) AS n (

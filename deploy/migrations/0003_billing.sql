@@ -249,6 +249,20 @@ CREATE INDEX webhook_events_waiting ON webhook_events (next_attempt_at) WHERE st
 CREATE INDEX webhook_events_urgent ON webhook_events (priority, next_attempt_at) WHERE state = 'received' AND priority < 2;
 CREATE INDEX webhook_events_customer ON webhook_events (customer_id, next_attempt_at) WHERE state = 'received';
 
+-- What is read from Stripe's lists, by one process at a time: events that were never delivered, and objects as they are.
+CREATE TABLE stripe_catch_up (
+    name        text COLLATE "C" PRIMARY KEY CHECK (name IN ('events', 'objects')),
+    owner       text COLLATE "C",            -- who reads, until lease_until
+    lease_until timestamptz,
+    position_at timestamptz,                 -- events: all that were created before it have been read
+    started_at  timestamptz,                 -- of objects: of a run that has not ended
+    step        text COLLATE "C",            -- of objects: the list that is being read …
+    after_id    text COLLATE "C",            -- … up to this object
+    read_count  jsonb NOT NULL DEFAULT '{}', -- of objects: how many were read, by step
+    done_at     timestamptz                  -- when the last run ended
+);
+INSERT INTO stripe_catch_up (name) VALUES ('events'), ('objects');
+
 CREATE TABLE invoices (
     stripe_invoice_id      text COLLATE "C" PRIMARY KEY,
     tenant                 text COLLATE "C" NOT NULL,

@@ -105,7 +105,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON billing_customers, subscriptions, subscr
 GRANT SELECT, INSERT, UPDATE ON invoices, payments, checkout_sessions, stripe_prices TO meterline_webhookd;
 GRANT SELECT, INSERT ON billing_history TO meterline_webhookd;
 GRANT SELECT ON usage_totals TO meterline_webhookd;
-GRANT SELECT, DELETE ON limit_changes TO meterline_webhookd;
+GRANT SELECT, INSERT, UPDATE, DELETE ON limit_changes TO meterline_webhookd;
+GRANT USAGE ON SEQUENCE limit_change TO meterline_webhookd;
+GRANT SELECT, UPDATE ON stripe_catch_up TO meterline_webhookd;
 GRANT SELECT, INSERT, UPDATE ON customer_mrr, stripe_discounts TO meterline_webhookd;
 GRANT SELECT ON doubled_subscriptions TO meterline_webhookd, meterline_notifier, meterline_api;
 

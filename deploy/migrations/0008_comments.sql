@@ -775,6 +775,18 @@ COMMENT ON COLUMN failing_addresses.retry_at IS 'No message is sent there before
 COMMENT ON TABLE usage_window_changes IS
     'Tenants whose limits count over other windows since, until an aggregator has read their usage anew.';
 COMMENT ON COLUMN usage_window_changes.tenant IS 'The tenant.';
+
+COMMENT ON TABLE stripe_catch_up IS 'How far Stripe''s lists have been read, by one process at a time.';
+COMMENT ON COLUMN stripe_catch_up.name IS 'events: those that were never delivered; objects: all of them, as they are.';
+COMMENT ON COLUMN stripe_catch_up.owner IS 'The process that reads; NULL: none.';
+COMMENT ON COLUMN stripe_catch_up.lease_until IS 'Until then nobody else reads.';
+COMMENT ON COLUMN stripe_catch_up.position_at IS 'All events that were created before it have been read.';
+COMMENT ON COLUMN stripe_catch_up.started_at IS 'When the run began; NULL: none is under way.';
+COMMENT ON COLUMN stripe_catch_up.step IS 'The list that it reads.';
+COMMENT ON COLUMN stripe_catch_up.after_id IS 'The last object of the list that it has read.';
+COMMENT ON COLUMN stripe_catch_up.read_count IS 'How many objects it has read, by step.';
+COMMENT ON COLUMN stripe_catch_up.done_at IS 'When the last run ended.';
+
 COMMENT ON TABLE limit_changes IS 'Tenants whose own limits changed, until webhookd has brought their quotas in line.';
 COMMENT ON COLUMN limit_changes.tenant IS 'The tenant.';
 COMMENT ON COLUMN limit_changes.number IS 'Number of the newest change.';

@@ -78,6 +78,43 @@ def test_auto_paging(sandbox):
     assert [c.id for c in oldest.auto_paging_iter()] == made[1:]
 
 
+def test_all_subscriptions_are_listed_with_their_items_to_the_end(sandbox):
+    """status=all has those that are canceled; a subscription shows ten of its items, and the list has all."""
+    product = stripe.Product.create(name="Calls")
+    prices = [stripe.Price.create(currency="usd", unit_amount=n, product=product.id, recurring={"interval": "month"}).id
+              for n in range(23)]
+    subs = [stripe.Subscription.create(customer=stripe.Customer.create().id, items=[{"price": price} for price in prices])
+            for _ in range(3)]
+    stripe.Subscription.delete(subs[1].id)
+    assert len(stripe.Subscription.list().data) == 2
+    found = list(stripe.Subscription.list(status="all", limit=2, expand=["data.latest_invoice"]).auto_paging_iter())
+    assert [sub.id for sub in found] == [sub.id for sub in subs[::-1]]
+    items = found[0]["items"]
+    assert len(items.data) == 10 and items.has_more
+    more = stripe.SubscriptionItem.list(subscription=found[0].id, starting_after=items.data[-1].id, limit=100)
+    assert [item.price.id for item in items.data + more.data] == prices and not more.has_more
+
+
+def test_events_of_thirty_days_are_listed(sandbox):
+    """Newest first, by type and by time, in pages both ways; what is older is gone."""
+    made = [stripe.Customer.create(name=f"c{i}").id for i in range(25)]
+    product = stripe.Product.create(name="Calls")
+    events = list(stripe.Event.list(limit=10).auto_paging_iter())
+    assert [e.data.object.id for e in events] == [product.id, *made[::-1]]
+    assert len(list(stripe.Event.list(types=["customer.created"], limit=10).auto_paging_iter())) == 25
+    assert [e.type for e in stripe.Event.list(type="product.*")] == ["product.created"]
+    newer = stripe.Event.list(limit=10, ending_before=events[-1].id)
+    assert [e.id for e in newer.auto_paging_iter()] == [e.id for e in events[-2::-1]]
+    since = events[0].created
+    assert stripe.Event.list(created={"gte": since - 60, "lt": since + 60}, limit=100).data == events
+    assert stripe.Event.list(created={"lt": since - 60}).data == []
+    assert stripe.Event.retrieve(events[0].id).type == "product.created"
+    sandbox.clock(30 * 86400 + 60)
+    assert stripe.Event.list().data == []
+    with pytest.raises(stripe.error.InvalidRequestError):
+        stripe.Event.retrieve(events[0].id)
+
+
 def test_one_key_makes_one_object(sandbox):
     """Two calls with one key are one customer; other parameters are refused."""
     first = stripe.Customer.create(name="one", idempotency_key="key-1")

@@ -1,7 +1,7 @@
 """Webhook endpoints, whose secret is told once, and the events they receive."""
 from . import events, versions
 from . import params as p
-from .errors import StripeError
+from .errors import StripeError, missing
 
 FIELDS = {"url", "enabled_events", "description", "metadata", "api_version", "connect", "disabled"}
 
@@ -66,13 +66,23 @@ def list_all(world, call):
     return world.of("webhook_endpoint").page(call.params, "/v1/webhook_endpoints")
 
 
+KEPT_S = 30 * 86400         # api/events/list: "going back up to 30 days"
+
+
+def is_kept(world, event):
+    return event["created"] > world.clock.now_s() - KEPT_S
+
+
 def list_events(world, call):
     params = call.params
+    p.check(params, {"created", "delivery_success", "ending_before", "limit", "starting_after", "type", "types"})
+    if "type" in params and "types" in params:
+        raise StripeError(400, "You may pass either type or types, but not both.", param="types")
     types = p.listed(params, "types") or ([params["type"]] if params.get("type") else [])
     success = params.get("delivery_success")
 
     def keep(event):
-        return (not types or any(matches(event["type"], wanted) for wanted in types)) \
+        return is_kept(world, event) and (not types or any(matches(event["type"], wanted) for wanted in types)) \
             and (success is None or (event["pending_webhooks"] == 0) == (success == "true"))
     found = world.events.snapshots.page(params, "/v1/events", keep)
     found["data"] = [events.shape(event, versions.CURRENT) for event in found["data"]]
@@ -85,7 +95,10 @@ def matches(type, wanted):
 
 
 def retrieve_event(world, call, id):
-    return events.shape(world.events.snapshots.get(id), versions.CURRENT)
+    event = world.events.snapshots.get(id)
+    if not is_kept(world, event):
+        raise missing("event", id)
+    return events.shape(event, versions.CURRENT)
 
 
 def retrieve_thin_event(world, call, id):

@@ -1,5 +1,6 @@
 """API versions: objects are kept in the newest shape and given out in the one asked for."""
 CURRENT = "2026-10-28.endive"
+LISTED = 10
 BASIL = "2025-03-31"        # usage records end, periods move from the subscription to its items
 
 
@@ -21,11 +22,20 @@ def public(obj, version, expand=()):
     kind = obj.get("object")
     if kind == "price" and copy.get("recurring") and not is_legacy(version):
         copy["recurring"].pop("aggregate_usage", None)
-    elif kind == "subscription" and is_legacy(version):
-        move_period_up(copy, obj)
+    elif kind == "subscription":
+        cut_items(copy)
+        if is_legacy(version):
+            move_period_up(copy, obj)
     elif kind == "subscription_item" and is_legacy(version) and "current_period_end" in copy:
         del copy["current_period_start"], copy["current_period_end"]
     return copy
+
+
+def cut_items(sub):
+    """A list within an object has its first ten; the rest is at the list's url."""
+    items = sub.get("items")
+    if isinstance(items, dict) and len(items.get("data", ())) > LISTED:
+        items["data"], items["has_more"] = items["data"][:LISTED], True
 
 
 def below(expand, key):

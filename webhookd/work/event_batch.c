@@ -397,7 +397,7 @@ static void take_object(void *owner, const struct fetch_answer *answer)
 {
     struct event_item *item = owner;
     json_t *object = answer->object;
-    item->fetched_at_ms = answer->sent_ms;
+    item->fetched_at_ms = answer->sent_ms + pg_clock_offset_ms(item->batch->pg);
     if (!put_off(item, answer, path_of(item)) && object && item->is_report) {
         if (meter_report_parse(object, &item->report) == 0)
             item->outcome = OUTCOME_PROCESSED;
@@ -416,7 +416,7 @@ static void take_customer(void *owner, const struct fetch_answer *answer)
     enum fetch_refusal refusal = item->refusal;
     if (!put_off(item, answer, CUSTOMER_KIND.path) && answer->object) {
         item->fetched_customer = json_incref(answer->object);
-        item->customer_at_ms = answer->sent_ms;
+        item->customer_at_ms = answer->sent_ms + pg_clock_offset_ms(item->batch->pg);
     }
     item->refusal = refusal;
     fetched_one(item->batch);

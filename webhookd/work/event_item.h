@@ -36,7 +36,7 @@ struct event_item {
     json_t *fetched;     /* the object, as fetched; NULL: not asked for, or Stripe has none */
     json_t *more_items;  /* of a subscription whose list was cut: pages that were fetched */
     json_t *fetched_customer;
-    int64_t fetched_at_ms;
+    int64_t fetched_at_ms; /* Unix ms by PostgreSQL's clock, like that of the next one */
     int64_t customer_at_ms;
     enum fetch_refusal refusal; /* of the fetch */
     const char *kept_back;      /* of the API: it is due when this path may be asked again; NULL: it
