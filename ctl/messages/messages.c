@@ -61,8 +61,13 @@ struct filter {
         "--before", &(f).before, NULL                                                              \
     }
 
+static const char KIND_CHARS[] = "abcdefghijklmnopqrstuvwxyz_*";
+
 static int check_words(const struct filter *f)
 {
+    if (f->kind && f->kind[strspn(f->kind, KIND_CHARS)])
+        return ctl_fail(-1, "--kind must be such as payment_failed or 'payment_*', not %s",
+                        f->kind);
     bool known = !f->state, way = !f->channel;
     for (int i = 0; f->state && i < STATES_COUNT; i++)
         known = known || strcmp(f->state, STATES[i].name) == 0;

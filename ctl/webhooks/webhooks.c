@@ -67,6 +67,18 @@ static int check_state(const char *state)
                     state);
 }
 
+static const char TYPE_CHARS[] = "abcdefghijklmnopqrstuvwxyz0123456789_.*";
+
+static int check_words(const struct filter *f)
+{
+    if (f->type && f->type[strspn(f->type, TYPE_CHARS)])
+        return ctl_fail(-1, "--type must be such as invoice.paid or 'invoice.*', not %s", f->type);
+    if (f->customer && strncmp(f->customer, "cus_", 4) != 0)
+        return ctl_fail(-1, "--customer must be the customer's id at Stripe, cus_…, not %s",
+                        f->customer);
+    return check_state(f->state);
+}
+
 /* Times and names, by the database. Returns CTL_DONE, or the exit code after telling. */
 static int read_filter(PGconn *conn, struct filter *f)
 {
@@ -123,7 +135,7 @@ int webhooks_list_run(const struct ctl_config *config, int argc, char **argv)
                                           {"--wide", NULL, &o.wide},
                                           {NULL, NULL, NULL}};
     int64_t limit;
-    if (args_parse_options(argc, argv, options) || check_state(o.filter.state) ||
+    if (args_parse_options(argc, argv, options) || check_words(&o.filter) ||
         args_whole("--limit", o.limit, 1, LIST_MAX, &limit))
         return CTL_USAGE;
     return ctl_with_database(config, CTL_FAILED, list, &o);
@@ -275,7 +287,7 @@ static int check_replay(const struct replay *r)
                         "only failed and ignored events can be worked again: --state must be "
                         "one of them, not %s",
                         f->state);
-    return 0;
+    return check_words(f);
 }
 
 int webhooks_replay_run(const struct ctl_config *config, int argc, char **argv)
