@@ -12,12 +12,19 @@
 
 enum { CALLS_PER_WORKER = 64 /* side by side */ };
 
-/* Redis is back, or the quota cache may be lost. */
+/* Redis is back. */
 static void hurry_sweep(void *owner)
 {
     struct webhookd *d = owner;
     if (d->sweep)
         limits_sweep_hurry(d->sweep);
+}
+
+static void fill_cache(void *owner)
+{
+    struct webhookd *d = owner;
+    if (d->sweep)
+        limits_sweep_fill(d->sweep);
 }
 
 static void on_redis_node(void *owner, struct redis *node)
@@ -115,7 +122,7 @@ int webhookd_start(struct stage *stage, void *owner, struct err *e)
         redis_router_close(d->context.redis, NULL, NULL);
         return -1;
     }
-    d->loss = redis_loss_watch(stage_loop(stage), d->context.redis, hurry_sweep, d);
+    d->loss = redis_loss_watch(stage_loop(stage), d->context.redis, fill_cache, d);
     open_parts(d);
     stage_announce(stage, NULL);
     return 0;

@@ -19,7 +19,7 @@ enum {
     COUNT_EVERY_MS = 10000,
     PAUSE_MS = 20,
     VERIFY_ALL_EVERY = 10, /* sweeps */
-    PAGE_TENANTS = 200,
+    PAGE_TENANTS = 1000,
     DEADLINE_MS = 20000
 };
 
@@ -50,6 +50,8 @@ struct limits_sweep {
     uint64_t due_ms;         /* when the next sweep begins, in the loop's time */
     bool sweeping;           /* else, if not resting, it only counts */
     bool hurried;
+    bool is_lost; /* the cache: nothing is left there to be verified, … */
+    bool fills;   /* … so this sweep writes all */
     struct closing closing;
 };
 
@@ -139,7 +141,10 @@ static void take_read(void *owner, const struct err *error, PGresult **results, 
     /* No key was lost since a sweep that left all limits up to date. */
     bool nothing_lost = s->sweep_stamp && s->sweep_stamp == s->stamp && s->sweeps > 0;
     machine_go(&LIMITS_SWEEP, s->state, CACHING);
-    limits_write(s->limits, results[n - 1], nothing_lost ? LIMITS_VERIFY_UNKNOWN : LIMITS_VERIFY,
+    limits_write(s->limits, results[n - 1],
+                 s->fills       ? LIMITS_WRITE
+                 : nothing_lost ? LIMITS_VERIFY_UNKNOWN
+                                : LIMITS_VERIFY,
                  on_cached, s);
 }
 
@@ -265,6 +270,8 @@ static void begin_sweep(struct limits_sweep *s)
         return;
     }
     s->hurried = false;
+    s->fills = s->is_lost;
+    s->is_lost = false;
     s->sweeping = true;
     s->tenants = 0;
     s->sweeps = (s->sweeps + 1) % VERIFY_ALL_EVERY;
@@ -284,6 +291,12 @@ void limits_sweep_hurry(struct limits_sweep *s)
 {
     s->hurried = true;
     begin_if_resting(s);
+}
+
+void limits_sweep_fill(struct limits_sweep *s)
+{
+    s->is_lost = true;
+    limits_sweep_hurry(s);
 }
 
 void limits_sweep_note_catalog(struct limits_sweep *s, int64_t version)

@@ -31,6 +31,8 @@ struct limits_sweep;
 struct limits_sweep *limits_sweep_open(const struct context *context, struct limits *limits);
 /* Redis is back and may be empty: begin a sweep now, or as soon as the current one has ended. */
 void limits_sweep_hurry(struct limits_sweep *s);
+/* The cache was lost: likewise, and write all without a look at what is there. */
+void limits_sweep_fill(struct limits_sweep *s);
 /* The catalog has this version: hurry if the last sweep began with another one. */
 void limits_sweep_note_catalog(struct limits_sweep *s, int64_t version);
 /* Nothing is in flight. */

@@ -6,6 +6,11 @@ WITH wanted AS MATERIALIZED (
     SELECT t.tenant, standing_of(s) AS status, coalesce(s.plan, 'free') AS plan
       FROM jsonb_array_elements_text($1::jsonb) AS t (tenant)
      CROSS JOIN LATERAL deciding_subscription(t.tenant) s
+), quotas AS MATERIALIZED (
+    -- OFFSET keeps it a look-up for each tenant, before the table was ever analyzed too.
+    SELECT q.tenant, q.metric, q.cap, q.limit_quantity, q.grace_until
+      FROM wanted t
+     CROSS JOIN LATERAL (SELECT x.* FROM usage_quotas x WHERE x.tenant = t.tenant OFFSET 0) q
 )
 SELECT t.tenant, t.status, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AS read_at_ms,
        m.metric, CASE WHEN m.retired_at IS NULL THEN coalesce(q.cap, 'none') END AS cap,
@@ -15,7 +20,5 @@ SELECT t.tenant, t.status, floor(extract(epoch FROM statement_timestamp()) * 100
        (SELECT value FROM ledger_state WHERE name = 'catalog_version') AS catalog_version, t.plan
   FROM wanted t
   LEFT JOIN metrics m ON true
-  -- OFFSET keeps it a look-up for each tenant and metric, before the table was ever analyzed too.
-  LEFT JOIN LATERAL (SELECT x.* FROM usage_quotas x
-                      WHERE x.tenant = t.tenant AND x.metric = m.metric OFFSET 0) q ON true
+  LEFT JOIN quotas q ON q.tenant = t.tenant AND q.metric = m.metric
  ORDER BY t.tenant, m.metric
