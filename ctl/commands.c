@@ -38,29 +38,43 @@ const struct ctl_command CTL_COMMANDS[] = {
      .what = "Print the catalog in force, as JSON that `catalog apply` accepts.",
      .detail = "",
      .run = catalog_show_run},
-    {.words = {"limits", "show"},
+    {.words = {"quota", "show"},
      .arguments = "[TENANT] [--json] [--wide]",
-     .what = "Show what a tenant may use: the limits of its plan, and its own.",
+     .what = "Show what a tenant may use, and what it used of it: by its plan, and by its own limits.",
      .detail =
-         "Without TENANT: all tenants that have limits of their own.\n",
-     .run = limits_show_run},
-    {.words = {"limits", "set"},
-     .arguments = "TENANT METRIC [--included N | --unlimited] [--cap none|soft|hard] [--new]",
+         "Without TENANT: all tenants that have limits of their own. resets_at is when `used`\n"
+         "begins anew.\n",
+     .run = quota_show_run},
+    {.words = {"quota", "set"},
+     .arguments = "TENANT METRIC [--limit N | --unlimited] [--cap none|soft|hard] "
+                  "[--window period|month|day] [--until T] [--new]",
      .what = "Give a tenant its own limit, in place of its plan's.",
      .detail =
-         "--included N    how much is included, such as 5000\n"
+         "--limit N       how much is included, such as 5000\n"
          "--unlimited     there is no limit\n"
          "--cap …         what happens above it: none (nothing), soft (allowed, and reported)\n"
          "                or hard (denied)\n"
+         "--window …      what it counts over: the billing period, a month from the billing day,\n"
+         "                or a day (UTC)\n"
+         "--until T       when the plan's limit holds again, such as 2026-12-31T00:00Z; never:\n"
+         "                it has no end\n"
          "--new           the tenant is not known yet\n"
-         "What you leave out stays as it was, or as the plan has it. The limit holds at once,\n"
-         "and reaches the quota cache within a second while webhookd runs.\n",
-     .run = limits_set_run},
-    {.words = {"limits", "unset"},
+         "What you leave out stays as it was, or as the plan has it. The limit holds at once, also\n"
+         "one that is lower, and reaches the quota cache within a second while webhookd runs.\n",
+     .run = quota_set_run},
+    {.words = {"quota", "unset"},
      .arguments = "TENANT [METRIC]",
      .what = "Remove a tenant's own limit, or all of them; its plan's limits hold again.",
      .detail = "",
-     .run = limits_unset_run},
+     .run = quota_unset_run},
+    {.words = {"quota", "refresh"},
+     .arguments = "[TENANT]",
+     .what = "Work out quotas anew, of one tenant or of all, and write them into the quota cache.",
+     .detail =
+         "Quotas follow every change by themselves. This is for a cache or a table that somebody\n"
+         "changed by hand: webhookd writes all limits, and the aggregator all usage, whatever is\n"
+         "there.\n",
+     .run = quota_refresh_run},
     {.words = {"alerts", "show"},
      .arguments = "[TENANT] [--json] [--wide]",
      .what = "Show whom a tenant's messages go to, and at which usage it is told.",

@@ -50,9 +50,10 @@ extern const struct ctl_command CTL_COMMANDS[]; /* ends in one whose run is NULL
 int migrate_run(const struct ctl_config *config, int argc, char **argv);
 int catalog_apply_run(const struct ctl_config *config, int argc, char **argv);
 int catalog_show_run(const struct ctl_config *config, int argc, char **argv);
-int limits_show_run(const struct ctl_config *config, int argc, char **argv);
-int limits_set_run(const struct ctl_config *config, int argc, char **argv);
-int limits_unset_run(const struct ctl_config *config, int argc, char **argv);
+int quota_show_run(const struct ctl_config *config, int argc, char **argv);
+int quota_set_run(const struct ctl_config *config, int argc, char **argv);
+int quota_unset_run(const struct ctl_config *config, int argc, char **argv);
+int quota_refresh_run(const struct ctl_config *config, int argc, char **argv);
 int alerts_show_run(const struct ctl_config *config, int argc, char **argv);
 int alerts_set_run(const struct ctl_config *config, int argc, char **argv);
 int alerts_test_run(const struct ctl_config *config, int argc, char **argv);

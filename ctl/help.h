@@ -8,7 +8,7 @@
 void help_print(const struct conf_setting *settings);
 /* meterctl COMMAND --help */
 void help_print_command(const struct ctl_command *command);
-/* "meterctl limits unset TENANT [METRIC]", without a newline. */
+/* "meterctl quota unset TENANT [METRIC]", without a newline. */
 void help_print_usage(const struct ctl_command *command);
 /* See common/manual.h. */
 void help_print_manual(const struct conf_setting *settings);

@@ -89,7 +89,7 @@ static void take_changes(void *owner, const struct err *error, PGresult **result
     else if (n > 0 && PQntuples(results[0]) > 0)
         m->changes_due_ms = 0; /* there may be more */
     for (int i = 0; i < n; i++)
-        quota_note_rows(&m->quota, results[i]);
+        quota_note_unsure(&m->quota, results[i]);
     maintenance_poke(m);
 }
 

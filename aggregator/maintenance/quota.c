@@ -85,6 +85,12 @@ void quota_note_rows(struct quota *q, const PGresult *rows)
                                                 .length = (uint32_t)PQgetlength(rows, i, 0)});
 }
 
+void quota_note_unsure(struct quota *q, const PGresult *rows)
+{
+    quota_note_rows(q, rows);
+    q->noted_unsure = q->noted_unsure || PQntuples(rows) > 0;
+}
+
 static void begin_round(struct quota *q)
 {
     q->healing = q->stamping = true;
@@ -174,8 +180,12 @@ static void take_used(void *owner, const struct err *error, PGresult **results, 
         return;
     }
     tenants_trim(&q->noted, 0);
+    int before = q->queue_count;
     quota_take(q, results[n - 1], 0);
     results[n - 1] = NULL; /* ours now */
+    if (q->queue_count > before)
+        q->queue[before].unsure = q->noted_unsure;
+    q->noted_unsure = false;
     end_step(q);
 }
 

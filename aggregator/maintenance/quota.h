@@ -31,6 +31,7 @@ enum { QUOTA_COLUMNS = 7, QUOTA_RESULTS_MAX = 64, QUOTA_ROWS_MAX = 400000 };
 struct quota_rows {
     PGresult *result;  /* owned */
     int64_t oldest_ms; /* entry time of the oldest event in them; 0: healing */
+    bool unsure;       /* look at the cache, whatever is known to stand there */
 };
 
 struct quota {
@@ -42,6 +43,7 @@ struct quota {
     int next;             /* of the first one: the next page's first row */
     int page_end;         /* … and one past the page in flight */
     struct tenants noted; /* to be read */
+    bool noted_unsure;    /* … and looked at in the cache in any case */
     int64_t shards;       /* how many there are; the owner's to set */
     int replies_left;
     void (*page_done)(struct quota *q);
@@ -76,6 +78,8 @@ void quota_set_ledger(struct quota *q, const char *id, int32_t takeovers);
 void quota_take(struct quota *q, PGresult *rows, int64_t oldest_ms);
 /* The tenants in the first column: their totals changed in another way; read and write them. */
 void quota_note_rows(struct quota *q, const PGresult *rows);
+/* The same, and what stands in the cache is looked at in any case. */
+void quota_note_unsure(struct quota *q, const PGresult *rows);
 /* Begin to note all tenants, page by page, unless that is going on. */
 void quota_heal(struct quota *q);
 /* Begin at the first one in any case: the cache was lost. */

@@ -274,7 +274,7 @@ static void refresh_tenant(struct quota *q, int from, int to)
     bool kept = q->round_stamp != 0 && q->round_stamp == q->stamp && q->rounds > 0;
     if (q->queue[0].oldest_ms > 0)
         write_tenant(q, from, to);
-    else if (!kept || !is_known(q, from, to))
+    else if (!kept || q->queue[0].unsure || !is_known(q, from, to))
         ask_fields(q, from, to);
 }
 

@@ -179,51 +179,81 @@ def test_two_webhookds_agree(line, webhookd):
     assert limit(line, "t3") == "7"
 
 
-# meterctl limits.
+# meterctl quota.
 
 def shown(line, *args):
-    rows = json.loads(line.must("meterctl", "limits", "show", *args, "--json").stdout)
+    rows = json.loads(line.must("meterctl", "quota", "show", *args, "--json").stdout)
     return {(row["tenant"], row["metric"]): row for row in rows}
 
 
 def test_a_limit_that_is_set_is_in_redis_and_shown(line, webhookd):
-    done = line.must("meterctl", "limits", "set", "t3", "api_calls", "--included", "77.5", "--cap", "hard")
+    done = line.must("meterctl", "quota", "set", "t3", "api_calls", "--limit", "77.5", "--cap", "hard")
     assert "77.5" in done.stdout
     line.wait_for(lambda: limit(line, "t3") == "77.5" and line.client().hget(OWN % "t3", "api_calls.cap") == "hard")
     row = shown(line, "t3")["t3", "api_calls"]
     assert (row["limit"], row["cap"], row["used"], row["plan"]) == ("77.5", "hard", "5", "free")
     assert (row["plan_limit"], row["own_limit"], row["own_cap"]) == ("1000", "77.5", "hard")
     # What is not said stays.
-    line.must("meterctl", "limits", "set", "t3", "api_calls", "--unlimited")
+    line.must("meterctl", "quota", "set", "t3", "api_calls", "--unlimited")
     line.wait_for(lambda: limit(line, "t3") == "unlimited")
     assert shown(line)["t3", "api_calls"]["cap"] == "hard"
-    line.must("meterctl", "limits", "set", "t3", "api_calls", "--cap", "none")
+    line.must("meterctl", "quota", "set", "t3", "api_calls", "--cap", "none")
     assert shown(line)["t3", "api_calls"]["limit"] == "unlimited"
-    line.must("meterctl", "limits", "set", "t3", "api_calls", "--included", "0")
+    line.must("meterctl", "quota", "set", "t3", "api_calls", "--limit", "0")
     line.wait_for(lambda: limit(line, "t3") == "0")
-    line.must("meterctl", "limits", "unset", "t3", "api_calls")
+    line.must("meterctl", "quota", "unset", "t3", "api_calls")
     line.wait_for(lambda: limit(line, "t3") == "1000")
     assert shown(line) == {}
-    assert "no tenant has limits" in line.must("meterctl", "limits", "show").stdout
+    assert "no tenant has limits" in line.must("meterctl", "quota", "show").stdout
 
 
 def test_a_tenant_that_is_still_to_come(line, webhookd):
-    assert line.meterctl("limits", "set", "future", "api_calls", "--included", "9").returncode == 1
-    line.must("meterctl", "limits", "set", "future", "api_calls", "--included", "9", "--new")
+    assert line.meterctl("quota", "set", "future", "api_calls", "--limit", "9").returncode == 1
+    line.must("meterctl", "quota", "set", "future", "api_calls", "--limit", "9", "--new")
     line.wait_for(lambda: limit(line, "future") == "9")
-    line.must("meterctl", "limits", "unset", "future")
+    line.must("meterctl", "quota", "unset", "future")
 
 
 @pytest.mark.parametrize("args, code, said", [
     ("show t33 --json", 1, "did you mean t3"), ("set t3 api_cals --unlimited", 1, "did you mean api_calls"),
-    ("set t3 api_calls", 2, "is required"), ("set t3 --unlimited", 2, "an argument is missing: meterctl limits set TENANT METRIC"),
-    ("set t3 api_calls --included -1", 2, "--included"), ("set t3 api_calls --included 1e9", 2, "--included"),
-    ("set t3 api_calls --included 1 --unlimited", 2, "cannot be used together"), ("set t3 api_calls --cap firm", 2, "none, soft or hard"),
+    ("set t3 api_calls", 2, "is required"), ("set t3 --unlimited", 2, "an argument is missing: meterctl quota set TENANT METRIC"),
+    ("set t3 api_calls --limit -1", 2, "--limit"), ("set t3 api_calls --limit 1e9", 2, "--limit"),
+    ("set t3 api_calls --limit 1 --unlimited", 2, "cannot be used together"), ("set t3 api_calls --cap firm", 2, "none, soft or hard"),
     ("set t33 api_calls --unlimited", 1, "--new"), ("unset t3", 1, "no such limit"),
+    ("set t3 api_calls --window year", 2, "period, month or day"), ("set t3 user_seats --window day", 1, "sum, count, max"),
+    ("set t3 api_calls --limit 1 --until 2020-01-01", 1, "a time to come"), ("refresh t33", 1, "did you mean t3"),
     ("unset t3 api_calls x", 2, "unknown argument: x"), ("show a b", 2, "b")])
 def test_wrong_words_are_told(line, args, code, said):
     add_tenants(line, 3)
-    done = line.meterctl("limits", *args.split())
+    done = line.meterctl("quota", *args.split())
     assert done.returncode == code and said in done.stderr, done.stderr
     assert ("that is still to come" in done.stderr) == ("t33" in args and "set" in args)
     assert line.value("SELECT count(*) FROM tenant_limits") == 0
+
+
+def test_a_limit_with_a_window_and_an_end(line, webhookd):
+    line.must("meterctl", "quota", "set", "t3", "api_calls", "--limit", "7", "--window", "day", "--until", "2099-12-31")
+    row = shown(line, "t3")["t3", "api_calls"]
+    assert (row["limit"], row["window"], row["own_window"], row["plan_window"]) == ("7", "day", "day", "period")
+    day_ends = line.value("SELECT to_char(upper(usage_day(now())), 'YYYY-MM-DD')")
+    assert row["resets_at"].startswith(day_ends) and row["own_until"].startswith("2099-12-31")
+    assert "2099-12-31" in line.must("meterctl", "quota", "show", "t3", "--wide").stdout
+    # What has ended is none any more, also when another one is set.
+    line.sql("UPDATE tenant_limits SET until = now()")
+    line.wait_for(lambda: limit(line, "t3") == "1000")
+    assert shown(line) == {}
+    line.must("meterctl", "quota", "set", "t3", "api_calls", "--cap", "hard")
+    row = shown(line, "t3")["t3", "api_calls"]
+    assert (row["limit"], row["window"], row["cap"]) == ("1000", "period", "hard") and row.get("own_until") is None
+
+
+def test_what_somebody_changed_by_hand_is_right_again(line, webhookd):
+    line.start_aggregator()
+    line.wait_for(lambda: used(line, "t7") == "5")
+    for tenants, args in ((["t7"], ["t7"]), (["t7", "t50"], [])):
+        for tenant in tenants:
+            line.client().hset(OWN % tenant, mapping={"api_calls.limit": "9", "api_calls.used": "1"})
+            line.sql("UPDATE usage_quotas SET limit_quantity = 3 WHERE tenant = %s", tenant)
+        done = line.must("meterctl", "quota", "refresh", *args)
+        assert f"quotas of {len(args) or 50} tenant" in done.stdout
+        line.wait_for(lambda tenants=tenants: all((limit(line, t), used(line, t)) == ("1000", "5") for t in tenants))

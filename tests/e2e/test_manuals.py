@@ -79,8 +79,8 @@ def complete(script, *words, cwd="/"):
 @pytest.mark.parametrize("words, offers", [
     (["ca"], {"catalog"}), (["re"], {"rejected", "rebuild", "reconcile", "retention", "reshard", "restore"}),
     (["--v"], {"--version"}), (["rejected", ""], {"list", "show", "replay", "--help"}),
-    (["limits", "set", "acme", "tokens", "--"], {"--included", "--unlimited", "--cap", "--new", "--help"}),
-    (["limits", "set", "--cap", ""], {"none", "soft", "hard"}), (["events", "--format", "n"], {"ndjson"}),
+    (["quota", "set", "acme", "tokens", "--"], {"--limit", "--unlimited", "--cap", "--window", "--until", "--new", "--help"}),
+    (["quota", "set", "--cap", ""], {"none", "soft", "hard"}), (["events", "--format", "n"], {"ndjson"}),
     (["events", "--format", "="], {"ndjson", "csv"}), (["events", "--format", "=", "c"], {"csv"}),
     (["events", "--tenant", ""], set()), (["migrate", ""], {"--dry-run", "--help"}),
     (["stream", "lost", "--y"], {"--yes"}), (["no", "such", ""], set()), (["fly", ""], set())])

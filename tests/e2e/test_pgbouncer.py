@@ -187,7 +187,7 @@ def test_the_poolers_own_words_tell_why_postgresql_is_lost(line):
                                   for lost in aggregator.logs("peer_lost")), 40, "the pooler's words are logged")
         line.wait_for(lambda: any(word in aggregator.get("/readyz")[1]
                                   for word in ("query_wait_timeout", "server login")), 40, "readiness tells them")
-        told = line.run("meterctl", "limits", "show", DATABASE_URL=pooler.url)
+        told = line.run("meterctl", "quota", "show", DATABASE_URL=pooler.url)
         assert told.returncode == 1
         assert told.stderr.startswith("meterctl: postgres: ")
         assert any(word in told.stderr for word in ("query_wait_timeout", "server login")), told.stderr
