@@ -126,7 +126,7 @@ static int write_move(PGconn *conn, void *owner, struct err *e)
 {
     struct move *m = owner;
     const char *values[] = {m->tenant, m->customer};
-    if (db_run(conn, SQL_LOCK_LIMITS, 1, values, NULL, e))
+    if (db_run(conn, SQL_LOCK_QUOTA, 1, values, NULL, e))
         return -1;
     PGresult *r = db_query(conn, SQL_FIND_CUSTOMER, 2, values, e);
     if (!r)
@@ -138,7 +138,7 @@ static int write_move(PGconn *conn, void *owner, struct err *e)
     if (db_run(conn, SQL_MOVE_CUSTOMER, 2, values, NULL, e) ||
         db_run(conn, SQL_CHOOSE_CUSTOMER, 1, values, NULL, e))
         return -1;
-    return db_run(conn, SQL_REFRESH_LIMITS, 1, values, NULL, e);
+    return db_run(conn, SQL_REFRESH_QUOTA, 1, values, NULL, e);
 }
 
 static int move(PGconn *conn, void *owner)
