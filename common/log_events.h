@@ -109,6 +109,7 @@
     X(meter_errors_reported, "webhookd", "Stripe reported meter events that it had accepted and refused later. The submissions that it names become `failed` and wait for a person: see `meterctl submissions list`.") \
     X(webhook_pick_recovered, "webhookd", "PostgreSQL gives out webhook events again, after `webhook_pick_failed`.") \
     X(webhook_pick_failed, "webhookd", "PostgreSQL refused to give out webhook events, so none is worked. It is tried again; `msg` says why.") \
+    X(objects_read, "webhookd", "Stripe no longer lists all events since the last look, so all `customers` and `subscriptions` were read. What had changed has its effect now, as after `meterctl stripe sync`.") \
     X(plan_unknown, "webhookd", "A subscription fits no plan of the catalog, so its tenant keeps the limits that it had, those of the plan `free` if it never had another. Add the lookup key of its price to the catalog, or set metadata.plan.") \
     X(customer_contested, "webhookd", "Two customers with a subscription each have the same tenant. Nothing is sent to Stripe for it until one subscription has ended, metadata.tenant is corrected, or `meterctl customers move` has decided.") \
     X(tenant_mismatched, "webhookd", "An object names another tenant than its customer belongs to, and counts for the customer's. Correct its metadata.tenant.") \

@@ -450,7 +450,7 @@ static void answer_fetch(struct fetch *fetch, json_t *object)
     end_fetch(fetch, (struct fetch_answer){.object = object});
 }
 
-/* Counts it too. */
+/* The label of meterline_stripe_requests_total. */
 static const char *outcome_of(const struct http_answer *answer, const struct err *e)
 {
     int status = answer->status;

@@ -122,6 +122,28 @@ def test_stripe_away_or_a_key_that_may_not_list_events_only_delays_it(line, stri
     line.wait_for(lambda: subscribed(line) == ["acme"])
 
 
+def test_after_more_than_thirty_days_all_objects_are_read(line, stripe):
+    """Stripe no longer has the events. What a list does not have any more is asked for, too."""
+    made = make_tenants(stripe, "old", "gone", "stays")
+    first = start(line, stripe)
+    line.wait_for(lambda: subscribed(line) == ["gone", "old", "stays"])
+    first.wait_log("catch_up_finished")
+    first.term()
+    make_tenants(stripe, "young")
+    stripe.api("DELETE", f"/v1/subscriptions/{made['old']['subscription']}")
+    stripe.api("DELETE", f"/v1/customers/{made['gone']['customer']}")
+    stripe.clock(45 * DAY)
+    line.sql("UPDATE stripe_catch_up SET position_at = position_at - interval '45 days' WHERE name = 'events'")
+    second = start(line, stripe)
+    told = second.wait_log("objects_read")
+    assert (told["customers"], told["subscriptions"], told["gone"]) == ("3", "4", "1")
+    second.wait_log("catch_up_finished")
+    assert subscribed(line) == ["gone", "old", "stays", "young"]
+    rows = line.sql("SELECT tenant, status FROM subscriptions ORDER BY 1")
+    assert [row.status for row in rows] == ["canceled", "canceled", "active", "active"]
+    assert line.value("SELECT deleted_at IS NOT NULL FROM billing_customers WHERE tenant = 'gone'")
+
+
 def test_0_or_no_key_reads_nothing(line, stripe):
     make_tenants(stripe, "acme")
     stages = [start(line, stripe, CATCH_UP_INTERVAL_S="0"), start(line, stripe, STRIPE_SECRET_KEY=None)]

@@ -9,6 +9,7 @@
 #include "common/pg/pg_array.h"
 #include "common/stripe/fetcher.h"
 #include "common/stripe/objects/observation.h"
+#include "common/stripe/stripe_sync.h"
 #include "webhookd/context.h"
 #include "webhookd/receive/priority.h"
 #include "webhookd/sql.h"
@@ -31,13 +32,15 @@ enum {
     FEW = 50 /* in a window: the next one may be longer */
 };
 
-enum catch_up_state { RESTING, TAKING, ASKING, STORING };
+enum catch_up_state { RESTING, TAKING, READING, ASKING, STORING };
 
-static const struct machine CATCH_UP = {"catch_up",
-                                        {[RESTING] = {"resting", TO(TAKING)},
-                                         [TAKING] = {"taking", TO(RESTING) | TO(ASKING)},
-                                         [ASKING] = {"asking", TO(RESTING) | TO(STORING)},
-                                         [STORING] = {"storing", TO(RESTING) | TO(ASKING)}}};
+static const struct machine CATCH_UP = {
+    "catch_up",
+    {[RESTING] = {"resting", TO(TAKING)},
+     [TAKING] = {"taking", TO(RESTING) | TO(READING) | TO(ASKING) | TO(STORING)},
+     [READING] = {"reading", TO(RESTING) | TO(ASKING)},
+     [ASKING] = {"asking", TO(RESTING) | TO(STORING)},
+     [STORING] = {"storing", TO(RESTING) | TO(ASKING)}}};
 
 struct catch_up {
     const struct context *context;
@@ -59,6 +62,7 @@ struct catch_up {
     int64_t read;
     int64_t stored;
     int64_t missed;
+    struct stripe_sync *sync;
     struct log_repeat failed;
     struct closing closing;
 };
@@ -294,6 +298,29 @@ static void take_page(void *owner, const struct fetch_answer *answer)
     }
 }
 
+/* Reading all objects, where Stripe no longer has all events since. */
+
+static void take_sync(void *owner, const struct err *error, const struct sync_report *report)
+{
+    struct catch_up *c = owner;
+    /* Somebody else reads them, such as a person. */
+    if (error && error->kind != ERR_FENCED) {
+        fail(c, error);
+        return;
+    }
+    if (!error)
+        log_info(objects_read, LOG_I64("customers", report->read[SYNC_CUSTOMERS]),
+                 LOG_I64("subscriptions", report->read[SYNC_SUBSCRIPTIONS]),
+                 LOG_I64("gone", report->read[SYNC_GONE]));
+    run_ask(c);
+}
+
+static void run_sync(struct catch_up *c)
+{
+    machine_go(&CATCH_UP, c->state, READING);
+    stripe_sync_start(c->sync);
+}
+
 /* Taking the lease. */
 
 static void take_lease(void *owner, const struct err *error, PGresult **results, int n)
@@ -318,6 +345,8 @@ static void take_lease(void *owner, const struct err *error, PGresult **results,
     c->in_window = c->read = c->stored = c->missed = 0;
     if (closing_has_begun(&c->closing) || stage_is_draining(c->context->stage))
         leave(c);
+    else if (!c->first && position_s < kept_s)
+        run_sync(c);
     else
         run_ask(c);
 }
@@ -366,13 +395,15 @@ struct catch_up *catch_up_open(const struct context *context, struct fetcher *fe
     c->pg = pg_open(stage_loop(context->stage), context->config->base.database_url,
                     "meterline_webhookd", "meterline-webhookd-catch-up",
                     (struct pg_events){.on_up = on_up, .owner = c});
+    c->sync = stripe_sync_new(stage_loop(context->stage), fetcher, c->pg, "webhookd",
+                              (struct sync_events){.done = take_sync, .owner = c});
     return c;
 }
 
 /* What is asked of Stripe is given up, so that a stage that drains need not wait for it. */
 bool catch_up_is_idle(const struct catch_up *c)
 {
-    return c->state == RESTING || c->state == ASKING;
+    return c->state == RESTING || c->state == ASKING || c->state == READING;
 }
 
 void catch_up_close(struct catch_up *c)
@@ -381,6 +412,7 @@ void catch_up_close(struct catch_up *c)
     if (c->state == ASKING) /* take_page is still to come */
         closing_part(&c->closing);
     closing_handle(&c->closing, &c->timer);
+    stripe_sync_close(c->sync);
     pg_close(c->pg, closing_part_closed, closing_part(&c->closing));
     closing_end(&c->closing);
 }

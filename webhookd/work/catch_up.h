@@ -11,8 +11,9 @@
  * Stripe may list an event later than younger ones. Windows that hold little grow.
  *
  * Failure modes: Stripe or PostgreSQL is away, or the stage drains: it ends where it is, and the
- * next try goes on from the position. The process dies: its lease passes. Events older than 30 days
- * are no longer listed (docs.stripe.com/api/events/list). */
+ * next try goes on from the position. The process dies: its lease passes. Stripe lists no events
+ * that are older than 30 days (docs.stripe.com/api/events/list): if the position is, all objects
+ * are read first (stripe_sync.h). */
 #ifndef METERLINE_WEBHOOKD_CATCH_UP_H
 #define METERLINE_WEBHOOKD_CATCH_UP_H
 
