@@ -13,7 +13,7 @@ from line.paths import ROOT, programs
 from support.ledger_proof import assert_balanced, settle
 from support.seeds import new_seed, seconds
 
-THREADS = 4
+THREADS = 8
 EMIT = programs().parent / "bench" / "emit"
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 
@@ -56,11 +56,11 @@ def counted(line, run):
 def test_events_arrive_and_the_spool_ends_empty(line):
     aggregator = line.start_aggregator()
     found = finish(start_service(line, "a", 5000))
-    assert (found["emitted"], found["sent"], found["recovered"], found["refused"]) == ("20000", "20000", "0", "0")
+    assert (found["emitted"], found["sent"], found["recovered"], found["refused"]) == ("40000", "40000", "0", "0")
     assert left(line) == []
     found = finish(start_service(line, "b", 1000, folder="-"))
-    assert found["sent"] == "4000"
-    line.wait_for(lambda: line.value("SELECT sum(counted) FROM stream_positions") == 24000, what="all of them")
+    assert found["sent"] == "8000"
+    line.wait_for(lambda: line.value("SELECT sum(counted) FROM stream_positions") == 48000, what="all of them")
     assert counted(line, "a") == [5000] * THREADS and counted(line, "b") == [1000] * THREADS
     aggregator.term()
 
@@ -73,7 +73,7 @@ def test_a_service_that_is_killed_while_redis_comes_and_goes_loses_nothing(line)
     runs, seen = [], 0
     while time.monotonic() < until:
         runs.append(f"run{len(runs)}")
-        service = start_service(line, runs[-1], 10**9, 2000)
+        service = start_service(line, runs[-1], 10**9, 1000)
         time.sleep(seed.uniform(0.2, 1.5))
         fault = seed.choice(["none", "stop", "kill"])
         if fault == "kill":
@@ -87,13 +87,13 @@ def test_a_service_that_is_killed_while_redis_comes_and_goes_loses_nothing(line)
             line.redis.start()
         seen += sum(progress(line, runs[-1]))
     last = finish(start_service(line, "last", 1))
-    assert left(line) == [] and seen > 1000 * THREADS
+    assert left(line) == [] and seen > 500 * THREADS
     settle(line)
     for run in runs:
         taken, found = progress(line, run), counted(line, run)
         # The one that was under way when it was killed may be there.
         assert all(n <= m <= n + 1 for n, m in zip(taken, found)), (run, taken, found)
-    assert counted(line, "last") == [1] * THREADS and last["sent"] == "4"
+    assert counted(line, "last") == [1] * THREADS and last["sent"] == "8"
     audit = assert_balanced(line)
     assert audit.total("conflicts") == audit.total("rejected") == 0
 
@@ -116,8 +116,8 @@ def test_what_redis_refuses_waits_until_it_does_not(line):
     time.sleep(0.3)
     assert service.poll() is None
     line.client().delete("usage:events")
-    assert finish(service)["sent"] == "400"
-    assert line.client().xlen("usage:events") == 400
+    assert finish(service)["sent"] == "800"
+    assert line.client().xlen("usage:events") == 800
 
 
 def test_the_example_builds_against_what_is_installed(line, tmp_path):
