@@ -5,6 +5,7 @@
 #include "ctl/ctl.h"
 #include "ctl/db.h"
 #include "ctl/names.h"
+#include "ctl/selection.h"
 #include "ctl/sql.h"
 #include "ctl/submissions/submissions.h"
 #include "ctl/terminal/table.h"

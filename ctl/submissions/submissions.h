@@ -3,6 +3,7 @@
 #define METERLINE_CTL_SUBMISSIONS_H
 
 #include "common/err.h"
+#include "ctl/selection.h"
 #include "ctl/terminal/table.h"
 
 #include <jansson.h>
@@ -24,22 +25,7 @@ const char *submission_meaning(const char *state);
 int submissions_print(PGconn *conn, const char *const values[7], bool bodies, bool json,
                       struct table_view view);
 
-/* Which submissions a command changes: those that are named, or those of a filter, which wants
- * --yes. */
-struct selection {
-    json_t *named;      /* identifiers, each once; NULL: by filter. Owned */
-    const char *tenant; /* of the filter; NULL: all */
-    bool yes;
-};
-
-/* The plain words of the command as identifiers. Returns 0, or -1 after telling. */
-int selection_parse(struct selection *s, int count, char **words);
-void selection_done(struct selection *s);
-
-/* One statement in a transaction of its own, which is rolled back by filter without --yes: then its
- * rows tell what would happen. Returns the rows, the caller's to PQclear, or NULL with e. */
-PGresult *selection_run(const struct selection *s, PGconn *conn, const char *sql, int n,
-                        const char *const *values, struct err *e);
+/* What late and retry share. */
 
 /* Say which of the named identifiers are not in rows (column 0). */
 void selection_tell_unknown(const struct selection *s, const PGresult *rows);
