@@ -9,3 +9,4 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION keep_plan_limit IS 'Trigger of plan_limits: keeps what a limit was.';
+REVOKE ALL ON FUNCTION keep_plan_limit FROM PUBLIC;

@@ -11,3 +11,4 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION note_alert_check IS 'Trigger: has the notifier look whether a threshold was passed.';
+REVOKE ALL ON FUNCTION note_alert_check FROM PUBLIC;

@@ -12,3 +12,4 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION note_limit_change IS 'Trigger of tenant_limits: tells webhookd whose limits changed.';
+REVOKE ALL ON FUNCTION note_limit_change FROM PUBLIC;

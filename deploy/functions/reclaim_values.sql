@@ -22,3 +22,4 @@ END $$;
 
 COMMENT ON FUNCTION reclaim_values IS
     'Trigger: has values of the kinds max, last and unique claimed again where a customer or meter was replaced.';
+REVOKE ALL ON FUNCTION reclaim_values FROM PUBLIC;

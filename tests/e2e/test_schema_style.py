@@ -72,8 +72,19 @@ def test_functions_with_their_owners_rights_are_not_for_everybody(migrated):
     assert found(migrated, """
         SELECT p.proname FROM pg_proc p
          CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
-         WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef AND a.grantee = 0
-           AND p.prorettype <> 'trigger'::regtype""") == []
+         WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef AND a.grantee = 0""") == []
+
+
+@pytest.mark.parametrize("trigger", ["keep_plan_limit", "note_alert_check", "note_limit_change", "readdress_messages",
+                                     "reclaim_values"])
+def test_a_tenant_cannot_hang_our_triggers_on_a_table_of_its_own(migrated, trigger):
+    """With the owner's rights they would write what the tenant may not, such as a higher limit of a plan's past."""
+    with contextlib.closing(migrated.postgres.connect()) as conn, conn.cursor() as cursor:
+        cursor.execute("SET ROLE meterline_tenant")
+        cursor.execute("CREATE TEMP TABLE plan_limits (plan text, metric text, included numeric, cap text)")
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute("CREATE TRIGGER own BEFORE UPDATE ON plan_limits FOR EACH ROW"
+                           f" EXECUTE FUNCTION public.{trigger}()")
 
 
 # texts that are keys
