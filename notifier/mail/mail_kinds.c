@@ -43,8 +43,9 @@ static const struct mail_kind KINDS[] = {
      "This happened: {kind}.",
      "What is known of it stands below."}};
 
-/* https://docs.stripe.com/currencies: their smallest unit is the whole, or a thousandth. */
-static const char *const NO_DECIMALS[] = {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf", NULL};
+/* https://docs.stripe.com/currencies: their smallest unit is the whole, or a thousandth. ISK and UGX
+ * have no decimals, but Stripe gives their amounts in hundredths. As minor_units in SQL. */
+static const char *const NO_DECIMALS[] = {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf", NULL};
 static const char *const THREE_DECIMALS[] = {"bhd", "jod", "kwd", "omr", "tnd", NULL};
 /* clang-format on */
 

@@ -128,6 +128,8 @@ static void money_has_its_currencys_decimals(void **state)
     } CASES[] = {{4200, "eur", "42.00 EUR"},
                  {5, "usd", "0.05 USD"},
                  {4200, "jpy", "4200 JPY"},
+                 {4200, "ugx", "42.00 UGX"},
+                 {4200, "isk", "42.00 ISK"},
                  {4205, "KWD", "4.205 KWD"},
                  {-4205, "eur", "-42.05 EUR"},
                  {0, "usd", "0.00 USD"},
