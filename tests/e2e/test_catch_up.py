@@ -144,6 +144,33 @@ def test_after_more_than_thirty_days_all_objects_are_read(line, stripe):
     assert line.value("SELECT deleted_at IS NOT NULL FROM billing_customers WHERE tenant = 'gone'")
 
 
+def test_a_reading_of_all_objects_that_another_began_and_left_is_brought_to_its_end(line, stripe):
+    """While another one reads them, the position stays: that one may die. Read once, they are not read again."""
+    make_tenants(stripe, "acme")
+    line.sql("UPDATE stripe_catch_up SET position_at = now() - interval '45 days' WHERE name = 'events'")
+    line.sql("UPDATE stripe_catch_up SET owner = 'another', started_at = now(), step = 'customers' WHERE name = 'objects'")
+
+    def another_reads_on():
+        line.sql("UPDATE stripe_catch_up SET lease_until = now() + interval '1 s' WHERE name = 'objects'")
+        return line.sql("SELECT lease_until, position_at FROM stripe_catch_up WHERE name = 'events'")[0]
+
+    another_reads_on()
+    stage = start(line, stripe, CATCH_UP_INTERVAL_S="1")
+    line.wait_for(lambda: another_reads_on().lease_until)
+    first = another_reads_on()
+    line.wait_for(lambda: another_reads_on() != first, 60)
+    assert another_reads_on().position_at == first.position_at, "it looks again, and has read nothing"
+    assert not listings(stripe) and not stage.logs("catch_up_finished")
+    stage.wait_log("objects_read", timeout=60)
+    stage.wait_log("catch_up_finished")
+    line.wait_for(lambda: subscribed(line) == ["acme"])
+    line.sql("UPDATE stripe_catch_up SET position_at = now() - interval '45 days' WHERE name = 'events'")
+    stage.term()
+    again = start(line, stripe)
+    again.wait_log("catch_up_finished")
+    assert not again.logs("objects_read")
+
+
 def test_0_or_no_key_reads_nothing(line, stripe):
     make_tenants(stripe, "acme")
     stages = [start(line, stripe, CATCH_UP_INTERVAL_S="0"), start(line, stripe, STRIPE_SECRET_KEY=None)]

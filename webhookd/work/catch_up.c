@@ -303,15 +303,19 @@ static void take_page(void *owner, const struct fetch_answer *answer)
 static void take_sync(void *owner, const struct err *error, const struct sync_report *report)
 {
     struct catch_up *c = owner;
-    /* Somebody else reads them, such as a person. */
-    if (error && error->kind != ERR_FENCED) {
+    if (error && error->kind == ERR_FENCED) {
+        /* Somebody else reads them, such as a person, and may not come to the end: until then the
+         * position stays. */
+        rest(c, AGAIN_MS);
+        return;
+    }
+    if (error) {
         fail(c, error);
         return;
     }
-    if (!error)
-        log_info(objects_read, LOG_I64("customers", report->read[SYNC_CUSTOMERS]),
-                 LOG_I64("subscriptions", report->read[SYNC_SUBSCRIPTIONS]),
-                 LOG_I64("gone", report->read[SYNC_GONE]));
+    log_info(objects_read, LOG_I64("customers", report->read[SYNC_CUSTOMERS]),
+             LOG_I64("subscriptions", report->read[SYNC_SUBSCRIPTIONS]),
+             LOG_I64("gone", report->read[SYNC_GONE]));
     run_ask(c);
 }
 
@@ -345,7 +349,7 @@ static void take_lease(void *owner, const struct err *error, PGresult **results,
     c->in_window = c->read = c->stored = c->missed = 0;
     if (closing_has_begun(&c->closing) || stage_is_draining(c->context->stage))
         leave(c);
-    else if (!c->first && position_s < kept_s)
+    else if (!c->first && position_s < kept_s && !result_i64(results[0], 0, 2))
         run_sync(c);
     else
         run_ask(c);
