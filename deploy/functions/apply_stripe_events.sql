@@ -193,7 +193,9 @@ BEGIN
         UPDATE webhook_events w
            SET state = e.state, error = e.why, attempts = w.attempts + 1, processed_at = now()
           FROM ended e
-         WHERE w.event_id = e.event AND w.state <> 'processed'
+         -- The list says it twice, so that each is looked up: nearly all are processed, and where PostgreSQL expects none
+         -- of the others, it would rather look for them among all.
+         WHERE w.event_id = e.event AND w.event_id = ANY (ARRAY(SELECT x.event FROM ended x)) AND w.state <> 'processed'
     ), history AS (
         INSERT INTO billing_history (tenant, kind, object_id, event_id, detail, occurred_at)
         SELECT x.tenant, replace(x.type, '.', '_'), x.object, x.event, coalesce(x.detail, '{}'), x.at

@@ -243,8 +243,9 @@ CREATE TABLE webhook_events (
     received_at     timestamptz NOT NULL DEFAULT now(),
     processed_at    timestamptz
 );
-CREATE INDEX webhook_events_state ON webhook_events (state, received_at);
--- None of them could serve in place of the other: before the table is analyzed, PostgreSQL might take the wrong one.
+CREATE INDEX webhook_events_state ON webhook_events (state, received_at) WHERE state <> 'received';
+-- None of them could serve in place of the other. What PostgreSQL knows of the table is mostly from a time when nothing
+-- waited: for one event it would take any index, and go through all of a backlog.
 CREATE INDEX webhook_events_waiting ON webhook_events (next_attempt_at) WHERE state = 'received' AND priority >= 2;
 CREATE INDEX webhook_events_urgent ON webhook_events (priority, next_attempt_at) WHERE state = 'received' AND priority < 2;
 CREATE INDEX webhook_events_customer ON webhook_events (customer_id, next_attempt_at) WHERE state = 'received';

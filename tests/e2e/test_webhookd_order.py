@@ -91,3 +91,22 @@ def test_one_customers_events_are_worked_in_order_and_different_ones_side_by_sid
                                 FROM billing_history) x WHERE late""") == 0
     assert line.value("SELECT count(*) FROM billing_history") == 1600
     assert all(stage.logs("webhook_processed") for stage in stages)
+
+
+def test_a_backlog_is_not_gone_through_for_each_batch(line, events):
+    """Although PostgreSQL looked at the table when nothing waited, and so expects next to nothing to wait."""
+    def read_rows():
+        return line.value("SELECT coalesce(idx_tup_fetch, 0) + coalesce(seq_tup_read, 0) FROM pg_stat_user_tables"
+                          " WHERE relname = 'webhook_events'")
+
+    line.sql("ALTER TABLE webhook_events SET (autovacuum_enabled = off)")
+    line.sql("INSERT INTO webhook_events (event_id, type, state, created_at, payload)"
+             " SELECT 'evt_old_' || n, 'customer.created', 'processed', now(), '{}' FROM generate_series(1, 3000) n")
+    line.sql("ANALYZE webhook_events")
+    made = [(events.make("customer.created", customer(f"cus_{n}", f"t{n}")), 1 + n % 2) for n in range(1500)]
+    store(line, made)
+    before = read_rows()
+    stage = line.start_webhookd(STRIPE_SECRET_KEY=None, WEBHOOKD_WORKERS="1").wait_ready()
+    wait_worked(line)
+    stage.term()
+    assert line.wait_for(lambda: (now := read_rows()) > before and now) - before < 40 * len(made)
