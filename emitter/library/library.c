@@ -19,6 +19,8 @@
 enum { SEGMENT_BYTES = 4 << 20, SHARDS_MAX = 1024 };
 #define SPOOL_DEFAULT_BYTES (256ULL << 20)
 #define SPOOL_MIN_BYTES     (4ULL * SEGMENT_BYTES)
+/* For ever, such as INT64_MAX: longer than anybody waits, and no sum with a clock overflows. */
+#define WAIT_MAX_MS (1000LL * 365 * DAY_MS)
 
 struct meterline {
     struct emitter_config config;
@@ -50,6 +52,13 @@ static int fail(enum meterline_result result, const char *format, ...)
 const char *meterline_error(void)
 {
     return error_text;
+}
+
+static int64_t bounded_wait(int64_t wait_ms)
+{
+    if (wait_ms < 0)
+        return 0;
+    return wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS;
 }
 
 /* Processes. */
@@ -174,7 +183,7 @@ struct meterline *meterline_open(const struct meterline_options *options)
     m->keys = xcalloc((size_t)m->shards, sizeof *m->keys);
     for (int i = 0; i < m->shards; i++)
         m->keys[i] = m->shards == 1 ? xstrdup(STREAM_KEY) : xasprintf(STREAM_SHARD_KEY, i);
-    m->wait_ms = o.wait_ms;
+    m->wait_ms = bounded_wait(o.wait_ms);
     m->on_state = o.on_state;
     m->owner = o.owner;
     m->forks = atomic_load(&forks);
@@ -296,7 +305,7 @@ int meterline_flush(struct meterline *m, int64_t timeout_ms)
     if (is_parents(m))
         return refuse_parents();
     uint64_t wanted = spool_appended(m->spool);
-    if (delivery_wait(m->delivery, wanted, timeout_ms))
+    if (delivery_wait(m->delivery, wanted, bounded_wait(timeout_ms)))
         return METERLINE_OK;
     return fail(METERLINE_TIMEOUT, "%" PRIu64 " events are not in Redis yet",
                 wanted - delivery_sent(m->delivery));

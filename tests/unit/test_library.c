@@ -50,6 +50,19 @@ static void events_are_taken_without_redis(void **state)
     assert_int_equal(meterline_close(m, 0), METERLINE_TIMEOUT);
 }
 
+static void waits_may_be_as_long_as_numbers_go(void **state)
+{
+    struct meterline *m =
+        meterline_open(METERLINE_OPTIONS(.redis_url = NOBODY, .wait_ms = INT64_MAX));
+    (void)state;
+    assert_non_null(m);
+    assert_int_equal(meterline_flush(m, INT64_MAX), METERLINE_OK);
+    assert_int_equal(meterline_emit(m, METERLINE_EVENT(.tenant = "acme", .metric = "m")),
+                     METERLINE_OK);
+    assert_int_equal(meterline_flush(m, INT64_MIN), METERLINE_TIMEOUT);
+    assert_int_equal(meterline_close(m, -1), METERLINE_TIMEOUT);
+}
+
 static void what_is_no_event_is_refused_with_its_field(void **state)
 {
     static char long_text[257 + 1];
@@ -213,6 +226,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_are_taken_without_redis),
+        cmocka_unit_test(waits_may_be_as_long_as_numbers_go),
         cmocka_unit_test(what_is_no_event_is_refused_with_its_field),
         cmocka_unit_test(the_largest_event_is_taken),
         cmocka_unit_test(a_full_spool_refuses_and_says_so),
