@@ -2,6 +2,7 @@
  * once it is committed. webhookd and the aggregator look for changes several times a second and
  * bring them into the quota cache. */
 #include "common/dec.h"
+#include "common/str.h"
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
@@ -12,6 +13,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct table_column COLUMNS[] = {
@@ -190,16 +192,37 @@ int quota_unset_run(const struct ctl_config *config, int argc, char **argv)
     return ctl_with_database(config, CTL_FAILED, change, &c);
 }
 
-/* Anew from plan and own limits, and into the cache, whatever stands there. */
+/* Anew from plan and own limits, and into the cache, whatever stands there. A page of tenants in
+ * one transaction. Returns how many they were, or -1 with e. */
+static int64_t refresh_all(PGconn *conn, const char *tenant, struct err *e)
+{
+    enum { TENANTS, ALL, LAST }; /* columns of refresh_cache.sql */
+    static const char PAGE[] = "500";
+    const char *values[] = {tenant, NULL, PAGE};
+    int64_t tenants = 0;
+    char *last = NULL;
+    PGresult *r;
+    bool more = true;
+    while (more && (r = db_query(conn, SQL_REFRESH_CACHE, 3, values, e))) {
+        tenants += strtoll(db_text(r, 0, TENANTS), NULL, 10);
+        more = strcmp(db_text(r, 0, ALL), PAGE) == 0;
+        free(last);
+        values[1] = last = xstrdup(db_text(r, 0, LAST));
+        PQclear(r);
+    }
+    free(last);
+    return more ? -1 : tenants;
+}
+
 static int refresh(PGconn *conn, void *owner)
 {
     const char *tenant = owner;
     struct err e;
-    int64_t tenants;
     int code = names_check(conn, tenant, NULL, CTL_FAILED);
     if (code != CTL_DONE)
         return code;
-    if (db_number(conn, SQL_REFRESH_CACHE, 1, &tenant, &tenants, &e))
+    int64_t tenants = refresh_all(conn, tenant, &e);
+    if (tenants < 0)
         return ctl_fail_err(CTL_FAILED, &e);
     printf("quotas of %" PRId64 " %s are worked out anew, and are being written into the quota "
            "cache\n",

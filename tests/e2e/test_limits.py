@@ -257,3 +257,15 @@ def test_what_somebody_changed_by_hand_is_right_again(line, webhookd):
         done = line.must("meterctl", "quota", "refresh", *args)
         assert f"quotas of {len(args) or 50} tenant" in done.stdout
         line.wait_for(lambda tenants=tenants: all((limit(line, t), used(line, t)) == ("1000", "5") for t in tenants))
+
+
+def test_all_tenants_are_refreshed_a_page_at_a_time(line):
+    """PostgreSQL's table of locks, which all share, has no place for a lock of each tenant."""
+    add_tenants(line, 20_000)
+    line.sql("UPDATE usage_quotas SET limit_quantity = 3")
+    held = int(line.value("SHOW max_locks_per_transaction")) * int(line.value("SHOW max_connections"))
+    assert held < 20_000
+    done = line.must("meterctl", "quota", "refresh")
+    assert "quotas of 20000 tenants" in done.stdout
+    assert line.value("SELECT count(DISTINCT tenant) FROM usage_quotas WHERE limit_quantity = 1000") == 20_001
+    assert line.value("SELECT count(*) FROM limit_changes") == 20_001
