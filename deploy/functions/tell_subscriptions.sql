@@ -19,7 +19,8 @@ BEGIN
                x.status IN ('incomplete', 'incomplete_expired') AS is_incomplete,
                n.shape IS DISTINCT FROM b.shape OR n.tenant IS DISTINCT FROM b.tenant
                OR EXISTS (SELECT FROM customer_mrr k WHERE k.stripe_customer_id = x.stripe_customer_id AND NOT k.is_known)
-                   AS moves_mrr,
+               -- What a discount takes off may have been told just now: it is none of the state.
+               OR n.discounts @? '$[*]' OR n.items @? '$[*].discounts[*]' AS moves_mrr,
                CASE WHEN b.tenant = x.tenant AND b.status NOT IN ('incomplete', 'incomplete_expired') THEN b.status END
                    AS old_status,
                jsonb_build_object('plan', b.plan, 'status', b.status, 'items', b.items, 'discounts', jsonb_path_query_array(b.discounts, '$[*].id'),

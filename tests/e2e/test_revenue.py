@@ -162,6 +162,16 @@ def test_each_movement_is_told_once(line):
     assert line.value("SELECT fraction_round(mrr) FROM customer_mrr WHERE tenant = %s", TENANT) == 9900
 
 
+def test_a_coupon_that_is_told_after_its_id_counts_from_then_on(line):
+    """As while Stripe cannot be asked: what is fetched later is the same state."""
+    shop = Shop(line, NEW, STRIPE_SECRET_KEY=None)
+    coupon = {"id": "half", "object": "coupon", "percent_off": 50, "amount_off": None, "currency": None, "duration": "forever"}
+    whole = {"id": "di_1" + MARK, "object": "discount", "source": {"type": "coupon", "coupon": coupon}}
+    for discounts in (["di_1" + MARK], [whole], ["di_1" + MARK]):
+        shop.tell("customer.subscription.updated", shop.sub, discounts=discounts)
+    assert sorted((update["movement"], update["change_minor"]) for update in updates(shop)) == [("contraction", -4950), ("new", 9900)]
+
+
 def test_tiers_and_coupons_are_fetched_since_no_event_has_them(line):
     """An event gives only ids; what is fetched is the same state, so that nothing changes to and fro."""
     api = LifeApi()
