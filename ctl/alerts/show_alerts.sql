@@ -1,7 +1,8 @@
 -- Whom a tenant's messages go to, and at which per cent of its limits it is told; without a tenant, of all that have
--- settings of their own. The secret is not shown.
+-- settings of their own. The secret is not shown, nor a password in the URL.
 -- $1 text: tenant, or NULL
-SELECT w.tenant, s.email, s.post_url AS url, s.post_secret IS NOT NULL AS has_secret,
+SELECT w.tenant, s.email, regexp_replace(s.post_url, '^([a-z]+://[^/?#@:]*):[^/?#@]*@', '\1:***@', 'i') AS url,
+       s.post_secret IS NOT NULL AS has_secret,
        array_to_string(coalesce(s.thresholds, ARRAY(SELECT percent FROM alert_thresholds ORDER BY percent)), ',') AS thresholds,
        s.thresholds IS NOT NULL AS own_thresholds,
        (SELECT count(*) FROM outgoing_messages m

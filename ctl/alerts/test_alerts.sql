@@ -5,7 +5,7 @@ WITH added AS MATERIALIZED (
     SELECT add_message('test', $2::text, $1::text,
                        jsonb_build_object('text', 'This is a test: messages of this kind arrive here.'), now()) AS is_new
 )
-SELECT w.channel, w.destination
+SELECT w.channel, regexp_replace(w.destination, '^([a-z]+://[^/?#@:]*):[^/?#@]*@', '\1:***@', 'i') AS destination
   FROM added a
   LEFT JOIN alert_settings s ON s.tenant = $1::text
  CROSS JOIN LATERAL (VALUES ('signal', 'billing:signals'), ('mail', s.email), ('post', s.post_url)) w (channel, destination)

@@ -35,6 +35,7 @@ def test_what_is_left_out_stays_and_none_takes_away(line):
 
 @pytest.mark.parametrize("args, named", [
     ((), "--email"), (("--email", "nobody"), "--email"), (("--email", "a b@example.com"), "--email"),
+    (("--email", "<a@example.com>"), "--email"), (("--email", "a,b@example.com"), "--email"), (("--email", 'a"@example.com'), "--email"),
     (("--url", "ftp://example.com"), "--url"), (("--url", "https://"), "--url"), (("--thresholds", "80,80"), "--thresholds"),
     (("--thresholds", "0"), "--thresholds"), (("--thresholds", "80,"), "--thresholds"), (("--thresholds", "1e2"), "--thresholds")])
 def test_what_is_no_setting_is_refused(line, args, named):
@@ -45,6 +46,14 @@ def test_what_is_no_setting_is_refused(line, args, named):
 def test_a_name_that_nobody_has_is_told(line):
     done = line.meterctl("alerts", "set", "acme", "--email", "a@example.com")
     assert done.returncode == 1 and "--new" in done.stderr
+
+
+def test_a_password_in_the_url_is_not_shown(line):
+    set_alerts(line, "--url", "https://user:pass@example.com/hook")
+    for args in (("show",), ("show", "acme", "--json"), ("show", "acme", "--wide"), ("test", "acme"), ("test", "acme", "--json")):
+        shown = line.must("meterctl", "alerts", *args).stdout
+        assert "https://user:***@example.com/hook" in shown and "pass" not in shown, args
+    assert line.value("SELECT post_url FROM alert_settings") == "https://user:pass@example.com/hook"
 
 
 def test_a_test_message_goes_all_ways(line):
