@@ -238,7 +238,7 @@ CREATE TABLE webhook_events (
     created_at      timestamptz NOT NULL,    -- by Stripe
     attempts        integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
-    payload         text,                    -- as it came; NULL once its retention has passed
+    payload         text COMPRESSION lz4,    -- as it came; NULL once its retention has passed
     error           text,                    -- why it was ignored or failed
     received_at     timestamptz NOT NULL DEFAULT now(),
     processed_at    timestamptz
