@@ -262,13 +262,20 @@ SELECT p.tenant, c.metric, p.period_start, p.period_end, p.stripe_subscription_i
   FROM billing_periods p
   JOIN usage_claims c ON c.tenant = p.tenant AND c.period_start = p.period_start
   JOIN metrics m ON m.metric = c.metric
+  -- Before all else (OFFSET 0), whatever PostgreSQL knows of the tables: most periods have their invoice.
+ CROSS JOIN LATERAL (
+       SELECT NOT EXISTS (SELECT FROM invoices x
+                           WHERE x.tenant = p.tenant AND x.stripe_subscription_id = p.stripe_subscription_id
+                             AND x.finalized_at IS NOT NULL AND x.status NOT IN ('void', 'deleted')
+                             AND x.period_start < x.period_end AND date_trunc('minute', x.period_end) = p.period_end)
+                  AS is_missing OFFSET 0) f
  CROSS JOIN LATERAL (
        SELECT CASE WHEN m.aggregation IN ('sum', 'count') THEN sum(s.quantity)
                    WHEN m.aggregation = 'max' THEN max(s.quantity)
                    ELSE (array_agg(s.quantity ORDER BY s.usage_at DESC, s.claim DESC))[1] END AS quantity
          FROM usage_submissions s
         CROSS JOIN LATERAL submission_period(s.tenant, s.usage_at, s.period_start, false) b
-        WHERE s.tenant = p.tenant AND s.metric = c.metric AND s.state = 'sent'
+        WHERE f.is_missing AND s.tenant = p.tenant AND s.metric = c.metric AND s.state = 'sent'
           AND s.usage_at >= p.period_start AND s.usage_at <= p.period_end AND b.period_start = p.period_start) u
   LEFT JOIN LATERAL (
        SELECT price_amount(x, u.quantity) AS amount_minor, x.currency
@@ -281,11 +288,7 @@ SELECT p.tenant, c.metric, p.period_start, p.period_end, p.stripe_subscription_i
         WHERE y.stripe_subscription_id = p.stripe_subscription_id) o ON true
  WHERE p.period_end < now() - interval '3 days'
    AND p.period_end > (SELECT min(x.created_at) FROM invoices x)
-   AND c.claimed <> 0 AND u.quantity <> 0
-   AND NOT EXISTS (SELECT FROM invoices x
-                    WHERE x.tenant = p.tenant AND x.stripe_subscription_id = p.stripe_subscription_id
-                      AND x.finalized_at IS NOT NULL AND x.status NOT IN ('void', 'deleted')
-                      AND x.period_start < x.period_end AND date_trunc('minute', x.period_end) = p.period_end);
+   AND f.is_missing AND c.claimed <> 0 AND u.quantity <> 0;
 
 -- What of it was told.
 CREATE TABLE not_invoiced_told (

@@ -1,5 +1,6 @@
 """Usage that was sent, and that no final invoice bills within three days, is named everywhere, with what it costs."""
 
+import contextlib
 import decimal
 import json
 
@@ -103,6 +104,24 @@ def test_it_is_named_everywhere_and_told_once(billed):
     data = json.loads(told[0].data)
     assert (told[0].tenant, data["metric"], data["quantity"], data["amount_minor"], data["currency"], data["subscription"]) == (
         "acme", "api_calls", "250000", "15000", "usd", "sub_acme")
+
+
+@pytest.mark.parametrize("is_analyzed", [False, True])
+def test_what_was_sent_is_not_gone_through_where_there_is_an_invoice(billed, is_analyzed):
+    """It is asked every few minutes, of all tenants, each of whom may have sent a thousand times."""
+    for n in range(30):
+        add_period(billed, f"t{n}")
+        add_invoice(billed, f"t{n}")
+    add_period(billed, "acme")
+    if is_analyzed:
+        billed.sql("ANALYZE")
+    with contextlib.closing(billed.postgres.connect()) as conn, conn.cursor() as cursor:
+        conn.autocommit = False
+        cursor.execute("SET LOCAL track_functions = 'pl'")
+        cursor.execute("SELECT tenant FROM usage_not_invoiced WHERE period_end > now() - interval '62 days'")
+        assert [row.tenant for row in cursor.fetchall()] == ["acme"]
+        cursor.execute("SELECT calls FROM pg_stat_xact_user_functions WHERE funcname = 'submission_period'")
+        assert [row.calls for row in cursor.fetchall()] == [2], "of the one that has none"
 
 
 def test_an_invoice_that_was_paid_by_no_payment_is_told_after_an_hour(billed):
