@@ -543,15 +543,27 @@ static void get(struct fetcher *f, const char *path, char *url, fetch_done_fn do
     look_after(f, 0);
 }
 
+/* A coupon stands in a discount's `source` from clover on. */
+static bool has_source(const struct fetcher *f)
+{
+    return strcmp(f->access->version, "2025-09-30") >= 0;
+}
+
 /* Of a subscription: its newest invoice tells when a payment of it was first tried. Tiers and
- * coupons tell what it earns, and no event has them. A coupon stands in `source` from clover on. */
+ * coupons tell what it earns, and no event has them. */
 static const char *expanded(const struct fetcher *f)
 {
-    bool has_source = strcmp(f->access->version, "2025-09-30") >= 0;
-    return has_source ? "?expand[]=latest_invoice&expand[]=items.data.price.tiers"
-                        "&expand[]=discounts.source.coupon"
-                      : "?expand[]=latest_invoice&expand[]=items.data.price.tiers"
-                        "&expand[]=discounts";
+    return has_source(f) ? "?expand[]=latest_invoice&expand[]=items.data.price.tiers"
+                           "&expand[]=discounts.source.coupon"
+                         : "?expand[]=latest_invoice&expand[]=items.data.price.tiers"
+                           "&expand[]=discounts";
+}
+
+/* Stripe expands four levels at most, so no tiers. */
+const char *fetcher_expand_listed(const struct fetcher *f)
+{
+    return has_source(f) ? "&expand[]=data.latest_invoice&expand[]=data.discounts.source.coupon"
+                         : "&expand[]=data.latest_invoice&expand[]=data.discounts";
 }
 
 void fetcher_get(struct fetcher *f, const char *path, const char *id, fetch_done_fn done,

@@ -60,6 +60,9 @@ void fetcher_get(struct fetcher *f, const char *path, const char *id, fetch_done
 
 /* Likewise GET {base}/{path}, whose parameters are encoded already: a list. */
 void fetcher_list(struct fetcher *f, const char *path, fetch_done_fn done, void *owner);
+/* What to add to the parameters of a list of subscriptions, so that it tells what fetcher_get tells
+ * of one, but for the tiers of prices. */
+const char *fetcher_expand_listed(const struct fetcher *f);
 
 /* Stripe takes no call for so long that work which needs one should not be begun. */
 bool fetcher_is_paused(struct fetcher *f);

@@ -46,8 +46,7 @@ static const struct {
     bool recent; /* those of the last RECENT_S */
 } STEPS[SYNC_STEPS] = {
     {"customers", &CUSTOMER_KIND, "?limit=100", false},
-    {"subscriptions", &SUBSCRIPTION_KIND, "?limit=100&status=all&expand[]=data.latest_invoice",
-     false},
+    {"subscriptions", &SUBSCRIPTION_KIND, "?limit=100&status=all", false},
     {"invoices", &INVOICE_KIND, "?limit=100", true},
     {"open_invoices", &INVOICE_KIND, "?limit=100&status=open", false},
     {"gone", NULL, NULL, false},
@@ -362,6 +361,8 @@ static void run_ask(struct stripe_sync *s)
     enum sync_step step = s->report.step;
     machine_go(&SYNC, s->state, ASKING);
     buf_printf(&path, "%s%s", STEPS[step].kind->path, STEPS[step].query);
+    if (step == SYNC_SUBSCRIPTIONS)
+        buf_add_str(&path, fetcher_expand_listed(s->fetcher));
     if (STEPS[step].recent)
         buf_printf(&path, "&created[gte]=%" PRId64, s->started_s - RECENT_S);
     if (s->after)
