@@ -34,7 +34,7 @@ def expect(line, *wanted, tenant="acme"):
 
 
 def set_limit(line, included, tenant="acme", metric="api_calls"):
-    line.must("meterctl", "limits", "set", tenant, metric, "--included", str(included), "--new")
+    line.must("meterctl", "quota", "set", tenant, metric, "--limit", str(included), "--new")
 
 
 def start(line):
