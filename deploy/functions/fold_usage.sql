@@ -92,7 +92,7 @@ BEGIN
                                     WHERE q.tenant = s.tenant AND q.metric = s.metric),
                                   (SELECT l.limit_window FROM plan_limits l
                                     WHERE l.plan = 'free' AND l.metric = s.metric
-                                      AND NOT EXISTS (SELECT FROM usage_quotas q WHERE q.tenant = s.tenant))) END AS kind
+                                      AND has_free_limits(s.tenant))) END AS kind
           FROM spans s
           LEFT JOIN LATERAL (
                SELECT o.period_start, o.period_end, o.window_start, o.window_end FROM usage_totals o

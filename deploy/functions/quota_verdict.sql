@@ -3,9 +3,9 @@
 CREATE OR REPLACE FUNCTION quota_verdict(p_tenant text, p_metric text, p_quantity numeric DEFAULT 1)
 RETURNS TABLE (verdict text, reason text) LANGUAGE sql STABLE AS $$
     SELECT d.verdict, d.reason
-      FROM (SELECT EXISTS (SELECT FROM usage_quotas q WHERE q.tenant = p_tenant) AS has_quotas) h
+      FROM (SELECT has_free_limits(p_tenant) AS is_free) h
       LEFT JOIN usage_quotas q ON q.tenant = p_tenant AND q.metric = p_metric
-      LEFT JOIN plan_limits f ON NOT h.has_quotas AND f.plan = 'free' AND f.metric = p_metric
+      LEFT JOIN plan_limits f ON h.is_free AND f.plan = 'free' AND f.metric = p_metric
      CROSS JOIN LATERAL decide_quota(
                coalesce(tenant_status(p_tenant), 'active'), EXISTS (SELECT FROM metrics m WHERE m.metric = p_metric),
                coalesce(q.limit_quantity, f.included), coalesce(q.cap, f.cap, 'none'), q.grace_until, get_window_usage(p_tenant, p_metric), 0,

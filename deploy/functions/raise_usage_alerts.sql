@@ -66,7 +66,7 @@ BEGIN
                UNION ALL
                SELECT f.included, f.limit_window FROM plan_limits f
                 WHERE f.plan = 'free' AND f.metric = u.metric
-                  AND NOT EXISTS (SELECT FROM usage_quotas q WHERE q.tenant = u.tenant)) l
+                  AND has_free_limits(u.tenant)) l
          CROSS JOIN LATERAL (
                SELECT coalesce((SELECT a.thresholds FROM alert_settings a WHERE a.tenant = u.tenant),
                                ARRAY(SELECT percent FROM alert_thresholds)) AS thresholds) s

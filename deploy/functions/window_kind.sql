@@ -4,7 +4,7 @@ LANGUAGE sql STABLE AS $$
     SELECT coalesce((SELECT q.limit_window FROM usage_quotas q WHERE q.tenant = p_tenant AND q.metric = p_metric),
                     (SELECT l.limit_window FROM plan_limits l
                       WHERE l.plan = 'free' AND l.metric = p_metric
-                        AND NOT EXISTS (SELECT FROM usage_quotas q WHERE q.tenant = p_tenant)), 'period')
+                        AND has_free_limits(p_tenant)), 'period')
 $$;
 
 COMMENT ON FUNCTION window_kind IS 'What a tenant''s limit of a metric counts over: period, month or day.';

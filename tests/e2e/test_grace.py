@@ -163,6 +163,24 @@ def test_a_catalog_that_allows_less_leaves_grace_and_an_operator_does_not(line, 
     assert line.client().fcall("meterline_check", 1, "quota:{acme}", "tokens", 6)[:2] == ["deny", "hard_cap"]
 
 
+def test_a_plan_that_limits_nothing_is_not_the_plan_free(line, stage, events):
+    """Redis and SQL say so, and nobody is told of a limit that is another plan's."""
+    path = line.folder / "catalog.json"
+    plans = catalog()
+    plans["plans"][-1]["limits"] = {}
+    path.write_text(json.dumps(plans), encoding="utf-8")
+    line.catalog(path)
+    work(line, stage, *life(events, (-12, "large", {})))
+    line.wait_for(lambda: cached(line)[2:] == ["active", "large"])
+    for tenant, verdict in (("acme", ("allow", "ok")), ("nobody", ("deny", "hard_cap"))):
+        line.sql("INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)"
+                 " SELECT %s, 'tokens', p.period_start, p.period_end, 9, 1, 0, '' FROM billing_period(%s, now()) p", tenant, tenant)
+        assert line.sql("SELECT verdict, reason FROM quota_verdict(%s, 'tokens', 2)", tenant) == [verdict]
+    assert line.client().fcall("meterline_check", 1, "quota:{acme}", "tokens", 100_000)[:2] == ["allow", "ok"]
+    assert line.value("SELECT raised FROM raise_usage_alerts(100)") == 1
+    assert line.value("SELECT DISTINCT tenant FROM outgoing_messages WHERE kind = 'quota_threshold'") == "nobody"
+
+
 # Paused, and what ends by itself. Sweeps are an hour apart.
 
 def test_while_collecting_is_paused_the_catalog_decides(line, stage, events):
