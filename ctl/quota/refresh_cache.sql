@@ -15,13 +15,20 @@ WITH RECURSIVE used AS (
     UNION ALL
     SELECT (SELECT min(q.tenant) FROM usage_quotas q WHERE q.tenant > limited.tenant)
       FROM limited WHERE limited.tenant IS NOT NULL
+), subscribed AS (
+    SELECT (SELECT min(tenant) FROM subscriptions WHERE tenant > coalesce($2::text, '')) AS tenant
+    UNION ALL
+    SELECT (SELECT min(s.tenant) FROM subscriptions s WHERE s.tenant > subscribed.tenant)
+      FROM subscribed WHERE subscribed.tenant IS NOT NULL
 ), who AS MATERIALIZED (
     SELECT tenant
       FROM (SELECT coalesce($1::text, '') COLLATE "C" AS tenant WHERE $1::text IS NOT NULL OR $2::text IS NULL
             UNION
             (SELECT tenant FROM used WHERE $1::text IS NULL AND tenant IS NOT NULL LIMIT $3::bigint)
             UNION
-            (SELECT tenant FROM limited WHERE $1::text IS NULL AND tenant IS NOT NULL LIMIT $3::bigint)) all_of
+            (SELECT tenant FROM limited WHERE $1::text IS NULL AND tenant IS NOT NULL LIMIT $3::bigint)
+            UNION
+            (SELECT tenant FROM subscribed WHERE $1::text IS NULL AND tenant IS NOT NULL LIMIT $3::bigint)) all_of
      ORDER BY tenant
      LIMIT $3::bigint
 ), done AS MATERIALIZED (

@@ -181,6 +181,22 @@ def test_a_plan_that_limits_nothing_is_not_the_plan_free(line, stage, events):
     assert line.value("SELECT DISTINCT tenant FROM outgoing_messages WHERE kind = 'quota_threshold'") == "nobody"
 
 
+def test_a_tenant_without_quotas_and_usage_gets_what_the_catalog_has_since(line, stage, events):
+    """Its plan limited nothing, and it has used nothing yet."""
+    path = line.folder / "catalog.json"
+    plans = catalog()
+    plans["plans"][-1]["limits"] = {}
+    path.write_text(json.dumps(plans), encoding="utf-8")
+    line.catalog(path)
+    work(line, stage, *life(events, (-12, "large", {})))
+    line.wait_for(lambda: cached(line) == ["unlimited", None, "active", "large"])
+    line.client().delete("quota:{acme}")
+    line.must("meterctl", "quota", "refresh")
+    line.wait_for(lambda: cached(line) == ["unlimited", None, "active", "large"])
+    apply(line)
+    line.wait_for(lambda: cached(line) == ["1000", None, "active", "large"])
+
+
 # Paused, and what ends by itself. Sweeps are an hour apart.
 
 def test_while_collecting_is_paused_the_catalog_decides(line, stage, events):
