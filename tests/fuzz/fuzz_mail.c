@@ -73,14 +73,22 @@ static void must_have_our_parts(const struct buf *mail)
     buf_done(&plain);
 }
 
+/* strndup may look beyond data, which ends without a NUL. */
+static char *text_of(const uint8_t *data, size_t size)
+{
+    struct buf text = {0};
+    buf_add(&text, data, size);
+    return buf_take(&text);
+}
+
 static void fuzz_mail(const uint8_t *data, size_t size)
 {
     char id[] = "msg_fuzz", to[] = "a@b";
-    char *text = xstrndup((const char *)data + (size > 0), size > 0 ? size - 1 : 0);
+    char *text = text_of(data + (size > 0), size > 0 ? size - 1 : 0);
     size_t tenant_length = strlen(text);
     char *tenant = xstrdup(text);
     char *rest = size > tenant_length + 2
-                     ? xstrndup((const char *)data + tenant_length + 2, size - tenant_length - 2)
+                     ? text_of(data + tenant_length + 2, size - tenant_length - 2)
                      : xstrdup("{}");
     char *kind =
         xstrdup(MAIL_KINDS[(size > 0 ? data[0] : 0) % (sizeof MAIL_KINDS / sizeof *MAIL_KINDS)]);
