@@ -159,3 +159,8 @@ def test_a_service_of_ours_takes_its_settings_and_is_hardened(line, name):
 def test_the_images_are_those_that_are_built():
     targets = set(re.findall(r"^FROM \S+ AS (\w+)$", (ROOT / "deploy" / "Containerfile").read_text(), re.MULTILINE))
     assert {service["image"].split("/")[1].split(":")[0] for service in OURS.values()} <= targets
+
+
+def test_no_default_is_empty():
+    """podman-compose 1.0 hands `${NAME:-}` on as it stands, and a program refuses it."""
+    assert ":-}" not in (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
