@@ -32,9 +32,11 @@ enum meterline_result {
     METERLINE_OK = 0,
     METERLINE_INVALID = -1, /* the event is none: nothing was taken, and it would never be */
     METERLINE_FULL = -2,    /* the spool is as large as it may be, and wait_ms are over */
-    METERLINE_FAILED = -3,  /* the disk is full, or fails: give the event again, with the same id */
-    METERLINE_FORKED = -4,  /* the handle belongs to the parent process */
-    METERLINE_TIMEOUT = -5  /* not all of it is in Redis yet */
+    /* The disk is full, or fails: give the event again. With METERLINE_SYNC_ALWAYS it may be sent
+     * all the same, so it needs an id of yours: then it counts once. */
+    METERLINE_FAILED = -3,
+    METERLINE_FORKED = -4, /* the handle belongs to the parent process */
+    METERLINE_TIMEOUT = -5 /* not all of it is in Redis yet */
 };
 
 /* When the spool is brought to disk. Without it, it outlives the process, but what the last seconds
