@@ -1,13 +1,13 @@
 -- Puts a message into the outbox: as a signal, and as mail and a POST where the tenant has an address and it is the
 -- tenant's business. Nobody gets mail about what is older than three days, for which Stripe repeats a delivery: a past
 -- that is told late, or first imported, is for programs. p_key tells what happened apart from all else of its kind, such
--- as the id of a payment. Returns false if it is there already.
+-- as the id of a payment; no tenant has a line feed in its name. Returns false if it is there already.
 CREATE OR REPLACE FUNCTION add_message(p_kind text, p_key text, p_tenant text, p_data jsonb, p_at timestamptz)
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO outgoing_messages (message_id, channel, tenant, kind, destination, data, occurred_at)
-    SELECT 'msg_' || left(encode(sha256(convert_to(p_kind || ' ' || p_tenant || ' ' || p_key, 'UTF8')), 'hex'), 32),
+    SELECT 'msg_' || left(encode(sha256(convert_to(concat_ws(E'\n', p_kind, p_tenant, p_key), 'UTF8')), 'hex'), 32),
            way.channel, p_tenant, p_kind, way.destination, p_data, p_at
       FROM (SELECT 'signal' AS channel, '' AS destination
             UNION ALL
