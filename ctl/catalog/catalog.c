@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum table { METRICS, PLANS, LIMITS, SETTINGS, ALERTS, TABLES };
+enum table { METRICS, PLANS, LIMITS, SETTINGS, ALERTS, TAX, TABLES };
 
 struct apply {
     PGconn *conn;
@@ -39,7 +39,7 @@ static const struct step {
     {SQL_APPLY_PLANS, "plan", {PLANS}, 1},          {SQL_APPLY_LIMITS, "limit", {LIMITS}, 1},
     {SQL_DROP_LIMITS, "limit", {LIMITS, PLANS}, 2}, {SQL_RETIRE_PLANS, "plan", {PLANS}, 1},
     {SQL_RETIRE_METRICS, "metric", {METRICS}, 1},   {SQL_APPLY_SETTINGS, "setting", {SETTINGS}, 1},
-    {SQL_APPLY_ALERTS, "alert", {ALERTS}, 1},
+    {SQL_APPLY_ALERTS, "alert", {ALERTS}, 1},       {SQL_APPLY_TAX, "tax", {TAX}, 1},
 };
 
 static int run_step(struct apply *a, const struct step *step, struct err *e)
@@ -96,7 +96,8 @@ static int apply_all(PGconn *conn, void *owner, struct err *e)
 /* rows: of catalog_parse. */
 static int apply_rows(PGconn *conn, void *rows)
 {
-    static const char *const NAMES[TABLES] = {"metrics", "plans", "limits", "settings", "alerts"};
+    static const char *const NAMES[TABLES] = {"metrics",  "plans",  "limits",
+                                              "settings", "alerts", "tax"};
     struct apply a = {.conn = conn};
     struct err e;
     for (int i = 0; i < TABLES; i++)

@@ -9,7 +9,8 @@ enum { TITLE_MAX_BYTES = 200, EVENT_NAME_MAX_BYTES = 100 }; /* Stripe: meters[ev
 static const char *const METRIC_KEYS[] = {"metric",      "name",     "unit",
                                           "aggregation", "carry",    "dimensions",
                                           "from",        "where",    "stripe_event_name",
-                                          "transport",   "rounding", NULL};
+                                          "transport",   "rounding", "cost_per_unit",
+                                          "hours_saved", NULL};
 static const char *const AGGREGATIONS[] = {"sum", "count", "max", "last", "unique", NULL};
 static const char *const TRANSPORTS[] = {"meter_events", "meter_event_stream", "usage_records",
                                          "none", NULL};
@@ -146,6 +147,28 @@ static void parse_aggregation(struct check *c, const struct path *at, json_t *it
     json_object_set_new(row, "carry", json_boolean(carry));
 }
 
+/* What a unit costs, and the work that it saves. */
+static void parse_worth(struct check *c, const struct path *at, json_t *item, json_t *row)
+{
+    static const char *const KEYS[] = {"amount_minor", "per", "currency", NULL};
+    struct path p = path_key(at, "cost_per_unit");
+    json_t *cost = json_object_get(item, "cost_per_unit");
+    char text[DEC_TEXT_SIZE];
+    struct dec hours;
+    check_set_text(row, "cost_per_unit", NULL);
+    check_set_text(row, "cost_currency", NULL);
+    check_set_text(row, "hours_saved", NULL);
+    if (cost && check_object(c, &p, cost)) {
+        check_keys(c, &p, cost, KEYS);
+        catalog_parse_unit_price(c, &p, cost, row, "cost_per_unit");
+        check_set_text(row, "cost_currency", check_currency(c, &p, cost));
+    }
+    if (json_object_get(item, "hours_saved") && check_decimal(c, at, item, "hours_saved", &hours)) {
+        dec_format(hours, text);
+        check_set_text(row, "hours_saved", text);
+    }
+}
+
 static void parse_metric(struct check *c, const struct path *at, json_t *metrics, size_t index,
                          json_t *rows)
 {
@@ -165,6 +188,7 @@ static void parse_metric(struct check *c, const struct path *at, json_t *metrics
     parse_where(c, at, item, row);
     parse_billing(c, at, item, row);
     check_increments(c, at, row);
+    parse_worth(c, at, item, row);
     check_unique_text(c, at, metrics, index, "metric");
     check_unique_text(c, at, metrics, index, "stripe_event_name");
     json_array_append_new(rows, row);
@@ -206,7 +230,8 @@ static void parse_alerts(struct check *c, const json_t *alerts, json_t *rows)
 
 static void parse_parts(struct check *c, json_t *document, json_t *rows)
 {
-    static const char *const KEYS[] = {"metrics", "plans", "on_collection_pause", "alerts", NULL};
+    static const char *const KEYS[] = {"metrics", "plans", "on_collection_pause",
+                                       "alerts",  "tax",   NULL};
     static const char *const ON_PAUSE[] = {"active", "blocked", NULL};
     json_t *defaults = json_pack("[i, i, i]", 80, 100, 120);
     json_t *alerts = json_object_get(document, "alerts");
@@ -222,6 +247,7 @@ static void parse_parts(struct check *c, json_t *document, json_t *rows)
     if (check_array(c, &at_plans, plans))
         catalog_parse_plans(c, plans, metrics, json_object_get(rows, "plans"),
                             json_object_get(rows, "limits"));
+    catalog_parse_tax(c, json_object_get(document, "tax"), json_object_get(rows, "tax"));
     parse_alerts(c, alerts ? alerts : defaults, json_object_get(rows, "alerts"));
     json_decref(defaults);
 }
@@ -236,8 +262,8 @@ json_t *catalog_parse(const char *text, size_t length, struct buf *faults)
         buf_printf(faults, "line %d, column %d: %s\n", error.line, error.column, error.text);
         return NULL;
     }
-    json_t *rows = json_pack("{s:[], s:[], s:[], s:{}, s:[]}", "metrics", "plans", "limits",
-                             "settings", "alerts");
+    json_t *rows = json_pack("{s:[], s:[], s:[], s:{}, s:[], s:[]}", "metrics", "plans", "limits",
+                             "settings", "alerts", "tax");
     if (check_object(&c, &top, document))
         parse_parts(&c, document, rows);
     json_decref(document);

@@ -156,6 +156,16 @@ const char *check_choice(struct check *c, const struct path *at, const json_t *o
     return NULL;
 }
 
+const char *check_currency(struct check *c, const struct path *at, const json_t *object)
+{
+    struct path p = path_key(at, "currency");
+    const char *currency = check_text(c, at, object, "currency", 16, CHECK_REQUIRED);
+    if (!currency || (strlen(currency) == 3 && strspn(currency, "abcdefghijklmnopqrstuvwxyz") == 3))
+        return currency;
+    check_fault(c, &p, "must be three lower-case letters, such as usd");
+    return NULL;
+}
+
 bool check_decimal(struct check *c, const struct path *at, const json_t *object, const char *key,
                    struct dec *out)
 {

@@ -46,6 +46,8 @@ const char *check_name(struct check *c, const struct path *at, const json_t *obj
 /* One of choices (ends in NULL); fallback if absent, NULL: required. */
 const char *check_choice(struct check *c, const struct path *at, const json_t *object,
                          const char *key, const char *const *choices, const char *fallback);
+/* "currency": three lower-case letters. */
+const char *check_currency(struct check *c, const struct path *at, const json_t *object);
 /* A decimal from 0 in a string. False if it is absent or faulty. */
 bool check_decimal(struct check *c, const struct path *at, const json_t *object, const char *key,
                    struct dec *out);

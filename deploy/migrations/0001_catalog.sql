@@ -26,8 +26,12 @@ CREATE TABLE metrics (
     transport         text NOT NULL DEFAULT 'meter_events'
         CHECK (transport IN ('meter_events', 'meter_event_stream', 'usage_records', 'none')),
     rounding          text NOT NULL DEFAULT 'floor' CHECK (rounding = 'floor'),
+    cost_per_unit     numeric(24,12),                      -- what one costs who provides it, in minor units; for figures
+    cost_currency     text COLLATE "C" CHECK (cost_currency ~ '^[a-z]{3}$'),
+    hours_saved       numeric(38,9),                       -- hours of work that one saves its user; for figures
     retired_at        timestamptz,                         -- no longer in the catalog: events are refused
     checksum          bytea,                               -- metric_checksum, when the catalog was applied
+    CHECK ((cost_per_unit IS NULL) = (cost_currency IS NULL)),
     CHECK (transport = 'none' OR stripe_event_name IS NOT NULL),
     CHECK (NOT carry OR aggregation = 'last')
 );
@@ -53,6 +57,11 @@ CREATE TABLE plans (
     base_amount_minor bigint NOT NULL CHECK (base_amount_minor >= 0),  -- per billing period
     billing_interval  text NOT NULL DEFAULT 'month' CHECK (billing_interval IN ('day', 'week', 'month', 'year')),
     stripe_lookup_key text COLLATE "C" UNIQUE,
+    custom            boolean NOT NULL DEFAULT false,  -- sold by hand: no price of its own
+    trial_days        integer NOT NULL DEFAULT 0 CHECK (trial_days BETWEEN 0 AND 730),
+    yearly_amount_minor      bigint CHECK (yearly_amount_minor >= 0),       -- a year at once; NULL: not sold, or seats alone
+    seat_amount_minor        bigint CHECK (seat_amount_minor >= 0),         -- for each seat and billing period; NULL: none
+    yearly_seat_amount_minor bigint CHECK (yearly_seat_amount_minor >= 0),  -- for each seat and year
     retired_at        timestamptz
 );
 
@@ -65,6 +74,28 @@ CREATE TABLE plan_limits (
     overage_unit_price numeric(24,12),                   -- minor units per unit past included; NULL: no overage
     currency           text COLLATE "C" NOT NULL,
     PRIMARY KEY (plan, metric)
+);
+
+-- The tax that invoices carry; no row: none.
+CREATE TABLE catalog_tax (
+    only_one     boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    display_name text NOT NULL,
+    percentage   numeric(7,4) NOT NULL CHECK (percentage BETWEEN 0 AND 100),
+    inclusive    boolean NOT NULL DEFAULT false   -- the amounts of plans contain it
+);
+
+-- What `meterctl stripe setup` last made or found at Stripe for the catalog. kind and name: product (ml_standard), meter
+-- (the metric), price (its lookup key), tax_rate (tax), portal (portal), webhook_endpoint (its URL).
+CREATE TABLE stripe_setup (
+    kind      text COLLATE "C" NOT NULL,
+    name      text COLLATE "C" NOT NULL,
+    stripe_id text COLLATE "C" NOT NULL,
+    plan      text COLLATE "C",       -- of a price
+    metric    text COLLATE "C",       -- of a metered price; NULL: the fee
+    yearly    boolean NOT NULL DEFAULT false,
+    livemode  boolean NOT NULL,
+    found_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (kind, name)
 );
 
 -- Limits of plans as they were until they were changed, so that a limit that fell leaves grace: see lowered_until.

@@ -117,6 +117,7 @@ GRANT SELECT ON customer_mrr TO meterline_notifier;
 GRANT UPDATE (alert_at) ON usage_totals TO meterline_notifier;
 GRANT SELECT, DELETE, UPDATE ON alert_checks TO meterline_notifier;   -- UPDATE: to lock
 GRANT SELECT ON alert_thresholds, usage_not_invoiced TO meterline_notifier, meterline_api;
+GRANT SELECT ON catalog_tax, stripe_setup TO meterline_api;
 GRANT SELECT ON usage_claims, usage_submissions, subscription_items, stripe_prices, invoices, payments TO meterline_notifier;
 GRANT SELECT, INSERT ON not_invoiced_told TO meterline_notifier;
 GRANT SELECT, UPDATE, DELETE ON outgoing_messages TO meterline_notifier;

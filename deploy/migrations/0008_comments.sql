@@ -19,6 +19,9 @@ COMMENT ON COLUMN metrics.stripe_event_name IS 'The name of its meter''s events 
 COMMENT ON COLUMN metrics.transport IS
     'How usage goes to Stripe: meter_events, meter_event_stream, usage_records or none.';
 COMMENT ON COLUMN metrics.rounding IS 'How a quantity is made whole for Stripe.';
+COMMENT ON COLUMN metrics.cost_per_unit IS 'What one costs who provides it, in minor units; for figures alone.';
+COMMENT ON COLUMN metrics.cost_currency IS 'Currency of cost_per_unit.';
+COMMENT ON COLUMN metrics.hours_saved IS 'Hours of work that one saves its user; for figures alone.';
 COMMENT ON COLUMN metrics.retired_at IS 'When the catalog dropped it; its events are refused since.';
 COMMENT ON COLUMN metrics.checksum IS 'metric_checksum of the row when the catalog was applied.';
 
@@ -40,7 +43,28 @@ COMMENT ON COLUMN plans.currency IS 'ISO currency, lower case.';
 COMMENT ON COLUMN plans.base_amount_minor IS 'Price of a billing period without usage, in minor units.';
 COMMENT ON COLUMN plans.billing_interval IS 'How often it is billed: day, week, month or year.';
 COMMENT ON COLUMN plans.stripe_lookup_key IS 'The lookup key of its price at Stripe.';
+COMMENT ON COLUMN plans.custom IS 'Sold by hand, at prices that are agreed with each customer.';
+COMMENT ON COLUMN plans.trial_days IS 'Days of trial of a new subscription; 0: none.';
+COMMENT ON COLUMN plans.yearly_amount_minor IS 'Price of a year at once without usage, in minor units; NULL: none.';
+COMMENT ON COLUMN plans.seat_amount_minor IS 'Price of each seat in a billing period, in minor units; NULL: seats are free.';
+COMMENT ON COLUMN plans.yearly_seat_amount_minor IS 'Price of each seat for a year at once, in minor units; NULL: none.';
 COMMENT ON COLUMN plans.retired_at IS 'When the catalog dropped it.';
+
+COMMENT ON TABLE catalog_tax IS 'The tax that invoices carry, one row or none.';
+COMMENT ON COLUMN catalog_tax.only_one IS 'True: there is at most one row.';
+COMMENT ON COLUMN catalog_tax.display_name IS 'Name of the tax on invoices.';
+COMMENT ON COLUMN catalog_tax.percentage IS 'Per cent.';
+COMMENT ON COLUMN catalog_tax.inclusive IS 'Whether amounts contain it.';
+
+COMMENT ON TABLE stripe_setup IS 'What meterctl stripe setup last made or found at Stripe for the catalog.';
+COMMENT ON COLUMN stripe_setup.kind IS 'product, meter, price, tax_rate, portal or webhook_endpoint.';
+COMMENT ON COLUMN stripe_setup.name IS 'The product''s id, the metric, the price''s lookup key, tax, portal, or the URL.';
+COMMENT ON COLUMN stripe_setup.stripe_id IS 'Its id at Stripe.';
+COMMENT ON COLUMN stripe_setup.plan IS 'The plan of a price.';
+COMMENT ON COLUMN stripe_setup.metric IS 'The metric of a metered price; NULL: it is the plan''s fee.';
+COMMENT ON COLUMN stripe_setup.yearly IS 'Whether it is the price of a year.';
+COMMENT ON COLUMN stripe_setup.livemode IS 'Whether it is of the live mode.';
+COMMENT ON COLUMN stripe_setup.found_at IS 'When it was made, or first found so.';
 
 COMMENT ON TABLE plan_limits IS 'What a plan includes of a metric, and what more costs.';
 COMMENT ON COLUMN plan_limits.plan IS 'The plan.';

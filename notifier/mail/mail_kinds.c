@@ -1,5 +1,7 @@
 #include "notifier/mail/mail_kinds.h"
 
+#include "common/currency.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,11 +44,6 @@ static const struct mail_kind KINDS[] = {
     {NULL, "{kind}",
      "This happened: {kind}.",
      "What is known of it stands below."}};
-
-/* https://docs.stripe.com/currencies: their smallest unit is the whole, or a thousandth. ISK and UGX
- * have no decimals, but Stripe gives their amounts in hundredths. As minor_units in SQL. */
-static const char *const NO_DECIMALS[] = {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf", NULL};
-static const char *const THREE_DECIMALS[] = {"bhd", "jod", "kwd", "omr", "tnd", NULL};
 /* clang-format on */
 
 const struct mail_kind *mail_kind_of(const char *kind)
@@ -55,30 +52,6 @@ const struct mail_kind *mail_kind_of(const char *kind)
     while (k->kind && strcmp(k->kind, kind) != 0)
         k++;
     return k;
-}
-
-static bool is_listed(const char *const *list, const char *currency)
-{
-    for (; *list; list++)
-        if (strcasecmp(*list, currency) == 0)
-            return true;
-    return false;
-}
-
-void mail_add_money(struct buf *out, int64_t amount_minor, const char *currency)
-{
-    uint64_t amount = amount_minor < 0 ? -(uint64_t)amount_minor : (uint64_t)amount_minor;
-    const char *sign = amount_minor < 0 ? "-" : "";
-    if (is_listed(NO_DECIMALS, currency))
-        buf_printf(out, "%s%llu ", sign, (unsigned long long)amount);
-    else if (is_listed(THREE_DECIMALS, currency))
-        buf_printf(out, "%s%llu.%03d ", sign, (unsigned long long)(amount / 1000),
-                   (int)(amount % 1000));
-    else
-        buf_printf(out, "%s%llu.%02d ", sign, (unsigned long long)(amount / 100),
-                   (int)(amount % 100));
-    for (; *currency; currency++)
-        buf_add_char(out, (char)toupper((unsigned char)*currency));
 }
 
 /* Cut between two characters. */
@@ -118,7 +91,7 @@ static void add_money_of(struct buf *out, const json_t *data)
     if (!amount)
         amount = json_object_get(data, "amount_due_minor");
     if (json_is_integer(amount) && currency)
-        mail_add_money(out, json_integer_value(amount), currency);
+        currency_add_amount(out, json_integer_value(amount), currency);
     else
         buf_add_str(out, "?");
 }

@@ -22,9 +22,6 @@ const struct mail_kind *mail_kind_of(const char *kind);
 /* Appends the template with its places filled. What data does not have becomes "?". */
 void mail_fill(struct buf *out, const char *template, const struct message *m, const json_t *data);
 
-/* Appends an amount of minor units: "42.00 EUR", "4200 JPY". */
-void mail_add_money(struct buf *out, int64_t amount_minor, const char *currency);
-
 /* Appends a value of data as text: strings as they are, null as "none", objects as JSON. */
 void mail_add_value(struct buf *out, const json_t *value);
 

@@ -11,7 +11,7 @@ from line.paths import CATALOG, ROOT
 from support.by_hand import make_true, seal
 
 STREAM = "usage:events"
-TABLES = ("metrics", "plans", "plan_limits", "ledger_state", "usage_quotas")
+TABLES = ("metrics", "plans", "plan_limits", "ledger_state", "usage_quotas", "catalog_tax")
 
 
 @pytest.fixture
@@ -86,6 +86,37 @@ def test_catalog_apply_is_idempotent(line):
 def test_catalog_show_is_a_catalog_file(line):
     shown = line.meterctl("catalog", "show").stdout
     assert "nothing changed" in apply(line, shown).stdout
+
+
+@pytest.mark.parametrize("name", ["metered", "per-seat"])
+def test_the_catalogs_to_start_from_apply_and_are_shown_as_they_are(line, name):
+    written = json.loads((ROOT / f"deploy/catalogs/{name}.json").read_text())
+    assert apply(line, json.dumps(written)).returncode == 0
+    shown = line.meterctl("catalog", "show").stdout
+    assert "nothing changed" in apply(line, shown).stdout
+    found = {plan["plan"]: plan for plan in json.loads(shown)["plans"]}
+    for plan in written["plans"]:
+        # An overage is shown for one unit, whatever the file has it for.
+        assert {**found[plan["plan"]], "limits": plan["limits"]} == {"interval": "month", **plan}
+    assert json.loads(shown)["tax"] == {"inclusive": False, **written["tax"]}
+
+
+def test_what_plans_cost_and_the_tax_are_told_when_they_change(line):
+    catalog = json.loads((ROOT / "deploy/catalogs/per-seat.json").read_text())
+    assert apply(line, catalog).returncode == 0
+    catalog["plans"][0]["seat"] = {"amount_minor": 200}
+    catalog["plans"][1] |= {"trial_days": 14, "base_amount_minor": 1000, "yearly_amount_minor": 9900}
+    catalog["plans"][2] |= {"custom": False, "base_amount_minor": 5}
+    catalog["metrics"][1] |= {"hours_saved": "1"}
+    catalog["tax"] = {"name": "VAT", "percentage": "19", "inclusive": True}
+    assert apply(line, catalog).stdout.splitlines()[:-1] == [
+        "metric reports changed: hours_saved",
+        "plan basic changed: seat amount_minor 100 to 200, seat yearly_amount_minor 1000 to none",
+        "plan enterprise changed: base_amount_minor 0 to 5, no longer custom",
+        "plan pro changed: base_amount_minor 0 to 1000, trial_days 7 to 14, yearly_amount_minor none to 9900",
+        "tax VAT changed: name, percentage 8 to 19, inclusive"]
+    del catalog["tax"]
+    assert "tax VAT dropped" in apply(line, catalog).stdout
 
 
 def test_catalog_changes_are_told_and_reach_the_quotas(line):

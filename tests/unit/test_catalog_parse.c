@@ -74,8 +74,9 @@ static void test_rows(void **state)
 {
     (void)state;
     must_parse(METRICS(CALLS), "metrics",
-               "{'aggregation':'sum','carry':false,'dimensions':[],'display_name':'Calls',"
-               "'from_metric':null,'metric':'calls','stripe_event_name':'calls',"
+               "{'aggregation':'sum','carry':false,'cost_currency':null,'cost_per_unit':null,"
+               "'dimensions':[],'display_name':'Calls',"
+               "'from_metric':null,'hours_saved':null,'metric':'calls','stripe_event_name':'calls',"
                "'transport':'meter_events','unit':'call','where_dimensions':{}}");
     must_parse(
         METRICS(
@@ -83,16 +84,18 @@ static void test_rows(void **state)
             "'dimensions': ['model', 'region'], 'from': 'calls', 'where': {'model': ''},"
             "'transport': 'none', 'rounding': 'floor'}," CALLS),
         "metrics",
-        "{'aggregation':'last','carry':true,'dimensions':['model','region'],"
-        "'display_name':'L','from_metric':'calls','metric':'large',"
+        "{'aggregation':'last','carry':true,'cost_currency':null,'cost_per_unit':null,"
+        "'dimensions':['model','region'],"
+        "'display_name':'L','from_metric':'calls','hours_saved':null,'metric':'large',"
         "'stripe_event_name':null,'transport':'none','unit':'u',"
         "'where_dimensions':{'model':''}}");
     must_parse(
         "{'metrics': [], 'plans': [{'plan': 'p', 'name': 'P', 'currency': 'eur',"
         "'base_amount_minor': 9900, 'interval': 'year', 'stripe_lookup_key': 'k', 'limits': {}}]}",
         "plans",
-        "{'base_amount_minor':9900,'billing_interval':'year','currency':'eur',"
-        "'display_name':'P','plan':'p','stripe_lookup_key':'k'}");
+        "{'base_amount_minor':9900,'billing_interval':'year','currency':'eur','custom':false,"
+        "'display_name':'P','plan':'p','seat_amount_minor':null,'stripe_lookup_key':'k',"
+        "'trial_days':0,'yearly_amount_minor':null,'yearly_seat_amount_minor':null}");
     must_parse(LIMITS("'calls': {'included': 'unlimited', 'cap': 'soft'}"), "limits",
                "{'cap':'soft','currency':'usd','included':null,"
                "'limit_window':'period','metric':'calls','overage_unit_price':null,'plan':'free'}");
@@ -103,6 +106,104 @@ static void test_rows(void **state)
         OVERAGE("'0.5'", "'1000'"), "limits",
         "{'cap':'none','currency':'usd','included':'1',"
         "'limit_window':'period','metric':'calls','overage_unit_price':'0.0005','plan':'free'}");
+}
+
+/* A plan but for its currency and its limits. */
+#define FEES(currency, more)                                                                       \
+    "{'metrics': [], 'plans': [{'plan': 'p', 'name': 'P', 'currency': '" currency                  \
+    "', 'limits': {}, " more "}]}"
+#define TAX(more) "{'metrics': [], 'plans': [], 'tax': {'name': 'VAT'" more "}}"
+
+static void test_fees_tax_and_worth(void **state)
+{
+    (void)state;
+    must_parse(FEES("usd", "'base_amount_minor': 100, 'yearly_amount_minor': 1000, 'trial_days': "
+                           "730, 'seat': {'amount_minor': 5, 'yearly_amount_minor': 50}"),
+               "plans",
+               "{'base_amount_minor':100,'billing_interval':'month','currency':'usd','custom':"
+               "false,'display_name':'P','plan':'p','seat_amount_minor':5,'stripe_lookup_key':null,"
+               "'trial_days':730,'yearly_amount_minor':1000,'yearly_seat_amount_minor':50}");
+    must_parse(FEES("jpy", "'base_amount_minor': 0, 'seat': {'amount_minor': 5, "
+                           "'yearly_amount_minor': 50}"),
+               "plans",
+               "{'base_amount_minor':0,'billing_interval':'month','currency':'jpy','custom':"
+               "false,'display_name':'P','plan':'p','seat_amount_minor':5,'stripe_lookup_key':null,"
+               "'trial_days':0,'yearly_amount_minor':null,'yearly_seat_amount_minor':50}");
+    must_parse(FEES("usd", "'custom': true"), "plans",
+               "{'base_amount_minor':0,'billing_interval':'month','currency':'usd','custom':"
+               "true,'display_name':'P','plan':'p','seat_amount_minor':null,"
+               "'stripe_lookup_key':null,'trial_days':0,'yearly_amount_minor':null,"
+               "'yearly_seat_amount_minor':null}");
+    must_parse(TAX(", 'percentage': '8.25', 'inclusive': true"), "tax",
+               "{'display_name':'VAT','inclusive':true,'percentage':'8.25'}");
+    must_parse(TAX(", 'percentage': '08.10'"), "tax",
+               "{'display_name':'VAT','inclusive':false,'percentage':'8.1'}");
+    must_parse(METRICS(METRIC(", 'cost_per_unit': {'amount_minor': '3', 'per': '1000', "
+                              "'currency': 'eur'}, 'hours_saved': '0.250'")),
+               "metrics",
+               "{'aggregation':'sum','carry':false,'cost_currency':'eur','cost_per_unit':'0.003',"
+               "'dimensions':[],'display_name':'Calls','from_metric':null,'hours_saved':'0.25',"
+               "'metric':'calls','stripe_event_name':'calls',"
+               "'transport':'meter_events','unit':'call','where_dimensions':{}}");
+}
+
+static void test_faults_of_fees_tax_and_worth(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *fault;
+    } CASES[] = {
+        {FEES("bhd", "'base_amount_minor': 1005"),
+         "plans[0].base_amount_minor: must be a multiple of 10: Stripe charges no less of bhd\n"},
+        {FEES("isk", "'base_amount_minor': 0, 'seat': {'amount_minor': 150}"),
+         "plans[0].seat.amount_minor: must be a multiple of 100: Stripe charges no less of isk\n"},
+        {FEES("usd", "'base_amount_minor': 1, 'seat': {}"),
+         "plans[0].seat.amount_minor: is missing\n"},
+        {FEES("usd", "'base_amount_minor': 1, 'seat': {'amount_minor': 1, 'min': 1}"),
+         "plans[0].seat.min: is not known\n"},
+        {FEES("usd", "'base_amount_minor': 1, 'seat': 100"), "plans[0].seat: must be an object\n"},
+        {FEES("usd", "'base_amount_minor': 1, 'trial_days': 731"),
+         "plans[0].trial_days: must be at most 730\n"},
+        {FEES("usd", "'base_amount_minor': 1, 'trial_days': '7'"),
+         "plans[0].trial_days: must be a whole number, 0 or more\n"},
+        {FEES("usd", "'base_amount_minor': 1, 'interval': 'year', 'yearly_amount_minor': 10"),
+         "plans[0].yearly_amount_minor: needs a plan whose interval is month\n"},
+        {FEES("usd", "'base_amount_minor': 1, 'seat': {'amount_minor': 1, "
+                     "'yearly_amount_minor': 10}"),
+         "plans[0].yearly_amount_minor: is missing: seat.yearly_amount_minor is there\n"},
+        {FEES("usd", "'base_amount_minor': 1, 'yearly_amount_minor': 10, 'seat': {'amount_minor': "
+                     "1}"),
+         "plans[0].seat.yearly_amount_minor: is missing: yearly_amount_minor is there\n"},
+        {FEES("usd", "'custom': 1, 'base_amount_minor': 1"),
+         "plans[0].custom: must be true or false\n"},
+        {FEES("usd", "'custom': true, 'base_amount_minor': 0"),
+         "plans[0].base_amount_minor: is not for a custom plan, which is sold by hand\n"},
+        {FEES("usd", "'custom': true, 'stripe_lookup_key': 'p'"),
+         "plans[0].stripe_lookup_key: is not for a custom plan, which is sold by hand\n"},
+        {"{'metrics': [" CALLS "], 'plans': [{'plan': 'p', 'name': 'P', 'currency': 'usd', "
+         "'custom': true, 'limits': {'calls': {'included': '1', 'cap': 'none', 'overage': "
+         "{'amount_minor': '1', 'per': '1'}}}}]}",
+         "plans[0].limits.calls.overage: is not for a custom plan: its prices are agreed with each "
+         "customer, and stand in the tenant's own limits\n"},
+        {TAX(""), "tax.percentage: is missing\n"},
+        {TAX(", 'percentage': 8"),
+         "tax.percentage: must be a decimal in a string, such as \"0.5\"\n"},
+        {TAX(", 'percentage': '100.0001'"),
+         "tax.percentage: must be at most 100, with at most 4 digits behind the point\n"},
+        {TAX(", 'percentage': '8.12345'"),
+         "tax.percentage: must be at most 100, with at most 4 digits behind the point\n"},
+        {TAX(", 'percentage': '8', 'country': 'DE'"), "tax.country: is not known\n"},
+        {METRICS(METRIC(", 'cost_per_unit': {'amount_minor': '3', 'per': '0', 'currency': 'usd'}")),
+         "metrics[0].cost_per_unit.per: must be above 0\n"},
+        {METRICS(METRIC(", 'cost_per_unit': {'amount_minor': '3', 'per': '1'}")),
+         "metrics[0].cost_per_unit.currency: is missing\n"},
+        {METRICS(METRIC(", 'hours_saved': 2")),
+         "metrics[0].hours_saved: must be a decimal in a string, such as \"0.5\"\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
+        must_not_parse(CASES[i].text, CASES[i].fault);
 }
 
 static void test_one_fault(void **state)
@@ -290,6 +391,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_fees_tax_and_worth),
+        cmocka_unit_test(test_faults_of_fees_tax_and_worth),
         cmocka_unit_test(test_one_fault),
         cmocka_unit_test(test_all_faults_at_once),
         cmocka_unit_test(test_unit_price),

@@ -119,30 +119,6 @@ static void what_has_no_words_is_told_all_the_same(void **state)
     free(compose("payment_failed", "acme", "[]", "billing@example.com"));
 }
 
-static void money_has_its_currencys_decimals(void **state)
-{
-    static const struct {
-        int64_t minor;
-        const char *currency;
-        const char *text;
-    } CASES[] = {{4200, "eur", "42.00 EUR"},
-                 {5, "usd", "0.05 USD"},
-                 {4200, "jpy", "4200 JPY"},
-                 {4200, "ugx", "42.00 UGX"},
-                 {4200, "isk", "42.00 ISK"},
-                 {4205, "KWD", "4.205 KWD"},
-                 {-4205, "eur", "-42.05 EUR"},
-                 {0, "usd", "0.00 USD"},
-                 {INT64_MIN, "jpy", "-9223372036854775808 JPY"}};
-    (void)state;
-    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-        struct buf b = {0};
-        mail_add_money(&b, CASES[i].minor, CASES[i].currency);
-        assert_string_equal(b.data, CASES[i].text);
-        buf_done(&b);
-    }
-}
-
 static void a_long_value_is_cut_between_characters(void **state)
 {
     char text[1024];
@@ -191,7 +167,6 @@ int main(void)
         cmocka_unit_test(no_value_adds_a_header_or_an_element),
         cmocka_unit_test(a_subject_beyond_ascii_is_encoded_by_whole_characters),
         cmocka_unit_test(what_has_no_words_is_told_all_the_same),
-        cmocka_unit_test(money_has_its_currencys_decimals),
         cmocka_unit_test(a_long_value_is_cut_between_characters),
         cmocka_unit_test(addresses_and_senders_are_one_address),
     };
