@@ -168,7 +168,8 @@ def test_a_new_anchor_begins_a_period_and_not_the_subscription(sandbox):
     started = int(time.time()) - 10 * DAY_S
     made = sandbox.bootstrap(tenants=["x"], backdate_start_date=started)["tenants"]["x"]
     path = "/v1/subscriptions/" + made["subscription"]
-    sub = sandbox.api("POST", path, {"billing_cycle_anchor": "now"}).json
+    assert sandbox.api("POST", path, {"billing_cycle_anchor": "now"}).status == 400, "a word of versions before endive"
+    sub = sandbox.api("POST", path, {"billing_cycle_anchor": {"type": "now"}}).json
     item = sub["items"]["data"][0]
     assert item["current_period_start"] == sub["billing_cycle_anchor"] >= started + 10 * DAY_S
     assert sub["start_date"] == started

@@ -158,14 +158,20 @@ def show_clock(world, query, given):
 
 
 def set_options(world, query, given):
-    """Rate and delay may change while it runs, and how many refused events a report names."""
+    """Rate, delay and search's lag may change while it runs, and how many refused events a report
+    names."""
     if "rate_per_s" in given:
         world.limiter.rate_per_s = int(given["rate_per_s"])
         world.limiter.tokens = float(given["rate_per_s"])
     if "delay_ms" in given:
         world.options.delay_ms = int(given["delay_ms"])
+    if "search_lag_ms" in given:
+        world.options.search_lag_ms = int(given["search_lag_ms"])
+        for index in world.indexes.values():
+            index.lag_s = world.options.search_lag_ms / 1000
     world.meter_errors.samples = int(given.get("samples", world.meter_errors.samples))
     return {"rate_per_s": world.limiter.rate_per_s, "delay_ms": world.options.delay_ms,
+            "search_lag_ms": world.options.search_lag_ms,
             "samples": world.meter_errors.samples}
 
 

@@ -3,7 +3,9 @@ from . import versions
 
 # The fields that hold an id, and the kind of what they name.
 NAMES = {"customer": "customer", "product": "product", "subscription": "subscription",
-         "latest_invoice": "invoice"}
+         "latest_invoice": "invoice", "default_payment_method": "payment_method",
+         "payment_method": "payment_method", "latest_charge": "charge", "charge": "charge",
+         "payment_intent": "payment_intent"}
 
 
 def wanted(call):

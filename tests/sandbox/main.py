@@ -19,6 +19,7 @@ def parse_options(argv):
     p.add_argument("--tls", metavar="FILE", help="certificate and key, PEM: then it speaks HTTPS alone")
     p.add_argument("--rate-per-s", type=int, default=25, help="API calls a second; 0: no limit")
     p.add_argument("--delay-ms", type=int, default=0, help="before every API answer")
+    p.add_argument("--search-lag-ms", type=int, default=0, help="how far search is behind")
     p.add_argument("--webhook-retry-ms", default="1000,5000,15000",
                    type=lambda text: [int(x) for x in text.split(",") if x],
                    help="the waits between delivery tries")

@@ -3,7 +3,7 @@ import json
 from importlib import import_module
 from urllib.parse import unquote
 
-from . import expand, versions
+from . import expand, parameters, versions
 from .errors import unknown_url
 
 TABLE = [line.split() for line in """
@@ -11,9 +11,31 @@ POST   /v1/billing/meter_events                          meter_events.create
 GET    /v1/account                                       account.retrieve
 POST   /v1/customers                                     customers.create
 GET    /v1/customers                                     customers.list_all
+GET    /v1/customers/search                              customers.find
 GET    /v1/customers/{}                                  customers.retrieve
 POST   /v1/customers/{}                                  customers.update
 DELETE /v1/customers/{}                                  customers.delete
+GET    /v1/customers/{}/payment_methods                  payments.methods.list_of_customer
+GET    /v1/customers/{}/payment_methods/{}               payments.methods.retrieve_of_customer
+POST   /v1/payment_methods                               payments.methods.create
+GET    /v1/payment_methods                               payments.methods.list_all
+GET    /v1/payment_methods/{}                            payments.methods.retrieve
+POST   /v1/payment_methods/{}                            payments.methods.update
+POST   /v1/payment_methods/{}/attach                     payments.methods.attach
+POST   /v1/payment_methods/{}/detach                     payments.methods.detach
+POST   /v1/setup_intents                                 payments.setup_intents.create
+GET    /v1/setup_intents/{}                              payments.setup_intents.retrieve
+POST   /v1/setup_intents/{}/confirm                      payments.setup_intents.confirm
+POST   /v1/payment_intents                               payments.intents.create
+GET    /v1/payment_intents                               payments.intents.list_all
+GET    /v1/payment_intents/{}                            payments.intents.retrieve
+POST   /v1/payment_intents/{}/confirm                    payments.intents.confirm
+POST   /v1/payment_intents/{}/cancel                     payments.intents.cancel
+GET    /v1/charges                                       payments.intents.list_charges
+GET    /v1/charges/{}                                    payments.intents.retrieve_charge
+POST   /v1/refunds                                       payments.refunds.create
+GET    /v1/refunds                                       payments.refunds.list_all
+GET    /v1/refunds/{}                                    payments.refunds.retrieve
 POST   /v1/products                                      products.create
 GET    /v1/products                                      products.list_all
 GET    /v1/products/{}                                   products.retrieve
@@ -61,36 +83,41 @@ DELETE /v1/webhook_endpoints/{}                          endpoints.delete
 
 
 def handler_of(name):
-    module, _, function = name.partition(".")
+    module, _, function = name.rpartition(".")
     return getattr(import_module("." + module, __package__), function)
 
 
-FIXED = {(method, path): handler_of(name) for method, path, name in TABLE if "{}" not in path}
-WITH_ID = {}
+FIXED, WITH_ID = {}, {}
 for method, path, name in TABLE:
     if "{}" in path:
-        WITH_ID[method, tuple(path.split("/"))] = handler_of(name)
+        WITH_ID[method, tuple(path.split("/"))] = handler_of(name), method + " " + path
+    else:
+        FIXED[method, path] = handler_of(name), method + " " + path
+# They look themselves: the hot path, and bodies of JSON.
+UNCHECKED = ("POST /v1/billing/meter_events", "POST /v2/")
 
 
 def find(call):
-    """(handler, ids)"""
-    handler = FIXED.get((call.method, call.path))
-    if handler is not None:
-        return handler, ()
+    """(handler, ids, operation)"""
+    found = FIXED.get((call.method, call.path))
+    if found is not None:
+        return found[0], (), found[1]
     parts = [unquote(part) for part in call.path.split("/")]
-    # No path has more than one id: /v1/customers/{} or /v1/billing/meters/{}/deactivate.
-    for place in (3, 4):
-        if len(parts) > place and parts[place]:
-            shape = tuple(parts[:place] + ["{}"] + parts[place + 1:])
-            handler = WITH_ID.get((call.method, shape))
-            if handler is not None:
-                return handler, (parts[place],)
+    for places in ((3,), (4,), (3, 5)):
+        # /v1/customers/{}, /v1/billing/meters/{}/deactivate, /v1/customers/{}/payment_methods/{}
+        if len(parts) > places[-1] and all(parts[place] for place in places):
+            shape = tuple("{}" if i in places else part for i, part in enumerate(parts))
+            found = WITH_ID.get((call.method, shape))
+            if found is not None:
+                return found[0], tuple(parts[place] for place in places), found[1]
     raise unknown_url(call.method, call.path)
 
 
 def run(world, call):
     """The answer's bytes."""
-    handler, ids = find(call)
+    handler, ids, operation = find(call)
+    if not operation.startswith(UNCHECKED):
+        parameters.check(operation, call.params, call.version)
     result = handler(world, call, *ids)
     if isinstance(result, bytes):
         return result           # the hot path makes its own

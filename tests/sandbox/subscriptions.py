@@ -14,6 +14,7 @@ IGNORED = {"proration_behavior", "payment_behavior", "off_session", "payment_set
 SHARED = set(KEPT) | IGNORED | {"items", "metadata", "cancel_at_period_end", "cancel_at",
                                 "collection_method", "trial_end", "billing_cycle_anchor"}
 ON_CREATE = SHARED | {"customer", "backdate_start_date", "trial_period_days"}
+ENDED = ("canceled", "incomplete_expired")
 STATUSES = ("active", "past_due", "unpaid", "canceled", "incomplete", "incomplete_expired",
             "trialing", "paused", "all", "ended")
 
@@ -162,7 +163,7 @@ def update(world, call, id):
         for given in p.listed(params, "items"):
             change_item(world, call, sub, given)
         sub["metadata"] = p.metadata(params, sub["metadata"])
-        if params.get("billing_cycle_anchor") == "now":
+        if params.get("billing_cycle_anchor") in ("now", {"type": "now"}):
             sub["billing_cycle_anchor"] = world.clock.now_s()
         if params.get("trial_end") == "now":
             sub["trial_end"], sub["status"] = world.clock.now_s(), "active"

@@ -1,6 +1,7 @@
 """Everything the sandbox knows, in one place, so that a reset is one call."""
 import sys
 
+from . import customers
 from .clock import Clock
 from .events import Events
 from .faults import Faults
@@ -11,12 +12,14 @@ from .lanes import Lanes
 from .limiter import Limiter
 from .meter_errors import MeterErrors
 from .requests import Requests
+from .search import Index
 from .store import Collection
 from .usage import Usage
 from .webhooks import Webhooks
 
 KINDS = ("customer", "product", "price", "subscription", "subscription_item", "billing.meter",
-         "webhook_endpoint", "invoice")
+         "webhook_endpoint", "invoice", "payment_method", "payment_intent", "setup_intent", "charge",
+         "refund")
 
 
 class World:
@@ -39,8 +42,10 @@ class World:
         self.objects = {kind: Collection(kind) for kind in KINDS}
         self.meters_by_event_name = {}
         self.subscriptions_by_customer = {}
+        self.payment_methods_by_customer = {}
         self.deleted_customers = {}
         self.lookup_keys = {}               # lookup_key -> price
+        self.indexes = {"customer": Index(self.clock, customers.SEARCHED, self.options.search_lag_ms)}
         self.usage = Usage(self.clock)
         self.usage_records = {}             # subscription item -> {timestamp: quantity}
         self.sessions = {}                  # meter event stream token -> expires_at

@@ -1,0 +1,1 @@
+"""Cards and what is done with them: payment methods, payment intents, setup intents, refunds."""
