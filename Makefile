@@ -30,7 +30,7 @@ link     = @mkdir -p $(@D) && echo "  $@" && $(LINK) $^ $(PKG_LIBS) -lm -o $@
 
 # folder:program
 STAGES  := emitter:meterline-emitter aggregator:meterline-aggregator sink:meterline-sink \
-           webhookd:meterline-webhookd notifier:meterline-notifier ctl:meterctl
+           webhookd:meterline-webhookd notifier:meterline-notifier api:meterline-api ctl:meterctl
 folder   = $(firstword $(subst :, ,$(1)))
 program  = $(B)/bin/$(lastword $(subst :, ,$(1)))
 objects  = $(patsubst %.c,$(B)/obj/%.o,$(shell find $(1) -name '*.c' | sort))
