@@ -119,6 +119,20 @@ const struct ctl_command CTL_COMMANDS[] = {
          "made it stand in billing_history. What was sent to another customer stays there. Without\n"
          "--yes nothing is changed.\n",
      .run = customers_move_run},
+    {.words = {"preview"},
+     .arguments = "TENANT [--plan P] [--seats N] [--at now|period_end] [--interval month|year] [--json] [--wide]",
+     .what = "Show a tenant's next invoice, line by line, and what Stripe would make of it.",
+     .detail =
+         "It is computed from what is stored here: fees, seats, usage by tiers, credits and charges\n"
+         "of changes within the period, discounts and taxes. With STRIPE_SECRET_KEY, Stripe is\n"
+         "asked for its own preview, and what differs is named, with the likely reason. Nothing is\n"
+         "changed. What if something changed?\n"
+         "--plan P             to another plan\n"
+         "--seats N            to so many seats\n"
+         "--at …               now or period_end; if you say nothing, what costs less waits for the\n"
+         "                     period's end\n"
+         "--interval …         paid by the month or year\n",
+     .run = preview_run},
     {.group = "See how it is doing",
      .words = {"doctor"},
      .arguments = "[--json]",

@@ -60,6 +60,7 @@ int alerts_test_run(const struct ctl_config *config, int argc, char **argv);
 int customers_list_run(const struct ctl_config *config, int argc, char **argv);
 int customers_show_run(const struct ctl_config *config, int argc, char **argv);
 int customers_move_run(const struct ctl_config *config, int argc, char **argv);
+int preview_run(const struct ctl_config *config, int argc, char **argv);
 int doctor_run(const struct ctl_config *config, int argc, char **argv);
 int status_run(const struct ctl_config *config, int argc, char **argv);
 int watch_run(const struct ctl_config *config, int argc, char **argv);

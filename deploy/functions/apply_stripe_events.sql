@@ -22,6 +22,7 @@ DECLARE
     invoices_told text[];
     payments_told text[];
     checkouts text[];
+    others text[];      -- invoice items and schedules
     moved text[];       -- tenants whose periods may be other ones
     limited text[];     -- tenants whose limits may be
     contested text[];
@@ -64,8 +65,9 @@ BEGIN
     SELECT array_agg(DISTINCT x.object) FILTER (WHERE x.kind = 'subscription'),
            array_agg(DISTINCT x.object) FILTER (WHERE x.kind = 'invoice'),
            array_agg(DISTINCT x.grouped) FILTER (WHERE x.kind IN ('charge', 'payment_intent', 'invoice_payment', 'refund')),
-           array_agg(DISTINCT x.object) FILTER (WHERE x.kind = 'checkout')
-      INTO subs, invoices_told, payments_told, checkouts
+           array_agg(DISTINCT x.object) FILTER (WHERE x.kind = 'checkout'),
+           array_agg(DISTINCT x.object) FILTER (WHERE x.kind IN ('invoice_item', 'schedule'))
+      INTO subs, invoices_told, payments_told, checkouts, others
       FROM (SELECT n.kind, n.object, n."group" AS grouped
               FROM jsonb_to_recordset(p_batch) AS n (kind text, object text, "group" text)
             UNION ALL
@@ -129,6 +131,10 @@ BEGIN
     END IF;
     IF checkouts IS NOT NULL THEN
         PERFORM store_checkouts(checkouts);
+    END IF;
+    IF others IS NOT NULL THEN
+        PERFORM store_invoice_items(others);
+        PERFORM store_schedules(others);
     END IF;
     IF subs IS NOT NULL OR mapped <> '{}'
        OR EXISTS (SELECT FROM jsonb_to_recordset(p_batch) AS n (kind text) WHERE n.kind = 'customer') THEN

@@ -20,6 +20,9 @@ BEGIN
                (SELECT o.facts ->> 'email' FROM stripe_observations o
                  WHERE o.object_id = c.customer AND o.is_last AND NOT (o.is_final AND o.event_id = '')
                  ORDER BY o.is_final DESC, o.created_at DESC, o.event_id LIMIT 1) AS email,
+               (SELECT (o.facts ->> 'balance_minor')::bigint FROM stripe_observations o
+                 WHERE o.object_id = c.customer AND o.is_last AND o.facts ? 'balance_minor'
+                 ORDER BY o.created_at DESC, o.event_id LIMIT 1) AS balance,
                (SELECT min(fact_time(o.facts, 'created_at')) FROM stripe_observations o
                  WHERE o.object_id = c.customer) AS created_at,
                (SELECT o.created_at FROM stripe_observations o
@@ -29,7 +32,7 @@ BEGIN
     ), before AS MATERIALIZED (
         SELECT s.* FROM claims c JOIN stripe_customers s ON s.stripe_customer_id = c.customer
     ), merged AS (
-        SELECT c.customer, k.tenant, k.rank, k.claimed_at, o.email, coalesce(o.created_at, b.created_at) AS created_at,
+        SELECT c.customer, k.tenant, k.rank, k.claimed_at, o.email, coalesce(o.balance, b.balance_minor) AS balance, coalesce(o.created_at, b.created_at) AS created_at,
                least(c.seen_at, b.seen_at) AS seen_at, coalesce(o.deleted_at, b.deleted_at) AS deleted_at
           FROM claims c
           JOIN own o USING (customer)
@@ -39,16 +42,16 @@ BEGIN
                              AS x (tenant, rank, claimed_at)
                 ORDER BY x.rank NULLS LAST, x.claimed_at, x.tenant LIMIT 1) k
     ), written AS (
-        INSERT INTO stripe_customers AS s (stripe_customer_id, tenant, claim_rank, claimed_at, email, created_at, seen_at,
+        INSERT INTO stripe_customers AS s (stripe_customer_id, tenant, claim_rank, claimed_at, email, balance_minor, created_at, seen_at,
                                            deleted_at)
         SELECT m.* FROM merged m
           LEFT JOIN before b ON b.stripe_customer_id = m.customer
          WHERE b.stripe_customer_id IS NULL
-            OR (m.tenant, m.rank, m.claimed_at, m.email, m.created_at, m.seen_at, m.deleted_at)
-               IS DISTINCT FROM (b.tenant, b.claim_rank, b.claimed_at, b.email, b.created_at, b.seen_at, b.deleted_at)
+            OR (m.tenant, m.rank, m.claimed_at, m.email, m.balance, m.created_at, m.seen_at, m.deleted_at)
+               IS DISTINCT FROM (b.tenant, b.claim_rank, b.claimed_at, b.email, b.balance_minor, b.created_at, b.seen_at, b.deleted_at)
         ON CONFLICT (stripe_customer_id) DO UPDATE
            SET tenant = excluded.tenant, claim_rank = excluded.claim_rank, claimed_at = excluded.claimed_at,
-               email = excluded.email, created_at = excluded.created_at, seen_at = excluded.seen_at,
+               email = excluded.email, balance_minor = excluded.balance_minor, created_at = excluded.created_at, seen_at = excluded.seen_at,
                deleted_at = excluded.deleted_at, updated_at = now()
         RETURNING s.stripe_customer_id, s.tenant
     )

@@ -64,7 +64,7 @@ BEGIN
                current_period_end, billing_cycle_anchor, billing_interval, interval_count, started_at, ended_at,
                cancel_at_period_end, cancel_at, canceled_at, cancel_reason, past_due_since, trial_start, trial_end,
                collection_paused, collection_resumes_at, collection_method, billing_mode, schedule, discounts,
-               latest_invoice, currency, event_created)
+               tax_rates, automatic_tax, latest_invoice, currency, event_created)
         SELECT c.object_id, c.tenant, c.customer_id, c.plan, c.plan_quantity, c.status, c.starts_at, c.ends_at,
                fact_time(c.facts, 'billing_cycle_anchor'), c.facts ->> 'billing_interval',
                (c.facts ->> 'interval_count')::integer, fact_time(c.facts, 'started_at'),
@@ -77,7 +77,8 @@ BEGIN
                fact_time(c.facts, 'canceled_at'), c.facts ->> 'cancel_reason', c.past_due_since,
                fact_time(c.facts, 'trial_start'), fact_time(c.facts, 'trial_end'), c.facts ->> 'collection_paused',
                fact_time(c.facts, 'collection_resumes_at'), c.facts ->> 'collection_method', c.facts ->> 'billing_mode',
-               c.facts ->> 'schedule', coalesce(c.facts -> 'discounts', '[]'), c.facts ->> 'latest_invoice',
+               c.facts ->> 'schedule', coalesce(c.facts -> 'discounts', '[]'), coalesce(c.facts -> 'tax_rates', '[]'),
+               coalesce((c.facts ->> 'automatic_tax')::boolean, false), c.facts ->> 'latest_invoice',
                c.facts ->> 'currency', c.newest
           FROM current c
         ON CONFLICT (stripe_subscription_id) DO UPDATE
@@ -92,7 +93,7 @@ BEGIN
                trial_end = excluded.trial_end, collection_paused = excluded.collection_paused,
                collection_resumes_at = excluded.collection_resumes_at, collection_method = excluded.collection_method,
                billing_mode = excluded.billing_mode, schedule = excluded.schedule, discounts = excluded.discounts,
-               latest_invoice = excluded.latest_invoice, currency = excluded.currency,
+               tax_rates = excluded.tax_rates, automatic_tax = excluded.automatic_tax, latest_invoice = excluded.latest_invoice, currency = excluded.currency,
                event_created = excluded.event_created, updated_at = now()
     ), items AS MATERIALIZED (
         SELECT DISTINCT ON (c.object_id, i.id) c.object_id, c.tenant, i.*
@@ -103,7 +104,8 @@ BEGIN
                                                WHERE x.object_id = c.object_id AND NOT x.facts ? 'items_cut'), 1)
                                ELSE c.place END
          CROSS JOIN LATERAL jsonb_to_recordset(l.facts -> 'items')
-                    AS i (id text, price text, metric text, quantity bigint, "start" float8, "end" float8)
+                    AS i (id text, price text, metric text, quantity bigint, "start" float8, "end" float8,
+                          discounts jsonb, tax_rates jsonb)
          ORDER BY c.object_id, i.id, l.place DESC
     ), gone AS (
         DELETE FROM subscription_items x USING current c
@@ -113,9 +115,10 @@ BEGIN
         INSERT INTO subscription_items AS x (
                stripe_subscription_item_id, stripe_subscription_id, tenant, metric, stripe_price_id, quantity,
                current_period_start, current_period_end, currency, unit_amount, tiers, billing_interval, interval_count,
-               usage_type)
+               usage_type, discounts, tax_rates)
         SELECT i.id, i.object_id, i.tenant, coalesce(m.metric, p.metric), i.price, i.quantity, to_timestamp(i."start"),
-               to_timestamp(i."end"), p.currency, p.unit_amount, p.tiers, p.billing_interval, p.interval_count, p.usage_type
+               to_timestamp(i."end"), p.currency, p.unit_amount, p.tiers, p.billing_interval, p.interval_count, p.usage_type,
+               coalesce(i.discounts, '[]'), coalesce(i.tax_rates, '[]')
           FROM items i
           LEFT JOIN metrics m ON m.metric = i.metric
           LEFT JOIN stripe_prices p ON p.stripe_price_id = i.price
@@ -125,7 +128,7 @@ BEGIN
                current_period_start = excluded.current_period_start, current_period_end = excluded.current_period_end,
                currency = excluded.currency, unit_amount = excluded.unit_amount, tiers = excluded.tiers,
                billing_interval = excluded.billing_interval, interval_count = excluded.interval_count,
-               usage_type = excluded.usage_type
+               usage_type = excluded.usage_type, discounts = excluded.discounts, tax_rates = excluded.tax_rates
          WHERE (x.*) IS DISTINCT FROM (excluded.*)
     ), states_gone AS (   -- those before the oldest observation that is kept stay
         DELETE FROM subscription_states x
@@ -141,7 +144,7 @@ BEGIN
         SELECT DISTINCT ON (s.object_id, date_trunc('second', s.created_at))
                s.object_id, date_trunc('second', s.created_at), s.tenant, s.customer_id, s.plan, s.status,
                s.facts ->> 'currency',
-               (SELECT coalesce(jsonb_agg(i - 'start' - 'end'), '[]') FROM jsonb_array_elements(s.facts -> 'items') i),
+               (SELECT coalesce(jsonb_agg(i - 'start' - 'end' - 'tax_rates'), '[]') FROM jsonb_array_elements(s.facts -> 'items') i),
                coalesce(s.facts -> 'discounts', '[]'),
                coalesce(fact_time(s.facts, 'cancel_at'),
                         CASE WHEN s.facts ? 'cancel_at_period_end' THEN s.ends_at END),

@@ -18,6 +18,7 @@ CREATE TABLE stripe_customers (
     claim_rank         smallint,
     claimed_at         timestamptz,
     email              text,
+    balance_minor      bigint,               -- what it owes beyond its invoices; less than 0: a credit
     created_at         timestamptz,          -- by Stripe
     seen_at            timestamptz NOT NULL, -- of the oldest event that told of it
     deleted_at         timestamptz,
@@ -96,7 +97,9 @@ CREATE TABLE stripe_discounts (
     duration           text NOT NULL,        -- forever, once, repeating
     percent_off        numeric(7,4),
     amount_off         bigint,
-    currency           text COLLATE "C"
+    currency           text COLLATE "C",
+    starts_at          timestamptz,
+    ends_at            timestamptz           -- of repeating ones
 );
 
 CREATE TABLE subscriptions (
@@ -125,6 +128,8 @@ CREATE TABLE subscriptions (
     billing_mode           text,
     schedule               text COLLATE "C",
     discounts              jsonb NOT NULL DEFAULT '[]',
+    tax_rates              jsonb NOT NULL DEFAULT '[]', -- [{id, percentage, inclusive}]
+    automatic_tax          boolean NOT NULL DEFAULT false,
     latest_invoice         text COLLATE "C",
     plan_quantity          bigint NOT NULL DEFAULT 1, -- how often the plan was bought
     currency               text COLLATE "C",
@@ -160,7 +165,9 @@ CREATE TABLE subscription_items (
     tiers                       jsonb,
     billing_interval            text,
     interval_count              integer,
-    usage_type                  text
+    usage_type                  text,
+    discounts                   jsonb NOT NULL DEFAULT '[]',
+    tax_rates                   jsonb NOT NULL DEFAULT '[]' -- in place of the subscription's, where there are any
 );
 CREATE INDEX subscription_items_price ON subscription_items (stripe_price_id);
 CREATE INDEX subscription_items_subscription ON subscription_items (stripe_subscription_id);
@@ -295,6 +302,41 @@ CREATE TABLE invoices (
 CREATE INDEX invoices_tenant ON invoices (tenant, period_start);
 CREATE INDEX invoices_created ON invoices (created_at);
 CREATE INDEX invoices_paid ON invoices (paid_at);
+
+-- What a later invoice will have, such as prorations, until an invoice takes it.
+CREATE TABLE invoice_items (
+    stripe_invoice_item_id      text COLLATE "C" PRIMARY KEY,
+    tenant                      text COLLATE "C" NOT NULL,
+    stripe_customer_id          text COLLATE "C" NOT NULL,
+    stripe_subscription_id      text COLLATE "C",   -- NULL: the next invoice of whichever
+    stripe_subscription_item_id text COLLATE "C",
+    stripe_invoice_id           text COLLATE "C",   -- NULL: no event told that one has taken it
+    stripe_price_id             text COLLATE "C",
+    description                 text,
+    currency                    text COLLATE "C" NOT NULL,
+    amount_minor                bigint NOT NULL,
+    quantity                    bigint,
+    is_proration                boolean NOT NULL,
+    is_discountable             boolean NOT NULL,
+    tax_rates                   jsonb NOT NULL DEFAULT '[]', -- in place of the subscription's, where there are any
+    period_start                timestamptz,
+    period_end                  timestamptz,
+    item_at                     timestamptz NOT NULL,
+    deleted_at                  timestamptz,
+    updated_at                  timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX invoice_items_customer ON invoice_items (stripe_customer_id, item_at);
+
+-- What a subscription will be: each phase from start to end (Unix seconds) with its items.
+CREATE TABLE stripe_schedules (
+    stripe_schedule_id     text COLLATE "C" PRIMARY KEY,
+    tenant                 text COLLATE "C" NOT NULL,
+    stripe_customer_id     text COLLATE "C" NOT NULL,
+    stripe_subscription_id text COLLATE "C",
+    status                 text NOT NULL,
+    phases                 jsonb NOT NULL,   -- [{start, end, items: [{price, quantity}]}]
+    updated_at             timestamptz NOT NULL DEFAULT now()
+);
 
 -- One row a payment, whichever events told of it: by its payment intent, else by its charge.
 CREATE TABLE payments (

@@ -102,7 +102,8 @@ GRANT SELECT (identifier, tenant, event_name, first_sent_at, last_sent_at) ON us
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing_customers, subscriptions, subscription_items, usage_quotas,
     webhook_events, stripe_customers, stripe_observations, subscription_states TO meterline_webhookd;
-GRANT SELECT, INSERT, UPDATE ON invoices, payments, checkout_sessions, stripe_prices TO meterline_webhookd;
+GRANT SELECT, INSERT, UPDATE ON invoices, invoice_items, payments, checkout_sessions, stripe_prices, stripe_schedules
+    TO meterline_webhookd;
 GRANT SELECT, INSERT ON billing_history TO meterline_webhookd;
 GRANT SELECT ON usage_totals TO meterline_webhookd;
 GRANT SELECT, INSERT, UPDATE, DELETE ON limit_changes TO meterline_webhookd;
@@ -124,14 +125,14 @@ GRANT SELECT, UPDATE, DELETE ON outgoing_messages TO meterline_notifier;
 GRANT SELECT, INSERT, UPDATE, DELETE ON failing_addresses TO meterline_notifier;
 
 GRANT SELECT ON usage_aggregates, usage_totals, usage_events, usage_quotas, usage_alerts, billing_customers,
-    subscription_items, subscription_states, stripe_prices, stripe_discounts, customer_mrr, milestones, invoices, payments,
-    checkout_sessions, billing_history, usage_submissions, usage_claims, usage_unbilled, stream_positions TO meterline_api;
+    subscription_items, subscription_states, stripe_prices, stripe_discounts, customer_mrr, milestones, invoices, invoice_items,
+    stripe_schedules, stripe_customers, payments, checkout_sessions, billing_history, usage_submissions, usage_claims, usage_unbilled, stream_positions TO meterline_api;
 
 GRANT ALL ON ALL TABLES IN SCHEMA public TO meterline_ctl;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO meterline_ctl;
 
 GRANT SELECT ON usage_aggregates, usage_totals, usage_events, usage_quotas, usage_alerts, subscriptions,
-    subscription_items, subscription_states, billing_periods, invoices, payments, checkout_sessions, billing_history,
+    subscription_items, subscription_states, billing_periods, invoices, invoice_items, payments, checkout_sessions, billing_history,
     metrics, plans, plan_limits, tenant_limits TO meterline_tenant;
 
 -- Stages see every row (what they may touch is in the grants above); a tenant sees its own.

@@ -354,6 +354,7 @@ COMMENT ON COLUMN stripe_customers.tenant IS 'Whose it is; NULL: nothing says so
 COMMENT ON COLUMN stripe_customers.claim_rank IS 'What said so: 0 the customer, 1 a subscription, 2 an invoice, 3 a checkout.';
 COMMENT ON COLUMN stripe_customers.claimed_at IS 'When that was first said.';
 COMMENT ON COLUMN stripe_customers.email IS 'Its address, as Stripe has it.';
+COMMENT ON COLUMN stripe_customers.balance_minor IS 'What it owes beyond its invoices, in minor units; less than 0: a credit.';
 COMMENT ON COLUMN stripe_customers.created_at IS 'When it was made at Stripe; NULL: not known.';
 COMMENT ON COLUMN stripe_customers.seen_at IS 'Of the oldest event that told of it.';
 COMMENT ON COLUMN stripe_customers.deleted_at IS 'When it was deleted at Stripe.';
@@ -418,6 +419,8 @@ COMMENT ON COLUMN stripe_discounts.duration IS 'forever, once or repeating.';
 COMMENT ON COLUMN stripe_discounts.percent_off IS 'Per cent; NULL: an amount.';
 COMMENT ON COLUMN stripe_discounts.amount_off IS 'In minor units; NULL: a share.';
 COMMENT ON COLUMN stripe_discounts.currency IS 'Of the amount; ISO, lower case.';
+COMMENT ON COLUMN stripe_discounts.starts_at IS 'Since when it counts.';
+COMMENT ON COLUMN stripe_discounts.ends_at IS 'When a repeating one ends; NULL: never, or not known.';
 
 COMMENT ON TYPE fraction IS 'An exact amount that may be no decimal number.';
 COMMENT ON COLUMN fraction.numerator IS 'What is divided.';
@@ -495,6 +498,8 @@ COMMENT ON COLUMN subscriptions.collection_method IS 'charge_automatically or se
 COMMENT ON COLUMN subscriptions.billing_mode IS 'classic or flexible.';
 COMMENT ON COLUMN subscriptions.schedule IS 'The schedule at Stripe that changes it.';
 COMMENT ON COLUMN subscriptions.discounts IS 'Its discounts, as far as Stripe told of them.';
+COMMENT ON COLUMN subscriptions.tax_rates IS 'Taxes of its invoices: id, percentage, inclusive.';
+COMMENT ON COLUMN subscriptions.automatic_tax IS 'Stripe works out its taxes, by rules that only Stripe knows.';
 COMMENT ON COLUMN subscriptions.latest_invoice IS 'Its newest invoice at Stripe.';
 COMMENT ON COLUMN subscriptions.plan_quantity IS 'How often its plan was bought; limits count that often.';
 COMMENT ON COLUMN subscriptions.past_due_since IS 'Since when a payment of it has failed.';
@@ -517,6 +522,38 @@ COMMENT ON COLUMN subscription_items.tiers IS 'Tiers of its price, as Stripe has
 COMMENT ON COLUMN subscription_items.billing_interval IS 'Unit of its periods: day, week, month or year.';
 COMMENT ON COLUMN subscription_items.interval_count IS 'How many such units a period has.';
 COMMENT ON COLUMN subscription_items.usage_type IS 'licensed or metered.';
+COMMENT ON COLUMN subscription_items.discounts IS 'Discounts of its own, as far as Stripe told of them.';
+COMMENT ON COLUMN subscription_items.tax_rates IS 'Taxes in place of the subscription''s: id, percentage, inclusive.';
+
+COMMENT ON TABLE invoice_items IS 'What a later invoice will have, such as prorations.';
+COMMENT ON COLUMN invoice_items.stripe_invoice_item_id IS 'The invoice item at Stripe.';
+COMMENT ON COLUMN invoice_items.tenant IS 'The tenant.';
+COMMENT ON COLUMN invoice_items.stripe_customer_id IS 'The customer at Stripe.';
+COMMENT ON COLUMN invoice_items.stripe_subscription_id IS 'On whose next invoice it is; NULL: of whichever.';
+COMMENT ON COLUMN invoice_items.stripe_subscription_item_id IS 'The item of the subscription that it is about.';
+COMMENT ON COLUMN invoice_items.stripe_invoice_id IS 'The invoice that took it; NULL: none, as far as Stripe told.';
+COMMENT ON COLUMN invoice_items.stripe_price_id IS 'Its price at Stripe.';
+COMMENT ON COLUMN invoice_items.description IS 'What it is for, as the invoice says it.';
+COMMENT ON COLUMN invoice_items.currency IS 'ISO currency, lower case.';
+COMMENT ON COLUMN invoice_items.amount_minor IS 'What it comes to, in minor units; less than 0: a credit.';
+COMMENT ON COLUMN invoice_items.quantity IS 'How many.';
+COMMENT ON COLUMN invoice_items.is_proration IS 'It is for a part of a period.';
+COMMENT ON COLUMN invoice_items.is_discountable IS 'Discounts of the invoice are taken off it.';
+COMMENT ON COLUMN invoice_items.tax_rates IS 'Taxes in place of the subscription''s: id, percentage, inclusive.';
+COMMENT ON COLUMN invoice_items.period_start IS 'From when it is.';
+COMMENT ON COLUMN invoice_items.period_end IS 'Until when it is.';
+COMMENT ON COLUMN invoice_items.item_at IS 'When it was made, by Stripe.';
+COMMENT ON COLUMN invoice_items.deleted_at IS 'When it was deleted at Stripe.';
+COMMENT ON COLUMN invoice_items.updated_at IS 'When this row was last written.';
+
+COMMENT ON TABLE stripe_schedules IS 'What subscriptions will be, such as a lower plan from their next period on.';
+COMMENT ON COLUMN stripe_schedules.stripe_schedule_id IS 'The schedule at Stripe.';
+COMMENT ON COLUMN stripe_schedules.tenant IS 'The tenant.';
+COMMENT ON COLUMN stripe_schedules.stripe_customer_id IS 'The customer at Stripe.';
+COMMENT ON COLUMN stripe_schedules.stripe_subscription_id IS 'The subscription that it changes.';
+COMMENT ON COLUMN stripe_schedules.status IS 'not_started, active, completed, released or canceled.';
+COMMENT ON COLUMN stripe_schedules.phases IS 'Its phases: start and end in Unix seconds, and the items from then on.';
+COMMENT ON COLUMN stripe_schedules.updated_at IS 'When this row was last written.';
 
 COMMENT ON TABLE billing_periods IS 'Billing periods that Stripe told of, their edges cut to minutes.';
 COMMENT ON COLUMN billing_periods.tenant IS 'The tenant.';

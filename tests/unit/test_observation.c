@@ -296,12 +296,14 @@ static void test_kinds(void **state)
     assert_ptr_equal(object_kind_of("v1.invoice.paid"), &INVOICE_KIND);
     assert_ptr_equal(object_kind_of("invoice.upcoming"), &NOTE_KIND);
     assert_ptr_equal(object_kind_of("charge.refund.updated"), &REFUND_KIND);
+    assert_ptr_equal(object_kind_of("invoiceitem.created"), &INVOICE_ITEM_KIND);
+    assert_ptr_equal(object_kind_of("subscription_schedule.released"), &SCHEDULE_KIND);
     const char *const NONE[] = {"customer.tax_id.created",
                                 "customer.",
                                 "invoice",
                                 "",
                                 "v1.billing.meter.error_report_triggered",
-                                "invoiceitem.created"};
+                                "invoiceitem."};
     for (size_t i = 0; i < sizeof NONE / sizeof *NONE; i++)
         assert_null(object_kind_of(NONE[i]));
 }

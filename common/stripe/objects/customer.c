@@ -15,6 +15,7 @@ static int read_customer(const json_t *object, struct facts *out, struct err *e)
     fact_text(out, "email", object, "email");
     fact_set_text(out, "tenant", out->tenant);
     fact_integer(out, "created_at", object, "created");
+    fact_integer(out, "balance_minor", object, "balance");
     fact_true(out, "deleted", object, "deleted");
     /* Of a deleted customer GET returns only the id. */
     out->final = json_is_true(json_object_get(object, "deleted"));

@@ -8,6 +8,8 @@
 void fact_text(struct facts *f, const char *name, const json_t *object, const char *key);
 void fact_integer(struct facts *f, const char *name, const json_t *object, const char *key);
 void fact_true(struct facts *f, const char *name, const json_t *object, const char *key);
+/* {id, percentage, inclusive} of each tax rate in a list; nothing without one. */
+void fact_tax_rates(struct facts *f, const json_t *object, const char *key);
 /* text may be NULL: nothing. */
 void fact_set_text(struct facts *f, const char *name, const char *text);
 

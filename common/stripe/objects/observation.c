@@ -9,8 +9,9 @@
 enum { DIGEST_BYTES = 16 };
 
 static const struct object_kind *const KINDS[] = {
-    &CUSTOMER_KIND,        &SUBSCRIPTION_KIND, &INVOICE_KIND,  &PAYMENT_INTENT_KIND, &CHARGE_KIND,
-    &INVOICE_PAYMENT_KIND, &REFUND_KIND,       &CHECKOUT_KIND, &PRICE_KIND,          &NOTE_KIND};
+    &CUSTOMER_KIND, &SUBSCRIPTION_KIND,    &INVOICE_KIND,  &PAYMENT_INTENT_KIND,
+    &CHARGE_KIND,   &INVOICE_PAYMENT_KIND, &REFUND_KIND,   &CHECKOUT_KIND,
+    &PRICE_KIND,    &INVOICE_ITEM_KIND,    &SCHEDULE_KIND, &NOTE_KIND};
 
 /* Thin events are named like their snapshot twins, after the version of the API. */
 static const char *plain_type(const char *type)
@@ -86,8 +87,8 @@ static json_t *digest_state(const json_t *facts)
 static json_t *digest_shape(const json_t *facts)
 {
     static const char *const LEFT_OUT[] = {
-        "current_period_start", "current_period_end", "schedule", "trial_start", "trial_end",
-        "billing_cycle_anchor", "items_cut"};
+        "current_period_start", "current_period_end", "schedule",  "trial_start",  "trial_end",
+        "billing_cycle_anchor", "items_cut",          "tax_rates", "automatic_tax"};
     json_t *shape = state_of(facts);
     for (size_t i = 0; i < sizeof LEFT_OUT / sizeof *LEFT_OUT; i++)
         json_object_del(shape, LEFT_OUT[i]);
@@ -97,6 +98,7 @@ static json_t *digest_shape(const json_t *facts)
     {
         json_object_del(item, "start");
         json_object_del(item, "end");
+        json_object_del(item, "tax_rates");
     }
     json_t *of_it = digest(shape);
     json_decref(shape);

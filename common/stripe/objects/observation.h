@@ -71,6 +71,8 @@ extern const struct object_kind CUSTOMER_KIND;
 extern const struct object_kind SUBSCRIPTION_KIND;
 extern const struct object_kind PRICE_KIND;
 extern const struct object_kind INVOICE_KIND;
+extern const struct object_kind INVOICE_ITEM_KIND;
+extern const struct object_kind SCHEDULE_KIND;
 extern const struct object_kind CHARGE_KIND;
 extern const struct object_kind PAYMENT_INTENT_KIND;
 extern const struct object_kind INVOICE_PAYMENT_KIND;

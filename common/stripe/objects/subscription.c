@@ -117,6 +117,8 @@ static void add_discount(json_t *list, const json_t *discount)
     json_t *percent = json_object_get(coupon, "percent_off");
     if (json_is_number(percent))
         json_object_set(f.values, "percent_off", percent);
+    fact_integer(&f, "starts", discount, "start");
+    fact_integer(&f, "ends", discount, "end");
     json_array_append_new(list, f.values);
 }
 
@@ -159,6 +161,7 @@ static void add_item(struct facts *out, json_t *items, const json_t *item)
     fact_integer(&f, "start", item, "current_period_start");
     fact_integer(&f, "end", item, "current_period_end");
     read_discounts(item, &f);
+    fact_tax_rates(&f, item, "tax_rates");
     json_array_append_new(items, f.values);
     json_t *facts = price_facts(price);
     if (facts)
@@ -321,6 +324,8 @@ static int read_subscription(const json_t *object, struct facts *out, struct err
     read_lifetime(object, out);
     read_items(object, out);
     read_discounts(object, out);
+    fact_tax_rates(out, object, "default_tax_rates");
+    fact_true(out, "automatic_tax", json_object_get(object, "automatic_tax"), "enabled");
     out->final = !strcmp(out->status, "canceled") || !strcmp(out->status, "incomplete_expired");
     out->rank = out->final ? 2 : strcmp(out->status, "incomplete") != 0;
     return 0;
