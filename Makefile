@@ -134,11 +134,12 @@ docs:
 # Manual pages and completion come from the programs themselves, of the tables of --help. The date of a page is
 # that of the commit, so that the same sources make the same page.
 COMMITTED = $(call once,COMMITTED,$(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null)))
-MANUALS := $(addprefix $(B)/man/,meterctl.1 meterline-emitter.1 meterline-aggregator.8 meterline-sink.8 meterline-webhookd.8 meterline-notifier.8)
+MANUALS := $(addprefix $(B)/man/,meterctl.1 meterline-emitter.1 meterline-emitter.8 meterline-aggregator.8 meterline-sink.8 meterline-webhookd.8 meterline-notifier.8)
 COMPLETION := $(B)/completion/meterctl
 .PHONY: manuals
 manuals: $(MANUALS) $(COMPLETION)
 $(foreach n,1 8,$(eval $(B)/man/%.$(n): $(B)/bin/% ; @mkdir -p $$(@D) && SOURCE_DATE_EPOCH=$$(COMMITTED) $$< --print-manual >$$@))
+$(B)/man/meterline-emitter.8: $(B)/bin/meterline-emitter ; @mkdir -p $(@D) && SOURCE_DATE_EPOCH=$(COMMITTED) $< --daemon --print-manual >$@
 $(COMPLETION): $(B)/bin/meterctl ; @mkdir -p $(@D) && $< --print-completion >$@
 # make install    programs, manual pages, completion, units and a catalog to start from, below $(PREFIX)
 # make uninstall  delete them again

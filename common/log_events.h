@@ -121,6 +121,10 @@
     X(webhook_ignored, "webhookd", "A webhook event has no effect here, as when its type is not used, or it has no tenant yet; `msg` says why. Where a tenant was missing, it is taken up when the tenant is known.") \
     X(webhook_processed, "webhookd", "The effect of a webhook event is committed.") \
     X(webhook_refused, "webhookd", "A request to the webhook endpoint was answered with 400, because its signature or its body is not Stripe's; `reason` and `msg` say which. If Stripe sent it, check `STRIPE_WEBHOOK_SECRET`.") \
+    X(delivery_failed, "emitter", "Events could not be sent to Redis, or the disk of the spool fails; `msg` says why. What was accepted waits in the spool and is tried again.") \
+    X(delivery_recovered, "emitter", "Redis has taken events again, after `delivery_failed`.") \
+    X(quota_answered_again, "emitter", "Redis answers to checks of quotas again, after `quota_not_answered`.") \
+    X(quota_not_answered, "emitter", "Redis did not answer to checks of quotas, which were answered as QUOTA_FAIL says; `msg` says why. If the function is missing, webhookd has not loaded it yet.") \
     X(message_delayed, "notifier", "A message was not taken and is tried again after `wait_ms`; `msg` says why. Logged once a minute for each cause.") \
     X(message_failed, "notifier", "A message was refused for good, or was tried for as long as `NOTIFIER_GIVE_UP_S` says; `msg` says why. When the cause is removed, send it by `meterctl messages retry`.") \
     X(messages_settled, "notifier", "What became of attempts is noted in PostgreSQL: how many messages were sent, delayed, failed.") \

@@ -102,7 +102,15 @@
     X(ALERTS_RAISED, "meterline_alerts_raised_total", COUNTER, PLAIN, "", "notifier", \
       "Thresholds of limits that usage has passed") \
     X(NOT_INVOICED, "meterline_not_invoiced_units", GAUGE, PLAIN, "metric", "notifier", \
-      "Units that were sent for periods that are over and that no final invoice bills (see usage_not_invoiced), of the last two months")
+      "Units that were sent for periods that are over and that no final invoice bills (see usage_not_invoiced), of the last two months") \
+    X(EMITTED, "meterline_emitter_events_total", COUNTER, PLAIN, "outcome", "emitter", \
+      "Events that requests brought, by outcome: accepted, refused (they are none), unavailable (the spool is full, or the disk)") \
+    X(SPOOL_BYTES, "meterline_spool_bytes", GAUGE, PLAIN, "", "emitter", \
+      "Size of the spool, of EMITTER_SPOOL_MAX_MB") \
+    X(SPOOL_WAITING, "meterline_spool_waiting_events", GAUGE, PLAIN, "", "emitter", \
+      "Events that this process took and Redis does not have yet") \
+    X(QUOTA_ANSWERS, "meterline_quota_answers_total", COUNTER, PLAIN, "verdict", "emitter", \
+      "Answers to checks of quotas, by verdict: allow, allow_over, deny, unknown (Redis did not answer)")
 /* clang-format on */
 
 #define METRIC_ID(id, name, type, unit, labels, stages, help) METRIC_OF_##id,

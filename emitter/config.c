@@ -53,6 +53,8 @@ static const struct manual_item FLAG_HELPS[] = {
     {"--refused FILE", "write the place and reason of every refused line here"},
     {"--give-up-after S", "stop when Redis has not answered for S seconds; default 60"},
     {"--dry-run", "only check the lines; needs no Redis"},
+    {"--daemon",
+     "take events by HTTP instead, and tell gateways about quotas: see --daemon --help"},
     {"--help", "this text"},
     {"--version", "the program's version"},
     {"--print-config", "the settings in force, secrets as ***"},

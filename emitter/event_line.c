@@ -194,13 +194,18 @@ int event_line_check(struct event_line *e, int64_t now_ms, const struct metric_n
     return 0;
 }
 
-int event_line_parse(struct event_line *e, const char *line, size_t length, int64_t now_ms,
-                     const struct metric_names *metrics)
+int event_line_read(struct event_line *e, const char *line, size_t length)
 {
     event_line_begin(e);
     if (!str_is_utf8(line, length))
         return refuse(e, "not JSON: invalid UTF-8, or a NUL byte");
-    return collect(e, line, length) ? -1 : event_line_check(e, now_ms, metrics);
+    return collect(e, line, length);
+}
+
+int event_line_parse(struct event_line *e, const char *line, size_t length, int64_t now_ms,
+                     const struct metric_names *metrics)
+{
+    return event_line_read(e, line, length) ? -1 : event_line_check(e, now_ms, metrics);
 }
 
 /* "$12\r\n" or "*9\r\n". */

@@ -49,6 +49,8 @@ int event_line_give(struct event_line *e, enum event_known known, struct slice v
 int event_line_give_dimension(struct event_line *e, struct slice name, struct slice value);
 int event_line_check(struct event_line *e, int64_t now_ms, const struct metric_names *metrics);
 
+/* The fields of a line, which are still to be checked. */
+int event_line_read(struct event_line *e, const char *line, size_t length);
 /* now_ms: Unix, for the bounds of ts. metrics: the allowed ones, or NULL for any. Returns 0, or -1
  * with why. The fields of e point into the line and into e->text. */
 int event_line_parse(struct event_line *e, const char *line, size_t length, int64_t now_ms,

@@ -1,5 +1,7 @@
-/* meterline-emitter: reads usage events, one line of JSON each, and adds them to the stream. */
+/* meterline-emitter: adds usage events to the stream, which it reads from files, or, as a daemon,
+ * gets by HTTP. */
 #include "emitter/config.h"
+#include "emitter/daemon/daemon.h"
 #include "emitter/emit.h"
 
 #include "common/log.h"
@@ -7,6 +9,7 @@
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <string.h>
 
 static void on_signal(int signal_number)
 {
@@ -25,8 +28,18 @@ static void handle_signals(void)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
+static bool has_flag(int argc, char **argv, const char *flag)
+{
+    for (int i = 1; i < argc; i++)
+        if (!strcmp(argv[i], flag))
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
+    if (has_flag(argc, argv, EMITTER_DAEMON_FLAG))
+        return daemon_main(argc, argv);
     struct emitter_config config = {0};
     if (sodium_init() < 0) {
         fprintf(stderr, "%s: libsodium could not be initialised\n", EMITTER_PROGRAM);

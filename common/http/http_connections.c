@@ -1,7 +1,7 @@
 /* The connections of a server, so that clients that are slow, on purpose or not, keep nobody out.
  *
  * A connection may wait WAIT_MS for a request, and a request must be whole REQUEST_MS after its
- * first line. If there are more connections than CONNECTIONS_MAX, or more bytes of bodies than
+ * first line. If there are more connections than it may have, or more bytes of bodies than
  * HELD_MAX_BYTES, the one that has been at it for longest is cut off: a client that sends its
  * request at once is through long before it would be that one. What was handed to the handler is
  * never cut off.
@@ -82,7 +82,7 @@ static struct connection *find_slowest(const struct http_server *s, const struct
 static void make_place(struct http_server *s, const struct connection *for_this)
 {
     struct connection *slowest = NULL;
-    if (s->connections_count > CONNECTIONS_MAX && (slowest = find_slowest(s, for_this, false))) {
+    if (s->connections_count > s->connections_max && (slowest = find_slowest(s, for_this, false))) {
         s->crowded_ms = clock_monotonic_ms();
         cut(s, slowest, "crowded");
     }

@@ -15,6 +15,7 @@
 #include "common/conf.h"
 #include "common/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -199,6 +200,7 @@ struct http_server *http_server_open(uv_loop_t *loop, const char *name, const ch
     struct http_server *s = xcalloc(1, sizeof *s);
     s->name = name;
     s->max_body_bytes = max_body_bytes;
+    s->connections_max = CONNECTIONS_MAX;
     s->handler = handler;
     s->owner = owner;
     s->daemon = start_daemon(s, listener);
@@ -211,6 +213,12 @@ struct http_server *http_server_open(uv_loop_t *loop, const char *name, const ch
     start_polling(s, loop);
     log_info(listening, LOG_STR("name", name), LOG_STR("address", address));
     return s;
+}
+
+void http_server_set_connections(struct http_server *s, int most)
+{
+    assert(most > 0 && most <= CONNECTIONS_MAX);
+    s->connections_max = most;
 }
 
 void http_server_quiesce(struct http_server *s)

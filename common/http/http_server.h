@@ -47,6 +47,8 @@ enum { HTTP_ADDRESS_SIZE = 128 };
  * Returns the descriptor, or -1 with e. */
 int http_listen(const char *listen, char address[HTTP_ADDRESS_SIZE], struct err *e);
 
+/* It keeps at most so many connections, 1 to 1000, which it does if this is not called. */
+void http_server_set_connections(struct http_server *s, int most);
 /* Stop taking connections; those in flight may still be answered until http_server_close. */
 void http_server_quiesce(struct http_server *s);
 /* Lately there were more connections than it keeps, and the slowest were cut off. */

@@ -11,7 +11,7 @@
 
 #include <microhttpd.h>
 
-enum { REPLY_HEADERS_MAX = 4, CONNECTIONS_MAX = 1000 };
+enum { REPLY_HEADERS_MAX = 8, CONNECTIONS_MAX = 1000 };
 
 /* See the drawing in http_exchange.c. */
 enum exchange_state { READING, HANDED, ANSWERED, QUEUED, GONE };
@@ -25,6 +25,7 @@ struct http_server {
     struct connection *connections;
     struct connection *connections_last;
     int connections_count;
+    int connections_max;
     size_t held_bytes;  /* of bodies, read or being read */
     int64_t crowded_ms; /* when somebody last had to go, monotonic; 0: never */
     struct log_repeat cut;

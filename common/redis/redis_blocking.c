@@ -5,7 +5,9 @@
 #include "common/redis/redis_map.h"
 #include "common/redis/redis_role.h"
 #include "common/redis/redis_tls.h"
+#include "common/str.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +74,28 @@ static redisContext *open_node(const struct redis_url *u, const struct redis_nod
     return NULL;
 }
 
+/* Maps, one a URL, are not given back: the next connection begins with what the last one learned.
+ * Any thread may connect. */
+static struct kept_map {
+    struct kept_map *next;
+    char *url;
+    struct redis_map *map;
+} * kept_maps;
+static pthread_mutex_t maps_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct redis_map *get_map(const char *url, const struct redis_url *parts)
+{
+    struct kept_map *k = kept_maps;
+    while (k && strcmp(k->url, url) != 0)
+        k = k->next;
+    if (!k) {
+        k = xcalloc(1, sizeof *k);
+        *k = (struct kept_map){kept_maps, xstrdup(url), redis_map_new(parts)};
+        kept_maps = k;
+    }
+    return k->map;
+}
+
 /* One search for a node. */
 struct search {
     struct redis_map *map;
@@ -79,13 +103,17 @@ struct search {
     const struct redis_node *node; /* connected to */
     const struct redis_node *next; /* where a redirection leads, or NULL */
     bool asking;                   /* it was ASK */
+    bool is_cluster;               /* the node said so */
 };
 
 static void learn_nodes(struct search *s, redisContext *c)
 {
     redisReply *reply = redisCommand(c, "CLUSTER SLOTS");
+    pthread_mutex_lock(&maps_lock);
     if (reply)
         redis_map_take(s->map, reply, s->node);
+    s->is_cluster = redis_map_is_cluster(s->map);
+    pthread_mutex_unlock(&maps_lock);
     freeReplyObject(reply);
 }
 
@@ -103,7 +131,9 @@ static int look_at_key(struct search *s, redisContext *c, struct err *e)
     if (failed)
         err_set(e, ERR_REFUSED, "Redis: %s", reply->str);
     if (failed && redis_redirect_parse(reply->str, &to)) {
+        pthread_mutex_lock(&maps_lock);
         s->next = redis_map_follow(s->map, &to, s->node);
+        pthread_mutex_unlock(&maps_lock);
         s->asking = to.is_ask;
     }
     freeReplyObject(reply);
@@ -113,7 +143,7 @@ static int look_at_key(struct search *s, redisContext *c, struct err *e)
 /* A plain server that is a replica is none that we can work with. An ACL may forbid to ask. */
 static int look_at_role(const struct search *s, redisContext *c, struct err *e)
 {
-    redisReply *reply = redis_map_is_cluster(s->map) ? NULL : redisCommand(c, "ROLE");
+    redisReply *reply = s->is_cluster ? NULL : redisCommand(c, "ROLE");
     bool is_replica = reply && redis_role_is(reply, "slave");
     freeReplyObject(reply);
     return is_replica ? connect_failed(c, REDIS_REPLICA, e) : 0;
@@ -140,11 +170,16 @@ static redisContext *find_node(struct search *s, const struct redis_url *u, int 
     redisContext *c = NULL;
     for (unsigned i = 0; !c && i < TRIES && (i == 0 || clock_monotonic_ms() < end_ms); i++) {
         bool is_led = s->next != NULL;
+        pthread_mutex_lock(&maps_lock);
         s->node = is_led ? s->next : redis_map_pick(s->map, slot, i);
+        pthread_mutex_unlock(&maps_lock);
         s->asking = is_led && s->asking;
         s->next = NULL;
         c = try_node(s, u, timeout_ms, e);
-        if (!c && !s->next && redis_map_is_only(s->map))
+        pthread_mutex_lock(&maps_lock);
+        bool is_only = redis_map_is_only(s->map);
+        pthread_mutex_unlock(&maps_lock);
+        if (!c && !s->next && is_only)
             break;
     }
     return c;
@@ -156,8 +191,9 @@ redisContext *redis_connect_blocking_at(const char *url, const char *key, int ti
     struct redis_url u;
     if (redis_url_parse(url, &u, e) != 0)
         return NULL;
-    /* The map is not given back: the next connection begins with what this one learned. */
-    struct search s = {.map = redis_map_get(url, &u), .key = key};
+    pthread_mutex_lock(&maps_lock);
+    struct search s = {.map = get_map(url, &u), .key = key};
+    pthread_mutex_unlock(&maps_lock);
     redisContext *c = find_node(&s, &u, timeout_ms, e);
     if (c && s.asking && !asking) {
         redisFree(c);
@@ -187,13 +223,14 @@ redisContext *redis_connect_blocking_master(const char *url, int i, int timeout_
     }
     if (redis_url_parse(url, &u, e) != 0)
         return NULL;
-    struct redis_map *map = redis_map_get(url, &u);
+    pthread_mutex_lock(&maps_lock);
+    struct redis_map *map = get_map(url, &u);
     const struct redis_node *node =
         redis_map_is_cluster(map) ? redis_map_master(map, i) : redis_map_pick(map, -1, 0);
     bool is_behind = redis_map_is_cluster(map) ? !node : i > 0;
+    pthread_mutex_unlock(&maps_lock);
     *e = (struct err){0};
     redisContext *c = is_behind ? NULL : open_node(&u, node, timeout_ms, e);
-    redis_map_release(map);
     redis_url_done(&u);
     return c;
 }

@@ -13,7 +13,7 @@ enum { PORT_MAX = 65535 };
 
 struct redis_map {
     struct redis_map *next; /* of all maps */
-    char *url;
+    char *url;              /* NULL: not among all maps */
     int references;
     bool is_cluster;
     struct redis_node **nodes; /* owned, each by itself: their addresses are kept by others */
@@ -36,21 +36,29 @@ static struct redis_node *get_node(struct redis_map *m, const char *host, int po
     return node;
 }
 
+struct redis_map *redis_map_new(const struct redis_url *parts)
+{
+    struct redis_map *m = xcalloc(1, sizeof *m);
+    for (int i = 0; i < parts->n_seeds; i++)
+        get_node(m, parts->seeds[i].host, parts->seeds[i].port);
+    m->n_seeds = m->n_nodes;
+    m->references = 1;
+    return m;
+}
+
 struct redis_map *redis_map_get(const char *url, const struct redis_url *parts)
 {
     struct redis_map *m = all_maps;
     while (m && strcmp(m->url, url) != 0)
         m = m->next;
-    if (!m) {
-        m = xcalloc(1, sizeof *m);
-        m->url = xstrdup(url);
-        for (int i = 0; i < parts->n_seeds; i++)
-            get_node(m, parts->seeds[i].host, parts->seeds[i].port);
-        m->n_seeds = m->n_nodes;
-        m->next = all_maps;
-        all_maps = m;
+    if (m) {
+        m->references++;
+        return m;
     }
-    m->references++;
+    m = redis_map_new(parts);
+    m->url = xstrdup(url);
+    m->next = all_maps;
+    all_maps = m;
     return m;
 }
 
@@ -59,9 +67,10 @@ void redis_map_release(struct redis_map *m)
     if (!m || --m->references > 0)
         return;
     struct redis_map **at = &all_maps;
-    while (*at != m)
+    while (m->url && *at != m)
         at = &(*at)->next;
-    *at = m->next;
+    if (m->url)
+        *at = m->next;
     for (int i = 0; i < m->n_nodes; i++) {
         free(m->nodes[i]->host);
         free(m->nodes[i]);

@@ -1,6 +1,7 @@
 /* Which nodes a Redis Cluster has, and which of them serves which slot. All connections of the
  * process with the same URL share one map, so that each learns from what the others are told. For a
- * plain server it has just the URL's addresses. Loop thread only. */
+ * plain server it has just the URL's addresses. Loop thread only, but for those of redis_map_new.
+ */
 #ifndef METERLINE_REDIS_MAP_H
 #define METERLINE_REDIS_MAP_H
 
@@ -43,6 +44,8 @@ struct redis_node {
     bool is_listed; /* by the URL, or by the cluster when it was asked last */
 };
 
+/* One of its own, for a caller that sees to threads itself. */
+struct redis_map *redis_map_new(const struct redis_url *parts);
 struct redis_map *redis_map_get(const char *url, const struct redis_url *parts);
 void redis_map_release(struct redis_map *m); /* m may be NULL */
 

@@ -78,6 +78,7 @@ static void take_acknowledged(struct delivery *d)
         pthread_cond_broadcast(&d->settled);
         pthread_mutex_unlock(&d->lock);
     }
+    d->terms.on_sent(d->terms.owner);
 }
 
 /* Returns 1 if there was a record, 0 if there is none, -1 if it is over. */
@@ -154,6 +155,7 @@ struct delivery *delivery_start(const struct delivery_terms *terms, struct err *
     d->terms = *terms;
     d->terms.config->give_up_ms = NEVER_GIVE_UP_MS;
     d->sender = sender_new(&(struct sender_settings){.config = terms->config,
+                                                     .files = terms->files,
                                                      .on_unknown = on_unknown,
                                                      .on_lost = on_lost,
                                                      .on_back = on_back,

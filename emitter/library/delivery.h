@@ -14,9 +14,11 @@ struct delivery; /* opaque */
 struct delivery_terms {
     struct spool *spool;           /* borrowed: this thread reads it */
     struct emitter_config *config; /* borrowed: URL and shards */
+    struct conf_reload *files; /* that the URL's secrets come from, owned from now on; or NULL */
     /* That thread. An attempt failed; Redis has everything again. */
     void (*on_fault)(void *owner, const char *text);
     void (*on_back)(void *owner);
+    void (*on_sent)(void *owner); /* delivery_sent has risen */
     void *owner;
 };
 

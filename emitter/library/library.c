@@ -3,31 +3,22 @@
 #include "common/redis/redis.h"
 #include "common/str.h"
 #include "emitter/event_line.h"
-#include "emitter/library/delivery.h"
 #include "emitter/library/meterline.h"
+#include "emitter/library/outlet.h"
 
-#include <assert.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEGMENT_BYTES = 4 << 20, SHARDS_MAX = 1024 };
-#define SPOOL_DEFAULT_BYTES (256ULL << 20)
-#define SPOOL_MIN_BYTES     (4ULL * SEGMENT_BYTES)
+enum { SHARDS_MAX = 1024 };
 /* For ever, such as INT64_MAX: longer than anybody waits, and no sum with a clock overflows. */
 #define WAIT_MAX_MS (1000LL * 365 * DAY_MS)
 
 struct meterline {
-    struct emitter_config config;
-    char **keys; /* of the streams, one a shard; owned */
-    int shards;
-    struct spool *spool;
-    struct delivery *delivery;
+    struct outlet *outlet;
     int64_t wait_ms;
     void (*on_state)(void *owner, const char *fault);
     void *owner;
@@ -63,23 +54,9 @@ static int64_t bounded_wait(int64_t wait_ms)
 
 /* Processes. */
 
-static _Atomic uint64_t forks;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool is_started;
-
-static void count_fork(void)
-{
-    atomic_fetch_add(&forks, 1);
-}
-
-static void start_once(void)
-{
-    is_started = sodium_init() >= 0 && pthread_atfork(NULL, NULL, count_fork) == 0;
-}
-
 static bool is_parents(const struct meterline *m)
 {
-    return m->forks != atomic_load_explicit(&forks, memory_order_relaxed);
+    return m->forks != outlet_forks();
 }
 
 static int refuse_parents(void)
@@ -90,16 +67,11 @@ static int refuse_parents(void)
 
 /* Opening. */
 
-static void tell_fault(void *owner, const char *text)
+static void tell_state(void *owner, const char *fault)
 {
     const struct meterline *m = owner;
     if (m->on_state)
-        m->on_state(m->owner, text);
-}
-
-static void tell_back(void *owner)
-{
-    tell_fault(owner, NULL);
+        m->on_state(m->owner, fault);
 }
 
 /* Of a caller that was compiled with an older header, what its struct did not have is 0. */
@@ -114,8 +86,8 @@ static int check_options(const struct meterline_options *o, struct err *e)
     struct redis_url url;
     if (o->stream_shards < 0 || o->stream_shards > SHARDS_MAX)
         return err_set(e, ERR_CONFIG, "stream_shards: must be 1 to %d", SHARDS_MAX);
-    if (o->spool_max_bytes && o->spool_max_bytes < SPOOL_MIN_BYTES)
-        return err_set(e, ERR_CONFIG, "spool_max_bytes: must be at least %llu", SPOOL_MIN_BYTES);
+    if (o->spool_max_bytes && o->spool_max_bytes < OUTLET_MIN_BYTES)
+        return err_set(e, ERR_CONFIG, "spool_max_bytes: must be at least %llu", OUTLET_MIN_BYTES);
     if (o->wait_ms < 0)
         return err_set(e, ERR_CONFIG, "wait_ms: must not be negative");
     if (redis_url_parse(o->redis_url, &url, e))
@@ -124,40 +96,20 @@ static int check_options(const struct meterline_options *o, struct err *e)
     return 0;
 }
 
-static int start(struct meterline *m, const struct meterline_options *o, struct err *e)
+static struct outlet *open_outlet(struct meterline *m, const struct meterline_options *o,
+                                  struct err *e)
 {
     static const enum spool_sync SYNCS[] = {[METERLINE_SYNC_OFTEN] = SPOOL_SYNC_OFTEN,
                                             [METERLINE_SYNC_ALWAYS] = SPOOL_SYNC_ALWAYS,
                                             [METERLINE_SYNC_NEVER] = SPOOL_SYNC_NEVER};
-    m->spool =
-        spool_open(&(struct spool_terms){.folder = o->spool_folder,
-                                         .max_bytes = o->spool_max_bytes ? o->spool_max_bytes
-                                                                         : SPOOL_DEFAULT_BYTES,
-                                         .segment_bytes = SEGMENT_BYTES,
-                                         .sync = SYNCS[o->sync],
-                                         .on_fault = tell_fault,
-                                         .owner = m},
-                   e);
-    if (!m->spool)
-        return -1;
-    m->delivery = delivery_start(&(struct delivery_terms){.spool = m->spool,
-                                                          .config = &m->config,
-                                                          .on_fault = tell_fault,
-                                                          .on_back = tell_back,
-                                                          .owner = m},
-                                 e);
-    return m->delivery ? 0 : -1;
-}
-
-static void meterline_free(struct meterline *m)
-{
-    if (m->spool)
-        spool_close(m->spool);
-    for (int i = 0; i < m->shards; i++)
-        free(m->keys[i]);
-    free(m->keys);
-    free(m->config.base.redis_url);
-    free(m);
+    return outlet_open(&(struct outlet_terms){.redis_url = o->redis_url,
+                                              .shards = o->stream_shards ? o->stream_shards : 1,
+                                              .folder = o->spool_folder,
+                                              .max_bytes = o->spool_max_bytes,
+                                              .sync = SYNCS[o->sync],
+                                              .on_state = tell_state,
+                                              .owner = m},
+                       e);
 }
 
 struct meterline *meterline_open(const struct meterline_options *options)
@@ -166,8 +118,7 @@ struct meterline *meterline_open(const struct meterline_options *options)
     struct err e;
     take_struct(&o, sizeof o, options, options->size);
     o.redis_url = o.redis_url ? o.redis_url : "redis://127.0.0.1:6379";
-    pthread_once(&once, start_once);
-    if (!is_started) {
+    if (outlet_start_process()) {
         fail(METERLINE_FAILED, "libsodium does not start");
         return NULL;
     }
@@ -177,20 +128,15 @@ struct meterline *meterline_open(const struct meterline_options *options)
         return NULL;
     }
     struct meterline *m = xcalloc(1, sizeof *m);
-    m->shards = o.stream_shards ? o.stream_shards : 1;
-    m->config.base.redis_url = xstrdup(o.redis_url);
-    m->config.base.stream_shards = m->shards;
-    m->keys = xcalloc((size_t)m->shards, sizeof *m->keys);
-    for (int i = 0; i < m->shards; i++)
-        m->keys[i] = m->shards == 1 ? xstrdup(STREAM_KEY) : xasprintf(STREAM_SHARD_KEY, i);
     m->wait_ms = bounded_wait(o.wait_ms);
     m->on_state = o.on_state;
     m->owner = o.owner;
-    m->forks = atomic_load(&forks);
-    if (start(m, &o, &e) == 0)
+    m->forks = outlet_forks();
+    m->outlet = open_outlet(m, &o, &e);
+    if (m->outlet)
         return m;
     fail(METERLINE_FAILED, "%s", e.text);
-    meterline_free(m);
+    free(m);
     return NULL;
 }
 
@@ -236,39 +182,11 @@ static int parse(struct event_line *line, const struct meterline_event *event, i
     return event_line_check(line, now_ms, NULL);
 }
 
-/* Asking the kernel for random bytes each time would take longer than all the rest. */
-static void make_id(int64_t now_ms, char out[UUID_TEXT_SIZE])
-{
-    static __thread unsigned char pool[64 * UUID_RANDOM_BYTES];
-    static __thread size_t left;
-    static __thread uint64_t forks_then;
-    uint64_t forks_now = atomic_load_explicit(&forks, memory_order_relaxed);
-    if (left == 0 || forks_then != forks_now) {
-        randombytes_buf(pool, sizeof pool);
-        left = sizeof pool;
-        forks_then = forks_now;
-    }
-    left -= UUID_RANDOM_BYTES;
-    uuid_v7_of(now_ms, pool + left, out);
-}
-
-/* All that the rules of an event allow, as a command, is shorter. */
-enum { COMMAND_MAX = SEGMENT_RECORD_MAX };
-
 static int put(struct meterline *m, const struct event_line *line, int64_t now_ms)
 {
-    char bytes[COMMAND_MAX];
-    struct buf command = {.data = bytes, .capacity = sizeof bytes};
-    char id[UUID_TEXT_SIZE];
-    char ts[TS_TEXT_SIZE];
+    char made_id[UUID_TEXT_SIZE];
     struct err e;
-    struct slice tenant = line->known[EVENT_TENANT];
-    int shard = m->shards > 1 ? str_crc16(tenant.data, tenant.length) % m->shards : 0;
-    make_id(now_ms, id);
-    snprintf(ts, sizeof ts, "%" PRId64, now_ms);
-    event_line_add_command(line, m->keys[shard], id, ts, &command);
-    assert(command.data == bytes);
-    switch (spool_append(m->spool, shard, command.data, command.length, m->wait_ms, &e)) {
+    switch (outlet_put(m->outlet, line, now_ms, m->wait_ms, made_id, &e)) {
     case SPOOL_DONE:
         return METERLINE_OK;
     case SPOOL_FULL:
@@ -304,11 +222,11 @@ int meterline_flush(struct meterline *m, int64_t timeout_ms)
 {
     if (is_parents(m))
         return refuse_parents();
-    uint64_t wanted = spool_appended(m->spool);
-    if (delivery_wait(m->delivery, wanted, bounded_wait(timeout_ms)))
+    uint64_t wanted = spool_appended(m->outlet->spool);
+    if (delivery_wait(m->outlet->delivery, wanted, bounded_wait(timeout_ms)))
         return METERLINE_OK;
     return fail(METERLINE_TIMEOUT, "%" PRIu64 " events are not in Redis yet",
-                wanted - delivery_sent(m->delivery));
+                wanted - delivery_sent(m->outlet->delivery));
 }
 
 void meterline_stats(const struct meterline *m, struct meterline_stats *out)
@@ -316,10 +234,10 @@ void meterline_stats(const struct meterline *m, struct meterline_stats *out)
     struct meterline_stats found = {.size = out->size < sizeof found ? out->size : sizeof found,
                                     .refused = atomic_load(&m->refused)};
     if (!is_parents(m)) {
-        found.emitted = spool_appended(m->spool);
-        found.sent = delivery_sent(m->delivery);
-        found.recovered = delivery_recovered(m->delivery);
-        found.spool_bytes = spool_bytes(m->spool);
+        found.emitted = spool_appended(m->outlet->spool);
+        found.sent = delivery_sent(m->outlet->delivery);
+        found.recovered = delivery_recovered(m->outlet->delivery);
+        found.spool_bytes = spool_bytes(m->outlet->spool);
     }
     memcpy(out, &found, found.size);
 }
@@ -330,7 +248,7 @@ int meterline_close(struct meterline *m, int64_t timeout_ms)
     if (is_parents(m))
         return refuse_parents();
     int result = meterline_flush(m, timeout_ms);
-    delivery_stop(m->delivery);
-    meterline_free(m);
+    outlet_close(m->outlet);
+    free(m);
     return result;
 }

@@ -23,10 +23,11 @@ def must(*command, **env):
     return done.stdout
 
 
-@pytest.fixture(params=PAGES)
+@pytest.fixture(params=[*PAGES, "meterline-emitter --daemon"])
 def page(request, folder):
-    path = folder / f"{request.param}.{PAGES[request.param]}"
-    path.write_text(must(program(request.param), "--print-manual", **DATED), encoding="utf-8")
+    name, *flags = request.param.split()
+    path = folder / f"{name}.{8 if flags else PAGES[name]}"
+    path.write_text(must(program(name), *flags, "--print-manual", **DATED), encoding="utf-8")
     return request.param, path
 
 
@@ -36,11 +37,11 @@ def rendered(path):
 
 
 def test_a_page_has_no_fault_and_says_all_that_help_says(page):
-    name, path = page
+    (name, *flags), path = page[0].split(), page[1]
     must("mandoc", "-T", "lint", "-W", "warning", path)
     shown = rendered(path)
     assert "2026-11-18" in shown and f"{name} - " in shown
-    help_text = must(program(name), "--help")
+    help_text = must(program(name), *flags, "--help")
     said = re.findall(r"^ +(\S.*?)(?:  +|$)", help_text, re.MULTILINE)
     assert len(said) > 15
     for text in said:

@@ -108,6 +108,10 @@ class Line:
     def start_notifier(self, **settings):
         return self.start("notifier", **settings)
 
+    def start_emitter(self, **settings):
+        """meterline-emitter as a daemon."""
+        return self.start("emitter", args=["--daemon"], **settings)
+
     def start_webhookd(self, **settings):
         return self.start("webhookd", **settings)
 

@@ -23,11 +23,8 @@ static const char HEAD[] =
 static const struct {
     const char *word; /* in the table */
     const char *title;
-} STAGES[] = {{"all", "Every stage"},
-              {"aggregator", "Aggregator"},
-              {"sink", "Sink"},
-              {"webhookd", "Webhookd"},
-              {"notifier", "Notifier"}};
+} STAGES[] = {{"all", "Every stage"}, {"emitter", "Emitter"},   {"aggregator", "Aggregator"},
+              {"sink", "Sink"},       {"webhookd", "Webhookd"}, {"notifier", "Notifier"}};
 
 enum { STAGE_COUNT = sizeof STAGES / sizeof STAGES[0] };
 

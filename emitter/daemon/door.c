@@ -1,0 +1,141 @@
+#include "emitter/daemon/door.h"
+
+#include "common/clock.h"
+#include "common/closing.h"
+#include "emitter/daemon/problem.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct door {
+    const struct context *context;
+    struct intake *intake;
+    struct quota_door *quota;
+    struct http_server *server;
+    struct closing closing;
+};
+
+/* Routes. */
+
+static void take_events(struct door *d, struct http_exchange *x, const struct caller *c)
+{
+    const char *encoding = http_exchange_header(x, "Content-Encoding");
+    int64_t wait_s = access_wait_s(d->context->access, c, clock_monotonic_ms());
+    if (encoding && strcasecmp(encoding, "identity") != 0)
+        answer_error(x, 415, "unsupported_encoding", "bodies are taken as they are, uncompressed");
+    else if (wait_s > 0)
+        answer_later(x, 429, "rate_limited",
+                     "there were more events than EMITTER_RATE_PER_S allows: send these later",
+                     wait_s);
+    else
+        intake_take(d->intake, x, c);
+}
+
+static void check_quota(struct door *d, struct http_exchange *x, const struct caller *c)
+{
+    quota_door_check(d->quota, x, c);
+}
+
+static const struct route {
+    const char *path;
+    const char *method; /* HEAD is a GET whose body is not sent */
+    void (*handle)(struct door *d, struct http_exchange *x, const struct caller *c);
+} ROUTES[] = {
+    {"/v1/quota/check", "GET", check_quota},
+    {"/v1/events", "POST", take_events},
+};
+
+static const struct route *find_route(const char *path)
+{
+    for (size_t i = 0; i < sizeof ROUTES / sizeof *ROUTES; i++)
+        if (!strcmp(ROUTES[i].path, path))
+            return &ROUTES[i];
+    return NULL;
+}
+
+static bool is_method(const struct route *r, const char *method)
+{
+    return !strcmp(method, r->method) || (!strcmp(r->method, "GET") && !strcmp(method, "HEAD"));
+}
+
+/* Whose key it is, and whom it says that it acts for. */
+static bool find_caller(struct door *d, struct http_exchange *x, struct caller *c)
+{
+    if (!access_find(d->context->access, http_exchange_header(x, "Authorization"),
+                     http_exchange_header(x, "X-Api-Key"), c)) {
+        http_reply_header(x, "WWW-Authenticate", "Bearer");
+        answer_error(x, 401, "unauthorized",
+                     "a key is needed, as Authorization: Bearer <key>, or X-Api-Key");
+        return false;
+    }
+    const char *tenant = http_exchange_header(x, "X-Tenant");
+    struct slice named = {tenant ? tenant : "", tenant ? strlen(tenant) : 0};
+    c->is_bound = c->tenant.length > 0;
+    if (c->is_bound && named.length > 0 && !slice_equals(c->tenant, named)) {
+        answer_error(x, 403, "wrong_tenant", "X-Tenant is another tenant than the key's");
+        return false;
+    }
+    if (!c->is_bound)
+        c->tenant = named;
+    return true;
+}
+
+static void on_request(void *owner, struct http_exchange *x)
+{
+    struct door *d = owner;
+    struct caller caller;
+    const struct route *route = find_route(x->path);
+    if (!route) {
+        answer_error(x, 404, "not_found", "there is nothing at this path");
+    } else if (!is_method(route, x->method)) {
+        http_reply_header(x, "Allow", route->method);
+        answer_error(x, 405, "wrong_method", "this path takes another method");
+    } else if (stage_is_draining(d->context->stage)) {
+        answer_later(x, 503, "stopping", "the emitter is being stopped: send it again", 1);
+    } else if (find_caller(d, x, &caller)) {
+        if (x->too_large)
+            answer_error(x, 413, "too_large", "the body is larger than EMITTER_BODY_MAX_KB");
+        else
+            route->handle(d, x, &caller);
+    }
+}
+
+struct door *door_open(const struct context *context, struct intake *intake,
+                       struct quota_door *quota, struct err *e)
+{
+    const struct daemon_config *config = context->config;
+    struct door *d = xcalloc(1, sizeof *d);
+    *d = (struct door){.context = context, .intake = intake, .quota = quota};
+    d->server = http_server_open(stage_loop(context->stage), "events", config->listen,
+                                 (size_t)config->body_max_kb << 10, on_request, d, e);
+    if (d->server) {
+        http_server_set_connections(d->server, (int)config->connections);
+        return d;
+    }
+    free(d);
+    err_wrap(e, "EMITTER_LISTEN");
+    return NULL;
+}
+
+void door_quiesce(struct door *d)
+{
+    http_server_quiesce(d->server);
+}
+
+bool door_is_idle(const struct door *d)
+{
+    return http_server_in_flight(d->server) == 0;
+}
+
+bool door_is_crowded(const struct door *d)
+{
+    return http_server_is_crowded(d->server);
+}
+
+void door_close(struct door *d)
+{
+    closing_begin(&d->closing, d, free, NULL, NULL);
+    http_server_close(d->server, closing_part_closed, closing_part(&d->closing));
+    closing_end(&d->closing);
+}
