@@ -238,6 +238,7 @@ def field(line, key):
 def test_the_line():
     containers("up")
     watched = watch.Watch()
+    until(is_line_ready, "each stage is ready at first")
     until(lambda: has_said("usage", "follow"), "customers have subscribed")
     stop_each_stage()
     kills = kill_at_random(random.Random(SEED))
@@ -267,7 +268,10 @@ def main():
     prepare()
     shutil.rmtree(FOLDER / "secrets", ignore_errors=True)
     print(f"SEED={SEED}", flush=True)
+    starts_the_line = {"line", "pages"} & set(chosen)
     try:
+        if starts_the_line:  # A run that was killed leaves a database with passwords of its own.
+            attempt("deploy/containers", "down", **{**SETTINGS, "WIPE": "1"})
         if chosen != ["manifests"]:
             images.build()
         for part in chosen:
@@ -278,7 +282,7 @@ def main():
             print(f"--- {service}\n{logs(name(service), tail=5)}", file=sys.stderr)
         return 1
     finally:
-        if {"line", "pages"} & set(chosen) and "KEEP" not in os.environ:
+        if starts_the_line and "KEEP" not in os.environ:
             attempt("deploy/containers", "down", **{**SETTINGS, "WIPE": "1"})
     print("containers ok")
     return 0
