@@ -423,6 +423,66 @@ const struct ctl_command CTL_COMMANDS[] = {
          "  without_plan    subscriptions whose prices fit no plan of the catalog\n"
          "  odd             objects that could not be understood\n",
      .run = stripe_sync_run},
+    {.group = "Revenue",
+     .words = {"metrics", "mrr"},
+     .arguments = "[--at T | --from T --to T] [--step day|week|month] [--currency C] [--by plan|currency] "
+                  "[--json] [--wide]",
+     .what = "Show recurring revenue a month at a time, or along a series with what moved it.",
+     .detail =
+         "What subscriptions that are active or past due earn a month by their licensed items,\n"
+         "less coupons that last for ever; no tax, no metered usage, no trial. It is worked out\n"
+         "anew from the states that are kept, exactly, and rounded once, half away from zero.\n"
+         "--at T         when; now, if nothing is said\n"
+         "--from T, --to T, --step S\n"
+         "               a series, of days if nothing is said\n"
+         "--currency C   the currency of the sums, by `meterctl rates`\n"
+         "--by plan      a row for each plan; an upgrade shows as expansion of both, which is\n"
+         "               negative for the plan that was left\n"
+         "--by currency  a row for each currency, in itself, without exchange rates\n"
+         "A customer that did not pay before is new, one that did is a reactivation; one that\n"
+         "pays no longer is churn, else it is expansion or contraction. Movements are at the\n"
+         "rates of the time before, and what rates changed is fx:\n"
+         "  before + new + reactivation + expansion - contraction - churn + fx = after\n"
+         "In --json amounts stand in minor units as well, and rounding_minor is what is left of\n"
+         "that sum by rounding each of them. unpriced_subscriptions count for nothing, since a\n"
+         "price is not known: `meterctl stripe sync`.\n",
+     .run = metrics_mrr_run},
+    {.words = {"metrics", "arr"},
+     .arguments = "[--at T | --from T --to T] [--step day|week|month] [--currency C] [--by plan|currency] "
+                  "[--json] [--wide]",
+     .what = "Show recurring revenue a year: twelve times that of a month, before rounding.",
+     .detail = "",
+     .run = metrics_arr_run},
+    {.words = {"metrics", "churn"},
+     .arguments = "[--from T] [--to T] [--step day|week|month] [--currency C] [--by plan|currency] "
+                  "[--json] [--wide]",
+     .what = "Show which customers and revenue were lost, by month: of the last full one.",
+     .detail =
+         "  logo_churn     customers who paid at the beginning and do not at the end, of those\n"
+         "                 who paid at the beginning\n"
+         "  gross_churn    contraction and churn, of the revenue at the beginning\n"
+         "  net_churn      the same less expansion; net_churn_reactivated less reactivation too\n"
+         "  net_retention  what is left of the revenue at the beginning, with expansion\n",
+     .run = metrics_churn_run},
+    {.words = {"rates", "list"},
+     .arguments = "[--all] [--json] [--wide]",
+     .what = "List the exchange rates that hold now, or all of them.",
+     .detail = "",
+     .run = rates_list_run},
+    {.words = {"rates", "set"},
+     .arguments = "CURRENCY IN RATE [--from T]",
+     .what = "Set what one of a currency is worth, such as `rates set eur usd 1.0825`.",
+     .detail =
+         "It holds from T on, from now on if nothing is said, until the next one. Where there is\n"
+         "none of two currencies, its reciprocal is taken, or the way over a third one. Revenue\n"
+         "of the past is worked out by the rates of then, so a rate that is set for the past\n"
+         "changes it. A job may run this daily.\n",
+     .run = rates_set_run},
+    {.words = {"rates", "unset"},
+     .arguments = "CURRENCY IN --from T",
+     .what = "Forget the exchange rate that holds from T on; the one before holds on.",
+     .detail = "",
+     .run = rates_unset_run},
     {.group = "Upkeep",
      .words = {"retention", "apply"},
      .arguments = "[--dry-run] [--json]",

@@ -92,6 +92,12 @@ int retention_apply_run(const struct ctl_config *config, int argc, char **argv);
 int reshard_run(const struct ctl_config *config, int argc, char **argv);
 int reconcile_command_run(const struct ctl_config *config, int argc, char **argv);
 int stripe_sync_run(const struct ctl_config *config, int argc, char **argv);
+int metrics_mrr_run(const struct ctl_config *config, int argc, char **argv);
+int metrics_arr_run(const struct ctl_config *config, int argc, char **argv);
+int metrics_churn_run(const struct ctl_config *config, int argc, char **argv);
+int rates_list_run(const struct ctl_config *config, int argc, char **argv);
+int rates_set_run(const struct ctl_config *config, int argc, char **argv);
+int rates_unset_run(const struct ctl_config *config, int argc, char **argv);
 int restore_hold_run(const struct ctl_config *config, int argc, char **argv);
 int restore_accept_run(const struct ctl_config *config, int argc, char **argv);
 
