@@ -22,6 +22,9 @@ def sandbox():
         yield sandbox
 
 
+PAYS = {"payment_method": "pm_card_visa", "invoice_settings": {"default_payment_method": "pm_card_visa"}}
+
+
 def new_price():
     product = stripe.Product.create(id="prod_calls", name="Calls")
     return stripe.Price.create(currency="usd", unit_amount=500, product=product.id,
@@ -31,7 +34,7 @@ def new_price():
 def test_customer_and_subscription(sandbox):
     """What is created can be read, changed, listed and canceled."""
     price = new_price()
-    customer = stripe.Customer.create(email="a@b.c", metadata={"tenant": "acme"})
+    customer = stripe.Customer.create(email="a@b.c", metadata={"tenant": "acme"}, **PAYS)
     sub = stripe.Subscription.create(customer=customer.id, items=[{"price": price.id}],
                                      metadata={"tenant": "acme"})
     assert sub.status == "active" and sub["items"].data[0].price.id == price.id
@@ -83,7 +86,7 @@ def test_all_subscriptions_are_listed_with_their_items_to_the_end(sandbox):
     product = stripe.Product.create(name="Calls")
     prices = [stripe.Price.create(currency="usd", unit_amount=n, product=product.id, recurring={"interval": "month"}).id
               for n in range(23)]
-    subs = [stripe.Subscription.create(customer=stripe.Customer.create().id, items=[{"price": price} for price in prices])
+    subs = [stripe.Subscription.create(customer=stripe.Customer.create(**PAYS).id, items=[{"price": price} for price in prices])
             for _ in range(3)]
     stripe.Subscription.delete(subs[1].id)
     assert len(stripe.Subscription.list().data) == 2

@@ -105,6 +105,7 @@ class Api:
     def run(self, call):
         """Do the work. Any failure becomes an answer."""
         world = self.world
+        world.agenda.run()
         try:
             replay = world.idempotency.begin(call)
             if replay is not None:

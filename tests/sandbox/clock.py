@@ -1,5 +1,6 @@
 """The sandbox's clock: real time plus an offset that tests may move."""
 import time
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from email.utils import formatdate
 
@@ -7,13 +8,22 @@ from email.utils import formatdate
 class Clock:
     def __init__(self):
         self.offset_s = 0
+        self.held = None        # a moment at which something that was due is done
         self._second, self._date = -1, ""
 
     def now(self):
-        return time.time() + self.offset_s
+        return time.time() + self.offset_s if self.held is None else self.held
 
     def now_s(self):
-        return int(time.time() + self.offset_s)
+        return int(self.now())
+
+    @contextmanager
+    def at(self, moment):
+        self.held = moment
+        try:
+            yield
+        finally:
+            self.held = None
 
     def http_date(self):
         second = self.now_s()

@@ -2,7 +2,7 @@
 import json
 import traceback
 
-from . import bootstrap, endpoints, form, invoices, subscriptions, usage_records
+from . import bootstrap, endpoints, form, invoices, usage_records
 from .call import Answer, parse_json
 from .errors import StripeError, unknown_url
 from .usage import aggregate
@@ -149,7 +149,8 @@ def run_bootstrap(world, query, given):
 
 def set_clock(world, query, given):
     world.clock.offset_s = int(given.get("offset_s", 0))
-    subscriptions.roll_all(world)
+    world.agenda.run()
+    world.agenda.wake()
     return show_clock(world, query, given)
 
 
@@ -163,6 +164,10 @@ def set_options(world, query, given):
     if "rate_per_s" in given:
         world.limiter.rate_per_s = int(given["rate_per_s"])
         world.limiter.tokens = float(given["rate_per_s"])
+    if "retry_days" in given:
+        world.options.retry_days = [int(days) for days in given["retry_days"]]
+    if given.get("after_retries") in ("cancel", "unpaid", "past_due"):
+        world.options.after_retries = given["after_retries"]
     if "delay_ms" in given:
         world.options.delay_ms = int(given["delay_ms"])
     if "search_lag_ms" in given:
@@ -171,6 +176,7 @@ def set_options(world, query, given):
             index.lag_s = world.options.search_lag_ms / 1000
     world.meter_errors.samples = int(given.get("samples", world.meter_errors.samples))
     return {"rate_per_s": world.limiter.rate_per_s, "delay_ms": world.options.delay_ms,
+            "retry_days": world.options.retry_days, "after_retries": world.options.after_retries,
             "search_lag_ms": world.options.search_lag_ms,
             "samples": world.meter_errors.samples}
 

@@ -96,6 +96,7 @@ def delete(world, call, id):
     for method in list(methods.of_customer(world, id)):
         methods.detach_from(world, call, method)
     world.of("customer").remove(id)
+    world.customers_kept[id] = customer
     world.indexes["customer"].forget(id)
     gone = {"id": id, "object": "customer", "deleted": True}
     world.deleted_customers[id] = gone

@@ -86,7 +86,7 @@ def list_events(world, call):
             and (success is None or (event["pending_webhooks"] == 0) == (success == "true"))
     found = world.events.snapshots.page(params, "/v1/events", keep)
     found["data"] = [events.shape(event, versions.CURRENT) for event in found["data"]]
-    return found
+    return versions.Shown(found)
 
 
 def matches(type, wanted):
@@ -98,8 +98,8 @@ def retrieve_event(world, call, id):
     event = world.events.snapshots.get(id)
     if not is_kept(world, event):
         raise missing("event", id)
-    return events.shape(event, versions.CURRENT)
+    return versions.Shown(events.shape(event, versions.CURRENT))
 
 
 def retrieve_thin_event(world, call, id):
-    return events.thin_shape(world.events.thin.get(id), with_data=True)
+    return versions.Shown(events.thin_shape(world.events.thin.get(id), with_data=True))

@@ -10,6 +10,8 @@ def changes(old, new):
     """What previous_attributes shows: the old values of what differs; null for what is new."""
     found = {}
     for key in list(old) + [k for k in new if k not in old]:
+        if key[:1] == "_":
+            continue
         before, after = old.get(key), new.get(key)
         if before == after:
             continue

@@ -1,11 +1,13 @@
 """expand[]: ids become the objects they name."""
 from . import versions
 
-# The fields that hold an id, and the kind of what they name.
+# The fields that hold an id, or a list of them, and the kind of what they name.
 NAMES = {"customer": "customer", "product": "product", "subscription": "subscription",
-         "latest_invoice": "invoice", "default_payment_method": "payment_method",
+         "latest_invoice": "invoice", "invoice": "invoice", "default_payment_method": "payment_method",
          "payment_method": "payment_method", "latest_charge": "charge", "charge": "charge",
-         "payment_intent": "payment_intent"}
+         "payment_intent": "payment_intent", "setup_intent": "setup_intent",
+         "pending_setup_intent": "setup_intent", "schedule": "subscription_schedule", "price": "price",
+         "discounts": "discount", "coupon": "coupon", "configuration": "billing_portal.configuration"}
 
 
 def wanted(call):
@@ -16,21 +18,40 @@ def wanted(call):
 
 
 def apply(world, shown, paths, version):
+    tree = {}
     for path in paths:
-        follow(world, shown, path.split("."), version, paths)
+        node = tree
+        for step in path.split("."):
+            node = node.setdefault(step, {})
+    follow(world, shown, tree, version)
 
 
-def follow(world, node, steps, version, paths):
+def follow(world, node, tree, version):
     if isinstance(node, list):
         for each in node:
-            follow(world, each, steps, version, paths)
+            follow(world, each, tree, version)
         return
-    if not isinstance(node, dict) or steps[0] not in node:
+    if not isinstance(node, dict):
         return
-    value = node[steps[0]]
-    if isinstance(value, str) and steps[0] in NAMES:
-        found = world.of(NAMES[steps[0]]).find(value)
-        if found is not None:
-            value = node[steps[0]] = versions.public(found, version)
-    if len(steps) > 1:
-        follow(world, value, steps[1:], version, paths)
+    for step, subtree in tree.items():
+        value = node.get(step)
+        if step in NAMES and isinstance(value, str):
+            value = node[step] = named(world, NAMES[step], value, version, subtree)
+        elif step in NAMES and isinstance(value, list):
+            value = node[step] = [named(world, NAMES[step], each, version, subtree) for each in value]
+        if subtree:
+            follow(world, value, subtree, version)
+
+
+def named(world, kind, id, version, subtree):
+    found = world.of(kind).find(id) if isinstance(id, str) else None
+    if found is None and kind == "coupon":
+        found = world.coupons_kept.get(id)
+    return id if found is None else versions.public(found, version, list(paths_of(subtree)))
+
+
+def paths_of(tree):
+    for step, subtree in tree.items():
+        yield step
+        for path in paths_of(subtree):
+            yield step + "." + path

@@ -20,6 +20,10 @@ def parse_options(argv):
     p.add_argument("--rate-per-s", type=int, default=25, help="API calls a second; 0: no limit")
     p.add_argument("--delay-ms", type=int, default=0, help="before every API answer")
     p.add_argument("--search-lag-ms", type=int, default=0, help="how far search is behind")
+    p.add_argument("--retry-days", default="3,5,7", type=lambda text: [int(x) for x in text.split(",") if x],
+                   help="the waits between tries to charge a renewal")
+    p.add_argument("--after-retries", default="cancel", choices=("cancel", "unpaid", "past_due"),
+                   help="what becomes of a subscription that none of them paid")
     p.add_argument("--webhook-retry-ms", default="1000,5000,15000",
                    type=lambda text: [int(x) for x in text.split(",") if x],
                    help="the waits between delivery tries")
@@ -53,6 +57,7 @@ async def serve(options):
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, os._exit, 0)
     sock, url = open_socket(options.listen, "https" if options.tls else "http")
+    options.url = url
     api = Api(World(options, loop))
     await loop.create_server(lambda: Connection(api, loop), sock=sock,
                              ssl=tls_context(options.tls) if options.tls else None)

@@ -15,6 +15,10 @@ def edge(anchor, interval, count, k):
     return int(start.replace(year=year, month=month + 1, day=day).timestamp())
 
 
+def last_day(year, month):
+    return monthrange(year, month)[1]
+
+
 def around(anchor, interval, count, moment, not_before):
     """(start, end) of the period that holds the moment; the first begins with the subscription."""
     length_days = {"day": 1, "week": 7, "month": 30.44, "year": 365.25}[interval] * count

@@ -50,6 +50,15 @@ GET    /v1/subscriptions                                 subscriptions.list_all
 GET    /v1/subscriptions/{}                              subscriptions.retrieve
 POST   /v1/subscriptions/{}                              subscriptions.update
 DELETE /v1/subscriptions/{}                              subscriptions.cancel
+POST   /v1/subscriptions/{}/resume                       subscriptions.resume
+POST   /v1/subscriptions/{}/migrate                      subscriptions.migrate
+DELETE /v1/subscriptions/{}/discount                     billing.discounts.delete_of_subscription
+POST   /v1/subscription_schedules                        subscriptions.schedules.create
+GET    /v1/subscription_schedules                        subscriptions.schedules.list_all
+GET    /v1/subscription_schedules/{}                     subscriptions.schedules.retrieve
+POST   /v1/subscription_schedules/{}                     subscriptions.schedules.update
+POST   /v1/subscription_schedules/{}/release             subscriptions.schedules.release
+POST   /v1/subscription_schedules/{}/cancel              subscriptions.schedules.cancel
 POST   /v1/subscription_items                            subscription_items.create
 GET    /v1/subscription_items                            subscription_items.list_all
 GET    /v1/subscription_items/{}                         subscription_items.retrieve
@@ -69,8 +78,31 @@ POST   /v2/billing/meter_events                          meter_events.create_v2
 POST   /v2/billing/meter_event_adjustments               adjustments.create_v2
 POST   /v2/billing/meter_event_session                   stream.open_session
 POST   /v2/billing/meter_event_stream                    stream.create
+POST   /v1/invoices                                      invoices.create
 GET    /v1/invoices                                      invoices.list_all
 GET    /v1/invoices/{}                                   invoices.retrieve
+POST   /v1/invoices/{}                                   invoices.update
+DELETE /v1/invoices/{}                                   invoices.delete
+GET    /v1/invoices/{}/lines                             invoices.list_lines
+POST   /v1/invoices/{}/finalize                          invoices.finalize
+POST   /v1/invoices/{}/pay                               invoices.pay
+POST   /v1/invoices/{}/void                              invoices.void
+POST   /v1/invoices/{}/mark_uncollectible                invoices.mark_uncollectible
+POST   /v1/invoices/{}/send                              invoices.send
+GET    /v1/invoice_payments                              invoices.list_payments
+POST   /v1/invoiceitems                                  billing.invoice_items.create
+GET    /v1/invoiceitems                                  billing.invoice_items.list_all
+GET    /v1/invoiceitems/{}                               billing.invoice_items.retrieve
+DELETE /v1/invoiceitems/{}                               billing.invoice_items.delete
+POST   /v1/tax_rates                                     billing.taxes.create
+GET    /v1/tax_rates                                     billing.taxes.list_all
+GET    /v1/tax_rates/{}                                  billing.taxes.retrieve
+POST   /v1/tax_rates/{}                                  billing.taxes.update
+POST   /v1/coupons                                       billing.coupons.create
+GET    /v1/coupons                                       billing.coupons.list_all
+GET    /v1/coupons/{}                                    billing.coupons.retrieve
+POST   /v1/coupons/{}                                    billing.coupons.update
+DELETE /v1/coupons/{}                                    billing.coupons.delete
 GET    /v1/events                                        endpoints.list_events
 GET    /v1/events/{}                                     endpoints.retrieve_event
 GET    /v2/core/events/{}                                endpoints.retrieve_thin_event
@@ -122,6 +154,8 @@ def run(world, call):
     if isinstance(result, bytes):
         return result           # the hot path makes its own
     wanted = expand.wanted(call)
+    if isinstance(result, versions.Shown):
+        return json.dumps(result, indent=2).encode()
     shown = versions.public(result, call.version, wanted)
     if wanted:
         expand.apply(world, shown, wanted, call.version)

@@ -1,55 +1,51 @@
-"""Subscription items: the same objects that subscriptions hold."""
-from . import params as p
+"""Subscription items: the same objects that subscriptions hold, and one by one the same changes."""
 from . import subscriptions
-from .errors import StripeError
+from .errors import StripeError, missing_param
 from .store import page
 
-FIELDS = {"price", "quantity", "metadata", "proration_behavior", "payment_behavior", "tax_rates",
-          "discounts", "proration_date", "off_session", "billing_thresholds"}
+OF_ITEM = ("price", "plan", "price_data", "quantity", "metadata", "tax_rates", "discounts", "clear_usage",
+           "billing_thresholds")
+
+
+def parted(params):
+    """(what is said of the item, what of the change)"""
+    item = {name: params[name] for name in OF_ITEM if name in params}
+    return item, {name: value for name, value in params.items()
+                  if name not in OF_ITEM and name != "subscription"}
 
 
 def create(world, call):
-    params = call.params
-    p.check(params, FIELDS | {"subscription"}, required=("subscription", "price"))
-    sub = world.of("subscription").get(params["subscription"], "subscription")
-    with world.events.update("customer.subscription.updated", sub, call):
-        return subscriptions.add_item(world, call, sub, {
-            name: params[name] for name in ("price", "quantity", "metadata") if name in params})
-
-
-def find(world, id):
-    item = world.of("subscription_item").get(id)
-    subscriptions.roll(world, world.of("subscription").get(item["subscription"]))
-    return item
+    if not call.params.get("price") and not call.params.get("price_data") and not call.params.get("plan"):
+        raise missing_param("price")
+    sub = world.of("subscription").get(call.params["subscription"], "subscription")
+    known = {item["id"] for item in sub["items"]["data"]}
+    item, rest = parted(call.params)
+    subscriptions.change_by(world, call, sub, rest, [item])
+    return next(item for item in sub["items"]["data"] if item["id"] not in known)
 
 
 def retrieve(world, call, id):
-    return find(world, id)
+    return world.of("subscription_item").get(id)
 
 
 def update(world, call, id):
-    item = find(world, id)
-    p.check(call.params, FIELDS)
-    sub = world.of("subscription").get(item["subscription"])
-    with world.events.update("customer.subscription.updated", sub, call):
-        subscriptions.change_item(world, call, sub, {**call.params, "id": id})
-    return item
+    found = world.of("subscription_item").get(id)
+    item, rest = parted(call.params)
+    subscriptions.change_by(world, call, world.of("subscription").get(found["subscription"]), rest,
+                            [{**item, "id": id}])
+    return found
 
 
 def delete(world, call, id):
-    item = world.of("subscription_item").get(id)
-    sub = world.of("subscription").get(item["subscription"])
+    sub = world.of("subscription").get(world.of("subscription_item").get(id)["subscription"])
     if len(sub["items"]["data"]) == 1:
         raise StripeError(400, "A subscription must have at least one active plan.")
-    with world.events.update("customer.subscription.updated", sub, call):
-        subscriptions.change_item(world, call, sub, {"id": id, "deleted": "true"})
+    subscriptions.change_by(world, call, sub, parted(call.params)[1], [{"id": id, "deleted": True}])
     return {"id": id, "object": "subscription_item", "deleted": True}
 
 
 def list_all(world, call):
-    p.check(call.params, {"subscription", "limit", "starting_after", "ending_before"},
-            required=("subscription",))
+    if not call.params.get("subscription"):
+        raise missing_param("subscription")
     sub = world.of("subscription").get(call.params["subscription"], "subscription")
-    subscriptions.roll(world, sub)
-    return page(sub["items"]["data"][::-1], call.params, "/v1/subscription_items",
-                "subscription_item")
+    return page(sub["items"]["data"][::-1], call.params, "/v1/subscription_items", "subscription_item")

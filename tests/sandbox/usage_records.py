@@ -1,6 +1,6 @@
 """Usage records, which end with 2025-03-31.basil: increment or set one timestamp's quantity."""
 from . import params as p
-from . import periods, subscription_items, versions
+from . import periods, versions
 from .errors import StripeError, unknown_url
 from .store import page
 
@@ -14,7 +14,7 @@ def create(world, call, id):
     legacy_only(call)
     params = call.params
     p.check(params, {"quantity", "timestamp", "action"}, required=("quantity",))
-    item = subscription_items.find(world, id)
+    item = world.of("subscription_item").get(id)
     quantity = p.integer(params, "quantity")
     if quantity < 0:
         raise StripeError(400, "Invalid quantity: must be at least 0.", param="quantity")
@@ -58,7 +58,7 @@ def total(records, formula):
 
 def summaries(world, call, id):
     legacy_only(call)
-    item = subscription_items.find(world, id)
+    item = world.of("subscription_item").get(id)
     recurring = item["price"]["recurring"]
     anchor = world.of("subscription").get(item["subscription"])["billing_cycle_anchor"]
     by_period = {(item["current_period_start"], item["current_period_end"]): {}}

@@ -1,15 +1,17 @@
 """API versions: objects are kept in the newest shape and given out in the one asked for."""
+from .shapes import BASIL, SHAPERS
+
 CURRENT = "2026-10-28.endive"
 LISTED = 10
-BASIL = "2025-03-31"        # usage records end, periods move from the subscription to its items
 
 
 def is_legacy(version):
+    """Usage records end with basil, and periods move from the subscription to its items."""
     return (version or CURRENT)[:10] < BASIL
 
 
 def public(obj, version, expand=()):
-    """A copy as this version shows it: without private fields, and tiers only where expanded."""
+    """A copy as this version shows it: without private fields, and some only where expanded."""
     if isinstance(obj, list):
         return [public(x, version, expand) for x in obj]
     if not isinstance(obj, dict):
@@ -18,35 +20,38 @@ def public(obj, version, expand=()):
     for key, value in obj.items():
         if key[:1] == "_" or (key == "tiers" and "tiers" not in expand):
             continue
-        copy[key] = public(value, version, below(expand, key)) if key != "metadata" else dict(value)
+        copy[key] = public(value, version, below(expand, key)) if key != "metadata" or not value \
+            else dict(value)
     kind = obj.get("object")
-    if kind == "price" and copy.get("recurring") and not is_legacy(version):
-        copy["recurring"].pop("aggregate_usage", None)
-    elif kind == "subscription":
-        cut_items(copy)
-        if is_legacy(version):
-            move_period_up(copy, obj)
-    elif kind == "subscription_item" and is_legacy(version) and "current_period_end" in copy:
-        del copy["current_period_start"], copy["current_period_end"]
+    if not isinstance(kind, str):       # the data of an event
+        return copy
+    shaper = SHAPERS.get(kind)
+    if shaper is not None:
+        shaper(copy, obj, (version or CURRENT)[:10], lambda other: public(other, version))
+    if kind in HOLDERS:
+        cut(copy.get(HOLDERS[kind]))
+    if kind == "invoice" and any(path.partition(".")[0] == "payments" for path in expand):
+        copy["payments"] = {"object": "list", "data": public(obj["_payments"], version), "has_more": False,
+                            "url": "/v1/invoice_payments?invoice=" + obj["id"]}
     return copy
 
 
-def cut_items(sub):
-    """A list within an object has its first ten; the rest is at the list's url."""
-    items = sub.get("items")
-    if isinstance(items, dict) and len(items.get("data", ())) > LISTED:
-        items["data"], items["has_more"] = items["data"][:LISTED], True
+class Shown(dict):
+    """An answer that has its shape already, such as an event, which keeps its own version."""
+
+
+# A list within an object has its first ten; the rest is at the list's url.
+HOLDERS = {"subscription": "items", "invoice": "lines"}
+
+
+def cut(listed):
+    if isinstance(listed, dict) and len(listed.get("data", ())) > LISTED:
+        listed["data"], listed["has_more"] = listed["data"][:LISTED], True
 
 
 def below(expand, key):
     """data.items.price -> items.price"""
     return [path[len(key) + 1:] for path in expand if path.startswith(key + ".")] if expand else ()
-
-
-def move_period_up(copy, sub):
-    items = sub.get("items", {}).get("data") or [{}]
-    for edge in ("current_period_start", "current_period_end"):
-        copy[edge] = items[0].get(edge)
 
 
 def copy_of(obj):

@@ -2,6 +2,7 @@
 import sys
 
 from . import customers
+from .agenda import Agenda
 from .clock import Clock
 from .events import Events
 from .faults import Faults
@@ -19,18 +20,21 @@ from .webhooks import Webhooks
 
 KINDS = ("customer", "product", "price", "subscription", "subscription_item", "billing.meter",
          "webhook_endpoint", "invoice", "payment_method", "payment_intent", "setup_intent", "charge",
-         "refund")
+         "refund", "invoiceitem", "invoice_payment", "tax_rate", "coupon", "discount",
+         "subscription_schedule", "checkout.session", "billing_portal.session",
+         "billing_portal.configuration")
 
 
 class World:
     def __init__(self, options, loop):
         self.options, self.loop = options, loop
-        self.webhooks = None
+        self.webhooks = self.agenda = None
         self.reset()
 
     def reset(self):
         if self.webhooks is not None:
             self.webhooks.stop()
+            self.agenda.stop()
         self.clock = Clock()
         self.ids = Ids(self.options.seed)
         self.limiter = Limiter(self.options.rate_per_s)
@@ -43,6 +47,11 @@ class World:
         self.meters_by_event_name = {}
         self.subscriptions_by_customer = {}
         self.payment_methods_by_customer = {}
+        self.invoices_by_customer = {}
+        self.pending_by_customer = {}       # customer -> invoice items that wait
+        self.invoice_links = {}             # the secret of a page -> invoice
+        self.coupons_kept = {}              # deleted, but somebody has them
+        self.customers_kept = {}            # deleted, but on invoices
         self.deleted_customers = {}
         self.lookup_keys = {}               # lookup_key -> price
         self.indexes = {"customer": Index(self.clock, customers.SEARCHED, self.options.search_lag_ms)}
@@ -52,9 +61,15 @@ class World:
         self.events = Events(self)
         self.webhooks = Webhooks(self)
         self.meter_errors = MeterErrors(self)
+        self.agenda = Agenda(self)
 
     def of(self, kind):
         return self.objects[kind]
+
+    def url_of(self, call=None):
+        """Where our pages are, as the caller reaches us."""
+        host = call.headers.get("host") if call and hasattr(call, "headers") else None
+        return self.options.url if host is None else self.options.url.partition("://")[0] + "://" + host
 
     def complain(self, text):
         if self.options.verbose:

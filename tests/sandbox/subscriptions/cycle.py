@@ -1,0 +1,140 @@
+"""What happens to a subscription by itself: renewals, ends of trials, cancelations, expiries."""
+from ..billing import collect, invoice_items, lines
+from ..payments import methods
+from . import changes, charging, end, pending, schedules, times, warn
+
+
+def advance(world, sub):
+    """All that is due by now, one thing after the other."""
+    now = world.clock.now_s()
+    while (due := times.due(world, sub)) is not None and due <= now:
+        step(world, sub, now)
+
+
+def step(world, sub, now):
+    if sub["status"] == "incomplete":
+        expire(world, sub)
+    elif sub["pending_update"] and sub["pending_update"]["expires_at"] <= now:
+        pending.expire(world, sub)
+    elif (sub["pause_collection"] or {}).get("resumes_at") and sub["pause_collection"]["resumes_at"] <= now:
+        with world.events.update("customer.subscription.updated", sub, None):
+            sub["pause_collection"] = None
+    elif sub["status"] == "trialing" and not sub["_warned"] and sub["trial_end"] - times.WARN_S <= now:
+        warn(world, sub)
+    elif sub["cancel_at"] and sub["cancel_at"] <= now:
+        finish(world, sub, now)
+    elif sub["status"] == "trialing" and sub["trial_end"] <= now and not has_method(world, sub) \
+            and missing_behavior(sub) != "create_invoice":
+        end_trial_without_method(world, sub)
+    elif sub["status"] != "paused" and times.period_end(sub) <= now:
+        renew(world, sub, now)
+    else:
+        schedules.step(world, sub, now)
+
+
+def expire(world, sub):
+    with world.events.update("customer.subscription.updated", sub, None):
+        sub["status"], sub["ended_at"] = "incomplete_expired", world.clock.now_s()
+    invoice = world.of("invoice").find(sub["latest_invoice"])
+    if invoice and invoice["status"] == "open":
+        collect.void(world, None, invoice)
+
+
+def has_method(world, sub):
+    return methods.default_of(world, world.of("customer").get(sub["customer"]), sub) is not None
+
+
+def missing_behavior(sub):
+    return sub["trial_settings"]["end_behavior"]["missing_payment_method"]
+
+
+def end_trial_without_method(world, sub):
+    if missing_behavior(sub) == "cancel":
+        end(world, None, sub)
+        return
+    pause(world, None, sub, "trial_end_without_payment_method")
+
+
+def pause(world, call, sub, why):
+    with world.events.update("customer.subscription.updated", sub, call):
+        sub["status"] = "paused"
+        sub["status_details"] = {"paused": {"type": "subscription", "subscription": {"type": why}}}
+    world.events.record("customer.subscription.paused", sub, call)
+
+
+def finish(world, sub, now):
+    """It ends as was asked; what was used up to then, and what waits, is billed."""
+    at = sub["cancel_at"]
+    if sub["status"] not in ("incomplete", "trialing", "paused"):
+        behind = [(item, changes.usage_start(item), min(at, item["current_period_end"]))
+                  for item in sub["items"]["data"] if lines.is_metered(item) and changes.usage_start(item) < at]
+        invoice = bill(world, sub, [], behind, (sub["items"]["data"][0]["current_period_start"], at))
+        if invoice:
+            charging.use_up(world, None, sub, invoice)
+    end(world, None, sub, at, sub["cancellation_details"]["reason"] or "cancellation_requested")
+
+
+def renew(world, sub, now):
+    """Close the periods that are over: their usage is billed, and the fees of the next ones."""
+    ending = [item for item in sub["items"]["data"] if item["current_period_end"] <= now]
+    closed = ending[0]["current_period_start"], ending[0]["current_period_end"]
+    behind = [({**item}, changes.usage_start(item), item["current_period_end"]) for item in ending
+              if lines.is_metered(item) and changes.usage_start(item) < item["current_period_end"]]
+    with world.events.update("customer.subscription.updated", sub, None):
+        if sub["status"] == "trialing":
+            sub["status"] = "active"
+            behind = []
+        kept = {item["id"] for item in sub["items"]["data"] if item not in ending}
+        schedules.at_period_end(world, sub, now)
+        ahead = []
+        for item in sub["items"]["data"]:
+            if item["id"] in kept:
+                continue
+            times.set_period(sub, item, now)
+            item["_usage_from"] = item["current_period_start"]
+            if not lines.is_metered(item):
+                ahead += lines.ahead(world, sub, item, (
+                    item["current_period_start"], item["current_period_end"]))
+        invoice = bill(world, sub, ahead, behind, closed)
+    if invoice:
+        charging.use_up(world, None, sub, invoice)
+
+
+def bill(world, sub, found, behind, period):
+    """The draft of a period's end; none if it would be empty, in flexible mode."""
+    customer, taken = world.of("customer").get(sub["customer"]), charging.waiting(world, sub)
+    if not found and not behind and not taken:
+        return None
+    invoice = charging.draft(world, sub, customer, "subscription_cycle", found, period, taken, behind=behind)
+    pause = sub["pause_collection"]
+    if sub["status"] == "unpaid" or (pause and pause["behavior"] == "keep_as_draft"):
+        invoice["auto_advance"] = False
+    sub["latest_invoice"] = invoice["id"]
+    collect.store(world, None, invoice)
+    invoice_items.take(world, None, taken, invoice)
+    if pause and pause["behavior"] in ("void", "mark_uncollectible"):
+        invoice["_paused_as"] = pause["behavior"]
+    return invoice
+
+
+def advance_invoice(world, invoice):
+    """A draft is finalized after its hour; an open one is tried again."""
+    now, sub = world.clock.now_s(), collect.subscription_of(world, invoice)
+    if invoice["status"] == "draft" and invoice["automatically_finalizes_at"] is not None \
+            and invoice["automatically_finalizes_at"] <= now:
+        close(world, None, invoice, sub)
+    elif invoice["status"] == "open" and invoice["next_payment_attempt"] is not None \
+            and invoice["next_payment_attempt"] <= now:
+        collect.attempt(world, None, invoice, by_itself=True)
+
+
+def close(world, call, invoice, sub=None, **how):
+    """Count for the last time, then finalize."""
+    if sub and invoice["_behind"]:
+        charging.refresh(world, invoice, collect.customer_of(world, invoice), sub)
+    paused_as = invoice.get("_paused_as")
+    collect.finalize(world, call, invoice, **{**how, **({"pay": False} if paused_as else {})})
+    if invoice["status"] == "open" and paused_as == "void":
+        collect.void(world, call, invoice)
+    elif invoice["status"] == "open" and paused_as:
+        collect.mark_uncollectible(world, call, invoice)
