@@ -125,16 +125,17 @@ fmt:
 .PHONY: freeze-migrations
 freeze-migrations:
 	deploy/freeze_migrations
-# make docs       docs/metrics.md, docs/logs.md and deploy/env.example, from the tables in the code
+# make docs       docs/metrics.md, docs/logs.md, docs/api.md and deploy/env.example, from the tables in the code
 docs:
-	@$(build) SAN= FLAVOUR= all build/unit/test_metric_table build/unit/test_log_events
+	@$(build) SAN= FLAVOUR= all build/unit/test_metric_table build/unit/test_log_events build/unit/test_api_reference
 	@mkdir -p docs && build/unit/test_metric_table --print >docs/metrics.md
 	@build/unit/test_log_events --print >docs/logs.md
+	@build/unit/test_api_reference --print >docs/api.md
 	@deploy/make_env_example build/bin >deploy/env.example
 # Manual pages and completion come from the programs themselves, of the tables of --help. The date of a page is
 # that of the commit, so that the same sources make the same page.
 COMMITTED = $(call once,COMMITTED,$(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null)))
-MANUALS := $(addprefix $(B)/man/,meterctl.1 meterline-emitter.1 meterline-emitter.8 meterline-aggregator.8 meterline-sink.8 meterline-webhookd.8 meterline-notifier.8)
+MANUALS := $(addprefix $(B)/man/,meterctl.1 meterline-emitter.1 meterline-emitter.8 meterline-aggregator.8 meterline-sink.8 meterline-webhookd.8 meterline-notifier.8 meterline-api.8)
 COMPLETION := $(B)/completion/meterctl
 .PHONY: manuals
 manuals: $(MANUALS) $(COMPLETION)

@@ -58,10 +58,13 @@
     X(stream_retired, "aggregator", "A stream of an earlier number of shards was counted to its end and deleted.") \
     X(dedupe_window_rebuilt, "aggregator", "The deduplication table was filled from the stored batches, as after a start or a takeover.") \
     X(dedupe_window_shrunk, "aggregator", "DEDUPE_MEMORY_MB is full, so the oldest ids were forgotten early. Raise it, or accept a shorter window.") \
-    X(schema_refused, "aggregator sink webhookd notifier", "The database has a schema that this program cannot work with. Install the matching version.") \
+    X(schema_refused, "aggregator sink webhookd notifier api", "The database has a schema that this program cannot work with. Install the matching version.") \
+    X(change_made, "api", "A request changed something: `kind` is that of its row in billing_history, `key` the name of the key.") \
+    X(request_failed, "api", "A request was answered with 5xx; `msg` says why. Logged once a minute, with the number of others.") \
+    X(upkeep_failed, "api", "PostgreSQL refused what is done beside the requests: keeping those that are being worked on, and dropping old ones. It is tried again.") \
     X(quota_foreign, "aggregator webhookd", "A hash in the quota cache belongs to another ledger and was left alone. Only one ledger may use this Redis; `meterctl stream adopt` takes it over.") \
     X(redis_redirected, "aggregator webhookd", "A node of the Redis Cluster sent a command to another node, where it was sent again.") \
-    X(schema_waited, "aggregator sink webhookd notifier", "The schema of the database is missing or older than this program needs. Work begins by itself after `meterctl migrate`; until then webhookd answers deliveries with 503.") \
+    X(schema_waited, "aggregator sink webhookd notifier api", "The schema of the database is missing or older than this program needs. Work begins by itself after `meterctl migrate`; until then webhookd answers deliveries with 503.") \
     X(account_refused, "sink webhookd", "Stripe refused the key (401; for the sink 403 as well). Nothing is sent but a probe a minute, and webhookd works events as without a key. Correct `STRIPE_SECRET_KEY`.") \
     X(claim_delayed, "sink", "Usage could not be claimed for submission. It is tried again, and nothing is lost.") \
     X(claim_refused, "sink", "One total was not submitted; `msg` says why. A value of too many digits waits until it is corrected; what PostgreSQL refused is claimed again in the next cycle. Others are not affected.") \

@@ -110,7 +110,11 @@
     X(SPOOL_WAITING, "meterline_spool_waiting_events", GAUGE, PLAIN, "", "emitter", \
       "Events that this process took and Redis does not have yet") \
     X(QUOTA_ANSWERS, "meterline_quota_answers_total", COUNTER, PLAIN, "verdict", "emitter", \
-      "Answers to checks of quotas, by verdict: allow, allow_over, deny, unknown (Redis did not answer)")
+      "Answers to checks of quotas, by verdict: allow, allow_over, deny, unknown (Redis did not answer)") \
+    X(API_REQUESTS, "meterline_api_requests_total", COUNTER, PLAIN, "outcome", "api", \
+      "Requests by outcome: answered, refused (4xx), failed (5xx)") \
+    X(API_SECONDS, "meterline_api_request_seconds", HISTOGRAM, US_AS_SECONDS, "", "api", \
+      "Time until a request was answered")
 /* clang-format on */
 
 #define METRIC_ID(id, name, type, unit, labels, stages, help) METRIC_OF_##id,

@@ -99,6 +99,27 @@ const struct ctl_command CTL_COMMANDS[] = {
      .what = "Send a test message to a tenant, by all ways that are set.",
      .detail = "",
      .run = alerts_test_run},
+    {.words = {"keys", "create"},
+     .arguments = "NAME --role viewer|editor|admin [--tenant T] [--expires 90d] [--new] [--json]",
+     .what = "Make a key for the API, and show it once.",
+     .detail =
+         "--role ROLE      viewer reads; editor changes usage, subscriptions and payment methods\n"
+         "                 too; admin does all\n"
+         "--tenant T       only for this tenant; without it the caller names one each time\n"
+         "--expires TIME   when it stops, from now: 90d, 12h, 30m; without it: never\n"
+         "--new            the tenant is not known yet\n"
+         "The history tells NAME with everything that the key changes.\n",
+     .run = keys_create_run},
+    {.words = {"keys", "list"},
+     .arguments = "[--all] [--json] [--wide]",
+     .what = "List the keys of the API.",
+     .detail = "--all   those too that were revoked or have expired\n",
+     .run = keys_list_run},
+    {.words = {"keys", "revoke"},
+     .arguments = "NAME|KEY",
+     .what = "Revoke a key of the API; it stops within a second.",
+     .detail = "KEY   its id, as keys list shows it\n",
+     .run = keys_revoke_run},
     {.words = {"customers", "list"},
      .arguments = "[--contested] [--json] [--wide]",
      .what = "List which customer at Stripe each tenant is billed by.",

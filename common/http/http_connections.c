@@ -123,9 +123,11 @@ void http_connections_on_change(void *owner, struct MHD_Connection *connection, 
         *slot = c;
         make_place(s, c);
     } else if (*slot) {
-        list_remove(s, *slot);
+        struct connection *c = *slot;
+        list_remove(s, c);
         s->connections_count--;
-        free(*slot);
+        free(c->target);
+        free(c);
         *slot = NULL;
     }
 }
@@ -138,7 +140,8 @@ struct connection *http_connection_of(struct MHD_Connection *connection)
 void *http_connections_on_line(void *owner, const char *uri, struct MHD_Connection *connection)
 {
     struct connection *c = http_connection_of(connection);
-    (void)uri;
+    free(c->target);
+    c->target = xstrdup(uri);
     list_remove(owner, c);
     list_add(owner, c);
     c->is_asking = true;

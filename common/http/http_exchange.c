@@ -41,7 +41,7 @@ void http_exchange_drop_body(struct exchange *x)
     buf_done(&x->body);
 }
 
-static void exchange_free(struct exchange *x)
+void http_exchange_free(struct exchange *x)
 {
     for (int i = 0; i < x->headers; i++) {
         free(x->header_names[i]);
@@ -50,8 +50,10 @@ static void exchange_free(struct exchange *x)
     if (x->response)
         MHD_destroy_response(x->response);
     http_exchange_drop_body(x);
+    buf_done(&x->pieces.waiting);
     free(x->path);
     free(x->method);
+    free(x->target);
     free(x);
 }
 
@@ -84,8 +86,12 @@ static struct exchange *exchange_new(struct http_server *s, struct MHD_Connectio
     x->connection = connection;
     x->method = xstrdup(method);
     x->path = xstrdup(path);
+    struct connection *c = http_connection_of(connection);
+    x->target = c->target ? c->target : xstrdup("");
+    c->target = NULL;
     x->public.method = x->method;
     x->public.path = x->path;
+    x->public.target = x->target;
     x->public.internal = x;
     return x;
 }
@@ -124,7 +130,7 @@ static struct MHD_Response *make_response(const char *content_type, const char *
     return r;
 }
 
-static void resume(struct exchange *x)
+void http_exchange_resume(struct exchange *x)
 {
     if (!x->suspended)
         return;
@@ -140,13 +146,13 @@ static struct MHD_Response *make_stopping(void)
     return make_response("text/plain", BODY, sizeof BODY - 1);
 }
 
-static void answer(struct exchange *x, int status, struct MHD_Response *response)
+void http_exchange_answer(struct exchange *x, int status, struct MHD_Response *response)
 {
     x->status = status;
     x->response = response;
     machine_go(&EXCHANGE, x->state, ANSWERED);
     list_remove(x->server, x);
-    resume(x);
+    http_exchange_resume(x);
 }
 
 static void add_header(struct exchange *x, const char *name, const char *value)
@@ -173,13 +179,14 @@ static enum MHD_Result hand_over(struct exchange *x)
     machine_go(&EXCHANGE, x->state, HANDED);
     list_add(x->server, x);
     if (closing_has_begun(&x->server->closing)) {
-        answer(x, 503, make_stopping());
+        http_exchange_answer(x, 503, make_stopping());
         return queue_answer(x);
     }
     if (x->is_dropped) {
         static const char WHY[] = "too many requests are being answered: send it again later\n";
         add_header(x, MHD_HTTP_HEADER_CONNECTION, "close");
-        answer(x, MHD_HTTP_SERVICE_UNAVAILABLE, make_response("text/plain", WHY, sizeof WHY - 1));
+        http_exchange_answer(x, MHD_HTTP_SERVICE_UNAVAILABLE,
+                             make_response("text/plain", WHY, sizeof WHY - 1));
         return queue_answer(x);
     }
     x->public.body = x->body.data ? x->body.data : "";
@@ -266,8 +273,9 @@ static void exchange_leave(struct exchange *x)
     x->server->held_bytes -= x->body.length; /* the handler may hold it for longer */
     machine_go(&EXCHANGE, x->state, GONE);
     x->connection = NULL;
+    http_pieces_leave(x);
     if (!x->owed)
-        exchange_free(x);
+        http_exchange_free(x);
 }
 
 void http_exchange_on_completed(void *owner, struct MHD_Connection *connection, void **slot,
@@ -311,14 +319,14 @@ void http_reply(struct http_exchange *public, int status, const char *content_ty
     assert(x->owed);
     x->owed = false;
     if (x->state == GONE)
-        exchange_free(x);
+        http_exchange_free(x);
     else if (x->state == HANDED)
-        answer(x, status, make_response(content_type, body, length));
+        http_exchange_answer(x, status, make_response(content_type, body, length));
     /* Else closing answered 503 already and the connection is about to end. */
 }
 
 void http_exchange_answer_all(struct http_server *s)
 {
     while (s->handed)
-        answer(s->handed, 503, make_stopping());
+        http_exchange_answer(s->handed, 503, make_stopping());
 }

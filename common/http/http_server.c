@@ -134,6 +134,7 @@ static void run(struct http_server *s)
 {
     s->resumed = false;
     MHD_run(s->daemon);
+    http_pieces_ask(s);
     MHD_UNSIGNED_LONG_LONG wait_ms;
     if (closing_has_begun(&s->closing))
         uv_timer_start(&s->timer, on_close_turn, 0, 0);
@@ -242,6 +243,7 @@ static void on_close_turn(uv_timer_t *timer)
 {
     struct http_server *s = timer->data;
     http_exchange_answer_all(s);
+    http_pieces_cut_all(s);
     for (int i = 0; i < FLUSH_RUNS; i++)
         MHD_run(s->daemon);
     uv_poll_stop(&s->poll);

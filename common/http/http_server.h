@@ -17,8 +17,9 @@ struct http_server;
  * (headers and query are then NULL). */
 struct http_exchange {
     const char *method;
-    const char *path;
-    const char *body; /* raw bytes, NUL-terminated too */
+    const char *path;   /* decoded, without the query */
+    const char *target; /* path and query as they came; "" before their line was read */
+    const char *body;   /* raw bytes, NUL-terminated too */
     size_t body_length;
     bool too_large; /* the body passed max_body_bytes and was not kept */
     void *internal;
@@ -35,6 +36,24 @@ typedef void (*http_handler_fn)(void *owner, struct http_exchange *x);
 void http_reply(struct http_exchange *x, int status, const char *content_type, const char *body,
                 size_t length);
 void http_reply_header(struct http_exchange *x, const char *name, const char *value);
+
+/* An answer that comes in pieces, so that it need not be held whole: http_reply_begin in place of
+ * http_reply, then http_reply_write whenever more is wanted, then http_reply_end. */
+struct http_pieces {
+    /* The client has taken most of what it was given. From the loop; not again until something was
+     * written. */
+    void (*on_wanted)(void *owner);
+    /* The client has left, or the server is closing: x is gone, as after http_reply_end. Never
+     * from inside a call of these functions. */
+    void (*on_gone)(void *owner);
+    void *owner;
+};
+/* Returns 0; or -1 if the client has left already, and x is gone. */
+int http_reply_begin(struct http_exchange *x, int status, const char *content_type,
+                     struct http_pieces pieces);
+void http_reply_write(struct http_exchange *x, const char *data, size_t length);
+/* Forget x. is_whole false: the connection is cut, so that the client sees that something lacks. */
+void http_reply_end(struct http_exchange *x, bool is_whole);
 
 /* listen: HOST:PORT, port 0 takes a free one. name ("ops", "webhooks", static) goes into the log
  * line `event=listening name=ops address=127.0.0.1:9101`. Returns NULL with e. */
@@ -53,7 +72,7 @@ void http_server_set_connections(struct http_server *s, int most);
 void http_server_quiesce(struct http_server *s);
 /* Lately there were more connections than it keeps, and the slowest were cut off. */
 bool http_server_is_crowded(const struct http_server *s);
-/* Exchanges not yet answered. */
+/* Exchanges not yet answered, or whose answer is still being given in pieces. */
 int http_server_in_flight(const struct http_server *s);
 /* Clients without an answer get 503; each exchange still needs its http_reply, which then only
  * frees it. The handler is not called any more. closed runs from the loop when s is freed. */

@@ -1,6 +1,6 @@
 /* What the files of the HTTP server share: http_server.c (the daemon and the loop),
- * http_connections.c (who may stay) and http_exchange.c (one request and its answer). Nobody else
- * includes this. */
+ * http_connections.c (who may stay), http_exchange.c (one request and its answer) and http_pieces.c
+ * (an answer in pieces). Nobody else includes this. */
 #ifndef METERLINE_HTTP_SERVER_INTERNAL_H
 #define METERLINE_HTTP_SERVER_INTERNAL_H
 
@@ -11,10 +11,20 @@
 
 #include <microhttpd.h>
 
-enum { REPLY_HEADERS_MAX = 8, CONNECTIONS_MAX = 1000 };
+enum { REPLY_HEADERS_MAX = 12, CONNECTIONS_MAX = 1000 };
 
 /* See the drawing in http_exchange.c. */
 enum exchange_state { READING, HANDED, ANSWERED, QUEUED, GONE };
+
+/* An answer in pieces: what the handler gave and libmicrohttpd has not taken. */
+struct pieces {
+    struct http_pieces events; /* on_wanted NULL: the answer is not in pieces */
+    struct buf waiting;
+    size_t taken;   /* of waiting */
+    bool is_wanted; /* on_wanted is to be called, or was */
+    bool is_ended;
+    bool is_whole;
+};
 
 struct http_server {
     struct MHD_Daemon *daemon;
@@ -33,7 +43,8 @@ struct http_server {
     http_handler_fn handler;
     void *owner;
     struct exchange *handed; /* list of those without an answer */
-    int in_flight;           /* its length */
+    struct exchange *begun;  /* list of those whose answer is given in pieces */
+    int in_flight;           /* the length of both */
     bool quiesced;
     bool resumed; /* since the last MHD_run */
     struct closing closing;
@@ -45,6 +56,7 @@ struct connection {
     bool is_asking;   /* the request's line has come */
     bool is_cut;
     struct exchange *exchange; /* the request being read or answered, or NULL */
+    char *target;              /* of the newest request's line, or NULL */
     struct connection *next;
     struct connection *previous;
 };
@@ -62,6 +74,8 @@ struct exchange {
     bool is_dropped; /* what has come of the body is not kept: 503 */
     char *path;
     char *method;
+    char *target;
+    struct pieces pieces;
     enum exchange_state state;
     bool suspended;
     bool owed; /* the handler has it and has not replied */
@@ -86,6 +100,11 @@ void http_connections_on_answered(struct http_server *s, struct connection *c);
 void http_connections_look(struct http_server *s);
 bool http_connections_hold(struct http_server *s, const struct connection *for_this, size_t more);
 
+/* http_exchange.c: what http_pieces.c needs of it. */
+void http_exchange_answer(struct exchange *x, int status, struct MHD_Response *response);
+void http_exchange_resume(struct exchange *x);
+void http_exchange_free(struct exchange *x);
+
 /* http_exchange.c: libmicrohttpd's callbacks, and 503 for all that have no answer. */
 enum MHD_Result http_exchange_on_access(void *owner, struct MHD_Connection *connection,
                                         const char *url, const char *method, const char *version,
@@ -93,6 +112,12 @@ enum MHD_Result http_exchange_on_access(void *owner, struct MHD_Connection *conn
 void http_exchange_on_completed(void *owner, struct MHD_Connection *connection, void **slot,
                                 enum MHD_RequestTerminationCode why);
 void http_exchange_answer_all(struct http_server *s);
+/* http_pieces.c. After libmicrohttpd has run: asks for what answers in pieces lack. */
+void http_pieces_ask(struct http_server *s);
+/* Cuts all of them. */
+void http_pieces_cut_all(struct http_server *s);
+/* Its client has left, or has all. */
+void http_pieces_leave(struct exchange *x);
 /* Its client was cut off. */
 void http_exchange_drop_body(struct exchange *x);
 

@@ -379,6 +379,7 @@ CREATE TABLE billing_history (
     kind        text COLLATE "C" NOT NULL,   -- such as subscription_updated
     object_id   text COLLATE "C",
     event_id    text COLLATE "C",
+    actor       text,                        -- the API key that did it, by its name; NULL: Stripe told, or meterctl did
     detail      jsonb NOT NULL DEFAULT '{}', -- {"before": …, "after": …}: what changed
     occurred_at timestamptz,                 -- by Stripe
     recorded_at timestamptz NOT NULL DEFAULT now()

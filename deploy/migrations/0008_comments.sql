@@ -628,6 +628,7 @@ COMMENT ON COLUMN billing_history.tenant IS 'The tenant.';
 COMMENT ON COLUMN billing_history.kind IS 'What happened, such as subscription_updated.';
 COMMENT ON COLUMN billing_history.object_id IS 'The object at Stripe that it happened to.';
 COMMENT ON COLUMN billing_history.event_id IS 'The event that told of it.';
+COMMENT ON COLUMN billing_history.actor IS 'Name of the API key that did it; NULL: Stripe told, or meterctl did it.';
 COMMENT ON COLUMN billing_history.detail IS 'What changed: before and after.';
 COMMENT ON COLUMN billing_history.occurred_at IS 'When it happened at Stripe.';
 COMMENT ON COLUMN billing_history.recorded_at IS 'When it was noted.';

@@ -115,6 +115,10 @@ class Line:
     def start_webhookd(self, **settings):
         return self.start("webhookd", **settings)
 
+    def start_api(self, **settings):
+        """Tests ask it by support.api."""
+        return self.start("api", **settings)
+
     def close(self):
         """Stop everything and delete the servers' data. Logs stay in the folder."""
         for stage in self.stages:

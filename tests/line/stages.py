@@ -17,7 +17,7 @@ from .wait import NotInTime, wait_until
 # Twelve hours from now, so that no test meets the sink's nightly comparison unless it wants to.
 NOT_NOW = time.strftime("%H:%M", time.gmtime(time.time() + 12 * 3600))
 
-DEFAULTS = {"OPS_LISTEN": "127.0.0.1:0", "WEBHOOKD_LISTEN": "127.0.0.1:0", "EMITTER_LISTEN": "127.0.0.1:0",
+DEFAULTS = {"OPS_LISTEN": "127.0.0.1:0", "WEBHOOKD_LISTEN": "127.0.0.1:0", "EMITTER_LISTEN": "127.0.0.1:0", "API_LISTEN": "127.0.0.1:0",
             "LOG_FORMAT": "logfmt", "LOG_LEVEL": "info", "SINK_RECONCILE_AT": NOT_NOW,
             "STRIPE_API_BASE": "http://127.0.0.1:1"}  # Without a sandbox nobody, never Stripe.
 TERM_TIMEOUT_S = 10  # Promised by every stage.

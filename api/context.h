@@ -1,0 +1,26 @@
+/* What each part of the stage is given, and what handlers reach by r->context. */
+#ifndef METERLINE_API_CONTEXT_H
+#define METERLINE_API_CONTEXT_H
+
+#include "api/config.h"
+#include "common/pg/pg_pool.h"
+#include "common/redis/redis_router.h"
+#include "common/stage.h"
+
+#define API_DB_ROLE "meterline_api"
+
+struct context {
+    const struct config *config;
+    struct stage *stage;
+    struct pg_pool *pool;       /* of connections to PostgreSQL */
+    struct redis_router *redis; /* the streams and the quota cache */
+    char instance[37];          /* of this process: who works on a request, in api_requests */
+    bool schema_ready;          /* PostgreSQL has the schema of this build */
+    int64_t shards;             /* of the stream, as PostgreSQL says; 0: not known yet */
+    bool is_closing;            /* nothing new is begun */
+    /* A part has come to rest. */
+    void (*on_idle)(void *owner);
+    void *owner;
+};
+
+#endif
