@@ -59,7 +59,7 @@
     X(dedupe_window_rebuilt, "aggregator", "The deduplication table was filled from the stored batches, as after a start or a takeover.") \
     X(dedupe_window_shrunk, "aggregator", "DEDUPE_MEMORY_MB is full, so the oldest ids were forgotten early. Raise it, or accept a shorter window.") \
     X(schema_refused, "aggregator sink webhookd notifier api", "The database has a schema that this program cannot work with. Install the matching version.") \
-    X(change_made, "api", "A request changed something: `kind` is that of its row in billing_history, `key` the name of the key.") \
+    X(change_committed, "api", "A request changed something: `kind` is that of its row in billing_history, `key` the name of the key.") \
     X(request_failed, "api", "A request was answered with 5xx; `msg` says why. Logged once a minute, with the number of others.") \
     X(upkeep_failed, "api", "PostgreSQL refused what is done beside the requests: keeping those that are being worked on, and dropping old ones. It is tried again.") \
     X(quota_foreign, "aggregator webhookd", "A hash in the quota cache belongs to another ledger and was left alone. Only one ledger may use this Redis; `meterctl stream adopt` takes it over.") \

@@ -281,7 +281,7 @@ static void take_finished(void *owner, const struct err *error, PGresult **resul
     give_back(r);
     if (!error) {
         if (in->is_noted || r->route->history)
-            log_info(change_made, LOG_STR("kind", r->route->history),
+            log_info(change_committed, LOG_STR("kind", r->route->history),
                      LOG_STR("key", r->caller.name),
                      LOG_STR("tenant", in->noted_tenant ? in->noted_tenant : r->tenant));
         stage_crash_point("api_after_commit");

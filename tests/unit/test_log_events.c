@@ -24,7 +24,8 @@ static const struct {
     const char *word; /* in the table */
     const char *title;
 } STAGES[] = {{"all", "Every stage"}, {"emitter", "Emitter"},   {"aggregator", "Aggregator"},
-              {"sink", "Sink"},       {"webhookd", "Webhookd"}, {"notifier", "Notifier"}};
+              {"sink", "Sink"},       {"webhookd", "Webhookd"}, {"notifier", "Notifier"},
+              {"api", "Api"}};
 
 enum { STAGE_COUNT = sizeof STAGES / sizeof STAGES[0] };
 

@@ -3,7 +3,7 @@
 -- Keys, by a hash of each. A revoked key stays here, so that the history can be read.
 CREATE TABLE api_keys (
     key_id       text COLLATE "C" PRIMARY KEY DEFAULT 'key_' || replace(gen_random_uuid()::text, '-', ''),
-    name         text NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 64),
+    name         text COLLATE "C" NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 64),
     secret_hash  bytea NOT NULL UNIQUE CHECK (octet_length(secret_hash) = 32), -- BLAKE2b of the key
     role         text COLLATE "C" NOT NULL CHECK (role IN ('viewer', 'editor', 'admin')),
     tenant       text COLLATE "C",           -- that it is bound to; NULL: all
