@@ -142,6 +142,11 @@ void curl_loop_start(struct curl_loop *c, struct curl_transfer *t)
     (void)failed;
 }
 
+void curl_loop_forget(struct curl_transfer *t)
+{
+    unlink_transfer(t);
+}
+
 void curl_set_safety(CURL *easy)
 {
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);

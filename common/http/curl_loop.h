@@ -31,6 +31,9 @@ enum { CURL_LOOP_CLOSED = -1 };
 /* max_connections: further transfers wait, within their timeout. */
 struct curl_loop *curl_loop_open(uv_loop_t *loop, int max_connections);
 void curl_loop_start(struct curl_loop *c, struct curl_transfer *t);
+/* Ends one that is under way: done is not called, and the transfer is the caller's again. Not from
+ * inside a callback of libcurl's. */
+void curl_loop_forget(struct curl_transfer *t);
 /* Transfers in flight end with CURL_LOOP_CLOSED; closed runs from the loop when c is freed. */
 void curl_loop_close(struct curl_loop *c, void (*closed)(void *owner), void *owner);
 

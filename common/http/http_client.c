@@ -34,6 +34,8 @@ struct http_request {
     int64_t started_ms;
     int sends; /* how often libcurl wrote it */
     bool (*allows)(const struct sockaddr *address);
+    enum http_taken (*on_data)(void *owner, const struct http_answer *head, const char *data,
+                               size_t length);
     bool was_forbidden; /* an address that the name has … */
     bool was_allowed;   /* … and another one */
     http_done_fn done;
@@ -41,11 +43,33 @@ struct http_request {
     char why[CURL_ERROR_SIZE];
 };
 
+static void fill_answer(struct http_request *r, struct http_answer *a);
+
+static size_t give_data(struct http_request *r, const struct http_answer *head, const char *data,
+                        size_t length)
+{
+    switch (r->on_data(r->owner, head, data, length)) {
+    case HTTP_TAKEN:
+        return length;
+    case HTTP_PAUSED:
+        return CURL_WRITEFUNC_PAUSE;
+    case HTTP_STOPPED:
+        break;
+    }
+    return CURL_WRITEFUNC_ERROR;
+}
+
 /* Keep what fits and drop the rest: the status matters even if the body is absurd. */
 static size_t on_body(char *data, size_t size, size_t count, void *owner)
 {
     struct http_request *r = owner;
+    struct http_answer head = {0};
     size_t length = size * count;
+    if (r->on_data) {
+        fill_answer(r, &head);
+        if (head.status == 200)
+            return give_data(r, &head, data, length);
+    }
     size_t room = r->client->max_body_bytes - r->answer.length;
     buf_add(&r->answer, data, length < room ? length : room);
     return length;
@@ -151,6 +175,13 @@ const char *http_answer_header(const struct http_answer *answer, const char *nam
     return missing ? NULL : header->value;
 }
 
+const char *http_answer_redirect(const struct http_answer *answer)
+{
+    char *url = NULL;
+    curl_easy_getinfo(answer->internal, CURLINFO_REDIRECT_URL, &url);
+    return url;
+}
+
 static void request_free(struct http_request *r)
 {
     curl_easy_cleanup(r->transfer.easy);
@@ -236,6 +267,7 @@ struct http_request *http_send(struct http_client *c, const struct http_call *ca
     r->owner = owner;
     r->started_ms = clock_monotonic_ms();
     r->allows = call->allows;
+    r->on_data = call->on_data;
     r->headers = set_up(easy, call, c->user_agent);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, r);
@@ -248,6 +280,17 @@ struct http_request *http_send(struct http_client *c, const struct http_call *ca
     }
     curl_loop_start(c->curl, &r->transfer);
     return r;
+}
+
+void http_resume(struct http_request *r)
+{
+    curl_easy_pause(r->transfer.easy, CURLPAUSE_CONT);
+}
+
+void http_cancel(struct http_request *r)
+{
+    curl_loop_forget(&r->transfer);
+    request_free(r);
 }
 
 struct http_client *http_client_open(uv_loop_t *loop, const char *user_agent, int max_connections,

@@ -18,6 +18,15 @@ struct http_header {
     const char *value;
 };
 
+/* What becomes of a transfer whose data were given to on_data. */
+enum http_taken {
+    HTTP_TAKEN,
+    HTTP_PAUSED, /* nothing was taken: the same data come again after http_resume */
+    HTTP_STOPPED /* it ends, as ERR_CLOSED */
+};
+
+struct http_answer;
+
 struct http_call {
     const char *method; /* GET, POST, DELETE */
     const char *url;
@@ -29,6 +38,11 @@ struct http_call {
     bool only_https;
     /* Whether it may connect to this address; NULL: to any. If not: ERR_INPUT. */
     bool (*allows)(const struct sockaddr *address);
+    /* Takes the body of a 200 as it comes, so that it is not held whole, and bounded by the taker
+     * alone; the answer's own body is then empty. head: without body. owner: of http_send. NULL:
+     * the body is held. */
+    enum http_taken (*on_data)(void *owner, const struct http_answer *head, const char *data,
+                               size_t length);
 };
 
 struct http_answer {
@@ -44,6 +58,8 @@ struct http_answer {
 
 /* A response header by name without regard to case, or NULL. Valid until done returns. */
 const char *http_answer_header(const struct http_answer *answer, const char *name);
+/* Where a 3xx leads, as a whole URL; NULL: nowhere. Valid until done returns. */
+const char *http_answer_redirect(const struct http_answer *answer);
 
 /* error NULL: answer holds any status; its body is cut at max_body_bytes. Else ERR_CONNECT,
  * ERR_TLS, ERR_INPUT (the URL cannot be used): the request was not sent; ERR_TIMEOUT, ERR_CLOSED:
@@ -58,6 +74,10 @@ struct http_client *http_client_open(uv_loop_t *loop, const char *user_agent, in
                                      size_t max_body_bytes);
 struct http_request *http_send(struct http_client *c, const struct http_call *call,
                                http_done_fn done, void *owner);
+/* Goes on with one that on_data paused; on_data may run inside this call. */
+void http_resume(struct http_request *r);
+/* Gives up: done is not called. Not from inside on_data. */
+void http_cancel(struct http_request *r);
 /* Requests in flight get ERR_CANCELED; closed runs from the loop when c is freed. */
 void http_client_close(struct http_client *c, void (*closed)(void *owner), void *owner);
 

@@ -5,7 +5,7 @@
 #include "common/contract.h"
 #include "common/http/http_client.h"
 #include "notifier/outbox/outbox.h"
-#include "notifier/post/address_rule.h"
+#include "common/http/address_rule.h"
 #include "notifier/post/post_signature.h"
 
 #include <stdio.h>

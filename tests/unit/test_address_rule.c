@@ -1,5 +1,5 @@
 /* Which addresses a tenant's URL may lead to. */
-#include "notifier/post/address_rule.h"
+#include "common/http/address_rule.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-static bool is_public(const char *text)
+static bool is_of(bool (*rule)(const struct sockaddr *address), const char *text)
 {
     struct sockaddr_storage address = {0};
     struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
@@ -22,7 +22,12 @@ static bool is_public(const char *text)
         v4->sin_family = AF_INET;
         assert_int_equal(inet_pton(AF_INET, text, &v4->sin_addr), 1);
     }
-    return address_is_public((const struct sockaddr *)&address);
+    return rule((const struct sockaddr *)&address);
+}
+
+static bool is_public(const char *text)
+{
+    return is_of(address_is_public, text);
 }
 
 static void what_anybody_can_reach_is_public(void **state)
@@ -141,12 +146,27 @@ static void other_families_are_not(void **state)
     assert_false(address_is_public(&local));
 }
 
+static void this_machine_is_loopback(void **state)
+{
+    static const char *const OWN[] = {"127.0.0.1", "127.255.255.255", "::1", "::ffff:127.0.0.1",
+                                      NULL};
+    static const char *const OTHERS[] = {
+        "126.255.255.255", "128.0.0.0",       "0.0.0.0", "10.0.0.1", "::", "::2",
+        "::127.0.0.1",     "::ffff:10.0.0.1", NULL};
+    (void)state;
+    for (int i = 0; OWN[i]; i++)
+        assert_true(is_of(address_is_loopback, OWN[i]));
+    for (int i = 0; OTHERS[i]; i++)
+        assert_false(is_of(address_is_loopback, OTHERS[i]));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_anybody_can_reach_is_public),
         cmocka_unit_test(what_only_some_can_reach_is_not),
         cmocka_unit_test(other_families_are_not),
+        cmocka_unit_test(this_machine_is_loopback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "notifier/post/address_rule.h"
+#include "common/http/address_rule.h"
 
 #include <netinet/in.h>
 #include <stdint.h>
@@ -70,17 +70,36 @@ static bool v6_is_public(const unsigned char *address)
            !is_in_one(address, NOT_PUBLIC_V6, sizeof NOT_PUBLIC_V6 / sizeof *NOT_PUBLIC_V6);
 }
 
-bool address_is_public(const struct sockaddr *address)
+/* An IPv4 address as IPv6 has it, mapped. Returns -1 for another family. */
+static int read_address(const struct sockaddr *address, unsigned char out[16])
 {
     if (address->sa_family == AF_INET) {
         struct sockaddr_in v4;
         memcpy(&v4, address, sizeof v4);
-        return v4_is_public((const unsigned char *)&v4.sin_addr);
+        memcpy(out, MAPPED.prefix, 12);
+        memcpy(out + 12, &v4.sin_addr, 4);
+        return 0;
     }
     if (address->sa_family == AF_INET6) {
         struct sockaddr_in6 v6;
         memcpy(&v6, address, sizeof v6);
-        return v6_is_public(v6.sin6_addr.s6_addr);
+        memcpy(out, v6.sin6_addr.s6_addr, 16);
+        return 0;
     }
-    return false;
+    return -1;
+}
+
+bool address_is_public(const struct sockaddr *address)
+{
+    unsigned char bytes[16];
+    return read_address(address, bytes) == 0 && v6_is_public(bytes);
+}
+
+bool address_is_loopback(const struct sockaddr *address)
+{
+    static const unsigned char ITSELF[16] = {[15] = 1};
+    unsigned char bytes[16];
+    if (read_address(address, bytes))
+        return false;
+    return memcmp(bytes, ITSELF, 16) == 0 || (is_in(bytes, &MAPPED) && bytes[12] == 127);
 }
