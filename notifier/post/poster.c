@@ -3,9 +3,9 @@
 #include "common/clock.h"
 #include "common/closing.h"
 #include "common/contract.h"
+#include "common/http/address_rule.h"
 #include "common/http/http_client.h"
 #include "notifier/outbox/outbox.h"
-#include "common/http/address_rule.h"
 #include "notifier/post/post_signature.h"
 
 #include <stdio.h>
