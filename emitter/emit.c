@@ -1,9 +1,9 @@
 #include "emitter/emit.h"
 
 #include "common/clock.h"
+#include "common/events/metric_names.h"
 #include "common/log.h"
 #include "emitter/line_reader.h"
-#include "emitter/metric_names.h"
 #include "emitter/sender.h"
 
 #include <errno.h>

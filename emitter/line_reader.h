@@ -4,7 +4,7 @@
 #define METERLINE_EMITTER_LINE_READER_H
 
 #include "common/err.h"
-#include "emitter/slice.h"
+#include "common/events/slice.h"
 
 #include <stdint.h>
 

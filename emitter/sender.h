@@ -9,9 +9,9 @@
 #define METERLINE_EMITTER_SENDER_H
 
 #include "common/err.h"
+#include "common/events/event_line.h"
 #include "common/str.h"
 #include "emitter/config.h"
-#include "emitter/event_line.h"
 
 #include <stdbool.h>
 #include <stdint.h>

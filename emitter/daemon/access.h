@@ -3,7 +3,7 @@
 #define METERLINE_EMITTER_ACCESS_H
 
 #include "common/err.h"
-#include "emitter/slice.h"
+#include "common/events/slice.h"
 
 #include <stdbool.h>
 #include <stdint.h>

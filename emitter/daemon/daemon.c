@@ -1,12 +1,12 @@
 #include "emitter/daemon/daemon.h"
 
 #include "common/clock.h"
+#include "common/events/metric_names.h"
 #include "common/metric_table.h"
 #include "common/peer.h"
 #include "emitter/daemon/context.h"
 #include "emitter/daemon/door.h"
 #include "emitter/daemon/outlet_watch.h"
-#include "emitter/metric_names.h"
 
 #include <stdio.h>
 #include <string.h>

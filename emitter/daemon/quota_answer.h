@@ -3,8 +3,8 @@
 #define METERLINE_EMITTER_QUOTA_ANSWER_H
 
 #include "common/err.h"
+#include "common/events/slice.h"
 #include "common/str.h"
-#include "emitter/slice.h"
 
 #include <hiredis/hiredis.h>
 #include <stdbool.h>

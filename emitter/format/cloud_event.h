@@ -9,7 +9,7 @@
 #ifndef METERLINE_EMITTER_CLOUD_EVENT_H
 #define METERLINE_EMITTER_CLOUD_EVENT_H
 
-#include "emitter/format/format.h"
+#include "common/events/format.h"
 
 /* application/cloudevents+json and application/cloudevents-batch+json: see format.h. */
 int format_cloud_event(struct format *f, const char *body, size_t length, struct err *e);

@@ -1,8 +1,8 @@
 /* The library's functions: checks what a service gives, and puts it into the spool. */
 #include "common/clock.h"
+#include "common/events/event_line.h"
 #include "common/redis/redis.h"
 #include "common/str.h"
-#include "emitter/event_line.h"
 #include "emitter/library/meterline.h"
 #include "emitter/library/outlet.h"
 

@@ -3,8 +3,8 @@
 #ifndef METERLINE_EMITTER_OUTLET_H
 #define METERLINE_EMITTER_OUTLET_H
 
+#include "common/events/event_line.h"
 #include "common/str.h"
-#include "emitter/event_line.h"
 #include "emitter/library/delivery.h"
 #include "emitter/spool/spool.h"
 

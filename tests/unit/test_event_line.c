@@ -1,7 +1,7 @@
 /* A line of NDJSON is an event to the letter, or there is a reason why not: the stream's rules, as
  * tables. */
 #include "common/contract.h"
-#include "emitter/event_line.h"
+#include "common/events/event_line.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* The forms in which requests bring events: which are taken, which refused, and what of them. */
+#include "common/events/csv.h"
+#include "common/events/json_split.h"
 #include "emitter/format/cloud_event.h"
-#include "emitter/format/csv.h"
-#include "emitter/format/json_split.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
-#include "emitter/event_line.h"
+#include "common/events/event_line.h"
 
 #include "common/dec.h"
-#include "emitter/json_scan.h"
+#include "common/events/json_scan.h"
 
 #include <stdarg.h>
 #include <stdio.h>

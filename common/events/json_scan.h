@@ -1,10 +1,10 @@
 /* Reads one flat JSON object (RFC 8259) member by member, for event_line. Numbers keep the exact
  * text of the line, because a quantity must never become a floating point number. Pure. */
-#ifndef METERLINE_EMITTER_JSON_SCAN_H
-#define METERLINE_EMITTER_JSON_SCAN_H
+#ifndef METERLINE_JSON_SCAN_H
+#define METERLINE_JSON_SCAN_H
 
+#include "common/events/slice.h"
 #include "common/str.h"
-#include "emitter/slice.h"
 
 struct json_scan {
     const char *at;

@@ -1,9 +1,9 @@
 /* The metrics that events may name, read from a catalog file for --catalog. */
-#ifndef METERLINE_EMITTER_METRIC_NAMES_H
-#define METERLINE_EMITTER_METRIC_NAMES_H
+#ifndef METERLINE_METRIC_NAMES_H
+#define METERLINE_METRIC_NAMES_H
 
 #include "common/err.h"
-#include "emitter/slice.h"
+#include "common/events/slice.h"
 
 struct metric_names;
 

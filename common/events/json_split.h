@@ -1,10 +1,10 @@
 /* Finds the objects in a body of JSON, which event_line then reads one by one: a body of a thousand
  * events is never held as a tree. Pure. */
-#ifndef METERLINE_EMITTER_JSON_SPLIT_H
-#define METERLINE_EMITTER_JSON_SPLIT_H
+#ifndef METERLINE_JSON_SPLIT_H
+#define METERLINE_JSON_SPLIT_H
 
 #include "common/err.h"
-#include "emitter/slice.h"
+#include "common/events/slice.h"
 
 struct json_split {
     struct slice *list; /* owned; the objects, in their order, in the text that was given */

@@ -1,11 +1,11 @@
 /* CSV as RFC 4180 has it: a header names the fields, values may be in quotes, and a quote in quotes
  * is written twice. An empty value is no field. Pure. */
-#ifndef METERLINE_EMITTER_CSV_H
-#define METERLINE_EMITTER_CSV_H
+#ifndef METERLINE_CSV_H
+#define METERLINE_CSV_H
 
 #include "common/err.h"
+#include "common/events/event_line.h"
 #include "common/str.h"
-#include "emitter/event_line.h"
 
 enum { CSV_FIELDS_MAX = 64 };
 

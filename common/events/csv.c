@@ -1,4 +1,4 @@
-#include "emitter/format/csv.h"
+#include "common/events/csv.h"
 
 #include <stdio.h>
 #include <stdlib.h>

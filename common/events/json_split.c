@@ -1,4 +1,4 @@
-#include "emitter/format/json_split.h"
+#include "common/events/json_split.h"
 
 #include "common/str.h"
 

@@ -1,7 +1,7 @@
-#include "emitter/format/format.h"
+#include "common/events/format.h"
 
-#include "emitter/format/csv.h"
-#include "emitter/format/json_split.h"
+#include "common/events/csv.h"
+#include "common/events/json_split.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* A borrowed piece of text, not NUL-terminated. */
-#ifndef METERLINE_EMITTER_SLICE_H
-#define METERLINE_EMITTER_SLICE_H
+#ifndef METERLINE_SLICE_H
+#define METERLINE_SLICE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,13 +5,13 @@
  *
  * quantity and ts may be numbers or strings, and keep the exact text of the line. Everything else
  * must be a string. */
-#ifndef METERLINE_EMITTER_EVENT_LINE_H
-#define METERLINE_EMITTER_EVENT_LINE_H
+#ifndef METERLINE_EVENT_LINE_H
+#define METERLINE_EVENT_LINE_H
 
 #include "common/contract.h"
+#include "common/events/metric_names.h"
+#include "common/events/slice.h"
 #include "common/str.h"
-#include "emitter/metric_names.h"
-#include "emitter/slice.h"
 
 #include <stdbool.h>
 #include <stdint.h>

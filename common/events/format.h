@@ -2,11 +2,11 @@
  * event of it to take, valid or not. Pure.
  *
  * They return 0, or -1 with e: the body as such cannot be read, and nothing of it was given. */
-#ifndef METERLINE_EMITTER_FORMAT_H
-#define METERLINE_EMITTER_FORMAT_H
+#ifndef METERLINE_FORMAT_H
+#define METERLINE_FORMAT_H
 
 #include "common/err.h"
-#include "emitter/event_line.h"
+#include "common/events/event_line.h"
 
 #include <jansson.h>
 

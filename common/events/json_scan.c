@@ -1,4 +1,4 @@
-#include "emitter/json_scan.h"
+#include "common/events/json_scan.h"
 
 #include <stdint.h>
 

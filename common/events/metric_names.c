@@ -1,4 +1,4 @@
-#include "emitter/metric_names.h"
+#include "common/events/metric_names.h"
 
 #include "common/str.h"
 
