@@ -2,6 +2,7 @@
 that lies between, each at its own moment; otherwise a timer wakes it."""
 import heapq
 
+from .hosted import checkout
 from .subscriptions import cycle, times
 
 FAR_S = 3600            # a timer further ahead is set again then
@@ -52,7 +53,7 @@ class Agenda:
         elif kind == "invoice":
             cycle.advance_invoice(self.world, obj)
         else:
-            self.world.expire_session(obj)
+            checkout.expire_due(self.world, obj)
 
     def wake(self):
         self.stop()

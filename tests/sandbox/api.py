@@ -10,6 +10,7 @@ import traceback
 from . import control, meter_events, routes, versions
 from .call import Answer
 from .errors import StripeError
+from .hosted import pages
 
 # Has tokens instead of keys, and a larger budget of its own.
 STREAM = "/v2/billing/meter_event_stream"
@@ -28,6 +29,9 @@ class Api:
         call.request_id = world.ids.request()
         if call.path.startswith("/_sandbox/"):
             self.finish(call, control.answer(world, call))
+            return
+        if call.path.startswith("/_pages/"):
+            self.finish(call, pages.answer(world, call))
             return
         world.requests.note(call)
         call.version = call.headers.get("stripe-version") or versions.CURRENT

@@ -100,6 +100,19 @@ class Sandbox:
         except urllib.error.HTTPError as e:
             return Answer(e.code, e.headers, e.read())
 
+    def browse(self, url, form=None):
+        """A browser's request for one of our pages, by its whole address; redirects are not followed."""
+        class Stay(urllib.request.HTTPRedirectHandler):
+            def redirect_request(self, *args):
+                return None
+        request = urllib.request.Request(url, form, {
+            "Content-Type": "application/x-www-form-urlencoded"} if form is not None else {})
+        try:
+            with urllib.request.build_opener(Stay).open(request, timeout=30) as response:
+                return Answer(response.status, response.headers, response.read())
+        except urllib.error.HTTPError as e:
+            return Answer(e.code, e.headers, e.read())
+
     def api(self, method, path, params=None, key=KEY, version=None, idempotency_key=None,
             headers=None, timeout_s=30):
         """One API call; params are form-encoded for v1 and JSON for v2."""

@@ -50,6 +50,7 @@ class World:
         self.invoices_by_customer = {}
         self.pending_by_customer = {}       # customer -> invoice items that wait
         self.invoice_links = {}             # the secret of a page -> invoice
+        self.portal_links = {}              # the secret of a page -> portal session
         self.coupons_kept = {}              # deleted, but somebody has them
         self.customers_kept = {}            # deleted, but on invoices
         self.deleted_customers = {}

@@ -102,7 +102,7 @@ def outcome_of(method, authenticated=False):
     charge = methods.card_of(method).charge
     if charge == "authenticate_once":
         charge = "ok" if method["_set_up"] else "authenticate"
-    return "ok" if charge == "authenticate" and authenticated else charge
+    return "ok" if charge == "authenticate" and (authenticated or method["_holder_is_here"]) else charge
 
 
 def try_to_pay(world, call, intent, method, off_session=False, authenticated=False):

@@ -43,7 +43,8 @@ def add(world, card, params=()):
             "three_d_secure_usage": {"supported": True}, "wallet": None},
         "created": world.clock.now_s(), "customer": None, "customer_account": None,
         "livemode": False, "metadata": p.metadata(params), "type": "card",
-        "_card": card.name, "_set_up": False, "_was_attached": False}
+        "_card": card.name, "_set_up": False,
+        "_holder_is_here": False, "_was_attached": False}
     return world.of("payment_method").add(method)
 
 

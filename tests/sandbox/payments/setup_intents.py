@@ -6,6 +6,16 @@ from . import cards, methods
 
 def create(world, call):
     params = call.params
+    intent = add(world, call, params)
+    if params.get("payment_method"):
+        intent["payment_method"] = methods.resolve(world, params["payment_method"])["id"]
+        intent["status"] = "requires_confirmation"
+    if p.boolean(params, "confirm"):
+        confirm_by(world, call, intent, params)
+    return intent
+
+
+def add(world, call, params):
     id = world.ids.new("seti", 24)
     customer = params.get("customer") and world.of("customer").get(params["customer"], "customer")
     intent = world.of("setup_intent").add({
@@ -20,11 +30,6 @@ def create(world, call):
         "status": "requires_payment_method",
         "usage": p.one_of(params, "usage", ("off_session", "on_session"), "off_session")})
     world.events.record("setup_intent.created", intent, call)
-    if params.get("payment_method"):
-        intent["payment_method"] = methods.resolve(world, params["payment_method"])["id"]
-        intent["status"] = "requires_confirmation"
-    if p.boolean(params, "confirm"):
-        confirm_by(world, call, intent, params)
     return intent
 
 

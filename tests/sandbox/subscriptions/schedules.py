@@ -179,6 +179,15 @@ def set_current(world, schedule):
     return None
 
 
+def next_phase(world, sub, at):
+    """The phase that begins at that moment, or None."""
+    schedule = sub["schedule"] and world.of("subscription_schedule").get(sub["schedule"])
+    for phase in schedule["phases"] if schedule else ():
+        if phase["start_date"] == at:
+            return phase
+    return None
+
+
 def open_one(world, id):
     schedule = world.of("subscription_schedule").get(id)
     if schedule["status"] not in OPEN:
