@@ -103,7 +103,9 @@ def update(world, call, id):
             invoice["collection_method"] = params["collection_method"]
         if invoice["status"] == "draft":
             bills.fill(world, invoice, invoice["lines"]["data"], collect.customer_of(world, invoice))
-    if invoice["status"] == "draft" and invoice["auto_advance"] and not invoice["automatically_finalizes_at"]:
+    if not invoice["auto_advance"]:
+        invoice["automatically_finalizes_at"] = invoice["next_payment_attempt"] = None
+    elif invoice["status"] == "draft" and not invoice["automatically_finalizes_at"]:
         invoice["automatically_finalizes_at"] = world.clock.now_s() + collect.HOUR_S
         world.agenda.add(invoice["automatically_finalizes_at"], "invoice", invoice["id"])
     return invoice
