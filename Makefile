@@ -148,6 +148,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 # where:what
 INSTALLED = $(PROGRAMS:%=$(PREFIX)/bin/:%) $(foreach m,$(MANUALS),$(PREFIX)/share/man/man$(subst .,,$(suffix $m))/:$m) \
     $(PREFIX)/share/bash-completion/completions/:$(COMPLETION) $(PREFIX)/share/meterline/:deploy/catalog.json \
+    $(foreach c,$(wildcard deploy/catalogs/*.json),$(PREFIX)/share/meterline/catalogs/:$c) \
     $(foreach u,$(wildcard deploy/systemd/*.service deploy/systemd/*.target deploy/systemd/*.d/*),$(dir $(u:deploy/systemd/%=$(UNITDIR)/%)):$u)
 what    = $(lastword $(subst :, ,$1))
 where   = $(DESTDIR)$(firstword $(subst :, ,$1))$(notdir $(call what,$1))
@@ -157,7 +158,7 @@ install: all manuals
 	@sed -i 's,^ExecStart=/usr/bin/,ExecStart=$(PREFIX)/bin/,' $(DESTDIR)$(UNITDIR)/meterline-*.service
 uninstall:
 	rm -f $(foreach f,$(INSTALLED),$(call where,$f))
-	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/meterline $(DESTDIR)$(UNITDIR)/meterline-.service.d
+	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/meterline/catalogs $(DESTDIR)$(PREFIX)/share/meterline $(DESTDIR)$(UNITDIR)/meterline-.service.d
 # make library    libmeterline, static and shared, in build/pic/lib
 # make install-library   the same below $(PREFIX), with meterline.h, its page of the manual and pkg-config's file
 .PHONY: library install-library

@@ -426,6 +426,27 @@ const struct ctl_command CTL_COMMANDS[] = {
          "`reconcile compared=… drifted=… unread=…`; exit 0 without drift, 1 with drift, 3 if\n"
          "it could not be checked.\n",
      .run = reconcile_command_run},
+    {.words = {"stripe", "setup"},
+     .arguments = "FILE [--dry-run] [--check] [--adopt] [--webhook-url URL] [--secret-file FILE] "
+                  "[--return-url URL] [--env] [--json]",
+     .what = "Make the products, meters and prices of a catalog at Stripe, or set them right.",
+     .detail =
+         "FILE is a catalog, as for `catalog apply`; - is standard input. It makes what is not\n"
+         "there, and changes what may be changed. A price or a tax rate that differs otherwise is\n"
+         "replaced: a new one takes over its lookup key, and who has the old one keeps it. It\n"
+         "deletes nothing, and touches nothing that it did not make. It may be run again at any\n"
+         "time: where nothing differs it only reads.\n"
+         "--dry-run          only print what would be done\n"
+         "--check            the same, and exit 2 if anything differs\n"
+         "--adopt            take over what has the name of ours and was made by somebody else\n"
+         "--webhook-url URL  an endpoint with the events that webhookd makes use of, too\n"
+         "--secret-file FILE where its signing secret goes, with mode 0600; it is never shown\n"
+         "--return-url URL   where the customer portal leads back to\n"
+         "--env              the ids as variables on standard output, the rest on standard error\n"
+         "A catalog's prices have the lookup keys PLAN, PLAN_year and PLAN_METRIC. Exit 1 if a\n"
+         "person has to act; the line says how. It needs a STRIPE_SECRET_KEY that may write all\n"
+         "of this; SINK_RECONCILE_RATE_PER_S is how many calls it makes a second.\n",
+     .run = stripe_setup_run},
     {.words = {"stripe", "sync"},
      .arguments = "[--json]",
      .what = "Read all customers, subscriptions and recent invoices of the account from Stripe.",

@@ -94,6 +94,7 @@ int explain_run(const struct ctl_config *config, int argc, char **argv);
 int retention_apply_run(const struct ctl_config *config, int argc, char **argv);
 int reshard_run(const struct ctl_config *config, int argc, char **argv);
 int reconcile_command_run(const struct ctl_config *config, int argc, char **argv);
+int stripe_setup_run(const struct ctl_config *config, int argc, char **argv);
 int stripe_sync_run(const struct ctl_config *config, int argc, char **argv);
 int metrics_mrr_run(const struct ctl_config *config, int argc, char **argv);
 int metrics_arr_run(const struct ctl_config *config, int argc, char **argv);

@@ -5,17 +5,15 @@
  * Only if anything did, the catalog's version rises (stages read the catalog anew) and quotas
  * follow. */
 #include "ctl/args.h"
-#include "ctl/catalog/catalog_parse.h"
+#include "ctl/catalog/catalog_file.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
 #include "ctl/report.h"
 #include "ctl/sql.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum table { METRICS, PLANS, LIMITS, SETTINGS, ALERTS, TAX, TABLES };
 
@@ -115,54 +113,14 @@ static int apply_rows(PGconn *conn, void *rows)
     return failed ? ctl_fail(CTL_FAILED, "catalog: %s", e.text) : CTL_DONE;
 }
 
-enum { FILE_MAX_BYTES = 16 << 20 };
-
-static int read_all(FILE *in, const char *name, struct buf *out, struct err *e)
-{
-    char block[8192];
-    size_t n;
-    while ((n = fread(block, 1, sizeof block, in)) > 0) {
-        if (out->length + n > FILE_MAX_BYTES)
-            return err_set(e, ERR_INPUT, "%s is larger than 16 MiB", name);
-        buf_add(out, block, n);
-    }
-    return ferror(in) ? err_set(e, ERR_IO, "read %s: %s", name, strerror(errno)) : 0;
-}
-
-/* name: "-" is standard input. Appends to out. */
-static int read_file(const char *name, struct buf *out, struct err *e)
-{
-    if (strcmp(name, "-") == 0)
-        return read_all(stdin, "standard input", out, e);
-    FILE *in = fopen(name, "re");
-    if (!in)
-        return err_set(e, ERR_IO, "open %s: %s", name, strerror(errno));
-    int result = read_all(in, name, out, e);
-    fclose(in);
-    return result;
-}
-
 int catalog_apply_run(const struct ctl_config *config, int argc, char **argv)
 {
-    struct buf text = {0};
-    struct buf faults = {0};
-    struct err e;
+    json_t *rows = NULL;
     if (args_parse(argc, argv, NULL, 1, 1) < 0)
         return CTL_USAGE;
-    if (read_file(argv[0], &text, &e)) {
-        buf_done(&text);
-        return ctl_fail_err(CTL_USAGE, &e);
-    }
-    json_t *rows = catalog_parse(text.data ? text.data : "", text.length, &faults);
-    buf_done(&text);
-    if (!rows) {
-        ctl_fail(CTL_FAILED, "%s is not a valid catalog, nothing was changed:",
-                 strcmp(argv[0], "-") == 0 ? "standard input" : argv[0]);
-        fputs(faults.data, stderr);
-        buf_done(&faults);
-        return CTL_FAILED;
-    }
-    int code = ctl_with_database(config, CTL_FAILED, apply_rows, rows);
+    int code = catalog_file_read(argv[0], "nothing was changed", &rows);
+    if (code == CTL_DONE)
+        code = ctl_with_database(config, CTL_FAILED, apply_rows, rows);
     json_decref(rows);
     return code;
 }

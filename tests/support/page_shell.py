@@ -47,10 +47,7 @@ STRIPE_TOOL = """stripe() {
     curl -sS --fail-with-body -u "$STRIPE_SECRET_KEY:" "$STRIPE_API_BASE$2" "${words[@]}" | tee answer.json
     local id; id=$(/usr/bin/python3 -c 'import json; print(json.load(open("answer.json"))["id"])')
     case "$2 ${*:3}" in
-        */meters*) METER=$id ;;
         */customers*) CUSTOMER=$id ;;
-        */prices*metered*) METERED_PRICE=$id ;;
-        */prices*) PRICE=$id ;;
     esac
 }
 """

@@ -8,10 +8,19 @@
 
 enum { DIGEST_BYTES = 16 };
 
-static const struct object_kind *const KINDS[] = {
-    &CUSTOMER_KIND, &SUBSCRIPTION_KIND,    &INVOICE_KIND,  &PAYMENT_INTENT_KIND,
-    &CHARGE_KIND,   &INVOICE_PAYMENT_KIND, &REFUND_KIND,   &CHECKOUT_KIND,
-    &PRICE_KIND,    &INVOICE_ITEM_KIND,    &SCHEDULE_KIND, &NOTE_KIND};
+const struct object_kind *const OBJECT_KINDS[] = {&CUSTOMER_KIND,
+                                                  &SUBSCRIPTION_KIND,
+                                                  &INVOICE_KIND,
+                                                  &PAYMENT_INTENT_KIND,
+                                                  &CHARGE_KIND,
+                                                  &INVOICE_PAYMENT_KIND,
+                                                  &REFUND_KIND,
+                                                  &CHECKOUT_KIND,
+                                                  &PRICE_KIND,
+                                                  &INVOICE_ITEM_KIND,
+                                                  &SCHEDULE_KIND,
+                                                  &NOTE_KIND,
+                                                  NULL};
 
 /* Thin events are named like their snapshot twins, after the version of the API. */
 static const char *plain_type(const char *type)
@@ -21,10 +30,10 @@ static const char *plain_type(const char *type)
 
 const struct object_kind *object_kind_of(const char *type)
 {
-    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
-        for (const char *const *t = KINDS[i]->types; *t; t++)
+    for (const struct object_kind *const *kind = OBJECT_KINDS; *kind; kind++)
+        for (const char *const *t = (*kind)->types; *t; t++)
             if (strcmp(*t, plain_type(type)) == 0)
-                return KINDS[i];
+                return *kind;
     return NULL;
 }
 

@@ -67,6 +67,7 @@ json_t *observe_event(const struct object_kind *kind, const struct stripe_event 
 json_t *observe_fetched(const struct object_kind *kind, const json_t *object, int64_t at_ms,
                         struct err *e);
 
+extern const struct object_kind *const OBJECT_KINDS[]; /* all; ends in NULL */
 extern const struct object_kind CUSTOMER_KIND;
 extern const struct object_kind SUBSCRIPTION_KIND;
 extern const struct object_kind PRICE_KIND;
