@@ -44,7 +44,7 @@ const struct conf_setting WEBHOOKD_SETTINGS[] = {
      .help = "1: allow live keys, and take live events instead of test events"},
     {"WEBHOOKD_RATE_PER_S", CONF_INT, FIELD(rate_per_s), .fallback = "0", .unit = "calls", .min = 0,
      .max = 1000, .help = "calls to Stripe a second; 0: 20 for test keys, 40 for live keys"},
-    {"WEBHOOKD_WORKERS", CONF_INT, FIELD(workers), .fallback = "2", .min = 1, .max = 16,
+    {"WEBHOOKD_WORKERS", CONF_INT, FIELD(workers), .fallback = "2", .min = 0, .max = 16,
      .help = "events that are worked at the same time"},
     {"WEBHOOKD_HEAL_S", CONF_INT, FIELD(heal_s), .fallback = "60", .unit = "s", .min = 1, .max = 3600,
      .help = "time between two sweeps over all limits in the quota cache"},

@@ -92,15 +92,16 @@ static void test_prior_object(void **state)
 {
     (void)state;
     const char *text =
-        "{\"id\":\"evt_1\",\"type\":\"a\",\"created\":5,\"data\":{\"object\":{\"id\":\"o\",\"a\":1,"
-        "\"metadata\":{\"tenant\":\"new\",\"kept\":\"k\"},\"list\":[1,2]},"
-        "\"previous_attributes\":{\"a\":null,\"metadata\":{\"tenant\":\"old\"},\"list\":[1]}}}";
+        "{\"id\":\"evt_1\",\"type\":\"a\",\"created\":5,\"data\":{\"object\":{\"id\":\"o\",\"tax\":"
+        "1,"
+        "\"metadata\":{\"tenant\":\"new\",\"plan\":\"k\"},\"items\":[1,2]},"
+        "\"previous_attributes\":{\"tax\":null,\"metadata\":{\"tenant\":\"old\"},\"items\":[1]}}}";
     struct stripe_event event;
     struct err e;
     assert_int_equal(stripe_event_parse(text, strlen(text), &event, &e), 0);
     json_t *prior = stripe_event_prior_object(&event);
-    json_t *wanted = must_load("{\"id\":\"o\",\"a\":null,\"metadata\":{\"tenant\":\"old\","
-                               "\"kept\":\"k\"},\"list\":[1]}");
+    json_t *wanted = must_load("{\"id\":\"o\",\"tax\":null,\"metadata\":{\"tenant\":\"old\","
+                               "\"plan\":\"k\"},\"items\":[1]}");
     assert_true(json_equal(prior, wanted));
     assert_string_equal(metadata_tenant(event.object), "new");
     json_decref(wanted);

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/str.h"
+#include "common/stripe/objects/event_json.h"
 #include "common/stripe/objects/odd_json.h"
 
 #include <string.h>
@@ -81,10 +82,9 @@ json_t *stripe_json_load(const char *body, size_t length)
     return root;
 }
 
-int stripe_event_parse(const char *body, size_t length, struct stripe_event *out, struct err *e)
+int stripe_event_read(json_t *root, struct stripe_event *out, struct err *e)
 {
     memset(out, 0, sizeof *out);
-    json_t *root = stripe_json_load(body, length);
     if (!json_is_object(root)) {
         json_decref(root);
         return err_set(e, ERR_INPUT, "not a JSON object");
@@ -99,6 +99,12 @@ int stripe_event_parse(const char *body, size_t length, struct stripe_event *out
         return 0;
     stripe_event_done(out);
     return -1;
+}
+
+int stripe_event_parse(const char *body, size_t length, struct stripe_event *out, struct err *e)
+{
+    json_t *root = event_json_load(body, length);
+    return stripe_event_read(root ? root : stripe_json_load(body, length), out, e);
 }
 
 void stripe_event_done(struct stripe_event *event)

@@ -15,7 +15,8 @@
 
 enum { STRIPE_ID_MAX_BYTES = 255 };
 
-/* Strings and objects are borrowed from root. */
+/* Strings and objects are borrowed from root, which has at least the members that somebody asks for
+ * (event_json.h). */
 struct stripe_event {
     json_t *root; /* owned */
     const char *id;
@@ -33,6 +34,9 @@ json_t *stripe_json_load(const char *body, size_t length);
 
 /* Returns 0, or -1 with e (ERR_INPUT) if it is not JSON or not an event. */
 int stripe_event_parse(const char *body, size_t length, struct stripe_event *out, struct err *e);
+/* The same of JSON that is loaded already. Takes the reference, also if it fails; root may be NULL.
+ */
+int stripe_event_read(json_t *root, struct stripe_event *out, struct err *e);
 void stripe_event_done(struct stripe_event *event);
 
 /* What the object was before the event: the object with previous_attributes laid over it. A new
