@@ -45,7 +45,8 @@ const struct conf_setting WEBHOOKD_SETTINGS[] = {
     {"WEBHOOKD_RATE_PER_S", CONF_INT, FIELD(rate_per_s), .fallback = "0", .unit = "calls", .min = 0,
      .max = 1000, .help = "calls to Stripe a second; 0: 20 for test keys, 40 for live keys"},
     {"WEBHOOKD_WORKERS", CONF_INT, FIELD(workers), .fallback = "2", .min = 0, .max = 16,
-     .help = "events that are worked at the same time"},
+     .help = "batches of events that are worked at the same time; 0: events are stored only, and "
+             "another webhookd works them"},
     {"WEBHOOKD_HEAL_S", CONF_INT, FIELD(heal_s), .fallback = "60", .unit = "s", .min = 1, .max = 3600,
      .help = "time between two sweeps over all limits in the quota cache"},
     {"CATCH_UP_INTERVAL_S", CONF_INT, FIELD(catch_up_interval_s), .fallback = "3600", .unit = "s",

@@ -86,9 +86,10 @@ static void open_fetcher(struct webhookd *d)
                                        .base = d->config.stripe_api_base,
                                        .version = d->config.stripe_api_version,
                                        .rate_per_s = webhookd_rate_per_s(&d->config)};
-    d->fetcher = fetcher_open(stage_loop(d->context.stage), &d->access,
-                              (int)d->config.workers * CALLS_PER_WORKER,
-                              (struct fetcher_events){.on_back = on_stripe_back, .owner = d});
+    int64_t workers = d->config.workers > 0 ? d->config.workers : 1; /* catching up reads as well */
+    d->fetcher =
+        fetcher_open(stage_loop(d->context.stage), &d->access, (int)workers * CALLS_PER_WORKER,
+                     (struct fetcher_events){.on_back = on_stripe_back, .owner = d});
 }
 
 static void open_parts(struct webhookd *d)

@@ -12,7 +12,8 @@
 -- prices, then customers and what links them, then tenants.
 CREATE OR REPLACE FUNCTION apply_stripe_events(p_batch jsonb)
 RETURNS TABLE (what text, id text, tenant text, state text, why text)
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     prices text[];
@@ -144,10 +145,16 @@ BEGIN
                  WHERE c.tenant = b.tenant AND c.deleted_at IS NULL)
           FROM billing_customers b WHERE b.tenant = ANY (contested);
     END IF;
-    PERFORM refresh_billing_periods(x.tenant)
-       FROM (SELECT DISTINCT u AS tenant FROM unnest(moved) u WHERE u IS NOT NULL ORDER BY 1) x;
+    -- Mostly those who have just subscribed: at once. Who has used something, or has had several subscriptions, by itself.
+    moved := ARRAY(SELECT DISTINCT u FROM unnest(moved) u WHERE u IS NOT NULL ORDER BY 1);
+    IF moved <> '{}' THEN
+        moved := store_plain_periods(moved);
+        PERFORM refresh_billing_periods(u) FROM unnest(moved) u;
+    END IF;
     limited := ARRAY(SELECT DISTINCT u FROM unnest(limited) u WHERE u IS NOT NULL ORDER BY 1);
-    PERFORM refresh_usage_quotas(u) FROM unnest(limited) u;
+    IF limited <> '{}' THEN
+        PERFORM refresh_quotas_of(limited);
+    END IF;
     RETURN QUERY SELECT 'limits', NULL, u, NULL, NULL FROM unnest(limited) u;
 
     -- A new invoice bills a period that is over. Usage of that period must reach it while it is a draft.
@@ -171,16 +178,17 @@ BEGIN
     ), taken_up AS MATERIALIZED (   -- what was ignored for want of a tenant
         SELECT o.event_id AS event, o.object_id AS object, o.kind, c.tenant, o.type, o.created_at, o.detail,
                o.facts ->> 'id' AS noted_id
-          FROM (SELECT x.*, x.customer_id AS payer FROM stripe_observations x WHERE x.customer_id = ANY (mapped)
+          FROM (SELECT x.* FROM stripe_observations x WHERE x.customer_id = ANY (mapped)
                 UNION ALL
-                SELECT x.*, payer_of(x.group_id)
+                SELECT x.*
                   FROM unnest(payments_told) AS g (id)
                  CROSS JOIN LATERAL (SELECT y.* FROM stripe_observations y WHERE y.object_id = g.id
                                      UNION ALL
                                      SELECT y.* FROM stripe_observations y
                                       WHERE y.group_id = g.id AND y.group_id <> y.object_id) x
                  WHERE x.customer_id IS NULL) o
-          JOIN stripe_customers c ON c.tenant IS NOT NULL AND c.stripe_customer_id = o.payer
+          JOIN stripe_customers c ON c.tenant IS NOT NULL
+                                 AND c.stripe_customer_id = coalesce(o.customer_id, payer_of(o.group_id))
          WHERE o.event_id <> '' AND NOT EXISTS (SELECT FROM told n WHERE n.event = o.event_id)
     ), ended AS (
         SELECT n.event, n.tenant,

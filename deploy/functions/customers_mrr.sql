@@ -5,11 +5,12 @@ RETURNS TABLE (stripe_customer_id text, tenant text, currency text, mrr fraction
 LANGUAGE sql STABLE AS $$
     SELECT n.customer, min(n.tenant), n.currency, fraction_sum(array_agg(n.mrr)), bool_and(n.mrr IS NOT NULL)
       FROM (SELECT x.stripe_customer_id AS customer, x.tenant, coalesce(x.currency, '') AS currency, subscription_mrr(x) AS mrr
-              FROM subscriptions s
+              FROM (SELECT a.stripe_subscription_id FROM subscriptions a WHERE p_customers IS NULL
+                    UNION ALL
+                    SELECT a.stripe_subscription_id FROM subscriptions a WHERE a.stripe_customer_id = ANY (p_customers)) s
              CROSS JOIN LATERAL (SELECT y.* FROM subscription_states y
                                   WHERE y.stripe_subscription_id = s.stripe_subscription_id AND y.valid_from <= p_at
-                                  ORDER BY y.valid_from DESC LIMIT 1) x
-             WHERE p_customers IS NULL OR s.stripe_customer_id = ANY (p_customers)) n
+                                  ORDER BY y.valid_from DESC LIMIT 1) x) n
      GROUP BY n.customer, n.currency
 $$;
 

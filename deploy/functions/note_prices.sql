@@ -6,13 +6,16 @@ DECLARE
     changed text[];
 BEGIN
     WITH told AS MATERIALIZED (
-        SELECT p.*, to_timestamp(coalesce(n.created, n.fetched_ms / 1000)) AS at
+        SELECT p.*, to_timestamp(min(coalesce(n.created, n.fetched_ms / 1000))) AS at
           FROM jsonb_to_recordset(p_batch) AS n (created float8, fetched_ms float8, prices jsonb)
          CROSS JOIN LATERAL jsonb_to_recordset(n.prices) AS p (
                id text, product text, currency text, unit_amount numeric, billing_scheme text, tiers_mode text,
                tiers jsonb, divide_by bigint, divide_round text, billing_interval text, interval_count integer,
                usage_type text, meter text, lookup_key text, metric text, plan_name text, product_plan_name text)
          WHERE n.prices IS NOT NULL
+         GROUP BY p.id, p.product, p.currency, p.unit_amount, p.billing_scheme, p.tiers_mode, p.tiers, p.divide_by,
+                  p.divide_round, p.billing_interval, p.interval_count, p.usage_type, p.meter, p.lookup_key, p.metric,
+                  p.plan_name, p.product_plan_name
     ), plan_told AS (
         SELECT DISTINCT ON (t.id) t.id, x.plan, x.plan_rank, t.at AS plan_at
           FROM told t

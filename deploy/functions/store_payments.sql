@@ -18,14 +18,19 @@ BEGIN
     ), charges AS (
         SELECT DISTINCT ON (id) * FROM parts WHERE kind = 'charge'
          ORDER BY id, is_good DESC, fact_time(facts, 'created_at') DESC, object_id
+    ), named AS MATERIALIZED (
+        SELECT g.id, n.*
+          FROM (SELECT DISTINCT u.id FROM unnest(p_payments) u (id)) g
+         CROSS JOIN LATERAL (SELECT min(o.customer_id) AS customer, min(o.parent_id) AS invoice
+                               FROM (SELECT x.customer_id, x.parent_id FROM stripe_observations x WHERE x.object_id = g.id
+                                     UNION ALL
+                                     SELECT x.customer_id, x.parent_id FROM stripe_observations x
+                                      WHERE x.group_id = g.id AND x.group_id <> x.object_id) o) n
     ), whole AS (
         SELECT p.id,
-               payer_of(p.id) AS customer,
+               coalesce(min(n.customer), payer_of(p.id)) AS customer,
                -- Newer versions of the API no longer tell it of charges, but an older one may have.
-               (SELECT min(o.parent_id) FROM (SELECT x.parent_id FROM stripe_observations x WHERE x.object_id = p.id
-                                              UNION ALL
-                                              SELECT x.parent_id FROM stripe_observations x
-                                               WHERE x.group_id = p.id AND x.group_id <> x.object_id) o) AS invoice,
+               min(n.invoice) AS invoice,
                min(p.facts ->> 'currency') AS currency,
                bool_or(p.is_good AND p.kind <> 'refund') AS is_good,
                bool_or(p.status = 'failed' AND p.kind = 'charge'
@@ -46,7 +51,9 @@ BEGIN
                                                            AND p.created_at > c.created_at), 0),
                         coalesce(sum(p.amount) FILTER (WHERE p.kind = 'refund'
                                                          AND p.status NOT IN ('failed', 'canceled')), 0)) AS refunded
-          FROM parts p LEFT JOIN charges c USING (id)
+          FROM parts p
+          LEFT JOIN charges c USING (id)
+          JOIN named n USING (id)
          GROUP BY p.id
     )
     INSERT INTO payments AS p (stripe_payment_id, tenant, stripe_customer_id, stripe_invoice_id, status, currency,

@@ -1,6 +1,6 @@
 """The table at the end: what was measured, beside its target."""
 
-from . import settings, webhooks
+from . import settings
 
 
 def tell(report):
@@ -47,12 +47,13 @@ def emit_rows(result):
 
 
 def webhook_rows(result):
-    own, unblocking = result["webhookd"], result["unblocking"]
-    times = webhooks.times_peer(result)
-    if times is not None:
-        yield "webhooks stored, times the better peer", times, ">=", settings.WEBHOOK_TIMES_PEER_MIN
-    yield "webhooks/s stored and worked", own["worked_per_s"], ">=", settings.WEBHOOK_WORKED_PER_S_MIN
-    yield "webhookd's peak, MiB", own["peak_mib"], "<", settings.WEBHOOK_MIB_MAX
+    unblocking = result["unblocking"]
+    for title, part in ("stored, times express and pg", result["stored"]), ("worked, times stripe-sync-engine", result["worked"]):
+        if part["times_peer"] is not None:
+            yield f"webhooks {title}", part["times_peer"], ">=", settings.WEBHOOK_TIMES_PEER_MIN
+    worked = [both["webhookd"] for both in result["worked"]["rounds"]]
+    yield "webhooks/s stored and worked", max(one["per_s"] for one in worked), ">=", settings.WEBHOOK_WORKED_PER_S_MIN
+    yield "webhookd's peak, MiB", max(one["peak_mib"] for one in worked), "<", settings.WEBHOOK_MIB_MAX
     yield "unblocked under load, p99, ms", unblocking["under_load"]["p99_ms"], "<", settings.UNBLOCK_P99_MS_MAX
     yield "unblocked behind a backlog, p99, ms", unblocking["behind_backlog"]["p99_ms"], "<", settings.UNBLOCK_P99_MS_MAX
 

@@ -780,7 +780,7 @@ def test_sigterm_ends_it_in_order(line, webhookd):
 
 
 @pytest.mark.parametrize("settings, faults", [
-    ({"DATABASE_URL": None, "STRIPE_WEBHOOK_SECRET": None, "WEBHOOKD_WORKERS": "0"},
+    ({"DATABASE_URL": None, "STRIPE_WEBHOOK_SECRET": None, "WEBHOOKD_WORKERS": "-1"},
      {"DATABASE_URL", "STRIPE_WEBHOOK_SECRET", "WEBHOOKD_WORKERS"}),
     ({"STRIPE_SECRET_KEY": "sk_live_1", "STRIPE_WEBHOOK_SECRET": "whsec_a,,whsec_b",
       "STRIPE_API_BASE": "ftp://x", "WEBHOOKD_LISTEN": "nowhere", "REDIS_URL": "http://x"},

@@ -70,6 +70,15 @@ def test_others_are_worked_though_ever_more_unblock(line, events):
     assert last[2] < last[1]
 
 
+def test_without_workers_it_stores_only_and_another_one_works(line, events):
+    stage = line.start_webhookd(STRIPE_SECRET_KEY=None, WEBHOOKD_WORKERS="0").wait_ready()
+    deliver(stage, events.make("customer.created", customer()))
+    assert line.value("SELECT state FROM webhook_events") == "received"
+    line.start_webhookd(STRIPE_SECRET_KEY=None, WEBHOOKD_WORKERS="1").wait_ready()
+    wait_worked(line)
+    assert line.value("SELECT state FROM webhook_events") == "processed"
+
+
 def test_the_receiver_knows_whose_an_event_is_and_whether_it_unblocks(line, events):
     stage = line.start_webhookd(STRIPE_SECRET_KEY=None).wait_ready()
     deliver(stage, events.make("customer.created", customer()))

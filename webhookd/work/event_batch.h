@@ -32,7 +32,7 @@ struct fetcher;
 struct limits;
 
 /* Where objects are fetched, a batch waits for the slowest of them. */
-enum { BATCH_MAX = 256, FETCHED_BATCH_MAX = 256 };
+enum { BATCH_MAX = 128, FETCHED_BATCH_MAX = 256 };
 
 enum event_batch_state { IDLE, FETCHING, READING, WRITING, CACHING, DELAYING };
 
