@@ -139,12 +139,9 @@ static bool skip_value(struct cursor *c, int depth);
 static bool has_next(struct cursor *c, char close)
 {
     char next = peek(c);
-    if (next == ',')
-        c->at++;
-    else if (next == close)
-        c->at++;
-    else
+    if (next != ',' && next != close)
         return give_up(c);
+    c->at++;
     return next == ',';
 }
 
