@@ -41,7 +41,7 @@ UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c)
 statements = $(shell find $(1) -name '*.sql' -o -name '*.lua' | sort)
 WITH_SQL := $(foreach f,$(FOLDERS),$(if $(call statements,$(f)),$(f)))
 BENCH_SHARED := $(addprefix $(B)/obj/tests/bench/,events.o wire.o probes.o received.o)
-GENERATED := $(addprefix $(B)/gen/,$(WITH_SQL:%=%/sql.h) ctl/migrations.h ctl/functions.h revision.h)
+GENERATED := $(addprefix $(B)/gen/,$(WITH_SQL:%=%/sql.h) ctl/migrations.h ctl/functions.h revision.h read_members.h)
 # REVISION=: the commit, where the sources are no clone
 REVISION ?= $(shell git describe --always --dirty --exclude '*' 2>/dev/null || echo unknown)
 
@@ -64,6 +64,9 @@ $(B)/gen/%/sql.h: common/embed_sql
 $(foreach n,migrations functions,$(eval $(B)/gen/ctl/$(n).h: deploy/$(n) $(wildcard deploy/$(n)/*.sql)))
 $(B)/gen/ctl/migrations.h $(B)/gen/ctl/functions.h: $(B)/gen/ctl/%.h: ctl/migrate/embed_%
 	@mkdir -p $(@D) && ctl/migrate/embed_$* $(sort $(wildcard deploy/$*/*.sql)) >$@
+EVENT_READERS := $(wildcard common/stripe/objects/*.c webhookd/receive/*.c webhookd/work/*.c)
+$(B)/gen/read_members.h: common/stripe/objects/embed_members $(EVENT_READERS)
+	@mkdir -p $(@D) && $< $(EVENT_READERS) >$@
 # Written when it is another one, and of all files just one includes it.
 $(B)/gen/revision.h: FORCE
 	@mkdir -p $(@D); echo '#define METERLINE_REVISION "$(REVISION)"' >$@.now; cmp -s $@.now $@ || cp $@.now $@

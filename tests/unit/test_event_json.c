@@ -29,7 +29,7 @@ static void test_read(void **state)
     (void)state;
     const char *const ROWS[][2] = {
         {"{}", "{}"},
-        {" {\n \"id\" : \"evt_1\" ,\r\t\"nothing\":[1,{\"id\":2}] } \n", "{\"id\":\"evt_1\"}"},
+        {" {\n \"id\" : \"evt_1\" ,\r\t\"unread\":[1,{\"id\":2}] } \n", "{\"id\":\"evt_1\"}"},
         {"{\"object\":{\"id\":1,\"address\":{\"id\":5},\"items\":[],\"plan\":{}}}",
          "{\"object\":{\"id\":1,\"items\":[],\"plan\":{}}}"},
         {"{\"data\":[{\"id\":null,\"x\":0},[true,false],\"a\"]}",
