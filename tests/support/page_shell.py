@@ -22,9 +22,10 @@ from line.paths import POSTGRES_USER, ROOT, programs
 from line.postgres_template import tool
 from line.wait import wait_until
 
-USUAL = {"sandbox": 12111, "webhookd": 8080, "aggregator_ops": 9101, "sink_ops": 9102, "webhookd_ops": 9103}
+USUAL = {"sandbox": 12111, "webhookd": 8080, "aggregator_ops": 9101, "sink_ops": 9102, "webhookd_ops": 9103,
+         "emitter": 8091, "emitter_ops": 9100, "api": 8090, "api_ops": 9104}
 STARTED = {"sandbox": "tests/sandbox/run", "webhookd": "meterline-webhookd", "aggregator_ops": "meterline-aggregator",
-           "sink_ops": "meterline-sink"}
+           "sink_ops": "meterline-sink", "emitter": "meterline-emitter", "api": "meterline-api"}
 BLOCK_TIMEOUT_S = 180
 SOON_S = 120
 
@@ -35,6 +36,10 @@ meterline-sink() {{ OPS_LISTEN=127.0.0.1:{sink_ops} command meterline-sink "$@";
 meterline-webhookd() {{
     OPS_LISTEN=127.0.0.1:{webhookd_ops} WEBHOOKD_LISTEN=127.0.0.1:{webhookd} command meterline-webhookd "$@"
 }}
+meterline-emitter() {{
+    OPS_LISTEN=127.0.0.1:{emitter_ops} EMITTER_LISTEN=127.0.0.1:{emitter} command meterline-emitter "$@"
+}}
+meterline-api() {{ OPS_LISTEN=127.0.0.1:{api_ops} API_LISTEN=127.0.0.1:{api} command meterline-api "$@"; }}
 sudo() {{ "$@"; }}
 """
 
