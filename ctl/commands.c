@@ -525,6 +525,31 @@ const struct ctl_command CTL_COMMANDS[] = {
      .what = "Forget the exchange rate that holds from T on; the one before holds on.",
      .detail = "",
      .run = rates_unset_run},
+    {.words = {"rollup"},
+     .arguments = "[DIR] [--from T] [--currency C] [--steps LIST]",
+     .what = "Make the figures that dashboards read: revenue by day and month, activation, ROI.",
+     .detail =
+         "Everything is made anew from what is kept, so it may run at any time and as often as\n"
+         "wanted; hourly is fine. With DIR it also writes arr.csv, mrr.csv, activation.csv and\n"
+         "roi.csv there, each in place of the one before once it is whole.\n"
+         "--from T       since when: revenue of 400 days and ROI of 62 if nothing is said, from\n"
+         "               the beginning of that month\n"
+         "--currency C   of revenue: by `meterctl rates`\n"
+         "--steps LIST   the steps of activation in their order; preview,analytics,report if\n"
+         "               nothing is said. A metric of that name is such a step by its first use;\n"
+         "               others are imported: `meterctl activation import`\n"
+         "ROI is what usage cost and the hours that it saved, by cost_per_unit and hours_saved of\n"
+         "the catalog's metrics. If one of the three cannot be made, the others are, and the exit\n"
+         "code is 1.\n",
+     .run = rollup_run},
+    {.words = {"activation", "import"},
+     .arguments = "FILE",
+     .what = "Import steps that tenants took in the product, from CSV; - is standard input.",
+     .detail =
+         "A line is tenant,step,time, such as acme,report,2026-11-21T10:00:00Z; a first line of\n"
+         "these names is left out. Of several of one tenant and step the first one counts, so\n"
+         "a file may be imported again. If a line cannot be read, nothing is imported.\n",
+     .run = activation_import_run},
     {.group = "Upkeep",
      .words = {"retention", "apply"},
      .arguments = "[--dry-run] [--json]",

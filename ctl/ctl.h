@@ -102,6 +102,8 @@ int metrics_churn_run(const struct ctl_config *config, int argc, char **argv);
 int rates_list_run(const struct ctl_config *config, int argc, char **argv);
 int rates_set_run(const struct ctl_config *config, int argc, char **argv);
 int rates_unset_run(const struct ctl_config *config, int argc, char **argv);
+int rollup_run(const struct ctl_config *config, int argc, char **argv);
+int activation_import_run(const struct ctl_config *config, int argc, char **argv);
 int restore_hold_run(const struct ctl_config *config, int argc, char **argv);
 int restore_accept_run(const struct ctl_config *config, int argc, char **argv);
 

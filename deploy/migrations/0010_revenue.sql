@@ -12,6 +12,8 @@ CREATE TABLE exchange_rates (
     CHECK (currency <> reporting_currency)
 );
 
+CREATE INDEX payments_paid ON payments (paid_at);
+
 -- When a tenant first took a step in the product, such as its first report.
 CREATE TABLE product_events (
     tenant      text COLLATE "C" NOT NULL,
@@ -66,7 +68,8 @@ CREATE TABLE rollup_roi (
     tenant      text COLLATE "C" NOT NULL,
     metric      text COLLATE "C" NOT NULL,
     quantity    numeric(38,9) NOT NULL,
-    cost        numeric,
+    cost_minor  numeric,
+    currency    text COLLATE "C",
     hours_saved numeric,
     PRIMARY KEY (month, tenant, metric)
 );
@@ -79,6 +82,7 @@ CREATE TABLE rollup_runs (
 );
 
 GRANT ALL ON exchange_rates, product_events, rollup_revenue, rollup_activation, rollup_roi, rollup_runs TO meterline_ctl;
+GRANT SELECT ON rollup_revenue, rollup_activation, rollup_roi, rollup_runs TO meterline_grafana;
 GRANT SELECT ON exchange_rates, product_events, rollup_revenue, rollup_activation, rollup_roi, rollup_runs TO meterline_api;
 
 DO $$
@@ -92,6 +96,7 @@ BEGIN
         EXECUTE format('CREATE POLICY own ON %I FOR SELECT TO meterline_tenant
             USING (tenant = current_setting(''meterline.tenant'', true))', t);
     END LOOP;
+    CREATE POLICY dashboards ON rollup_roi FOR SELECT TO meterline_grafana USING (true);
 END $$;
 
 COMMENT ON TABLE exchange_rates IS 'What currencies are worth, for sums of several of them.';
@@ -144,8 +149,9 @@ COMMENT ON COLUMN rollup_roi.month IS 'The first day of the month, in UTC.';
 COMMENT ON COLUMN rollup_roi.tenant IS 'Who used it.';
 COMMENT ON COLUMN rollup_roi.metric IS 'What was used.';
 COMMENT ON COLUMN rollup_roi.quantity IS 'How much, by its minutes.';
-COMMENT ON COLUMN rollup_roi.cost IS 'The quantity times cost_per_unit of the catalog.';
-COMMENT ON COLUMN rollup_roi.hours_saved IS 'The quantity times hours_saved_per_unit of the catalog.';
+COMMENT ON COLUMN rollup_roi.cost_minor IS 'The quantity times cost_per_unit of the catalog, in minor units.';
+COMMENT ON COLUMN rollup_roi.currency IS 'Of the cost.';
+COMMENT ON COLUMN rollup_roi.hours_saved IS 'The quantity times hours_saved of the catalog.';
 
 COMMENT ON TABLE rollup_runs IS 'When rollups were last made.';
 COMMENT ON COLUMN rollup_runs.rollup IS 'Which one: revenue, activation or roi.';

@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 import yaml
 
-from line.paths import ROOT
+from line.paths import CATALOG, ROOT
 from line.wait import NotInTime
 from support.prometheus_server import PrometheusServer
 from support.watched_line import TENANTS, start_watched
@@ -53,7 +53,7 @@ def test_the_json_is_what_the_script_makes(tmp_path):
     subprocess.run([FOLDER / "make_dashboards", tmp_path], check=True)
     made = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
     assert made == {path.name: path.read_text(encoding="utf-8") for path in (FOLDER / "dashboards").iterdir()}
-    assert set(DASHBOARDS) == {"pipeline", "stripe", "tenants"}
+    assert set(DASHBOARDS) == {"activation-funnel", "pipeline", "revenue", "roi", "stripe", "tenants"}
 
 
 def test_no_two_panels_copy_one_query():
@@ -89,6 +89,18 @@ def go_on(line):
     line.sandbox.api("POST", f"/v1/customers/{customer}", {"description": entry})
 
 
+def make_rollups(line):
+    """What the boards of revenue, activation and ROI read."""
+    catalog = json.loads(CATALOG.read_text(encoding="utf-8"))
+    catalog["metrics"][0].update(cost_per_unit={"amount_minor": "3", "per": "1000", "currency": "usd"}, hours_saved="0.01")
+    line.must("meterctl", "catalog", "apply", "-", input=json.dumps(catalog))
+    line.sql("INSERT INTO stripe_prices (stripe_price_id, unit_amount, billing_interval, interval_count, currency, usage_type)"
+             " VALUES ('price_fee', 9900, 'month', 1, 'usd', 'licensed')")
+    line.sql("UPDATE subscription_states SET items = items || '[{\"id\": \"si_fee\", \"price\": \"price_fee\", \"quantity\": 1}]'")
+    line.must("meterctl", "activation", "import", "-", input="acme,preview,2026-11-02\nacme,analytics,2026-11-03\n")
+    line.must("meterctl", "rollup")
+
+
 @pytest.fixture(name="grafana")
 def grafana_fixture(line):
     with contextlib.closing(psycopg2.connect(line.postgres.url)) as connection:
@@ -111,6 +123,7 @@ def test_what_panels_and_rules_ask_for_is_there_on_a_line_that_runs(line, folder
         with contextlib.suppress(NotInTime):
             line.wait_for(all_answered, 60)
         assert not left
+        make_rollups(line)
         for title, query in SQL + VARIABLES:
             def rows(q=as_grafana(query)):
                 grafana.execute(q)

@@ -112,6 +112,70 @@ def test_any_history_agrees_with_the_oracle_and_adds_up(line, number):
     assert moved["after_minor"] == minor(series(line, history.times, "usd", None)[-1]["mrr"])
 
 
+# What stands beside it.
+
+def test_metered_usage_stands_beside_what_recurs(told):
+    """c12 used for 37.50 in its last full period; none of it is in the monthly revenue."""
+    set_rates(told)
+    told.sql("UPDATE stripe_prices SET metric = 'llm_tokens' WHERE usage_type = 'metered'")
+    tenant = "c12L1o1x"
+    for since, until, quantity in (("2026-09-10Z", "2026-10-10Z", 1), ("2026-10-10Z", "2026-11-10Z", 3750.9), ("2026-11-10Z", "2026-12-10Z", 7)):
+        told.sql("INSERT INTO usage_totals (tenant, metric, period_start, period_end, quantity, version, last_ms, last_entry)"
+                 " VALUES (%s, 'llm_tokens', %s, %s, %s, 1, 0, '')", tenant, since, until, quantity)
+    [row] = told.sql("SELECT * FROM metered_revenue(%s)", C + "Z")
+    assert (row.tenant, row.plan, row.amount_minor, row.quantity, row.is_final) == (tenant, "free", 3750, row.quantity, False)
+    assert told.sql("SELECT amount_minor FROM metered_revenue('2026-11-09Z')")[0].amount_minor == 1
+    [at] = figures(told, C)
+    assert at["mrr_minor"] == WANTED["at"]["C"]["mrr_usd"]
+    streams = told.sql("SELECT * FROM revenue_streams(%s)", C + "Z")
+    assert {(row.stream, row.subscriptions, row.amount_minor) for row in streams} == {
+        ("metered", 1, 3750), ("recurring", 13, WANTED["at"]["C"]["mrr_usd"])}
+
+
+def test_streams_by_product_add_up_to_what_recurs(line):
+    """What a coupon takes off all items is spread over them; to the last digit nothing is lost."""
+    for id, amount, interval, product in (("a", 1000, "month", "prod_a"), ("b", 700, "week", "prod_b"), ("c", 3333, "year", "prod_c")):
+        line.sql("INSERT INTO stripe_prices (stripe_price_id, unit_amount, billing_interval, interval_count, currency, usage_type,"
+                 " stripe_product_id) VALUES (%s, %s, %s, 1, 'usd', 'licensed', %s)", id, amount, interval, product)
+    for id, percent, amount in (("third", "33.3300", None), ("ten", None, 1000), ("all", None, 10**6)):
+        line.sql("INSERT INTO stripe_discounts (stripe_discount_id, duration, percent_off, amount_off, currency)"
+                 " VALUES (%s, 'forever', %s, %s, 'usd')", id, percent, amount)
+    chance = random.Random(f"{SEED} streams")
+    for number in range(40):
+        items = [{"id": f"si_{number}_{n}", "price": price, "quantity": chance.randrange(0, 4)}
+                 for n, price in enumerate(chance.sample("abc", chance.randrange(1, 4)))]
+        line.sql("INSERT INTO subscriptions (stripe_subscription_id, tenant, stripe_customer_id, status, current_period_start,"
+                 " current_period_end, billing_cycle_anchor, started_at) SELECT %s, 't', %s, 'active', now(), now(), now(), now()",
+                 f"sub_{number}", f"cus_{number}")
+        line.sql("INSERT INTO subscription_states (stripe_subscription_id, valid_from, tenant, stripe_customer_id, status, currency,"
+                 " items, discounts, shape) VALUES (%s, '2026-01-01Z', 't', %s, 'active', 'usd', %s::jsonb, %s::jsonb, '')",
+                 f"sub_{number}", f"cus_{number}", json.dumps(items),
+                 json.dumps([{"id": chance.choice(["third", "ten", "all"])}] if chance.random() < 0.6 else []))
+    streams = line.sql("SELECT product, (amount).numerator AS n, (amount).denominator AS d FROM revenue_streams('2026-02-01Z', 'usd')")
+    whole = line.sql("SELECT (mrr).numerator AS n, (mrr).denominator AS d FROM revenue_at('2026-02-01Z', 'usd')")[0]
+    assert {row.product for row in streams} == {"prod_a", "prod_b", "prod_c"}
+    assert sum(fractions.Fraction(row.n) / fractions.Fraction(row.d) for row in streams) \
+        == fractions.Fraction(whole.n) / fractions.Fraction(whole.d) > 0
+
+
+def test_receipts_of_thirty_days(line):
+    line.must("meterctl", "rates", "set", "eur", "usd", "1.1", "--from", "2026-10-01")
+    line.must("meterctl", "rates", "set", "eur", "usd", "1.2", "--from", "2026-10-11")
+    for number, (at, status, currency, amount, refunded) in enumerate((
+            ("2026-10-01Z", "succeeded", "usd", 1000, 0), ("2026-10-10 23:59Z", "succeeded", "eur", 1001, 1),
+            ("2026-10-10 08:00Z", "succeeded", "eur", 1000, 0), ("2026-10-09Z", "succeeded", "eur", 100, 0),
+            ("2026-10-12Z", "failed", "usd", 5000, 0), ("2026-10-31Z", "succeeded", "usd", 7000, 0), (None, "pending", "usd", 1, 0))):
+        line.sql("INSERT INTO payments (stripe_payment_id, tenant, stripe_customer_id, status, currency, amount_minor, refunded_minor,"
+                 " paid_at) VALUES (%s, 't', 'cus', %s, %s, %s, %s, %s)", f"pi_{number}", status, currency, amount, refunded, at)
+    def receipts(*args):
+        marks = ", ".join(["%s"] * len(args))
+        return [(row.currency, row.payments, row.amount_minor) for row in
+                line.sql(f"SELECT * FROM revenue_receipts('2026-10-01Z', '2026-10-31Z', {marks})", *args)]
+    assert receipts("usd", None) == [("usd", 4, 1000 + 1200 * 2 + 110)], "the rate of the end of the day"
+    assert receipts("usd", "currency") == [("eur", 3, 2100), ("usd", 1, 1000)]
+    assert line.sql("SELECT amount_minor FROM revenue_receipts('2025-01-01Z', '2025-02-01Z')")[0].amount_minor == 0
+
+
 # The commands.
 
 def asked(line, *args):

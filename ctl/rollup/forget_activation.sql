@@ -1,0 +1,2 @@
+-- Make room for the rollup of activation.
+DELETE FROM rollup_activation
