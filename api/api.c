@@ -1,6 +1,7 @@
 #include "api/api.h"
 
 #include "api/openapi.h"
+#include "api/stripe/stripe_work.h"
 #include "common/clock.h"
 #include "common/peer.h"
 #include "common/str.h"
@@ -42,6 +43,7 @@ int api_start(struct stage *stage, void *owner, struct err *e)
     }
     a->context.pool = pg_pool_open(loop, a->config.base.database_url, API_DB_ROLE, "meterline-api",
                                    (int)a->config.db_connections, (struct pg_events){.owner = a});
+    a->context.stripe = stripe_work_open(&a->context);
     a->upkeep = upkeep_open(&a->context, on_schema, a);
     stage_announce(stage, a->context.instance);
     return 0;
@@ -59,6 +61,7 @@ static void on_pool_closed(void *owner)
     struct api *a = owner;
     door_close(a->door);
     key_cache_close(a->keys);
+    stripe_work_free(a->context.stripe);
     openapi_done();
 }
 
@@ -66,6 +69,12 @@ static void on_redis_closed(void *owner)
 {
     struct api *a = owner;
     pg_pool_close(a->context.pool, on_pool_closed, a);
+}
+
+static void on_stripe_closed(void *owner)
+{
+    struct api *a = owner;
+    redis_router_close(a->context.redis, on_redis_closed, a);
 }
 
 /* One after the other: closing a connection answers what is in flight, and an answer may still ask
@@ -76,7 +85,7 @@ void api_close(void *owner)
     a->closed = true;
     a->context.is_closing = true;
     upkeep_close(a->upkeep);
-    redis_router_close(a->context.redis, on_redis_closed, a);
+    stripe_work_close(a->context.stripe, on_stripe_closed, a);
 }
 
 bool api_ready(void *owner, struct buf *why)
@@ -87,6 +96,7 @@ bool api_ready(void *owner, struct buf *why)
         peer_add_why(PEER_POSTGRES, why);
     if (!redis_router_is_up(a->context.redis))
         peer_add_why(PEER_REDIS, why);
+    stripe_work_add_why(a->context.stripe, why);
     ready = door_is_ready(a->door, why) && ready;
     return ready && pg_pool_is_up(a->context.pool) && redis_router_is_up(a->context.redis);
 }

@@ -30,6 +30,8 @@ const struct conf_setting API_SETTINGS[] = {
     {"STRIPE_API_VERSION", CONF_STR, FIELD(stripe_api_version), .fallback = STRIPE_VERSION_CURRENT,
      .check = conf_check_token, .help = "version of Stripe's API"},
     {"STRIPE_LIVE", CONF_BOOL, FIELD(stripe_live), .fallback = "0", .help = "1: allow live keys"},
+    {"API_STRIPE_RATE_PER_S", CONF_INT, FIELD(stripe_rate_per_s), .fallback = "0", .unit = "calls", .min = 0,
+     .max = 1000, .help = "calls to Stripe a second; 0: 20 for test keys, 40 for live keys"},
     CONF_OPS_LISTEN(struct config, base, "127.0.0.1:9104"),
     CONF_LOG(struct config, base),
     {.name = NULL}};

@@ -16,6 +16,7 @@ struct config {
     char *stripe_api_base;
     char *stripe_api_version;
     bool stripe_live;
+    int64_t stripe_rate_per_s;
 };
 
 extern const struct conf_setting API_SETTINGS[];

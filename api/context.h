@@ -9,12 +9,15 @@
 
 #define API_DB_ROLE "meterline_api"
 
+struct stripe_work; /* api/stripe */
+
 struct context {
     const struct config *config;
     struct stage *stage;
     struct pg_pool *pool;       /* of connections to PostgreSQL */
     struct redis_router *redis; /* the streams and the quota cache */
     char instance[37];          /* of this process: who works on a request, in api_requests */
+    struct stripe_work *stripe; /* what is done at Stripe */
     bool schema_ready;          /* PostgreSQL has the schema of this build */
     int64_t shards;             /* of the stream, as PostgreSQL says; 0: not known yet */
     bool is_closing;            /* nothing new is begun */

@@ -1,5 +1,6 @@
 #include "api/route_table.h"
 
+#include "api/billing/billing_routes.h"
 #include "api/openapi.h"
 #include "api/usage/usage_routes.h"
 
@@ -8,7 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct api_route *const API_ROUTES[] = {USAGE_ROUTES, PORTAL_ROUTES, DOCUMENT_ROUTES, NULL};
+const struct api_route *const API_ROUTES[] = {
+    USAGE_ROUTES,    PORTAL_ROUTES, CUSTOMER_ROUTES, CHECKOUT_ROUTES, SUBSCRIPTION_ROUTES,
+    DOCUMENT_ROUTES, NULL};
 
 /* Whether it is a path of this pattern; *names: how many of its parts are {names}. */
 static bool fits(const char *pattern, const struct target *t, int *names)

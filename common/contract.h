@@ -60,7 +60,7 @@
 #define STRIPE_VERSION_LEGACY  "2024-06-20"
 
 /* What a stage's schema check wants: the highest migration that this build knows. */
-#define SCHEMA_VERSION 11
+#define SCHEMA_VERSION 12
 
 /* SQLSTATE that our functions raise. */
 #define SQLSTATE_FENCED "ML001"

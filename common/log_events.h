@@ -65,7 +65,7 @@
     X(quota_foreign, "aggregator webhookd", "A hash in the quota cache belongs to another ledger and was left alone. Only one ledger may use this Redis; `meterctl stream adopt` takes it over.") \
     X(redis_redirected, "aggregator webhookd", "A node of the Redis Cluster sent a command to another node, where it was sent again.") \
     X(schema_waited, "aggregator sink webhookd notifier api", "The schema of the database is missing or older than this program needs. Work begins by itself after `meterctl migrate`; until then webhookd answers deliveries with 503.") \
-    X(account_refused, "sink webhookd", "Stripe refused the key (401; for the sink 403 as well). Nothing is sent but a probe a minute, and webhookd works events as without a key. Correct `STRIPE_SECRET_KEY`.") \
+    X(account_refused, "sink webhookd api", "Stripe refused the key (401; for the sink 403 as well). Nothing is sent but a probe a minute, and webhookd works events as without a key. Correct `STRIPE_SECRET_KEY`.") \
     X(claim_delayed, "sink", "Usage could not be claimed for submission. It is tried again, and nothing is lost.") \
     X(claim_refused, "sink", "One total was not submitted; `msg` says why. A value of too many digits waits until it is corrected; what PostgreSQL refused is claimed again in the next cycle. Others are not affected.") \
     X(claimed_before_cycle, "sink", "Usage of tenants with a new invoice was claimed without waiting for the next cycle.") \
@@ -99,7 +99,7 @@
     X(settle_delayed, "sink", "The outcomes of submissions could not be stored. They are kept in memory and stored later.") \
     X(outcome_refused, "sink", "PostgreSQL refused to store a submission's outcome. When its lease has run out it is sent again under the same key, which bills nothing twice; look at `sqlstate` if it repeats.") \
     X(sinks_held, "sink", "Sinks are held: the ledger was found behind the stream, or somebody ran `meterctl restore hold`. Nothing is claimed or sent until `meterctl restore accept`, which says why.") \
-    X(rate_lowered, "sink webhookd", "Stripe answered 429, so fewer calls a second are made for a while. Nothing is lost; the rate rises again by itself.") \
+    X(rate_lowered, "sink webhookd api", "Stripe answered 429, so fewer calls a second are made for a while. Nothing is lost; the rate rises again by itself.") \
     X(catch_up_failed, "webhookd", "Events that were never delivered could not be looked for; `msg` says why. It is tried again by itself.") \
     X(catch_up_finished, "webhookd", "Stripe's list of events was read up to now. Of its `events`, `stored` had not come yet.") \
     X(deliveries_missed, "webhookd", "Stripe lists `events` that should have been delivered and never were. They are worked now. Look at the endpoint's failed deliveries in Stripe's dashboard, and which events it is subscribed to.") \

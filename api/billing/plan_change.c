@@ -154,6 +154,8 @@ static bool costs_less(const json_t *fee, const struct change_wish *wish)
         days_of(then.interval, then.interval_count) - days_of(now.interval, now.interval_count);
     if (longer)
         return longer < 0;
+    if (same(stripe_text(price_of(fee), "id"), target->id))
+        return then.seats < now.seats;
     if (now.amount < 0 || then.amount < 0)
         return false;
     return compare_costs(now, then) < 0;
@@ -346,5 +348,43 @@ int plan_change_later(struct stripe_form *f, const json_t *schedule, const json_
         stripe_form_i64(f, stripe_integer(phase, "trial_end", 0), "phases[0][trial_end]");
     add_as_is(f, json_object_get(phase, "items"), 0);
     add_next_phase(f, subscription, known, wish);
+    return 0;
+}
+
+static void add_phase(struct stripe_form *f, const json_t *phase, int n, bool is_last,
+                      const char *version)
+{
+    const char *plan = stripe_text(json_object_get(phase, "metadata"), "plan");
+    int64_t end_s = stripe_integer(phase, "end_date", 0);
+    if (end_s > 0)
+        stripe_form_i64(f, end_s, "phases[%d][end_date]", n);
+    else if (is_last && !stripe_knows_duration(version))
+        stripe_form_i64(f, 1, "phases[%d][iterations]", n);
+    (void)add_as_is(f, json_object_get(phase, "items"), n);
+    stripe_form_text(f, stripe_text(phase, "proration_behavior"), "phases[%d][proration_behavior]",
+                     n);
+    stripe_form_text(f, plan, "phases[%d][metadata][plan]", n);
+    stripe_form_text(f, stripe_text(json_object_get(phase, "metadata"), "tenant"),
+                     "phases[%d][metadata][tenant]", n);
+}
+
+int plan_change_restore(struct stripe_form *f, const json_t *made, const json_t *released,
+                        const char *version)
+{
+    size_t i;
+    const json_t *phase;
+    const json_t *now = running_phase(made);
+    const json_t *phases = json_object_get(released, "phases");
+    int64_t from_s = stripe_integer(json_object_get(released, "current_phase"), "start_date", 0);
+    int n = 0;
+    if (!now || !running_phase(released))
+        return -1;
+    stripe_form_text(f, stripe_text(released, "end_behavior"), "end_behavior");
+    stripe_form_i64(f, stripe_integer(now, "start_date", 0), "phases[0][start_date]");
+    json_array_foreach(phases, i, phase)
+    {
+        if (stripe_integer(phase, "start_date", 0) >= from_s)
+            add_phase(f, phase, n++, i + 1 == json_array_size(phases), version);
+    }
     return 0;
 }

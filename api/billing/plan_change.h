@@ -56,6 +56,11 @@ void plan_change_now(struct stripe_form *f, const json_t *subscription, const js
 int plan_change_later(struct stripe_form *f, const json_t *schedule, const json_t *subscription,
                       const json_t *known, const struct change_wish *wish);
 
+/* The same for a schedule that was made anew: it gets the phases that another one, which was
+ * released, had before it from now on. */
+int plan_change_restore(struct stripe_form *f, const json_t *made, const json_t *released,
+                        const char *version);
+
 /* The item that is the plan's fee, of Stripe's object; NULL: none. */
 const json_t *plan_change_fee_item(const json_t *subscription, const json_t *known);
 /* Unix seconds: the end of what was paid for, which is the fee's period; 0: not known. */

@@ -10,4 +10,4 @@ $$;
 COMMENT ON FUNCTION request_sink IS
     'Asks the sink to settle or reconcile a tenant, after the time given.';
 REVOKE ALL ON FUNCTION request_sink FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION request_sink TO meterline_webhookd, meterline_ctl;
+GRANT EXECUTE ON FUNCTION request_sink TO meterline_webhookd, meterline_api, meterline_ctl;

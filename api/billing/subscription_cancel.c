@@ -1,0 +1,229 @@
+/* The end of a subscription: with its period, or now. Now means that Stripe bills what was used so
+ * far: the sink first submits it, since usage that comes after the end finds no period; then the
+ * subscription ends with a last invoice, which is paid at once, because Stripe no longer collects
+ * by itself (docs.stripe.com/billing/subscriptions/cancel).
+ *
+ * Each step may be repeated: a subscription that has ended goes on with its last invoice. */
+#include "api/billing/billing_routes.h"
+#include "api/billing/steps.h"
+#include "api/billing/subscription_view.h"
+#include "api/sql.h"
+#include "common/clock.h"
+#include "common/stripe/objects/stripe_event.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOOK_MS = 300 };
+
+/* The last invoice. */
+
+static void finish(struct job *j)
+{
+    const char *id = stripe_text(j->subscription, "id");
+    const char *invoice = stripe_text(j->kept, "id");
+    json_t *shown = json_null();
+    job_hint(j, "customer.subscription", id);
+    if (invoice) {
+        job_hint(j, "invoice", invoice);
+        shown = json_pack("{s:s, s:s?, s:{s:I, s:s?}, s:s?}", "id", invoice, "status",
+                          stripe_text(j->kept, "status"), "amount", "amount_minor",
+                          (json_int_t)stripe_integer(j->kept, "total", 0), "currency",
+                          stripe_text(j->kept, "currency"), "error",
+                          *j->fault.code ? j->fault.code : NULL);
+    }
+    api_note(j->r, id, NULL, subscription_summary(j->subscription, j->known));
+    job_finish(j, 200, SQL_SHOW_SUBSCRIPTION, id,
+               subscription_view(j->tenant, j->subscription, j->known),
+               json_pack("{s:s, s:o}", "change", "now", "last_invoice", shown));
+}
+
+static void keep(struct job *j, json_t *invoice)
+{
+    json_decref(j->kept);
+    j->kept = json_incref(invoice);
+}
+
+static void take_paid(struct job *j, json_t *invoice)
+{
+    keep(j, invoice);
+    j->fault = (struct stripe_fault){0};
+    finish(j);
+}
+
+static void pay(struct job *j)
+{
+    struct stripe_form f = {0};
+    const char *status = stripe_text(j->kept, "status");
+    const char *method = stripe_text(j->kept, "collection_method");
+    if (!status || strcmp(status, "open") != 0 ||
+        (method && strcmp(method, "charge_automatically") != 0)) {
+        finish(j);
+        return;
+    }
+    char *path = xasprintf("/v1/invoices/%s/pay", stripe_text(j->kept, "id"));
+    j->refused = finish; /* it stays open, and the subscription has ended all the same */
+    job_post(j, "pay_last_invoice", path, &f, false, take_paid);
+    free(path);
+}
+
+static void take_finalized(struct job *j, json_t *invoice)
+{
+    keep(j, invoice);
+    pay(j);
+}
+
+static void take_invoice(struct job *j, json_t *invoice)
+{
+    struct stripe_form f = {0};
+    const char *status = stripe_text(invoice, "status");
+    keep(j, invoice);
+    if (!status || strcmp(status, "draft") != 0) {
+        pay(j);
+        return;
+    }
+    char *path = xasprintf("/v1/invoices/%s/finalize", stripe_text(invoice, "id"));
+    stripe_form_bool(&f, false, "auto_advance");
+    j->refused = finish;
+    job_post(j, "finalize_last_invoice", path, &f, false, take_finalized);
+    free(path);
+}
+
+static void settle_last_invoice(struct job *j)
+{
+    const char *id = stripe_reference(j->subscription, "latest_invoice");
+    if (!stripe_is_id(id)) {
+        finish(j);
+        return;
+    }
+    char *path = xasprintf("/v1/invoices/%s", id);
+    job_get(j, path, NULL, take_invoice);
+    free(path);
+}
+
+/* Ending. */
+
+static void take_read(struct job *j, json_t *subscription)
+{
+    json_decref(j->subscription);
+    j->subscription = json_incref(subscription);
+    settle_last_invoice(j);
+}
+
+/* Gone meanwhile: as it is now. */
+static void take_ended(struct job *j, json_t *subscription)
+{
+    if (subscription) {
+        take_read(j, subscription);
+        return;
+    }
+    char *path = xasprintf("/v1/subscriptions/%s", stripe_text(j->subscription, "id"));
+    job_get(j, path, NULL, take_read);
+    free(path);
+}
+
+static void end_now(struct job *j)
+{
+    struct stripe_form f = {0};
+    char *path = xasprintf("/v1/subscriptions/%s", stripe_text(j->subscription, "id"));
+    stripe_form_bool(&f, true, "invoice_now");
+    stripe_form_bool(&f, true, "prorate");
+    j->missing_is_fine = true;
+    job_delete(j, path, &f, take_ended);
+    free(path);
+}
+
+/* Settling. */
+
+static void run_look(struct job *j);
+
+/* What does not pass by itself is not waited for. */
+static bool passes(const char *reason)
+{
+    return !strcmp(reason, "waiting") || !strcmp(reason, "pending") || !strcmp(reason, "sending") ||
+           !strcmp(reason, "in_doubt");
+}
+
+static void fail_unsettled(struct job *j, const PGresult *rows)
+{
+    struct buf why = {0};
+    for (int i = 0; i < PQntuples(rows) && i < 5; i++)
+        buf_printf(&why, "%s%s of %s (%s)", i ? ", " : "", PQgetvalue(rows, i, 2),
+                   PQgetvalue(rows, i, 0), PQgetvalue(rows, i, 1));
+    job_fail(j, 409, "usage_not_settled", NULL,
+             "Stripe does not have all yet that this tenant has used: %s. Nothing was ended. Send "
+             "it again later, or see `meterctl submissions`",
+             why.data);
+    buf_done(&why);
+}
+
+static void take_unsettled(struct api_request *r, PGresult **results, int n)
+{
+    struct job *j = job_of(r);
+    const PGresult *rows = results[n - 1];
+    bool is_stuck = clock_monotonic_ms() >= j->until_ms;
+    for (int i = 0; i < PQntuples(rows); i++)
+        is_stuck |= !passes(PQgetvalue(rows, i, 1));
+    if (PQntuples(rows) == 0)
+        end_now(j);
+    else if (is_stuck)
+        fail_unsettled(j, rows);
+    else
+        job_pause(j, LOOK_MS, run_look);
+}
+
+static void run_look(struct job *j)
+{
+    struct pg_statement s;
+    pg_statement_init(&s, SQL_READ_UNSETTLED);
+    pg_add_text(&s, j->tenant);
+    api_sql(j->r, &s, 1, take_unsettled);
+}
+
+static void ask_settling(struct job *j)
+{
+    struct pg_statement s[2];
+    j->until_ms = clock_monotonic_ms() + api_whole(j->r, "settle_s") * 1000;
+    pg_statement_init(&s[0], SQL_ASK_SETTLING);
+    pg_add_text(&s[0], j->tenant);
+    pg_statement_init(&s[1], SQL_READ_UNSETTLED);
+    pg_add_text(&s[1], j->tenant);
+    api_sql(j->r, s, 2, take_unsettled);
+}
+
+static bool is_now(const struct job *j)
+{
+    return !strcmp(api_text(j->r, "at"), "now");
+}
+
+static void take_live(struct job *j)
+{
+    (is_now(j) ? ask_settling : subscription_end_with_period)(j);
+}
+
+/* One that ended, by this request or before it, needs no second end. */
+static void look_at_live(struct job *j)
+{
+    if (json_array_size(j->live) > 0 || !j->ended) {
+        steps_pick_live(j, take_live);
+        return;
+    }
+    json_decref(j->subscription);
+    j->subscription = json_incref(j->ended);
+    settle_last_invoice(j);
+}
+
+static void take_customer(struct job *j)
+{
+    steps_list_live(j, look_at_live);
+}
+
+static void begin(struct job *j)
+{
+    steps_need_customer(j, take_customer);
+}
+
+void subscription_cancel(struct api_request *r)
+{
+    job_start(r, NULL, begin);
+}
