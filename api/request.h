@@ -71,6 +71,10 @@ void api_fail_err(struct api_request *r, const struct err *error);
 /* Nothing is to be seen of it: 404. */
 void api_fail_missing(struct api_request *r, const char *param);
 
+/* If PostgreSQL finds the data at fault, which no check of ours can tell before: this parameter is
+ * named. Static. */
+void api_blame(struct api_request *r, const char *param);
+
 /* Reading. done is called only if all went well; else it is answered by api_fail_err. results are
  * borrowed until done returns. */
 typedef void (*api_sql_fn)(struct api_request *r, PGresult **results, int n);
@@ -97,6 +101,12 @@ void api_note_tenant(struct api_request *r, const char *tenant);
  * an Idempotency-Key (and API_IS_RESUMED) only r->progress changes. */
 void api_save_progress(struct api_request *r, json_t *progress,
                        void (*done)(struct api_request *r));
+
+/* The answer is not kept: a repetition under the same Idempotency-Key calls the handler again. For
+ * routes without a history. */
+void api_keep_open(struct api_request *r);
+/* The caller gave one. */
+bool api_has_idempotency_key(const struct api_request *r);
 
 /* An answer in pieces (API_IS_STREAM); pieces as in http_server.h. Returns 0, or -1: the client has
  * left. r lives on until one of the last two is called: api_stream_gone where the client has left,

@@ -310,6 +310,10 @@ void change_finish(struct api_request *r, const char *text, size_t length)
         request_send(r, text, length);
         return;
     }
+    if (in->is_kept_open) {
+        change_abandon(r, text, length);
+        return;
+    }
     if (in->pg && has_lost_it(r))
         return;
     buf_clear(&in->answer);
@@ -352,9 +356,9 @@ static void end_abandoned(struct api_request *r)
         request_send(r, in->answer.data, in->answer.length);
         return;
     }
-    add_row(&s, r, is_stored_answer(in->status) ? SQL_FINISH_REQUEST : SQL_RELEASE_REQUEST,
-            attempt);
-    if (is_stored_answer(in->status)) {
+    bool is_stored = is_stored_answer(in->status) && !in->is_kept_open;
+    add_row(&s, r, is_stored ? SQL_FINISH_REQUEST : SQL_RELEASE_REQUEST, attempt);
+    if (is_stored) {
         snprintf(status, sizeof status, "%d", in->status);
         pg_add_text(&s, status);
         pg_add_text(&s, in->answer.data);

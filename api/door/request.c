@@ -167,6 +167,22 @@ void api_fail(struct api_request *r, int status, const char *code, const char *p
     fail(r, code, param, message);
 }
 
+void api_blame(struct api_request *r, const char *param)
+{
+    r->internal->blamed = param;
+}
+
+void api_keep_open(struct api_request *r)
+{
+    assert(!r->route->history);
+    r->internal->is_kept_open = true;
+}
+
+bool api_has_idempotency_key(const struct api_request *r)
+{
+    return r->internal->key_header != NULL;
+}
+
 void api_fail_missing(struct api_request *r, const char *param)
 {
     api_fail(r, 404, "not_found", param, "there is no such %s", param ? param : "thing");
@@ -176,7 +192,8 @@ void api_fail_err(struct api_request *r, const struct err *error)
 {
     r->internal->error = *error;
     if (pg_is_data_fault(error)) {
-        api_fail(r, 400, "bad_parameter", NULL, "a value is out of range");
+        const char *param = r->internal->blamed;
+        api_fail(r, 400, "bad_parameter", param, "%s cannot be used", param ? param : "a value");
         return;
     }
     api_header(r, "Retry-After", "1");

@@ -36,7 +36,8 @@ struct api_internal {
     api_sql_fn done;
     void (*saved)(struct api_request *r);
     json_t *saving;
-    bool list; /* api_answer_list */
+    const char *blamed;
+    bool is_kept_open;
 
     bool is_noted;
     char *object_id;

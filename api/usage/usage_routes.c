@@ -1,80 +1,91 @@
 #include "api/usage/usage_routes.h"
 
-#include "api/request.h"
-#include "api/sql.h"
+#include "api/usage/usage_handlers.h"
 
-static const struct api_field USAGE_METRIC[] = {
-    {.name = "metric", .type = API_NAME, .what = "of the catalog"},
-    {.name = "unit", .type = API_TEXT, .what = "what one of it is"},
-    {.name = "quantity", .type = API_DECIMAL, .what = "used in the period so far"},
-    {.name = "updated_at",
-     .type = API_TIME,
-     .nullable = true,
-     .what = "when it last rose; null: never"},
-    API_FIELDS_END};
-
-static const struct api_field USAGE[] = {
-    {.name = "tenant", .type = API_TEXT, .what = "whose usage it is"},
-    {.name = "period_start", .type = API_TIME, .what = "of the current billing period"},
-    {.name = "period_end", .type = API_TIME, .what = "when it ends"},
-    {.name = "metrics", .type = API_LIST, .fields = USAGE_METRIC, .what = "all of the catalog"},
-    API_FIELDS_END};
-
-static void read_usage(struct api_request *r)
-{
-    struct pg_statement s;
-    pg_statement_init(&s, SQL_READ_USAGE);
-    pg_add_text(&s, r->tenant);
-    api_answer_row(r, &s);
-}
-
-static const struct api_field HISTORY[] = {
-    {.name = "id", .type = API_TEXT, .what = "number of the row"},
-    {.name = "kind", .type = API_TEXT, .what = "what happened, such as subscription_updated"},
-    {.name = "object_id", .type = API_TEXT, .nullable = true, .what = "what it happened to"},
-    {.name = "event_id",
-     .type = API_TEXT,
-     .nullable = true,
-     .what = "Stripe's event that told of it"},
-    {.name = "actor",
-     .type = API_TEXT,
-     .nullable = true,
-     .what = "name of the key that did it; null: Stripe told"},
-    {.name = "detail", .type = API_ANY, .what = "before and after"},
-    {.name = "occurred_at", .type = API_TIME, .nullable = true, .what = "when it happened"},
-    {.name = "recorded_at", .type = API_TIME, .what = "when it was noted"},
-    API_FIELDS_END};
-
-static const struct api_param HISTORY_PARAMS[] = {
-    API_LIST_PARAMS,
-    {.place = API_QUERY, .name = "kind", .type = API_NAME, .what = "only rows of this kind"},
-    API_PARAMS_END};
-
-static void list_history(struct api_request *r)
-{
-    unsigned char limit[8];
-    struct pg_statement s;
-    pg_statement_init(&s, SQL_LIST_HISTORY);
-    pg_add_text(&s, r->tenant);
-    pg_add_text(&s, api_text(r, "starting_after"));
-    pg_add_i64(&s, api_list_limit(r) + 1, limit);
-    pg_add_text(&s, api_text(r, "kind"));
-    api_answer_list(r, &s);
-}
+#include <stddef.h>
 
 const struct api_route USAGE_ROUTES[] = {
     {.method = "GET",
      .path = "/api/billing/usage",
      .what = "What the tenant has used in its current billing period.",
      .role = API_VIEWER,
-     .answer = USAGE,
-     .handle = read_usage},
+     .answer = USAGE_FIELDS,
+     .handle = usage_read},
+    {.method = "GET",
+     .path = "/api/billing/usage/{metric}",
+     .what = "Usage of one metric by windows of time.",
+     .role = API_VIEWER,
+     .statuses = {404},
+     .params = WINDOWS_PARAMS,
+     .answer = WINDOWS_FIELDS,
+     .handle = usage_read_windows},
+    {.method = "POST",
+     .path = "/api/billing/usage",
+     .what = "Takes usage events, and tells what became of each.",
+     .detail = "JSON (an event, or an array of them), NDJSON, or CSV whose first line names the "
+               "fields; at most 10,000 "
+               "events. Fields are those of the stream: metric, quantity, id, ts and dimensions; "
+               "tenant may be left out. "
+               "accepted: it is in the stream. rejected: it is no event, and error says why. "
+               "failed: Redis did not answer "
+               "in time, and nobody knows; send it again under the same id. An event without an id "
+               "gets one: under an "
+               "Idempotency-Key the same one each time, so that a repetition counts once.",
+     .role = API_EDITOR,
+     .flags = API_IS_RAW | API_IS_NO_CHANGE,
+     .takes = INGEST_TYPES,
+     .answer = INGEST_FIELDS,
+     .handle = usage_ingest},
+    {.method = "GET",
+     .path = "/api/billing/usage/export",
+     .what = "Usage by the minute as CSV, by metric and time.",
+     .role = API_VIEWER,
+     .flags = API_IS_STREAM,
+     .params = EXPORT_PARAMS,
+     .gives = "text/csv",
+     .handle = usage_export},
+    {.method = "GET",
+     .path = "/api/billing/quotas",
+     .what = "What the tenant may use, and what it has used, as the quota cache has it now.",
+     .role = API_VIEWER,
+     .answer = QUOTAS_FIELDS,
+     .handle = quotas_read},
+    {.method = "GET",
+     .path = "/api/billing/quotas/check",
+     .what = "Tells whether the tenant may use so much more of a metric.",
+     .detail = "The verdict is that of services which ask Redis themselves: meterline_check.",
+     .role = API_VIEWER,
+     .params = CHECK_PARAMS,
+     .answer = CHECK_FIELDS,
+     .handle = quotas_check},
+    {.method = "GET",
+     .path = "/api/billing/usage_records",
+     .what = "What was submitted to Stripe of the tenant's usage, the newest first.",
+     .role = API_VIEWER,
+     .flags = API_IS_LIST,
+     .params = SUBMISSIONS_PARAMS,
+     .answer = SUBMISSIONS_FIELDS,
+     .handle = usage_list_submissions},
     {.method = "GET",
      .path = "/api/billing/history",
      .what = "What changed in the tenant's billing, the newest first.",
      .role = API_VIEWER,
      .flags = API_IS_LIST,
      .params = HISTORY_PARAMS,
-     .answer = HISTORY,
-     .handle = list_history},
+     .answer = HISTORY_FIELDS,
+     .handle = usage_list_history},
+    {.method = "GET",
+     .path = "/api/billing/alerts",
+     .what = "Whom the tenant's messages go to, and at which usage it is told.",
+     .role = API_VIEWER,
+     .answer = ALERTS_FIELDS,
+     .handle = alerts_read},
+    {.method = "PUT",
+     .path = "/api/billing/alerts",
+     .what = "Sets whom the tenant's messages go to, and at which usage it is told.",
+     .role = API_EDITOR,
+     .history = "alerts_changed",
+     .params = ALERTS_PARAMS,
+     .answer = ALERTS_FIELDS,
+     .handle = alerts_write},
     {.method = NULL}};
