@@ -335,7 +335,8 @@ def test_lines_beyond_ten_are_at_their_url(shop):
     invoice = shop.invoices()[-1]
     assert len(invoice["lines"]["data"]) == 10 and invoice["lines"]["has_more"] and invoice["total"] == 2300
     page = shop.get(f"invoices/{invoice['id']}/lines", limit=100)
-    assert len(page["data"]) == 23 and [line["id"] for line in page["data"][:10]] == [line["id"] for line in invoice["lines"]["data"]]
+    assert len(page["data"]) == 23
+    assert [line["id"] for line in page["data"][:10]] == [line["id"] for line in invoice["lines"]["data"]]
 
 
 def test_drafts_of_subscriptions_stay(shop):

@@ -172,7 +172,8 @@ def test_a_card_is_saved_and_a_payment_made(shop, browser):
     brands = [m["card"]["brand"] for m in shop.get(f"customers/{shop.customer}/payment_methods")["data"]]
     assert brands == ["mastercard", "visa"]
     once = shop.post("prices", currency="usd", product="prod", unit_amount=1500)["id"]
-    paid = shop.post("checkout/sessions", mode="payment", success_url="https://x.test/", line_items=[{"price": once, "quantity": 2}])
+    paid = shop.post("checkout/sessions", mode="payment", success_url="https://x.test/",
+                     line_items=[{"price": once, "quantity": 2}])
     browser.visit(paid["url"]).submit("Pay", card="pm_card_visa")
     done = shop.get("checkout/sessions/" + paid["id"], expand=["payment_intent"])
     assert done["payment_intent"]["status"] == "succeeded" and done["payment_intent"]["amount"] == 3000

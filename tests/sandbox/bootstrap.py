@@ -3,6 +3,7 @@ included; what is there already is kept, so that it may be repeated."""
 from . import customers, meters, prices, products, subscriptions
 
 PRODUCT = "prod_sandbox"
+PAYS = {"payment_method": "pm_card_visa", "invoice_settings": {"default_payment_method": "pm_card_visa"}}
 
 
 class LegacyCall:
@@ -14,6 +15,8 @@ def run(world, given):
     by_name = {}
     for spec in given.get("meters", ()):
         by_name[spec["event_name"]] = meter_of(world, spec)
+    for number in range(int(given.get("other_products", 0))):
+        other_product(world, number)
     items = [{"price": flat_price(world, given.get("price_lookup_key") or "sandbox_base")["id"]}]
     items += [{"price": metered_price(world, meter)["id"]} for meter in by_name.values()]
     items += [{"price": legacy_price(world, metric)["id"]} for metric in given.get("legacy", ())]
@@ -43,6 +46,17 @@ def product_of(world):
     return PRODUCT
 
 
+def other_product(world, number):
+    """One of an account that sells other things as well, with prices of its own."""
+    id = "prod_other_%d" % number
+    if not world.of("product").find(id):
+        products.add(world, None, {"id": id, "name": "Other %d" % number})
+        for interval in ("month", "year"):
+            prices.add(world, None, {"currency": "usd", "unit_amount": 100 + number, "product": id,
+                                     "lookup_key": "other_%d_%s" % (number, interval),
+                                     "recurring": {"interval": interval}})
+
+
 def flat_price(world, lookup_key):
     return world.lookup_keys.get(lookup_key) or prices.add(world, None, {
         "currency": "usd", "unit_amount": 0, "product": product_of(world),
@@ -70,7 +84,7 @@ def legacy_price(world, metric):
 
 def tenant_of(world, tenant, customer, items, given):
     if customer is None:
-        customer = customers.add(world, None, {"name": tenant, "metadata": {"tenant": tenant}})
+        customer = customers.add(world, None, {"name": tenant, "metadata": {"tenant": tenant}, **PAYS})
     subs = [s for s in world.subscriptions_by_customer[customer["id"]] if s["status"] != "canceled"]
     if not subs:
         params = {"customer": customer["id"], "items": items, "metadata": {"tenant": tenant}}

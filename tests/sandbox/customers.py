@@ -1,6 +1,7 @@
 """Customers, and the payment method that their invoices use."""
 from . import params as p
 from . import search, subscriptions
+from .billing import discounts
 from .payments import methods
 
 TEXTS = ("email", "name", "description", "phone")
@@ -16,7 +17,7 @@ def add(world, call, params):
     customer = {
         "id": world.ids.new("cus"), "object": "customer", "address": None, "balance": 0,
         "created": world.clock.now_s(), "currency": None, "customer_account": None,
-        "default_source": None, "delinquent": False, "description": None, "email": None,
+        "default_source": None, "delinquent": False, "description": None, "discount": None, "email": None,
         "invoice_prefix": p.text(params, "invoice_prefix") or world.ids.new("", 8)[1:].upper(),
         "invoice_settings": {"custom_fields": None, "default_payment_method": None, "footer": None,
                              "rendering_options": None},
@@ -30,6 +31,8 @@ def add(world, call, params):
     world.subscriptions_by_customer[customer["id"]] = []
     world.indexes["customer"].note(customer)
     world.events.record("customer.created", customer, call)
+    if params.get("coupon"):
+        discounts.set_of_customer(world, call, customer, params["coupon"])
     if method:
         methods.attach_to(world, call, method, customer)
     return customer
@@ -82,6 +85,8 @@ def update(world, call, id):
     with world.events.update("customer.updated", customer, call):
         change(world, customer, call.params, method)
         customer["metadata"] = p.metadata(call.params, customer["metadata"])
+        if "coupon" in call.params:
+            discounts.set_of_customer(world, call, customer, call.params["coupon"])
     world.indexes["customer"].note(customer)
     if method:
         methods.attach_to(world, call, method, customer)

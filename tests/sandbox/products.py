@@ -23,7 +23,7 @@ def add(world, call, params):
                "created": now, "default_price": None, "description": None, "images": [],
                "livemode": False, "marketing_features": [], "metadata": p.metadata(params),
                "name": None, "package_dimensions": None, "shippable": None,
-               "statement_descriptor": None, "tax_code": None, "type": "service",
+               "statement_descriptor": None, "tax_code": None, "tax_details": None, "type": "service",
                "unit_label": None, "updated": now, "url": None}
     p.copy_texts(product, params, TEXTS)
     world.of("product").add(product)

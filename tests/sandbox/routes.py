@@ -15,6 +15,7 @@ GET    /v1/customers/search                              customers.find
 GET    /v1/customers/{}                                  customers.retrieve
 POST   /v1/customers/{}                                  customers.update
 DELETE /v1/customers/{}                                  customers.delete
+DELETE /v1/customers/{}/discount                         billing.discounts.delete_of_customer
 GET    /v1/customers/{}/payment_methods                  payments.methods.list_of_customer
 GET    /v1/customers/{}/payment_methods/{}               payments.methods.retrieve_of_customer
 POST   /v1/payment_methods                               payments.methods.create
@@ -26,6 +27,7 @@ POST   /v1/payment_methods/{}/detach                     payments.methods.detach
 POST   /v1/setup_intents                                 payments.setup_intents.create
 GET    /v1/setup_intents/{}                              payments.setup_intents.retrieve
 POST   /v1/setup_intents/{}/confirm                      payments.setup_intents.confirm
+POST   /v1/setup_intents/{}/cancel                       payments.setup_intents.cancel
 POST   /v1/payment_intents                               payments.intents.create
 GET    /v1/payment_intents                               payments.intents.list_all
 GET    /v1/payment_intents/{}                            payments.intents.retrieve
@@ -54,7 +56,8 @@ GET    /v1/subscriptions                                 subscriptions.list_all
 GET    /v1/subscriptions/{}                              subscriptions.retrieve
 POST   /v1/subscriptions/{}                              subscriptions.update
 DELETE /v1/subscriptions/{}                              subscriptions.cancel
-POST   /v1/subscriptions/{}/resume                       subscriptions.resume
+POST   /v1/subscriptions/{}/pause                        subscriptions.pausing.pause
+POST   /v1/subscriptions/{}/resume                       subscriptions.pausing.resume
 POST   /v1/subscriptions/{}/migrate                      subscriptions.migrate
 DELETE /v1/subscriptions/{}/discount                     billing.discounts.delete_of_subscription
 POST   /v1/subscription_schedules                        subscriptions.schedules.create

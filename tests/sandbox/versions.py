@@ -1,8 +1,9 @@
 """API versions: objects are kept in the newest shape and given out in the one asked for."""
-from .shapes import BASIL, SHAPERS
+from .shapes import BASIL, NEWER, OMITTED, SHAPERS, shape
 
 CURRENT = "2026-10-28.endive"
 LISTED = 10
+KINDS = set(NEWER) | set(OMITTED) | set(SHAPERS)
 
 
 def is_legacy(version):
@@ -25,9 +26,8 @@ def public(obj, version, expand=()):
     kind = obj.get("object")
     if not isinstance(kind, str):       # the data of an event
         return copy
-    shaper = SHAPERS.get(kind)
-    if shaper is not None:
-        shaper(copy, obj, (version or CURRENT)[:10], lambda other: public(other, version))
+    if kind in KINDS:
+        shape(kind, copy, obj, (version or CURRENT)[:10], lambda other: public(other, version))
     if kind in HOLDERS:
         cut(copy.get(HOLDERS[kind]))
     if kind == "invoice" and any(path.partition(".")[0] == "payments" for path in expand):

@@ -96,6 +96,43 @@ def of_ids(world, ids):
     return [d for d in (world.of("discount").find(id) for id in ids) if d is not None]
 
 
+def having(world, sub, at):
+    """Those of the subscription; if it has none, the customer's."""
+    own = of_ids(world, sub["discounts"])
+    if not own:
+        customer = world.of("customer").find(sub["customer"])
+        own = [customer["discount"]] if customer and customer["discount"] else []
+    return running(own, at)
+
+
+def set_of_customer(world, call, customer, coupon_id):
+    """The coupon of a customer, as versions up to acacia give it; empty: none any more."""
+    old = customer["discount"]
+    coupon = coupons.redeemable(world, coupon_id, customer["currency"], "coupon") if coupon_id else None
+    customer["discount"] = add(world, coupon, customer["id"]) if coupon else None
+    if coupon and old:
+        world.of("discount").remove(old["id"])
+        world.of("discount").add(customer["discount"])
+        coupon["times_redeemed"] += 1
+        world.events.record("customer.discount.updated", customer["discount"], call, {
+            "coupon": {"id": old["_coupon"]["id"]}, "id": old["id"]})
+    elif coupon:
+        redeem(world, call, customer["discount"])
+    elif old:
+        drop(world, call, old)
+
+
+def delete_of_customer(world, call, id):
+    """DELETE /v1/customers/{id}/discount"""
+    customer = world.of("customer").get(id)
+    found = customer["discount"]
+    if not found:
+        raise StripeError(404, "No active discount for customer: %s" % id, code="resource_missing")
+    with world.events.update("customer.updated", customer, call):
+        set_of_customer(world, call, customer, None)
+    return {**{k: v for k, v in found.items() if k[0] != "_"}, "deleted": True}
+
+
 def delete_of_subscription(world, call, id):
     """DELETE /v1/subscriptions/{id}/discount"""
     sub = world.of("subscription").get(id)

@@ -1,5 +1,4 @@
 """Lines of invoices, in the newest shape; what only the computation needs begins with an underscore."""
-from ..versions import copy_of
 from . import amounts, money, usage
 
 
@@ -79,7 +78,7 @@ def of_invoice_item(world, pending):
                 subscription=pending["_subscription"], rates=pending["tax_rates"],
                 item=pending["_item"])
     details = {"invoice_item": pending["id"], "proration": pending["proration"],
-               "proration_details": copy_of(pending["proration_details"]),
+               "proration_details": {"credited_items": None} if pending["proration"] else None,
                "subscription": pending["_subscription"]}
     if pending["_item"]:
         made["parent"] = {"type": "subscription_item_details", "invoice_item_details": None,

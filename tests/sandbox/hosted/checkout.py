@@ -12,6 +12,7 @@ MODES = ("payment", "setup", "subscription")
 METERED_QUANTITY = ("Quantity should not be specified where usage_type is `metered`. Remove quantity from "
                     "`line_items[%d]`")
 MOST = 20
+NEW_WORDS = {"hosted": "hosted_page", "embedded": "embedded_page", "custom": "elements"}    # of ui_mode
 
 
 def create(world, call):
@@ -98,7 +99,8 @@ def blank(world, call, id, mode, customer, params, now):
     page = params.get("ui_mode") in (None, "hosted", "hosted_page")
     return {
         "id": id, "object": "checkout.session", "adaptive_pricing": {"enabled": False},
-        "after_expiration": None, "allow_promotion_codes": p.boolean(params, "allow_promotion_codes", None),
+        "after_expiration": None, "allowed_payment_method_types": None,
+        "allow_promotion_codes": p.boolean(params, "allow_promotion_codes", None),
         "amount_subtotal": None, "amount_total": None,
         "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
         "billing_address_collection": params.get("billing_address_collection"),
@@ -111,19 +113,21 @@ def blank(world, call, id, mode, customer, params, now):
         "customer_creation": None if mode != "payment" else params.get("customer_creation") or "if_required",
         "customer_details": None,
         "customer_email": params.get("customer_email"), "discounts": [], "expires_at": expires,
-        "invoice": None, "invoice_creation": None, "livemode": False, "locale": params.get("locale"),
-        "metadata": p.metadata(params), "mode": mode, "payment_intent": None, "payment_link": None,
+        "integration_identifier": None, "invoice": None, "invoice_creation": None, "livemode": False,
+        "locale": params.get("locale"),
+        "managed_payments": None,
+        "metadata": p.metadata(params), "mode": mode, "payment_intent": None, "origin_context": None, "payment_link": None,
         "payment_method_collection": params.get("payment_method_collection") or "always",
         "payment_method_configuration_details": None, "payment_method_options": {},
-        "payment_method_types": ["card"], "payment_status": "unpaid",
+        "payment_method_types": ["card"], "payment_status": "unpaid", "permissions": None,
         "phone_number_collection": {"enabled": False}, "recovered_from": None,
         "saved_payment_method_options": None, "setup_intent": None, "shipping_address_collection": None,
         "shipping_cost": None, "shipping_options": [], "status": "open", "submit_type": None,
         "subscription": None, "success_url": params.get("success_url"),
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
-        "ui_mode": params.get("ui_mode") or "hosted_page",
+        "ui_mode": NEW_WORDS.get(params.get("ui_mode"), params.get("ui_mode") or "hosted_page"),
         "url": world.url_of(call) + "/_pages/checkout/" + id if page else None,
-        "_version": call.version}
+        "wallet_options": None, "_version": call.version}
 
 
 def price(world, session):

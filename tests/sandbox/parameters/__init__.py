@@ -12,6 +12,7 @@ from ..errors import StripeError, missing_param
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 OLD, NEW = "2024-06-20", versions.CURRENT
+UNSET = ("coupon",)         # taken empty, though the types do not say so
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
 
 
@@ -126,7 +127,7 @@ def check_value(parameter, value, shown):
             raise wrong(parameter, value, shown)
         check_children(parameter, value, shown)
     elif value == "":
-        if not parameter.empty and not is_missing_text(parameter):
+        if not parameter.empty and not is_missing_text(parameter) and shown not in UNSET:
             raise StripeError(400, "You passed an empty string for '%s'. We assume empty values are "
                               "an attempt to unset a parameter; however '%s' cannot be unset. You "
                               "should remove '%s' from your request or supply a non-empty value."

@@ -31,16 +31,18 @@ def add(world, call, amount, currency, customer, params=(), invoice=None):
     params, id = dict(params), world.ids.new("pi", 24)
     intent = world.of("payment_intent").add({
         "id": id, "object": "payment_intent", "amount": amount, "amount_capturable": 0,
-        "amount_details": {"tip": {}}, "amount_received": 0, "application": None,
+        "allowed_payment_method_types": None, "amount_details": {"tip": {}}, "amount_received": 0, "application": None,
         "application_fee_amount": None, "automatic_payment_methods": None, "canceled_at": None,
         "cancellation_reason": None, "capture_method": "automatic",
         "client_secret": id + "_secret_" + world.ids.new("x", 24)[2:],
         "confirmation_method": "automatic", "created": world.clock.now_s(), "currency": currency,
         "customer": customer, "customer_account": None,
-        "description": p.text(params, "description"), "last_payment_error": None,
-        "latest_charge": None, "livemode": False, "metadata": p.metadata(params),
+        "description": p.text(params, "description"), "excluded_payment_method_types": None,
+        "last_payment_error": None,
+        "latest_charge": None, "livemode": False, "managed_payments": None, "metadata": p.metadata(params),
         "next_action": None, "on_behalf_of": None, "payment_method": None,
-        "payment_method_options": {}, "payment_method_types": ["card"], "processing": None,
+        "payment_method_configuration_details": None, "payment_method_options": {},
+        "payment_method_types": ["card"], "payment_record": None, "processing": None,
         "receipt_email": None, "review": None,
         "setup_future_usage": params.get("setup_future_usage") or None, "shipping": None,
         "source": None, "statement_descriptor": None, "statement_descriptor_suffix": None,
@@ -146,8 +148,11 @@ def error_details(world, intent):
 
 def add_charge(world, intent, method, refused):
     code, decline_code, message = cards.refusal(refused) if refused else (None, None, None)
-    card = {k: method["card"][k] for k in ("brand", "country", "exp_month", "exp_year",
-                                           "fingerprint", "funding", "last4")}
+    card = {k: method["card"][k] for k in ("brand", "checks", "country", "exp_month", "exp_year",
+                                           "fingerprint", "funding", "last4", "regulated_status", "wallet")}
+    card.update(amount_authorized=None if refused else intent["amount"], authorization_code=None,
+                electronic_commerce_indicator=None, installments=None, mandate=None, network=card["brand"],
+                network_transaction_id=None, three_d_secure=None, transaction_link_id=None)
     id = world.ids.new("ch", 24)
     return world.of("charge").add({
         "id": id, "object": "charge", "amount": intent["amount"],

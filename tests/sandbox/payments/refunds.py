@@ -17,9 +17,11 @@ def create(world, call):
     refund = world.of("refund").add({
         "id": world.ids.new("re", 24), "object": "refund", "amount": amount,
         "balance_transaction": world.ids.new("txn", 24), "charge": charge["id"],
-        "created": world.clock.now_s(), "currency": charge["currency"], "description": None,
+        "created": world.clock.now_s(), "currency": charge["currency"], "customer": charge["customer"],
+        "customer_account": None, "description": None,
         "destination_details": {"card": {"type": "refund"}, "type": "card"},
         "metadata": p.metadata(params), "payment_intent": charge["payment_intent"],
+        "payment_method": charge["payment_method"],
         "reason": p.one_of(params, "reason", ("duplicate", "fraudulent", "requested_by_customer")),
         "receipt_number": None, "source_transfer_reversal": None, "status": "succeeded",
         "transfer_reversal": None})

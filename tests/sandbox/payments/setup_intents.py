@@ -19,13 +19,16 @@ def add(world, call, params):
     id = world.ids.new("seti", 24)
     customer = params.get("customer") and world.of("customer").get(params["customer"], "customer")
     intent = world.of("setup_intent").add({
-        "id": id, "object": "setup_intent", "application": None, "automatic_payment_methods": None,
+        "id": id, "object": "setup_intent", "allowed_payment_method_types": None,
+        "application": None, "automatic_payment_methods": None,
         "cancellation_reason": None, "client_secret": id + "_secret_" + world.ids.new("x", 24)[2:],
         "created": world.clock.now_s(), "customer": customer["id"] if customer else None,
         "customer_account": None, "description": p.text(params, "description"),
+        "excluded_payment_method_types": None,
         "flow_directions": None, "last_setup_error": None, "latest_attempt": None,
         "livemode": False, "mandate": None, "metadata": p.metadata(params), "next_action": None,
-        "on_behalf_of": None, "payment_method": None, "payment_method_options": {},
+        "on_behalf_of": None, "payment_method": None, "payment_method_configuration_details": None,
+        "payment_method_options": {},
         "payment_method_types": ["card"], "single_use_mandate": None,
         "status": "requires_payment_method",
         "usage": p.one_of(params, "usage", ("off_session", "on_session"), "off_session")})
@@ -66,6 +69,17 @@ def confirm_by(world, call, intent, params):
         world.events.record("setup_intent.requires_action", intent, call)
     else:
         succeed(world, call, intent, method)
+
+
+def cancel(world, call, id):
+    intent = world.of("setup_intent").get(id)
+    if intent["status"] in ("succeeded", "canceled"):
+        raise StripeError(400, "You cannot cancel this SetupIntent because it has a status of %s."
+                          % intent["status"], code="setup_intent_unexpected_state")
+    with world.events.update("setup_intent.canceled", intent, call):
+        intent["status"], intent["next_action"] = "canceled", None
+        intent["cancellation_reason"] = call.params.get("cancellation_reason")
+    return intent
 
 
 def succeed(world, call, intent, method):

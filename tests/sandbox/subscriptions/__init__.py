@@ -3,7 +3,7 @@ from .. import params as p
 from ..billing import discounts, invoice_items, lines, money
 from ..errors import StripeError, missing, missing_param
 from ..store import page
-from . import changes, charging, fields, items, pending, times
+from . import changes, charging, fields, items, pausing, pending, times
 
 ENDED = ("canceled", "incomplete_expired")
 STATUSES = ("active", "past_due", "unpaid", "canceled", "incomplete", "incomplete_expired",
@@ -18,11 +18,13 @@ def create(world, call):
     return add(world, call, call.params)
 
 
-def add(world, call, params):
+def add(world, call, params, scheduled=False):
+    """scheduled: a schedule makes it, whose first invoice is a draft for an hour, as those of renewals."""
     customer = world.of("customer").get(params["customer"], "customer")
     having, invoice, sub = prepare(world, call, params, customer)
     behavior = params.get("payment_behavior") or "allow_incomplete"
-    outcome = charging.check_payer(world, sub, invoice, customer, behavior) if invoice else None
+    at_once = invoice and not scheduled
+    outcome = charging.check_payer(world, sub, invoice, customer, behavior) if at_once else None
     if outcome not in (None, "ok") or (outcome and behavior == "default_incomplete"):
         sub["status"] = "incomplete"
     keep(world, call, sub, customer, having)
@@ -31,9 +33,7 @@ def add(world, call, params):
     if sub["status"] == "trialing" and sub["trial_end"] - times.WARN_S <= world.clock.now_s():
         warn(world, sub, call)
     if invoice:
-        charging.issue(world, call, sub, invoice, pay=behavior != "default_incomplete")
-    for given in p.listed(params, "add_invoice_items") if not invoice else ():
-        add_invoice_item(world, call, sub, given)
+        charging.issue(world, call, sub, invoice, pay=behavior != "default_incomplete", at_once=at_once)
     world.agenda.watch(sub)
     return sub
 
@@ -62,7 +62,7 @@ def prepare(world, call, params, customer):
     if not found and not taken:
         return having, None, sub
     return having, charging.draft(world, sub, customer, "subscription_create", found, (now, now), taken,
-                                  having), sub
+                                  having or discounts.having(world, sub, now)), sub
 
 
 def check_currency(world, customer, sub, params):
@@ -190,6 +190,9 @@ def change_by(world, call, sub, params, given_items):
         with world.events.update("customer.subscription.updated", sub, call):
             sub["metadata"] = p.metadata(params, sub["metadata"])
         return
+    if pausing.trial_ends_unpaid(world, sub, params):
+        pausing.end_trial(world, call, sub)
+        return
     plan = changes.plan(world, call, sub, params, given_items)
     customer = world.of("customer").get(sub["customer"])
     behavior = params.get("payment_behavior") or "allow_incomplete"
@@ -311,33 +314,6 @@ def end(world, call, sub, at=None, reason="cancellation_requested"):
     if incomplete and sub["latest_invoice"]:
         collect.void(world, call, world.of("invoice").get(sub["latest_invoice"]))
     collect.stop_collecting(world, call, sub["customer"])
-
-
-def resume(world, call, id):
-    """A paused one goes on: with a new period, unless the anchor is to stay."""
-    sub, params = world.of("subscription").get(id), call.params
-    if sub["status"] != "paused":
-        raise StripeError(400, "Only paused subscriptions can be resumed.")
-    now, customer = world.clock.now_s(), world.of("customer").get(sub["customer"])
-    plan = changes.Plan(changes.working_copy(sub))
-    after = plan.after
-    after["status"], after["status_details"] = "active", {"paused": None}
-    if params.get("billing_cycle_anchor") not in ("unchanged", {"type": "unchanged"}):
-        changes.begin_anew(after, now)
-    for item in after["items"]["data"]:
-        times.set_period(after, item, now)
-        item["_usage_from"] = now
-    found = [] if params.get("proration_behavior") == "none" else changes.fees(world, after, now)
-    invoice = charging.draft(world, after, customer, "subscription_cycle", found, (now, now),
-                             charging.waiting(world, sub)) if found else None
-    if invoice:
-        charging.check_payer(world, after, invoice, customer, "allow_incomplete")
-    commit(world, call, sub, plan, invoice)
-    world.events.record("customer.subscription.resumed", sub, call)
-    if invoice:
-        charging.issue(world, call, sub, invoice)
-    world.agenda.watch(sub)
-    return sub
 
 
 def migrate(world, call, id):

@@ -13,7 +13,7 @@ def draft(world, sub, customer, reason, found, period, taken=(), having=None, be
     or None for the subscription's own; behind: metered items with their periods, whose lines stay open."""
     now = world.clock.now_s()
     if having is None:
-        having = discounts.running(discounts.of_ids(world, sub["discounts"]), now)
+        having = discounts.having(world, sub, now)
     invoice = bills.blank(
         world, customer, sub["currency"], reason, period, sub, rates=sub["default_tax_rates"],
         discounts=having, days_until_due=sub["days_until_due"], description=sub["description"])
@@ -35,7 +35,7 @@ def refresh(world, invoice, customer, sub):
 
 
 def key_of(line):
-    return line["_item"], line["period"]["start"], line["description"].rpartition("(")[2]
+    return line["_item"], line["period"]["start"], (line["description"] or "").rpartition("(")[2]
 
 
 def waiting(world, sub):
@@ -50,25 +50,30 @@ def check_payer(world, sub, invoice, customer, behavior):
     if method is None:
         if behavior == "default_incomplete":
             return "no_method"
-        raise StripeError(400, NO_METHOD, code="resource_missing")
+        raise StripeError(400, NO_METHOD, code="resource_missing", began=True)
     outcome = intents.outcome_of(method)
     if behavior == "error_if_incomplete" and outcome != "ok":
         raise cards.card_error(outcome)
     return outcome
 
 
-def issue(world, call, sub, invoice, pay=True):
+def issue(world, call, sub, invoice, pay=True, at_once=True):
     """Make it known, finalize it, and charge it: what an update or a creation bills at once."""
     collect.store(world, call, invoice)
     invoice_items.take(world, call, invoice["_taken"], invoice)
     use_up(world, call, sub, invoice)
-    if invoice["collection_method"] == "charge_automatically":
+    if at_once and invoice["collection_method"] == "charge_automatically":
         collect.finalize(world, call, invoice, pay=pay)
 
 
 def use_up(world, call, sub, invoice):
     """A coupon that counts once has counted; one whose months are over goes."""
     now = world.clock.now_s()
+    customer = world.of("customer").get(sub["customer"])
+    theirs = customer["discount"]
+    if theirs and theirs["_coupon"]["duration"] == "once" and theirs["id"] in invoice["discounts"]:
+        with world.events.update("customer.updated", customer, call):
+            discounts.set_of_customer(world, call, customer, None)
     over = [d for d in discounts.of_ids(world, sub["discounts"]) if (d["end"] and d["end"] <= now) or (
         d["_coupon"]["duration"] == "once" and d["id"] in invoice["discounts"])]
     if over:

@@ -1,7 +1,6 @@
 """What happens to a subscription by itself: renewals, ends of trials, cancelations, expiries."""
 from ..billing import collect, invoice_items, lines
-from ..payments import methods
-from . import changes, charging, end, pending, schedules, times, warn
+from . import changes, charging, end, pausing, pending, schedules, times, warn
 
 
 def advance(world, sub):
@@ -23,9 +22,8 @@ def step(world, sub, now):
         warn(world, sub)
     elif sub["cancel_at"] and sub["cancel_at"] <= now:
         finish(world, sub, now)
-    elif sub["status"] == "trialing" and sub["trial_end"] <= now and not has_method(world, sub) \
-            and missing_behavior(sub) != "create_invoice":
-        end_trial_without_method(world, sub)
+    elif sub["status"] == "trialing" and sub["trial_end"] <= now and pausing.is_unpaid(world, sub):
+        pausing.end_trial(world, None, sub)
     elif sub["status"] != "paused" and times.period_end(sub) <= now:
         renew(world, sub, now)
     else:
@@ -38,28 +36,6 @@ def expire(world, sub):
     invoice = world.of("invoice").find(sub["latest_invoice"])
     if invoice and invoice["status"] == "open":
         collect.void(world, None, invoice)
-
-
-def has_method(world, sub):
-    return methods.default_of(world, world.of("customer").get(sub["customer"]), sub) is not None
-
-
-def missing_behavior(sub):
-    return sub["trial_settings"]["end_behavior"]["missing_payment_method"]
-
-
-def end_trial_without_method(world, sub):
-    if missing_behavior(sub) == "cancel":
-        end(world, None, sub)
-        return
-    pause(world, None, sub, "trial_end_without_payment_method")
-
-
-def pause(world, call, sub, why):
-    with world.events.update("customer.subscription.updated", sub, call):
-        sub["status"] = "paused"
-        sub["status_details"] = {"paused": {"type": "subscription", "subscription": {"type": why}}}
-    world.events.record("customer.subscription.paused", sub, call)
 
 
 def finish(world, sub, now):

@@ -45,7 +45,7 @@ def add(world, call, sub, given, name):
     price = read_price(world, call, sub, given, name)
     item = {"id": world.ids.new("si"), "object": "subscription_item", "billed_until": None,
             "billing_thresholds": None, "created": world.clock.now_s(), "current_period_start": None,
-            "current_period_end": None, "discounts": [], "metadata": p.metadata(given), "price": price,
+            "current_period_end": None, "current_trial": None, "discounts": [], "metadata": p.metadata(given), "price": price,
             "subscription": sub["id"], "tax_rates": taxes.read_rates(world, given, "tax_rates", name),
             "_usage_from": world.clock.now_s()}
     set_quantity(item, given, name)
@@ -127,4 +127,4 @@ def interval_of(item):
 
 
 def discounts_of(world, sub, at):
-    return discounts.running(discounts.of_ids(world, sub["discounts"]), at)
+    return discounts.having(world, sub, at)

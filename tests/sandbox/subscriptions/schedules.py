@@ -34,11 +34,12 @@ def blank(world, sub_or_customer, params, status):
                                                                "liability": None},
             "billing_cycle_anchor": "automatic", "billing_thresholds": None,
             "collection_method": "charge_automatically", "default_payment_method": None,
-            "default_source": None, "description": None, "invoice_settings": {
-                "account_tax_ids": None, "days_until_due": None, "issuer": {"type": "self"}},
+            "description": None, "invoice_settings": {
+                "account_tax_ids": None, "custom_fields": None, "days_until_due": None, "description": None,
+                "footer": None, "issuer": {"type": "self"}},
             "on_behalf_of": None, "transfer_data": None},
         "end_behavior": p.one_of(params, "end_behavior", ("cancel", "release"), "release"),
-        "livemode": False, "metadata": p.metadata(params), "phases": [], "released_at": None,
+        "livemode": False, "metadata": p.metadata(params), "pause_schedules": [], "phases": [], "released_at": None,
         "released_subscription": None, "status": status, "subscription": None, "test_clock": None}
 
 
@@ -74,9 +75,8 @@ def attach(world, call, schedule, sub):
 
 
 def blank_phase(currency, start, end):
-    return {"add_invoice_items": [], "application_fee_percent": None, "automatic_tax": None,
-            "billing_cycle_anchor": None, "billing_thresholds": None, "collection_method": None,
-            "currency": currency, "default_payment_method": None, "default_tax_rates": [],
+    return {"add_invoice_items": [], "application_fee_percent": None, "billing_cycle_anchor": None,
+            "billing_thresholds": None, "collection_method": None, "currency": currency, "default_payment_method": None, "default_tax_rates": [],
             "description": None, "discounts": [], "end_date": end, "invoice_settings": None, "items": [],
             "metadata": {}, "on_behalf_of": None, "proration_behavior": "create_prorations",
             "start_date": start, "transfer_data": None, "trial_end": None}
@@ -105,7 +105,7 @@ def of_phases(world, call, params):
         given["backdate_start_date"] = start
     if params.get("billing_mode"):
         given["billing_mode"] = params["billing_mode"]
-    sub = add(world, call, given)
+    sub = add(world, call, given, scheduled=True)
     schedule["subscription"], schedule["billing_mode"] = sub["id"], dict(sub["billing_mode"])
     return attach(world, call, schedule, sub)
 
@@ -257,7 +257,7 @@ def put_items(world, sub, phase):
         if item is None:
             item = {"id": world.ids.new("si"), "object": "subscription_item", "billed_until": None,
                     "billing_thresholds": None, "created": world.clock.now_s(), "current_period_start": None,
-                    "current_period_end": None, "discounts": [], "metadata": {}, "subscription": sub["id"],
+                    "current_period_end": None, "current_trial": None, "discounts": [], "metadata": {}, "subscription": sub["id"],
                     "tax_rates": []}
             world.of("subscription_item").add(item)
         item.update(price=price, metadata=dict(wanted["metadata"]), tax_rates=list(wanted["tax_rates"]),
