@@ -49,7 +49,7 @@ REVISION ?= $(shell git describe --always --dirty --exclude '*' 2>/dev/null || e
 .DELETE_ON_ERROR .SECONDARY:
 all: $(PROGRAMS)
 units: $(UNITS)
-benches: $(addprefix $(B)/bench/,fill floor lag stripe ceiling post emit)
+benches: $(addprefix $(B)/bench/,fill floor lag stripe ceiling post emit bare)
 help: ; @sed -n 's/^# make/make/p' Makefile
 # make deps       install the Debian packages that are missing
 deps: ; @deploy/install_packages
@@ -105,6 +105,7 @@ check: lint test
 # make bench      speed, size and lag of the aggregator, speed of sink and webhookd; EVENTS= TENANTS= PARTS= …: tests/bench/settings.py
 bench: deps
 	@deploy/install_packages gnuplot-nox || echo "no plots without gnuplot"
+	@deploy/install_packages wrk
 	@$(build) SAN= FLAVOUR= all benches
 	@tests/bench/run.py
 # make soak       MINUTES=30 of faults and of entries at random, new ones each time; PART= SEED=: tests/soak

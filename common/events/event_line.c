@@ -3,6 +3,7 @@
 #include "common/dec.h"
 #include "common/events/json_scan.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -264,6 +265,37 @@ void event_line_add_command(const struct event_line *e, const char *key, const c
         const struct event_field *d = &e->dimensions[i];
         add_word(out, d->name.data, d->name.length);
         add_word(out, d->value.data, d->value.length);
+    }
+}
+
+static void add_argument(struct event_arguments *out, const char *data, size_t length)
+{
+    out->argv[out->count] = data;
+    out->lengths[out->count++] = length;
+}
+
+static void add_pair(struct event_arguments *out, const char *name, struct slice value)
+{
+    add_argument(out, name, strlen(name));
+    add_argument(out, value.data, value.length);
+}
+
+void event_line_arguments(const struct event_line *e, const char *key, const char *own_ts,
+                          struct event_arguments *out)
+{
+    assert(e->given[EVENT_ID]);
+    out->count = 0;
+    add_argument(out, "XADD", 4);
+    add_argument(out, key, strlen(key));
+    add_argument(out, "*", 1);
+    for (int i = 0; i < EVENT_KNOWN; i++)
+        if (e->given[i])
+            add_pair(out, EVENT_NAMES[i], e->known[i]);
+    if (!e->given[EVENT_TS] && !e->given[EVENT_OP])
+        add_pair(out, FIELD_TS, (struct slice){own_ts, strlen(own_ts)});
+    for (int i = 0; i < e->dimensions_count; i++) {
+        add_argument(out, e->dimensions[i].name.data, e->dimensions[i].name.length);
+        add_argument(out, e->dimensions[i].value.data, e->dimensions[i].value.length);
     }
 }
 

@@ -62,6 +62,17 @@ int event_line_parse(struct event_line *e, const char *line, size_t length, int6
 void event_line_add_command(const struct event_line *e, const char *key, const char *own_id,
                             const char *own_ts, struct buf *out);
 
+/* The same as the arguments of a command, of an event that has an id. They point to e, key, own_ts
+ * and static text. */
+enum { EVENT_ARGUMENTS_MAX = 3 + 2 * (EVENT_KNOWN + DIMENSIONS_MAX) };
+struct event_arguments {
+    const char *argv[EVENT_ARGUMENTS_MAX];
+    size_t lengths[EVENT_ARGUMENTS_MAX];
+    int count;
+};
+void event_line_arguments(const struct event_line *e, const char *key, const char *own_ts,
+                          struct event_arguments *out);
+
 void event_line_done(struct event_line *e);
 
 #endif

@@ -49,10 +49,13 @@ void http_exchange_free(struct exchange *x)
     }
     if (x->response)
         MHD_destroy_response(x->response);
+    http_response_free(x->shared);
     http_exchange_drop_body(x);
     buf_done(&x->pieces.waiting);
-    free(x->path);
-    free(x->method);
+    if (x->path != x->text) {
+        free(x->path);
+        free(x->method);
+    }
     free(x->target);
     free(x);
 }
@@ -84,8 +87,15 @@ static struct exchange *exchange_new(struct http_server *s, struct MHD_Connectio
     struct exchange *x = xcalloc(1, sizeof *x);
     x->server = s;
     x->connection = connection;
-    x->method = xstrdup(method);
-    x->path = xstrdup(path);
+    size_t path_size = strlen(path) + 1;
+    size_t method_size = strlen(method) + 1;
+    if (path_size + method_size <= sizeof x->text) {
+        x->path = memcpy(x->text, path, path_size);
+        x->method = memcpy(x->text + path_size, method, method_size);
+    } else {
+        x->path = xstrdup(path);
+        x->method = xstrdup(method);
+    }
     struct connection *c = http_connection_of(connection);
     x->target = c->target ? c->target : xstrdup("");
     c->target = NULL;
@@ -162,8 +172,22 @@ static void add_header(struct exchange *x, const char *name, const char *value)
     x->header_values[x->headers++] = xstrdup(value);
 }
 
+/* It is not changed for one connection alone: from now on all of them are told. */
+static enum MHD_Result queue_shared(struct exchange *x)
+{
+    struct http_response *r = x->shared;
+    bool is_last = x->server->quiesced || closing_has_begun(&x->server->closing);
+    if (is_last && !r->is_last)
+        MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONNECTION, "close");
+    r->is_last = r->is_last || is_last;
+    machine_go(&EXCHANGE, x->state, QUEUED);
+    return MHD_queue_response(x->connection, (unsigned)r->status, r->response);
+}
+
 static enum MHD_Result queue_answer(struct exchange *x)
 {
+    if (x->shared)
+        return queue_shared(x);
     for (int i = 0; i < x->headers; i++)
         MHD_add_response_header(x->response, x->header_names[i], x->header_values[i]);
     if (x->server->quiesced || closing_has_begun(&x->server->closing))
@@ -323,6 +347,42 @@ void http_reply(struct http_exchange *public, int status, const char *content_ty
     else if (x->state == HANDED)
         http_exchange_answer(x, status, make_response(content_type, body, length));
     /* Else closing answered 503 already and the connection is about to end. */
+}
+
+struct http_response *http_response_new(int status, const char *content_type, const char *body,
+                                        size_t length)
+{
+    struct http_response *r = xmalloc(sizeof *r);
+    *r = (struct http_response){
+        .response = make_response(content_type, body, length), .status = status, .references = 1};
+    return r;
+}
+
+void http_response_header(struct http_response *r, const char *name, const char *value)
+{
+    MHD_add_response_header(r->response, name, value);
+}
+
+void http_response_free(struct http_response *r)
+{
+    if (!r || --r->references > 0)
+        return;
+    MHD_destroy_response(r->response);
+    free(r);
+}
+
+void http_reply_with(struct http_exchange *public, struct http_response *r)
+{
+    struct exchange *x = public->internal;
+    assert(x->owed);
+    x->owed = false;
+    if (x->state == GONE) {
+        http_exchange_free(x);
+    } else if (x->state == HANDED) {
+        x->shared = r;
+        r->references++;
+        http_exchange_answer(x, r->status, NULL);
+    }
 }
 
 void http_exchange_answer_all(struct http_server *s)

@@ -55,6 +55,16 @@ void http_reply_write(struct http_exchange *x, const char *data, size_t length);
 /* Forget x. is_whole false: the connection is cut, so that the client sees that something lacks. */
 void http_reply_end(struct http_exchange *x, bool is_whole);
 
+/* An answer that is made once and given many times, as it is. */
+struct http_response;
+struct http_response *http_response_new(int status, const char *content_type, const char *body,
+                                        size_t length);
+void http_response_header(struct http_response *r, const char *name, const char *value);
+/* Those who were answered with it have it for as long as they need it. r may be NULL. */
+void http_response_free(struct http_response *r);
+/* As http_reply. Headers of http_reply_header are not sent. */
+void http_reply_with(struct http_exchange *x, struct http_response *r);
+
 /* listen: HOST:PORT, port 0 takes a free one. name ("ops", "webhooks", static) goes into the log
  * line `event=listening name=ops address=127.0.0.1:9101`. Returns NULL with e. */
 struct http_server *http_server_open(uv_loop_t *loop, const char *name, const char *listen,

@@ -11,7 +11,7 @@
 
 #include <microhttpd.h>
 
-enum { REPLY_HEADERS_MAX = 12, CONNECTIONS_MAX = 1000 };
+enum { REPLY_HEADERS_MAX = 12, CONNECTIONS_MAX = 1000, EXCHANGE_TEXT_SIZE = 64 };
 
 /* See the drawing in http_exchange.c. */
 enum exchange_state { READING, HANDED, ANSWERED, QUEUED, GONE };
@@ -61,6 +61,13 @@ struct connection {
     struct connection *previous;
 };
 
+struct http_response {
+    struct MHD_Response *response;
+    int status;
+    int references;
+    bool is_last; /* it says that the connection closes */
+};
+
 /* Held by the connection until it is done, and by the handler until http_reply: freed after both.
  */
 struct exchange {
@@ -72,14 +79,16 @@ struct exchange {
     struct buf body;
     size_t discarded_bytes;
     bool is_dropped; /* what has come of the body is not kept: 503 */
-    char *path;
+    char *path;      /* in text, or malloc'd */
     char *method;
     char *target;
     struct pieces pieces;
+    char text[EXCHANGE_TEXT_SIZE];
     enum exchange_state state;
     bool suspended;
-    bool owed; /* the handler has it and has not replied */
-    struct MHD_Response *response;
+    bool owed;                     /* the handler has it and has not replied */
+    struct MHD_Response *response; /* owned; NULL: shared's, or none yet */
+    struct http_response *shared;
     int status;
     char *header_names[REPLY_HEADERS_MAX];
     char *header_values[REPLY_HEADERS_MAX];

@@ -139,6 +139,11 @@ static struct slice key_of(const char *authorization, const char *api_key)
     return (struct slice){key ? key : "", key ? strlen(key) : 0};
 }
 
+bool access_is_open(const struct access *a)
+{
+    return !a->text;
+}
+
 bool access_find(struct access *a, const char *authorization, const char *api_key,
                  struct caller *out)
 {

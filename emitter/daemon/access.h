@@ -27,6 +27,8 @@ struct access *access_new(int64_t rate_per_s);
 void access_set_keys(struct access *a, const char *keys);
 void access_free(struct access *a);
 
+/* Everybody may. */
+bool access_is_open(const struct access *a);
 /* authorization: of the header, "Bearer <key>"; api_key: of X-Api-Key. Either may be NULL. Returns
  * false: no such key. */
 bool access_find(struct access *a, const char *authorization, const char *api_key,

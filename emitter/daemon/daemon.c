@@ -13,7 +13,7 @@
 
 /* A thread that waits for Redis ends 5 s later at the latest: together less than a stage may take.
  */
-enum { LOOK_EVERY_MS = 20, KEYS_EVERY_MS = 1000, PATIENCE_MS = 3000 };
+enum { LOOK_EVERY_MS = 20, KEYS_EVERY_MS = 1000, PATIENCE_MS = 3000, START_MS = 2000 };
 
 /* The happy path of stopping: the listener closes, requests in flight are answered, what is in the
  * spool goes to Redis, the thread that sends it ends, drained. After PATIENCE_MS nothing more is
@@ -24,13 +24,15 @@ struct daemon {
     struct outlet_watch *watch;
     struct intake *intake;
     struct quota_door *quota;
+    struct quota_hold *hold;
     struct door *door;
     struct metric_names *metrics; /* NULL: any */
     uv_timer_t keys;              /* looks whether they are others now */
     uv_timer_t look;              /* while it drains */
     uv_work_t stop;               /* of the outlet, which may have to wait for Redis */
     uv_sem_t stopped;
-    int64_t until_ms; /* monotonic; while it drains */
+    int64_t started_ms; /* monotonic */
+    int64_t until_ms;   /* monotonic; while it drains */
     bool is_stopping;
 };
 
@@ -77,6 +79,7 @@ static void close_parts(struct daemon *d)
     if (d->context.outlet)
         outlet_close(d->context.outlet);
     outlet_watch_close(d->watch);
+    /* Calls in flight have it until the loop has run. */
     uv_close((uv_handle_t *)&d->keys, NULL);
     uv_close((uv_handle_t *)&d->look, NULL);
 }
@@ -91,7 +94,8 @@ static int open_parts(struct daemon *d, struct err *e)
     d->intake = intake_open(&d->context);
     if (!(d->quota = quota_door_open(&d->context, e)))
         return err_wrap(e, "REDIS_URL");
-    d->door = door_open(&d->context, d->intake, d->quota, e);
+    d->hold = quota_hold_open(&d->context, quota_door_router(d->quota));
+    d->door = door_open(&d->context, (struct door_parts){d->intake, d->quota, d->hold}, e);
     return d->door ? 0 : -1;
 }
 
@@ -103,6 +107,7 @@ static int daemon_start(struct stage *stage, void *owner, struct err *e)
     access_set_keys(d->context.access, d->config.keys);
     uv_timer_init(stage_loop(stage), &d->keys);
     uv_timer_init(stage_loop(stage), &d->look);
+    d->started_ms = clock_monotonic_ms();
     d->keys.data = d->look.data = d->stop.data = d;
     uv_timer_start(&d->keys, on_keys, KEYS_EVERY_MS, KEYS_EVERY_MS);
     d->watch = outlet_watch_open(stage_loop(stage), on_sent, d);
@@ -170,7 +175,10 @@ static bool daemon_ready(void *owner, struct buf *why)
     bool ready = true;
     if (!quota_door_is_up(d->quota)) {
         peer_add_why(PEER_REDIS, why);
-        ready = d->config.spool != NULL;
+        /* At the start, it may be about to be reached. */
+        bool is_starting =
+            !quota_door_was_up(d->quota) && clock_monotonic_ms() - d->started_ms < START_MS;
+        ready = d->config.spool && !is_starting;
     }
     if (intake_is_full(d->intake)) {
         buf_add_str(why, "spool: it takes no events: it is full, or its disk is\n");
@@ -222,6 +230,7 @@ int daemon_main(int argc, char **argv)
     if (code >= 0)
         return code;
     code = stage_run(&STAGE, &daemon);
+    quota_hold_close(daemon.hold);
     metric_names_free(daemon.metrics);
     access_free(daemon.context.access);
     conf_done(DAEMON_SETTINGS, &daemon);

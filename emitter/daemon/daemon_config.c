@@ -40,8 +40,8 @@ const struct conf_setting DAEMON_SETTINGS[] = {
      .help = "what a check answers while Redis does not: open (200), or closed (429); a header says so"},
     {"QUOTA_TIMEOUT_MS", CONF_INT, FIELD(quota_timeout_ms), .fallback = "250", .unit = "ms", .min = 1, .max = 10000,
      .help = "how long a check waits for Redis"},
-    {"QUOTA_CACHE_MS", CONF_INT, FIELD(quota_cache_ms), .fallback = "250", .unit = "ms", .min = 0, .max = 60000,
-     .help = "how long the answer to a check may be given again to the same one; 0: Redis is asked each time"},
+    {"QUOTA_CACHE_MS", CONF_INT, FIELD(quota_cache_ms), .fallback = "500", .unit = "ms", .min = 0, .max = 60000,
+     .help = "how long the answer to a check may be given again to the same one, asked anew at half of that; 0: Redis is asked each time"},
     CONF_OPS_LISTEN(struct daemon_config, base, "127.0.0.1:9100"),
     CONF_LOG(struct daemon_config, base),
     {.name = NULL}};

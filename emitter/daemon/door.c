@@ -10,8 +10,7 @@
 
 struct door {
     const struct context *context;
-    struct intake *intake;
-    struct quota_door *quota;
+    struct door_parts parts;
     struct http_server *server;
     struct closing closing;
 };
@@ -29,41 +28,55 @@ static void take_events(struct door *d, struct http_exchange *x, const struct ca
                      "there were more events than EMITTER_RATE_PER_S allows: send these later",
                      wait_s);
     else
-        intake_take(d->intake, x, c);
+        intake_take(d->parts.intake, x, c);
 }
 
 static void check_quota(struct door *d, struct http_exchange *x, const struct caller *c)
 {
-    quota_door_check(d->quota, x, c);
+    quota_door_check(d->parts.quota, x, c);
+}
+
+static void reserve(struct door *d, struct http_exchange *x, const struct caller *c)
+{
+    quota_hold_reserve(d->parts.hold, x, c);
+}
+
+static void settle(struct door *d, struct http_exchange *x, const struct caller *c)
+{
+    quota_hold_settle(d->parts.hold, x, c);
 }
 
 static const struct route {
     const char *path;
-    const char *method; /* HEAD is a GET whose body is not sent */
+    const char *method; /* HEAD is a GET whose body is not sent; NULL: any, and any path below */
     void (*handle)(struct door *d, struct http_exchange *x, const struct caller *c);
 } ROUTES[] = {
-    {"/v1/quota/check", "GET", check_quota},
-    {"/v1/events", "POST", take_events},
+    {"/v1/quota/check", "GET", check_quota}, {"/v1/quota/check/", NULL, check_quota},
+    {"/v1/events", "POST", take_events},     {"/v1/quota/reserve", "POST", reserve},
+    {"/v1/quota/settle", "POST", settle},
 };
 
 static const struct route *find_route(const char *path)
 {
     for (size_t i = 0; i < sizeof ROUTES / sizeof *ROUTES; i++)
-        if (!strcmp(ROUTES[i].path, path))
+        if (ROUTES[i].method ? !strcmp(ROUTES[i].path, path)
+                             : !strncmp(ROUTES[i].path, path, strlen(ROUTES[i].path)))
             return &ROUTES[i];
     return NULL;
 }
 
 static bool is_method(const struct route *r, const char *method)
 {
-    return !strcmp(method, r->method) || (!strcmp(r->method, "GET") && !strcmp(method, "HEAD"));
+    return !r->method || !strcmp(method, r->method) ||
+           (!strcmp(r->method, "GET") && !strcmp(method, "HEAD"));
 }
 
 /* Whose key it is, and whom it says that it acts for. */
 static bool find_caller(struct door *d, struct http_exchange *x, struct caller *c)
 {
-    if (!access_find(d->context->access, http_exchange_header(x, "Authorization"),
-                     http_exchange_header(x, "X-Api-Key"), c)) {
+    bool is_open = access_is_open(d->context->access);
+    if (!access_find(d->context->access, is_open ? NULL : http_exchange_header(x, "Authorization"),
+                     is_open ? NULL : http_exchange_header(x, "X-Api-Key"), c)) {
         http_reply_header(x, "WWW-Authenticate", "Bearer");
         answer_error(x, 401, "unauthorized",
                      "a key is needed, as Authorization: Bearer <key>, or X-Api-Key");
@@ -101,12 +114,11 @@ static void on_request(void *owner, struct http_exchange *x)
     }
 }
 
-struct door *door_open(const struct context *context, struct intake *intake,
-                       struct quota_door *quota, struct err *e)
+struct door *door_open(const struct context *context, struct door_parts parts, struct err *e)
 {
     const struct daemon_config *config = context->config;
     struct door *d = xcalloc(1, sizeof *d);
-    *d = (struct door){.context = context, .intake = intake, .quota = quota};
+    *d = (struct door){.context = context, .parts = parts};
     d->server = http_server_open(stage_loop(context->stage), "events", config->listen,
                                  (size_t)config->body_max_kb << 10, on_request, d, e);
     if (d->server) {

@@ -4,13 +4,19 @@
 
 #include "emitter/daemon/context.h"
 #include "emitter/daemon/intake.h"
-#include "emitter/daemon/quota_door.h"
+#include "emitter/daemon/quota_hold.h"
 
 struct door; /* opaque */
 
-/* intake, quota: borrowed. Returns NULL with e. */
-struct door *door_open(const struct context *context, struct intake *intake,
-                       struct quota_door *quota, struct err *e);
+/* Who does what; borrowed. */
+struct door_parts {
+    struct intake *intake;
+    struct quota_door *quota;
+    struct quota_hold *hold;
+};
+
+/* Returns NULL with e. */
+struct door *door_open(const struct context *context, struct door_parts parts, struct err *e);
 void door_quiesce(struct door *d);
 bool door_is_idle(const struct door *d);
 bool door_is_crowded(const struct door *d);

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/contract.h"
 #include "common/dec.h"
+#include "common/verdict.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,23 +39,31 @@ static void add_text(struct buf *out, const char *name, const char *text, size_t
     buf_add_char(out, ',');
 }
 
-static void begin_body(struct quota_answer *a, const struct quota_ask *ask, const char *reason)
+static void begin_body(struct quota_answer *a, const struct quota_ask *ask)
 {
     struct buf *out = &a->body;
     buf_printf(out, "{\"allowed\":%s,", a->status == 200 ? "true" : "false");
     add_text(out, "verdict", a->verdict, strlen(a->verdict));
-    add_text(out, "reason", reason, strlen(reason));
+    add_text(out, "reason", a->reason, strlen(a->reason));
     add_text(out, "tenant", ask->tenant.data, ask->tenant.length);
     add_text(out, "metric", ask->metric.data, ask->metric.length);
     add_text(out, "quantity", ask->quantity.data, ask->quantity.length);
 }
 
-static const char *static_verdict(const char *text)
+/* The same text, static; NULL: it is none of them. */
+static const char *find_verdict(const char *text)
 {
-    static const char *const VERDICTS[] = {"allow", "allow_over", "deny"};
-    for (size_t i = 0; i < sizeof VERDICTS / sizeof *VERDICTS; i++)
-        if (!strcmp(VERDICTS[i], text))
-            return VERDICTS[i];
+    for (int i = VERDICT_ALLOW; i <= VERDICT_DENY; i++)
+        if (!strcmp(verdict_name((enum verdict)i), text))
+            return verdict_name((enum verdict)i);
+    return NULL;
+}
+
+static const char *find_reason(const char *text)
+{
+    for (int i = VERDICT_OK; i <= VERDICT_UNKNOWN_METRIC; i++)
+        if (!strcmp(verdict_reason_name((enum verdict_reason)i), text))
+            return verdict_reason_name((enum verdict_reason)i);
     return NULL;
 }
 
@@ -123,12 +132,13 @@ int quota_answer_take(struct quota_answer *a, const struct quota_ask *ask, const
     for (size_t i = 0; i < PARTS; i++)
         if (parts[i]->type != REDIS_REPLY_STRING)
             return -1;
-    a->verdict = static_verdict(parts[0]->str);
-    if (!a->verdict || str_to_i64(parts[6]->str, parts[6]->len, &a->ends_ms))
+    a->verdict = find_verdict(parts[0]->str);
+    a->reason = find_reason(parts[1]->str);
+    if (!a->verdict || !a->reason || str_to_i64(parts[6]->str, parts[6]->len, &a->ends_ms))
         return -1;
     a->status = strcmp(a->verdict, "deny") != 0 ? 200 : 429;
     buf_clear(&a->body);
-    begin_body(a, ask, parts[1]->str);
+    begin_body(a, ask);
     end_body(a, parts, ask);
     return 0;
 }
@@ -136,17 +146,18 @@ int quota_answer_take(struct quota_answer *a, const struct quota_ask *ask, const
 void quota_answer_fail(struct quota_answer *a, const struct quota_ask *ask, bool is_open)
 {
     a->status = is_open ? 200 : 429;
-    a->verdict = "unknown";
+    a->verdict = QUOTA_UNKNOWN;
+    a->reason = "redis_unavailable";
     a->ends_ms = 0;
     a->limit[0] = a->policy[0] = '\0';
     buf_clear(&a->body);
-    begin_body(a, ask, "redis_unavailable");
+    begin_body(a, ask);
     a->body.data[a->body.length - 1] = '}';
 }
 
 int64_t quota_answer_wait_s(const struct quota_answer *a, int64_t now_ms)
 {
-    if (!strcmp(a->verdict, "unknown"))
+    if (!strcmp(a->verdict, QUOTA_UNKNOWN))
         return 1;
     if (a->ends_ms <= now_ms)
         return WAIT_S;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 enum { QUOTA_HEADER_SIZE = 128 };
+#define QUOTA_UNKNOWN "unknown" /* the verdict while Redis does not answer */
 
 struct quota_ask {
     struct slice tenant;
@@ -21,8 +22,8 @@ struct quota_ask {
 struct quota_answer {
     int status;                     /* 200, or 429 */
     const char *verdict;            /* allow, allow_over, deny, unknown */
+    const char *reason;             /* ok, soft_cap, hard_cap, … */
     int64_t ends_ms;                /* Unix, when used begins anew; 0: not known */
-    int64_t at_ms;                  /* monotonic: Redis was asked then */
     char limit[QUOTA_HEADER_SIZE];  /* RateLimit, up to its ";t="; "": there is no limit */
     char policy[QUOTA_HEADER_SIZE]; /* RateLimit-Policy */
     struct buf body;

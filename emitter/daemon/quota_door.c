@@ -7,7 +7,6 @@
 #include "common/metric_table.h"
 #include "common/redis/redis_router.h"
 #include "emitter/daemon/problem.h"
-#include "emitter/daemon/quota_answer.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -26,11 +25,16 @@ enum {
 /* One question, and its answer. */
 struct entry {
     struct quota_door *door;
-    char *key; /* owned: tenant, NUL, metric, NUL, quantity */
+    char *key; /* owned: tenant, NUL, metric, NUL, quantity, NUL if denied is 403 */
     size_t key_length;
-    struct quota_ask ask; /* in key */
-    struct quota_answer answer;
-    bool is_asking; /* Redis */
+    int denied;                     /* status of a deny */
+    struct quota_ask ask;           /* in key */
+    struct http_response *response; /* owned; NULL: none yet */
+    struct metric *counter;         /* of its verdict */
+    int64_t asked_ms;               /* Redis, for that: monotonic */
+    int64_t asking_ms;              /* the same of the next one … */
+    int64_t asking_at_ms;           /* … and Unix */
+    bool is_asking;
     struct http_exchange **waiters;
     int waiters_count;
     int waiters_capacity;
@@ -42,6 +46,7 @@ struct quota_door {
     struct redis_router *router;
     struct entry *buckets[BUCKETS];
     int entries;
+    bool was_up;
     unsigned char secret[crypto_shorthash_KEYBYTES];
     uv_timer_t sweep;
     struct log_causes failed;
@@ -50,47 +55,55 @@ struct quota_door {
 
 /* Answering. */
 
-static void add_number(struct http_exchange *x, const char *name, int64_t value)
+static void add_number(struct http_response *r, const char *name, int64_t value)
 {
     char text[NUMBER_SIZE];
     snprintf(text, sizeof text, "%" PRId64, value);
-    http_reply_header(x, name, text);
+    http_response_header(r, name, text);
 }
 
-static void add_rate_limit(struct http_exchange *x, const struct quota_answer *a, int64_t wait_s)
+static void add_rate_limit(struct http_response *r, const struct quota_answer *a, int64_t wait_s)
 {
     char text[QUOTA_HEADER_SIZE + NUMBER_SIZE + 4];
     if (!a->limit[0])
         return;
     if (a->ends_ms > 0)
         snprintf(text, sizeof text, "%s;t=%" PRId64, a->limit, wait_s);
-    http_reply_header(x, "RateLimit", a->ends_ms > 0 ? text : a->limit);
-    http_reply_header(x, "RateLimit-Policy", a->policy);
+    http_response_header(r, "RateLimit", a->ends_ms > 0 ? text : a->limit);
+    http_response_header(r, "RateLimit-Policy", a->policy);
 }
 
-static void answer(const struct quota_door *q, struct http_exchange *x,
-                   const struct quota_answer *a)
+struct http_response *quota_response_new(const struct daemon_config *config,
+                                         const struct quota_answer *a, int64_t asked_ms, int denied)
 {
-    int64_t wait_s = quota_answer_wait_s(a, clock_unix_ms());
-    bool is_known = strcmp(a->verdict, "unknown") != 0;
-    metric_count(METRIC_OF_QUOTA_ANSWERS, a->verdict);
-    http_reply_header(x, "Meterline-Verdict", a->verdict);
-    if (is_known) {
-        add_number(x, "Meterline-Age-Ms", clock_monotonic_ms() - a->at_ms);
-        add_rate_limit(x, a, wait_s);
-    } else {
-        http_reply_header(x, "Meterline-Quota-Fail",
-                          q->context->config->quota_fail == QUOTA_FAIL_OPEN ? "open" : "closed");
-    }
-    if (a->status == 429)
-        add_number(x, "Retry-After", wait_s);
-    http_reply(x, a->status, "application/json", a->body.data, a->body.length);
+    int status = a->status == 200 ? 200 : denied;
+    char asked[CLOCK_TEXT_SIZE];
+    int64_t wait_s = quota_answer_wait_s(a, asked_ms);
+    struct http_response *r =
+        http_response_new(status, "application/json", a->body.data, a->body.length);
+    http_response_header(r, "Meterline-Verdict", a->verdict);
+    http_response_header(r, "Meterline-Reason", a->reason);
+    clock_format_iso(asked_ms, asked);
+    http_response_header(r, "Meterline-As-Of", asked);
+    add_rate_limit(r, a, wait_s);
+    if (!strcmp(a->verdict, QUOTA_UNKNOWN))
+        http_response_header(r, "Meterline-Quota-Fail",
+                             config->quota_fail == QUOTA_FAIL_OPEN ? "open" : "closed");
+    if (a->status != 200)
+        add_number(r, "Retry-After", wait_s);
+    return r;
+}
+
+static void answer(struct http_exchange *x, const struct entry *n)
+{
+    metric_add(n->counter, 1);
+    http_reply_with(x, n->response);
 }
 
 static void answer_waiters(struct entry *n)
 {
     for (int i = 0; i < n->waiters_count; i++)
-        answer(n->door, n->waiters[i], &n->answer);
+        answer(n->waiters[i], n);
     n->waiters_count = 0;
 }
 
@@ -125,15 +138,15 @@ static struct entry *entry_new(struct quota_door *q, const char *key, size_t len
 static void entry_free(struct entry *n)
 {
     n->door->entries--;
-    quota_answer_done(&n->answer);
+    http_response_free(n->response);
     free(n->waiters);
     free(n->key);
     free(n);
 }
 
-static bool is_fresh(const struct quota_door *q, const struct entry *n, int64_t now_ms)
+static bool is_kept(const struct quota_door *q, const struct entry *n, int64_t now_ms)
 {
-    return n->answer.verdict && now_ms - n->answer.at_ms < q->context->config->quota_cache_ms;
+    return n->is_asking || now_ms - n->asked_ms < q->context->config->quota_cache_ms;
 }
 
 static void drop(struct quota_door *q, struct entry *n)
@@ -151,7 +164,7 @@ static void on_sweep(uv_timer_t *timer)
     for (int i = 0; i < BUCKETS; i++)
         for (struct entry **at = &q->buckets[i]; *at;) {
             struct entry *n = *at;
-            if (n->is_asking || is_fresh(q, n, now_ms)) {
+            if (is_kept(q, n, now_ms)) {
                 at = &n->next;
             } else {
                 *at = n->next;
@@ -173,15 +186,21 @@ static void on_answer(void *owner, const struct err *error, void *reply)
 {
     struct entry *n = owner;
     struct quota_door *q = n->door;
+    struct quota_answer a = {0};
     n->is_asking = false;
-    bool is_known = !error && quota_answer_take(&n->answer, &n->ask, reply) == 0;
+    bool is_known = !error && quota_answer_take(&a, &n->ask, reply) == 0;
     if (is_known && log_cause_recovered(&q->failed))
         log_info(quota_answered_again, LOG_MSG("Redis answers to checks of quotas"));
     if (!is_known) {
         if (!error || error->kind != ERR_CANCELED)
             note_failed(q, error ? error->text : "Redis gave an answer that is none of ours");
-        quota_answer_fail(&n->answer, &n->ask, q->context->config->quota_fail == QUOTA_FAIL_OPEN);
+        quota_answer_fail(&a, &n->ask, q->context->config->quota_fail == QUOTA_FAIL_OPEN);
     }
+    http_response_free(n->response);
+    n->response = quota_response_new(q->context->config, &a, n->asking_at_ms, n->denied);
+    n->asked_ms = n->asking_ms;
+    n->counter = metric_with(METRIC_OF_QUOTA_ANSWERS, a.verdict);
+    quota_answer_done(&a);
     answer_waiters(n);
     if (!is_known || q->entries > ENTRIES_MAX || q->context->config->quota_cache_ms == 0)
         drop(q, n);
@@ -194,7 +213,8 @@ static void ask_redis(struct quota_door *q, struct entry *n)
                           hash,    n->ask.metric.data, n->ask.quantity.data};
     const size_t lengths[] = {5, 15, 1, strlen(hash), n->ask.metric.length, n->ask.quantity.length};
     n->is_asking = true;
-    n->answer.at_ms = clock_monotonic_ms();
+    n->asking_ms = clock_monotonic_ms();
+    n->asking_at_ms = clock_unix_ms();
     redis_router_command(q->router, hash, lengths[3],
                          (uint64_t)q->context->config->quota_timeout_ms, on_answer, n, 6, argv,
                          lengths);
@@ -210,7 +230,8 @@ static void add_waiter(struct entry *n, struct http_exchange *x)
     n->waiters[n->waiters_count++] = x;
 }
 
-static void ask(struct quota_door *q, struct http_exchange *x, const struct quota_ask *wanted)
+static void ask(struct quota_door *q, struct http_exchange *x, const struct quota_ask *wanted,
+                int denied)
 {
     char bytes[TENANT_MAX_BYTES + METRIC_MAX_BYTES + 64];
     struct buf key = {.data = bytes, .capacity = sizeof bytes};
@@ -219,29 +240,50 @@ static void ask(struct quota_door *q, struct http_exchange *x, const struct quot
     buf_add(&key, wanted->metric.data, wanted->metric.length);
     buf_add_char(&key, '\0');
     buf_add(&key, wanted->quantity.data, wanted->quantity.length);
+    if (denied != QUOTA_DENIED)
+        buf_add_char(&key, '\0');
     assert(key.data == bytes);
     struct entry **place = place_of(q, key.data, key.length);
     if (!*place)
         *place = entry_new(q, key.data, key.length, wanted);
     struct entry *n = *place;
-    if (!n->is_asking && is_fresh(q, n, clock_monotonic_ms())) {
-        answer(q, x, &n->answer);
-        return;
-    }
-    add_waiter(n, x);
-    if (!n->is_asking)
+    n->denied = denied;
+    int64_t age_ms = clock_monotonic_ms() - n->asked_ms;
+    int64_t keep_ms = q->context->config->quota_cache_ms;
+    bool is_good = n->response && age_ms < keep_ms;
+    if (is_good)
+        answer(x, n);
+    else
+        add_waiter(n, x);
+    if (!n->is_asking && age_ms >= keep_ms / 2)
         ask_redis(q, n);
 }
 
 /* Requests. */
 
+static const char PATH[] = "/v1/quota/check";
+
+/* Behind the path stands that of the request which a gateway asks for, and the query is its
+ * client's, who may not choose. */
+static bool is_clients(const struct http_exchange *x)
+{
+    return strcmp(x->path, PATH) != 0;
+}
+
 static struct slice parameter(const struct http_exchange *x, const char *name, const char *header,
                               const char *otherwise)
 {
-    const char *text = http_exchange_query(x, name);
+    const char *text = is_clients(x) ? NULL : http_exchange_query(x, name);
     text = text ? text : http_exchange_header(x, header);
     text = text ? text : otherwise;
     return (struct slice){text, strlen(text)};
+}
+
+/* nginx' auth_request knows no other way to say no. */
+static bool is_forbidden(const struct http_exchange *x)
+{
+    const char *text = is_clients(x) ? NULL : http_exchange_query(x, "deny");
+    return text && !strcmp(text, "403");
 }
 
 void quota_door_check(struct quota_door *q, struct http_exchange *x, const struct caller *caller)
@@ -257,7 +299,13 @@ void quota_door_check(struct quota_door *q, struct http_exchange *x, const struc
     else if (quota_ask_check(&wanted, &e))
         answer_error(x, 400, "invalid_request", e.text);
     else
-        ask(q, x, &wanted);
+        ask(q, x, &wanted, is_forbidden(x) ? 403 : QUOTA_DENIED);
+}
+
+static void on_up(void *owner)
+{
+    struct quota_door *q = owner;
+    q->was_up = true;
 }
 
 struct quota_door *quota_door_open(const struct context *context, struct err *e)
@@ -266,7 +314,7 @@ struct quota_door *quota_door_open(const struct context *context, struct err *e)
     struct quota_door *q = xcalloc(1, sizeof *q);
     q->context = context;
     q->router = redis_router_open(stage_loop(context->stage), context->config->base.redis_url,
-                                  (struct redis_router_events){.owner = q}, e);
+                                  (struct redis_router_events){.on_up = on_up, .owner = q}, e);
     if (!q->router) {
         free(q);
         return NULL;
@@ -280,9 +328,19 @@ struct quota_door *quota_door_open(const struct context *context, struct err *e)
     return q;
 }
 
+struct redis_router *quota_door_router(const struct quota_door *q)
+{
+    return q->router;
+}
+
 bool quota_door_is_up(const struct quota_door *q)
 {
     return redis_router_is_up(q->router);
+}
+
+bool quota_door_was_up(const struct quota_door *q)
+{
+    return q->was_up;
 }
 
 static void door_free(void *self)

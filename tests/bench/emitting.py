@@ -1,8 +1,9 @@
-"""libmeterline beside redis-benchmark, which runs the same XADD in pipelines, and how long emit itself takes."""
+"""The emitter: libmeterline beside redis-benchmark, which runs the same XADD in pipelines, and how long emit itself
+takes; and the daemon (doors.py)."""
 
 import subprocess
 
-from . import settings
+from . import doors, settings
 from .ground import open_line, tell_load
 
 # The command that tests/bench/emit.c comes to.
@@ -22,7 +23,7 @@ def run():
         paced = emit(line, 4, settings.EMIT_EVENTS // 4, settings.EMIT_PER_S // 4)
         return {"events": settings.EMIT_EVENTS, "redis_benchmark_per_s": max(ceilings), "per_s": max(rates),
                 "ratio": max(rates) / max(ceilings), "median_ns": paced["median_ns"], "p999_ns": paced["p999_ns"],
-                "faults": []}
+                "door": doors.run(line), "faults": []}
 
 
 def ceiling_of(line):
@@ -47,3 +48,4 @@ def tell(result):
     print(f"\n  libmeterline, one thread: {result['per_s']:,.0f} events/s; redis-benchmark, the same XADD: "
           f"{result['redis_benchmark_per_s']:,.0f}/s; ratio {result['ratio']:.2f}")
     print(f"  emit with 4 threads: median {result['median_ns']:,} ns, 99.9th percentile {result['p999_ns']:,} ns")
+    doors.tell(result["door"])

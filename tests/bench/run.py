@@ -8,7 +8,7 @@ durable servers.
     lag         from XADD to the quota cache at a steady rate
     sink        a million totals claimed; events sent one a call, and by the stream, to a stand-in
                 for Stripe, beside what that answers a bare client
-    emit        libmeterline beside redis-benchmark, and how long emit takes
+    emit        libmeterline beside redis-benchmark, and how long emit takes; the emitter's daemon by wrk
     webhooks    signed webhooks stored and worked, beside two peers on Node; how soon who has paid goes on
     capacity    memory and disk of the events, and of what follows from them; only if PARTS names it
 

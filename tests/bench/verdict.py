@@ -43,7 +43,11 @@ def sink_rows(result):
 def emit_rows(result):
     return [("libmeterline, of redis-benchmark", result["ratio"], ">=", settings.EMIT_RATIO_MIN),
             ("emit with 4 threads, median, ns", result["median_ns"], "<", settings.EMIT_MEDIAN_NS_MAX),
-            ("emit with 4 threads, 99.9th percentile, ns", result["p999_ns"], "<", settings.EMIT_P999_NS_MAX)]
+            ("emit with 4 threads, 99.9th percentile, ns", result["p999_ns"], "<", settings.EMIT_P999_NS_MAX),
+            ("events/s by HTTP, in batches", result["door"]["events_per_s"], ">=", settings.DOOR_EVENTS_PER_S_MIN),
+            ("checks of quotas, of libmicrohttpd alone", result["door"]["checks_per_s"] / result["door"]["bare_per_s"], ">=",
+             settings.CHECK_RATIO_MIN),
+            ("checks of quotas, p99, ms", result["door"]["check_p99_ms"], "<", settings.CHECK_P99_MS_MAX)]
 
 
 def webhook_rows(result):
