@@ -3,8 +3,13 @@
 #include "api/openapi.h"
 #include "api/stripe/stripe_work.h"
 #include "common/clock.h"
+#include "common/contract.h"
+#include "common/http/http_client.h"
 #include "common/peer.h"
 #include "common/str.h"
+
+/* PDFs that are fetched at the same time; what is held of an answer that is none. */
+enum { FILES = 32, FILE_HEAD_BYTES = 4096 };
 
 static void check_drained(void *owner)
 {
@@ -44,6 +49,8 @@ int api_start(struct stage *stage, void *owner, struct err *e)
     a->context.pool = pg_pool_open(loop, a->config.base.database_url, API_DB_ROLE, "meterline-api",
                                    (int)a->config.db_connections, (struct pg_events){.owner = a});
     a->context.stripe = stripe_work_open(&a->context);
+    a->context.files =
+        http_client_open(loop, "meterline-api/" METERLINE_VERSION, FILES, FILE_HEAD_BYTES);
     a->upkeep = upkeep_open(&a->context, on_schema, a);
     stage_announce(stage, a->context.instance);
     return 0;
@@ -71,10 +78,16 @@ static void on_redis_closed(void *owner)
     pg_pool_close(a->context.pool, on_pool_closed, a);
 }
 
-static void on_stripe_closed(void *owner)
+static void on_files_closed(void *owner)
 {
     struct api *a = owner;
     redis_router_close(a->context.redis, on_redis_closed, a);
+}
+
+static void on_stripe_closed(void *owner)
+{
+    struct api *a = owner;
+    http_client_close(a->context.files, on_files_closed, a);
 }
 
 /* One after the other: closing a connection answers what is in flight, and an answer may still ask

@@ -32,6 +32,10 @@ const struct conf_setting API_SETTINGS[] = {
     {"STRIPE_LIVE", CONF_BOOL, FIELD(stripe_live), .fallback = "0", .help = "1: allow live keys"},
     {"API_STRIPE_RATE_PER_S", CONF_INT, FIELD(stripe_rate_per_s), .fallback = "0", .unit = "calls", .min = 0,
      .max = 1000, .help = "calls to Stripe a second; 0: 20 for test keys, 40 for live keys"},
+    {"API_PDF_MAX_KB", CONF_INT, FIELD(pdf_max_kb), .fallback = "16384", .unit = "KiB", .min = 64, .max = 262144,
+     .help = "the largest PDF of an invoice that is passed on"},
+    {"API_ALLOW_LOCAL_PDF", CONF_BOOL, FIELD(allow_local_pdf), .fallback = "0",
+     .help = "1: PDFs may come from this machine, also by http://, as those of a sandbox do"},
     CONF_OPS_LISTEN(struct config, base, "127.0.0.1:9104"),
     CONF_LOG(struct config, base),
     {.name = NULL}};

@@ -17,6 +17,8 @@ struct config {
     char *stripe_api_version;
     bool stripe_live;
     int64_t stripe_rate_per_s;
+    int64_t pdf_max_kb;
+    bool allow_local_pdf;
 };
 
 extern const struct conf_setting API_SETTINGS[];

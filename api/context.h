@@ -9,6 +9,7 @@
 
 #define API_DB_ROLE "meterline_api"
 
+struct http_client;
 struct stripe_work; /* api/stripe */
 
 struct context {
@@ -18,6 +19,7 @@ struct context {
     struct redis_router *redis; /* the streams and the quota cache */
     char instance[37];          /* of this process: who works on a request, in api_requests */
     struct stripe_work *stripe; /* what is done at Stripe */
+    struct http_client *files;  /* for PDFs, which come from elsewhere and without our key */
     bool schema_ready;          /* PostgreSQL has the schema of this build */
     int64_t shards;             /* of the stream, as PostgreSQL says; 0: not known yet */
     bool is_closing;            /* nothing new is begun */

@@ -1,7 +1,9 @@
 #include "api/route_table.h"
 
 #include "api/billing/billing_routes.h"
+#include "api/invoices/invoice_routes.h"
 #include "api/openapi.h"
+#include "api/preview/preview_routes.h"
 #include "api/usage/usage_routes.h"
 
 #include <stdbool.h>
@@ -10,8 +12,8 @@
 #include <string.h>
 
 const struct api_route *const API_ROUTES[] = {
-    USAGE_ROUTES,    PORTAL_ROUTES, CUSTOMER_ROUTES, CHECKOUT_ROUTES, SUBSCRIPTION_ROUTES,
-    DOCUMENT_ROUTES, NULL};
+    USAGE_ROUTES,   PORTAL_ROUTES,  CUSTOMER_ROUTES, CHECKOUT_ROUTES, SUBSCRIPTION_ROUTES,
+    PREVIEW_ROUTES, INVOICE_ROUTES, PDF_ROUTES,      DOCUMENT_ROUTES, NULL};
 
 /* Whether it is a path of this pattern; *names: how many of its parts are {names}. */
 static bool fits(const char *pattern, const struct target *t, int *names)

@@ -31,7 +31,9 @@ const struct ctl_command CTL_COMMANDS[] = {
          "\n"
          "A limit that is lower than before leaves grace until its window ends: a hard cap does\n"
          "not deny until then. \"on_collection_pause\" beside \"plans\" says what a subscription\n"
-         "whose collection is paused is: \"active\", if it says nothing, or \"blocked\".\n",
+         "whose collection is paused is: \"active\", if it says nothing, or \"blocked\".\n"
+         "\"tax_rounding\" says how the account at Stripe rounds taxes (Settings, Billing, Invoices):\n"
+         "each \"line\", if it says nothing, or the whole \"invoice\".\n",
      .run = catalog_apply_run},
     {.words = {"catalog", "show"},
      .arguments = "",

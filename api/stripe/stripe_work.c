@@ -178,6 +178,11 @@ struct stripe_calls *stripe_work_calls(const struct stripe_work *w)
     return w->calls;
 }
 
+struct stripe_calls *stripe_work_open_calls(const struct stripe_work *w)
+{
+    return w->is_closing ? NULL : w->calls;
+}
+
 bool stripe_work_is_closing(const struct stripe_work *w)
 {
     return w->is_closing;

@@ -15,6 +15,8 @@ struct stripe_work;
 struct stripe_work *stripe_work_open(const struct context *context);
 /* NULL: there is no key of Stripe's. */
 struct stripe_calls *stripe_work_calls(const struct stripe_work *w);
+/* The same, and NULL once it is closing: for a call that nothing is lost without. */
+struct stripe_calls *stripe_work_open_calls(const struct stripe_work *w);
 bool stripe_work_is_closing(const struct stripe_work *w);
 void stripe_work_add_why(const struct stripe_work *w, struct buf *why);
 

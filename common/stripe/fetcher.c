@@ -570,8 +570,10 @@ void fetcher_get(struct fetcher *f, const char *path, const char *id, fetch_done
                  void *owner)
 {
     assert(stripe_is_id(id));
-    bool subscription = strcmp(path, "v1/subscriptions") == 0;
-    get(f, path, make_url(f, path, id, subscription ? expanded(f) : ""), done, owner);
+    const char *query = strcmp(path, "v1/subscriptions") == 0 ? expanded(f)
+                        : strcmp(path, "v1/prices") == 0      ? "?expand[]=tiers"
+                                                              : "";
+    get(f, path, make_url(f, path, id, query), done, owner);
 }
 
 void fetcher_list(struct fetcher *f, const char *path, fetch_done_fn done, void *owner)

@@ -1,6 +1,8 @@
 -- Set what the catalog says of all plans. One row for each that is different.
 -- $1 json: settings
 UPDATE ledger_state l SET value = w.value
-  FROM (SELECT ($1::json ->> 'on_collection_pause' = 'blocked')::integer AS value) w
- WHERE l.name = 'blocks_paused' AND l.value <> w.value
-RETURNING 'on_collection_pause', 'changed: ' || CASE l.value WHEN 1 THEN 'active to blocked' ELSE 'blocked to active' END
+  FROM (VALUES ('blocks_paused', 'on_collection_pause', 'active', 'blocked'),
+               ('tax_by_invoice', 'tax_rounding', 'line', 'invoice')) s (name, setting, off, marked)
+ CROSS JOIN LATERAL (SELECT ($1::json ->> s.setting = s.marked)::integer AS value) w
+ WHERE l.name = s.name AND l.value <> w.value
+RETURNING s.setting, 'changed: ' || CASE l.value WHEN 1 THEN s.off || ' to ' || s.marked ELSE s.marked || ' to ' || s.off END

@@ -230,9 +230,10 @@ static void parse_alerts(struct check *c, const json_t *alerts, json_t *rows)
 
 static void parse_parts(struct check *c, json_t *document, json_t *rows)
 {
-    static const char *const KEYS[] = {"metrics", "plans", "on_collection_pause",
-                                       "alerts",  "tax",   NULL};
+    static const char *const KEYS[] = {
+        "metrics", "plans", "on_collection_pause", "alerts", "tax", "tax_rounding", NULL};
     static const char *const ON_PAUSE[] = {"active", "blocked", NULL};
+    static const char *const ROUNDING[] = {"line", "invoice", NULL};
     json_t *defaults = json_pack("[i, i, i]", 80, 100, 120);
     json_t *alerts = json_object_get(document, "alerts");
     json_t *metrics = json_object_get(document, "metrics");
@@ -242,6 +243,8 @@ static void parse_parts(struct check *c, json_t *document, json_t *rows)
     check_keys(c, NULL, document, KEYS);
     check_set_text(json_object_get(rows, "settings"), "on_collection_pause",
                    check_choice(c, NULL, document, "on_collection_pause", ON_PAUSE, "active"));
+    check_set_text(json_object_get(rows, "settings"), "tax_rounding",
+                   check_choice(c, NULL, document, "tax_rounding", ROUNDING, "line"));
     if (check_array(c, &at_metrics, metrics))
         parse_metrics(c, metrics, json_object_get(rows, "metrics"));
     if (check_array(c, &at_plans, plans))

@@ -9,7 +9,7 @@
  *                 "limits": {metric:
  *                     {"included", "cap", "window"?, "overage"?: {"amount_minor", "per"}}}}],
  *      "tax"?: {"name", "percentage", "inclusive"?},
- *      "on_collection_pause"?,
+ *      "on_collection_pause"?, "tax_rounding"?,
  *      "alerts"?: [per cent of a limit at which tenants are told; 80, 100, 120 without it]}
  *
  * A plan is sold in one currency; another currency is another plan. cost_per_unit is what a unit

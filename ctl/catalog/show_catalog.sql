@@ -48,6 +48,8 @@ SELECT json_strip_nulls(json_build_object(
          WHERE p.retired_at IS NULL),
     'on_collection_pause', (
         SELECT CASE value WHEN 1 THEN 'blocked' ELSE 'active' END FROM ledger_state WHERE name = 'blocks_paused'),
+    'tax_rounding', (
+        SELECT CASE value WHEN 1 THEN 'invoice' ELSE 'line' END FROM ledger_state WHERE name = 'tax_by_invoice'),
     'tax', (
         SELECT json_build_object('name', display_name, 'percentage', trim_scale(percentage)::text,
                                  'inclusive', inclusive)

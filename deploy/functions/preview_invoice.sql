@@ -27,7 +27,8 @@ BEGIN
     spec := spec || jsonb_build_object('change', change);
     made := preview_lines(spec);
     sums := invoice_sums(made -> 'lines', active_discounts(spec -> 'discounts', (made ->> 'invoice_at')::numeric, s.currency),
-                         s.tax_rates, s.currency);
+                         s.tax_rates, s.currency,
+                         NOT EXISTS (SELECT FROM ledger_state WHERE name = 'tax_by_invoice' AND value = 1));
     FOR found IN
         SELECT 'price' AS what, l ->> 'price' AS id, 1 AS place FROM jsonb_array_elements(made -> 'lines') l WHERE l ->> 'amount' IS NULL
         UNION SELECT 'discount', d ->> 'id', 2 FROM jsonb_array_elements(spec -> 'discounts') d WHERE d ->> 'duration' IS NULL

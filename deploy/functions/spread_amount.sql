@@ -1,14 +1,19 @@
--- Spreads a whole amount over parts in proportion to their weights, exactly: each gets a whole number, all together get
--- the amount. What the parts up to one get is rounded, half up, so that no part is off by one or more.
-CREATE OR REPLACE FUNCTION spread_amount(p_amount numeric, p_weights numeric[]) RETURNS numeric[]
+-- A whole amount as parts, each a whole multiple of the step, all together the amount: each as near to its exact part as
+-- that allows. What is cut off at first goes to those that lost most, the first ones where several lost as much.
+CREATE OR REPLACE FUNCTION spread_amount(p_amount numeric, p_parts fraction[], p_step numeric) RETURNS numeric[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT coalesce(array_agg(x.upto - x.before ORDER BY x.place), '{}')
-      FROM (SELECT s.place, s.upto, coalesce(lag(s.upto) OVER (ORDER BY s.place), 0) AS before
-              FROM (SELECT w.place,
-                           CASE WHEN sum(w.weight) OVER () = 0 THEN 0
-                                ELSE fraction_round(ROW(p_amount * sum(w.weight) OVER (ORDER BY w.place),
-                                                        sum(w.weight) OVER ())::fraction) END AS upto
-                      FROM unnest(p_weights) WITH ORDINALITY w (weight, place)) s) x
+    WITH part AS (
+        SELECT x.place, x.numerator, x.denominator * p_step AS denominator,
+               floor_div(x.numerator, x.denominator * p_step) AS whole
+          FROM unnest(p_parts) WITH ORDINALITY x (numerator, denominator, place)
+    ), ranked AS (   -- what it lost, over a denominator that all share
+        SELECT p.place, p.whole,
+               row_number() OVER (ORDER BY round((p.numerator - p.whole * p.denominator) / p.denominator, 15) DESC, p.place)
+                   <= div(p_amount, p_step) - sum(p.whole) OVER () AS gets_more
+          FROM part p
+    )
+    SELECT coalesce(array_agg((r.whole + CASE WHEN r.gets_more THEN 1 ELSE 0 END) * p_step ORDER BY r.place), '{}')
+      FROM ranked r
 $$;
 
-COMMENT ON FUNCTION spread_amount IS 'Spreads a whole amount over parts in proportion to their weights, exactly.';
+COMMENT ON FUNCTION spread_amount IS 'A whole amount as parts in proportion, exactly.';

@@ -4,14 +4,15 @@
 -- the server in which that was found first had been started, Unix ms: what is older than that was in the backup.
 -- retention_ms: when an aggregator last began to apply retention, Unix ms. claim_era: restores that were accepted, which
 -- is part of the identifiers of claims made since, so that they never meet those of the life that was lost.
--- blocks_paused: 1 if the catalog says that a subscription whose collection is paused is blocked.
+-- blocks_paused: 1 if the catalog says that a subscription whose collection is paused is blocked. tax_by_invoice: 1 if it
+-- says that Stripe rounds a tax once an invoice, not each line.
 CREATE TABLE ledger_state (
     name  text COLLATE "C" PRIMARY KEY,
     value bigint NOT NULL
 );
 INSERT INTO ledger_state (name, value)
 VALUES ('catalog_version', 0), ('periods_version', 0), ('stream_shards', 1), ('resharded_ms', 0), ('sink_hold', 0),
-       ('hold_server_ms', 0), ('retention_ms', 0), ('claim_era', 0), ('blocks_paused', 0);
+       ('hold_server_ms', 0), ('retention_ms', 0), ('claim_era', 0), ('blocks_paused', 0), ('tax_by_invoice', 0);
 
 CREATE TABLE metrics (
     metric            text COLLATE "C" PRIMARY KEY CHECK (metric ~ '^[a-z0-9_]{1,64}$'),

@@ -64,15 +64,21 @@ def test_periods_end_on_the_day_of_the_anchor_or_the_last_of_a_month(line):
 
 
 def test_an_amount_is_spread_to_the_last_unit(line):
-    for amount, weights, wanted in ((100, [1, 1, 1], [33, 34, 33]), (1, [1, 1, 1], [0, 1, 0]), (0, [5, 5], [0, 0]),
-                                    (7, [0, 9900, 0], [0, 7, 0]), (5, [], []), (10, [1, 0, 3], [3, 0, 7])):
-        assert [int(x) for x in line.value("SELECT spread_amount(%s, %s::numeric[])", amount, weights)] == wanted
+    for amount, parts, step, wanted in (
+            (100, [(100, 3)] * 3, 1, [34, 33, 33]), (1, [(1, 3)] * 3, 1, [1, 0, 0]), (0, [(0, 5)] * 2, 1, [0, 0]),
+            (7, [(0, 1), (7, 1), (0, 1)], 1, [0, 7, 0]), (5, [], 1, []), (10, [(10, 4), (0, 4), (30, 4)], 1, [3, 0, 7]),
+            (2, [(17, 10), (9, 10), (-4, 10)], 1, [2, 1, -1]), (-3, [(-5, 2), (-1, 2)], 1, [-2, -1]),
+            (300, [(500, 3), (400, 3)], 100, [200, 100])):
+        found = line.value("SELECT spread_amount(%s, ARRAY(SELECT ROW(n, d)::fraction FROM unnest(%s::numeric[], %s::numeric[])"
+                           " WITH ORDINALITY x (n, d, place) ORDER BY place), %s)", amount, [n for n, _ in parts],
+                           [d for _, d in parts], step)
+        assert [int(x) for x in found] == wanted, (amount, parts)
 
 
-def sums(line, lines, discounts=(), rates=(), currency="usd"):
+def sums(line, lines, discounts=(), rates=(), currency="usd", by_line=True):
     lines = [{"item": f"si_{n}", "discountable": True, "discounts": [], "tax_rates": None, **each} for n, each in enumerate(lines)]
-    return line.value("SELECT invoice_sums(%s::jsonb, %s::jsonb, %s::jsonb, %s)", json.dumps(lines), json.dumps(list(discounts)),
-                      json.dumps(list(rates)), currency)
+    return line.value("SELECT invoice_sums(%s::jsonb, %s::jsonb, %s::jsonb, %s, %s)", json.dumps(lines),
+                      json.dumps(list(discounts)), json.dumps(list(rates)), currency, by_line)
 
 
 def percent(id, off):
@@ -87,27 +93,44 @@ def amounts(found):
     return found["subtotal"], found["discount"], found["tax"], found["total"]
 
 
-def test_discounts_and_taxes_are_rounded_for_each_line(line):
+def test_discounts(line):
     assert amounts(sums(line, [{"amount": 9900}], [percent("d", 33.3333)])) == (9900, 3300, 0, 6600)
     two = [{"amount": 15}, {"amount": 15}]
-    assert amounts(sums(line, two, [percent("d", 50)])) == (30, 16, 0, 14), "7.5 twice"
-    assert amounts(sums(line, two, [], [rate("t", 10)])) == (30, 0, 4, 34), "1.5 twice"
+    found = sums(line, two, [percent("d", 50)])
+    assert amounts(found) == (30, 15, 0, 15), "rounded once"
+    assert [each["discount_amounts"][0]["amount"] for each in found["lines"]] == [8, 7]
     found = sums(line, two, [{"id": "d", "amount_off": 11}])
     assert amounts(found) == (30, 11, 0, 19) and [each["discount_amounts"] for each in found["lines"]] == [
         [{"discount": "d", "amount": 6}], [{"discount": "d", "amount": 5}]]
     assert amounts(sums(line, two, [{"id": "d", "amount_off": 1000}])) == (30, 30, 0, 0), "never below nothing"
     assert amounts(sums(line, [{"amount": 1000}], [percent("a", 10), percent("b", 10)])) == (1000, 190, 0, 810), "one after the other"
-    assert amounts(sums(line, [{"amount": 1000}], [], [rate("t", 8, True)])) == (1000, 0, 74, 1000), "74.07 is within"
-    assert amounts(sums(line, [{"amount": 1000}], [], [rate("on", 10), rate("in", 25, True)])) == (1000, 0, 280, 1080)
-    assert amounts(sums(line, [{"amount": -333, "discountable": False}], [percent("d", 50)], [rate("t", 19)])) == (
-        -333, 0, -63, -396), "a credit's tax is given back"
     assert amounts(sums(line, [{"amount": 1000, "discounts": [percent("own", 50)]}, {"amount": 1000}], [percent("all", 10)])) == (
         2000, 650, 0, 1350)
-    assert amounts(sums(line, [{"amount": 1000, "tax_rates": [rate("own", 5)]}, {"amount": 1000}], [], [rate("all", 20)])) == (
-        2000, 0, 250, 2250)
     assert amounts(sums(line, [{"amount": 1230}], [percent("d", 50)], [rate("t", 5)], "kwd")) == (1230, 620, 30, 640), "no third decimal"
     assert amounts(sums(line, [{"amount": 100}, {"amount": 200}], [{"id": "d", "amount_off": 100}], [], "isk")) == (300, 100, 0, 200)
     assert amounts(sums(line, [])) == (0, 0, 0, 0)
+
+
+def test_taxes_by_line_and_by_invoice(line):
+    """The examples of docs.stripe.com/billing/taxes/tax-rates, and what they leave open."""
+    two = [{"amount": 100_000}, {"amount": 5000}]
+    assert amounts(sums(line, two, [], [rate("t", 10, True)])) == (105_000, 0, 9546, 105_000), "90.91 and 4.55"
+    assert amounts(sums(line, two, [], [rate("t", 10, True)], by_line=False)) == (105_000, 0, 9545, 105_000), "95.4545"
+    sold = [{"amount": 500}, {"amount": 1000}]
+    for rates, tax, total in (([rate("x", 5)], 68, 1418), ([rate("i", 5, True)], 64, 1350),
+                              ([rate("x", 7), rate("i", 5, True)], 64 + 90, 1440)):
+        assert amounts(sums(line, sold, [percent("d", 10)], rates)) == (1500, 150, tax, total)
+        assert amounts(sums(line, sold, [percent("d", 10)], rates, by_line=False)) == (1500, 150, tax, total)
+    found = sums(line, [{"amount": 15}, {"amount": 15}], [], [rate("t", 10)], by_line=False)
+    assert amounts(found) == (30, 0, 3, 33) and [each["taxes"][0]["amount"] for each in found["lines"]] == [2, 1]
+    assert amounts(sums(line, [{"amount": 15}, {"amount": 15}], [], [rate("t", 10)])) == (30, 0, 4, 34)
+    for by_line in (True, False):
+        assert amounts(sums(line, [{"amount": 1000}], [], [rate("t", 8, True)], by_line=by_line)) == (1000, 0, 74, 1000), "within"
+        assert amounts(sums(line, [{"amount": 1000}], [], [rate("on", 10), rate("in", 25, True)], by_line=by_line)) == (1000, 0, 280, 1080)
+        assert amounts(sums(line, [{"amount": -333, "discountable": False}], [percent("d", 50)], [rate("t", 19)], by_line=by_line)) == (
+            -333, 0, -63, -396), "a credit's tax is given back"
+        assert amounts(sums(line, [{"amount": 1000, "tax_rates": [rate("own", 5)]}, {"amount": 1000}], [], [rate("all", 20)],
+                            by_line=by_line)) == (2000, 0, 250, 2250)
 
 
 A, B, C = unix("2026-11-01"), unix("2026-12-01"), unix("2027-01-01")
