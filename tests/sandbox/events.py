@@ -40,6 +40,10 @@ def previous_shape(obj, previous, version):
     return shown
 
 
+# What an invoice is computed from, and no version shows.
+NOT_SHOWN = {"_fixed", "_behind", "_taken", "_discounts", "_payments"}
+
+
 class Events:
     def __init__(self, world):
         self.world = world
@@ -49,7 +53,7 @@ class Events:
     def record(self, type, obj, call, previous=None, created=None):
         request = {"id": call.request_id if call else None,
                    "idempotency_key": call.idempotency_key if call else None}
-        data = {"object": versions.copy_of(obj)}
+        data = {"object": versions.copy_of({k: v for k, v in obj.items() if k not in NOT_SHOWN})}
         if previous is not None:
             data["previous_attributes"] = previous
         event = self.snapshots.add({
@@ -63,7 +67,7 @@ class Events:
     @contextmanager
     def update(self, type, obj, call):
         """Record what the block changes, if it changes anything."""
-        before = versions.copy_of(obj)
+        before = versions.copy_of({k: v for k, v in obj.items() if k[:1] != "_"})
         yield
         previous = changes(before, obj)
         if previous:

@@ -1,4 +1,6 @@
 """API versions: objects are kept in the newest shape and given out in the one asked for."""
+import marshal
+
 from .shapes import BASIL, NEWER, OMITTED, SHAPERS, shape
 
 CURRENT = "2026-10-28.endive"
@@ -55,7 +57,14 @@ def below(expand, key):
 
 
 def copy_of(obj):
-    """A deep copy of plain JSON; several times faster than copy.deepcopy."""
+    """A deep copy of plain JSON: many times faster than copy.deepcopy, unless there are fractions in it."""
+    try:
+        return marshal.loads(marshal.dumps(obj))
+    except ValueError:
+        return walked(obj)
+
+
+def walked(obj):
     if isinstance(obj, dict):
-        return {key: copy_of(value) for key, value in obj.items()}
-    return [copy_of(x) for x in obj] if isinstance(obj, list) else obj
+        return {key: walked(value) for key, value in obj.items()}
+    return [walked(x) for x in obj] if isinstance(obj, list) else obj

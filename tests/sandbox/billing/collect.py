@@ -30,10 +30,10 @@ def finalize(world, call, invoice, pay=True, pay_with=None):
     """Amounts and number are fixed; what is owed is charged, if the invoice is to be collected by itself."""
     customer, now = customer_of(world, invoice), world.clock.now_s()
     bills.settle_balance(invoice, customer["balance"])
+    number = customer["next_invoice_sequence"]
+    customer["next_invoice_sequence"] = number + 1
     with world.events.update("customer.updated", customer, call):
         customer["balance"] = invoice["_balance_after"]
-        number = customer["next_invoice_sequence"]
-        customer["next_invoice_sequence"] = number + 1
         customer["currency"] = customer["currency"] or invoice["currency"]
     secret = world.ids.new("live", 40)[5:]
     page = "%s/_pages/invoices/%s" % (world.url_of(call), secret)

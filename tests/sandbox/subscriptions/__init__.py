@@ -154,7 +154,8 @@ def keep(world, call, sub, customer, having):
     sub["discounts"] = [discount["id"] for discount in having]
     for discount in having:
         discounts.redeem(world, call, discount)
-    customer["currency"] = customer["currency"] or sub["currency"]
+    with world.events.update("customer.updated", customer, call):
+        customer["currency"] = customer["currency"] or sub["currency"]
 
 
 def warn(world, sub, call=None):
