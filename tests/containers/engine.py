@@ -14,7 +14,7 @@ PACKAGES = ("podman buildah runc netavark aardvark-dns podman-compose mmdebstrap
 PROJECT = "meterline-test"  # Never the one of `make up`: its volumes are deleted at the end.
 NETWORK = f"{PROJECT}_default"
 SERVERS = ("redis", "postgres", "nginx", "prometheus", "grafana")
-IMAGES = ("emitter", "aggregator", "sink", "webhookd", "notifier", "ctl", "all")  # Published. `sandbox` has tests in it.
+IMAGES = ("emitter", "aggregator", "sink", "webhookd", "notifier", "api", "ctl", "all")  # Published. `sandbox` has tests in it.
 
 CONFIG = """[containers]
 default_ulimits = ["nofile=20000:20000", "nproc=32768:32768"]

@@ -142,7 +142,7 @@ def check_alike(plain, chart):
 
 def check_logins():
     """Each pod has the address of the login that is chosen for it, under the name that its program reads."""
-    chosen = {name: f"{name}_database_url" for name in ("migrate", "aggregator", "sink", "webhookd", "notifier")}
+    chosen = {name: f"{name}_database_url" for name in ("migrate", "aggregator", "sink", "webhookd", "notifier", "api")}
     objects = helm(f"--set={','.join(f'{name}.databaseUrlKey={key}' for name, key in chosen.items())}")
     check_valid(objects)
     found = {each["metadata"]["labels"]["app.kubernetes.io/component"]: item["key"]

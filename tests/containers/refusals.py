@@ -26,7 +26,7 @@ def check():
     waits("aggregator", {**good, "redis_url": "/run/secrets/unknown_host"}, "peer_lost")
 
     sql("meterline", "CREATE DATABASE empty")
-    for stage in ("aggregator", "sink", "webhookd", "notifier"):
+    for stage in ("aggregator", "sink", "webhookd", "notifier", "api"):
         waits(stage, {**good, "database_url": "/run/secrets/empty_database_url"}, "meterctl migrate")
     if sql("empty", "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace").strip() != "0":
         raise Failed("a stage made something in a database without a schema")

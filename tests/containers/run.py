@@ -36,7 +36,7 @@ from support.pages import blocks_for  # noqa: E402
 
 EVENTS = int(os.environ.get("EVENTS", "100000"))
 SEED = int(os.environ.get("SEED", str(time.time_ns() % 10**9)))
-STAGES = ("aggregator", "sink", "webhookd", "notifier")
+STAGES = ("aggregator", "sink", "webhookd", "notifier", "api")
 HARDENED = (*STAGES, "migrate", "catalog", "redis", "nginx", "prometheus", "logins", "grafana",
             "sandbox", "usage")
 KILLED = (*STAGES, "redis", "postgres", "nginx")

@@ -153,7 +153,7 @@ def test_a_service_of_ours_takes_its_settings_and_is_hardened(line, name):
         assert f"  {key} " in known or f"or {key} names a file" in known, key
     assert service["read_only"] and service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["mem_limit"] == ("256m" if name == "aggregator" else "64m")
+    assert service["mem_limit"] == {"aggregator": "256m", "api": "128m"}.get(name, "64m")
 
 
 def test_the_images_are_those_that_are_built():

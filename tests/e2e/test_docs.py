@@ -27,7 +27,7 @@ MARKS = ["", "as: postgres", "shown soon", "figures vary", "an excerpt", "dry ru
 EMPTY = "<!-- the commands of this page begin on empty servers -->"
 MADE = ("deploy/secrets/", "deploy/secrets/grafana_admin_password")  # By commands that the pages name.
 FOREIGN = "pm_card_"  # Stripe's.
-STAGES = ("emitter", "aggregator", "sink", "webhookd", "notifier")
+STAGES = ("emitter", "aggregator", "sink", "webhookd", "notifier", "api")
 
 
 def is_run_here(block):

@@ -66,7 +66,7 @@ def test_the_pod_of_meterctl_is_of_the_line_and_of_no_deployment():
 
 
 def test_settings_for_all_are_known_to_a_program(line):
-    known = "".join(line.must(program, "--help").stdout for program in ("aggregator", "sink", "webhookd", "notifier"))
+    known = "".join(line.must(program, "--help").stdout for program in ("aggregator", "sink", "webhookd", "notifier", "api"))
     literals = dict(each.split("=") for each in BASE["configMapGenerator"][0]["literals"])
     assert literals == VALUES["settings"]
     for key in literals:
@@ -74,7 +74,7 @@ def test_settings_for_all_are_known_to_a_program(line):
 
 
 def test_a_stage_has_the_memory_that_compose_gives_it():
-    for stage in ("aggregator", "sink", "webhookd", "notifier"):
+    for stage in ("aggregator", "sink", "webhookd", "notifier", "api"):
         limit = PODS[f"meterline-{stage}"]["containers"][0]["resources"]["limits"]["memory"]
         assert limit == VALUES[stage]["resources"]["limits"]["memory"] == COMPOSE[stage]["mem_limit"].upper() + "i"
     compose = COMPOSE["aggregator"]["environment"]["DEDUPE_MEMORY_MB"]
@@ -104,5 +104,5 @@ def test_the_chart_takes_its_values_and_refuses_bad_ones():
 
 def test_each_value_of_the_chart_is_documented():
     text = (CHART / "values.yaml").read_text(encoding="utf-8")
-    for key in set(VALUES) - {"sink", "webhookd", "notifier"}:  # Stages are together.
+    for key in set(VALUES) - {"sink", "webhookd", "notifier", "api"}:  # Stages are together.
         assert re.search(rf"^#.*\n{key}:", text, re.MULTILINE), key

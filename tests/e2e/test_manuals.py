@@ -13,7 +13,7 @@ from line import process
 from line.stages import program
 
 PAGES = {"meterctl": 1, "meterline-emitter": 1, "meterline-aggregator": 8, "meterline-sink": 8,
-         "meterline-webhookd": 8, "meterline-notifier": 8}
+         "meterline-webhookd": 8, "meterline-notifier": 8, "meterline-api": 8}
 DATED = {"SOURCE_DATE_EPOCH": "1795000000"}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from line.wait import wait_until
 
-STAGES = ("aggregator", "sink", "webhookd", "notifier")
+STAGES = ("aggregator", "sink", "webhookd", "notifier", "api")
 BEAT_S = 0.25
 LONG_S = 30
 

@@ -60,7 +60,7 @@ def test_each_secret_is_a_credential_that_the_program_reads(service):
 
 def test_a_target_starts_them_and_the_schema_is_a_matter_of_its_own():
     text = {path.stem: path.read_text(encoding="utf-8") for path in SERVICES}
-    assert set(text) == {"meterline-aggregator", "meterline-sink", "meterline-webhookd", "meterline-notifier", "meterline-migrate"}
+    assert set(text) == {"meterline-aggregator", "meterline-sink", "meterline-webhookd", "meterline-notifier", "meterline-api", "meterline-migrate"}
     for name, unit in text.items():
         assert "WantedBy=multi-user.target meterline.target\n" in unit
         assert ("Type=oneshot" if name == "meterline-migrate" else "Type=notify\n") in unit

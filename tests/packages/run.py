@@ -25,7 +25,7 @@ from support.pages import blocks_for  # noqa: E402
 FOLDER = ROOT / "build" / "packages"
 SUITES = os.environ.get("SUITES", "bookworm trixie").split()
 OLDER = "0.0.9"
-STAGES = ("aggregator", "sink", "webhookd", "notifier")
+STAGES = ("aggregator", "sink", "webhookd", "notifier", "api")
 UNITS = [f"meterline-{stage}" for stage in STAGES]
 PAGES = ("meterctl.1", "meterline-emitter.1", *(f"meterline-{stage}.8" for stage in STAGES))
 SERVERS = ("postgresql", "redis-server")

@@ -28,4 +28,5 @@ def start_watched(line, feed=use):
     line.wait_for(lambda: line.value("SELECT count(*) FROM usage_totals") >= len(TENANTS) * len(METRICS), 20, "totals")
     stages.append(line.start_sink(SINK_INTERVAL_S=1, SINK_RATE_PER_S=500).wait_ready())
     stages.append(line.start_notifier().wait_ready())
+    stages.append(line.start_api().wait_ready())
     return {stage.name: [stage.ops_port] for stage in stages}

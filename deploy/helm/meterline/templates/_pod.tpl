@@ -102,7 +102,7 @@ spec:
             - configMapRef: {name: {{ .root.Release.Name }}}
           ports:
             {{- if .http }}
-            - {name: http, containerPort: 8080}
+            - {name: http, containerPort: {{ .http }}}
             {{- end }}
             - {name: ops, containerPort: {{ .ops }}}
           livenessProbe:
