@@ -4,6 +4,7 @@
 #include "api/invoices/invoice_routes.h"
 #include "api/openapi.h"
 #include "api/preview/preview_routes.h"
+#include "api/revenue/revenue_routes.h"
 #include "api/usage/usage_routes.h"
 
 #include <stdbool.h>
@@ -11,9 +12,17 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct api_route *const API_ROUTES[] = {
-    USAGE_ROUTES,   PORTAL_ROUTES,  CUSTOMER_ROUTES, CHECKOUT_ROUTES, SUBSCRIPTION_ROUTES,
-    PREVIEW_ROUTES, INVOICE_ROUTES, PDF_ROUTES,      DOCUMENT_ROUTES, NULL};
+const struct api_route *const API_ROUTES[] = {USAGE_ROUTES,
+                                              PORTAL_ROUTES,
+                                              CUSTOMER_ROUTES,
+                                              CHECKOUT_ROUTES,
+                                              SUBSCRIPTION_ROUTES,
+                                              PREVIEW_ROUTES,
+                                              INVOICE_ROUTES,
+                                              PDF_ROUTES,
+                                              REVENUE_ROUTES,
+                                              DOCUMENT_ROUTES,
+                                              NULL};
 
 /* Whether it is a path of this pattern; *names: how many of its parts are {names}. */
 static bool fits(const char *pattern, const struct target *t, int *names)
