@@ -1,5 +1,6 @@
 #include "api/route_table.h"
 
+#include "api/admin/admin_routes.h"
 #include "api/billing/billing_routes.h"
 #include "api/invoices/invoice_routes.h"
 #include "api/openapi.h"
@@ -12,17 +13,13 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct api_route *const API_ROUTES[] = {USAGE_ROUTES,
-                                              PORTAL_ROUTES,
-                                              CUSTOMER_ROUTES,
-                                              CHECKOUT_ROUTES,
-                                              SUBSCRIPTION_ROUTES,
-                                              PREVIEW_ROUTES,
-                                              INVOICE_ROUTES,
-                                              PDF_ROUTES,
-                                              REVENUE_ROUTES,
-                                              DOCUMENT_ROUTES,
-                                              NULL};
+const struct api_route *const API_ROUTES[] = {USAGE_ROUTES,        PORTAL_ROUTES,
+                                              CUSTOMER_ROUTES,     CHECKOUT_ROUTES,
+                                              SUBSCRIPTION_ROUTES, PREVIEW_ROUTES,
+                                              INVOICE_ROUTES,      PDF_ROUTES,
+                                              REVENUE_ROUTES,      ADMIN_LIST_ROUTES,
+                                              TENANT_LIMIT_ROUTES, PIPELINE_ROUTES,
+                                              DOCUMENT_ROUTES,     NULL};
 
 /* Whether it is a path of this pattern; *names: how many of its parts are {names}. */
 static bool fits(const char *pattern, const struct target *t, int *names)

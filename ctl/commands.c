@@ -142,6 +142,19 @@ const struct ctl_command CTL_COMMANDS[] = {
          "made it stand in billing_history. What was sent to another customer stays there. Without\n"
          "--yes nothing is changed.\n",
      .run = customers_move_run},
+    {.words = {"subscriptions", "list"},
+     .arguments = "[--status S] [--plan P] [--tenant T] [--limit N] [--json] [--wide]",
+     .what = "List what tenants have subscribed to, as Stripe last told, the newest first.",
+     .detail =
+         "--status S    as Stripe has it, such as active, trialing, past_due or canceled\n"
+         "--limit N     at most N of them; 50 by default\n",
+     .run = subscriptions_list_run},
+    {.words = {"subscriptions", "show"},
+     .arguments = "SUBSCRIPTION|TENANT [--json] [--wide]",
+     .what = "Show a subscription, or all of a tenant, with their items.",
+     .detail = "The one that decides the tenant's plan comes first. `get` is another name for `show`,\n"
+               "here and elsewhere.\n",
+     .run = subscriptions_show_run},
     {.words = {"preview"},
      .arguments = "TENANT [--plan P] [--seats N] [--at now|period_end] [--interval month|year] [--json] [--wide]",
      .what = "Show a tenant's next invoice, line by line, and what Stripe would make of it.",

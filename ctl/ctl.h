@@ -62,6 +62,8 @@ int keys_list_run(const struct ctl_config *config, int argc, char **argv);
 int keys_revoke_run(const struct ctl_config *config, int argc, char **argv);
 int customers_list_run(const struct ctl_config *config, int argc, char **argv);
 int customers_show_run(const struct ctl_config *config, int argc, char **argv);
+int subscriptions_list_run(const struct ctl_config *config, int argc, char **argv);
+int subscriptions_show_run(const struct ctl_config *config, int argc, char **argv);
 int customers_move_run(const struct ctl_config *config, int argc, char **argv);
 int preview_run(const struct ctl_config *config, int argc, char **argv);
 int doctor_run(const struct ctl_config *config, int argc, char **argv);

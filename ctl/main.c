@@ -120,6 +120,13 @@ static int fail_unknown(const char *word, const char *second)
                  : ctl_fail(CTL_USAGE, "unknown command: %s (see meterctl --help)", word);
 }
 
+/* `show` has the name that other tools have for it, too. */
+static bool is_second(const struct ctl_command *command, const char *word)
+{
+    const char *second = command->words[1];
+    return strcmp(word, second) == 0 || (strcmp(word, "get") == 0 && strcmp(second, "show") == 0);
+}
+
 int main(int argc, char **argv)
 {
     if (sodium_init() < 0)
@@ -137,7 +144,7 @@ int main(int argc, char **argv)
     for (const struct ctl_command *c = CTL_COMMANDS; argc > 1 && c->run; c++) {
         int words = c->words[1] ? 2 : 1;
         if (strcmp(argv[1], c->words[0]) == 0 &&
-            (words == 1 || (argc > 2 && strcmp(argv[2], c->words[1]) == 0)))
+            (words == 1 || (argc > 2 && is_second(c, argv[2]))))
             return run_command(c, argc - 1 - words, argv + 1 + words);
     }
     if (argc > 2 && is_help(argv[2]) && print_commands(argv[1]) > 0)

@@ -52,6 +52,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON api_requests TO meterline_api;
 GRANT INSERT (tenant, kind, object_id, actor, detail, occurred_at) ON billing_history TO meterline_api;
 GRANT SELECT, INSERT, UPDATE ON alert_settings TO meterline_api;
 GRANT INSERT ON alert_checks TO meterline_api;
+GRANT INSERT, UPDATE, DELETE ON tenant_limits TO meterline_api;
+GRANT SELECT (state, received_at) ON webhook_events TO meterline_api;     -- how many wait: /api/admin/pipeline
+GRANT SELECT (state, waiting_since) ON outgoing_messages TO meterline_api;
+GRANT SELECT (reason, replayed_at) ON rejected_events TO meterline_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON api_keys, portal_tokens, api_requests TO meterline_ctl;
 
 -- As in 0006_access.sql.
