@@ -76,7 +76,7 @@ static void read_again(struct job *j, job_object_fn done)
 
 static struct change_wish wish_of(const struct job *j, const struct offer *target)
 {
-    const char *when = api_text(j->r, "when");
+    const char *when = api_text(j->r, "at");
     const char *proration = api_text(j->r, "proration");
     return (struct change_wish){.target = target,
                                 .seats = api_whole(j->r, "seats"),

@@ -67,7 +67,7 @@ static const struct api_param CHANGE_PARAMS[] = {
     INTERVAL_PARAM,
     SEATS_PARAM,
     {.place = API_BODY,
-     .name = "when",
+     .name = "at",
      .type = API_CHOICE,
      .choices = WHENS,
      .what = "left out: what costs more at once, what costs less at the period's end"},

@@ -1,6 +1,8 @@
 """What the API does at Stripe: each thing once, whatever died on the way; each failure a clear answer."""
 
+import re
 import threading
+import urllib.parse
 
 import pytest
 
@@ -14,6 +16,10 @@ METHOD = "/api/billing/customer/payment_method"
 
 @pytest.fixture(name="shop")
 def shop_fixture(line):
+    return make_shop(line)
+
+
+def make_shop(line):
     """A line with Stripe's stand-in, which tells webhookd of all that happens, and the API."""
     line.start_sandbox(rate_per_s=0)
     webhookd = line.start_webhookd().wait_ready()
@@ -262,3 +268,89 @@ def test_an_end_now_waits_for_what_was_used(shop, acme):
     again = acme.must("DELETE", SUBSCRIPTION, query={"at": "now"})
     assert again["status"] == "canceled" and again["last_invoice"]["id"] == invoice["id"]
     assert acme.put(SUBSCRIPTION, {"plan": "enterprise"}).code == "no_subscription"
+
+
+# Checkouts and the portal.
+
+CHECKOUT = "/api/billing/checkout/session"
+PORTAL = "/api/billing/portal/session"
+DONE = "https://shop.test/done?session={CHECKOUT_SESSION_ID}"
+
+
+def buy(line, url, card="pm_card_visa"):
+    """A customer fills in the page. Returns the status."""
+    page = line.sandbox.browse(url)
+    form = next(f for f in re.findall(r"<form.*?</form>", page.body.decode(), re.S) if ">Subscribe" in f)
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', form))
+    action = re.search(r'action="([^"]*)"', form)[1]
+    return line.sandbox.browse(line.sandbox.url + action, urllib.parse.urlencode({**fields, "card": card}).encode()).status
+
+
+def test_a_checkout_is_one_until_it_is_paid(shop):
+    shop.plans = plans.of_catalog(shop.sandbox)
+    acme = shop.editor.of("acme")
+    first = acme.post(CHECKOUT, {"plan": "standard", "success_url": DONE, "seats": 2})
+    assert first.status == 201 and first.json["expires_at"].endswith("Z"), first
+    again = acme.post(CHECKOUT, {"plan": "standard", "success_url": DONE, "seats": 2})
+    assert (again.status, again.json["id"], again.json["reused"]) == (200, first.json["id"], True)
+    other = acme.post(CHECKOUT, {"plan": "enterprise", "success_url": DONE})
+    assert other.status == 201 and other.json["id"] != first.json["id"]
+    opened = shop.sandbox.api("GET", "/v1/checkout/sessions", {"status": "open"}).json["data"]
+    assert [s["id"] for s in opened] == [other.json["id"]]
+    assert buy(shop, other.json["url"], "pm_card_chargeDeclined") == 402
+    assert buy(shop, other.json["url"]) == 303
+    told = acme.wait(SUBSCRIPTION, lambda s: s["status"] == "active", "webhookd has it")
+    assert told["plan"] == "enterprise"
+    late = acme.post(CHECKOUT, {"plan": "standard", "success_url": DONE})
+    assert (late.status, late.code) == (409, "subscription_exists") and told["id"] in late.text
+    assert acme.post(CHECKOUT, {"plan": "standard", "success_url": "javascript:alert(1)"}).param == "success_url"
+
+
+def test_a_subscription_ends_an_open_checkout(shop, acme):
+    opened = acme.post(CHECKOUT, {"plan": "standard", "success_url": DONE}).json
+    assert acme.post(SUBSCRIPTION, {"plan": "standard"}).status == 201
+    assert shop.sandbox.api("GET", f"/v1/checkout/sessions/{opened['id']}").json["status"] == "expired"
+    assert len(stripe_subscriptions(shop)) == 1
+
+
+def test_the_portal_is_for_a_customer(shop):
+    acme = shop.editor.of("acme")
+    assert acme.post(PORTAL, {"return_url": "https://shop.test/"}).code == "no_customer"
+    acme.post(CUSTOMER, {})
+    shop.sandbox.api("POST", "/v1/billing_portal/configurations", {"features": {"invoice_history": {"enabled": True}}})
+    made = acme.post(PORTAL, {"return_url": "https://shop.test/"})
+    assert made.status == 201 and made.json["url"].startswith("http"), made
+
+
+@pytest.mark.parametrize("version", ["2024-06-20", "2025-03-31.basil"])
+def test_older_versions_of_stripes_api(line, version):
+    line.settings["STRIPE_API_VERSION"] = version
+    shop = make_shop(line)
+    plans.of_catalog(shop.sandbox)
+    acme = shop.editor.of("acme")
+    acme.post(CUSTOMER, {})
+    acme.must("POST", METHOD, {"payment_method": "pm_card_visa"})
+    assert acme.post(SUBSCRIPTION, {"plan": "enterprise"}).status == 201
+    assert acme.must("PUT", SUBSCRIPTION, {"plan": "standard"})["change"] == "period_end"
+    stay = acme.must("PUT", SUBSCRIPTION, {"plan": "enterprise", "interval": "month"})
+    assert stay["schedule"] is None
+    assert acme.must("DELETE", SUBSCRIPTION)["cancel_at"]
+    assert acme.must("DELETE", SUBSCRIPTION, query={"at": "now"})["status"] == "canceled"
+
+
+def test_a_refused_upgrade_leaves_the_schedule_as_it_was(shop, acme):
+    acme.post(SUBSCRIPTION, {"plan": "enterprise"})
+    down = acme.must("PUT", SUBSCRIPTION, {"plan": "standard"})
+    before = shop.sandbox.api("GET", f"/v1/subscription_schedules/{down['schedule']}").json
+    acme.must("POST", METHOD, {"payment_method": "pm_card_chargeCustomerFail"})
+    refused = acme.put(SUBSCRIPTION, {"seats": 5, "proration": "always_invoice"})
+    assert refused.status == 402, refused
+    [sub] = stripe_subscriptions(shop)
+    after = shop.sandbox.api("GET", f"/v1/subscription_schedules/{sub['schedule']}").json
+    assert sub["schedule"] != down["schedule"] and prices_of(sub)["enterprise"] == 1
+    def phases(schedule):
+        return [(p["start_date"], p["end_date"], p["proration_behavior"], p["metadata"].get("plan"),
+                 sorted((i["price"], i.get("quantity")) for i in p["items"]) if "items" in p else None)
+                for p in schedule["phases"]]
+    assert [p[1:2] + p[3:] for p in phases(after)][1:] == [p[1:2] + p[3:] for p in phases(before)][1:]
+    assert after["end_behavior"] == "release"
