@@ -197,3 +197,65 @@ def test_node_client(sandbox):
         "tampered": "StripeSignatureVerificationError",
         "report": ["v1.billing.meter.error_report_triggered",
                    "meter_event_customer_not_found", "lost"]}
+
+
+# Payments, invoices, pages
+
+def test_python_client_reads_what_is_billed(sandbox):
+    """Each object by its own class, found again by list, search and expansion."""
+    customer = stripe.Customer.create(email="a@b.c", metadata={"tenant": "acme"})
+    method = stripe.PaymentMethod.attach("pm_card_visa", customer=customer.id)
+    stripe.Customer.modify(customer.id, invoice_settings={"default_payment_method": method.id})
+    assert stripe.Customer.search(query="metadata['tenant']:'acme'").data[0].id == customer.id
+    rate = stripe.TaxRate.create(display_name="VAT", percentage=8, inclusive=False)
+    coupon = stripe.Coupon.create(percent_off=50, duration="once")
+    price = new_price()
+    sub = stripe.Subscription.create(customer=customer.id, items=[{"price": price.id, "quantity": 2}], default_tax_rates=[rate.id],
+                                     discounts=[{"coupon": coupon.id}], expand=["latest_invoice"])
+    invoice = sub.latest_invoice
+    assert isinstance(invoice, stripe.Invoice) and invoice.status == "paid" and invoice.total == 540
+    assert [line.amount for line in invoice.lines.auto_paging_iter()] == [1000]
+    assert [i.id for i in stripe.Invoice.list(customer=customer.id).auto_paging_iter()] == [invoice.id]
+    upcoming = stripe.Invoice.upcoming(subscription=sub.id, stripe_version="2024-06-20")
+    assert upcoming.total == 1080 and upcoming.subscription == sub.id
+    schedule = stripe.SubscriptionSchedule.create(from_subscription=sub.id)
+    assert stripe.SubscriptionSchedule.release(schedule.id).status == "released"
+    stripe.InvoiceItem.create(customer=customer.id, amount=700, currency="usd")
+    by_hand = stripe.Invoice.create(customer=customer.id, pending_invoice_items_behavior="include")
+    assert stripe.Invoice.pay(stripe.Invoice.finalize_invoice(by_hand.id).id).amount_paid == 700
+    session = stripe.checkout.Session.create(mode="subscription", customer=customer.id, success_url="https://x.test/",
+                                             line_items=[{"price": price.id, "quantity": 1}])
+    assert stripe.checkout.Session.expire(session.id).status == "expired"
+    stripe.billing_portal.Configuration.create(features={"invoice_history": {"enabled": True}})
+    assert stripe.billing_portal.Session.create(customer=customer.id, return_url="https://x.test/").url
+    charge = stripe.Charge.list(customer=customer.id).data[0]
+    assert stripe.Refund.create(charge=charge.id).status == "succeeded" and stripe.Charge.retrieve(charge.id).refunded
+    with pytest.raises(stripe.error.CardError) as info:
+        stripe.PaymentMethod.attach("pm_card_chargeDeclined", customer=customer.id)
+    assert (info.value.code, info.value.http_status) == ("card_declined", 402)
+    assert stripe.Subscription.delete(sub.id, invoice_now=True, prorate=True).status == "canceled"
+
+
+def test_node_client_reads_what_is_billed(sandbox):
+    script = os.path.join(ROOT, "tests", "sandbox", "node", "billing.mjs")
+    done = subprocess.run(["node", script, node_client(), sandbox.host, str(sandbox.port)],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen == {
+        "stripe": {"status": "active", "invoice": ["paid", 1080], "preview": 1080, "declined": ["StripeCardError", "card_declined"],
+                   "checkout": ["open", True], "portal": True, "schedule": "active", "lines": 1,
+                   "events": ["customer.subscription.created", "invoice.paid"]},
+        "stripe16": {"status": "active", "invoice": ["paid", 1080], "preview": 1080, "declined": ["StripeCardError", "card_declined"],
+                     "checkout": ["open", True], "portal": True, "schedule": "active", "lines": 1,
+                     "events": ["customer.subscription.created", "invoice.paid"]}}
+
+
+def test_an_account_that_sells_other_things(sandbox):
+    """500 products beside ours, two prices each: lists have them all, and lookup keys find ours among them."""
+    sandbox.bootstrap(other_products=500, tenants=["acme"], price_lookup_key="ours")
+    assert len(list(stripe.Product.list(limit=100).auto_paging_iter())) == 501
+    assert len(list(stripe.Price.list(limit=100, active=True).auto_paging_iter())) == 1001
+    assert [p.product for p in stripe.Price.list(lookup_keys=["ours", "other_7_year"]).data] == ["prod_sandbox", "prod_other_7"]
+    sandbox.bootstrap(other_products=500)
+    assert len(list(stripe.Product.list(limit=100).auto_paging_iter())) == 501

@@ -173,10 +173,14 @@ def test_a_first_payment_that_fails(shop, card):
 
 
 def test_an_incomplete_one_is_paid(shop):
-    sub = shop.subscribe(shop.fee, payment_behavior="default_incomplete")
+    sub = shop.subscribe(shop.fee, payment_behavior="default_incomplete",
+                         payment_settings={"save_default_payment_method": "on_subscription"})
     assert sub["status"] == "incomplete" and shop.get("invoices/" + sub["latest_invoice"])["status"] == "open"
     shop.post(f"invoices/{sub['latest_invoice']}/pay")
-    assert shop.sub(sub)["status"] == "active"
+    paid = shop.sub(sub)
+    assert paid["status"] == "active"
+    methods = shop.get(f"customers/{shop.customer}/payment_methods")["data"]
+    assert paid["default_payment_method"] == methods[0]["id"]
 
 
 # Changing it

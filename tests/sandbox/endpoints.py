@@ -83,7 +83,7 @@ def list_events(world, call):
 
     def keep(event):
         return is_kept(world, event) and (not types or any(matches(event["type"], wanted) for wanted in types)) \
-            and (success is None or (event["pending_webhooks"] == 0) == (success == "true"))
+            and (success is None or (event["pending_webhooks"] == 0) == p.boolean(params, "delivery_success"))
     found = world.events.snapshots.page(params, "/v1/events", keep)
     found["data"] = [events.shape(event, versions.CURRENT) for event in found["data"]]
     return versions.Shown(found)

@@ -43,8 +43,9 @@ def boolean(params, name, default=False):
     value = params.get(name)
     if value is None or value == "":
         return default
-    if value in ("true", "false", True, False):
-        return value in ("true", True)
+    word = str(value).lower()       # older clients for Python write True
+    if word in ("true", "false"):
+        return word == "true"
     raise StripeError(400, "Invalid boolean: %s" % (value,), param=name)
 
 
@@ -97,6 +98,11 @@ def group(params, name):
     if not isinstance(value, dict):
         raise StripeError(400, "Invalid object", param=name)
     return value
+
+
+def flags(params, names):
+    """{name: boolean} of those that a filter names."""
+    return {name: boolean(params, name) for name in names if params.get(name) not in (None, "")}
 
 
 def copy_texts(target, params, names):

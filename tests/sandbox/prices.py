@@ -187,7 +187,7 @@ def list_all(world, call):
 
     def keep(price):
         return (all(price[name] == value for name, value in wanted.items())
-                and (active is None or price["active"] == (active == "true"))
+                and (active is None or price["active"] == p.boolean(params, "active"))
                 and (not keys or price["lookup_key"] in keys)
                 and all((price["recurring"] or {}).get(k) == v for k, v in recurring.items()))
     return world.of("price").page(params, "/v1/prices", keep)

@@ -60,6 +60,6 @@ def list_all(world, call):
     active, ids = call.params.get("active"), p.listed(call.params, "ids")
 
     def keep(product):
-        return (active is None or product["active"] == (active == "true")) \
+        return (active is None or product["active"] == p.boolean(call.params, "active")) \
             and (not ids or product["id"] in ids)
     return world.of("product").page(call.params, "/v1/products", keep)

@@ -43,10 +43,6 @@ GET    /v1/products                                      products.list_all
 GET    /v1/products/{}                                   products.retrieve
 POST   /v1/products/{}                                   products.update
 DELETE /v1/products/{}                                   products.delete
-POST   /v1/billing_portal/configurations                 portal_configurations.create
-GET    /v1/billing_portal/configurations                 portal_configurations.list_all
-GET    /v1/billing_portal/configurations/{}              portal_configurations.retrieve
-POST   /v1/billing_portal/configurations/{}              portal_configurations.update
 POST   /v1/prices                                        prices.create
 GET    /v1/prices                                        prices.list_all
 GET    /v1/prices/{}                                     prices.retrieve

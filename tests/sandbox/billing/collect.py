@@ -151,6 +151,11 @@ def recovered(world, call, invoice):
         return
     from ..subscriptions import pending
     pending.paid(world, call, sub, invoice)
+    intent = invoice["_payment_intent"] and world.of("payment_intent").find(invoice["_payment_intent"])
+    if intent and intent["status"] == "succeeded" \
+            and sub["payment_settings"]["save_default_payment_method"] == "on_subscription":
+        with world.events.update("customer.subscription.updated", sub, call):
+            sub["default_payment_method"] = sub["default_payment_method"] or intent["payment_method"]
     theirs = [i for i in owing if subscription_of(world, i) is sub]
     if sub["status"] == "incomplete" or (sub["status"] in ("past_due", "unpaid") and not theirs):
         with world.events.update("customer.subscription.updated", sub, call):

@@ -114,5 +114,5 @@ def list_all(world, call):
 
     def keep(ii):
         return all(ii[name] == params[name] for name in ("customer", "invoice") if params.get(name)) \
-            and (waits is None or (ii["invoice"] is None) == (waits == "true"))
+            and (waits is None or (ii["invoice"] is None) == p.boolean(params, "pending"))
     return world.of("invoiceitem").page(params, "/v1/invoiceitems", keep)

@@ -49,7 +49,7 @@ def update(world, call, id):
 
 
 def list_all(world, call):
-    flags = {name: call.params[name] == "true" for name in ("active", "inclusive") if name in call.params}
+    flags = p.flags(call.params, ("active", "inclusive"))
     return world.of("tax_rate").page(call.params, "/v1/tax_rates", lambda rate: all(
         rate[name] == value for name, value in flags.items()))
 

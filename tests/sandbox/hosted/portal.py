@@ -11,13 +11,23 @@ NO_DEFAULT = ("No configuration provided and your test mode default configuratio
               "https://dashboard.stripe.com/test/settings/billing/portal.")
 
 
+def merge(shown, given):
+    """Take over what is given, all the way down; the rest stays."""
+    for name, value in truth(given).items():
+        if isinstance(value, dict):
+            shown[name] = dict(shown.get(name) or {})
+            merge(shown[name], value)
+        else:
+            shown[name] = [] if value is None and isinstance(shown.get(name), list) else value
+
+
 def truth(value):
     """Words of a form as JSON has them, all the way down."""
     if isinstance(value, dict):
         return {key: truth(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [truth(inner) for inner in value]
-    return {"true": True, "false": False, "": None}.get(value, value)
+    return {"true": True, "True": True, "false": False, "False": False, "": None}.get(value, value)
 
 
 def blank_features():
@@ -53,8 +63,7 @@ def create_configuration(world, call):
 
 
 def set_features(configuration, params):
-    for name, given in p.group(params, "features").items():
-        configuration["features"].setdefault(name, {}).update(truth(given))
+    merge(configuration["features"], p.group(params, "features"))
     products = configuration["features"]["subscription_update"].get("products")
     if products and len(products) > 10:
         raise StripeError(400, "You may only specify up to 10 products.",
@@ -68,7 +77,7 @@ def update_configuration(world, call, id):
         configuration["active"] = p.boolean(call.params, "active", configuration["active"])
         configuration["metadata"] = p.metadata(call.params, configuration["metadata"])
         p.copy_texts(configuration, call.params, ("default_return_url", "name"))
-        configuration["business_profile"].update(truth(p.group(call.params, "business_profile")))
+        merge(configuration["business_profile"], p.group(call.params, "business_profile"))
         configuration["updated"] = world.clock.now_s()
     return configuration
 
@@ -78,7 +87,7 @@ def retrieve_configuration(world, call, id):
 
 
 def list_configurations(world, call):
-    flags = {name: call.params[name] == "true" for name in ("active", "is_default") if name in call.params}
+    flags = p.flags(call.params, ("active", "is_default"))
     return world.of("billing_portal.configuration").page(
         call.params, "/v1/billing_portal/configurations", lambda configuration: all(
             configuration[name] == value for name, value in flags.items()))

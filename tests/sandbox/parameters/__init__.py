@@ -147,7 +147,7 @@ def fits(kind, value, parameter):
     if kind in ("enum", "const"):
         return value in parameter.choices
     if kind == "boolean":
-        return value in ("true", "false")
+        return value.lower() in ("true", "false")
     if kind == "integer":
         return value.lstrip("-").isdecimal()
     return kind in ("number", "decimal") and NUMBER.match(value) is not None

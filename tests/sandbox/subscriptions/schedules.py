@@ -77,7 +77,8 @@ def attach(world, call, schedule, sub):
 def blank_phase(currency, start, end):
     return {"add_invoice_items": [], "application_fee_percent": None, "billing_cycle_anchor": None,
             "billing_thresholds": None, "collection_method": None, "currency": currency, "default_payment_method": None, "default_tax_rates": [],
-            "description": None, "discounts": [], "end_date": end, "invoice_settings": None, "items": [],
+            "description": None, "discounts": [],
+            "end_date": end, "invoice_settings": None, "items": [],
             "metadata": {}, "on_behalf_of": None, "proration_behavior": "create_prorations",
             "start_date": start, "transfer_data": None, "trial_end": None}
 
