@@ -62,6 +62,8 @@ static void take_preview(struct api_request *r, PGresult **results, int n)
                  "the invoice has an amount that no 64 bits hold");
     else if (error)
         api_fail(r, 400, "plan_not_sold", "plan", "%s", error);
+    else if (preview_no_question(ours))
+        take_invoice(r, NULL, preview_no_question(ours));
     else if (!calls)
         take_invoice(r, NULL, "the API has no key of Stripe's");
     else

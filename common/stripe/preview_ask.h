@@ -15,6 +15,10 @@
  * preview, for people. */
 typedef void (*preview_done_fn)(void *owner, const char *invoice, const char *why);
 
+/* Why Stripe cannot be asked the question that our own preview answers, for people; NULL: it can.
+ */
+const char *preview_no_question(const json_t *ours);
+
 /* request: the member of that name of our own preview, [[name, value], …]; copied. */
 void preview_ask(struct stripe_calls *calls, const json_t *request, preview_done_fn done,
                  void *owner);

@@ -53,8 +53,10 @@ static void ask_stripe(struct preview *p, const json_t *ours)
     uv_loop_t loop;
     struct stripe_access access = stripe_run_access(p->config, p->config->reconcile_rate_per_s);
     struct ask a = {.preview = p};
-    if (!p->config->stripe_secret_key) {
-        p->why = xstrdup("STRIPE_SECRET_KEY is not set");
+    const char *why =
+        !p->config->stripe_secret_key ? "STRIPE_SECRET_KEY is not set" : preview_no_question(ours);
+    if (why) {
+        p->why = xstrdup(why);
         return;
     }
     uv_loop_init(&loop);

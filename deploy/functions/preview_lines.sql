@@ -7,9 +7,9 @@
 -- A change now (change.at = now) credits the unused time of each fee that is another one, and charges the rest of the
 -- period for the new one, by the second, on the same invoice. With another interval, or from a plan without fees to one
 -- with fees, the cycle begins anew: that is invoiced at once, with the whole first period. What was used so far of a
--- metered price that is replaced is billed at the old price in billing mode flexible, and never in classic; the new
--- price starts at nothing. A trial has no fee, so nothing is credited. A change at the period's end changes the fees
--- from then on.
+-- metered price that is replaced is billed at the old price in billing mode flexible, if it was anything, and never in
+-- classic; the new price starts at nothing. A trial has no fee, so nothing is credited. A change at the period's end
+-- changes the fees from then on.
 --
 -- Returns {invoice_at, reset, lines: [{kind, item, price, metric, quantity, tier, amount, proration, period_start,
 -- period_end, discountable, discounts, tax_rates}]}, times in Unix seconds. amount is NULL where a price is not known.
@@ -48,7 +48,7 @@ BEGIN
            AND (reset OR item.end_s <= due_s OR (changes_now AND item.is_replaced)) THEN
             until_s := CASE WHEN reset OR changes_now AND item.is_replaced THEN now_s ELSE item.end_s END;
             usage := '[]';
-            IF NOT (changes_now AND item.is_replaced) OR flexible THEN
+            IF NOT (changes_now AND item.is_replaced) OR flexible AND item.usage > 0 THEN
                 usage := preview_price(item.id, item.old_price, item.usage, item.start_s, until_s, item.discounts, item.tax_rates);
             END IF;
             lines := lines || usage;

@@ -56,7 +56,7 @@ def files_fixture():
 class Shop:
     def __init__(self, line, **settings):
         self.line, self.sandbox = line, line.start_sandbox(rate_per_s=0)
-        webhookd = line.start_webhookd().wait_ready()
+        webhookd = line.start_webhookd(WEBHOOKD_RATE_PER_S="1000").wait_ready()
         self.sandbox.webhook(f"http://127.0.0.1:{webhookd.port('webhooks')}/webhooks/stripe", enabled_events=["*"],
                              secret=TEST_WEBHOOK_SECRET)
         self.plans = plans.of_catalog(self.sandbox)
@@ -196,6 +196,8 @@ def test_what_will_be_invoiced(shop):
     assert later["changes_at"] == "period_end" and later["total"] == usd(9900)
     year = acme.must("POST", PREVIEW, {"plan": "standard", "interval": "year"})
     assert year["at_once"] and usd(198000) in [each["amount"] for each in year["lines"]]
+    later = acme.must("POST", PREVIEW, {"plan": "standard", "interval": "year", "at": "period_end"})
+    assert not later["at_once"] and "interval" in later["stripe"]["why"] and usd(198000) in [each["amount"] for each in later["lines"]]
     for body, param in (({"plan": "nothing"}, "plan"), ({"plan": "NO!"}, "plan"), ({"seats": 0}, "seats"), ({"seats": "2"}, "seats"),
                         ({"at": "noon", "seats": 1}, "at"), ({"at": "now"}, "plan"), ({"x": 1}, "x")):
         answer = acme.post(PREVIEW, body)

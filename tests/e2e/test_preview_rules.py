@@ -186,6 +186,9 @@ def test_usage_of_a_price_that_is_replaced(line):
     same = {"id": "si_fee", "price": FEE["price"], "quantity": 1}
     assert shown(preview(line, [FEE, METER], to(same, other), billing_mode="flexible")) == [
         ("fee", "p99", 9900, B, C), ("usage", "tokens", 0, A, half), ("usage", "tokens", 10, A, half), ("usage", "dear", 0, half, B)]
+    flat = {**METER, "usage": 0, "price": tiered("tokens", "graduated", [{"up_to": None, "unit_amount": 2, "flat_amount": 500}])}
+    assert shown(preview(line, [FEE, flat], to(same, other), billing_mode="flexible")) == [
+        ("fee", "p99", 9900, B, C), ("usage", "dear", 0, half, B)], "nothing was used, so nothing is left"
     assert shown(preview(line, [FEE, METER], to(same, other))) == [("fee", "p99", 9900, B, C), ("usage", "dear", 0, half, B)]
     assert shown(preview(line, [FEE, METER], to(same, other, at="period_end"))) == [
         ("fee", "p99", 9900, B, C), ("usage", "tokens", 0, A, B), ("usage", "tokens", 10, A, B)]

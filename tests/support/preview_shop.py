@@ -26,7 +26,7 @@ class Shop:
     def __init__(self, line, seed, start):
         self.line, self.random = line, random.Random(seed)
         self.sandbox = line.sandbox
-        self.stage = line.start_webhookd().wait_ready()
+        self.stage = line.start_webhookd(WEBHOOKD_RATE_PER_S="1000").wait_ready()
         self.offset = start - int(datetime.datetime.now(UTC).timestamp())
         self.sandbox.clock(self.offset)
         self.sandbox.control("POST", "/webhook_endpoints", {
@@ -36,6 +36,7 @@ class Shop:
         self.meters = {metric: self.post("billing/meters", display_name=metric, event_name=f"event_{metric}",
                                          default_aggregation={"formula": "sum"})["id"] for metric in METRICS}
         self.told = 0
+        self.offers = set()
         self.subs = []
 
     def ask(self, method, path, **params):
@@ -62,7 +63,7 @@ class Shop:
         """webhookd has worked all that the sandbox told."""
         def is_quiet():
             return all(d["state"] == "delivered" for d in self.sandbox.deliveries()) and not self.line.value("SELECT count(*) FROM webhook_events WHERE state = 'received'")
-        self.line.wait_for(is_quiet, 120, "all is told")
+        self.line.wait_for(is_quiet, 900, "all is told")
         failed = self.line.sql("SELECT type, error FROM webhook_events WHERE state = 'failed'")
         assert not failed, failed[:3]
 
@@ -99,14 +100,14 @@ class Shop:
                 tier["flat_amount"] = self.random.randrange(0, 3000) * step
         return tiers
 
-    def usage_price(self, currency, cycle, metric):
+    def usage_price(self, currency, cycle, metric, metadata=()):
         interval, count = cycle
         if self.random.random() < 0.3:
             cost = {"unit_amount_decimal": f"{self.random.randrange(1, 999999) / 100000:.5f}"}
         else:
             cost = {"billing_scheme": "tiered", "tiers_mode": self.random.choice(("graduated", "graduated", "volume")),
                     "tiers": self.tiers(currency, True)}
-        return self.post("prices", currency=currency, product=self.product, metadata={"metric": metric}, **cost,
+        return self.post("prices", currency=currency, product=self.product, metadata={"metric": metric, **dict(metadata)}, **cost,
                          recurring={"interval": interval, "interval_count": count, "usage_type": "metered", "meter": self.meters[metric]})
 
     def rates(self):
@@ -216,10 +217,44 @@ class Shop:
         return {"items": out, "proration_behavior": self.random.choice(
             ("create_prorations", "create_prorations", "create_prorations", "always_invoice"))}
 
+    # What if it were another plan?
+
+    def offer(self, currency, cycle):
+        """The plan enterprise, of that currency and cycle, made at Stripe once."""
+        if (currency, cycle) not in self.offers:
+            self.offers.add((currency, cycle))
+            self.fee(currency, cycle, self.random.randrange(1, 900) * STEP.get(currency, 1) * 7, metadata={"plan": "enterprise"})
+            for metric in METRICS:
+                self.usage_price(currency, cycle, metric, {"plan": "enterprise"})
+
+    def what_if(self, sub):
+        """What to ask for: {} for nothing."""
+        kind = self.random.choice(("nothing", "seats", "seats", "plan", "plan", "both", "year"))
+        out = {} if kind == "nothing" else {"at": self.random.choice(("now", "now", "period_end"))}
+        if kind in ("seats", "both"):
+            out["seats"] = self.random.randrange(1, 60)
+        if kind in ("plan", "both", "year"):
+            out["plan"] = "enterprise"
+            if kind == "year":
+                out["interval"] = "year"
+            self.offer(sub["currency"], ("year", 1) if kind == "year" else sub["cycle"])
+        return out
+
+    def ask_preview(self, preview):
+        """Stripe's own, of the same question; None: it says that nothing is upcoming."""
+        answer = self.ask("POST", "invoices/create_preview", **dict(preview["request"]))
+        if answer.status == 404 and answer.error.get("code") == "invoice_upcoming_none":
+            return None
+        assert answer.status == 200, (preview["request"], answer.json)
+        return answer.json
+
     # What comes of it.
 
-    def preview(self, sub, at, **change):
-        return self.line.value("SELECT preview_invoice(%s, %s::jsonb, %s)", sub["tenant"], json.dumps(change), utc(at))
+    def preview(self, sub, moment, change=()):
+        return self.line.value("SELECT preview_invoice(%s, %s::jsonb, %s)", sub["tenant"], json.dumps(dict(change)), utc(moment))
+
+    def compare(self, ours, theirs):
+        return self.line.value("SELECT compare_preview(%s::jsonb, %s::jsonb)", json.dumps(ours), theirs and json.dumps(theirs))
 
     def next_invoice(self, sub, after):
         """The first one that Stripe makes by itself from then on, whatever is paid of it."""
