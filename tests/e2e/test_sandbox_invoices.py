@@ -163,11 +163,26 @@ def test_the_preview_is_the_next_invoice(shop):
     assert (preview["total"], preview["billing_reason"], preview["status"]) == (9900 + 1000, "upcoming", "draft")
     assert [line["amount"] for line in preview["lines"]["data"]] == [9900, 1000]
     old = shop.ask("GET", "invoices/upcoming", LEGACY, subscription=sub["id"]).json
-    assert old["total"] == preview["total"] and old["id"] is None and old["subscription"] == sub["id"]
+    assert old["total"] == preview["total"] and "id" not in old and old["subscription"] == sub["id"]
     assert shop.ask("GET", "invoices/upcoming", subscription=sub["id"]).status == 404
     before = shop.types()
     assert shop.post("invoices/create_preview", customer=shop.customer)["total"] == preview["total"]
     assert shop.types() == before and len(shop.invoices()) == 1, "nobody hears of it and nothing is kept"
+
+
+def test_an_upcoming_invoice_is_told_days_ahead(shop):
+    shop.sandbox.set(upcoming_days=7)
+    sub = shop.subscribe(shop.fee, shop.metered)
+    shop.use(5)
+    end = sub["items"]["data"][0]["current_period_end"]
+    shop.until(end - 7 * DAY_S - 60)
+    assert shop.types("invoice.upcoming") == []
+    shop.until(end - 7 * DAY_S)
+    event, = shop.get("events", type="invoice.upcoming")["data"]
+    assert event["data"]["object"]["total"] == 9910 and event["data"]["object"]["id"].startswith("upcoming_in_")
+    shop.until(end + HOUR_S + 1)
+    assert shop.types("invoice.upcoming") == ["invoice.upcoming"] and shop.invoices()[-1]["total"] == 9910
+    shop.sandbox.set(upcoming_days=0)
 
 
 def test_no_invoice_is_upcoming(shop):

@@ -1,9 +1,11 @@
 """The sandbox's subscriptions: items, changes, trials, schedules, payments that fail, and the clock that moves them."""
+import json
 import time
 
 import pytest
 
 from sandbox.client import Sandbox
+from sandbox.receiver import Receiver
 
 LEGACY = "2024-06-20"
 DAY_S, HOUR_S = 86400, 3600
@@ -511,3 +513,31 @@ def test_intervals(shop, interval, count, days):
         assert {"month": 89, "year": 365}[interval] * DAY_S <= length <= {"month": 92, "year": 366}[interval] * DAY_S
     shop.until(item["current_period_end"])
     assert shop.sub(sub)["items"]["data"][0]["current_period_start"] == item["current_period_end"]
+
+
+# What is told
+
+def test_events_have_the_shape_of_their_endpoints_version(shop):
+    """A change is one signed event, with what was before; an old endpoint reads the old places."""
+    with Receiver() as old, Receiver() as new:
+        shop.sandbox.webhook(old.url, api_version=LEGACY, enabled_events=["customer.subscription.updated", "invoice.paid"])
+        shop.sandbox.webhook(new.url, enabled_events=["customer.subscription.updated", "invoice.paid"])
+        sub = shop.subscribe(shop.fee)
+        item = sub["items"]["data"][0]
+        shop.until(item["current_period_end"] + HOUR_S + 1)
+        seen = {}
+        for name, receiver in (("old", old), ("new", new)):
+            events = [json.loads(each.body) for each in receiver.wait(3)]
+            seen[name] = {e["type"]: e for e in sorted(events, key=lambda e: e["created"])}
+            assert {e["api_version"] for e in events} == {LEGACY if name == "old" else "2026-10-28.endive"}
+    renewal = seen["old"]["customer.subscription.updated"]["data"]
+    assert renewal["previous_attributes"]["current_period_end"] == item["current_period_end"]
+    assert renewal["object"]["current_period_start"] == item["current_period_end"]
+    assert "latest_invoice" in renewal["previous_attributes"] and "billing_mode" not in renewal["object"]
+    paid = seen["old"]["invoice.paid"]["data"]["object"]
+    assert paid["subscription"] == sub["id"] and paid["paid"] and paid["payment_intent"] and "parent" not in paid
+    assert paid["lines"]["data"][0]["price"]["id"] == shop.fee
+    renewal, paid = (seen["new"][type]["data"] for type in ("customer.subscription.updated", "invoice.paid"))
+    before = renewal["previous_attributes"]["items"]["data"][0]
+    assert before["current_period_end"] == item["current_period_end"] and "current_period_end" not in renewal["object"]
+    assert paid["object"]["parent"]["subscription_details"]["subscription"] == sub["id"] and "paid" not in paid["object"]

@@ -168,6 +168,8 @@ def set_options(world, query, given):
         world.options.retry_days = [int(days) for days in given["retry_days"]]
     if given.get("after_retries") in ("cancel", "unpaid", "past_due"):
         world.options.after_retries = given["after_retries"]
+    if "upcoming_days" in given:
+        world.options.upcoming_days = int(given["upcoming_days"])
     if "delay_ms" in given:
         world.options.delay_ms = int(given["delay_ms"])
     if "search_lag_ms" in given:
@@ -177,6 +179,7 @@ def set_options(world, query, given):
     world.meter_errors.samples = int(given.get("samples", world.meter_errors.samples))
     return {"rate_per_s": world.limiter.rate_per_s, "delay_ms": world.options.delay_ms,
             "retry_days": world.options.retry_days, "after_retries": world.options.after_retries,
+            "upcoming_days": world.options.upcoming_days,
             "search_lag_ms": world.options.search_lag_ms,
             "samples": world.meter_errors.samples}
 

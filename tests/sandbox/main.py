@@ -24,6 +24,7 @@ def parse_options(argv):
                    help="the waits between tries to charge a renewal")
     p.add_argument("--after-retries", default="cancel", choices=("cancel", "unpaid", "past_due"),
                    help="what becomes of a subscription that none of them paid")
+    p.add_argument("--upcoming-days", type=int, default=0, help="invoice.upcoming so long ahead; 0: never")
     p.add_argument("--webhook-retry-ms", default="1000,5000,15000",
                    type=lambda text: [int(x) for x in text.split(",") if x],
                    help="the waits between delivery tries")

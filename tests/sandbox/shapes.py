@@ -133,6 +133,8 @@ def old_taxes(taxes):
 def invoice(copy, obj, day, public):
     if day >= BASIL:
         return
+    if str(copy.get("id", "")).startswith("upcoming_"):
+        del copy["id"]
     parent = copy.pop("parent", None) or {}
     details = parent.get("subscription_details") or {}
     if parent or "subscription" not in copy:
@@ -141,7 +143,8 @@ def invoice(copy, obj, day, public):
     taxes = copy.pop("total_taxes", None)
     intent = obj.get("_payment_intent")
     copy.update(
-        application_fee_amount=None, transfer_data=None, charge=obj.get("_charge"), discount=None, paid=obj.get("status") == "paid",
+        application_fee_amount=None, transfer_data=None, charge=obj.get("_charge"), discount=None,
+        paid=obj.get("status") == "paid",
         paid_out_of_band=obj.get("_paid_out_of_band", False), payment_intent=intent, quote=None,
         tax=sum(tax["amount"] for tax in taxes) if taxes else None, total_tax_amounts=old_taxes(taxes))
 

@@ -4,7 +4,7 @@ from .. import params as p
 from .. import subscriptions
 from ..errors import StripeError
 from ..subscriptions import changes, charging, schedules, times
-from ..versions import CURRENT, is_legacy
+from ..versions import is_legacy
 from . import discounts, invoice_items, lines
 
 OF_DETAILS = ("billing_cycle_anchor", "cancel_at", "cancel_at_period_end", "default_tax_rates", "proration_behavior",
@@ -26,7 +26,7 @@ def create(world, call):
         invoice = of_standing(world, call, sub, customer, params, details)
     if params.get("preview_mode") == "recurring":
         keep_recurring(world, invoice, customer)
-    return shown(world, call, invoice)
+    return shown(invoice)
 
 
 def upcoming(world, call):
@@ -169,11 +169,17 @@ def keep_recurring(world, invoice, customer):
     bills.fill(world, invoice, kept, customer)
 
 
-def shown(world, call, invoice):
-    """As an invoice that has not been made: no number, no links, and an id that is none."""
-    version = (call.version or CURRENT)[:10]
+def announce(world, sub):
+    """invoice.upcoming: some days ahead, what the renewal will be."""
+    invoice = next_of(world, sub, world.of("customer").get(sub["customer"]), [], None, [])
+    world.events.record("invoice.upcoming", shown(invoice), None)
+
+
+def shown(invoice):
+    """As an invoice that has not been made: no number, no links, and an id that is none (left out up to
+    acacia)."""
     invoice["billing_reason"] = "upcoming"
-    invoice["id"] = "upcoming_" + invoice["id"] if version >= "2025-03-31" else None
+    invoice["id"] = "upcoming_" + invoice["id"]
     for line in invoice["lines"]["data"]:
         line["invoice"] = invoice["id"]
         line["id"] = line["id"].replace("il_", "il_tmp_")

@@ -34,8 +34,8 @@ def blank_features():
     return {
         "customer_update": {"allowed_updates": [], "enabled": False}, "invoice_history": {"enabled": False},
         "payment_method_update": {"enabled": False, "payment_method_configuration": None},
-        "subscription_cancel": {"cancellation_reason": {"enabled": False, "feedback_options": [], "options": []}, "enabled": False,
-                                "mode": "at_period_end", "proration_behavior": "none"},
+        "subscription_cancel": {"cancellation_reason": {"enabled": False, "feedback_options": [], "options": []},
+                                "enabled": False, "mode": "at_period_end", "proration_behavior": "none"},
         "subscription_pause": {"duration": {"interval_options": [], "type": "indefinite"}, "enabled": False},
         "subscription_update": {"billing_cycle_anchor": None, "default_allowed_updates": [], "enabled": False,
                                 "products": None, "proration_behavior": "none",

@@ -20,6 +20,10 @@ def step(world, sub, now):
             sub["pause_collection"] = None
     elif sub["status"] == "trialing" and not sub["_warned"] and sub["trial_end"] - times.WARN_S <= now:
         warn(world, sub)
+    elif times.tells_ahead(world, sub) and now < times.period_end(sub) <= now + times.told_ahead_s(world):
+        from ..billing import preview
+        sub["_announced"] = times.period_end(sub)
+        preview.announce(world, sub)
     elif sub["cancel_at"] and sub["cancel_at"] <= now:
         finish(world, sub, now)
     elif sub["status"] == "trialing" and sub["trial_end"] <= now and pausing.is_unpaid(world, sub):

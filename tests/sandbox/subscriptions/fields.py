@@ -35,7 +35,7 @@ def blank(world, call, customer, params, start):
         "schedule": None, "start_date": start, "status": "active", "status_details": None,
         "test_clock": None, "transfer_data": None, "trial_start": None, "trial_end": None,
         "trial_settings": {"end_behavior": {"billing_cycle_anchor": None, "missing_payment_method": "create_invoice"}},
-        "_warned": False, "_begun": start, "_pending": None}
+        "_warned": False, "_announced": None, "_begun": start, "_pending": None}
 
 
 def anchor_config(params):

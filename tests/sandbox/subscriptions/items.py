@@ -41,13 +41,17 @@ def check_price(call, price, sub, name):
                           % (price["currency"], sub["currency"]), param=param)
 
 
+def blank(world, sub, price, metadata=(), rates=()):
+    return {"id": world.ids.new("si"), "object": "subscription_item", "billed_until": None,
+            "billing_thresholds": None, "created": world.clock.now_s(), "current_period_start": None,
+            "current_period_end": None, "current_trial": None, "discounts": [], "metadata": dict(metadata),
+            "price": price, "subscription": sub["id"], "tax_rates": list(rates),
+            "_usage_from": world.clock.now_s()}
+
+
 def add(world, call, sub, given, name):
     price = read_price(world, call, sub, given, name)
-    item = {"id": world.ids.new("si"), "object": "subscription_item", "billed_until": None,
-            "billing_thresholds": None, "created": world.clock.now_s(), "current_period_start": None,
-            "current_period_end": None, "current_trial": None, "discounts": [], "metadata": p.metadata(given), "price": price,
-            "subscription": sub["id"], "tax_rates": taxes.read_rates(world, given, "tax_rates", name),
-            "_usage_from": world.clock.now_s()}
+    item = blank(world, sub, price, p.metadata(given), taxes.read_rates(world, given, "tax_rates", name))
     set_quantity(item, given, name)
     sub["items"]["data"].append(item)
     sub["currency"] = price["currency"]

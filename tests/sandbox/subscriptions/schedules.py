@@ -4,7 +4,7 @@ from .. import periods
 from ..billing import taxes
 from ..errors import StripeError, missing_param
 from . import changes, times
-from .items import interval_of
+from .items import blank as blank_item, interval_of
 
 OPEN = ("not_started", "active")
 
@@ -76,11 +76,11 @@ def attach(world, call, schedule, sub):
 
 def blank_phase(currency, start, end):
     return {"add_invoice_items": [], "application_fee_percent": None, "billing_cycle_anchor": None,
-            "billing_thresholds": None, "collection_method": None, "currency": currency, "default_payment_method": None, "default_tax_rates": [],
-            "description": None, "discounts": [],
-            "end_date": end, "invoice_settings": None, "items": [],
-            "metadata": {}, "on_behalf_of": None, "proration_behavior": "create_prorations",
-            "start_date": start, "transfer_data": None, "trial_end": None}
+            "billing_thresholds": None, "collection_method": None, "currency": currency,
+            "default_payment_method": None, "default_tax_rates": [], "description": None, "discounts": [],
+            "end_date": end, "invoice_settings": None, "items": [], "metadata": {}, "on_behalf_of": None,
+            "proration_behavior": "create_prorations", "start_date": start, "transfer_data": None,
+            "trial_end": None}
 
 
 def phase_item(price, quantity, metadata=(), rates=()):
@@ -256,10 +256,7 @@ def put_items(world, sub, phase):
         price = world.of("price").get(wanted["price"])
         item = take(old, lambda i: i["price"] is price) or take(old, lambda i: same_kind(i["price"], price))
         if item is None:
-            item = {"id": world.ids.new("si"), "object": "subscription_item", "billed_until": None,
-                    "billing_thresholds": None, "created": world.clock.now_s(), "current_period_start": None,
-                    "current_period_end": None, "current_trial": None, "discounts": [], "metadata": {}, "subscription": sub["id"],
-                    "tax_rates": []}
+            item = blank_item(world, sub, price)
             world.of("subscription_item").add(item)
         item.update(price=price, metadata=dict(wanted["metadata"]), tax_rates=list(wanted["tax_rates"]),
                     _usage_from=world.clock.now_s())

@@ -5,7 +5,8 @@ from .. import params as p
 from .. import periods
 from ..errors import StripeError
 
-WARN_S = 3 * 86400          # before a trial ends
+DAY_S = 86400
+WARN_S = 3 * DAY_S          # before a trial ends
 INCOMPLETE_S = 23 * 3600
 EVER = -10 ** 12
 
@@ -87,6 +88,16 @@ def fitting(config, start):
     return None
 
 
+def tells_ahead(world, sub):
+    """Is there an invoice.upcoming to come, by the account's setting?"""
+    return world.options.upcoming_days and sub["status"] in ("active", "trialing", "past_due") \
+        and not sub["cancel_at"] and sub["_announced"] != period_end(sub)
+
+
+def told_ahead_s(world):
+    return world.options.upcoming_days * DAY_S
+
+
 def due(world, sub):
     """The next moment at which something happens to it by itself, or None."""
     if sub["ended_at"] or sub["status"] in ("canceled", "incomplete_expired"):
@@ -98,6 +109,8 @@ def due(world, sub):
         moments.append(period_end(sub))
     if sub["status"] == "trialing" and not sub["_warned"]:
         moments.append(max(sub["trial_end"] - WARN_S, 0))
+    if tells_ahead(world, sub):
+        moments.append(period_end(sub) - told_ahead_s(world))
     if sub["pending_update"]:
         moments.append(sub["pending_update"]["expires_at"])
     if (sub["pause_collection"] or {}).get("resumes_at"):
