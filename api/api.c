@@ -2,6 +2,7 @@
 
 #include "api/openapi.h"
 #include "api/stripe/stripe_work.h"
+#include "api/usage/usage_cache.h"
 #include "common/clock.h"
 #include "common/contract.h"
 #include "common/http/http_client.h"
@@ -48,6 +49,7 @@ int api_start(struct stage *stage, void *owner, struct err *e)
     }
     a->context.pool = pg_pool_open(loop, a->config.base.database_url, API_DB_ROLE, "meterline-api",
                                    (int)a->config.db_connections, (struct pg_events){.owner = a});
+    a->context.usage = usage_cache_open(&a->context);
     a->context.stripe = stripe_work_open(&a->context);
     a->context.files =
         http_client_open(loop, "meterline-api/" METERLINE_VERSION, FILES, FILE_HEAD_BYTES);
@@ -68,6 +70,7 @@ static void on_pool_closed(void *owner)
     struct api *a = owner;
     door_close(a->door);
     key_cache_close(a->keys);
+    usage_cache_close(a->context.usage);
     stripe_work_free(a->context.stripe);
     openapi_done();
 }

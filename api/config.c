@@ -16,8 +16,8 @@ const struct conf_setting API_SETTINGS[] = {
      .help = "requests of one key a second, by each process; beyond them: 429"},
     {"API_DB_CONNECTIONS", CONF_INT, FIELD(db_connections), .fallback = "8", .min = 2, .max = 64,
      .help = "connections to PostgreSQL that requests share"},
-    {"API_EXPORTS", CONF_INT, FIELD(exports), .fallback = "2", .min = 1, .max = 32,
-     .help = "exports at the same time, each with a connection to PostgreSQL; fewer than API_DB_CONNECTIONS"},
+    {"API_CACHE_MS", CONF_INT, FIELD(cache_ms), .fallback = "200", .unit = "ms", .min = 0, .max = 10000,
+     .help = "how long what was read of a tenant's usage serves for others who ask; 0: it is read each time"},
     {"API_BODY_MAX_KB", CONF_INT, FIELD(body_max_kb), .fallback = "4096", .unit = "KiB", .min = 64, .max = 16384,
      .help = "the largest body of usage that is taken; of other requests 64 KiB are"},
     {"API_PORTAL_TOKEN_S", CONF_INT, FIELD(portal_token_s), .fallback = "900", .unit = "s", .min = 60, .max = 86400,
@@ -47,7 +47,5 @@ int api_config_check(const void *config)
     int faults = conf_refuse_live_key(c->stripe_secret_key, c->stripe_live);
     if (c->stripe_live && c->stripe_api_base && strncmp(c->stripe_api_base, "https://", 8) != 0)
         faults += conf_refuse("STRIPE_API_BASE", "STRIPE_LIVE=1 needs https://");
-    if (c->exports >= c->db_connections)
-        faults += conf_refuse("API_EXPORTS", "must be less than API_DB_CONNECTIONS");
     return faults;
 }

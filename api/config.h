@@ -9,7 +9,7 @@ struct config {
     char *listen;
     int64_t rate_per_s;
     int64_t db_connections;
-    int64_t exports;
+    int64_t cache_ms;
     int64_t body_max_kb;
     int64_t portal_token_s;
     char *stripe_secret_key; /* NULL: routes that ask Stripe answer 503 */

@@ -11,6 +11,7 @@
 
 struct http_client;
 struct stripe_work; /* api/stripe */
+struct usage_cache; /* api/usage */
 
 struct context {
     const struct config *config;
@@ -18,6 +19,7 @@ struct context {
     struct pg_pool *pool;       /* of connections to PostgreSQL */
     struct redis_router *redis; /* the streams and the quota cache */
     char instance[37];          /* of this process: who works on a request, in api_requests */
+    struct usage_cache *usage;  /* what was used, for many who ask */
     struct stripe_work *stripe; /* what is done at Stripe */
     struct http_client *files;  /* for PDFs, which come from elsewhere and without our key */
     bool schema_ready;          /* PostgreSQL has the schema of this build */

@@ -149,7 +149,10 @@ static json_t *bare_field(const struct api_field *f)
                          *f->fields->name ? schema_of_fields(f->fields)
                                           : schema_of_field(f->fields));
     case API_MONEY:
-        return money();
+        schema = money();
+        json_object_set_new(json_object_get(json_object_get(schema, "properties"), "currency"),
+                            "type", json_pack("[s,s]", "string", "null"));
+        return schema;
     case API_ANY:
         return json_object();
     case API_TEXT:

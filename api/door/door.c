@@ -321,6 +321,10 @@ struct door *door_open(const struct context *context, struct key_cache *keys, st
     struct door *d = xcalloc(1, sizeof *d);
     d->context = context;
     d->keys = keys;
+    d->outcomes[0] = metric_with(METRIC_OF_API_REQUESTS, "answered");
+    d->outcomes[1] = metric_with(METRIC_OF_API_REQUESTS, "refused");
+    d->outcomes[2] = metric_with(METRIC_OF_API_REQUESTS, "failed");
+    d->seconds = metric_of(METRIC_OF_API_SECONDS, "");
     d->server = http_server_open(stage_loop(context->stage), "api", context->config->listen,
                                  (size_t)context->config->body_max_kb << 10, on_request, d, e);
     if (!d->server) {

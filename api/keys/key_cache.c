@@ -116,8 +116,10 @@ static void end(struct key_cache *c)
 {
     if (c->is_closing && c->asking == 0 && c->timer_closed) {
         for (int i = 0; i < BUCKETS; i++)
-            while (c->buckets[i])
-                forget(c, c->buckets[i]);
+            for (struct entry *n = c->buckets[i], *next; n; n = next) {
+                next = n->next;
+                entry_free(n);
+            }
         free(c);
     }
 }

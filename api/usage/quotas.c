@@ -163,7 +163,8 @@ static int list_quotas(const redisReply *limits, struct quota list[METRICS_MAX])
         list[n++] =
             (struct quota){.metric = name, .metric_length = (int)(length - (sizeof SUFFIX - 1))};
     }
-    qsort(list, (size_t)n, sizeof *list, compare);
+    if (n > 1)
+        qsort(list, (size_t)n, sizeof *list, compare);
     return n;
 }
 

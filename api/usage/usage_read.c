@@ -1,6 +1,7 @@
 /* What was used, what was submitted of it, and what changed: read from PostgreSQL. */
 #include "api/request.h"
 #include "api/sql.h"
+#include "api/usage/usage_cache.h"
 #include "api/usage/usage_handlers.h"
 
 #include <inttypes.h>
@@ -28,10 +29,7 @@ const struct api_field USAGE_FIELDS[] = {
 
 void usage_read(struct api_request *r)
 {
-    struct pg_statement s;
-    pg_statement_init(&s, SQL_READ_USAGE);
-    pg_add_text(&s, r->tenant);
-    api_answer_row(r, &s);
+    usage_cache_answer(r->context->usage, r);
 }
 
 /* Windows. */

@@ -10,6 +10,7 @@ durable servers.
                 for Stripe, beside what that answers a bare client
     emit        libmeterline beside redis-benchmark, and how long emit takes; the emitter's daemon by wrk
     webhooks    signed webhooks stored and worked, beside two peers on Node; how soon who has paid goes on
+    api         reads of usage and quotas by 64 connections, beside libmicrohttpd alone and a peer on Node
     capacity    memory and disk of the events, and of what follows from them; only if PARTS names it
 
 Settings by environment, see settings.py; PARTS=scenarios,lag chooses. Results as JSON and plots go to
@@ -26,7 +27,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from bench import batches, capacity, emitting, lag, plots, scenario, settings, sink, verdict, webhooks  # noqa: E402
+from bench import batches, capacity, emitting, lag, plots, reads, scenario, settings, sink, verdict, webhooks  # noqa: E402
 
 
 def main():
@@ -40,7 +41,7 @@ def main():
         scenario.tell(report["scenarios"][-1])
         save(report)
     for part, run in ("batches", batches), ("lag", lag), ("sink", sink), ("emit", emitting), \
-            ("webhooks", webhooks), ("capacity", capacity):
+            ("webhooks", webhooks), ("api", reads), ("capacity", capacity):
         if part in settings.PARTS:
             report[part] = run.run()
             run.tell(report[part])

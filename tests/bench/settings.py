@@ -14,7 +14,7 @@ def number(name, default):
     return numbers(name, str(default))[0]
 
 
-PARTS = os.environ.get("PARTS", "scenarios,batches,lag,sink,emit,webhooks").split(",")
+PARTS = os.environ.get("PARTS", "scenarios,batches,lag,sink,emit,webhooks,api").split(",")
 EVENTS = number("EVENTS", 5_000_000)         # of each scenario
 TENANTS = numbers("TENANTS", "100,10000,100000")
 REPEATS = numbers("REPEATS", "0,5")          # percent of the entries
@@ -49,6 +49,7 @@ DOOR_S = number("DOOR_S", 5)                 # of each run of wrk
 DOOR_BATCH = number("DOOR_BATCH", 100)       # events a request
 DOOR_TENANTS = number("DOOR_TENANTS", 1_000)  # whose quotas are checked
 WEBHOOK_CONNECTIONS = number("WEBHOOK_CONNECTIONS", 64)
+API_CONNECTIONS = number("API_CONNECTIONS", 64)
 UNBLOCK_TRIES = number("UNBLOCK_TRIES", 100)
 UNBLOCK_RATE = number("UNBLOCK_RATE", 2_000)  # webhooks/s of others meanwhile …
 UNBLOCK_BACKLOG = number("UNBLOCK_BACKLOG", 10_000)  # … or so many that wait
@@ -70,6 +71,10 @@ EMIT_P999_NS_MAX = 10_000
 DOOR_EVENTS_PER_S_MIN = 100_000
 CHECK_RATIO_MIN = 0.8  # of libmicrohttpd alone
 CHECK_P99_MS_MAX = 5
+READ_RATIO_MIN = 0.5  # of libmicrohttpd alone
+READ_TIMES_PEER_MIN = 3
+READ_P99_MS_MAX = 10
+API_MIB_MAX = 96
 WEBHOOK_TIMES_PEER_MIN = 4  # each peer at what it does
 WEBHOOK_WORKED_PER_S_MIN = 2_000
 WEBHOOK_MIB_MAX = 64

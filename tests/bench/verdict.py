@@ -11,6 +11,7 @@ def tell(report):
     rows += sink_rows(report["sink"]) if "sink" in report else []
     rows += emit_rows(report["emit"]) if "emit" in report else []
     rows += webhook_rows(report["webhooks"]) if "webhooks" in report else []
+    rows += read_rows(report["api"]) if "api" in report else []
     print(f"\n{'':<50}{'measured':>10}{'target':>11}")
     for what, measured, relation, target in rows:
         print(f"{what:<50}{measured:>10,.10g}{relation:>4}{target:>7,}  "
@@ -48,6 +49,16 @@ def emit_rows(result):
             ("checks of quotas, of libmicrohttpd alone", result["door"]["checks_per_s"] / result["door"]["bare_per_s"], ">=",
              settings.CHECK_RATIO_MIN),
             ("checks of quotas, p99, ms", result["door"]["check_p99_ms"], "<", settings.CHECK_P99_MS_MAX)]
+
+
+def read_rows(result):
+    for what in ("usage", "quotas"):
+        each = result[what]
+        yield f"reads of {what}, of libmicrohttpd alone", each["ratio"], ">=", settings.READ_RATIO_MIN
+        yield f"reads of {what}, p99, ms", each["p99_ms"], "<", settings.READ_P99_MS_MAX
+        if each["times_peer"]:
+            yield f"reads of {what}, times express and pg", each["times_peer"], ">=", settings.READ_TIMES_PEER_MIN
+    yield "the API's memory, MiB", result["peak_mib"], "<", settings.API_MIB_MAX
 
 
 def webhook_rows(result):
