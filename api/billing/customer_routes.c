@@ -173,7 +173,9 @@ static void set_on_subscription(struct job *j)
         return;
     }
     char *path = xasprintf("/v1/subscriptions/%s", stripe_text(subscription, "id"));
-    stripe_form_text(&f, api_text(j->r, "payment_method"), "default_payment_method");
+    /* Of a test card's name, attaching makes a method with an id of its own. */
+    stripe_form_text(&f, stripe_text(json_object_get(j->kept, "payment_method"), "id"),
+                     "default_payment_method");
     job_post(j, "set_subscription_payment_method", path, &f, false, take_subscription);
     free(path);
 }

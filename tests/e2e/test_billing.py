@@ -179,6 +179,22 @@ def test_a_subscription_has_all_that_its_plan_bills(shop, acme):
     assert acme.post(SUBSCRIPTION, {"plan": "enterprise", "additional": True}).status == 201
 
 
+def test_what_webhookd_has_not_stored_yet_is_stripes_own(shop, acme):
+    """The same members with the same values, but for `pending`."""
+    webhookd = next(stage for stage in shop.stages if stage.name == "webhookd")
+    webhookd.pause()
+    try:
+        made = acme.post(SUBSCRIPTION, {"plan": "standard", "seats": 3, "trial_days": 9})
+        assert made.status == 201 and made.json["pending"] is True and acme.get(SUBSCRIPTION).status == 404
+    finally:
+        webhookd.resume()
+    stored = acme.wait(SUBSCRIPTION, lambda s: True, "webhookd has it")
+    def shown(subscription):
+        items = sorted(subscription["items"], key=lambda item: item["id"])
+        return {**subscription, "items": items, "pending": None}
+    assert shown(stored) == shown(made.json) and stored["pending"] is False
+
+
 def test_two_posts_at_once_make_one_subscription(shop, acme):
     answers = []
     threads = [threading.Thread(target=lambda: answers.append(acme.post(SUBSCRIPTION, {"plan": "standard"})))
