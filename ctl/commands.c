@@ -565,6 +565,20 @@ const struct ctl_command CTL_COMMANDS[] = {
          "these names is left out. Of several of one tenant and step the first one counts, so\n"
          "a file may be imported again. If a line cannot be read, nothing is imported.\n",
      .run = activation_import_run},
+    {.words = {"export"},
+     .arguments = "[--day D | --from D --to D]",
+     .what = "Write a day's usage and the rollups to an object store; yesterday's, if nothing is said.",
+     .detail =
+         "Run it nightly, after `meterctl rollup`. EXPORT_URL, EXPORT_ACCESS_KEY_ID and\n"
+         "EXPORT_SECRET_ACCESS_KEY say where to; days are in UTC. Below that address it writes\n"
+         "  usage/2026-11-29.csv       the minutes of the day: events and quantities\n"
+         "  rollups/2026-11-29/arr.csv, mrr.csv, activation.csv, roi.csv\n"
+         "  manifests/2026-11-29.json  rows, bytes, SHA-256 and sums of each of them\n"
+         "The manifest is written last: without it the day is not whole. A day may be exported\n"
+         "again at any time, under the same names; the content is the same unless something was\n"
+         "counted since, such as late events. If a run was killed while it sent a large file, what\n"
+         "it had sent stays in the store unseen: let a rule of the bucket abort such uploads.\n",
+     .run = export_run},
     {.group = "Upkeep",
      .words = {"retention", "apply"},
      .arguments = "[--dry-run] [--json]",

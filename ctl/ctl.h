@@ -31,6 +31,11 @@ struct ctl_config {
     bool stripe_live; /* live keys are allowed */
     int64_t reconcile_rate_per_s;
     int64_t sink_rate_per_s; /* 0: by the key's mode */
+    char *export_url;        /* these three: NULL: there is no export */
+    char *export_key_id;
+    char *export_secret;
+    char *export_region;
+    int64_t export_part_mb;
 };
 
 /* One command. words are its name, such as "catalog" "apply". run gets the arguments behind them
@@ -104,6 +109,7 @@ int metrics_churn_run(const struct ctl_config *config, int argc, char **argv);
 int rates_list_run(const struct ctl_config *config, int argc, char **argv);
 int rates_set_run(const struct ctl_config *config, int argc, char **argv);
 int rates_unset_run(const struct ctl_config *config, int argc, char **argv);
+int export_run(const struct ctl_config *config, int argc, char **argv);
 int rollup_run(const struct ctl_config *config, int argc, char **argv);
 int activation_import_run(const struct ctl_config *config, int argc, char **argv);
 int restore_hold_run(const struct ctl_config *config, int argc, char **argv);

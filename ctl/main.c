@@ -4,6 +4,7 @@
 #include "ctl/args.h"
 #include "ctl/completion.h"
 #include "ctl/ctl.h"
+#include "ctl/export/object_store.h"
 #include "ctl/help.h"
 
 #include <sodium.h>
@@ -38,6 +39,16 @@ static const struct conf_setting SETTINGS[] = {
      .unit = "calls", .min = 1, .max = 1000, .help = "calls a second while comparing with Stripe"},
     {"SINK_RATE_PER_S", CONF_INT, CONFIG(sink_rate_per_s), .fallback = "0", .unit = "calls", .min = 0,
      .max = 10000, .help = "calls a second while restore accept reads Stripe; 0: 20"},
+    {"EXPORT_URL", CONF_STR, CONFIG(export_url), .check = object_store_check_url,
+     .help = "where export writes: bucket and folder of an object store that speaks S3"},
+    {"EXPORT_REGION", CONF_STR, CONFIG(export_region), .fallback = "us-east-1", .check = conf_check_token,
+     .help = "the region of that store; most others than AWS take any"},
+    {"EXPORT_ACCESS_KEY_ID", CONF_STR, CONFIG(export_key_id), .check = conf_check_token,
+     .help = "whose key export uses; it needs s3:PutObject and s3:AbortMultipartUpload"},
+    {"EXPORT_SECRET_ACCESS_KEY", CONF_STR, CONFIG(export_secret), .secret = true,
+     .help = "the secret of that key"},
+    {"EXPORT_PART_MB", CONF_INT, CONFIG(export_part_mb), .fallback = "8", .unit = "MB", .min = 5, .max = 1024,
+     .help = "files that are larger go in parts of this size; one is held in memory"},
     {.name = NULL},
 };
 /* clang-format on */

@@ -115,7 +115,8 @@ static int write_bytes(void *owner, const char *data, size_t length, struct err 
 static int write_table(PGconn *conn, void *owner, struct err *e)
 {
     struct file *f = owner;
-    return csv_write_rows(conn, f->table, 0, NULL, write_bytes, f->out, &f->rows, e);
+    const char *all[] = {NULL};
+    return csv_write_rows(conn, f->table, 1, all, write_bytes, f->out, &f->rows, e);
 }
 
 /* A name of its own until it is whole, so that nobody reads half of it. */
