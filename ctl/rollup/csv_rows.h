@@ -17,8 +17,8 @@ struct csv_table {
 
 enum { CSV_MOST_COLUMNS = 20 };
 
-/* Rollups, as `meterctl rollup` makes them; a table without a name ends them. Parameter: up to when,
- * or NULL. */
+/* Rollups, as `meterctl rollup` makes them; a table without a name ends them. Parameter: up to
+ * when, or NULL. */
 extern const struct csv_table CSV_ROLLUPS[];
 
 /* Takes length bytes. Returns 0, or -1 with e: then it is not called again. */
