@@ -5,10 +5,11 @@ import time
 
 import pytest
 
-from line.line import TEST_KEY
+from line.line import TEST_KEY, TEST_WEBHOOK_SECRET
 from sandbox.client import Sandbox
 from support.stripe_setup import (
-    OLD, URL, account, calls, catalog_of, everything, last, made_once, prices, set_up, start, writes
+    OLD, URL, account, calls, catalog_of, everything, file_of, last, made_once, prices, set_up,
+    settings_of, start, writes
 )
 
 
@@ -168,6 +169,35 @@ def test_what_was_archived_comes_back(line, stripe):
     assert done.returncode == 0 and last(done)["changed"] == "3", done.stdout
     assert stripe.api("GET", f"/v1/billing/meters/{meter['id']}").json["status"] == "active"
     assert stripe.api("GET", "/v1/products/ml_free").json["active"] and prices(stripe)["free"]["active"]
+
+
+def test_the_line_knows_the_plan_of_who_buys_these_prices_and_of_who_keeps_an_old_one(line, stripe):
+    """By its lookup key, and by its metadata once another price has taken that over."""
+    line.settings["STRIPE_API_BASE"] = stripe.url
+    webhookd = line.start_webhookd().wait_ready()
+    catalog = catalog_of("metered")
+    catalog["plans"][1]["stripe_lookup_key"] = "standard_2026"
+    line.must("meterctl", "catalog", "apply", file_of(line, catalog))
+    stripe.webhook(webhookd.webhook_url, secret=TEST_WEBHOOK_SECRET, enabled_events=["*"])
+    assert set_up(line, stripe, catalog).returncode == 0
+    old = prices(stripe)
+    catalog["plans"][1]["base_amount_minor"] = 12000
+    assert set_up(line, stripe, catalog).returncode == 0
+    new = prices(stripe)
+    sold = {"acme": old, "globex": new}
+    for tenant, found in sold.items():
+        customer = stripe.api("POST", "/v1/customers", {"metadata": {"tenant": tenant}, "payment_method": "pm_card_visa",
+                                                        "invoice_settings": {"default_payment_method": "pm_card_visa"}}).json
+        made = stripe.api("POST", "/v1/subscriptions", {"customer": customer["id"], "items": [
+            {"price": found["standard_2026"]["id"]}, {"price": found["standard_2026_api_calls"]["id"]}]})
+        assert made.status == 200, made.body
+    plans = "SELECT tenant, plan FROM subscriptions ORDER BY tenant"
+    line.wait_for(lambda: [tuple(row) for row in line.sql(plans)] == [("acme", "standard"), ("globex", "standard")], 30, "plans")
+    assert line.value("SELECT count(DISTINCT stripe_price_id) FROM subscription_items WHERE metric IS NULL") == 2
+    assert line.value("SELECT count(*) FROM subscription_items WHERE metric = 'api_calls'") == 2
+    done = line.meterctl("doctor", "--json", **settings_of(stripe))
+    found = [row for row in json.loads(done.stdout) if row["check"] in ("meter", "price", "permission", "webhook endpoint")]
+    assert [row for row in found if row["result"] != "ok"] == [] and len(found) == 10
 
 
 # What is not ours.
