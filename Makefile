@@ -86,7 +86,7 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(ARCHIVES) ; $(link) -fsanitize=fuzzer
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(BENCH_SHARED) $(B)/libemitter.a $(B)/libcommon.a ; $(link)
 
 # All of the library's objects in one, so that its static form shows no other names than its shared form does.
-$(B)/lib/meterline.o: $(B)/obj/emitter/library/library.o $(B)/libemitter.a $(B)/libcommon.a
+$(B)/lib/meterline.o: $(addprefix $(B)/obj/emitter/library/,library.o library_quota.o) $(B)/libemitter.a $(B)/libcommon.a
 	@mkdir -p $(@D) && ld -r $^ -o $@ && objcopy --wildcard --keep-global-symbol='meterline_*' $@
 $(B)/lib/libmeterline.a: $(B)/lib/meterline.o ; @rm -f $@ && ar rcs $@ $<
 $(B)/lib/libmeterline.so.0: $(B)/lib/meterline.o emitter/library/meterline.map

@@ -3,8 +3,7 @@
 #include "common/events/event_line.h"
 #include "common/redis/redis.h"
 #include "common/str.h"
-#include "emitter/library/meterline.h"
-#include "emitter/library/outlet.h"
+#include "emitter/library/library_internal.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -13,25 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARDS_MAX = 1024 };
+enum { SHARDS_MAX = 1024, QUOTA_TIMEOUT_MS = 250, QUOTA_TIMEOUT_MAX_MS = 60000 };
 /* For ever, such as INT64_MAX: longer than anybody waits, and no sum with a clock overflows. */
 #define WAIT_MAX_MS (1000LL * 365 * DAY_MS)
 
-struct meterline {
-    struct outlet *outlet;
-    int64_t wait_ms;
-    void (*on_state)(void *owner, const char *fault);
-    void *owner;
-    uint64_t forks; /* there were so many when it was opened */
-    _Atomic uint64_t refused;
-};
-
 static __thread char error_text[256];
 
-static int fail(enum meterline_result result, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static int fail(enum meterline_result result, const char *format, ...)
+int library_fail(enum meterline_result result, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -54,15 +41,16 @@ static int64_t bounded_wait(int64_t wait_ms)
 
 /* Processes. */
 
-static bool is_parents(const struct meterline *m)
+bool library_is_parents(const struct meterline *m)
 {
     return m->forks != outlet_forks();
 }
 
-static int refuse_parents(void)
+int library_refuse_parents(void)
 {
-    return fail(METERLINE_FORKED, "the handle belongs to the parent process: open another one "
-                                  "after fork(), with a spool folder of its own");
+    return library_fail(METERLINE_FORKED,
+                        "the handle belongs to the parent process: open another one "
+                        "after fork(), with a spool folder of its own");
 }
 
 /* Opening. */
@@ -74,8 +62,7 @@ static void tell_state(void *owner, const char *fault)
         m->on_state(m->owner, fault);
 }
 
-/* Of a caller that was compiled with an older header, what its struct did not have is 0. */
-static void take_struct(void *out, size_t size, const void *given, size_t given_size)
+void library_take_struct(void *out, size_t size, const void *given, size_t given_size)
 {
     memset(out, 0, size);
     memcpy(out, given, given_size < size ? given_size : size);
@@ -90,6 +77,8 @@ static int check_options(const struct meterline_options *o, struct err *e)
         return err_set(e, ERR_CONFIG, "spool_max_bytes: must be at least %llu", OUTLET_MIN_BYTES);
     if (o->wait_ms < 0)
         return err_set(e, ERR_CONFIG, "wait_ms: must not be negative");
+    if (o->quota_timeout_ms < 0 || o->quota_timeout_ms > QUOTA_TIMEOUT_MAX_MS)
+        return err_set(e, ERR_CONFIG, "quota_timeout_ms: must be 1 to %d", QUOTA_TIMEOUT_MAX_MS);
     if (redis_url_parse(o->redis_url, &url, e))
         return err_wrap(e, "redis_url");
     redis_url_done(&url);
@@ -116,15 +105,16 @@ struct meterline *meterline_open(const struct meterline_options *options)
 {
     struct meterline_options o;
     struct err e;
-    take_struct(&o, sizeof o, options, options->size);
+    library_take_struct(&o, sizeof o, options, options->size);
     o.redis_url = o.redis_url ? o.redis_url : "redis://127.0.0.1:6379";
     if (outlet_start_process()) {
-        fail(METERLINE_FAILED, "libsodium does not start");
+        library_fail(METERLINE_FAILED, "libsodium does not start");
         return NULL;
     }
     if ((unsigned)o.sync > METERLINE_SYNC_NEVER || check_options(&o, &e)) {
-        fail(METERLINE_INVALID, "%s",
-             (unsigned)o.sync > METERLINE_SYNC_NEVER ? "sync: there is no such value" : e.text);
+        library_fail(METERLINE_INVALID, "%s",
+                     (unsigned)o.sync > METERLINE_SYNC_NEVER ? "sync: there is no such value"
+                                                             : e.text);
         return NULL;
     }
     struct meterline *m = xcalloc(1, sizeof *m);
@@ -132,10 +122,14 @@ struct meterline *meterline_open(const struct meterline_options *options)
     m->on_state = o.on_state;
     m->owner = o.owner;
     m->forks = outlet_forks();
+    m->quota_closed = o.quota_closed != 0;
+    m->quotas =
+        quota_pool_new(o.redis_url, o.quota_timeout_ms ? o.quota_timeout_ms : QUOTA_TIMEOUT_MS);
     m->outlet = open_outlet(m, &o, &e);
     if (m->outlet)
         return m;
-    fail(METERLINE_FAILED, "%s", e.text);
+    library_fail(METERLINE_FAILED, "%s", e.text);
+    quota_pool_free(m->quotas);
     free(m);
     return NULL;
 }
@@ -167,13 +161,11 @@ static int give_dimensions(struct event_line *line, const struct meterline_event
     return 0;
 }
 
-enum { TS_TEXT_SIZE = 24 };
-
-static int parse(struct event_line *line, const struct meterline_event *event, int64_t now_ms,
-                 char ts[TS_TEXT_SIZE])
+int library_parse(struct event_line *line, const struct meterline_event *event, int64_t now_ms,
+                  char ts[LIBRARY_TS_SIZE])
 {
     event_line_begin(line);
-    snprintf(ts, TS_TEXT_SIZE, "%" PRId64, event->ts_ms);
+    snprintf(ts, LIBRARY_TS_SIZE, "%" PRId64, event->ts_ms);
     if (give(line, EVENT_TENANT, event->tenant) || give(line, EVENT_METRIC, event->metric) ||
         give(line, EVENT_QUANTITY, event->quantity) || give(line, EVENT_ID, event->id) ||
         give(line, EVENT_TS, event->ts_ms ? ts : NULL) ||
@@ -182,7 +174,7 @@ static int parse(struct event_line *line, const struct meterline_event *event, i
     return event_line_check(line, now_ms, NULL);
 }
 
-static int put(struct meterline *m, const struct event_line *line, int64_t now_ms)
+int library_put(struct meterline *m, const struct event_line *line, int64_t now_ms)
 {
     char made_id[UUID_TEXT_SIZE];
     struct err e;
@@ -190,27 +182,27 @@ static int put(struct meterline *m, const struct event_line *line, int64_t now_m
     case SPOOL_DONE:
         return METERLINE_OK;
     case SPOOL_FULL:
-        return fail(METERLINE_FULL, "the spool is full: Redis has not taken what is in it");
+        return library_fail(METERLINE_FULL, "the spool is full: Redis has not taken what is in it");
     case SPOOL_FAILED:
         break;
     }
-    return fail(METERLINE_FAILED, "%s", e.text);
+    return library_fail(METERLINE_FAILED, "%s", e.text);
 }
 
 int meterline_emit(struct meterline *m, const struct meterline_event *given)
 {
     struct meterline_event event;
     struct event_line line;
-    char ts[TS_TEXT_SIZE];
+    char ts[LIBRARY_TS_SIZE];
     int64_t now_ms = clock_unix_ms();
     int result;
-    if (is_parents(m))
-        return refuse_parents();
-    take_struct(&event, sizeof event, given, given->size);
-    if (parse(&line, &event, now_ms, ts))
-        result = fail(METERLINE_INVALID, "%s", line.why);
+    if (library_is_parents(m))
+        return library_refuse_parents();
+    library_take_struct(&event, sizeof event, given, given->size);
+    if (library_parse(&line, &event, now_ms, ts))
+        result = library_fail(METERLINE_INVALID, "%s", line.why);
     else
-        result = put(m, &line, now_ms);
+        result = library_put(m, &line, now_ms);
     if (result != METERLINE_OK)
         atomic_fetch_add_explicit(&m->refused, 1, memory_order_relaxed);
     return result;
@@ -220,20 +212,20 @@ int meterline_emit(struct meterline *m, const struct meterline_event *given)
 
 int meterline_flush(struct meterline *m, int64_t timeout_ms)
 {
-    if (is_parents(m))
-        return refuse_parents();
+    if (library_is_parents(m))
+        return library_refuse_parents();
     uint64_t wanted = spool_appended(m->outlet->spool);
     if (delivery_wait(m->outlet->delivery, wanted, bounded_wait(timeout_ms)))
         return METERLINE_OK;
-    return fail(METERLINE_TIMEOUT, "%" PRIu64 " events are not in Redis yet",
-                wanted - delivery_sent(m->outlet->delivery));
+    return library_fail(METERLINE_TIMEOUT, "%" PRIu64 " events are not in Redis yet",
+                        wanted - delivery_sent(m->outlet->delivery));
 }
 
 void meterline_stats(const struct meterline *m, struct meterline_stats *out)
 {
     struct meterline_stats found = {.size = out->size < sizeof found ? out->size : sizeof found,
                                     .refused = atomic_load(&m->refused)};
-    if (!is_parents(m)) {
+    if (!library_is_parents(m)) {
         found.emitted = spool_appended(m->outlet->spool);
         found.sent = delivery_sent(m->outlet->delivery);
         found.recovered = delivery_recovered(m->outlet->delivery);
@@ -245,10 +237,11 @@ void meterline_stats(const struct meterline *m, struct meterline_stats *out)
 /* In a child of fork the thread is not there, and the lock of the folder is the parent's. */
 int meterline_close(struct meterline *m, int64_t timeout_ms)
 {
-    if (is_parents(m))
-        return refuse_parents();
+    if (library_is_parents(m))
+        return library_refuse_parents();
     int result = meterline_flush(m, timeout_ms);
     outlet_close(m->outlet);
+    quota_pool_free(m->quotas);
     free(m);
     return result;
 }

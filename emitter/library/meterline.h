@@ -35,8 +35,9 @@ enum meterline_result {
     /* The disk is full, or fails: give the event again. With METERLINE_SYNC_ALWAYS it may be sent
      * all the same, so it needs an id of yours: then it counts once. */
     METERLINE_FAILED = -3,
-    METERLINE_FORKED = -4, /* the handle belongs to the parent process */
-    METERLINE_TIMEOUT = -5 /* not all of it is in Redis yet */
+    METERLINE_FORKED = -4,     /* the handle belongs to the parent process */
+    METERLINE_TIMEOUT = -5,    /* not all of it is in Redis yet */
+    METERLINE_UNAVAILABLE = -6 /* Redis did not answer in quota_timeout_ms */
 };
 
 /* When the spool is brought to disk. Without it, it outlives the process, but what the last seconds
@@ -61,6 +62,8 @@ struct meterline_options {
      * Called by the library's thread or by emit's; it may not call the library. May be NULL. */
     void (*on_state)(void *owner, const char *fault);
     void *owner;
+    int64_t quota_timeout_ms; /* how long a call about quotas may wait for Redis; default 250 */
+    int quota_closed;         /* not 0: who cannot be asked for is denied; else allowed */
 };
 #define METERLINE_OPTIONS(...)                                                                     \
     (&(struct meterline_options){.size = sizeof(struct meterline_options), __VA_ARGS__})
@@ -86,6 +89,31 @@ struct meterline_event {
 #define METERLINE_EVENT(...)                                                                       \
     (&(struct meterline_event){.size = sizeof(struct meterline_event), __VA_ARGS__})
 
+/* What is asked about a tenant's quota. */
+struct meterline_ask {
+    size_t size;          /* of this struct, set by METERLINE_ASK: it may grow */
+    const char *tenant;   /* whose */
+    const char *metric;   /* of what */
+    const char *quantity; /* how much more; a decimal from 0 on; NULL: 1 */
+    const char *id;       /* of the reservation: printable ASCII without spaces, up to 255 */
+    int64_t ttl_ms;       /* how long it holds if nobody settles it; default 60000 */
+};
+#define METERLINE_ASK(...)                                                                         \
+    (&(struct meterline_ask){.size = sizeof(struct meterline_ask), __VA_ARGS__})
+
+/* All texts are NUL-terminated. See docs/quotas.md. */
+struct meterline_answer {
+    size_t size;          /* of this struct, set by the caller */
+    int allowed;          /* 0: denied */
+    char verdict[16];     /* allow, allow_over, deny; unknown: Redis did not answer */
+    char reason[24];      /* ok, soft_cap, hard_cap, blocked, grace, unknown_metric */
+    char used[48];        /* in the limit's current window */
+    char held[48];        /* reserved beside that */
+    char limit[48];       /* a decimal, unlimited, or "": there is none */
+    char cap[8];          /* none, soft, hard */
+    int64_t resets_at_ms; /* Unix, when used begins anew; 0: not known */
+};
+
 struct meterline_stats {
     size_t size;        /* of this struct, set by the caller */
     uint64_t emitted;   /* events that emit took */
@@ -106,6 +134,24 @@ METERLINE_API int meterline_emit(struct meterline *m, const struct meterline_eve
 
 /* Waits until Redis has all that was emitted before the call: METERLINE_OK or METERLINE_TIMEOUT. */
 METERLINE_API int meterline_flush(struct meterline *m, int64_t timeout_ms);
+
+/* May the tenant use so much more? Waits for Redis, for quota_timeout_ms at most (twice that, if a
+ * connection has to be made first). METERLINE_UNAVAILABLE: it did not answer, and allowed is what
+ * quota_closed says. */
+METERLINE_API int meterline_check(struct meterline *m, const struct meterline_ask *ask,
+                                  struct meterline_answer *out);
+
+/* The same, and unless it is denied the quantity is held until it is settled or ttl_ms are over.
+ * The same id again holds nothing more. */
+METERLINE_API int meterline_reserve(struct meterline *m, const struct meterline_ask *ask,
+                                    struct meterline_answer *out);
+
+/* Ends a reservation (tenant, metric, id). event: what was used; its tenant, metric and id are the
+ * reservation's if they are NULL. It is emitted, at once if Redis takes it, and then what is held
+ * ends when it is counted; else by the spool, and then what is held ends by its ttl_ms.
+ * METERLINE_OK: the event was taken. NULL: nothing was used. */
+METERLINE_API int meterline_settle(struct meterline *m, const struct meterline_ask *ask,
+                                   const struct meterline_event *event);
 
 METERLINE_API void meterline_stats(const struct meterline *m, struct meterline_stats *out);
 

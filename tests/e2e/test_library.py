@@ -1,6 +1,5 @@
 """What libmeterline took is counted once, whoever is killed meanwhile."""
 
-import os
 import random
 import re
 import struct
@@ -10,6 +9,7 @@ import time
 import pytest
 
 from line.paths import ROOT, programs
+from support import library_build
 from support.ledger_proof import assert_balanced, settle
 from support.seeds import new_seed, seconds
 
@@ -122,14 +122,12 @@ def test_what_redis_refuses_waits_until_it_does_not(line):
 
 def test_the_example_builds_against_what_is_installed(line, tmp_path):
     """It is the shared library that a service gets: what it exports, and what pkg-config says of it."""
-    subprocess.run(["make", "-s", "-C", ROOT, "install-library", f"PREFIX={tmp_path}", "CFLAGS=-O1", "JOBS=2"], check=True,
-                   env={**os.environ, "MAKEFLAGS": ""}, capture_output=True)
+    library_build.install(tmp_path)
     example, = re.findall("```c\n(.*?)```", (ROOT / "emitter" / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "service.c").write_text(example, encoding="utf-8")
-    subprocess.run("cc -Wall -Wextra -Werror service.c $(pkg-config --cflags --libs meterline) -o service", shell=True, check=True,
-                   cwd=tmp_path, env={**os.environ, "PKG_CONFIG_PATH": str(tmp_path / "lib" / "pkgconfig")})
+    library_build.compile_against(tmp_path, tmp_path / "service.c", tmp_path / "service")
     subprocess.run([tmp_path / "service"], check=True, env={
-        "LD_LIBRARY_PATH": str(tmp_path / "lib"), "REDIS_URL": line.redis.url, "SPOOL": str(tmp_path / "spool")})
+        **library_build.environment(tmp_path), "REDIS_URL": line.redis.url, "SPOOL": str(tmp_path / "spool")})
     (_, fields), = line.client().xrange("usage:events")
     assert (fields["tenant"], fields["metric"], fields["quantity"]) == ("acme", "api_calls", "2")
     assert re.fullmatch("[0-9a-f-]{36}", fields["id"]) and abs(int(fields["ts"]) / 1000 - time.time()) < 60

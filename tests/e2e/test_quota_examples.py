@@ -9,9 +9,10 @@ import pytest
 from line import process
 from line.paths import ROOT
 from line.process import clean_env
+from support import library_build
 from support.ledger_proof import settle
 
-EXAMPLES = sorted((ROOT / "docs" / "examples").iterdir())
+EXAMPLES = sorted((ROOT / "docs" / "examples").glob("quota.*"))
 
 
 @pytest.fixture(name="counted")
@@ -29,9 +30,19 @@ def check(line, quantity=0):
     return line.client().fcall("meterline_check", 1, "quota:{acme}", "api_calls", quantity)
 
 
+def made(example, folder):
+    """A program, and what it needs in its environment."""
+    if example.suffix != ".c":
+        return example, {}
+    library_build.install(folder)
+    library_build.compile_against(folder, example, folder / "quota")
+    return folder / "quota", library_build.environment(folder)
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_an_example_reserves_emits_and_settles(counted, example):
-    env = {**clean_env(), "REDIS_URL": counted.redis.url, "NODE_PATH": os.environ.get("NODE_PATH", "/usr/share/nodejs")}
+def test_an_example_reserves_emits_and_settles(counted, example, tmp_path):
+    example, own = made(example, tmp_path)
+    env = {**clean_env(), **own, "REDIS_URL": counted.redis.url, "NODE_PATH": os.environ.get("NODE_PATH", "/usr/share/nodejs")}
     for code, said in ((0, "allow ok\nworking\n"), (0, "allow ok\nworking\n"), (1, "deny hard_cap\n")):
         done = process.run([example, "acme", "api_calls", "2"], env=env)
         assert (done.returncode, done.stdout) == (code, said), done.stderr

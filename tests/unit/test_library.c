@@ -50,6 +50,56 @@ static void events_are_taken_without_redis(void **state)
     assert_int_equal(meterline_close(m, 0), METERLINE_TIMEOUT);
 }
 
+static void quotas_without_redis_are_what_the_option_says(void **state)
+{
+    (void)state;
+    for (int closed = 0; closed < 2; closed++) {
+        struct meterline *m =
+            meterline_open(METERLINE_OPTIONS(.redis_url = NOBODY, .quota_closed = closed));
+        struct meterline_answer answer = {.size = sizeof answer};
+        const struct meterline_ask *ask =
+            METERLINE_ASK(.tenant = "acme", .metric = "m", .id = "request-1");
+        assert_non_null(m);
+        assert_int_equal(meterline_check(m, ask, &answer), METERLINE_UNAVAILABLE);
+        assert_int_equal(answer.allowed, !closed);
+        assert_string_equal(answer.verdict, "unknown");
+        assert_int_equal(meterline_reserve(m, ask, &answer), METERLINE_UNAVAILABLE);
+        assert_int_equal(meterline_settle(m, ask, NULL), METERLINE_UNAVAILABLE);
+        /* The event waits in the spool. */
+        assert_int_equal(meterline_settle(m, ask, METERLINE_EVENT(.quantity = "2")), METERLINE_OK);
+        assert_int_equal(meterline_settle(m, ask, METERLINE_EVENT(.tenant = "other")),
+                         METERLINE_INVALID);
+        assert_int_equal(meterline_close(m, 0), METERLINE_TIMEOUT);
+    }
+}
+
+static void questions_that_are_none_are_refused(void **state)
+{
+    static const struct {
+        struct meterline_ask ask;
+        const char *error;
+    } cases[] = {
+        {{.metric = "m"}, "tenant: must be 1 to 128 bytes"},
+        {{.tenant = "a", .metric = "M"}, "metric: must be [a-z0-9_]{1,64}"},
+        {{.tenant = "a", .metric = "m", .quantity = "-1"},
+         "quantity: must be a decimal from 0 on, of up to 18 digits, and up to 9 behind a point"},
+    };
+    struct meterline *m = open_library();
+    struct meterline_answer answer = {.size = sizeof answer};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct meterline_ask ask = cases[i].ask;
+        ask.size = sizeof ask;
+        assert_int_equal(meterline_check(m, &ask, &answer), METERLINE_INVALID);
+        assert_string_equal(meterline_error(), cases[i].error);
+    }
+    assert_int_equal(meterline_reserve(m, METERLINE_ASK(.tenant = "a", .metric = "m"), &answer),
+                     METERLINE_INVALID);
+    assert_int_equal(meterline_settle(m, METERLINE_ASK(.tenant = "a", .metric = "m"), NULL),
+                     METERLINE_INVALID);
+    assert_int_equal(meterline_close(m, 0), METERLINE_OK);
+}
+
 static void waits_may_be_as_long_as_numbers_go(void **state)
 {
     struct meterline *m =
@@ -226,6 +276,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_are_taken_without_redis),
+        cmocka_unit_test(quotas_without_redis_are_what_the_option_says),
+        cmocka_unit_test(questions_that_are_none_are_refused),
         cmocka_unit_test(waits_may_be_as_long_as_numbers_go),
         cmocka_unit_test(what_is_no_event_is_refused_with_its_field),
         cmocka_unit_test(the_largest_event_is_taken),
