@@ -228,10 +228,33 @@ static void parse_alerts(struct check *c, const json_t *alerts, json_t *rows)
     }
 }
 
+/* For the emitter alone, which reads it from the file: nothing of it is in the database. */
+static void check_gateway_usage(struct check *c, json_t *rules, json_t *metrics)
+{
+    static const char *const KEYS[] = {"provider", "model", "kind", "metric", "dimensions", NULL};
+    static const char *const KINDS[] = {"input", "output", "cached", "reasoning", NULL};
+    struct path at = path_key(NULL, "gateway_usage");
+    if (!rules || !check_array(c, &at, rules))
+        return;
+    for (size_t i = 0; i < json_array_size(rules); i++) {
+        struct path each = path_index(&at, i);
+        json_t *rule = json_array_get(rules, i);
+        if (!check_object(c, &each, rule))
+            continue;
+        check_keys(c, &each, rule, KEYS);
+        check_text(c, &each, rule, "provider", DIMENSION_MAX_BYTES, CHECK_OPTIONAL);
+        check_text(c, &each, rule, "model", DIMENSION_MAX_BYTES, CHECK_OPTIONAL);
+        check_choice(c, &each, rule, "kind", KINDS, NULL);
+        const char *metric = check_name(c, &each, rule, "metric", CHECK_REQUIRED);
+        if (metric && !check_find_by(metrics, json_array_size(metrics), "metric", metric))
+            check_fault(c, &each, "the catalog has no metric %s", metric);
+    }
+}
+
 static void parse_parts(struct check *c, json_t *document, json_t *rows)
 {
-    static const char *const KEYS[] = {
-        "metrics", "plans", "on_collection_pause", "alerts", "tax", "tax_rounding", NULL};
+    static const char *const KEYS[] = {"metrics", "plans",        "on_collection_pause", "alerts",
+                                       "tax",     "tax_rounding", "gateway_usage",       NULL};
     static const char *const ON_PAUSE[] = {"active", "blocked", NULL};
     static const char *const ROUNDING[] = {"line", "invoice", NULL};
     json_t *defaults = json_pack("[i, i, i]", 80, 100, 120);
@@ -251,6 +274,7 @@ static void parse_parts(struct check *c, json_t *document, json_t *rows)
         catalog_parse_plans(c, plans, metrics, json_object_get(rows, "plans"),
                             json_object_get(rows, "limits"));
     catalog_parse_tax(c, json_object_get(document, "tax"), json_object_get(rows, "tax"));
+    check_gateway_usage(c, json_object_get(document, "gateway_usage"), metrics);
     parse_alerts(c, alerts ? alerts : defaults, json_object_get(rows, "alerts"));
     json_decref(defaults);
 }

@@ -6,6 +6,7 @@
 #include "common/stage.h"
 #include "emitter/daemon/access.h"
 #include "emitter/daemon/daemon_config.h"
+#include "emitter/format/ai_usage.h"
 #include "emitter/library/outlet.h"
 
 /* Borrowed by every part for its life. */
@@ -15,6 +16,7 @@ struct context {
     struct outlet *outlet;
     struct access *access;
     const struct metric_names *metrics; /* NULL: any */
+    const struct ai_table *ai_table;    /* NULL: none */
 };
 
 #endif

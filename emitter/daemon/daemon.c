@@ -27,6 +27,7 @@ struct daemon {
     struct quota_hold *hold;
     struct door *door;
     struct metric_names *metrics; /* NULL: any */
+    struct ai_table *ai_table;    /* NULL: none */
     uv_timer_t keys;              /* looks whether they are others now */
     uv_timer_t look;              /* while it drains */
     uv_work_t stop;               /* of the outlet, which may have to wait for Redis */
@@ -88,7 +89,10 @@ static int open_parts(struct daemon *d, struct err *e)
 {
     if (d->config.catalog && !(d->metrics = metric_names_load(d->config.catalog, e)))
         return err_wrap(e, "EMITTER_CATALOG");
+    if (d->config.catalog && !(d->ai_table = ai_table_load(d->config.catalog, e)))
+        return err_wrap(e, "EMITTER_CATALOG");
     d->context.metrics = d->metrics;
+    d->context.ai_table = d->ai_table;
     if (!(d->context.outlet = open_outlet(d, e)))
         return err_wrap(e, "EMITTER_SPOOL");
     d->intake = intake_open(&d->context);
@@ -232,6 +236,7 @@ int daemon_main(int argc, char **argv)
     code = stage_run(&STAGE, &daemon);
     quota_hold_close(daemon.hold);
     metric_names_free(daemon.metrics);
+    ai_table_free(daemon.ai_table);
     access_free(daemon.context.access);
     conf_done(DAEMON_SETTINGS, &daemon);
     return code;

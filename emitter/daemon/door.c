@@ -17,18 +17,43 @@ struct door {
 
 /* Routes. */
 
-static void take_events(struct door *d, struct http_exchange *x, const struct caller *c)
+/* May it send events now, and in this form? If not, it is answered. */
+static bool may_send(struct door *d, struct http_exchange *x, const struct caller *c)
 {
     const char *encoding = http_exchange_header(x, "Content-Encoding");
     int64_t wait_s = access_wait_s(d->context->access, c, clock_monotonic_ms());
-    if (encoding && strcasecmp(encoding, "identity") != 0)
+    bool is_plain = !encoding || !strcasecmp(encoding, "identity");
+    if (!is_plain)
         answer_error(x, 415, "unsupported_encoding", "bodies are taken as they are, uncompressed");
     else if (wait_s > 0)
         answer_later(x, 429, "rate_limited",
                      "there were more events than EMITTER_RATE_PER_S allows: send these later",
                      wait_s);
-    else
+    return is_plain && wait_s == 0;
+}
+
+static void take_events(struct door *d, struct http_exchange *x, const struct caller *c)
+{
+    if (may_send(d, x, c))
         intake_take(d->parts.intake, x, c);
+}
+
+static void take_openai(struct door *d, struct http_exchange *x, const struct caller *c)
+{
+    if (may_send(d, x, c))
+        intake_take_feed(d->parts.intake, x, c, ai_feed_openai, false);
+}
+
+static void take_litellm(struct door *d, struct http_exchange *x, const struct caller *c)
+{
+    if (may_send(d, x, c))
+        intake_take_feed(d->parts.intake, x, c, ai_feed_litellm, false);
+}
+
+static void take_otlp(struct door *d, struct http_exchange *x, const struct caller *c)
+{
+    if (may_send(d, x, c))
+        intake_take_feed(d->parts.intake, x, c, ai_feed_otlp, true);
 }
 
 static void check_quota(struct door *d, struct http_exchange *x, const struct caller *c)
@@ -51,8 +76,14 @@ static const struct route {
     const char *method; /* HEAD is a GET whose body is not sent; NULL: any, and any path below */
     void (*handle)(struct door *d, struct http_exchange *x, const struct caller *c);
 } ROUTES[] = {
-    {"/v1/quota/check", "GET", check_quota}, {"/v1/quota/check/", NULL, check_quota},
-    {"/v1/events", "POST", take_events},     {"/v1/quota/reserve", "POST", reserve},
+    {"/v1/quota/check", "GET", check_quota},
+    {"/v1/quota/check/", NULL, check_quota},
+    {"/v1/events", "POST", take_events},
+    {"/v1/usage/openai", "POST", take_openai},
+    {"/v1/usage/litellm", "POST", take_litellm},
+    {"/v1/traces", "POST", take_otlp},
+    {"/v1/logs", "POST", take_otlp},
+    {"/v1/quota/reserve", "POST", reserve},
     {"/v1/quota/settle", "POST", settle},
 };
 

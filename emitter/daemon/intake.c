@@ -43,6 +43,7 @@ struct batch {
     int accepted;
     int refused;
     int unavailable;
+    char why[200]; /* of the first that was refused */
 };
 
 /* Taking. */
@@ -82,7 +83,8 @@ static void take_event(void *owner, const struct event_line *event, const char *
     char made_id[UUID_TEXT_SIZE];
     struct err e;
     if (!event) {
-        b->refused++;
+        if (b->refused++ == 0)
+            snprintf(b->why, sizeof b->why, "%s", why);
         add_failed(&b->events, "refused", "invalid_event", why);
         return;
     }
@@ -187,17 +189,18 @@ static void on_timer(uv_timer_t *timer)
         uv_timer_stop(timer);
 }
 
-static void wait_for_redis(struct intake *i, struct batch *b, struct http_exchange *x,
-                           struct buf body)
+static void wait_for_redis(struct intake *i, struct batch *b, struct http_exchange *x, int status,
+                           struct buf *body)
 {
     struct waiting *w = xmalloc(sizeof *w);
     *w = (struct waiting){.exchange = x,
                           .wanted = spool_appended(i->context->outlet->spool),
                           .deadline_ms = clock_monotonic_ms() + i->context->config->wait_ms,
-                          .status = status_of(b),
-                          .body = body,
+                          .status = status,
+                          .body = *body,
                           .ids = b->ids};
     b->ids = (struct buf){0};
+    *body = (struct buf){0};
     if (i->last)
         i->last->next = w;
     else
@@ -258,35 +261,104 @@ static int read_body(struct format *f, const struct http_exchange *x, struct err
     return -1;
 }
 
-void intake_take(struct intake *i, struct http_exchange *x, const struct caller *caller)
+static void begin(struct intake *i, struct batch *b, const struct caller *caller)
 {
-    struct batch b = {.intake = i, .now_ms = clock_unix_ms()};
     struct format *f = &i->format;
-    struct buf body = {0};
-    struct err e;
-    f->now_ms = b.now_ms;
+    *b = (struct batch){.intake = i, .now_ms = clock_unix_ms()};
+    f->now_ms = b->now_ms;
     f->metrics = i->context->metrics;
     f->tenant = caller->tenant;
     f->is_bound = caller->is_bound;
     f->take = take_event;
-    f->owner = &b;
-    if (read_body(f, x, &e)) {
+    f->owner = b;
+}
+
+/* All of it was read: what is in body is the answer, once Redis or the spool has the events. */
+static void finish(struct intake *i, struct batch *b, struct http_exchange *x,
+                   const struct caller *caller, int status, struct buf *body)
+{
+    count(b);
+    access_spend(i->context->access, caller, b->accepted);
+    if (b->accepted > 0 && !i->context->config->spool)
+        wait_for_redis(i, b, x, status, body);
+    else
+        reply(x, status, body);
+    buf_done(body);
+    buf_done(&b->events);
+    buf_done(&b->ids);
+}
+
+void intake_take(struct intake *i, struct http_exchange *x, const struct caller *caller)
+{
+    struct batch b;
+    struct buf body = {0};
+    struct err e;
+    begin(i, &b, caller);
+    if (read_body(&i->format, x, &e)) {
         answer_error(x, e.code ? e.code : 400, e.code ? "unsupported_media_type" : "invalid_body",
                      e.text);
-    } else {
-        count(&b);
-        access_spend(i->context->access, caller, b.accepted);
-        make_body(&b, &body);
-        if (b.accepted > 0 && !i->context->config->spool) {
-            wait_for_redis(i, &b, x, body);
-            body = (struct buf){0};
-        } else {
-            reply(x, status_of(&b), &body);
-        }
+        return;
     }
-    buf_done(&body);
-    buf_done(&b.events);
-    buf_done(&b.ids);
+    make_body(&b, &body);
+    finish(i, &b, x, caller, status_of(&b), &body);
+}
+
+/* Feeds. */
+
+/* Some are taken: what is wrong with the others is told, and nothing is sent again. All are
+ * refused: they are not to be sent again. The spool is full: they are. */
+static int otlp_status(const struct batch *b)
+{
+    if (b->unavailable > 0)
+        return 503;
+    return b->refused > 0 && b->accepted == 0 ? 400 : 200;
+}
+
+static void make_otlp_body(const struct batch *b, bool is_logs, int status, struct buf *body)
+{
+    const char *text = b->why[0] ? b->why : "the spool takes no events now";
+    if (status == 200 && b->refused == 0) {
+        buf_add_str(body, "{}");
+        return;
+    }
+    if (status == 200)
+        buf_printf(body, "{\"partialSuccess\":{\"%s\":\"%d\",\"errorMessage\":",
+                   is_logs ? "rejectedLogRecords" : "rejectedSpans", b->refused);
+    else
+        buf_printf(body, "{\"code\":%d,\"message\":", status == 400 ? 3 : 14);
+    buf_add_json_str(body, text, strlen(text));
+    buf_add_str(body, status == 200 ? "}}" : "}");
+}
+
+void intake_take_feed(struct intake *i, struct http_exchange *x, const struct caller *caller,
+                      ai_feed_fn feed, bool is_otlp)
+{
+    static const char *const JSON[] = {"application/json", "text/event-stream", NULL};
+    const char *type = http_exchange_header(x, "Content-Type");
+    struct batch b;
+    struct buf body = {0};
+    struct err e;
+    if (ai_table_is_empty(i->context->ai_table)) {
+        answer_error(x, 400, "not_configured",
+                     "the catalog (EMITTER_CATALOG) has no gateway_usage");
+        return;
+    }
+    if (type && !is_type(type, JSON)) {
+        answer_error(x, 415, "unsupported_media_type",
+                     "the Content-Type must be application/json; OTLP as protobuf is not taken");
+        return;
+    }
+    begin(i, &b, caller);
+    if (feed(&i->format, i->context->ai_table, x->body, x->body_length, &e)) {
+        answer_error(x, 400, "invalid_body", e.text);
+        return;
+    }
+    int status = is_otlp ? otlp_status(&b) : status_of(&b);
+    if (is_otlp)
+        make_otlp_body(&b, !strcmp(x->path, "/v1/logs"), status, &body);
+    else
+        make_body(&b, &body);
+    finish(i, &b, x, caller, status, &body);
 }
 
 struct intake *intake_open(const struct context *context)

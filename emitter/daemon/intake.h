@@ -8,12 +8,17 @@
 
 #include "common/http/http_server.h"
 #include "emitter/daemon/context.h"
+#include "emitter/format/ai_feeds.h"
 
 struct intake; /* opaque */
 
 struct intake *intake_open(const struct context *context);
 /* POST /v1/events. Answers x, now or later. */
 void intake_take(struct intake *i, struct http_exchange *x, const struct caller *caller);
+/* What gateways of AI models post: POST /v1/usage/openai and the like. is_otlp: it is answered as
+ * OTLP/HTTP has it. */
+void intake_take_feed(struct intake *i, struct http_exchange *x, const struct caller *caller,
+                      ai_feed_fn feed, bool is_otlp);
 /* More is in Redis than before. */
 void intake_on_sent(struct intake *i);
 /* The last event could not be taken: the spool is full, or the disk. */
