@@ -20,8 +20,17 @@ def create(world, call):
     sub = world.of("subscription").get(call.params["subscription"], "subscription")
     known = {item["id"] for item in sub["items"]["data"]}
     item, rest = parted(call.params)
+    change(world, call, sub, rest, item)
+    made = [item for item in sub["items"]["data"] if item["id"] not in known]
+    if not made:        # it waits until somebody pays
+        raise StripeError(402, "The item is added when the invoice %s is paid." % sub["latest_invoice"],
+                          type="card_error", code="card_declined", began=True)
+    return made[0]
+
+
+def change(world, call, sub, rest, item):
+    subscriptions.check_changeable(sub, {**rest, "items": [item]})
     subscriptions.change_by(world, call, sub, rest, [item])
-    return next(item for item in sub["items"]["data"] if item["id"] not in known)
 
 
 def retrieve(world, call, id):
@@ -31,8 +40,7 @@ def retrieve(world, call, id):
 def update(world, call, id):
     found = world.of("subscription_item").get(id)
     item, rest = parted(call.params)
-    subscriptions.change_by(world, call, world.of("subscription").get(found["subscription"]), rest,
-                            [{**item, "id": id}])
+    change(world, call, world.of("subscription").get(found["subscription"]), rest, {**item, "id": id})
     return found
 
 
@@ -40,7 +48,7 @@ def delete(world, call, id):
     sub = world.of("subscription").get(world.of("subscription_item").get(id)["subscription"])
     if len(sub["items"]["data"]) == 1:
         raise StripeError(400, "A subscription must have at least one active plan.")
-    subscriptions.change_by(world, call, sub, parted(call.params)[1], [{"id": id, "deleted": True}])
+    change(world, call, sub, parted(call.params)[1], {"id": id, "deleted": True})
     return {"id": id, "object": "subscription_item", "deleted": True}
 
 

@@ -17,7 +17,7 @@ def create(world, call):
         "effective_percentage": percentage, "flat_amount": None, "inclusive": p.boolean(params, "inclusive"),
         "jurisdiction": None, "jurisdiction_level": None, "livemode": False,
         "metadata": p.metadata(params), "percentage": percentage, "rate_type": "percentage",
-        "state": None, "tax_type": None, "_exact": Fraction(str(percentage))})
+        "state": None, "tax_type": None, "_exact": Fraction(params["percentage"])})
     p.copy_texts(rate, params, TEXTS)
     world.events.record("tax_rate.created", rate, call)
     return rate

@@ -174,6 +174,12 @@ SCHEDULED_REFUSES = {"items", "trial_end", "billing_cycle_anchor", "cancel_at", 
 
 def update(world, call, id):
     sub, params = world.of("subscription").get(id), call.params
+    check_changeable(sub, params)
+    change_by(world, call, sub, params, p.listed(params, "items"))
+    return sub
+
+
+def check_changeable(sub, params):
     if sub["status"] in ENDED and set(params) - CANCELED_TAKES:
         raise StripeError(400, "A canceled subscription can only update its cancellation_details "
                           "and metadata.")
@@ -181,8 +187,6 @@ def update(world, call, id):
         raise StripeError(400, "The subscription is managed by the subscription schedule `%s`, and updating any "
                           "of its items or billing directly is not allowed. Please update the schedule instead, "
                           "or release it." % sub["schedule"], param=min(SCHEDULED_REFUSES & set(params)))
-    change_by(world, call, sub, params, p.listed(params, "items"))
-    return sub
 
 
 def change_by(world, call, sub, params, given_items):
