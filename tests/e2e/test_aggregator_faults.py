@@ -132,7 +132,7 @@ def test_the_entry_that_postgres_refuses_is_set_aside_alone(line):
     row, = line.sql("SELECT * FROM rejected_events")
     assert (row.stream_id, row.reason, row.tenant) == (culprit, "refused", "full")
     assert row.detail.startswith("22003") and ["note", "the culprit"] in row.fields
-    assert aggregator.logs("batch_refused", entries=1)
+    aggregator.wait_log("batch_refused", entries=1)
     line.sql("UPDATE usage_totals SET quantity = 1 WHERE tenant = 'full'")
     assert position(line).counted == 81 and position(line).rejected == 1
     assert_balanced(line)

@@ -552,13 +552,14 @@ def test_a_report_names_samples(sandbox):
         return report["error_count"], len(report["error_types"][0]["sample_errors"])
 
     sandbox.bootstrap(meters=[{"event_name": "sum", "formula": "sum"}])
+    token = sandbox.api("POST", "/v2/billing/meter_event_session").json["authentication_token"]
+    batch = {"events": [usage("cus_nobody", "5") for _ in range(7)]}  # At once: a report covers a moment.
     with Receiver() as receiver:
         sandbox.webhook(receiver.url, enabled_events=["v1.billing.meter.error_report_triggered"])
         for samples, reports in ((None, 1), (100, 2)):
             if samples:
                 sandbox.set(samples=samples)
-            for _ in range(7):
-                post_usage(sandbox, "cus_nobody", "5")
+            sandbox.api("POST", "/v2/billing/meter_event_stream", batch, key=token)
             receiver.wait(reports)
             assert named() == (7, samples and 7 or 5)
 

@@ -108,7 +108,7 @@ def restart_all(line, stages):
     """Those with the old setting end by themselves, as their supervisor sees it; new ones begin."""
     for stage in stages:
         assert stage.wait_exit(30) == 2
-        assert stage.logs("setting_refused")
+        stage.wait_log("setting_refused")
     return [start(line), start(line)]
 
 

@@ -337,7 +337,7 @@ def test_a_rate_limit_slows_the_sink_and_loses_nothing(shop):
     shop.sandbox.set(rate_per_s=30)
     sink = shop.start_sink(SINK_INTERVAL_S=1)
     shop.wait_for(is_sent(shop, 60), 60)
-    assert sink.logs("rate_lowered")
+    sink.wait_log("rate_lowered")
     assert sum(int(row["value"]) for row in shop.sandbox.totals()) == 180
 
 
