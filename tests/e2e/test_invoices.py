@@ -128,6 +128,8 @@ def test_pages_of_lines(shop):
 
 def test_the_pdf_of_an_own_invoice(shop, files):
     acme, id = shop.viewer.of("acme"), shop.invoice("acme")
+    own = acme.get(f"{INVOICES}/{id}/pdf")
+    assert own.status == 200 and own.body.startswith(b"%PDF-") and own.headers["Content-Type"] == "application/pdf", "the sandbox's own"
     shop.link(id, files.url + "/start")
     answer = acme.get(f"{INVOICES}/{id}/pdf")
     assert answer.status == 200 and answer.body == PDF
