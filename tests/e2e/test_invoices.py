@@ -170,6 +170,13 @@ def test_a_pdf_may_be_read_slowly_and_left(shop, files):
         while piece := slow.recv(16384):
             came += piece
     assert PDF[:1000] in came and len(came) > len(PDF)
+    # It ends while one is being passed on: cut off, and nothing is left behind.
+    with socket.socket() as late:
+        late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        late.connect(("127.0.0.1", shop.api.port))
+        late.sendall(request)
+        assert late.recv(1000).startswith(b"HTTP/1.1 200")
+        shop.api.stage.term()
 
 
 def test_a_pdf_that_is_too_large_or_from_here_is_refused(line, files):

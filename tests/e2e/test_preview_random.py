@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from support.preview_shop import DAY, UTC, Shop, lines_of, own_lines, own_sums, sums_of
+from support.preview_shop import DAY, REFUSED, UTC, Shop, lines_of, own_lines, own_sums, sums_of
 from support.seeds import new_seed
 
 COUNT = int(os.environ.get("SUBSCRIPTIONS") or 25)
@@ -65,6 +65,8 @@ def test_the_next_invoice_is_the_one_that_comes(shop):
             if not ours or "error" in ours or ours["request"] is None:
                 continue
             theirs = shop.ask_preview(ours)
+            if theirs == REFUSED:
+                continue
             both = shop.compare(ours, theirs)
             alike += both["difference"]["agrees"]
             if not both["difference"]["agrees"]:
@@ -83,4 +85,4 @@ def test_the_next_invoice_is_the_one_that_comes(shop):
     print("\n".join(faults))
     print(f"{came} invoices came, {alike} previews are alike")
     assert not faults, f"{len(faults)} differ"
-    assert came > COUNT * 0.7 and alike > COUNT * 1.4
+    assert came > COUNT * 0.7 and alike > COUNT * 1.4, "nearly all were compared"

@@ -13,6 +13,7 @@ CURRENCIES = ("usd", "usd", "eur", "jpy", "kwd", "isk")
 STEP = {"kwd": 10, "isk": 100}
 CYCLES = (("month", 1), ("month", 1), ("month", 1), ("month", 3), ("year", 1), ("week", 2))
 METRICS = ("llm_tokens", "api_calls")
+REFUSED = "refused"
 CARD = {"payment_method": "pm_card_visa", "invoice_settings": {"default_payment_method": "pm_card_visa"}}
 
 
@@ -241,10 +242,13 @@ class Shop:
         return out
 
     def ask_preview(self, preview):
-        """Stripe's own, of the same question; None: it says that nothing is upcoming."""
+        """Stripe's own, of the same question. None: it says that nothing is upcoming. REFUSED: in classic a subscription
+        has one interval, so that a plan by the year goes with no other fee by the month."""
         answer = self.ask("POST", "invoices/create_preview", **dict(preview["request"]))
         if answer.status == 404 and answer.error.get("code") == "invoice_upcoming_none":
             return None
+        if answer.status == 400 and "same billing interval" in answer.error["message"]:
+            return REFUSED
         assert answer.status == 200, (preview["request"], answer.json)
         return answer.json
 
