@@ -136,7 +136,9 @@ static const struct api_field DIFFERENT[] = {
     API_FIELDS_END};
 
 static const struct api_field DIFFERENCE[] = {
-    {.name = "agrees", .type = API_BOOL, .what = "to the last minor unit, and each price"},
+    {.name = "agrees",
+     .type = API_BOOL,
+     .what = "to the last minor unit, and each price unless lines_cut"},
     {.name = "subtotal",
      .type = API_MONEY,
      .optional = true,

@@ -1,7 +1,8 @@
 -- Our preview beside Stripe's: p_ours as preview_invoice gives it, p_stripe the invoice of create_preview, NULL where
 -- Stripe says that none is upcoming. Returns p_ours with `stripe` and `difference`: the sums, and of each price whose
 -- lines come to something else what we have, what Stripe has, and the likely reason. Lines of one price are added up,
--- since Stripe may cut them in other places than we do; credits, charges and prorations apart.
+-- since Stripe may cut them in other places than we do; credits, charges and prorations apart. Stripe gives the first ten
+-- lines of a preview: if there are more, the sums alone are compared, and `lines_cut` says so.
 CREATE OR REPLACE FUNCTION compare_preview(p_ours jsonb, p_stripe jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -49,7 +50,7 @@ BEGIN
          WHERE coalesce(x.ours, 0) <> coalesce(x.stripe, 0) OR x.unknown
             OR x.metric IS NOT NULL AND x.our_quantity <> x.stripe_quantity;
     END IF;
-    agrees := NOT is_cut AND differences = '[]';
+    agrees := differences = '[]';
     FOREACH name IN ARRAY ARRAY['subtotal', 'discount', 'tax', 'total'] LOOP
         off := (p_ours #>> ARRAY[name, 'amount_minor'])::numeric - (sums ->> name)::numeric;
         totals := totals || jsonb_build_object(name, shown_amount(to_jsonb(off), currency));

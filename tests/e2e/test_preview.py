@@ -208,6 +208,8 @@ def test_beside_stripes_own(told):
     taxed = compared(line("price_fee", 9900, 1), line("price_tokens", 80, 40), total=10778,
                      **({"total_taxes": [{"amount": 798}]} if told.new else {"tax": 798}))
     assert taxed["difference"]["tax"] == money(-798) and taxed["difference"]["lines"] == []
+    cut = compared(line("price_fee", 9900, 1), lines={"data": [line("price_fee", 9900, 1)], "has_more": True}, subtotal=9980, total=9980)
+    assert cut["stripe"]["lines_cut"] and cut["difference"]["agrees"] and cut["difference"]["lines"] == []
     none = told.line.value("SELECT compare_preview(%s::jsonb, NULL)", json.dumps(told.preview()))
     assert none["stripe"] == {"asked": True, "upcoming": False} and not none["difference"]["agrees"]
 

@@ -60,7 +60,7 @@ def test_the_next_invoice_is_the_one_that_comes(shop):
     faults, alike, at = [], 0, shop.now()
     previews = {sub["id"]: shop.preview(sub, at) for sub in shop.subs}
     for sub in shop.subs:
-        for wish in ({}, wishes[sub["id"]]):
+        for wish in [{}] + [wish for wish in [wishes[sub["id"]]] if wish]:
             ours = shop.preview(sub, at, wish) if wish else previews[sub["id"]]
             if not ours or "error" in ours or ours["request"] is None:
                 continue
@@ -85,4 +85,4 @@ def test_the_next_invoice_is_the_one_that_comes(shop):
     print("\n".join(faults))
     print(f"{came} invoices came, {alike} previews are alike")
     assert not faults, f"{len(faults)} differ"
-    assert came > COUNT * 0.7 and alike > COUNT * 1.4, "nearly all were compared"
+    assert came > COUNT * 0.7 and alike > COUNT * 1.2, "nearly all were compared"
