@@ -1,7 +1,7 @@
 /* The end of a subscription: with its period, or now. Now means that Stripe bills what was used so
- * far: the sink first submits it, since usage that comes after the end finds no period; then the
- * subscription ends with a last invoice, which is paid at once, because Stripe no longer collects
- * by itself (docs.stripe.com/billing/subscriptions/cancel).
+ * far: what is in the stream is counted first, and the sink submits it, since usage that comes
+ * after the end finds no period; then the subscription ends with a last invoice, which is paid at
+ * once, because Stripe no longer collects by itself (docs.stripe.com/billing/subscriptions/cancel).
  *
  * Each step may be repeated: a subscription that has ended goes on with its last invoice. */
 #include "api/billing/billing_routes.h"
@@ -9,12 +9,15 @@
 #include "api/billing/subscription_view.h"
 #include "api/sql.h"
 #include "common/clock.h"
+#include "common/contract.h"
 #include "common/stripe/objects/stripe_event.h"
 
+#include <hiredis/hiredis.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_MS = 300 };
+enum { LOOK_MS = 300, STREAM_SIZE = 40 };
 
 /* The last invoice. */
 
@@ -135,13 +138,23 @@ static void end_now(struct job *j)
 
 /* Settling. */
 
+static void stream_of(const struct api_request *r, char stream[STREAM_SIZE])
+{
+    int64_t shards = r->context->shards;
+    if (shards > 1)
+        (void)snprintf(stream, STREAM_SIZE, STREAM_SHARD_KEY,
+                       (int)(str_crc16(r->tenant, strlen(r->tenant)) % shards));
+    else
+        (void)snprintf(stream, STREAM_SIZE, "%s", STREAM_KEY);
+}
+
 static void run_look(struct job *j);
 
 /* What does not pass by itself is not waited for. */
 static bool passes(const char *reason)
 {
-    return !strcmp(reason, "waiting") || !strcmp(reason, "pending") || !strcmp(reason, "sending") ||
-           !strcmp(reason, "in_doubt");
+    return !strcmp(reason, "counting") || !strcmp(reason, "waiting") || !strcmp(reason, "ahead") ||
+           !strcmp(reason, "pending") || !strcmp(reason, "sending") || !strcmp(reason, "in_doubt");
 }
 
 static void fail_unsettled(struct job *j, const PGresult *rows)
@@ -172,23 +185,45 @@ static void take_unsettled(struct api_request *r, PGresult **results, int n)
         job_pause(j, LOOK_MS, run_look);
 }
 
+/* The sink is asked each time: what has been counted since its last look is to be claimed too. */
 static void run_look(struct job *j)
 {
-    struct pg_statement s;
-    pg_statement_init(&s, SQL_READ_UNSETTLED);
-    pg_add_text(&s, j->tenant);
-    api_sql(j->r, &s, 1, take_unsettled);
-}
-
-static void ask_settling(struct job *j)
-{
     struct pg_statement s[2];
-    j->until_ms = clock_monotonic_ms() + api_whole(j->r, "settle_s") * 1000;
+    char stream[STREAM_SIZE];
+    stream_of(j->r, stream);
     pg_statement_init(&s[0], SQL_ASK_SETTLING);
     pg_add_text(&s[0], j->tenant);
     pg_statement_init(&s[1], SQL_READ_UNSETTLED);
     pg_add_text(&s[1], j->tenant);
+    pg_add_text(&s[1], stream);
+    pg_add_text(&s[1], j->newest_entry);
     api_sql(j->r, s, 2, take_unsettled);
+}
+
+/* What was emitted before this request. An entry that was trimmed has been counted. */
+static void take_newest(void *owner, const struct err *error, void *result)
+{
+    struct job *j = owner;
+    const redisReply *reply = result;
+    if (error) {
+        api_fail_err(j->r, error);
+        return;
+    }
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+        reply->element[0]->type == REDIS_REPLY_ARRAY && reply->element[0]->elements > 0 &&
+        reply->element[0]->element[0]->str)
+        j->newest_entry = xstrdup(reply->element[0]->element[0]->str);
+    run_look(j);
+}
+
+static void ask_settling(struct job *j)
+{
+    char stream[STREAM_SIZE];
+    const char *argv[] = {"XREVRANGE", stream, "+", "-", "COUNT", "1"};
+    j->until_ms = clock_monotonic_ms() + api_whole(j->r, "settle_s") * 1000;
+    stream_of(j->r, stream);
+    redis_router_command(j->r->context->redis, stream, strlen(stream), API_DEADLINE_MS, take_newest,
+                         j, 6, argv, NULL);
 }
 
 static bool is_now(const struct job *j)

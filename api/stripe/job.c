@@ -45,6 +45,7 @@ static void job_free(void *state)
     free(j->tenant);
     free(j->customer);
     free(j->interval);
+    free(j->newest_entry);
     free(j->shown_id);
     free(j);
 }

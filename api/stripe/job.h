@@ -81,6 +81,7 @@ struct job {
     char *interval;           /* of the plan that is wished */
     struct stripe_fault held; /* of a step that is to be undone */
     json_t *known;            /* prices that are a plan's; borrowed from state */
+    char *newest_entry;       /* of the stream, when it was asked for */
     json_t *sessions;         /* checkouts that are to end */
     json_t *checkout;         /* the one that stays */
     bool (*keeps)(const struct job *j, const json_t *session);

@@ -269,18 +269,34 @@ def test_an_end_with_the_period_can_be_undone(shop, acme):
 
 
 def test_an_end_now_waits_for_what_was_used(shop, acme):
+    shop.sandbox.clock(-3600)       # in its first minute, usage would be sent with the next one
     acme.post(SUBSCRIPTION, {"plan": "standard"})
-    shop.start_aggregator().wait_ready()
+    shop.sandbox.clock(0)
+    aggregator = shop.start_aggregator().wait_ready()
     shop.emit([{"id": "e1", "tenant": "acme", "metric": "api_calls", "quantity": "150000"}])
     shop.wait_for(lambda: shop.value("SELECT count(*) FROM usage_totals WHERE quantity = 150000"), 20, "it is counted")
     refused = acme.delete(SUBSCRIPTION, query={"at": "now", "settle_s": 1})
     assert (refused.status, refused.code) == (409, "usage_not_settled") and "api_calls" in refused.text
     assert acme.must("GET", SUBSCRIPTION)["status"] == "active"
+    aggregator.pause()      # what is in the stream is waited for, too
+    shop.emit([{"id": "e2", "tenant": "acme", "metric": "api_calls", "quantity": "50000"}])
+    behind = acme.delete(SUBSCRIPTION, query={"at": "now", "settle_s": 1})
+    assert (behind.status, behind.code) == (409, "usage_not_settled") and "counting" in behind.text
+    aggregator.resume()
+    shop.wait_for(lambda: shop.value("SELECT count(*) FROM usage_totals WHERE quantity = 200000"), 20, "it is counted")
     shop.start_sink().wait_ready()
+    shop.wait_for(lambda: shop.value("SELECT count(*) FROM usage_submissions WHERE state = 'sent'"), 30, "it is sent")
+    shop.sql("UPDATE usage_submissions SET usage_at = usage_at + interval '5 minutes'")     # as if earlier minutes were taken
+    ahead = acme.delete(SUBSCRIPTION, query={"at": "now", "settle_s": 1})
+    assert (ahead.status, ahead.code) == (409, "usage_not_settled") and "ahead" in ahead.text
+    shop.sql("UPDATE usage_submissions SET usage_at = usage_at - interval '5 minutes'")
     ended = acme.must("DELETE", SUBSCRIPTION, query={"at": "now"}, timeout=70)
     assert (ended["status"], ended["change"], ended["pending"]) == ("canceled", "now", False)
     invoice = ended["last_invoice"]
     assert invoice["status"] == "paid" and invoice["error"] is None
+    assert int(shop.sandbox.total(ended["customer"], "api_calls")) == 200000
+    billed = shop.sandbox.api("GET", f"/v1/invoices/{invoice['id']}").json["total"]
+    assert billed == invoice["amount"]["amount_minor"] and billed in (113, 114)     # 100.00 of overage, less what is left of 99.00
     again = acme.must("DELETE", SUBSCRIPTION, query={"at": "now"})
     assert again["status"] == "canceled" and again["last_invoice"]["id"] == invoice["id"]
     assert acme.put(SUBSCRIPTION, {"plan": "enterprise"}).code == "no_subscription"
