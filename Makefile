@@ -153,7 +153,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 INSTALLED = $(PROGRAMS:%=$(PREFIX)/bin/:%) $(foreach m,$(MANUALS),$(PREFIX)/share/man/man$(subst .,,$(suffix $m))/:$m) \
     $(PREFIX)/share/bash-completion/completions/:$(COMPLETION) $(PREFIX)/share/meterline/:deploy/catalog.json \
     $(foreach c,$(wildcard deploy/catalogs/*.json),$(PREFIX)/share/meterline/catalogs/:$c) \
-    $(foreach u,$(wildcard deploy/systemd/*.service deploy/systemd/*.target deploy/systemd/*.d/*),$(dir $(u:deploy/systemd/%=$(UNITDIR)/%)):$u)
+    $(foreach u,$(wildcard deploy/systemd/*.service deploy/systemd/*.timer deploy/systemd/*.target deploy/systemd/*.d/*),$(dir $(u:deploy/systemd/%=$(UNITDIR)/%)):$u)
 what    = $(lastword $(subst :, ,$1))
 where   = $(DESTDIR)$(firstword $(subst :, ,$1))$(notdir $(call what,$1))
 .PHONY: uninstall

@@ -26,6 +26,9 @@ def read(path):
 BASE = read(KUBERNETES / "base" / "kustomization.yaml")
 OBJECTS = [each for name in BASE["resources"] for each in read_all(KUBERNETES / "base" / name)]
 PODS = {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in OBJECTS if each["kind"] in ("Deployment", "Job")}
+NIGHTLY = read(KUBERNETES / "nightly" / "kustomization.yaml")
+for _cron in (read(KUBERNETES / "nightly" / name) for name in NIGHTLY["resources"]):
+    PODS[_cron["metadata"]["name"]] = _cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
 CTL = read(KUBERNETES / "ctl" / "pod.yaml")
 PODS["meterline-ctl"] = CTL["spec"]
 VALUES = read(CHART / "values.yaml")
@@ -37,7 +40,7 @@ def test_every_version_is_that_of_the_programs():
     assert chart["version"] == chart["appVersion"] == VERSION
     sandbox = read(KUBERNETES / "sandbox" / "kustomization.yaml")
     ctl = read(KUBERNETES / "ctl" / "kustomization.yaml")
-    images = {each["name"]: each["newTag"] for each in BASE["images"] + sandbox["images"] + ctl["images"]}
+    images = {each["name"]: each["newTag"] for each in BASE["images"] + sandbox["images"] + ctl["images"] + NIGHTLY["images"]}
     assert set(images.values()) == {VERSION}
     used = {container["image"] for pod in PODS.values() for container in pod["containers"] + pod.get("initContainers", [])}
     assert used == set(images) - {"meterline/sandbox"}
@@ -63,6 +66,15 @@ def test_the_pod_of_meterctl_is_of_the_line_and_of_no_deployment():
     assert BASE["labels"][0]["pairs"].items() <= labels.items()
     components = [each["metadata"]["labels"]["app.kubernetes.io/component"] for each in OBJECTS if each["kind"] == "Deployment"]
     assert components and labels["app.kubernetes.io/component"] not in components
+
+
+def test_what_runs_at_night_is_of_the_line_and_takes_its_settings(line):
+    assert NIGHTLY["labels"][0]["pairs"] == BASE["labels"][0]["pairs"]
+    known = line.must("meterctl", "--help").stdout
+    assert all(f"  {literal.split('=')[0]} " in known for literal in NIGHTLY["configMapGenerator"][0]["literals"])
+    for name in ("rollup", "export"):
+        pod = PODS[f"meterline-{name}"]
+        assert pod["containers"][0]["args"] == [name] and pod["restartPolicy"] == "Never"
 
 
 def test_settings_for_all_are_known_to_a_program(line):

@@ -10,6 +10,8 @@ from line.stages import program
 
 UNITS = ROOT / "deploy" / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
+TIMERS = sorted(UNITS.glob("*.timer"))
+JOBS = {"meterline-migrate", *(path.stem for path in TIMERS)}
 TARGET = UNITS / "meterline.target"
 COMMON = UNITS / "meterline-.service.d" / "10-common.conf"
 EXPOSURE_MAX = 1.5  # Of 10; 9.6 is a service that nothing is set for.
@@ -19,7 +21,7 @@ EXPOSURE_MAX = 1.5  # Of 10; 9.6 is a service that nothing is set for.
 def units(folder):
     """As installed for our programs."""
     (folder / COMMON.parent.name).mkdir()
-    for path in [COMMON, TARGET, *SERVICES]:
+    for path in [COMMON, TARGET, *SERVICES, *TIMERS]:
         text = re.sub("^ExecStart=/usr/bin/([a-z-]+)", lambda found: f"ExecStart={program(found[1])}",
                       path.read_text(encoding="utf-8"), flags=re.MULTILINE)
         (folder / path.relative_to(UNITS)).write_text(text, encoding="utf-8")
@@ -31,7 +33,7 @@ def values(path, name):
 
 
 def test_systemd_finds_no_fault(units):
-    done = process.run(["systemd-analyze", "verify", "--man=no", *(units / path.name for path in [TARGET, *SERVICES])],
+    done = process.run(["systemd-analyze", "verify", "--man=no", *(units / path.name for path in [TARGET, *SERVICES, *TIMERS])],
                        env={"SYSTEMD_UNIT_PATH": f"{units}:"})
     assert done.returncode == 0 and done.stdout + done.stderr == ""
 
@@ -58,10 +60,17 @@ def test_each_secret_is_a_credential_that_the_program_reads(service):
     assert asserted == {path for name, path in loaded.items() if name not in fallbacks}
 
 
-def test_a_target_starts_them_and_the_schema_is_a_matter_of_its_own():
+def test_a_target_starts_them_and_what_ends_by_itself_is_a_matter_of_its_own():
     text = {path.stem: path.read_text(encoding="utf-8") for path in SERVICES}
-    assert set(text) == {"meterline-aggregator", "meterline-sink", "meterline-webhookd", "meterline-notifier", "meterline-api", "meterline-migrate"}
+    assert set(text) == {"meterline-aggregator", "meterline-sink", "meterline-webhookd", "meterline-notifier", "meterline-api", *JOBS}
     for name, unit in text.items():
-        assert "WantedBy=multi-user.target meterline.target\n" in unit
-        assert ("Type=oneshot" if name == "meterline-migrate" else "Type=notify\n") in unit
-        assert ("WatchdogSec=" in unit) == (name != "meterline-migrate")
+        assert ("WantedBy=multi-user.target meterline.target\n" in unit) == (name == "meterline-migrate" or name not in JOBS)
+        assert ("Type=oneshot\n" if name in JOBS else "Type=notify\n") in unit
+        assert ("WatchdogSec=" in unit) == (name not in JOBS)
+        assert ("Restart=no\n" in unit) == (name in JOBS), "a timer, or a person, says when it is tried again"
+
+
+def test_timers_start_rollups_hourly_and_the_export_nightly():
+    assert {path.stem: values(path, "OnCalendar") for path in TIMERS} == {
+        "meterline-rollup": ["hourly"], "meterline-export": ["*-*-* 01:30:00 UTC"]}
+    assert all(values(path, "WantedBy") == ["timers.target"] for path in TIMERS)
