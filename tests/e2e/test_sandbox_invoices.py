@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.billing import amounts, money
 from sandbox.client import Sandbox
-from test_sandbox_subscriptions import CARD, DAY_S, HOUR_S, LEGACY, Shop, half
+from support.sandbox_shop import CARD, DAY_S, HOUR_S, LEGACY, Shop, coupon, half, rate
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +62,6 @@ def test_shown(amount, currency, text):
 
 # Taxes and discounts on invoices
 
-def rate(shop, percentage, inclusive=False):
-    return shop.post("tax_rates", display_name="Tax", percentage=percentage, inclusive=inclusive)["id"]
-
 
 def test_taxes(shop):
     """Exclusive ones are added, inclusive ones are inside; each is rounded once an invoice."""
@@ -85,10 +82,6 @@ def test_taxes(shop):
     shop.post("customers/" + shop.customer, tax_exempt="exempt")
     shop.subscribe(shop.fee, default_tax_rates=[rate(shop, "20")])
     assert shop.invoices()[-1]["total"] == 9900
-
-
-def coupon(shop, **fields):
-    return shop.post("coupons", **fields)["id"]
 
 
 @pytest.mark.parametrize("fields, totals", [

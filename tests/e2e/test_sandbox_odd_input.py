@@ -5,7 +5,7 @@ import pytest
 
 from sandbox import parameters, routes
 from sandbox.client import Sandbox
-from test_sandbox_subscriptions import LEGACY, Shop
+from support.sandbox_shop import LEGACY, Shop
 
 ROUNDS = 6
 NUMBERS = ["0", "1", "-1", "2", "31", "1796000000", "4102444800", "99999999999999999999", "007"]

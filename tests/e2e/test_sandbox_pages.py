@@ -5,7 +5,7 @@ import urllib.parse
 import pytest
 
 from sandbox.client import Sandbox
-from test_sandbox_subscriptions import CARD, DAY_S, HOUR_S, Shop
+from support.sandbox_shop import CARD, DAY_S, FEATURES, HOUR_S, Shop
 
 
 @pytest.fixture(scope="module")
@@ -180,9 +180,6 @@ def test_a_card_is_saved_and_a_payment_made(shop, browser):
 
 
 # The portal
-
-FEATURES = {"payment_method_update": {"enabled": True}, "invoice_history": {"enabled": True},
-            "subscription_cancel": {"enabled": True, "mode": "at_period_end"}}
 
 
 def portal(shop, **fields):

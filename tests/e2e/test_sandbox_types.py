@@ -5,11 +5,9 @@ import pytest
 from line import npm
 from sandbox import parameters
 from sandbox.client import Sandbox
+from support.sandbox_shop import FEATURES, LEGACY, Shop, coupon, rate
 from support.stripe_types import Types, of_object
 from support.stripe_types import parameters as typed_parameters
-from test_sandbox_invoices import coupon, rate
-from test_sandbox_pages import FEATURES
-from test_sandbox_subscriptions import LEGACY, Shop
 
 
 @pytest.fixture(scope="module")
