@@ -27,6 +27,7 @@
 #define FIELD_ID       "id"
 #define FIELD_TS       "ts"
 #define FIELD_OP       "op"
+#define FIELD_BACKFILL "backfill" /* a dimension: see usage_backfills */
 
 /* Bounds of an entry. */
 #define TENANT_MAX_BYTES    128

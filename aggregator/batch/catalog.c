@@ -64,6 +64,11 @@ void catalog_free(struct catalog *c)
         return;
     for (int i = 0; i < c->count; i++)
         free_metric(&c->metrics[i]);
+    for (int i = 0; i < c->backfills_count; i++) {
+        free(c->backfills[i].id);
+        free(c->backfills[i].tenant);
+    }
+    free(c->backfills);
     free(c->metrics);
     free(c->slots);
     free(c);
@@ -184,4 +189,30 @@ int catalog_link(struct catalog *c, struct err *e)
         base->derived[base->derived_count++] = i;
     }
     return 0;
+}
+
+void catalog_add_backfill(struct catalog *c, const struct catalog_backfill *backfill)
+{
+    size_t n = (size_t)c->backfills_count + 1;
+    c->backfills = xrealloc(c->backfills, n * sizeof(*c->backfills));
+    struct catalog_backfill *added = &c->backfills[c->backfills_count++];
+    *added = *backfill;
+    added->id = xstrdup(backfill->id);
+    added->tenant = xstrdup(backfill->tenant);
+}
+
+static bool is_text(struct text text, const char *other)
+{
+    return text.length == strlen(other) && memcmp(text.data, other, text.length) == 0;
+}
+
+bool catalog_lets_in(const struct catalog *c, struct text id, struct text tenant,
+                     int64_t occurred_ms, int64_t now_ms)
+{
+    for (int i = 0; i < c->backfills_count; i++) {
+        const struct catalog_backfill *b = &c->backfills[i];
+        if (is_text(id, b->id) && is_text(tenant, b->tenant))
+            return occurred_ms >= b->from_ms && occurred_ms < b->until_ms && now_ms < b->ends_ms;
+    }
+    return false;
 }

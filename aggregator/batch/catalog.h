@@ -31,12 +31,23 @@ struct metric_def {
     int derived_count;
 };
 
+/* Usage of long ago that is let in on purpose. */
+struct catalog_backfill {
+    char *id; /* which entries name */
+    char *tenant;
+    int64_t from_ms;  /* Unix: when it was used, from … */
+    int64_t until_ms; /* … until */
+    int64_t ends_ms;  /* Unix: it is let in until then */
+};
+
 struct catalog {
     struct metric_def *metrics; /* by index; an event's metric is one */
     int count;
     int capacity;
     int32_t *slots;      /* hash table of indexes, -1 for none */
     uint32_t slots_mask; /* its size less one */
+    struct catalog_backfill *backfills;
+    int backfills_count;
 };
 
 /* Names from and to the catalog's text: "sum", "count", "max", "last", "unique". */
@@ -53,6 +64,12 @@ int catalog_add(struct catalog *c, const struct metric_def *def, struct err *e);
 /* After the last catalog_add: fill derived. Returns 0, or -1 with ERR_INPUT: from names no metric,
  * or one that is derived itself. */
 int catalog_link(struct catalog *c, struct err *e);
+
+/* backfill is copied. */
+void catalog_add_backfill(struct catalog *c, const struct catalog_backfill *backfill);
+/* Whether an entry that names this one may be of that time. now_ms: Unix. */
+bool catalog_lets_in(const struct catalog *c, struct text id, struct text tenant,
+                     int64_t occurred_ms, int64_t now_ms);
 
 /* The metric's index, or -1. Events never name a derived metric: see event_parse. */
 int catalog_find(const struct catalog *c, const char *name, size_t length);

@@ -133,6 +133,19 @@ static bool is_in_future(const struct event_parser *p, int64_t entry_ms)
     return p->now_ms > 0 && entry_ms > p->now_ms + EVENT_ENTRY_FUTURE_MAX_MS;
 }
 
+/* Somebody let usage of that time in on purpose, and the entry names it. Rare, so it is looked for
+ * only once the entry is too old. */
+static bool is_let_in(const struct event_parser *p, const struct event_fields *f,
+                      const struct event *e)
+{
+    static const struct text NAME = {.data = FIELD_BACKFILL, .length = sizeof FIELD_BACKFILL - 1};
+    for (int i = 0; i < f->dimensions_count; i++)
+        if (text_compare(f->dimensions[i].name, NAME) == 0)
+            return catalog_lets_in(p->catalog, f->dimensions[i].value, e->tenant->name,
+                                   e->occurred_ms, p->now_ms);
+    return false;
+}
+
 /* The entry's time has 48 bits, so its neighbourhood fits 64; ts may be any 64. */
 static int take_ts(const struct event_parser *p, const struct event_fields *f, struct event *out,
                    struct reject *why)
@@ -153,7 +166,7 @@ static int take_ts(const struct event_parser *p, const struct event_fields *f, s
         entry_ms = p->now_ms;
     if (str_to_i64(ts.data, ts.length, &out->occurred_ms) < 0)
         return reject_set(why, REASON_BAD_TIMESTAMP, "ts: is not a whole number of milliseconds");
-    if (out->occurred_ms < entry_ms - EVENT_AGE_MAX_MS)
+    if (out->occurred_ms < entry_ms - EVENT_AGE_MAX_MS && !is_let_in(p, f, out))
         return reject_set(why, REASON_TOO_OLD,
                           "ts: %" PRId64 ", more than 35 days before the entry", out->occurred_ms);
     if (out->occurred_ms > entry_ms + EVENT_FUTURE_MAX_MS)

@@ -133,6 +133,29 @@ static int add_metric(struct catalog *c, const PGresult *r, int row, struct err 
     return added < 0 ? -1 : 0;
 }
 
+static int64_t whole_of(const json_t *backfill, const char *name)
+{
+    return json_integer_value(json_object_get(backfill, name));
+}
+
+static void add_backfills(struct catalog *c, const char *text)
+{
+    json_t *list = json_loads(text, 0, NULL);
+    size_t i;
+    json_t *b;
+    json_array_foreach(list, i, b)
+    {
+        struct catalog_backfill backfill = {
+            .id = (char *)(uintptr_t)json_string_value(json_object_get(b, "id")),
+            .tenant = (char *)(uintptr_t)json_string_value(json_object_get(b, "tenant")),
+            .from_ms = whole_of(b, "from_ms"),
+            .until_ms = whole_of(b, "until_ms"),
+            .ends_ms = whole_of(b, "ends_ms")};
+        catalog_add_backfill(c, &backfill);
+    }
+    json_decref(list);
+}
+
 static struct catalog *read_metrics(const PGresult *r, struct err *e)
 {
     struct catalog *c = catalog_new();
@@ -144,6 +167,8 @@ static struct catalog *read_metrics(const PGresult *r, struct err *e)
         catalog_free(c);
         return NULL;
     }
+    if (!PQgetisnull(r, 0, 7))
+        add_backfills(c, PQgetvalue(r, 0, 7));
     return c;
 }
 

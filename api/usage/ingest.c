@@ -26,7 +26,7 @@ enum {
     EVENTS_MAX = 10000,
     ADD_DEADLINE_MS = 5000,
     ID_BYTES = 16,
-    ARGUMENTS_MAX = 3 + 2 * (EVENT_KNOWN + DIMENSIONS_MAX)
+    ARGUMENTS_MAX = 3 + 2 * (EVENT_KNOWN + DIMENSIONS_MAX + 1)
 };
 
 #define TYPE_JSON  "application/json"
@@ -80,9 +80,12 @@ struct ingest {
     int waiting; /* for Redis */
     char stream[64];
     char prefix[2 * ID_BYTES + 8]; /* of ids that are made; "": they are random */
-    const PGresult *metrics;       /* while the body is read */
-    struct buf arguments;          /* of all events: names and values, each with a NUL … */
-    struct buf sizes;              /* … and their lengths; 0xffffffff ends an event */
+    char *backfill;                /* its id; NULL: these are events of now */
+    int64_t from_ms;               /* of the backfill, Unix */
+    int64_t until_ms;
+    const PGresult *metrics; /* while the body is read */
+    struct buf arguments;    /* of all events: names and values, each with a NUL … */
+    struct buf sizes;        /* … and their lengths; 0xffffffff ends an event */
 };
 
 static void ingest_free(void *state)
@@ -94,6 +97,7 @@ static void ingest_free(void *state)
     }
     buf_done(&g->arguments);
     buf_done(&g->sizes);
+    free(g->backfill);
     free(g->items);
     free(g);
 }
@@ -152,7 +156,27 @@ static void add_event(struct ingest *g, struct item *item, const struct event_li
     for (int i = 0; i < e->dimensions_count; i++)
         add_pair(g, e->dimensions[i].name.data, e->dimensions[i].name.length,
                  e->dimensions[i].value.data, e->dimensions[i].value.length);
+    if (g->backfill)
+        add_pair(g, FIELD_BACKFILL, sizeof FIELD_BACKFILL - 1, g->backfill, strlen(g->backfill));
     buf_add(&g->sizes, &END, sizeof END);
+}
+
+/* Each must say when it was, within the time that is let in, and leave us a dimension. */
+static const char *fault_of_backfill(const struct ingest *g, const struct event_line *e)
+{
+    static const struct slice BACKFILL = {FIELD_BACKFILL, sizeof FIELD_BACKFILL - 1};
+    int64_t ms = 0;
+    if (!e->given[EVENT_TS])
+        return "ts: is missing: when was it?";
+    (void)str_to_i64(e->known[EVENT_TS].data, e->known[EVENT_TS].length, &ms);
+    if (ms < g->from_ms || ms >= g->until_ms)
+        return "ts: is not between from and until";
+    if (e->dimensions_count == DIMENSIONS_MAX)
+        return "an event of a backfill may have 15 dimensions: one more names the backfill";
+    for (int i = 0; i < e->dimensions_count; i++)
+        if (slice_equals(e->dimensions[i].name, BACKFILL))
+            return "backfill: is set by the API";
+    return NULL;
 }
 
 static void take_event(void *owner, const struct event_line *e, const char *why)
@@ -172,6 +196,8 @@ static void take_event(void *owner, const struct event_line *e, const char *why)
         item->text = xstrdup(why);
     else if (e->given[EVENT_METRIC] && !is_metric(g, e->known[EVENT_METRIC]))
         item->text = xstrdup("metric: is not in the catalog");
+    else if (g->backfill && (why = fault_of_backfill(g, e)))
+        item->text = xstrdup(why);
     else
         add_event(g, item, e);
 }
@@ -183,7 +209,8 @@ static int read_body(struct ingest *g, struct err *e)
                        .tenant = {r->tenant, strlen(r->tenant)},
                        .is_bound = true,
                        .take = take_event,
-                       .owner = g};
+                       .owner = g,
+                       .event = {.oldest_ms = g->from_ms}};
     int result =
         strcmp(r->content_type, TYPE_CSV) == 0 ? format_csv(&f, r->body, r->body_length, NULL, e)
         : strcmp(r->content_type, TYPE_LINES) == 0 ? format_lines(&f, r->body, r->body_length, e)
@@ -222,7 +249,13 @@ static void answer(struct ingest *g)
         add_outcome(list, &g->items[i], (int64_t)i);
     }
     json_int_t failed = (json_int_t)g->count - accepted - rejected;
-    if (failed > 0)
+    if (g->backfill)
+        api_note(g->request, g->backfill, NULL,
+                 json_pack("{s:s,s:s,s:s,s:I,s:I,s:I}", "from", api_text(g->request, "from"),
+                           "until", api_text(g->request, "until"), "reason",
+                           api_text(g->request, "reason"), "accepted", accepted, "rejected",
+                           rejected, "failed", failed));
+    else if (failed > 0)
         api_keep_open(g->request);
     api_answer(g->request, json_pack("{s:I,s:I,s:I,s:o}", "accepted", accepted, "rejected",
                                      rejected, "failed", failed, "events", list));
@@ -287,19 +320,23 @@ static void choose_stream(struct ingest *g)
         snprintf(g->stream, sizeof g->stream, "%s", STREAM_KEY);
 }
 
-/* So that the same request makes the same ids. */
-static void choose_prefix(struct ingest *g)
+static void hash_key(const struct api_request *r, unsigned char hash[ID_BYTES])
 {
-    const struct api_request *r = g->request;
-    unsigned char hash[ID_BYTES];
     crypto_generichash_state state;
-    if (!api_has_idempotency_key(r))
-        return;
-    crypto_generichash_init(&state, NULL, 0, sizeof hash);
+    crypto_generichash_init(&state, NULL, 0, ID_BYTES);
     crypto_generichash_update(&state, (const unsigned char *)r->tenant, strlen(r->tenant) + 1);
     crypto_generichash_update(&state, (const unsigned char *)r->idempotency_key,
                               strlen(r->idempotency_key));
-    crypto_generichash_final(&state, hash, sizeof hash);
+    crypto_generichash_final(&state, hash, ID_BYTES);
+}
+
+/* So that the same request makes the same ids. */
+static void choose_prefix(struct ingest *g)
+{
+    unsigned char hash[ID_BYTES];
+    if (!api_has_idempotency_key(g->request))
+        return;
+    hash_key(g->request, hash);
     memcpy(g->prefix, "api:", 4);
     sodium_bin2hex(g->prefix + 4, sizeof g->prefix - 4, hash, sizeof hash);
 }
@@ -323,15 +360,80 @@ static void take_metrics(struct api_request *r, PGresult **results, int n)
     }
 }
 
-void usage_ingest(struct api_request *r)
+static struct ingest *begin(struct api_request *r)
 {
-    struct pg_statement s;
     struct ingest *g = xcalloc(1, sizeof *g);
     g->request = r;
     r->state = g;
     r->release = ingest_free;
     choose_stream(g);
     choose_prefix(g);
+    return g;
+}
+
+static void read_metrics(struct api_request *r)
+{
+    struct pg_statement s;
     pg_statement_init(&s, SQL_LIST_METRICS);
     api_sql(r, &s, 1, take_metrics);
+}
+
+void usage_ingest(struct api_request *r)
+{
+    begin(r);
+    read_metrics(r);
+}
+
+/* Of long ago. */
+
+const struct api_param BACKFILL_PARAMS[] = {{.place = API_QUERY,
+                                             .name = "from",
+                                             .type = API_TIME,
+                                             .required = true,
+                                             .what = "when the usage was: from then …"},
+                                            {.place = API_QUERY,
+                                             .name = "until",
+                                             .type = API_TIME,
+                                             .required = true,
+                                             .what = "… until then"},
+                                            {.place = API_QUERY,
+                                             .name = "reason",
+                                             .type = API_TEXT,
+                                             .required = true,
+                                             .min = 1,
+                                             .max = 500,
+                                             .what = "why; the history has it"},
+                                            API_PARAMS_END};
+
+/* What is let in is committed before the first event is added: see open_usage_backfill. */
+static void take_opened(struct api_request *r, PGresult **results, int n)
+{
+    struct ingest *g = r->state;
+    (void)n;
+    (void)str_to_i64(PQgetvalue(results[0], 0, 1), strcspn(PQgetvalue(results[0], 0, 1), "."),
+                     &g->from_ms);
+    (void)str_to_i64(PQgetvalue(results[0], 0, 2), strcspn(PQgetvalue(results[0], 0, 2), "."),
+                     &g->until_ms);
+    read_metrics(r);
+}
+
+/* Its id follows from the Idempotency-Key, since the events of a repetition must be the same. */
+void usage_backfill(struct api_request *r)
+{
+    struct ingest *g = begin(r);
+    unsigned char hash[ID_BYTES];
+    char id[2 * ID_BYTES + 1];
+    struct pg_statement s;
+    hash_key(r, hash);
+    sodium_bin2hex(id, sizeof id, hash, sizeof hash);
+    g->backfill = xasprintf("bf_%s", id);
+    pg_statement_init(&s, SQL_OPEN_BACKFILL);
+    pg_add_text(&s, g->backfill);
+    pg_add_text(&s, r->tenant);
+    pg_add_text(&s, api_text(r, "from"));
+    pg_add_text(&s, api_text(r, "until"));
+    pg_add_text(&s, api_text(r, "reason"));
+    pg_add_text(&s, r->caller.name);
+    api_blame(r, "until");
+    api_sql(r, &s, 1, take_opened);
 }

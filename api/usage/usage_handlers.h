@@ -39,6 +39,8 @@ void usage_export(struct api_request *r);
 /* ingest.c */
 extern const char *const INGEST_TYPES[];
 extern const struct api_field INGEST_FIELDS[];
+extern const struct api_param BACKFILL_PARAMS[];
 void usage_ingest(struct api_request *r);
+void usage_backfill(struct api_request *r);
 
 #endif

@@ -36,6 +36,21 @@ const struct api_route USAGE_ROUTES[] = {
      .takes = INGEST_TYPES,
      .answer = INGEST_FIELDS,
      .handle = usage_ingest},
+    {.method = "POST",
+     .path = "/api/billing/usage/backfill",
+     .what = "Takes usage of long ago, older than the 35 days that events may be.",
+     .detail = "The body and the answer are those of POST /api/billing/usage; each event says its "
+               "ts, between from and until. It is "
+               "let in for seven days, and the history tells by whom and why. Usage of a period "
+               "whose invoice is final is counted, and "
+               "waits for a person to decide (meterctl late list).",
+     .role = API_ADMIN,
+     .flags = API_IS_RAW,
+     .history = "usage_backfilled",
+     .takes = INGEST_TYPES,
+     .params = BACKFILL_PARAMS,
+     .answer = INGEST_FIELDS,
+     .handle = usage_backfill},
     {.method = "GET",
      .path = "/api/billing/usage/export",
      .what = "Usage by the minute as CSV, by metric and time.",

@@ -155,7 +155,9 @@ static int check_ts(struct event_line *e, int64_t now_ms)
         return 0;
     if (str_to_i64(ts.data, ts.length, &ms))
         return refuse(e, "ts: must be Unix milliseconds, a whole number");
-    if (ms < now_ms - EVENT_AGE_MAX_MS)
+    if (e->oldest_ms && ms < e->oldest_ms)
+        return refuse(e, "ts: is before the time that is let in");
+    if (!e->oldest_ms && ms < now_ms - EVENT_AGE_MAX_MS)
         return refuse(e, "ts: is more than 35 days ago");
     if (ms > now_ms + EVENT_FUTURE_MAX_MS)
         return refuse(e, "ts: is more than 5 minutes in the future");

@@ -38,8 +38,9 @@ struct event_line {
     bool given[EVENT_KNOWN];
     struct event_field dimensions[DIMENSIONS_MAX]; /* all other fields, in the line's order */
     int dimensions_count;
-    struct buf text; /* owned: strings that had escapes, unescaped */
-    char why[200];   /* after -1: "quantity: …"; never quotes a value of the line */
+    int64_t oldest_ms; /* Unix: ts may be that old; 0: 35 days */
+    struct buf text;   /* owned: strings that had escapes, unescaped */
+    char why[200];     /* after -1: "quantity: …"; never quotes a value of the line */
 };
 
 /* For callers who have the fields already, and no line: begin, give each, check. Each returns 0, or

@@ -46,6 +46,31 @@ CREATE TABLE api_requests (
 CREATE INDEX api_requests_created ON api_requests (created_at);
 CREATE INDEX api_requests_working ON api_requests (owner) WHERE status IS NULL;
 
+-- Usage of long ago that is let in on purpose: an entry that names one in the field backfill may be that old.
+CREATE TABLE usage_backfills (
+    backfill_id text COLLATE "C" PRIMARY KEY,
+    tenant      text COLLATE "C" NOT NULL,
+    from_at     timestamptz NOT NULL,          -- when it was used: from …
+    until_at    timestamptz NOT NULL,          -- … until
+    reason      text NOT NULL,
+    opened_by   text NOT NULL,                 -- name of the API key
+    opened_at   timestamptz NOT NULL DEFAULT now(),
+    ends_at     timestamptz NOT NULL,          -- nothing is let in after that
+    CHECK (from_at < until_at)
+);
+CREATE INDEX usage_backfills_ends ON usage_backfills (ends_at);
+GRANT SELECT ON usage_backfills TO meterline_aggregator;
+GRANT SELECT, INSERT, UPDATE, DELETE ON usage_backfills TO meterline_ctl;
+COMMENT ON TABLE usage_backfills IS 'Usage of long ago that was let in on purpose, by whom and why.';
+COMMENT ON COLUMN usage_backfills.backfill_id IS 'What entries name in the field backfill.';
+COMMENT ON COLUMN usage_backfills.tenant IS 'Whose usage it is.';
+COMMENT ON COLUMN usage_backfills.from_at IS 'When the usage was: from then …';
+COMMENT ON COLUMN usage_backfills.until_at IS '… until then.';
+COMMENT ON COLUMN usage_backfills.reason IS 'Why, in somebody''s words.';
+COMMENT ON COLUMN usage_backfills.opened_by IS 'Name of the API key.';
+COMMENT ON COLUMN usage_backfills.opened_at IS 'When it was first let in.';
+COMMENT ON COLUMN usage_backfills.ends_at IS 'Nothing is let in after that.';
+
 GRANT SELECT ON api_keys TO meterline_api;
 GRANT SELECT, INSERT, DELETE, UPDATE ON portal_tokens TO meterline_api;   -- UPDATE: to lock
 GRANT SELECT, INSERT, UPDATE, DELETE ON api_requests TO meterline_api;
@@ -67,6 +92,8 @@ BEGIN
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
         EXECUTE format('CREATE POLICY stages ON %I TO meterline_api, meterline_ctl USING (true) WITH CHECK (true)', t);
     END LOOP;
+    ALTER TABLE usage_backfills ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY stages ON usage_backfills TO meterline_aggregator, meterline_ctl USING (true) WITH CHECK (true);
 END $$;
 
 COMMENT ON TABLE api_keys IS 'Keys of the API, by a hash of each; those that were revoked too.';

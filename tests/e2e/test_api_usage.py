@@ -239,3 +239,37 @@ def test_what_was_submitted_is_listed(line, api):
     assert {row["id"] for row in told["data"] + rest["data"]} == {f"ml-{n}" for n in range(1, 9)}
     assert api.must("GET", "/api/billing/usage_records", query={"starting_after": "ml-9"})["data"] == []
     assert api.must("GET", "/api/billing/usage_records", query={"state": "failed"})["data"] == []
+
+
+def test_usage_of_long_ago_is_let_in_on_purpose(line, api):
+    day = 86_400_000
+    now = line.value("SELECT floor(extract(epoch FROM now()) * 1000)::bigint")
+    old = now - 100 * day
+    query = {"from": line.value("SELECT to_char(now() - interval '101 days', 'YYYY-MM-DD\"T\"HH24:MI:SSZ')"),
+             "until": line.value("SELECT to_char(now() - interval '99 days', 'YYYY-MM-DD\"T\"HH24:MI:SSZ')"), "reason": "lost in the move"}
+    events = [{"metric": "api_calls", "quantity": 2, "ts": old}, {"metric": "api_calls", "ts": now - 50 * day}, {"metric": "api_calls"},
+              {"metric": "api_calls", "ts": old, "backfill": "bf_x"}]
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "b1"}
+    line.start_aggregator().wait_ready()   # It has read the catalog before.
+    line.xadd(tenant="acme", metric="api_calls", id="before")
+    line.wait_for(lambda: line.value("SELECT count(*) FROM usage_totals") == 1, 20, "it counts")
+    told = api.ask("POST", f"{USAGE}/backfill", json.dumps(events), headers=headers, query=query)
+    assert told.status == 200 and (told.json["accepted"], told.json["rejected"]) == (1, 3), told
+    assert api.ask("POST", f"{USAGE}/backfill", json.dumps(events), headers=headers, query=query).body == told.body
+    line.sql("UPDATE api_requests SET status = NULL, answer = NULL, lease_until = now()")   # As if it had died before its answer.
+    assert api.ask("POST", f"{USAGE}/backfill", json.dumps(events), headers=headers, query=query).json["accepted"] == 1
+    sums = "SELECT quantity_sum::int FROM usage_aggregates WHERE minute_at < now() - interval '98 days'"
+    line.wait_for(lambda: line.value(sums) == 2, 20, "it is counted")
+    foreign = line.value("SELECT backfill_id FROM usage_backfills")
+    line.xadd(tenant="globex", metric="api_calls", ts=str(old), backfill=foreign)   # Another tenant's is of no use …
+    line.xadd(tenant="acme", metric="api_calls", ts=str(now - 90 * day), backfill=foreign)   # … nor for another time.
+    line.xadd(tenant="acme", metric="api_calls", ts=str(old))
+    line.wait_for(lambda: line.value("SELECT count(*) FROM rejected_events WHERE reason = 'too_old'") == 3, 20, "the others are too old")
+    assert line.value(sums) == 2, "a repetition counts once"
+    row, *others = api.must("GET", "/api/billing/history", query={"kind": "usage_backfilled"})["data"]
+    assert len(others) == 1
+    assert row["actor"] == "boss" and row["object_id"] == foreign and row["detail"]["after"]["reason"] == "lost in the move"
+    assert api.with_key("editor", of="acme").ask("POST", f"{USAGE}/backfill", "[]", headers=headers, query=query).status == 403
+    back = {**query, "from": query["until"], "until": query["from"]}
+    assert api.ask("POST", f"{USAGE}/backfill", "[]", headers={"Content-Type": "application/json"}, query=back).param == "until"
+    assert line.meterctl("audit").returncode == 0

@@ -13,7 +13,7 @@ RELATIONS = """
 
 SPECIAL = {"metric": "api_calls", "currency": "usd", "cap": "none", "limit_window": "period", "billing_interval": "month", "role": "viewer",
            "aggregation": "sum", "transport": "meter_events", "rounding": "floor", "channel": "mail", "state": "sent", "plan": "free",
-           "status": "active", "kind": "settle", "period_end": "2027-01-01", "interval_count": 1, "limit_quantity": 5, "usage_type": "metered"}
+           "status": "active", "kind": "settle", "period_end": "2027-01-01", "until_at": "2027-01-01", "interval_count": 1, "limit_quantity": 5, "usage_type": "metered"}
 BY_TYPE = {"text": "x", "jsonb": "{}", "json": "{}", "boolean": True, "date": "2026-06-01", "uuid": "00000000-0000-0000-0000-000000000001",
            "bytea": b"x" * 32, "fraction": "(1,1)", "text[]": "{}", "integer[]": "{}", "bigint[]": "{}", "numeric[]": "{}",
            "timestamp with time zone[]": "{}", "uuid[]": "{}", "smallint[]": "{}", "interval": "1 day"}

@@ -38,7 +38,7 @@ static void every_route_is_whole(void **state)
             assert_true(!(r->flags & API_IS_STREAM) == !r->gives);
             assert_true(!(r->flags & API_IS_RAW) == !r->takes);
             assert_true(r->answer || r->gives || r->role == API_PUBLIC);
-            assert_int_equal(strncmp(r->path, "/api/admin/", 11) == 0, r->role == API_ADMIN);
+            assert_true(strncmp(r->path, "/api/admin/", 11) != 0 || r->role == API_ADMIN);
             openapi_statuses(r, statuses);
         }
 }
