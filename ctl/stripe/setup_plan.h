@@ -48,8 +48,4 @@ json_t *setup_plan(const json_t *objects, const json_t *present, struct setup_te
 /* Does anything differ? Steps other than keep. */
 bool setup_plan_differs(const json_t *steps);
 
-/* The body of the POST of a step that creates, changes or replaces. ids: {"meter": {name: id}, …},
- * of what the step needs. malloc'd. */
-char *setup_plan_body(const json_t *step, const json_t *ids);
-
 #endif

@@ -4,16 +4,15 @@
 #include "common/stripe/stripe_api.h"
 #include "common/stripe/stripe_calls.h"
 #include "common/stripe/stripe_form.h"
+#include "ctl/stripe/setup_post.h"
 #include "ctl/stripe/setup_secret.h"
 #include "ctl/submissions/stripe_run.h"
 
 #include <assert.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { ROUNDS = 3, IDS_A_CALL = 50, KEYS_A_CALL = 10, PATIENCE_MS = 60000 };
-enum { DIGEST_BYTES = 16, KEY_SIZE = 2 * DIGEST_BYTES + 1 };
 
 struct run {
     const struct setup_ask *ask;
@@ -233,32 +232,6 @@ static void plan(struct run *r)
 
 /* Writing. */
 
-static void add_part(crypto_generichash_state *state, const char *part)
-{
-    crypto_generichash_update(state, (const unsigned char *)part, strlen(part) + 1);
-}
-
-/* The same step in the same round has the same key, in whichever run. An endpoint's is that of its
- * salt, which stays until its secret is stored. */
-static void make_key(const struct run *r, const json_t *step, const char *body, const char *salt,
-                     char out[KEY_SIZE])
-{
-    unsigned char digest[DIGEST_BYTES];
-    const unsigned char round = (unsigned char)r->round;
-    crypto_generichash_state state;
-    crypto_generichash_init(&state, NULL, 0, sizeof digest);
-    add_part(&state, body);
-    add_part(&state, salt);
-    if (!*salt) {
-        crypto_generichash_update(&state, &round, 1);
-        add_part(&state, text_of(step, "kind"));
-        add_part(&state, text_of(step, "action"));
-        add_part(&state, text_of(step, "id"));
-    }
-    crypto_generichash_final(&state, digest, sizeof digest);
-    sodium_bin2hex(out, KEY_SIZE, digest, sizeof digest);
-}
-
 static bool is_endpoint(const json_t *step)
 {
     return is(step, "kind", "webhook_endpoint") && !is(step, "action", "change");
@@ -321,16 +294,16 @@ static void write_step(struct run *r, const json_t *step)
 {
     struct err e;
     char salt[SETUP_SALT_SIZE] = "";
-    char key[KEY_SIZE];
+    char key[SETUP_KEY_SIZE];
     if (is_endpoint(step) && r->ask->secret_file &&
         setup_secret_begin(r->ask->secret_file, salt, &e)) {
         end_run(r, &e);
         return;
     }
     char *path = path_of(step);
-    char *body = setup_plan_body(step, r->ids);
+    char *body = setup_post_body(step, r->ids);
     const char *version = json_string_value(json_object_get(step, "version"));
-    make_key(r, step, body, salt, key);
+    setup_post_key(step, r->round, body, salt, key);
     const struct stripe_request request = {.method = "POST",
                                            .path = path,
                                            .form = body,

@@ -3,6 +3,7 @@
 #include "ctl/stripe/setup_catalog.h"
 #include "ctl/stripe/setup_diff.h"
 #include "ctl/stripe/setup_plan.h"
+#include "ctl/stripe/setup_post.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -190,7 +191,7 @@ static void what_may_change_is_changed_alone(void **state)
     must_be(s.steps, "product", "ml_pro", "change", "name Old to Pro");
     must_be(s.steps, "price", "pro_year", "change", "active false to true");
     must_be(s.steps, "meter", "calls", "change", "display_name Old to Calls");
-    char *body = setup_plan_body(step_of(s.steps, "product", "ml_pro"), NULL);
+    char *body = setup_post_body(step_of(s.steps, "product", "ml_pro"), NULL);
     assert_string_equal(body, "name=Pro");
     free(body);
     assert_int_equal(count(s.steps, "keep"), 6);
@@ -284,7 +285,7 @@ static void a_secret_is_asked_for_until_it_is_kept(void **state)
     json_object_set_new(item(s.present, "webhook_endpoint", 0), "status", json_string("disabled"));
     plan(&s, KEPT);
     must_be(s.steps, "webhook_endpoint", URL, "change", "status disabled to enabled");
-    char *body = setup_plan_body(step_of(s.steps, "webhook_endpoint", URL), NULL);
+    char *body = setup_post_body(step_of(s.steps, "webhook_endpoint", URL), NULL);
     assert_string_equal(body, "disabled=false");
     free(body);
     end(&s);
@@ -299,7 +300,7 @@ static void the_body_is_a_form_with_the_meter_that_was_made(void **state)
     json_decref(s.present);
     s.present = json_object();
     plan(&s, (struct setup_terms){false, SECRET_NONE});
-    char *body = setup_plan_body(step_of(s.steps, "price", "pro_calls"), ids);
+    char *body = setup_post_body(step_of(s.steps, "price", "pro_calls"), ids);
     assert_string_equal(
         body,
         "product=ml_calls&currency=usd&active=true&metadata[meterline]=usage&metadata[plan]="
@@ -311,6 +312,45 @@ static void the_body_is_a_form_with_the_meter_that_was_made(void **state)
     free(body);
     json_decref(ids);
     end(&s);
+}
+
+/* The next run repeats a step to the letter; another step, or the next round, is another one. */
+static void a_step_has_one_key_in_every_run(void **state)
+{
+    static const struct {
+        const char *step;
+        int round;
+        const char *body;
+        const char *salt;
+        bool same; /* as the first one */
+    } CASES[] = {
+        {"{'kind': 'price', 'action': 'replace', 'id': 'p_1'}", 1, "a=1", "", true},
+        {"{'kind': 'price', 'action': 'replace', 'id': 'p_1'}", 1, "a=1", "", true},
+        {"{'kind': 'price', 'action': 'replace', 'id': 'p_2'}", 1, "a=1", "", false},
+        {"{'kind': 'price', 'action': 'create'}", 1, "a=1", "", false},
+        {"{'kind': 'price', 'action': 'replace', 'id': 'p_1'}", 2, "a=1", "", false},
+        {"{'kind': 'price', 'action': 'replace', 'id': 'p_1'}", 1, "a=2", "", false},
+        {"{'kind': 'price', 'action': 'replace', 'id': 'p_1'}", 1, "a=1", "x", false},
+    };
+    char first[SETUP_KEY_SIZE] = "";
+    char salted[2][SETUP_KEY_SIZE];
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        char key[SETUP_KEY_SIZE];
+        json_t *step = load(CASES[i].step);
+        setup_post_key(step, CASES[i].round, CASES[i].body, CASES[i].salt, key);
+        if (i == 0)
+            memcpy(first, key, sizeof first);
+        assert_int_equal(strcmp(key, first) == 0, CASES[i].same);
+        json_decref(step);
+    }
+    json_t *asked = load("{'kind': 'webhook_endpoint', 'action': 'replace', 'id': 'we_1'}");
+    json_t *again = load("{'kind': 'webhook_endpoint', 'action': 'create'}");
+    setup_post_key(asked, 1, "a=1", "salt", salted[0]);
+    setup_post_key(again, 2, "a=1", "salt", salted[1]);
+    assert_string_equal(salted[0], salted[1]);
+    json_decref(asked);
+    json_decref(again);
 }
 
 static void differences_are_told_by_their_path(void **state)
@@ -365,6 +405,7 @@ int main(void)
         cmocka_unit_test(a_meter_that_cannot_be_used_holds_its_prices),
         cmocka_unit_test(a_secret_is_asked_for_until_it_is_kept),
         cmocka_unit_test(the_body_is_a_form_with_the_meter_that_was_made),
+        cmocka_unit_test(a_step_has_one_key_in_every_run),
         cmocka_unit_test(differences_are_told_by_their_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
