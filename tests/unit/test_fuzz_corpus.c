@@ -4,9 +4,11 @@
 #include "tests/fuzz/fuzz_dec.c"
 #include "tests/fuzz/fuzz_entries.c"
 #include "tests/fuzz/fuzz_event.c"
+#include "tests/fuzz/fuzz_forms.c"
 #include "tests/fuzz/fuzz_mail.c"
 #include "tests/fuzz/fuzz_objects.c"
 #include "tests/fuzz/fuzz_signature.c"
+#include "tests/fuzz/fuzz_spool.c"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -99,6 +101,20 @@ static void mails_keep_their_promises(void **state)
     replay_folder("tests/fuzz/corpus/mail", fuzz_mail);
 }
 
+static void forms_keep_their_promises(void **state)
+{
+    /* What a request brings is an event by the rules of the stream, or a reason. */
+    (void)state;
+    replay_folder("tests/fuzz/corpus/forms", fuzz_forms);
+}
+
+static void damaged_segments_keep_their_promises(void **state)
+{
+    /* What is read was written, and what was not damaged is read. */
+    (void)state;
+    replay_folder("tests/fuzz/corpus/spool", fuzz_spool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +124,8 @@ int main(void)
         cmocka_unit_test(mails_keep_their_promises),
         cmocka_unit_test(webhooks_keep_their_promises),
         cmocka_unit_test(signatures_keep_their_promises),
+        cmocka_unit_test(forms_keep_their_promises),
+        cmocka_unit_test(damaged_segments_keep_their_promises),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
