@@ -25,7 +25,9 @@ enum flag {
     FLAG_CATALOG,
     FLAG_REFUSED,
     FLAG_GIVE_UP,
-    FLAG_DRY_RUN
+    FLAG_DRY_RUN,
+    FLAG_CSV,
+    FLAG_MAP
 };
 
 static const struct option FLAGS[] = {
@@ -37,10 +39,12 @@ static const struct option FLAGS[] = {
     {"refused", required_argument, NULL, FLAG_REFUSED},
     {"give-up-after", required_argument, NULL, FLAG_GIVE_UP},
     {"dry-run", no_argument, NULL, FLAG_DRY_RUN},
+    {"csv", no_argument, NULL, FLAG_CSV},
+    {"map", required_argument, NULL, FLAG_MAP},
     {NULL, 0, NULL, 0},
 };
 
-static const char WHAT[] = "Sends usage events to Redis, one line of JSON each.";
+static const char WHAT[] = "Sends usage events to Redis, one line of JSON each, or CSV.";
 static const char ARGUMENTS[] = "[flag]... [FILE]...";
 static const char INPUT[] =
     "Reads each FILE, or standard input (-) if there is none. One event a line:\n"
@@ -52,6 +56,10 @@ static const struct manual_item FLAG_HELPS[] = {
     {"--catalog FILE", "refuse metrics that are not in this catalog"},
     {"--refused FILE", "write the place and reason of every refused line here"},
     {"--give-up-after S", "stop when Redis has not answered for S seconds; default 60"},
+    {"--csv",
+     "the input is CSV, and its first line names the fields; so is a FILE that ends in .csv"},
+    {"--map A=B,C=D",
+     "CSV: the field A is ours B (tenant, metric, …), and C is D; C= leaves C out"},
     {"--dry-run", "only check the lines; needs no Redis"},
     {"--daemon",
      "take events by HTTP instead, and tell gateways about quotas: see --daemon --help"},
@@ -126,6 +134,12 @@ static int parse_flag(struct emitter_config *config, int flag, bool *print)
         return parse_give_up(config, optarg);
     case FLAG_DRY_RUN:
         config->dry_run = true;
+        return -1;
+    case FLAG_CSV:
+        config->csv = true;
+        return -1;
+    case FLAG_MAP:
+        config->map = optarg;
         return -1;
     default: /* getopt has said what is wrong */
         fprintf(stderr, "%s: see --help\n", EMITTER_PROGRAM);

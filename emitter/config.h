@@ -21,7 +21,9 @@ struct emitter_config {
     const char *refused; /* file for refused lines; NULL: none */
     int64_t give_up_ms;  /* without an acknowledgement, from the first failure on */
     bool dry_run;
-    char **files; /* borrowed from argv; none: standard input */
+    bool csv;        /* whatever the files are called */
+    const char *map; /* of the names in CSV; NULL: none */
+    char **files;    /* borrowed from argv; none: standard input */
     int files_count;
 };
 

@@ -1,6 +1,7 @@
 #include "emitter/emit.h"
 
 #include "common/clock.h"
+#include "common/events/csv.h"
 #include "common/events/metric_names.h"
 #include "common/log.h"
 #include "emitter/line_reader.h"
@@ -40,8 +41,13 @@ struct emit {
     struct refusals refusals;
     struct progress progress;
     struct event_line event;
-    uint64_t accepted; /* lines that are valid events */
-    uint64_t unknown;  /* not acknowledged when it gave up */
+    struct csv csv;
+    bool is_csv;         /* this file is */
+    bool has_header;     /* it has been read */
+    struct buf record;   /* of several lines, as far as it has come; empty: none */
+    uint64_t first_line; /* its first */
+    uint64_t accepted;   /* lines that are valid events */
+    uint64_t unknown;    /* not acknowledged when it gave up */
     struct sender_origin first_unknown;
     struct sender_origin last_unknown;
 };
@@ -145,18 +151,83 @@ static void on_unknown(void *owner, struct sender_origin origin)
     m->last_unknown = origin;
 }
 
-static int process_line(struct emit *m, struct slice line, struct sender_origin origin,
-                        struct err *e)
+/* failed: what was read is no event, for m->event.why. */
+static int process_event(struct emit *m, int failed, int64_t now_ms, struct sender_origin origin,
+                         struct err *e)
 {
-    int64_t now_ms = clock_unix_ms();
-    if (line.length == 0)
-        return 0;
-    if (event_line_parse(&m->event, line.data, line.length, now_ms, m->metrics)) {
+    if (failed) {
         refusals_add(&m->refusals, origin.file, origin.line, m->event.why);
         return 0;
     }
     m->accepted++;
     return m->sender ? sender_add(m->sender, &m->event, origin, now_ms, e) : 0;
+}
+
+static int process_record(struct emit *m, struct slice record, struct sender_origin origin,
+                          struct err *e)
+{
+    int64_t now_ms = clock_unix_ms();
+    if (!m->has_header) {
+        m->has_header = true;
+        return csv_set_header(&m->csv, record, e) ? err_wrap(e, "%s", origin.file) : 0;
+    }
+    int failed =
+        csv_read(&m->csv, record, &m->event) || event_line_check(&m->event, now_ms, m->metrics);
+    return process_event(m, failed, now_ms, origin, e);
+}
+
+/* A record ends where its quotes do. It counts as being in its first line. */
+static int process_csv(struct emit *m, struct slice line, struct sender_origin origin,
+                       struct err *e)
+{
+    if (m->record.length == 0 && !csv_is_open(line))
+        return line.length > 0 ? process_record(m, line, origin, e) : 0;
+    if (m->record.length == 0)
+        m->first_line = origin.line;
+    else
+        buf_add_char(&m->record, '\n');
+    buf_add(&m->record, line.data, line.length);
+    struct slice record = {m->record.data, m->record.length};
+    struct sender_origin first = {origin.file, m->first_line};
+    if (record.length > LINE_MAX_BYTES)
+        refusals_add(&m->refusals, first.file, first.line, "the record is longer than 1 MiB");
+    else if (csv_is_open(record))
+        return 0;
+    int result = record.length > LINE_MAX_BYTES ? 0 : process_record(m, record, first, e);
+    buf_clear(&m->record);
+    return result;
+}
+
+static int process_line(struct emit *m, struct slice line, struct sender_origin origin,
+                        struct err *e)
+{
+    int64_t now_ms = clock_unix_ms();
+    if (m->is_csv)
+        return process_csv(m, line, origin, e);
+    if (line.length == 0)
+        return 0;
+    return process_event(m, event_line_parse(&m->event, line.data, line.length, now_ms, m->metrics),
+                         now_ms, origin, e);
+}
+
+/* CSV by what the flags say, or by its name. */
+static int begin_file(struct emit *m, const char *name, struct err *e)
+{
+    static const char ENDING[] = ".csv";
+    size_t length = strlen(name);
+    size_t ending = sizeof ENDING - 1;
+    m->is_csv = m->config->csv || m->config->map ||
+                (length > ending && !strcmp(name + length - ending, ENDING));
+    m->has_header = false;
+    csv_done(&m->csv);
+    return csv_set_map(&m->csv, m->config->map, e) ? err_wrap(e, "--map") : 0;
+}
+
+static void end_file(struct emit *m, const char *name)
+{
+    if (m->record.length > 0)
+        refusals_add(&m->refusals, name, m->first_line, "CSV: a quote is not closed");
+    buf_clear(&m->record);
 }
 
 /* Returns 1 to go on, 0 at the end, -1 with e. */
@@ -183,6 +254,8 @@ static int process_next(struct emit *m, struct line_reader *reader, const char *
 
 static int read_input(struct emit *m, int fd, const char *name, struct err *e)
 {
+    if (begin_file(m, name, e))
+        return -1;
     struct line_reader *reader = line_reader_new(fd);
     int more = 1;
     while (more > 0 && !stopping) {
@@ -191,6 +264,8 @@ static int read_input(struct emit *m, int fd, const char *name, struct err *e)
                       m->refusals.count);
     }
     line_reader_free(reader);
+    if (more == 0)
+        end_file(m, name);
     return more < 0 ? -1 : 0;
 }
 
@@ -290,5 +365,7 @@ int emit_run(struct emitter_config *config)
         sender_free(m.sender);
     metric_names_free(m.metrics);
     event_line_done(&m.event);
+    csv_done(&m.csv);
+    buf_done(&m.record);
     return code;
 }

@@ -240,3 +240,24 @@ def test_wrong_usage(line):
 def test_a_wrong_flag_leads_to_the_help(line):
     done = emit(line, "", "--bogus")
     assert done.returncode == 2 and done.stderr.endswith("meterline-emitter: see --help\n"), done.stderr
+
+
+def test_csv_of_a_file_and_of_a_pipe(line):
+    path = line.folder / "usage.csv"
+    path.write_text('\ufefftenant,metric,quantity,id,note\r\nacme,api_calls,1.50,a,"x ""y"",\nz"\r\n\r\nacme,api_calls,,b,\r\n'
+                    'acme,api_calls,1e3,c,\r\nacme\r\nacme,api_calls,2,d,"open\r\n', encoding="utf-8")
+    done = line.run("emitter", path)
+    assert done.returncode == 1 and done.stderr == (
+        f"{path}:6: quantity: must be written without an exponent\n"
+        f"{path}:7: CSV: there are fewer values than fields in the header\n"
+        f"{path}:8: CSV: a quote is not closed\n2 sent, 3 refused\n")
+    first, second = entries(line)
+    assert (first["quantity"], first["note"], second["id"]) == ("1.50", 'x "y",\nz', "b") and "quantity" not in second
+    text = "Customer ID,metric,Calls,Rest\nacme,api_calls,3,x\n"
+    done = line.run("emitter", "--map", "Customer ID=tenant,Calls=quantity,Rest=", input=text)
+    assert (done.returncode, done.stderr) == (0, "1 sent, 0 refused\n")
+    assert {"tenant", "metric", "quantity", "id", "ts"} == set(entries(line)[2]) and entries(line)[2]["quantity"] == "3"
+    for args, text, why in [(["--csv"], "Customer ID\n", "must be mapped"), (["--map", "x"], "a\n", "foreign=ours"),
+                            (["--map", "a=tenant"], "b\n", "no field a")]:
+        done = line.run("emitter", *args, input=text)
+        assert done.returncode == 1 and why in done.stderr, done.stderr

@@ -41,16 +41,16 @@ static void must_be_written(const struct segment_record *found, struct spool_wri
                             int n)
 {
     char wanted[SEGMENT_RECORD_MAX];
+    bool was_written = false;
     for (int i = 0; i < n; i++)
         if (found->end == written[i].at + segment_room_of(written[i].length)) {
             fill_record(wanted, written[i].length, i);
             assert(found->length == written[i].length && found->shard == i);
             assert(memcmp(found->data, wanted, found->length) == 0);
             assert(!written[i].is_read);
-            written[i].is_read = true;
-            return;
+            was_written = written[i].is_read = true;
         }
-    assert(!"a record that nobody wrote");
+    assert(was_written);
 }
 
 static void fuzz_spool(const uint8_t *data, size_t size)
