@@ -1,0 +1,88 @@
+"""Checkouts and the portal over the API, older versions of Stripe's, and a change that is refused."""
+
+import pytest
+
+from support import plans
+from support.billing_shop import (
+    CHECKOUT, CUSTOMER, DONE, METHOD, PORTAL, SUBSCRIPTION, buy, make_acme, make_shop, prices_of, stripe_subscriptions
+)
+
+
+@pytest.fixture(name="shop")
+def shop_fixture(line):
+    return make_shop(line)
+
+
+@pytest.fixture(name="acme")
+def acme_fixture(shop):
+    return make_acme(shop)
+
+
+def test_a_checkout_is_one_until_it_is_paid(shop):
+    shop.plans = plans.of_catalog(shop.sandbox)
+    acme = shop.editor.of("acme")
+    first = acme.post(CHECKOUT, {"plan": "standard", "success_url": DONE, "seats": 2})
+    assert first.status == 201 and first.json["expires_at"].endswith("Z"), first
+    again = acme.post(CHECKOUT, {"plan": "standard", "success_url": DONE, "seats": 2})
+    assert (again.status, again.json["id"], again.json["reused"]) == (200, first.json["id"], True)
+    other = acme.post(CHECKOUT, {"plan": "enterprise", "success_url": DONE})
+    assert other.status == 201 and other.json["id"] != first.json["id"]
+    opened = shop.sandbox.api("GET", "/v1/checkout/sessions", {"status": "open"}).json["data"]
+    assert [s["id"] for s in opened] == [other.json["id"]]
+    assert buy(shop, other.json["url"], "pm_card_chargeDeclined") == 402
+    assert buy(shop, other.json["url"]) == 303
+    told = acme.wait(SUBSCRIPTION, lambda s: s["status"] == "active", "webhookd has it")
+    assert told["plan"] == "enterprise"
+    late = acme.post(CHECKOUT, {"plan": "standard", "success_url": DONE})
+    assert (late.status, late.code) == (409, "subscription_exists") and told["id"] in late.text
+    assert acme.post(CHECKOUT, {"plan": "standard", "success_url": "javascript:alert(1)"}).param == "success_url"
+
+
+def test_a_subscription_ends_an_open_checkout(shop, acme):
+    opened = acme.post(CHECKOUT, {"plan": "standard", "success_url": DONE}).json
+    assert acme.post(SUBSCRIPTION, {"plan": "standard"}).status == 201
+    assert shop.sandbox.api("GET", f"/v1/checkout/sessions/{opened['id']}").json["status"] == "expired"
+    assert len(stripe_subscriptions(shop)) == 1
+
+
+def test_the_portal_is_for_a_customer(shop):
+    acme = shop.editor.of("acme")
+    assert acme.post(PORTAL, {"return_url": "https://shop.test/"}).code == "no_customer"
+    acme.post(CUSTOMER, {})
+    shop.sandbox.api("POST", "/v1/billing_portal/configurations", {"features": {"invoice_history": {"enabled": True}}})
+    made = acme.post(PORTAL, {"return_url": "https://shop.test/"})
+    assert made.status == 201 and made.json["url"].startswith("http"), made
+
+
+@pytest.mark.parametrize("version", ["2024-06-20", "2025-03-31.basil"])
+def test_older_versions_of_stripes_api(line, version):
+    line.settings["STRIPE_API_VERSION"] = version
+    shop = make_shop(line)
+    plans.of_catalog(shop.sandbox)
+    acme = shop.editor.of("acme")
+    acme.post(CUSTOMER, {})
+    acme.must("POST", METHOD, {"payment_method": "pm_card_visa"})
+    assert acme.post(SUBSCRIPTION, {"plan": "enterprise"}).status == 201
+    assert acme.must("PUT", SUBSCRIPTION, {"plan": "standard"})["change"] == "period_end"
+    stay = acme.must("PUT", SUBSCRIPTION, {"plan": "enterprise", "interval": "month"})
+    assert stay["schedule"] is None
+    assert acme.must("DELETE", SUBSCRIPTION)["cancel_at"]
+    assert acme.must("DELETE", SUBSCRIPTION, query={"at": "now"})["status"] == "canceled"
+
+
+def test_a_refused_upgrade_leaves_the_schedule_as_it_was(shop, acme):
+    acme.post(SUBSCRIPTION, {"plan": "enterprise"})
+    down = acme.must("PUT", SUBSCRIPTION, {"plan": "standard"})
+    before = shop.sandbox.api("GET", f"/v1/subscription_schedules/{down['schedule']}").json
+    acme.must("POST", METHOD, {"payment_method": "pm_card_chargeCustomerFail"})
+    refused = acme.put(SUBSCRIPTION, {"seats": 5, "proration": "always_invoice"})
+    assert refused.status == 402, refused
+    [sub] = stripe_subscriptions(shop)
+    after = shop.sandbox.api("GET", f"/v1/subscription_schedules/{sub['schedule']}").json
+    assert sub["schedule"] != down["schedule"] and prices_of(sub)["enterprise"] == 1
+    def phases(schedule):
+        return [(p["start_date"], p["end_date"], p["proration_behavior"], p["metadata"].get("plan"),
+                 sorted((i["price"], i.get("quantity")) for i in p["items"]) if "items" in p else None)
+                for p in schedule["phases"]]
+    assert [p[1:2] + p[3:] for p in phases(after)][1:] == [p[1:2] + p[3:] for p in phases(before)][1:]
+    assert after["end_behavior"] == "release"
