@@ -1,4 +1,7 @@
 -- Bring every tenant that has quotas in line with the catalog. Returns how many there are.
-SELECT count(*)
-  FROM (SELECT DISTINCT tenant FROM usage_quotas) AS t
- CROSS JOIN LATERAL refresh_usage_quotas(t.tenant)
+WITH who AS MATERIALIZED (
+    SELECT DISTINCT tenant FROM usage_quotas
+), refreshed AS MATERIALIZED (
+    SELECT refresh_quotas_of(ARRAY(SELECT tenant FROM who))
+)
+SELECT count(*) FROM who WHERE EXISTS (SELECT FROM refreshed)

@@ -13,9 +13,9 @@ WITH who AS MATERIALIZED (
       FROM list_tenants(coalesce($2::text, ''), $3::bigint - ($2::text IS NULL)::int)
      WHERE $1::text IS NULL
 ), done AS MATERIALIZED (
-    SELECT w.tenant, pg_advisory_xact_lock(hashtextextended('meterline tenant ' || w.tenant, 0)) AS locked,
-           refresh_usage_quotas(w.tenant) AS refreshed
-      FROM who w
+    SELECT w.tenant, pg_advisory_xact_lock(hashtextextended('meterline tenant ' || w.tenant, 0)) AS locked FROM who w
+), refreshed AS MATERIALIZED (
+    SELECT refresh_quotas_of(ARRAY(SELECT tenant FROM done))
 ), limits AS (
     INSERT INTO limit_changes (tenant, number) SELECT tenant, nextval('limit_change') FROM done
     ON CONFLICT (tenant) DO UPDATE SET number = excluded.number
@@ -23,4 +23,4 @@ WITH who AS MATERIALIZED (
     INSERT INTO usage_window_changes (tenant) SELECT tenant FROM done ON CONFLICT (tenant) DO NOTHING
 )
 SELECT count(*) FILTER (WHERE tenant <> '') AS tenants, count(*) AS all_of, coalesce(max(tenant), '') AS last   -- '' is the plan free
-  FROM done
+  FROM done WHERE EXISTS (SELECT FROM refreshed)

@@ -1,7 +1,7 @@
 -- Makes quotas of tenants, which must differ, those of their plans (`free` if one has none) and their own limits. In one
 -- statement: what it costs to begin it is more than what a tenant costs.
 CREATE OR REPLACE FUNCTION refresh_quotas_of(p_tenants text[]) RETURNS void
-LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
     WITH who AS MATERIALIZED (

@@ -31,6 +31,7 @@ CREATE TABLE metrics (
     cost_currency     text COLLATE "C" CHECK (cost_currency ~ '^[a-z]{3}$'),
     hours_saved       numeric(38,9),                       -- hours of work that one saves its user; for figures
     retired_at        timestamptz,                         -- no longer in the catalog: events are refused
+    created_at        timestamptz NOT NULL DEFAULT now(),
     checksum          bytea,                               -- metric_checksum, when the catalog was applied
     CHECK ((cost_per_unit IS NULL) = (cost_currency IS NULL)),
     CHECK (transport = 'none' OR stripe_event_name IS NOT NULL),
@@ -63,7 +64,8 @@ CREATE TABLE plans (
     yearly_amount_minor      bigint CHECK (yearly_amount_minor >= 0),       -- a year at once; NULL: not sold, or seats alone
     seat_amount_minor        bigint CHECK (seat_amount_minor >= 0),         -- for each seat and billing period; NULL: none
     yearly_seat_amount_minor bigint CHECK (yearly_seat_amount_minor >= 0),  -- for each seat and year
-    retired_at        timestamptz
+    retired_at        timestamptz,
+    created_at        timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE TABLE plan_limits (
@@ -112,6 +114,7 @@ CREATE TABLE plan_limit_history (
 CREATE FUNCTION keep_plan_limit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not defined yet'; END $$;
 CREATE TRIGGER keep_plan_limit AFTER UPDATE ON plan_limits FOR EACH ROW
     WHEN ((OLD.included, OLD.cap) IS DISTINCT FROM (NEW.included, NEW.cap)) EXECUTE FUNCTION keep_plan_limit();
+CREATE TRIGGER keep_plan_limit_none AFTER INSERT ON plan_limits FOR EACH ROW EXECUTE FUNCTION keep_plan_limit();
 
 -- At how many per cent of a limit a tenant is told, unless it has thresholds of its own.
 CREATE TABLE alert_thresholds (

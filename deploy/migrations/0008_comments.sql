@@ -23,6 +23,7 @@ COMMENT ON COLUMN metrics.cost_per_unit IS 'What one costs who provides it, in m
 COMMENT ON COLUMN metrics.cost_currency IS 'Currency of cost_per_unit.';
 COMMENT ON COLUMN metrics.hours_saved IS 'Hours of work that one saves its user; for figures alone.';
 COMMENT ON COLUMN metrics.retired_at IS 'When the catalog dropped it; its events are refused since.';
+COMMENT ON COLUMN metrics.created_at IS 'Since when the catalog has it.';
 COMMENT ON COLUMN metrics.checksum IS 'metric_checksum of the row when the catalog was applied.';
 
 COMMENT ON TABLE metric_versions IS 'How events of a metric became minutes, by version of the catalog.';
@@ -49,6 +50,7 @@ COMMENT ON COLUMN plans.yearly_amount_minor IS 'Price of a year at once without 
 COMMENT ON COLUMN plans.seat_amount_minor IS 'Price of each seat in a billing period, in minor units; NULL: seats are free.';
 COMMENT ON COLUMN plans.yearly_seat_amount_minor IS 'Price of each seat for a year at once, in minor units; NULL: none.';
 COMMENT ON COLUMN plans.retired_at IS 'When the catalog dropped it.';
+COMMENT ON COLUMN plans.created_at IS 'Since when the catalog has it.';
 
 COMMENT ON TABLE catalog_tax IS 'The tax that invoices carry, one row or none.';
 COMMENT ON COLUMN catalog_tax.only_one IS 'True: there is at most one row.';

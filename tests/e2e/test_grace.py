@@ -166,6 +166,22 @@ def test_a_catalog_that_allows_less_leaves_grace_and_an_operator_does_not(line, 
     assert line.client().fcall("meterline_check", 1, "quota:{acme}", "tokens", 6)[:2] == ["deny", "hard_cap"]
 
 
+def test_a_limit_that_is_added_to_a_plan_leaves_grace(line, stage, events):
+    """Not that of a metric that is new itself, nor that of a new plan."""
+    work(line, stage, *life(events, (-12, "large", {})))
+    path, plans = line.folder / "catalog.json", catalog()
+    limit = {"included": "5", "cap": "hard", "window": "period"}
+    plans["metrics"].append({**plans["metrics"][0], "metric": "brand_new"})
+    plans["plans"][-1]["limits"] |= {METRICS[1]["metric"]: limit, "brand_new": limit}
+    path.write_text(json.dumps(plans), encoding="utf-8")
+    line.catalog(path)
+    fields = f"{METRICS[1]['metric']}.limit", f"{METRICS[1]['metric']}.grace_until", "brand_new.limit", "brand_new.grace_until"
+    line.wait_for(lambda: cached(line, *fields) == ["5", str(ms(end_of(NOW + 18 * DAY))), "5", None])
+    check = line.client().fcall("meterline_check", 1, "quota:{acme}", METRICS[1]["metric"], 6)
+    assert check[0] != "deny"
+    assert line.client().fcall("meterline_check", 1, "quota:{acme}", "brand_new", 6)[:2] == ["deny", "hard_cap"]
+
+
 def test_a_plan_that_limits_nothing_is_not_the_plan_free(line, stage, events):
     """Redis and SQL say so, and nobody is told of a limit that is another plan's."""
     path = line.folder / "catalog.json"
@@ -185,7 +201,7 @@ def test_a_plan_that_limits_nothing_is_not_the_plan_free(line, stage, events):
 
 
 def test_a_tenant_without_quotas_and_usage_gets_what_the_catalog_has_since(line, stage, events):
-    """Its plan limited nothing, and it has used nothing yet."""
+    """Its plan limited nothing, and it has used nothing yet. What it did not know of leaves grace."""
     path = line.folder / "catalog.json"
     plans = catalog()
     plans["plans"][-1]["limits"] = {}
@@ -197,7 +213,7 @@ def test_a_tenant_without_quotas_and_usage_gets_what_the_catalog_has_since(line,
     line.must("meterctl", "quota", "refresh")
     line.wait_for(lambda: cached(line) == ["unlimited", None, "active", "large"])
     apply(line)
-    line.wait_for(lambda: cached(line) == ["1000", None, "active", "large"])
+    line.wait_for(lambda: cached(line) == ["1000", str(ms(end_of(NOW + 18 * DAY))), "active", "large"])
 
 
 # Paused, and what ends by itself. Sweeps are an hour apart.
