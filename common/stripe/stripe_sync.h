@@ -1,4 +1,4 @@
-/* Reads all customers, all subscriptions whatever their status, and the invoices that matter from
+/* Reads all prices, all customers, all subscriptions whatever their status, and the invoices that matter from
  * Stripe's lists, and lets them become ours by the same function as objects that are fetched for an
  * event: as the first import of an account, or after a gap that Stripe's events no longer fill.
  *
@@ -29,7 +29,15 @@ struct fetcher;
 struct pg;
 struct stripe_sync;
 
-enum sync_step { SYNC_CUSTOMERS, SYNC_SUBSCRIPTIONS, SYNC_INVOICES, SYNC_OPEN_INVOICES, SYNC_GONE };
+/* Prices first: what a subscription earns follows from their tiers, which it does not tell. */
+enum sync_step {
+    SYNC_PRICES,
+    SYNC_CUSTOMERS,
+    SYNC_SUBSCRIPTIONS,
+    SYNC_INVOICES,
+    SYNC_OPEN_INVOICES,
+    SYNC_GONE
+};
 enum { SYNC_STEPS = SYNC_GONE + 1 };
 
 struct sync_report {
@@ -40,7 +48,7 @@ struct sync_report {
     bool resumed;             /* this run goes on where another one stopped */
 };
 
-/* "customers", "subscriptions", "invoices", "open_invoices", "gone". */
+/* "prices", "customers", "subscriptions", "invoices", "open_invoices", "gone". */
 const char *sync_step_name(enum sync_step step);
 
 struct sync_events {

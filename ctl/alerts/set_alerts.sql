@@ -1,9 +1,10 @@
--- Set whom a tenant's messages go to. What is NULL stays; '' takes it away. A secret goes with its URL.
+-- Set whom a tenant's messages go to. What is NULL stays; '' takes it away. A secret goes with its URL:
+-- whoever answered under the old one must not be able to sign for the new one.
 -- $1 text: tenant
 -- $2 text: email, or NULL
 -- $3 text: URL, or NULL
 -- $4 text: thresholds, such as 80,100, or NULL
--- $5 text: the secret that is taken if the URL has none
+-- $5 text: the secret that is taken if the URL is another one
 -- $6 boolean: take it anyway
 -- Returns the secret if it was taken, else ''.
 WITH was AS (
@@ -19,8 +20,8 @@ WITH was AS (
        SET email = CASE WHEN $2::text IS NULL THEN s.email ELSE excluded.email END,
            post_url = excluded.post_url,
            post_secret = CASE WHEN excluded.post_url IS NULL THEN NULL
-                              WHEN $6::boolean THEN excluded.post_secret
-                              ELSE coalesce(s.post_secret, excluded.post_secret) END,
+                              WHEN $6::boolean OR excluded.post_url IS DISTINCT FROM s.post_url THEN excluded.post_secret
+                              ELSE s.post_secret END,
            thresholds = CASE WHEN $4::text IS NULL THEN s.thresholds ELSE excluded.thresholds END,
            updated_at = now()
     RETURNING s.post_secret

@@ -18,14 +18,16 @@ def test_what_is_left_out_stays_and_none_takes_away(line):
     assert set_alerts(line, "--email", "billing@example.com", "--thresholds", "50,90") is None
     secret = set_alerts(line, "--url", "https://example.com/hook")
     assert secret.startswith("mlsec_") and len(secret) == 54
-    assert set_alerts(line, "--url", "https://example.com/other") is None, "the secret stays"
+    assert set_alerts(line, "--url", "https://example.com/hook", "--email", "billing@example.com") is None, "the secret stays"
+    other = set_alerts(line, "--url", "https://example.com/other")
+    assert other not in (None, secret), "a secret goes with its URL"
     shown = settings(line)
     assert (shown["email"], shown["url"], shown["thresholds"], shown["has_secret"]) == (
         "billing@example.com", "https://example.com/other", "50,90", True)
-    assert secret not in json.dumps(shown)
-    assert line.value("SELECT post_secret FROM alert_settings") == secret
+    assert other not in json.dumps(shown)
+    assert line.value("SELECT post_secret FROM alert_settings") == other
     another = set_alerts(line, "--new-secret")
-    assert another not in (None, secret)
+    assert another not in (None, secret, other)
     set_alerts(line, "--url", "none", "--thresholds", "none")
     shown = settings(line)
     assert (shown.get("url"), shown["thresholds"], shown["own_thresholds"]) == (None, "80,100,120", False)

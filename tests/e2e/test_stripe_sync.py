@@ -119,6 +119,22 @@ def test_an_account_is_imported_though_it_is_killed(line, stripe):
     assert line.value("SELECT count(*) FROM billing_customers") == CUSTOMERS + 3
 
 
+def test_what_a_price_with_tiers_earns_is_known(line, stripe):
+    """A subscription does not tell the tiers of its prices; the list of prices does."""
+    product = stripe.api("POST", "/v1/products", {"name": "Seats"}).json["id"]
+    price = stripe.api("POST", "/v1/prices", {
+        "product": product, "currency": "usd", "recurring": {"interval": "month"}, "billing_scheme": "tiered",
+        "tiers_mode": "graduated", "tiers": [{"up_to": 2, "unit_amount": 1000}, {"up_to": "inf", "unit_amount": 600}]}).json
+    customer = stripe.api("POST", "/v1/customers", {"metadata": {"tenant": "acme"}}).json["id"]
+    stripe.api("POST", "/v1/subscriptions", {"customer": customer, "items": [{"price": price["id"], "quantity": 5}],
+                                             "collection_method": "send_invoice", "days_until_due": 30})
+    sync(line, stripe)
+    assert line.value("SELECT jsonb_array_length(tiers) FROM stripe_prices WHERE stripe_price_id = %s", price["id"]) == 2
+    assert line.value("SELECT jsonb_array_length(tiers) FROM subscription_items") == 2
+    assert [tuple(row) for row in line.sql("SELECT (mrr).numerator / (mrr).denominator, is_known FROM customer_mrr")] == [
+        (2 * 1000 + 3 * 600, True)]
+
+
 def test_what_has_changed_or_gone_is_so_after_the_next_run(line, stripe):
     """Without a webhook of it: a customer deleted, a subscription canceled, one made, a period that passed."""
     made = make_account(stripe, 30)

@@ -6,7 +6,7 @@
 UPDATE stripe_catch_up c
    SET owner = $1::text, lease_until = now() + $2::bigint * interval '1 ms',
        started_at = CASE WHEN o.goes_on THEN c.started_at ELSE now() END,
-       step = CASE WHEN o.goes_on THEN c.step ELSE 'customers' END,
+       step = CASE WHEN o.goes_on THEN c.step ELSE 'prices' END,
        after_id = CASE WHEN o.goes_on THEN c.after_id END,
        read_count = CASE WHEN o.goes_on THEN c.read_count ELSE '{}' END
   FROM (SELECT coalesce(started_at > now() - interval '1 day', false) AS goes_on
