@@ -10,7 +10,7 @@
 #include "webhookd/work/catch_up.h"
 #include "webhookd/work/worker.h"
 
-enum { CALLS_PER_WORKER = 64 /* side by side */ };
+enum { CALLS_PER_WORKER = 128 /* side by side */ };
 
 /* Redis is back. */
 static void hurry_sweep(void *owner)

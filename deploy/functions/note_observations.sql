@@ -31,7 +31,11 @@ BEGIN
         DELETE FROM stripe_observations o
          USING jsonb_to_recordset(p_batch) AS n (object text, fetched_ms float8)
          WHERE n.fetched_ms IS NOT NULL AND o.object_id = n.object AND o.event_id = ''
-           AND o.noted_at <= to_timestamp(n.fetched_ms / 1000);
+           -- Said so that each is looked up: while the table was small, PostgreSQL would go through all of it, or through
+           -- those of a time.
+           AND o.object_id = ANY (ARRAY(SELECT f.object FROM jsonb_to_recordset(p_batch) AS f (object text, fetched_ms float8)
+                                         WHERE f.fetched_ms IS NOT NULL))
+           AND (o.noted_at <= to_timestamp(n.fetched_ms / 1000)) IS TRUE;
         INSERT INTO stripe_observations (
                object_id, created_at, event_id, kind, group_id, customer_id, parent_id, tenant, is_first, is_final, rank,
                state, prior, shape, status, prior_status, starts_at, ends_at, facts, noted_at)
@@ -39,7 +43,7 @@ BEGIN
                n.object,
                coalesce((SELECT min(x.created_at) - interval '1 microsecond' FROM stripe_observations x
                           WHERE x.object_id = n.object AND x.event_id <> '' AND x.event_id <> ALL (own)
-                            AND x.noted_at > to_timestamp(n.fetched_ms / 1000)
+                            AND (x.noted_at > to_timestamp(n.fetched_ms / 1000)) IS TRUE
                             AND x.created_at >= date_trunc('second', to_timestamp(n.fetched_ms / 1000))),
                         greatest(to_timestamp(n.fetched_ms / 1000), (SELECT max(x.created_at) FROM stripe_observations x
                                                                       WHERE x.object_id = n.object))),
