@@ -49,9 +49,9 @@ def test_little_is_refused_below_another_limit_than_its_own(line, stripe):
     print("refused", refused(stripe), "lines", len(stage.logs()))
     assert refused(stripe) < TENANTS / 3
     assert not stage.logs("peer_lost")
-    # One line for each of the two events of a tenant, a few at the start, and one on the rate.
+    # One line for each event, a few at the start, and one on the rate.
     assert 1 <= len(stage.logs("rate_lowered")) <= 3
-    assert len(stage.logs()) < 2 * TENANTS + 30
+    assert len(stage.logs()) < line.value("SELECT count(*) FROM webhook_events") + 30
 
 
 def test_a_429_is_no_lost_peer_and_retry_after_is_kept(line, stripe):
@@ -107,7 +107,7 @@ def store(line, events):
 
 def test_objects_are_fetched_side_by_side(line, stripe):
     """A backlog, and a Stripe that takes 200 ms for each answer. SPEED_EVENTS=8000 SPEED_PER_S=500 for the figure itself;
-    in a test that others run beside, it is enough that the waits overlap."""
+    in a test that others run beside, it is enough that the waits overlap: one after the other, two workers make 10/s."""
     count = int(os.environ.get("SPEED_EVENTS", "800"))
     stripe.bootstrap(tenants=[f"t{n}" for n in range(count // 2)], price_lookup_key="standard")
     events = [event for event in every_event(stripe) if event["type"] in ("customer.created", "customer.subscription.created")]
@@ -121,4 +121,4 @@ def test_objects_are_fetched_side_by_side(line, stripe):
     took = time.monotonic() - begun
     print(f"{count} events in {took:.1f} s: {count / took:.0f}/s")
     assert line.value("SELECT count(*) FROM subscriptions") == count // 2
-    assert count / took > int(os.environ.get("SPEED_PER_S", "40"))
+    assert count / took > int(os.environ.get("SPEED_PER_S", "20"))
