@@ -1,6 +1,7 @@
-/* Reads all prices, all customers, all subscriptions whatever their status, and the invoices that matter from
- * Stripe's lists, and lets them become ours by the same function as objects that are fetched for an
- * event: as the first import of an account, or after a gap that Stripe's events no longer fill.
+/* Reads all prices, all customers, all subscriptions whatever their status, and the invoices that
+ * matter from Stripe's lists, and lets them become ours by the same function as objects that are
+ * fetched for an event: as the first import of an account, or after a gap that Stripe's events no
+ * longer fill.
  *
  *   RESTING -> TAKING -> ASKING -> WRITING -> RESTING
  *                ^        ^   ^        |
