@@ -5,7 +5,7 @@
 -- billed ahead.
 --
 -- A change now (change.at = now) credits the unused time of each fee that is another one, and charges the rest of the
--- period for the new one, by the second, on the same invoice. With another interval, or from a plan without fees to one
+-- period for the new one, by the second, on the same invoice. With another interval of a fee, or from a plan without fees to one
 -- with fees, the cycle begins anew: that is invoiced at once, with the whole first period. What was used so far of a
 -- metered price that is replaced is billed at the old price in billing mode flexible, if it was anything, and never in
 -- classic; the new price starts at nothing. A trial has no fee, so nothing is credited. A change at the period's end
@@ -32,8 +32,8 @@ BEGIN
         SELECT coalesce(sum(price_amount(x.old_price, x.old_quantity)) FILTER (WHERE NOT x.was_metered), 0) = 0
                AND coalesce(sum(price_amount(x.price, x.quantity)) FILTER (WHERE NOT x.is_metered), 0) > 0
                OR coalesce(bool_or(((x.price).billing_interval, (x.price).interval_count)
-                                   IS DISTINCT FROM (p_spec ->> 'interval', (p_spec ->> 'count')::integer))
-                               FILTER (WHERE NOT x.is_metered AND x.is_replaced), false)
+                                   IS DISTINCT FROM ((x.old_price).billing_interval, (x.old_price).interval_count))
+                               FILTER (WHERE NOT x.is_metered AND NOT x.was_metered AND x.is_replaced), false)
           INTO reset FROM preview_items(p_spec) x;
     END IF;
 

@@ -201,6 +201,10 @@ def test_a_cycle_that_begins_anew_is_invoiced_at_once(line):
     assert found["reset"] and found["invoice_at"] == half
     assert shown(found) == [("proration", "p99", -4950, half, B), ("fee", "p990", 99000, half, unix("2027-11-16")),
                             ("usage", "tokens", 0, A, half), ("usage", "tokens", 10, A, half)]
+    found = preview(line, [FEE], to({"id": "si_fee", "price": FEE["price"], "quantity": 1},
+                                    {"id": None, "price": price("extra", 36500, interval="year"), "quantity": 1}), billing_mode="flexible")
+    assert not found["reset"] and shown(found) == [
+        ("fee", "p99", 9900, B, C), ("proration", "extra", 35000, half, unix("2027-11-01"))], "added: it keeps to the anchor"
     free = {**FEE, "price": price("p0", 0)}
     found = preview(line, [free], to({"id": "si_fee", "price": FEE["price"], "quantity": 1}))
     assert found["reset"] and shown(found) == [("fee", "p99", 9900, half, unix("2026-12-16"))]

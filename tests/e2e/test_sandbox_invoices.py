@@ -194,6 +194,18 @@ def test_the_preview_of_a_first_invoice(shop):
     assert preview["total"] == shop.invoices()[-1]["total"] == 19800 + 1584
 
 
+def test_the_preview_of_the_last_invoice_takes_no_discount_that_has_ended_by_then(shop):
+    fee = shop.price(9900, interval="year")
+    usage = shop.post("prices", currency="usd", product="prod", billing_scheme="tiered", tiers_mode="graduated",
+                      tiers=[{"up_to": "inf", "unit_amount": 2, "flat_amount": 2800}],
+                      recurring={"interval": "year", "usage_type": "metered", "meter": shop.meter})["id"]
+    coupon = shop.post("coupons", percent_off="12.5", duration="repeating", duration_in_months=4)["id"]
+    sub = shop.subscribe(fee, usage, discounts=[{"coupon": coupon}])
+    shop.post("subscriptions/" + sub["id"], cancel_at_period_end=True)
+    upcoming = shop.post("invoices/create_preview", subscription=sub["id"])
+    assert (upcoming["subtotal"], upcoming["total_discount_amounts"]) == (2800, [])
+
+
 def test_the_preview_of_a_cancelation(shop):
     sub = shop.subscribe(shop.fee, shop.metered)
     shop.use(10)

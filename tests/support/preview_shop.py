@@ -211,7 +211,6 @@ class Shop:
             sub["story"].append(("item", amount))
             return None
         if kind == "end":
-            sub["ends"] = True
             return {"cancel_at_period_end": True}
         if kind in ("seats", "both"):
             new["quantity"] = self.random.randrange(1, 60)
@@ -240,10 +239,7 @@ class Shop:
                 self.usage_price(currency, cycle, metric, {"plan": "enterprise"})
 
     def what_if(self, sub):
-        """What to ask for: {} for nothing. Of one that ends with its period nothing: the sandbox would take a discount off its
-        last invoice that will have ended by then."""
-        if sub.get("ends"):
-            return {}
+        """What to ask for: {} for nothing."""
         kind = self.random.choice(("nothing", "seats", "seats", "plan", "plan", "both", "year"))
         out = {} if kind == "nothing" else {"at": self.random.choice(("now", "now", "period_end"))}
         if kind in ("seats", "both"):

@@ -120,7 +120,9 @@ def next_of(world, sub, customer, pending, having, extra):
     if sub["cancel_at"] and sub["cancel_at"] <= end:
         if not behind and not taken:
             raise nothing()
-        return charging.draft(world, after, customer, "upcoming", [], closed, taken, having, behind)
+        with world.clock.at(end):   # a discount may have ended by then
+            return charging.draft(world, after, customer, "upcoming", [], closed, taken,
+                                  having if having is None else discounts.running(having, end), behind)
     with world.clock.at(end):
         after["status"] = "active" if trial else sub["status"]
         found = ahead_of(world, after, ending, end)
