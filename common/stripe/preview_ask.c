@@ -40,7 +40,8 @@ const char *preview_no_question(const json_t *ours)
 {
     return json_is_array(json_object_get(ours, "request"))
                ? NULL
-               : "Stripe has no preview of another interval from the period's end on";
+               : "Stripe has no preview of another interval, or of a first fee, from the period's "
+                 "end on";
 }
 
 void preview_ask(struct stripe_calls *calls, const json_t *request, preview_done_fn done,

@@ -28,15 +28,7 @@ DECLARE
     usage jsonb;
     until_s numeric;
 BEGIN
-    IF changes_now THEN
-        SELECT coalesce(sum(price_amount(x.old_price, x.old_quantity)) FILTER (WHERE NOT x.was_metered), 0) = 0
-               AND coalesce(sum(price_amount(x.price, x.quantity)) FILTER (WHERE NOT x.is_metered), 0) > 0
-               OR coalesce(bool_or(((x.price).billing_interval, (x.price).interval_count)
-                                   IS DISTINCT FROM ((x.old_price).billing_interval, (x.old_price).interval_count))
-                               FILTER (WHERE NOT x.is_metered AND NOT x.was_metered AND x.is_replaced), false)
-          INTO reset FROM preview_items(p_spec) x;
-    END IF;
-
+    reset := changes_now AND begins_anew(p_spec);
     lines := lines || coalesce((SELECT jsonb_agg(jsonb_build_object('kind', 'pending', 'discountable', false, 'discounts',
                                                                     '[]'::jsonb, 'tax_rates', NULL) || w.line ORDER BY w.place)
                                   FROM jsonb_array_elements(p_spec -> 'pending') WITH ORDINALITY w (line, place)), '[]');

@@ -1,7 +1,7 @@
 -- The same question for Stripe: parameters of POST /v1/invoices/create_preview, as [name, value] in their order; NULL where
 -- it cannot be asked. What changes at the period's end is asked for as a change of the fees without prorations: usage of
--- the period is billed at the old prices, so those stay. Another interval would begin at once, so that one cannot be asked for
--- at the period's end. A schedule is Stripe's own already. Pure.
+-- the period is billed at the old prices, so those stay. What begins a new cycle would do so at once, so that it cannot be asked
+-- for at the period's end. A schedule is Stripe's own already. Pure.
 CREATE OR REPLACE FUNCTION preview_request(p_spec jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
@@ -15,10 +15,7 @@ BEGIN
     IF jsonb_typeof(change) <> 'object' OR (change ->> 'scheduled')::boolean THEN
         RETURN request;
     END IF;
-    IF at_end AND EXISTS (SELECT FROM preview_items(p_spec) x
-                           WHERE NOT x.is_metered AND x.is_replaced
-                             AND ((x.price).billing_interval, (x.price).interval_count)
-                                 IS DISTINCT FROM (p_spec ->> 'interval', (p_spec ->> 'count')::integer)) THEN
+    IF at_end AND begins_anew(p_spec) THEN
         RETURN NULL;
     END IF;
     FOR item IN SELECT x.*, (x.price).stripe_price_id AS new_id FROM preview_items(p_spec) x ORDER BY x.place LOOP

@@ -77,7 +77,9 @@ def test_the_next_invoice_is_the_one_that_comes(shop):
     for sub in shop.subs:
         preview, invoice = previews[sub["id"]], shop.next_invoice(sub, at)
         came += bool(invoice)
-        if not invoice and preview and preview["upcoming"]:
+        # Items that wait when a trial is canceled at its end: the sandbox previews them, and then leaves them for later.
+        waits = preview and all(each["kind"] == "pending" for each in preview["lines"])
+        if not invoice and preview and preview["upcoming"] and not waits:
             faults.append(f"no invoice came: {sub['id']} {own_sums(preview)} {json.dumps(sub['story'])}")
         elif invoice and (not preview or preview["unknown"] or own_sums(preview) != sums_of(invoice)):
             faults.append(fault(sub, preview, invoice, "the next invoice"))

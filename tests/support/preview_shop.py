@@ -189,7 +189,9 @@ class Shop:
         return self.get("subscriptions/" + sub["id"])["items"]["data"]
 
     def change(self, sub):
-        """Something changes now; in the shape of both an update and a preview of it."""
+        """Something changes now."""
+        if self.get("subscriptions/" + sub["id"])["status"] == "canceled":
+            return
         wish = self.wish(sub)
         if wish is None:
             return
