@@ -3,6 +3,8 @@
 #include "api/request.h"
 #include "api/sql.h"
 
+#include <string.h>
+
 static const struct api_field MOVED[] = {
     {.name = "before", .type = API_MONEY, .what = "recurring revenue a month at the time before"},
     {.name = "new", .type = API_MONEY, .what = "of customers who never paid before"},
@@ -141,9 +143,21 @@ static void take_revenue(struct api_request *r, PGresult **results, int n)
                  PQgetvalue(results[0], 0, FAULT));
 }
 
+/* A name that is no currency's would come back in every amount. */
+static bool has_bad_currency(struct api_request *r)
+{
+    const char *currency = api_text(r, "currency");
+    if (!currency || (strlen(currency) == 3 && strspn(currency, "abcdefghijklmnopqrstuvwxyz") == 3))
+        return false;
+    api_fail(r, 400, "bad_parameter", "currency", "currency must be three letters such as usd");
+    return true;
+}
+
 static void read_revenue(struct api_request *r)
 {
     struct pg_statement s;
+    if (has_bad_currency(r))
+        return;
     pg_statement_init(&s, SQL_READ_REVENUE);
     pg_add_text(&s, api_text(r, "at"));
     pg_add_text(&s, api_text(r, "currency"));
@@ -154,6 +168,8 @@ static void read_revenue(struct api_request *r)
 static void read_series(struct api_request *r)
 {
     struct pg_statement s;
+    if (has_bad_currency(r))
+        return;
     pg_statement_init(&s, SQL_READ_REVENUE_SERIES);
     pg_add_text(&s, api_text(r, "from"));
     pg_add_text(&s, api_text(r, "to"));
