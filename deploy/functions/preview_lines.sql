@@ -45,7 +45,7 @@ BEGIN
             END IF;
             lines := lines || usage;
         END IF;
-        IF changes_now AND item.is_metered AND item.is_replaced AND NOT reset THEN
+        IF changes_now AND item.is_metered AND item.is_replaced AND NOT reset AND item.end_s <= due_s THEN
             lines := lines || preview_price(item.id, item.price, 0, now_s, due_s, item.discounts, item.tax_rates);
         END IF;
         -- Credit and charge for the rest of the period.
