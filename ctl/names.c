@@ -110,14 +110,16 @@ static int check_tenant(PGconn *conn, const char *tenant, struct err *e)
     return code;
 }
 
-static int check_metric(PGconn *conn, const char *metric, struct err *e)
+/* Of the catalog: kind is "metric" or "plan". */
+static int check_listed(PGconn *conn, const char *sql, const char *kind, const char *name,
+                        struct err *e)
 {
-    PGresult *names = db_query(conn, SQL_LIST_METRICS, 0, NULL, e);
+    PGresult *names = db_query(conn, sql, 0, NULL, e);
     if (!names)
         return -1;
-    int code = db_find(names, 0, metric) >= 0
+    int code = db_find(names, 0, name) >= 0
                    ? CTL_DONE
-                   : fail_unknown("metric", metric, names, "see `meterctl catalog show`");
+                   : fail_unknown(kind, name, names, "see `meterctl catalog show`");
     PQclear(names);
     return code;
 }
@@ -126,8 +128,17 @@ int names_check(PGconn *conn, const char *tenant, const char *metric, int unread
 {
     struct err e;
     int of_tenant = tenant ? check_tenant(conn, tenant, &e) : CTL_DONE;
-    int of_metric = metric && of_tenant >= 0 ? check_metric(conn, metric, &e) : CTL_DONE;
+    int of_metric = metric && of_tenant >= 0
+                        ? check_listed(conn, SQL_LIST_METRICS, "metric", metric, &e)
+                        : CTL_DONE;
     if (of_tenant < 0 || of_metric < 0)
         return ctl_fail_err(unread, &e);
     return of_tenant != CTL_DONE ? of_tenant : of_metric;
+}
+
+int names_check_plan(PGconn *conn, const char *plan, int unread)
+{
+    struct err e;
+    int code = plan ? check_listed(conn, SQL_LIST_PLANS, "plan", plan, &e) : CTL_DONE;
+    return code < 0 ? ctl_fail_err(unread, &e) : code;
 }

@@ -1,5 +1,5 @@
-/* Tenants and metrics that somebody typed: do they exist? Of a name that nobody has every figure is
- * 0, so that a slip of the hand would look as if all were well. */
+/* Tenants, metrics and plans that somebody typed: do they exist? Of a name that nobody has every
+ * figure is 0, so that a slip of the hand would look as if all were well. */
 #ifndef METERLINE_CTL_NAMES_H
 #define METERLINE_CTL_NAMES_H
 
@@ -10,6 +10,9 @@
  * which may have been meant; or `unread`, an exit code, after telling that it could not be looked
  * up. */
 int names_check(PGconn *conn, const char *tenant, const char *metric, int unread);
+
+/* The same of a plan: one that the catalog has, or that somebody subscribed to. */
+int names_check_plan(PGconn *conn, const char *plan, int unread);
 
 /* Pure from here on. */
 

@@ -1,4 +1,5 @@
 /* meterctl subscriptions: what tenants have subscribed to, as Stripe last told. */
+#include "common/str.h"
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
@@ -37,6 +38,25 @@ struct asked {
     bool json, wide;
 };
 
+static int check_status(const char *status)
+{
+    static const char *const STATUSES[] = {
+        "incomplete", "incomplete_expired", "trialing", "active", "past_due", "unpaid", "paused",
+        "canceled"};
+    struct buf list = {0};
+    size_t n = sizeof STATUSES / sizeof STATUSES[0];
+    for (size_t i = 0; i < n; i++) {
+        if (!status || strcmp(status, STATUSES[i]) == 0) {
+            buf_done(&list);
+            return 0;
+        }
+        buf_printf(&list, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", STATUSES[i]);
+    }
+    ctl_fail(-1, "--status must be %s, not %s", list.data, status);
+    buf_done(&list);
+    return -1;
+}
+
 static int list(PGconn *conn, void *owner)
 {
     const struct asked *a = owner;
@@ -46,6 +66,8 @@ static int list(PGconn *conn, void *owner)
                                     a->wide};
     struct err e;
     int code = names_check(conn, a->tenant, NULL, CTL_FAILED);
+    if (code == CTL_DONE)
+        code = names_check_plan(conn, a->plan, CTL_FAILED);
     if (code != CTL_DONE)
         return code;
     json_t *rows = json_array();
@@ -69,7 +91,7 @@ int subscriptions_list_run(const struct ctl_config *config, int argc, char **arg
                                           {"--wide", NULL, &a.wide},
                                           {NULL, NULL, NULL}};
     if (args_parse_options(argc, argv, options) ||
-        args_whole("--limit", a.limit, 1, LIST_MAX, &limit))
+        args_whole("--limit", a.limit, 1, LIST_MAX, &limit) || check_status(a.status))
         return CTL_USAGE;
     return ctl_with_database(config, CTL_FAILED, list, &a);
 }
