@@ -162,7 +162,7 @@ install: all manuals
 	@sed -i 's,^ExecStart=/usr/bin/,ExecStart=$(PREFIX)/bin/,' $(DESTDIR)$(UNITDIR)/meterline-*.service
 uninstall:
 	rm -f $(foreach f,$(INSTALLED),$(call where,$f))
-	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/meterline/catalogs $(DESTDIR)$(PREFIX)/share/meterline $(DESTDIR)$(UNITDIR)/meterline-.service.d
+	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/meterline/catalogs $(DESTDIR)$(PREFIX)/share/meterline $(patsubst deploy/systemd/%,$(DESTDIR)$(UNITDIR)/%,$(wildcard deploy/systemd/*.d))
 # make library    libmeterline, static and shared, in build/pic/lib
 # make install-library   the same below $(PREFIX), with meterline.h, its page of the manual and pkg-config's file
 .PHONY: library install-library

@@ -31,6 +31,7 @@ REFUSED = {
     "image.pullPolicy=Sometimes": "/image/pullPolicy",
     "ingress.enabled=true": "/ingress/host",
     "sink.databaseUrlKey=": "/sink/databaseUrlKey",
+    "emitter.databaseUrlKey=database_url": "databaseUrlKey",
     "networkPolicy.egressPorts={70000}": "/networkPolicy/egressPorts",
 }
 

@@ -17,7 +17,8 @@ from engine import FOLDER, Failed, attempt, logs, run, until
 OWN = "meterline-pods-"  # Before every name: what is of others is left alone.
 NETWORK = f"{OWN}network"
 EVENTS = 2000
-OURS = {"meterline-aggregator": 9101, "meterline-sink": 9102, "meterline-webhookd": 9103, "meterline-notifier": 9105, "meterline-api": 9104}
+OURS = {"meterline-aggregator": 9101, "meterline-sink": 9102, "meterline-webhookd": 9103, "meterline-notifier": 9105, "meterline-api": 9104,
+        "meterline-emitter": 9100}
 
 
 class Pods:

@@ -36,7 +36,7 @@ from support.pages import blocks_for  # noqa: E402
 
 EVENTS = int(os.environ.get("EVENTS", "100000"))
 SEED = int(os.environ.get("SEED", str(time.time_ns() % 10**9)))
-STAGES = ("aggregator", "sink", "webhookd", "notifier", "api")
+STAGES = ("aggregator", "sink", "webhookd", "notifier", "api", "emitter")
 HARDENED = (*STAGES, "migrate", "catalog", "redis", "nginx", "prometheus", "logins", "grafana",
             "sandbox", "usage")
 KILLED = (*STAGES, "redis", "postgres", "nginx")
@@ -228,7 +228,8 @@ def check_pages():
 
 
 def is_line_ready():
-    return all(attempt("podman", "exec", name(stage), f"meterline-{stage}", "--healthcheck").returncode == 0 for stage in STAGES)
+    return all(attempt("podman", "exec", name(stage), f"meterline-{stage}", *(["--daemon"] if stage == "emitter" else []),
+                       "--healthcheck").returncode == 0 for stage in STAGES)
 
 
 def field(line, key):

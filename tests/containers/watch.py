@@ -9,7 +9,7 @@ CGROUPS = pathlib.Path("/sys/fs/cgroup")
 # Of cgroup v2 and v1: the limit, the most that was used, and how often more was asked for than the limit allows.
 FILES = {True: ("memory.max", "memory.peak", "memory.events"),
          False: ("memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.failcnt")}
-LIMITS_MB = {"aggregator": 256, "sink": 64, "webhookd": 64, "notifier": 64, "api": 128, "nginx": 64}
+LIMITS_MB = {"aggregator": 256, "sink": 64, "webhookd": 64, "notifier": 64, "api": 128, "emitter": 128, "nginx": 64}
 INTERVAL_S = 0.5
 
 

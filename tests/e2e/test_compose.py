@@ -144,16 +144,21 @@ def test_no_secret_stands_in_the_environment(secrets):
                 assert value.rpartition("/")[2] in service["secrets"] and value.rpartition("/")[2] in COMPOSE["secrets"]
 
 
+def flags_of(command):
+    """Those that choose which help a program shows."""
+    return [word for word in command or () if word == "--daemon"]
+
+
 @pytest.mark.parametrize("name", sorted(set(OURS) - {"sandbox", "usage"}))
 def test_a_service_of_ours_takes_its_settings_and_is_hardened(line, name):
     service = OURS[name]
     program = service["image"].split("/")[1].split(":")[0]
-    known = line.must("meterctl" if program == "ctl" else program, "--help").stdout
+    known = line.must("meterctl" if program == "ctl" else program, *flags_of(service.get("command")), "--help").stdout
     for key in service["environment"]:
         assert f"  {key} " in known or f"or {key} names a file" in known, key
     assert service["read_only"] and service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["mem_limit"] == {"aggregator": "256m", "api": "128m"}.get(name, "64m")
+    assert service["mem_limit"] == {"aggregator": "256m", "api": "128m", "emitter": "128m"}.get(name, "64m")
 
 
 def test_the_images_are_those_that_are_built():

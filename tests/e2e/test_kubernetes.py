@@ -53,7 +53,8 @@ def test_a_pod_has_settings_that_its_program_takes_and_the_secrets_that_they_nam
     example = read(KUBERNETES / "base" / "secret.example.yaml")
     for container in pod["containers"] + pod.get("initContainers", []):
         program = container["image"].split("/")[1]
-        known = line.must("meterctl" if program == "ctl" else program, "--help").stdout
+        flags = [word for word in container.get("args", ()) if word == "--daemon"]
+        known = line.must("meterctl" if program == "ctl" else program, *flags, "--help").stdout
         for each in container["env"]:
             assert f"or {each['name']} names a file" in known, each
         assert {each["value"] for each in container["env"]} == {f"/etc/meterline/{item}" for item in items}
@@ -86,7 +87,7 @@ def test_settings_for_all_are_known_to_a_program(line):
 
 
 def test_a_stage_has_the_memory_that_compose_gives_it():
-    for stage in ("aggregator", "sink", "webhookd", "notifier", "api"):
+    for stage in ("aggregator", "sink", "webhookd", "notifier", "api", "emitter"):
         limit = PODS[f"meterline-{stage}"]["containers"][0]["resources"]["limits"]["memory"]
         assert limit == VALUES[stage]["resources"]["limits"]["memory"] == COMPOSE[stage]["mem_limit"].upper() + "i"
     compose = COMPOSE["aggregator"]["environment"]["DEDUPE_MEMORY_MB"]
@@ -108,6 +109,7 @@ def test_the_chart_takes_its_values_and_refuses_bad_ones():
     jsonschema.validate(VALUES, SCHEMA)
     jsonschema.validate(changed("ingress", {"enabled": True, "host": "meter.example.com"}), SCHEMA)
     for path, value in (("sink.replicas", -1), ("sink.replicas", "2"), ("sink.replica", 2), ("aggregate", {}),
+                        ("emitter.databaseUrlKey", "database_url"),
                         ("settings.STRIPE_LIVE", 1), ("settings.REDIS_URL", "redis://:secret@redis"), ("ingress.enabled", True),
                         ("image.pullPolicy", "Sometimes"), ("networkPolicy.egressPorts", [0]), ("existingSecret", "")):
         with pytest.raises(jsonschema.ValidationError):
@@ -116,5 +118,5 @@ def test_the_chart_takes_its_values_and_refuses_bad_ones():
 
 def test_each_value_of_the_chart_is_documented():
     text = (CHART / "values.yaml").read_text(encoding="utf-8")
-    for key in set(VALUES) - {"sink", "webhookd", "notifier", "api"}:  # Stages are together.
+    for key in set(VALUES) - {"sink", "webhookd", "notifier", "api", "emitter"}:  # Stages are together.
         assert re.search(rf"^#.*\n{key}:", text, re.MULTILINE), key

@@ -55,7 +55,7 @@ def start(line, stage, notify, **env):
     return getattr(line, f"start_{stage}")(**notify.env(), **env)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [*STAGES, "emitter"])
 def test_systemd_is_told_how_a_stage_is_doing(line, stage, notify):
     daemon = start(line, stage, notify)
     first = notify.read(LONG_S)

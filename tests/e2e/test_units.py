@@ -14,14 +14,16 @@ TIMERS = sorted(UNITS.glob("*.timer"))
 JOBS = {"meterline-migrate", *(path.stem for path in TIMERS)}
 TARGET = UNITS / "meterline.target"
 COMMON = UNITS / "meterline-.service.d" / "10-common.conf"
+OWN = sorted(UNITS.glob("meterline-?*.service.d/*.conf"))  # Of one service, after what is common.
 EXPOSURE_MAX = 1.5  # Of 10; 9.6 is a service that nothing is set for.
 
 
 @pytest.fixture
 def units(folder):
     """As installed for our programs."""
-    (folder / COMMON.parent.name).mkdir()
-    for path in [COMMON, TARGET, *SERVICES, *TIMERS]:
+    for path in [COMMON, *OWN]:
+        (folder / path.parent.name).mkdir()
+    for path in [COMMON, *OWN, TARGET, *SERVICES, *TIMERS]:
         text = re.sub("^ExecStart=/usr/bin/([a-z-]+)", lambda found: f"ExecStart={program(found[1])}",
                       path.read_text(encoding="utf-8"), flags=re.MULTILINE)
         (folder / path.relative_to(UNITS)).write_text(text, encoding="utf-8")
@@ -30,6 +32,15 @@ def units(folder):
 
 def values(path, name):
     return re.findall(f"^{name}=(.*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def values_in_force(service, name):
+    """Of the unit and its drop-ins in systemd's order, where an empty value takes back what was before."""
+    found = []
+    for path in (service, COMMON, *(path for path in OWN if path.parent.name == f"{service.name}.d")):
+        for value in values(path, name):
+            found = [*found, value] if value else []
+    return found
 
 
 def test_systemd_finds_no_fault(units):
@@ -48,26 +59,38 @@ def test_a_service_is_in_a_narrow_sandbox(units, service):
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda path: path.stem)
 def test_each_secret_is_a_credential_that_the_program_reads(service):
-    command = values(service, "ExecStart")[0].split()
-    help_text = process.run([program(command[0].rpartition("/")[2]), "--help"]).stdout
-    loaded = dict(text.split(":", 1) for path in (COMMON, service) for text in values(path, "LoadCredential"))
-    fallbacks = {text.split(":")[0] for path in (COMMON, service) for text in values(path, "SetCredential")}
-    named = [pair.split("=") for path in (COMMON, service) for text in values(path, "Environment") for pair in text.split()]
-    assert {value.removeprefix("%d/") for _, value in named} == set(loaded) >= fallbacks
-    for name, value in named:
+    command, *flags = values(service, "ExecStart")[0].split()
+    help_text = process.run([program(command.rpartition("/")[2]), *(flag for flag in flags if flag == "--daemon"), "--help"]).stdout
+    loaded = dict(text.split(":", 1) for text in values_in_force(service, "LoadCredential"))
+    fallbacks = {text.split(":")[0] for text in values_in_force(service, "SetCredential")}
+    named = [pair.split("=") for text in values_in_force(service, "Environment") for pair in text.split()]
+    secrets = {name: value for name, value in named if value.startswith("%d/")}
+    assert {value.removeprefix("%d/") for value in secrets.values()} == set(loaded) >= fallbacks
+    for name, value in secrets.items():
         assert name == f"{value.removeprefix('%d/').upper()}_FILE" and f" {name} names a file" in help_text
-    asserted = {path for where in (COMMON, service) for path in values(where, "AssertPathExists")}
+    for name, _ in named:
+        assert name in secrets or f"  {name} " in help_text
+    asserted = set(values_in_force(service, "AssertPathExists"))
     assert asserted == {path for name, path in loaded.items() if name not in fallbacks}
 
 
 def test_a_target_starts_them_and_what_ends_by_itself_is_a_matter_of_its_own():
     text = {path.stem: path.read_text(encoding="utf-8") for path in SERVICES}
-    assert set(text) == {"meterline-aggregator", "meterline-sink", "meterline-webhookd", "meterline-notifier", "meterline-api", *JOBS}
+    assert set(text) == {"meterline-aggregator", "meterline-sink", "meterline-webhookd", "meterline-notifier", "meterline-api", "meterline-emitter",
+                         *JOBS}
     for name, unit in text.items():
         assert ("WantedBy=multi-user.target meterline.target\n" in unit) == (name == "meterline-migrate" or name not in JOBS)
         assert ("Type=oneshot\n" if name in JOBS else "Type=notify\n") in unit
         assert ("WatchdogSec=" in unit) == (name not in JOBS)
         assert ("Restart=no\n" in unit) == (name in JOBS), "a timer, or a person, says when it is tried again"
+
+
+def test_the_emitter_alone_keeps_a_folder_and_has_no_login_of_postgresql():
+    emitter = UNITS / "meterline-emitter.service"
+    assert {path.stem: values(path, "StateDirectory") for path in SERVICES if values(path, "StateDirectory")} == {
+        "meterline-emitter": ["meterline-emitter"]}
+    assert "EMITTER_SPOOL=%S/meterline-emitter/spool" in values_in_force(emitter, "Environment")
+    assert "database" not in str([values_in_force(emitter, name) for name in ("LoadCredential", "Environment", "AssertPathExists")])
 
 
 def test_timers_start_rollups_hourly_and_the_export_nightly():

@@ -27,6 +27,7 @@ SUITES = os.environ.get("SUITES", "bookworm trixie").split()
 OLDER = "0.0.9"
 STAGES = ("aggregator", "sink", "webhookd", "notifier", "api")
 UNITS = [f"meterline-{stage}" for stage in STAGES]
+EMITTER = "meterline-emitter"  # It needs no PostgreSQL.
 PAGES = ("meterctl.1", "meterline-emitter.1", *(f"meterline-{stage}.8" for stage in STAGES))
 SERVERS = ("postgresql", "redis-server")
 # Of what the page tells, by the words a reader is to replace.
@@ -104,7 +105,7 @@ def older(box, package):
 
 def try_package(box, package):
     depends = run("dpkg-deb", "-f", package, "Depends").stdout.strip()
-    box.install("systemd", "dbus", "man-db", "mandoc", "bash-completion", "procps", *SERVERS)
+    box.install("systemd", "dbus", "man-db", "mandoc", "bash-completion", "procps", "curl", *SERVERS)
     box.sh(f"apt-get satisfy -q -y --no-install-recommends '{depends}'")
     shutil.copy(package, box.root)
     older(box, package)
@@ -116,6 +117,7 @@ def try_package(box, package):
     configure(box)
     check_line(box)
     check_sandbox(box)
+    check_emitter(box)
     check_upgrade(box, package)
     check_faults(box)
     purge(box)
@@ -154,7 +156,7 @@ def install(box, name):
 
 def check_untouched(box):
     """What was just installed waits for a person, and says what it lacks."""
-    for unit in [*UNITS, "meterline-migrate", "meterline.target"]:
+    for unit in [*UNITS, EMITTER, "meterline-migrate", "meterline.target"]:
         expect(box.sh(f"systemctl is-enabled {unit}", check=False).stdout.strip(), "disabled", unit)
         expect(is_active(box, unit), "inactive", unit)
     told = box.sh("systemctl start meterline-sink", check=False)
@@ -162,7 +164,7 @@ def check_untouched(box):
         raise Failed(f"a stage without its secrets: {told.stdout}")
     expect(box.sh("meterctl --version").stdout.strip(), "meterctl " + version_of_sources(), "meterctl --version")
     expect(box.sh("systemd-analyze verify meterline.target " + " ".join(f"{unit}.service" for unit in
-                                                                        [*UNITS, "meterline-migrate"])).stdout, "", "verify")
+                                                                        [*UNITS, EMITTER, "meterline-migrate"])).stdout, "", "verify")
     for page in PAGES:
         name, section = page.split(".")
         path = f"/usr/share/man/man{section}/{page}.gz"
@@ -193,7 +195,7 @@ def wait_status(box, unit, text):
 
 
 def check_line(box):
-    for unit in UNITS:
+    for unit in [*UNITS, EMITTER]:
         expect(is_active(box, unit), "active", unit)
         wait_status(box, unit, "ready")
     box.sh("echo '{\"tenant\": \"acme\", \"metric\": \"api_calls\", \"quantity\": \"1\"}' | meterline-emitter")
@@ -205,16 +207,35 @@ def check_line(box):
         wait_status(box, unit, "not ready")
         expect(is_active(box, unit), "active", f"{unit} without PostgreSQL")
     box.sh("systemctl start postgresql")
+    expect(is_ready(box, EMITTER), True, "the emitter without PostgreSQL")
     for unit in UNITS:
         wait_status(box, unit, "ready")
 
 
+def is_ready(box, unit):
+    return show(box, unit, "StatusText").startswith("ready")
+
+
 def check_sandbox(box):
-    for unit in UNITS:
+    for unit in [*UNITS, EMITTER]:
         status = box.sh(f"cat /proc/{show(box, unit, 'MainPID')}/status").stdout
         told = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         seen = (told["Uid"].split()[0] == "0", int(told["CapBnd"], 16), told["NoNewPrivs"], told["Seccomp"])
         expect(seen, (False, 0, "1", "2"), f"root, capabilities, no_new_privs, seccomp of {unit}")
+
+
+def check_emitter(box):
+    """Its folder outlives it; it takes events by a key, and what it said yes to is counted."""
+    send = ("curl -sS -H 'Content-Type: application/json' -H \"Authorization: Bearer $(cut -d= -f1 /etc/meterline/secrets/emitter_keys)\" "
+            "-d '{\"tenant\": \"acme\", \"metric\": \"api_calls\"}' http://127.0.0.1:8091/v1/events")
+    meterctl = "DATABASE_URL_FILE=/etc/meterline/secrets/database_url meterctl"
+    for counted in (2, 3):
+        if '"accepted":1' not in box.sh(send).stdout.replace(" ", ""):
+            raise Failed("the emitter takes no event")
+        wait(lambda counted=counted: f"counted={counted} " in box.sh(f"{meterctl} audit", check=False).stdout, SOON_S, "it is counted")
+        expect(box.sh(f"stat -Lc %a /var/lib/{EMITTER}; test -d /var/lib/{EMITTER}/spool").stdout.strip(), "700", "its folder")
+        box.sh(f"systemctl restart {EMITTER}")
+        wait_status(box, EMITTER, "ready")
 
 
 def check_upgrade(box, package):
@@ -253,7 +274,7 @@ def check_faults(box):
         raise Failed("the journal does not name the setting")
     # The target is all of them.
     box.sh("rm /etc/meterline/sink.env; systemctl restart meterline-sink; systemctl stop meterline.target")
-    wait(lambda: {is_active(box, unit) for unit in UNITS} == {"inactive"}, SOON_S, "the stages stop with their target")
+    wait(lambda: {is_active(box, unit) for unit in [*UNITS, EMITTER]} == {"inactive"}, SOON_S, "the stages stop with their target")
     box.sh("systemctl start meterline.target")
     for unit in UNITS[:2]:
         wait_status(box, unit, "ready")

@@ -98,6 +98,9 @@ spec:
       containers:
         - name: {{ .name }}
           {{- include "meterline.container" (merge (dict "image" .name "resources" $values.resources) .) | nindent 10 }}
+          {{- with .args }}
+          args: {{ toJson . }}
+          {{- end }}
           envFrom:
             - configMapRef: {name: {{ .root.Release.Name }}}
           ports:
