@@ -54,12 +54,10 @@ SELECT e.stream, e.epoch, e.batch, entry_half(e.ms) || '-' || entry_half(e.seq) 
                unnest(b.fields) AS fields, unnest(b.retracts) AS retracts
           FROM usage_batches b
          WHERE (SELECT pg_has_role(current_user, 'meterline_ctl', 'USAGE')
-                    OR pg_has_role(current_user, 'meterline_aggregator', 'USAGE')
-                    OR pg_has_role(current_user, 'meterline_api', 'USAGE'))
+                    OR pg_has_role(current_user, 'meterline_aggregator', 'USAGE'))
             OR b.slice = (SELECT tenant_slice(current_setting('meterline.tenant', true)))) e
  WHERE (SELECT pg_has_role(current_user, 'meterline_ctl', 'USAGE')
-            OR pg_has_role(current_user, 'meterline_aggregator', 'USAGE')
-            OR pg_has_role(current_user, 'meterline_api', 'USAGE'))
+            OR pg_has_role(current_user, 'meterline_aggregator', 'USAGE'))
     OR e.tenant = (SELECT current_setting('meterline.tenant', true));
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
@@ -67,9 +65,10 @@ GRANT USAGE ON SCHEMA public TO meterline_aggregator, meterline_sink, meterline_
     meterline_notifier, meterline_api, meterline_ctl, meterline_tenant;
 
 -- Every stage checks the schema and reads the catalog.
-GRANT SELECT ON schema_migrations, ledger_state, ledger_identity, metrics, metric_versions, plans, plan_limits, plan_limit_history,
-    tenant_limits, subscriptions, billing_periods
+GRANT SELECT ON schema_migrations, ledger_state, metrics, plans, plan_limits, tenant_limits, subscriptions, billing_periods
     TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_notifier, meterline_api;
+GRANT SELECT ON ledger_identity, metric_versions, plan_limit_history
+    TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_notifier;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON stage_instances
     TO meterline_aggregator, meterline_sink, meterline_webhookd, meterline_notifier, meterline_api;
@@ -95,7 +94,7 @@ GRANT SELECT, INSERT, UPDATE ON usage_submissions, usage_claims TO meterline_sin
 GRANT SELECT ON webhook_events, billing_period_changes TO meterline_sink;
 GRANT SELECT, INSERT, UPDATE, DELETE ON meter_holds TO meterline_sink;
 GRANT SELECT ON restore_checks, restore_unproven TO meterline_sink;
-GRANT SELECT ON ledger_restores TO meterline_sink, meterline_ctl, meterline_api;
+GRANT SELECT ON ledger_restores TO meterline_sink, meterline_ctl;
 GRANT SELECT, INSERT, UPDATE ON restore_proofs TO meterline_sink, meterline_ctl;
 GRANT SELECT, UPDATE (taken_at), DELETE ON sink_requests TO meterline_sink;
 GRANT SELECT (identifier, tenant, event_name, first_sent_at, last_sent_at) ON usage_submissions TO meterline_webhookd;
@@ -110,23 +109,22 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON limit_changes TO meterline_webhookd;
 GRANT USAGE ON SEQUENCE limit_change TO meterline_webhookd;
 GRANT SELECT, UPDATE ON stripe_catch_up TO meterline_webhookd;
 GRANT SELECT, INSERT, UPDATE ON customer_mrr, stripe_discounts TO meterline_webhookd;
-GRANT SELECT ON doubled_subscriptions TO meterline_webhookd, meterline_notifier, meterline_api;
+GRANT SELECT ON doubled_subscriptions TO meterline_webhookd, meterline_notifier;
 
 GRANT SELECT ON usage_totals, usage_quotas, alert_settings, billing_customers TO meterline_notifier;
 GRANT SELECT, INSERT ON usage_alerts, milestones TO meterline_notifier;
 GRANT SELECT ON customer_mrr TO meterline_notifier;
 GRANT UPDATE (alert_at) ON usage_totals TO meterline_notifier;
 GRANT SELECT, DELETE, UPDATE ON alert_checks TO meterline_notifier;   -- UPDATE: to lock
-GRANT SELECT ON alert_thresholds, usage_not_invoiced TO meterline_notifier, meterline_api;
-GRANT SELECT ON catalog_tax, stripe_setup TO meterline_api;
+GRANT SELECT ON alert_thresholds, usage_not_invoiced TO meterline_notifier;
 GRANT SELECT ON usage_claims, usage_submissions, subscription_items, stripe_prices, invoices, payments TO meterline_notifier;
 GRANT SELECT, INSERT ON not_invoiced_told TO meterline_notifier;
 GRANT SELECT, UPDATE, DELETE ON outgoing_messages TO meterline_notifier;
 GRANT SELECT, INSERT, UPDATE, DELETE ON failing_addresses TO meterline_notifier;
 
-GRANT SELECT ON usage_aggregates, usage_totals, usage_events, usage_quotas, usage_alerts, billing_customers,
-    subscription_items, subscription_states, stripe_prices, stripe_discounts, customer_mrr, milestones, invoices, invoice_items,
-    stripe_schedules, stripe_customers, payments, checkout_sessions, billing_history, usage_submissions, usage_claims, usage_unbilled, stream_positions TO meterline_api;
+GRANT SELECT ON usage_aggregates, usage_totals, usage_quotas, usage_submissions, stream_positions, alert_thresholds,
+    billing_customers, subscription_items, subscription_states, stripe_prices, stripe_discounts, stripe_schedules,
+    stripe_customers, stripe_setup, catalog_tax, invoices, invoice_items, payments, billing_history TO meterline_api;
 
 GRANT ALL ON ALL TABLES IN SCHEMA public TO meterline_ctl;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO meterline_ctl;

@@ -41,10 +41,9 @@ DECLARE
 BEGIN
     FOREACH t IN ARRAY ARRAY['reconcile_runs', 'usage_drift'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
-        EXECUTE format('CREATE POLICY stages ON %I TO meterline_sink, meterline_api, meterline_ctl
+        EXECUTE format('CREATE POLICY stages ON %I TO meterline_sink, meterline_ctl
             USING (true) WITH CHECK (true)', t);
     END LOOP;
 END $$;
 GRANT SELECT, INSERT, UPDATE ON reconcile_runs TO meterline_sink, meterline_ctl;
 GRANT SELECT, INSERT, UPDATE, DELETE ON usage_drift TO meterline_sink, meterline_ctl;
-GRANT SELECT ON reconcile_runs, usage_drift TO meterline_api;

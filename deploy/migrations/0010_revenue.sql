@@ -83,7 +83,7 @@ CREATE TABLE rollup_runs (
 
 GRANT ALL ON exchange_rates, product_events, rollup_revenue, rollup_activation, rollup_roi, rollup_runs TO meterline_ctl;
 GRANT SELECT ON rollup_revenue, rollup_activation, rollup_roi, rollup_runs TO meterline_grafana;
-GRANT SELECT ON exchange_rates, product_events, rollup_revenue, rollup_activation, rollup_roi, rollup_runs TO meterline_api;
+GRANT SELECT ON exchange_rates TO meterline_api;
 
 DO $$
 DECLARE

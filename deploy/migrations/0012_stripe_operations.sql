@@ -27,7 +27,6 @@ CREATE TABLE stripe_operations (
 CREATE INDEX stripe_operations_tenant ON stripe_operations (tenant, begun_at);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON tenant_locks, stripe_operations TO meterline_api;
-GRANT SELECT ON stripe_customers TO meterline_api;
 GRANT INSERT (event_id, type, object_id, customer_id, priority, created_at, payload), SELECT (event_id, state)
     ON webhook_events TO meterline_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON tenant_locks, stripe_operations TO meterline_ctl;
