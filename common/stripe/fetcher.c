@@ -450,18 +450,6 @@ static void answer_fetch(struct fetch *fetch, json_t *object)
     end_fetch(fetch, (struct fetch_answer){.object = object});
 }
 
-/* The label of meterline_stripe_requests_total. */
-static const char *outcome_of(const struct http_answer *answer, const struct err *e)
-{
-    int status = answer->status;
-    return status == NOT_FOUND           ? "not_found"
-           : status == TOO_MANY_REQUESTS ? "rate_limited"
-           : status == UNAUTHORIZED      ? "account_refused"
-           : status == FORBIDDEN         ? "forbidden"
-           : e->kind != ERR_NONE         ? "refused"
-                                         : "ok";
-}
-
 static void take_answer(struct fetch *fetch, const struct http_answer *answer)
 {
     struct err e = {0};
@@ -469,7 +457,8 @@ static void take_answer(struct fetch *fetch, const struct http_answer *answer)
     if (answer->status != 200 && answer->status != NOT_FOUND)
         stripe_answer_error(answer, &e);
     metric_observe(metric_with(METRIC_OF_STRIPE_SECONDS, "fetch"), answer->elapsed_ms);
-    metric_count(METRIC_OF_STRIPE_REQUESTS, outcome_of(answer, &e));
+    metric_count(METRIC_OF_STRIPE_REQUESTS,
+                 stripe_answer_outcome(answer->status, e.kind == ERR_NONE));
     if (e.kind == ERR_NONE)
         answer_fetch(fetch, object);
     else if (answer->status == UNAUTHORIZED)

@@ -5,8 +5,9 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-enum { TOO_MANY_REQUESTS = 429 };
+enum { UNAUTHORIZED = 401, FORBIDDEN = 403, NOT_FOUND = 404, TOO_MANY_REQUESTS = 429 };
 
 /* The text if it can be shown, else otherwise. What stands in an answer may be anything. */
 static const char *shown(const char *text, const char *otherwise)
@@ -14,6 +15,36 @@ static const char *shown(const char *text, const char *otherwise)
     size_t length = text ? strlen(text) : 0;
     bool fine = length > 0 && !str_has_control(text, length) && str_is_utf8(text, length);
     return fine ? text : otherwise;
+}
+
+const char *stripe_answer_text(const json_t *object, const char *key)
+{
+    return shown(json_string_value(json_object_get(object, key)), NULL);
+}
+
+const char *stripe_answer_outcome(int status, bool is_fine)
+{
+    return status == NOT_FOUND           ? "not_found"
+           : status == TOO_MANY_REQUESTS ? "rate_limited"
+           : status == UNAUTHORIZED      ? "account_refused"
+           : status == FORBIDDEN         ? "forbidden"
+           : !is_fine                    ? "refused"
+                                         : "ok";
+}
+
+bool stripe_answer_is_transient(int status)
+{
+    return status == 200 || status == 409 || status == TOO_MANY_REQUESTS || status >= 500;
+}
+
+bool stripe_answer_may_repeat(const struct http_answer *answer)
+{
+    const char *should = http_answer_header(answer, "Stripe-Should-Retry");
+    if (should && !strcasecmp(should, "true"))
+        return true;
+    if (should && !strcasecmp(should, "false"))
+        return false;
+    return stripe_answer_is_transient(answer->status);
 }
 
 static json_t *read_error(const struct http_answer *answer, const json_t **error)
@@ -41,8 +72,8 @@ char *stripe_answer_words(const struct http_answer *answer)
 {
     const json_t *error;
     json_t *body = read_error(answer, &error);
-    const char *message = shown(json_string_value(json_object_get(error, "message")), "");
-    char *words = *message ? xstrdup(message) : NULL;
+    const char *message = stripe_answer_text(error, "message");
+    char *words = message ? xstrdup(message) : NULL;
     json_decref(body);
     return words;
 }

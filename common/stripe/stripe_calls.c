@@ -25,9 +25,7 @@ enum {
     BODY_MAX_BYTES = 4 << 20,
     RETRY_FIRST_MS = 250,
     RETRY_MAX_MS = 4000,
-    UNAUTHORIZED = 401,
-    FORBIDDEN = 403,
-    TOO_MANY_REQUESTS = 429
+    UNAUTHORIZED = 401
 };
 
 struct stripe_calls {
@@ -225,44 +223,14 @@ static bool try_again(struct call *call, int64_t at_least_ms)
 
 /* Answers. */
 
-/* The text if it can be shown: what stands in an answer may be anything. */
-static const char *shown(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    size_t length = text ? strlen(text) : 0;
-    return length > 0 && !str_has_control(text, length) && str_is_utf8(text, length) ? text : NULL;
-}
-
 static void read_error(const json_t *body, struct stripe_reply *reply)
 {
     const json_t *error = json_object_get(body, "error");
-    reply->type = shown(error, "type");
-    reply->code = shown(error, "code");
-    reply->decline_code = shown(error, "decline_code");
-    reply->param = shown(error, "param");
-    reply->message = shown(error, "message");
-}
-
-static const char *outcome_of(int status, bool is_object)
-{
-    return status == TOO_MANY_REQUESTS ? "rate_limited"
-           : status == UNAUTHORIZED    ? "account_refused"
-           : status == FORBIDDEN       ? "forbidden"
-           : status == 404             ? "not_found"
-           : !is_object                ? "refused"
-                                       : "ok";
-}
-
-/* What Stripe itself says of a repetition comes first, as in its own libraries. */
-static bool may_repeat(const struct http_answer *answer)
-{
-    const char *should = http_answer_header(answer, "Stripe-Should-Retry");
-    if (should && !strcasecmp(should, "true"))
-        return true;
-    if (should && !strcasecmp(should, "false"))
-        return false;
-    return answer->status == 409 || answer->status == TOO_MANY_REQUESTS || answer->status >= 500 ||
-           answer->status == 200; /* and no object */
+    reply->type = stripe_answer_text(error, "type");
+    reply->code = stripe_answer_text(error, "code");
+    reply->decline_code = stripe_answer_text(error, "decline_code");
+    reply->param = stripe_answer_text(error, "param");
+    reply->message = stripe_answer_text(error, "message");
 }
 
 /* e: stripe_answer_error of it. */
@@ -281,11 +249,10 @@ static void take_failure(struct call *call, const struct http_answer *answer,
         return;
     }
     report_answered(call);
-    bool transient = answer->status == 409 || answer->status == TOO_MANY_REQUESTS ||
-                     answer->status >= 500 || answer->status == 200;
+    bool transient = stripe_answer_is_transient(answer->status);
     if (answer->status >= 500 || answer->status == 200)
         call->may_be_done = true;
-    if (!reply->spent && may_repeat(answer) && try_again(call, reply->retry_after_ms))
+    if (!reply->spent && stripe_answer_may_repeat(answer) && try_again(call, reply->retry_after_ms))
         return;
     if (answer->status == 409) /* another call with this key is under way, or has the object */
         call->may_be_done = true;
@@ -304,7 +271,7 @@ static void take_answer(struct call *call, const struct http_answer *answer)
     struct stripe_reply reply = {.status = answer->status,
                                  .request_id = http_answer_header(answer, "Request-Id")};
     metric_observe(metric_with(METRIC_OF_STRIPE_SECONDS, "call"), answer->elapsed_ms);
-    metric_count(METRIC_OF_STRIPE_REQUESTS, outcome_of(answer->status, is_object));
+    metric_count(METRIC_OF_STRIPE_REQUESTS, stripe_answer_outcome(answer->status, is_object));
     if (is_object) {
         report_answered(call);
         reply.object = body;
