@@ -179,6 +179,14 @@ static const char *fault_of_backfill(const struct ingest *g, const struct event_
     return NULL;
 }
 
+/* NULL: none. */
+static const char *fault_of(const struct ingest *g, const struct event_line *e)
+{
+    if (e->given[EVENT_METRIC] && !is_metric(g, e->known[EVENT_METRIC]))
+        return "metric: is not in the catalog";
+    return g->backfill ? fault_of_backfill(g, e) : NULL;
+}
+
 static void take_event(void *owner, const struct event_line *e, const char *why)
 {
     struct ingest *g = owner;
@@ -192,11 +200,9 @@ static void take_event(void *owner, const struct event_line *e, const char *why)
     }
     struct item *item = &g->items[g->count++];
     *item = (struct item){.ingest = g};
-    if (!e)
-        item->text = xstrdup(why);
-    else if (e->given[EVENT_METRIC] && !is_metric(g, e->known[EVENT_METRIC]))
-        item->text = xstrdup("metric: is not in the catalog");
-    else if (g->backfill && (why = fault_of_backfill(g, e)))
+    if (e)
+        why = fault_of(g, e);
+    if (why)
         item->text = xstrdup(why);
     else
         add_event(g, item, e);

@@ -193,7 +193,7 @@ void pg_pool_give(struct pg_pool *pool, struct pg *pg)
         serve(pool);
         return;
     }
-    assert(!"a connection of this pool");
+    abort(); /* it is no connection of this pool */
 }
 
 /* Statements that wait. Their values are put behind each other into one piece of memory. */
