@@ -1,17 +1,18 @@
 -- The items of what preview_spec gives, as they are (old_…) and as the change makes them: price NULL is removed, old_price
--- NULL is new. An item that is added with another interval has that cycle, from the subscription's anchor on. Pure; part of
--- preview_lines.
+-- NULL is new. start_s and end_s are the period that an item has, new_start_s and new_end_s the one that it has after the
+-- change: one that is added, or gets another interval now, has the cycle of its new price, from the subscription's anchor
+-- on. Pure; part of preview_lines.
 CREATE OR REPLACE FUNCTION preview_items(p_spec jsonb)
 RETURNS TABLE (place bigint, id text, old_price stripe_prices, old_quantity numeric, price stripe_prices, quantity numeric,
                was_metered boolean, is_metered boolean, is_replaced boolean, usage numeric, start_s numeric, end_s numeric,
-               discounts jsonb, in_force jsonb, tax_rates jsonb)
+               new_start_s numeric, new_end_s numeric, discounts jsonb, in_force jsonb, tax_rates jsonb)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     WITH spec AS (
         SELECT (SELECT min((i ->> 'start')::numeric) FROM jsonb_array_elements(p_spec -> 'items') i) AS start_s,
                (p_spec ->> 'due')::numeric AS due_s,
                jsonb_typeof(p_spec -> 'change') = 'object' AS is_change,
-               to_timestamp((p_spec ->> 'anchor')::float8) AS anchor, to_timestamp((p_spec ->> 'at')::float8) AS at,
-               p_spec ->> 'interval' AS unit, (p_spec ->> 'count')::integer AS count
+               coalesce(p_spec #>> '{change,at}' = 'now', false) AS is_now,
+               to_timestamp((p_spec ->> 'anchor')::float8) AS anchor, to_timestamp((p_spec ->> 'at')::float8) AS at
     ), old AS (
         SELECT i.place, i.item, jsonb_populate_record(NULL::stripe_prices, i.item -> 'price') AS price
           FROM jsonb_array_elements(p_spec -> 'items') WITH ORDINALITY i (item, place)
@@ -30,9 +31,12 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
            IS DISTINCT FROM
            ((n.price).stripe_price_id, CASE WHEN (n.price).usage_type IS DISTINCT FROM 'metered'
                                             THEN coalesce((n.item ->> 'quantity')::numeric, 1) END),
-           coalesce((o.item ->> 'usage')::numeric, 0), coalesce((o.item ->> 'start')::numeric, extract(epoch FROM c.began), s.start_s),
-           coalesce((o.item ->> 'end')::numeric,
-                    extract(epoch FROM next_period(s.anchor, (n.price).billing_interval, (n.price).interval_count, c.began)), s.due_s), coalesce(o.item -> 'discounts', '[]'),
+           coalesce((o.item ->> 'usage')::numeric, 0), coalesce((o.item ->> 'start')::numeric, s.start_s),
+           coalesce((o.item ->> 'end')::numeric, s.due_s),
+           coalesce(extract(epoch FROM c.began), (o.item ->> 'start')::numeric, s.start_s),
+           coalesce(extract(epoch FROM next_period(s.anchor, (n.price).billing_interval, (n.price).interval_count, c.began)),
+                    (o.item ->> 'end')::numeric, s.due_s),
+           coalesce(o.item -> 'discounts', '[]'),
            active_discounts(coalesce(o.item -> 'discounts', '[]') || coalesce(p_spec -> 'discounts', '[]'),
                             (p_spec ->> 'at')::numeric, p_spec ->> 'currency'),
            o.item -> 'tax_rates'
@@ -40,8 +44,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
       FULL JOIN new n ON n.item ->> 'id' = o.item ->> 'id'
      CROSS JOIN spec s
      CROSS JOIN LATERAL (
-           SELECT CASE WHEN o.item IS NULL AND s.anchor <= s.at
-                        AND ((n.price).billing_interval, (n.price).interval_count) IS DISTINCT FROM (s.unit, s.count)
+           SELECT CASE WHEN s.anchor <= s.at
+                        AND (o.item IS NULL
+                             OR s.is_now AND ((n.price).billing_interval, (n.price).interval_count)
+                                             IS DISTINCT FROM ((o.price).billing_interval, (o.price).interval_count))
                        THEN cycle_start(s.anchor, (n.price).billing_interval, (n.price).interval_count, s.at) END) c (began)
 $$;
 

@@ -205,9 +205,39 @@ def test_a_cycle_that_begins_anew_is_invoiced_at_once(line):
                                     {"id": None, "price": price("extra", 36500, interval="year"), "quantity": 1}), billing_mode="flexible")
     assert not found["reset"] and shown(found) == [
         ("fee", "p99", 9900, B, C), ("proration", "extra", 35000, half, unix("2027-11-01"))], "added: it keeps to the anchor"
+    found = preview(line, [METER], to({"id": "si_meter", "price": price("dear", 7, "metered", "year")}), billing_mode="flexible")
+    assert found["reset"] and shown(found) == [("usage", "tokens", 0, A, half), ("usage", "tokens", 10, A, half)], "no fee, another interval"
     free = {**FEE, "price": price("p0", 0)}
     found = preview(line, [free], to({"id": "si_fee", "price": FEE["price"], "quantity": 1}))
     assert found["reset"] and shown(found) == [("fee", "p99", 9900, half, unix("2026-12-16"))]
+
+
+def test_items_of_several_intervals(line):
+    """The next invoice is of the items whose period ends first, as the change makes it."""
+    half, end = unix("2026-11-16"), unix("2027-11-01")
+    fee = {"id": "si_fee", "price": FEE["price"], "quantity": 1}
+    flat = tiered("flat", "graduated", [{"up_to": None, "unit_amount": 2, "flat_amount": 500}])
+    flat_year, dear = {**flat, "billing_interval": "year"}, price("dear", 7, "metered")
+    used = [("usage", "tokens", 0, A, half), ("usage", "tokens", 10, A, half)]
+
+    def flexible(items, *wanted, at="now"):
+        found = preview(line, items, to(*wanted, at=at), billing_mode="flexible", due=min(each["end"] for each in items))
+        assert not found["reset"]
+        return found["invoice_at"], shown(found)
+    assert flexible([FEE, METER], fee, {"id": "si_meter", "price": flat_year}) == (B, [("fee", "p99", 9900, B, C), *used]), "due in a year"
+    assert flexible([FEE], fee, {"id": None, "price": flat_year}) == (B, [("fee", "p99", 9900, B, C)])
+    assert flexible([FEE], fee, {"id": None, "price": flat}) == (B, [("fee", "p99", 9900, B, C), ("usage", "flat", 500, half, B)])
+    yearly = {**METER, "price": {**METER["price"], "billing_interval": "year"}, "end": end}
+    assert flexible([FEE, yearly], fee, {"id": "si_meter", "price": flat}) == (
+        B, [("fee", "p99", 9900, B, C), *used, ("usage", "flat", 500, half, B)]), "due with the fee from now on"
+    fee_year = {**FEE, "price": price("p990", 36500, interval="year"), "end": end}
+    kept = {"id": "si_fee", "price": fee_year["price"], "quantity": 1}
+    month = {"id": None, "price": price("extra", 3000), "quantity": 1}
+    assert flexible([fee_year], kept, month) == (B, [("proration", "extra", 1500, half, B), ("fee", "extra", 3000, B, C)])
+    other = {"id": "si_other", "price": price("extra", 3000), "quantity": 1, "start": A, "end": B, "discounts": [], "tax_rates": None}
+    assert flexible([fee_year, other], kept) == (end, [("fee", "p990", 36500, end, unix("2028-11-01")),
+                                                       ("proration", "extra", -1500, half, B)]), "the monthly one is gone"
+    assert flexible([fee_year, METER], kept, {"id": "si_meter", "price": dear}) == (B, [*used, ("usage", "dear", 0, half, B)])
 
 
 @pytest.mark.parametrize("wanted, made", [

@@ -249,8 +249,8 @@ class Shop:
         if kind in ("plan", "both", "year"):
             out["plan"] = "enterprise"
             if kind == "year":
-                out["interval"] = "year"
-            self.offer(sub["currency"], ("year", 1) if kind == "year" else sub["cycle"])
+                out["interval"] = "month" if sub["cycle"] == ("year", 1) else "year"
+            self.offer(sub["currency"], (out["interval"], 1) if kind == "year" else sub["cycle"])
         return out
 
     def ask_preview(self, preview):
