@@ -1,5 +1,6 @@
 #include "api/billing/plan_change.h"
 
+#include "api/billing/phase_settings.h"
 #include "api/billing/stripe_versions.h"
 #include "common/stripe/objects/stripe_event.h"
 
@@ -270,26 +271,21 @@ void plan_change_now(struct stripe_form *f, const json_t *subscription, const js
     stripe_form_text(f, wish->tenant, "metadata[tenant]");
 }
 
-/* Of a schedule's phase, which names each price by its id or has it as an object. */
-static int add_as_is(struct stripe_form *f, const json_t *items, int phase)
+static const json_t *predecessor(const json_t *subscription, const json_t *fee,
+                                 const struct offer *target, const struct offer_price *price)
 {
     size_t i;
-    int n = 0;
     const json_t *item;
-    json_array_foreach(items, i, item)
+    json_array_foreach(items_of(subscription), i, item)
     {
-        const json_t *quantity = json_object_get(item, "quantity");
-        stripe_form_text(f, stripe_reference(item, "price"), "phases[%d][items][%d][price]", phase,
-                         n);
-        if (json_is_integer(quantity))
-            stripe_form_i64(f, json_integer_value(quantity), "phases[%d][items][%d][quantity]",
-                            phase, n);
-        n++;
+        if (successor(item, fee, target) == price)
+            return item;
     }
-    return n;
+    return NULL;
 }
 
-static void add_next_phase(struct stripe_form *f, const json_t *subscription, const json_t *known,
+/* The new items have what was said of those whose place they take, as in a change at once. */
+static void add_next_items(struct stripe_form *f, const json_t *subscription, const json_t *known,
                            const struct change_wish *wish)
 {
     size_t i;
@@ -298,17 +294,28 @@ static void add_next_phase(struct stripe_form *f, const json_t *subscription, co
     const struct offer *target = wish->target;
     const json_t *fee = plan_change_fee_item(subscription, known);
     stripe_form_text(f, target->fee.id, "phases[1][items][%d][price]", n);
-    stripe_form_i64(f, seats_of(fee, wish), "phases[1][items][%d][quantity]", n++);
-    for (int u = 0; u < target->usage_n; u++)
-        stripe_form_text(f, target->usage[u].id, "phases[1][items][%d][price]", n++);
+    stripe_form_i64(f, seats_of(fee, wish), "phases[1][items][%d][quantity]", n);
+    phase_item_settings(f, fee, 1, n++);
+    for (int u = 0; u < target->usage_n; u++) {
+        stripe_form_text(f, target->usage[u].id, "phases[1][items][%d][price]", n);
+        phase_item_settings(f, predecessor(subscription, fee, target, &target->usage[u]), 1, n++);
+    }
     json_array_foreach(items_of(subscription), i, item)
     {
         if (!stays(item, fee, known))
             continue;
         stripe_form_text(f, stripe_text(price_of(item), "id"), "phases[1][items][%d][price]", n);
         stripe_form_i64(f, stripe_integer(item, "quantity", 1), "phases[1][items][%d][quantity]",
-                        n++);
+                        n);
+        phase_item_settings(f, item, 1, n++);
     }
+}
+
+static void add_next_phase(struct stripe_form *f, const json_t *phase, const json_t *subscription,
+                           const json_t *known, const struct change_wish *wish)
+{
+    const struct offer *target = wish->target;
+    add_next_items(f, subscription, known, wish);
     if (stripe_knows_duration(wish->version)) {
         stripe_form_text(f, target->fee.interval, "phases[1][duration][interval]");
         stripe_form_i64(f, target->fee.interval_count, "phases[1][duration][interval_count]");
@@ -316,6 +323,9 @@ static void add_next_phase(struct stripe_form *f, const json_t *subscription, co
         stripe_form_i64(f, 1, "phases[1][iterations]");
     }
     stripe_form_text(f, "none", "phases[1][proration_behavior]");
+    phase_settings(f, phase, 1);
+    if (stripe_integer(phase, "trial_end", 0) > plan_change_period_end(subscription, known))
+        stripe_form_i64(f, stripe_integer(phase, "trial_end", 0), "phases[1][trial_end]");
     stripe_form_text(f, target->plan, "phases[1][metadata][plan]");
     stripe_form_text(f, wish->tenant, "phases[1][metadata][tenant]");
 }
@@ -344,28 +354,22 @@ int plan_change_later(struct stripe_form *f, const json_t *schedule, const json_
     stripe_form_text(f, "release", "end_behavior");
     stripe_form_i64(f, stripe_integer(phase, "start_date", 0), "phases[0][start_date]");
     stripe_form_i64(f, end_s, "phases[0][end_date]");
-    if (stripe_integer(phase, "trial_end", 0) > 0)
-        stripe_form_i64(f, stripe_integer(phase, "trial_end", 0), "phases[0][trial_end]");
-    add_as_is(f, json_object_get(phase, "items"), 0);
-    add_next_phase(f, subscription, known, wish);
+    phase_as_is(f, phase, 0);
+    add_next_phase(f, phase, subscription, known, wish);
     return 0;
 }
 
 static void add_phase(struct stripe_form *f, const json_t *phase, int n, bool is_last,
                       const char *version)
 {
-    const char *plan = stripe_text(json_object_get(phase, "metadata"), "plan");
     int64_t end_s = stripe_integer(phase, "end_date", 0);
     if (end_s > 0)
         stripe_form_i64(f, end_s, "phases[%d][end_date]", n);
     else if (is_last && !stripe_knows_duration(version))
         stripe_form_i64(f, 1, "phases[%d][iterations]", n);
-    (void)add_as_is(f, json_object_get(phase, "items"), n);
+    phase_as_is(f, phase, n);
     stripe_form_text(f, stripe_text(phase, "proration_behavior"), "phases[%d][proration_behavior]",
                      n);
-    stripe_form_text(f, plan, "phases[%d][metadata][plan]", n);
-    stripe_form_text(f, stripe_text(json_object_get(phase, "metadata"), "tenant"),
-                     "phases[%d][metadata][tenant]", n);
 }
 
 int plan_change_restore(struct stripe_form *f, const json_t *made, const json_t *released,

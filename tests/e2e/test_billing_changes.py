@@ -112,6 +112,23 @@ def test_an_upgrade_is_at_once_and_a_downgrade_at_the_end(shop, acme):
     assert now["plan"] == "enterprise" and now["current_period_start"] >= end
 
 
+def test_a_downgrade_keeps_the_coupon_and_the_tax(shop, acme):
+    """Now, and once it has come."""
+    shop.sandbox.api("POST", "/v1/coupons", {"id": "half", "percent_off": "50", "duration": "forever"})
+    rate = shop.sandbox.api("POST", "/v1/tax_rates", {"display_name": "VAT", "percentage": "20", "inclusive": "false"}).json
+    acme.post(SUBSCRIPTION, {"plan": "enterprise", "coupon": "half"})
+    [sub] = stripe_subscriptions(shop)
+    shop.sandbox.api("POST", "/v1/subscriptions/" + sub["id"], {"default_tax_rates": [rate["id"]]})
+    def having():
+        [now] = stripe_subscriptions(shop)
+        return now["discounts"], [r["id"] for r in now["default_tax_rates"]]
+    assert acme.must("PUT", SUBSCRIPTION, {"plan": "standard"})["change"] == "period_end"
+    assert having() == (sub["discounts"], [rate["id"]]) and sub["discounts"]
+    shop.sandbox.clock(32 * 86400)
+    acme.wait(SUBSCRIPTION, lambda s: s["plan"] == "standard", "the period has ended")
+    assert having() == (sub["discounts"], [rate["id"]])
+
+
 def test_an_end_with_the_period_can_be_undone(shop, acme):
     acme.post(SUBSCRIPTION, {"plan": "standard"})
     ends = acme.must("DELETE", SUBSCRIPTION)

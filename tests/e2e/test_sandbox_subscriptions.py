@@ -405,6 +405,27 @@ def test_a_plan_changes_at_the_periods_end(shop):
     assert shop.sub(sub)["status"] == "active" and shop.invoices()[-1]["total"] == 9900
 
 
+def test_what_a_phase_leaves_out_is_unset(shop):
+    """And of the phase that runs, at once."""
+    rate = shop.post("tax_rates", display_name="VAT", percentage="20", inclusive=False)["id"]
+    shop.post("coupons", id="off", percent_off=50, duration="forever")
+    sub = shop.subscribe(shop.pro, default_tax_rates=[rate], discounts=[{"coupon": "off"}], trial_period_days=3)
+    schedule = shop.post("subscription_schedules", from_subscription=sub["id"])
+    phase = schedule["phases"][0]
+    assert [d["discount"] for d in phase["discounts"]] == sub["discounts"] and phase["trial_end"] == sub["trial_end"]
+    told = {"items": [{"price": shop.pro}], "start_date": phase["start_date"], "end_date": phase["end_date"]}
+    kept = {"default_tax_rates": [rate], "discounts": [{"discount": sub["discounts"][0]}]}
+    shop.post("subscription_schedules/" + schedule["id"], phases=[{**told, **kept, "trial_end": phase["trial_end"]}])
+    now = shop.sub(sub)
+    assert (now["status"], now["discounts"]) == ("trialing", sub["discounts"])
+    assert [r["id"] for r in now["default_tax_rates"]] == [rate]
+    assert "No such discount" in shop.refused("subscription_schedules/" + schedule["id"], phases=[
+        {**told, "discounts": [{"discount": "di_none"}]}])[0]
+    shop.post("subscription_schedules/" + schedule["id"], phases=[told])
+    now = shop.sub(sub)
+    assert (now["status"], now["discounts"], now["default_tax_rates"]) == ("active", [], [])
+
+
 def test_a_schedule_is_released_or_canceled(shop):
     sub = shop.subscribe(shop.fee)
     first = shop.post("subscription_schedules", from_subscription=sub["id"])

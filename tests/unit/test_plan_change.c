@@ -290,6 +290,64 @@ static void test_changes_at_the_periods_end(void **state)
                 "{'current_phase': null, 'phases': [{'start_date': 1, 'items': []}]}", NEW, NULL);
 }
 
+#define RICH                                                                                       \
+    "'discounts': [{'coupon': 'half', 'discount': 'di_1', 'promotion_code': null}, "               \
+    "{'coupon': 'ten', 'discount': null}], 'default_tax_rates': [{'id': 'txr_1'}], "               \
+    "'metadata': {'order': '7', 'plan': 'enterprise'}, 'trial_end': 1500, "                        \
+    "'collection_method': 'send_invoice', 'default_payment_method': {'id': 'pm_1'}, "              \
+    "'invoice_settings': {'days_until_due': 14}, 'description': null, "                            \
+    "'items': [{'price': 'price_ent', 'quantity': 2, 'tax_rates': [{'id': 'txr_2'}], "             \
+    "'discounts': [{'discount': 'di_2'}], 'metadata': {'a': 'b'}}]"
+#define RICH_ITEM                                                                                  \
+    "phases[0][items][0][price]=price_ent&phases[0][items][0][quantity]=2"                         \
+    "&phases[0][items][0][tax_rates][0]=txr_2&phases[0][items][0][discounts][0][discount]=di_2"    \
+    "&phases[0][items][0][metadata][a]=b"
+#define RICH_SETTINGS(n)                                                                           \
+    "&phases[" n "][discounts][0][discount]=di_1&phases[" n "][discounts][1][coupon]=ten"          \
+    "&phases[" n "][default_tax_rates][0]=txr_1&phases[" n "][collection_method]=send_invoice"     \
+    "&phases[" n "][default_payment_method]=pm_1"                                                  \
+    "&phases[" n "][invoice_settings][days_until_due]=14&phases[" n "][metadata][order]=7"
+
+/* What an update leaves out of a phase is unset at once: all that there is goes along. */
+static void test_phases_keep_all_that_they_have(void **state)
+{
+    (void)state;
+    check_later(
+        "{'status': 'active', 'items': {'data': [{'id': 'si_fee', 'quantity': 2, "
+        "'current_period_end': 2000, 'tax_rates': [{'id': 'txr_2'}], 'discounts': ['di_2'], "
+        "'price': {'id': 'price_ent', 'metadata': {'plan': 'enterprise'}}}]}}",
+        "{'current_phase': {'start_date': 1000}, 'phases': [{'start_date': 1000, " RICH "}]}", OLD,
+        "end_behavior=release&phases[0][start_date]=1000&phases[0][end_date]=2000&" RICH_ITEM
+            RICH_SETTINGS(
+                "0") "&phases[0][metadata][plan]=enterprise"
+                     "&phases[0][trial_end]=1500&phases[1][items][0][price]=price_std"
+                     "&phases[1][items][0][quantity]=2&phases[1][items][0][tax_rates][0]=txr_2"
+                     "&phases[1][items][0][discounts][0][discount]=di_2"
+                     "&phases[1][items][1][price]=price_std_tok&phases[1][items][2][price]=price_"
+                     "std_api"
+                     "&phases[1][iterations]=1&phases[1][proration_behavior]=none" RICH_SETTINGS(
+                         "1") "&phases[1][metadata][plan]=standard&phases[1][metadata][tenant]="
+                              "acme");
+}
+
+static void test_restores_all_that_was_released(void **state)
+{
+    (void)state;
+    struct stripe_form f = {0};
+    json_t *made =
+        parse("{'current_phase': {'start_date': 1000}, 'phases': [{'start_date': 1000}]}");
+    json_t *released = parse("{'end_behavior': 'release', 'current_phase': {'start_date': 1000}, "
+                             "'phases': [{'start_date': 1000, 'end_date': 2000, " RICH "}]}");
+    assert_int_equal(plan_change_restore(&f, made, released, OLD), 0);
+    assert_string_equal(stripe_form_body(&f),
+                        "end_behavior=release&phases[0][start_date]=1000&phases[0][end_date]=2000"
+                        "&" RICH_ITEM RICH_SETTINGS("0") "&phases[0][metadata][plan]=enterprise"
+                                                         "&phases[0][trial_end]=1500");
+    stripe_form_done(&f);
+    json_decref(made);
+    json_decref(released);
+}
+
 /* What was paid for ends with the fee's period, be usage beside it billed by the month. */
 static void test_period_end_is_the_fees(void **state)
 {
@@ -396,6 +454,8 @@ int main(void)
         cmocka_unit_test(test_known_price_is_a_plans),
         cmocka_unit_test(test_changes_all_items_in_one_call),
         cmocka_unit_test(test_changes_at_the_periods_end),
+        cmocka_unit_test(test_phases_keep_all_that_they_have),
+        cmocka_unit_test(test_restores_all_that_was_released),
         cmocka_unit_test(test_period_end_is_the_fees),
         cmocka_unit_test(test_offers_by_lookup_key),
         cmocka_unit_test(test_forms_are_encoded),

@@ -1,7 +1,7 @@
 """Subscription schedules: phases of items, one after the other; how a plan changes at a period's end."""
 from .. import params as p
 from .. import periods
-from ..billing import taxes
+from ..billing import discounts, taxes
 from ..errors import StripeError, missing_param
 from . import changes, times
 from .items import blank as blank_item, interval_of
@@ -60,6 +60,10 @@ def of_subscription(world, call, id):
     phase["default_tax_rates"], phase["trial_end"] = list(sub["default_tax_rates"]), None
     if sub["status"] == "trialing":
         phase["trial_end"] = sub["trial_end"]
+    phase["discounts"] = [{"coupon": None, "discount": id, "promotion_code": None} for id in sub["discounts"]]
+    defaults = schedule["default_settings"]
+    defaults.update({name: sub[name] for name in ("collection_method", "default_payment_method")})
+    defaults["invoice_settings"]["days_until_due"] = sub["days_until_due"]
     schedule["phases"] = [phase]
     return attach(world, call, schedule, sub)
 
@@ -152,9 +156,27 @@ def read_phase(world, given, name, begins):
     phase["items"], phase["metadata"] = items, p.metadata(given)
     phase["default_tax_rates"] = taxes.read_rates(world, given, "default_tax_rates", name)
     phase["proration_behavior"] = p.one_of(given, "proration_behavior", changes.BEHAVIORS, "create_prorations")
-    phase["discounts"] = [{"coupon": d.get("coupon"), "discount": d.get("discount"), "promotion_code": None}
-                          for d in p.listed(given, "discounts")]
+    phase["discounts"] = [read_discount(world, d, "%s[discounts][%d]" % (name, k))
+                          for k, d in enumerate(p.listed(given, "discounts"))]
+    phase["trial_end"] = p.integer(given, "trial_end")
+    phase["collection_method"] = given.get("collection_method") or None
+    phase["default_payment_method"] = given.get("default_payment_method") or None
+    phase["description"] = given.get("description") or None
+    days = p.integer(p.group(given, "invoice_settings"), "days_until_due")
+    if days is not None:
+        phase["invoice_settings"] = {"account_tax_ids": None, "days_until_due": days, "issuer": None}
     return phase
+
+
+def read_discount(world, given, name):
+    """One that is there, or the coupon of one that is to be."""
+    told = {kind: given.get(kind) or None for kind in ("coupon", "discount", "promotion_code")}
+    if sum(1 for id in told.values() if id) != 1 or told["promotion_code"]:
+        raise StripeError(400, "You must pass one of coupon, discount or promotion_code; the sandbox has no "
+                          "promotion codes.", param=name)
+    kind = "coupon" if told["coupon"] else "discount"
+    world.of(kind).get(told[kind], "%s[%s]" % (name, kind))
+    return told
 
 
 def read_end(given, recurring, begins, name):
@@ -220,6 +242,10 @@ def update(world, call, id):
 def enter(world, call, sub, phase, behavior):
     """Make the subscription have the phase's items, by changes as anybody may ask for them."""
     from . import change_by
+    put_settings(world, call, sub, phase)
+    params = {"proration_behavior": behavior}
+    if sub["status"] == "trialing" and phase["trial_end"] != sub["trial_end"]:
+        params["trial_end"] = phase["trial_end"] or "now"
     wanted, given = {item["price"]: item for item in phase["items"]}, []
     for item in sub["items"]["data"]:
         same = wanted.pop(item["price"]["id"], None)
@@ -228,10 +254,31 @@ def enter(world, call, sub, phase, behavior):
         elif same.get("quantity") != item.get("quantity"):
             given.append({"id": item["id"], "quantity": same["quantity"]})
     given += [{key: item[key] for key in ("price", "quantity") if key in item} for item in wanted.values()]
-    if given:
-        change_by(world, call, sub, {"proration_behavior": behavior}, given)
-    if phase["default_tax_rates"]:
+    if given or "trial_end" in params:
+        change_by(world, call, sub, params, given)
+    rates = {item["price"]: item["tax_rates"] for item in phase["items"]}
+    for item in sub["items"]["data"]:
+        item["tax_rates"] = list(rates[item["price"]["id"]])
+
+
+def put_settings(world, call, sub, phase):
+    """What a phase leaves out the subscription has no more, or as the schedule's default. Metadata are added."""
+    defaults = world.of("subscription_schedule").get(sub["schedule"])["default_settings"]
+    had = discounts.of_ids(world, sub["discounts"])
+    having = discounts.read(world, {"discounts": phase["discounts"]}, sub["currency"], sub["customer"], sub["id"], had)
+    with world.events.update("customer.subscription.updated", sub, call):
+        sub["discounts"] = [discount["id"] for discount in having]
         sub["default_tax_rates"] = list(phase["default_tax_rates"])
+        for name in ("collection_method", "default_payment_method"):
+            sub[name] = phase[name] or defaults[name]
+        sub["days_until_due"] = (phase["invoice_settings"] or defaults["invoice_settings"])["days_until_due"]
+        sub["metadata"].update(phase["metadata"])
+    for discount in having:
+        if discount not in had:
+            discounts.redeem(world, call, discount)
+    for discount in had:
+        if discount not in having:
+            discounts.drop(world, call, discount)
 
 
 def at_period_end(world, sub, now):
@@ -269,10 +316,7 @@ def put_items(world, sub, phase):
     if before.isdisjoint(interval_of(item) for item in new):
         sub["billing_cycle_anchor"] = phase["start_date"]
     sub["items"]["data"] = new
-    if phase["default_tax_rates"]:
-        sub["default_tax_rates"] = list(phase["default_tax_rates"])
-    if phase["metadata"]:
-        sub["metadata"].update(phase["metadata"])
+    put_settings(world, None, sub, phase)
 
 
 def take(old, fits):
