@@ -16,7 +16,7 @@ def emit(client, event, patience_s=60):
     while True:
         try:
             return client.xadd("usage:events", event)
-        except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.OutOfMemoryError):
+        except redis.RedisError:  # away, starting, full, a replica
             if time.monotonic() > until:
                 raise  # Keep the event, with its id and ts, and send it later.
             time.sleep(0.2)

@@ -8,6 +8,7 @@ import pytest
 
 from line import Line, wait_until
 from line.paths import CATALOG
+from support.ai_payloads import LITELLM
 from support.emitter_client import Client, statuses
 
 STREAM = "usage:events"
@@ -27,12 +28,6 @@ RESPONSE = {"id": "resp_67ccd2bed1ec8190b14f964abc054267", "object": "response",
             "model": "gpt-4.1-2025-04-14", "usage": {"input_tokens": 36, "input_tokens_details": {"cached_tokens": 0},
                                                      "output_tokens": 87, "output_tokens_details": {"reasoning_tokens": 0},
                                                      "total_tokens": 123}}
-# As LiteLLM's generic callback posts it (StandardLoggingPayload), cut to what a payload has at least.
-LITELLM = {"id": "chatcmpl-68bb9ed5", "trace_id": "54c1e8e1", "call_type": "acompletion", "stream": True, "response_cost": 0.00022,
-           "status": "success", "custom_llm_provider": "anthropic", "total_tokens": 43, "prompt_tokens": 13,
-           "completion_tokens": 30, "startTime": 0.0, "endTime": 0.0, "model": "claude-3-5-sonnet-20240620", "cache_hit": False,
-           "metadata": {"user_api_key_alias": None, "user_api_key_team_id": "acme", "requester_metadata": {}},
-           "end_user": "", "response": {"usage": {"prompt_tokens": 13, "completion_tokens": 30, "total_tokens": 43}}}
 SPAN = {"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": "chat gpt-4o", "kind": 3,
         "startTimeUnixNano": "0", "endTimeUnixNano": "0",
         "attributes": [{"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
