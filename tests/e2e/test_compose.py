@@ -166,6 +166,12 @@ def test_the_images_are_those_that_are_built():
     assert {service["image"].split("/")[1].split(":")[0] for service in OURS.values()} <= targets
 
 
+def test_who_sends_events_from_a_pipe_is_not_asked_for_a_daemons_health():
+    """podman-compose 1.0 passes `disable: true` over."""
+    assert SERVICES["emit"]["image"] == SERVICES["emitter"]["image"] and SERVICES["emitter"]["command"] == ["--daemon"]
+    assert SERVICES["emit"]["healthcheck"] == {"test": ["NONE"]} and "command" not in SERVICES["emit"]
+
+
 def test_no_default_is_empty():
     """podman-compose 1.0 hands `${NAME:-}` on as it stands, and a program refuses it."""
     assert ":-}" not in (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
