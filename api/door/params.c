@@ -67,6 +67,17 @@ static bool is_zone(const char *text)
            text[3] == ':' && has_digits(text + 4, 2) && two(text + 1) <= 14 && two(text + 4) <= 59;
 }
 
+/* Whether it is a year of four digits in UTC, too, where the answer shows it. zone: Z or +01:00. */
+static bool is_in_range(const char *text, const char *zone)
+{
+    enum { MINUTES_OF_DAY = 1440 };
+    int minute = two(text + 11) * 60 + two(text + 14);
+    int offset = *zone == 'Z' ? 0 : two(zone + 1) * 60 + two(zone + 4);
+    int utc = *zone == '-' ? minute + offset : minute - offset;
+    return !(strncmp(text, "9999-12-31", 10) == 0 && utc >= MINUTES_OF_DAY) &&
+           !(strncmp(text, "1970-01-01", 10) == 0 && utc < 0);
+}
+
 /* 2026-11-30T12:00:00[.123456](Z|+01:00) */
 bool params_is_time(const char *text)
 {
@@ -86,7 +97,7 @@ bool params_is_time(const char *text)
             return false;
         zone += 1 + digits;
     }
-    return is_zone(zone);
+    return is_zone(zone) && is_in_range(text, zone);
 }
 
 static int check_choice(const struct api_param *p, const char *name, const char *text,

@@ -32,7 +32,7 @@ int params_check(const struct api_route *route, const struct target *target, jso
 /* How many parameters a route has. */
 int params_count(const struct api_route *route);
 
-/* A point in time, as RFC 3339 writes it, with a day that there is, 1970 to 9999. */
+/* A point in time, as RFC 3339 writes it, with a day that there is, 1970 to 9999 in UTC. */
 bool params_is_time(const char *text);
 
 #endif

@@ -23,8 +23,9 @@ WITH given AS (
            (5, g.until <= now(), 'until', 'is over'),
            (6, g.unit_price IS NOT NULL AND g.currency IS NULL, 'currency', 'is missing: unit_price is there'),
            (7, g.currency IS NOT NULL AND g.unit_price IS NULL, 'unit_price', 'is missing: currency is there'),
-           (8, g.currency !~ '^[a-z]{3}$', 'currency', 'must be three lower-case letters, such as usd'),
-           (9, num_nonnulls(g.included, nullif(g.unlimited, false), g.cap, g."window", g.unit_price) = 0, 'included',
+           (8, g.unit_price >= 1e12, 'unit_price', 'must have at most 12 digits before the point'),
+           (9, g.currency !~ '^[a-z]{3}$', 'currency', 'must be three lower-case letters, such as usd'),
+           (10, num_nonnulls(g.included, nullif(g.unlimited, false), g.cap, g."window", g.unit_price) = 0, 'included',
             'is missing: the limit says nothing'))
            AS f (rank, is_so, param, message)
      WHERE f.is_so

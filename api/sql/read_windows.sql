@@ -5,7 +5,8 @@
 WITH asked AS MATERIALIZED (
     SELECT m.metric, m.unit, m.aggregation, m.dimensions,
            date_trunc('minute', coalesce($3::timestamptz, b.period_start)) AS low,
-           date_trunc('minute', coalesce($4::timestamptz, now()) + interval '59.999999 s') AS high,
+           least(date_trunc('minute', coalesce($4::timestamptz, now()) + interval '59.999999 s'),
+                 timestamptz '9999-12-31 23:59:00Z') AS high,   -- RFC 3339 has no later one
            CASE $5::text WHEN 'total' THEN NULL ELSE ('1 ' || $5::text)::interval END AS step
       FROM metrics m
      CROSS JOIN billing_period($1::text, now()) b

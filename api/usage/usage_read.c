@@ -176,7 +176,7 @@ const struct api_field SUBMISSIONS_FIELDS[] = {
     {.name = "last_error",
      .type = API_TEXT,
      .nullable = true,
-     .what = "why the last attempt failed"},
+     .what = "why the last attempt failed; null for a portal token"},
     API_FIELDS_END};
 
 static void start_list(struct pg_statement *s, struct api_request *r, const char *sql,
@@ -196,6 +196,7 @@ void usage_list_submissions(struct api_request *r)
     start_list(&s, r, SQL_LIST_SUBMISSIONS, limit);
     pg_add_text(&s, api_text(r, "metric"));
     pg_add_text(&s, api_text(r, "state"));
+    pg_add_text(&s, r->caller.is_portal ? "true" : "false");
     api_answer_list(r, &s);
 }
 
@@ -217,7 +218,7 @@ const struct api_field HISTORY_FIELDS[] = {
     {.name = "actor",
      .type = API_TEXT,
      .nullable = true,
-     .what = "name of the key that did it; null: Stripe told"},
+     .what = "name of the key that did it; null: Stripe told, or a portal token asks"},
     {.name = "detail", .type = API_ANY, .what = "before and after"},
     {.name = "occurred_at", .type = API_TIME, .nullable = true, .what = "when it happened"},
     {.name = "recorded_at", .type = API_TIME, .what = "when it was noted"},
@@ -229,5 +230,6 @@ void usage_list_history(struct api_request *r)
     char limit[NUMBER_SIZE];
     start_list(&s, r, SQL_LIST_HISTORY, limit);
     pg_add_text(&s, api_text(r, "kind"));
+    pg_add_text(&s, r->caller.is_portal ? "true" : "false");
     api_answer_list(r, &s);
 }

@@ -89,6 +89,18 @@ def test_a_portal_token_shows_one_tenant_for_minutes(line, admin, api):
     line.wait_for(lambda: browser.get("/api/billing/usage").status == 401, 2, "it has expired")
 
 
+def test_a_portal_token_shows_nothing_of_the_operators_keys_and_errors(line, admin, api):
+    line.sql("INSERT INTO usage_submissions (identifier, tenant, metric, transport, stripe_customer_id, event_name, period_start, usage_at,"
+             " quantity, body, state, claim, last_error) VALUES ('ml-1', 'acme', 'api_calls', 'meter_events', 'cus_1', 'x', '2026-06-01',"
+             " '2026-06-01', 1, '', 'failed', 1, 'the key rk_test_… lacks a permission')")
+    browser = support.Api(line, api.stage, admin.must("POST", TOKEN)["token"])
+    [told], [shown] = (who.must("GET", "/api/billing/history")["data"] for who in (admin, browser))
+    assert told["actor"] == "boss" and told["detail"].pop("key")
+    assert shown == {**told, "actor": None}
+    [told], [shown] = (who.must("GET", "/api/billing/usage_records")["data"] for who in (admin, browser))
+    assert told["last_error"].startswith("the key") and shown == {**told, "last_error": None}
+
+
 def test_a_rate_is_kept_and_says_when_to_go_on(line):
     api = support.start(line, API_RATE_PER_S="5").with_key("viewer", of="acme")
     told = [api.get("/api/billing/usage") for _ in range(30)]

@@ -111,6 +111,7 @@ def test_own_limits_and_prices_are_set_as_a_whole(line, admin):
     ({"metric": "api_calls", "unit_price": "1"}, "limits[0].currency"),
     ({"metric": "api_calls", "included": "1", "currency": "usd"}, "limits[0].unit_price"),
     ({"metric": "api_calls", "unit_price": "1", "currency": "USD"}, "limits[0].currency"),
+    ({"metric": "api_calls", "unit_price": "1000000000000", "currency": "usd"}, "limits[0].unit_price"),
     ({"metric": "api_calls", "included": "1", "colour": "red"}, "limits[0].colour")])
 def test_each_fault_of_a_limit_is_named_and_nothing_is_done(line, admin, limit, param):
     answer = admin.put(LIMITS, {"limits": [limit], "new": True})
@@ -122,8 +123,13 @@ def test_a_metric_is_named_once_and_the_body_is_whole(admin):
     twice = [{"metric": "api_calls", "included": "1"}, {"metric": "api_calls", "included": "2"}]
     assert admin.put(LIMITS, {"limits": twice, "new": True}).param == "limits[1].metric"
     assert admin.put(LIMITS, {"new": True}).param == "limits"
-    price = {"metric": "api_calls", "unit_price": "999999999999999999", "currency": "usd"}
-    assert admin.put(LIMITS, {"limits": [price], "new": True}).status == 400
+
+
+def test_the_largest_limit_and_price_are_kept(line, admin):
+    most = {"metric": "api_calls", "included": "9" * 18 + "." + "9" * 9, "unit_price": "9" * 12 + "." + "9" * 9, "currency": "usd"}
+    admin.must("PUT", LIMITS, {"limits": [most], "new": True})
+    [kept] = line.sql("SELECT included::text, overage_unit_price::text FROM tenant_limits")
+    assert (kept.included, kept.overage_unit_price) == (most["included"], most["unit_price"] + "000")
 
 
 def test_a_repetition_changes_nothing_more(line, admin):

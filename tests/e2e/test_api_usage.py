@@ -81,6 +81,13 @@ def test_a_window_that_cannot_be_is_named(api, query, param):
     assert (told.status, told.param) == (400, param), told
 
 
+def test_the_last_time_that_there_is(api):
+    span = {"from": "2026-06-01T00:00:00Z", "window": "total"}
+    told = api.must("GET", f"{USAGE}/api_calls", query={**span, "to": "9999-12-31T23:59:59Z"})
+    assert told["to"] == told["windows"][0]["end"] == "9999-12-31T23:59:00+00:00"
+    assert api.get(f"{USAGE}/api_calls", query={**span, "to": "9999-12-31T23:59:59-14:00"}).param == "to"
+
+
 def test_a_metric_that_there_is_not(api):
     assert (api.get(f"{USAGE}/nothing").status, api.get(f"{USAGE}/Nothing").param) == (404, "metric")
 
