@@ -110,6 +110,7 @@ class PageShell:
         webhookd = line.start_webhookd(OPS_LISTEN=f"127.0.0.1:{self.ports['webhookd_ops']}",
                                        WEBHOOKD_LISTEN=f"127.0.0.1:{self.ports['webhookd']}").wait_ready()
         line.start_aggregator(OPS_LISTEN=f"127.0.0.1:{self.ports['aggregator_ops']}").wait_ready()
+        line.start_api(OPS_LISTEN=f"127.0.0.1:{self.ports['api_ops']}", API_LISTEN=f"127.0.0.1:{self.ports['api']}").wait_ready()
         line.start_sink(SINK_INTERVAL_S=1, OPS_LISTEN=f"127.0.0.1:{self.ports['sink_ops']}").wait_ready()
         line.sandbox.webhook(webhookd.webhook_url, secret=TEST_WEBHOOK_SECRET)
         line.sandbox.bootstrap(meters=meters, tenants=["acme", "globex"], price_lookup_key="standard",
