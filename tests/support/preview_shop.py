@@ -226,7 +226,8 @@ class Shop:
             if kind == "usage":
                 out = out[1:]
         if kind == "add":
-            out = [{"price": self.fee(sub["currency"], sub["cycle"])["id"], "quantity": self.random.randrange(1, 4)}]
+            cycle = self.random.choice((sub["cycle"], *CYCLES)) if sub["mode"] == "flexible" else sub["cycle"]   # classic has one
+            out = [{"price": self.fee(sub["currency"], cycle)["id"], "quantity": self.random.randrange(1, 4)}]
         return {"items": out, "proration_behavior": self.random.choice(
             ("create_prorations", "create_prorations", "create_prorations", "always_invoice"))}
 
