@@ -202,10 +202,10 @@ static void take_event(void *owner, const struct event_line *e, const char *why)
     *item = (struct item){.ingest = g};
     if (e)
         why = fault_of(g, e);
-    if (why)
-        item->text = xstrdup(why);
-    else
+    if (e && !why)
         add_event(g, item, e);
+    else
+        item->text = xstrdup(why);
 }
 
 static int read_body(struct ingest *g, struct err *e)

@@ -16,7 +16,8 @@ static void add_key(struct buf *b, const char *key)
             buf_add_urlencoded(b, at, 1);
 }
 
-static void add(struct stripe_form *f, const char *value, const char *key, va_list args)
+__attribute__((format(printf, 3, 0))) static void add(struct stripe_form *f, const char *value,
+                                                      const char *key, va_list args)
 {
     char *made = NULL;
     if (vasprintf(&made, key, args) < 0)
