@@ -3,7 +3,8 @@
  * after the end finds no period; then the subscription ends with a last invoice, which is paid at
  * once, because Stripe no longer collects by itself (docs.stripe.com/billing/subscriptions/cancel).
  *
- * Each step may be repeated: a subscription that has ended goes on with its last invoice. */
+ * Each step may be repeated: that it ends the subscription is noted before, so that a repetition
+ * goes on with the last invoice. What ended in another way is not touched. */
 #include "api/billing/billing_routes.h"
 #include "api/billing/steps.h"
 #include "api/billing/subscription_view.h"
@@ -47,33 +48,36 @@ static void keep(struct job *j, json_t *invoice)
     j->kept = json_incref(invoice);
 }
 
-static void take_paid(struct job *j, json_t *invoice)
+static void take_collected(struct job *j, json_t *invoice)
 {
     keep(j, invoice);
     j->fault = (struct stripe_fault){0};
     finish(j);
 }
 
-static void pay(struct job *j)
+/* Paid, or sent to whoever pays by invoice: Stripe does neither any more. */
+static void collect(struct job *j)
 {
     struct stripe_form f = {0};
     const char *status = stripe_text(j->kept, "status");
     const char *method = stripe_text(j->kept, "collection_method");
-    if (!status || strcmp(status, "open") != 0 ||
-        (method && strcmp(method, "charge_automatically") != 0)) {
+    bool is_sent = method && !strcmp(method, "send_invoice");
+    if (!status || strcmp(status, "open") != 0) {
         finish(j);
         return;
     }
-    char *path = xasprintf("/v1/invoices/%s/pay", stripe_text(j->kept, "id"));
+    char *path =
+        xasprintf("/v1/invoices/%s/%s", stripe_text(j->kept, "id"), is_sent ? "send" : "pay");
     j->refused = finish; /* it stays open, and the subscription has ended all the same */
-    job_post(j, "pay_last_invoice", path, &f, false, take_paid);
+    job_post(j, is_sent ? "send_last_invoice" : "pay_last_invoice", path, &f, false,
+             take_collected);
     free(path);
 }
 
 static void take_finalized(struct job *j, json_t *invoice)
 {
     keep(j, invoice);
-    pay(j);
+    collect(j);
 }
 
 static void take_invoice(struct job *j, json_t *invoice)
@@ -82,7 +86,7 @@ static void take_invoice(struct job *j, json_t *invoice)
     const char *status = stripe_text(invoice, "status");
     keep(j, invoice);
     if (!status || strcmp(status, "draft") != 0) {
-        pay(j);
+        collect(j);
         return;
     }
     char *path = xasprintf("/v1/invoices/%s/finalize", stripe_text(invoice, "id"));
@@ -116,6 +120,7 @@ static void take_read(struct job *j, json_t *subscription)
 /* Gone meanwhile: as it is now. */
 static void take_ended(struct job *j, json_t *subscription)
 {
+    stage_crash_point("after_stripe");
     if (subscription) {
         take_read(j, subscription);
         return;
@@ -125,15 +130,23 @@ static void take_ended(struct job *j, json_t *subscription)
     free(path);
 }
 
-static void end_now(struct job *j)
+/* Unused time is not given back (prorate). */
+static void send_end(struct api_request *r)
 {
+    struct job *j = job_of(r);
     struct stripe_form f = {0};
     char *path = xasprintf("/v1/subscriptions/%s", stripe_text(j->subscription, "id"));
     stripe_form_bool(&f, true, "invoice_now");
-    stripe_form_bool(&f, true, "prorate");
+    stripe_form_bool(&f, false, "prorate");
     j->missing_is_fine = true;
     job_delete(j, path, &f, take_ended);
     free(path);
+}
+
+static void end_now(struct job *j)
+{
+    json_t *ending = json_pack("{s:s}", "ending", stripe_text(j->subscription, "id"));
+    api_save_progress(j->r, ending, send_end);
 }
 
 /* Settling. */
@@ -236,16 +249,29 @@ static void take_live(struct job *j)
     (is_now(j) ? ask_settling : subscription_end_with_period)(j);
 }
 
-/* One that ended, by this request or before it, needs no second end. */
+static bool stands(const struct job *j, const char *id)
+{
+    size_t i;
+    const json_t *subscription;
+    json_array_foreach(j->live, i, subscription)
+    {
+        if (!strcmp(stripe_text(subscription, "id"), id))
+            return true;
+    }
+    return false;
+}
+
+/* One that an earlier try of this request ended needs no second end. */
 static void look_at_live(struct job *j)
 {
-    if (json_array_size(j->live) > 0 || !j->ended) {
+    const char *ending = stripe_text(j->r->progress, "ending");
+    if (!ending || stands(j, ending)) {
         steps_pick_live(j, take_live);
         return;
     }
-    json_decref(j->subscription);
-    j->subscription = json_incref(j->ended);
-    settle_last_invoice(j);
+    char *path = xasprintf("/v1/subscriptions/%s", ending);
+    job_get(j, path, NULL, take_read);
+    free(path);
 }
 
 static void take_customer(struct job *j)

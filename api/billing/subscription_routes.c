@@ -147,7 +147,8 @@ const struct api_route SUBSCRIPTION_ROUTES[] = {
          "Ends the subscription: with its period, or now, with a last invoice of what was used.",
      .detail =
          "Now, it ends once Stripe has all that was used; if that takes too long it is 409, and "
-         "nothing has ended.",
+         "nothing has ended. Time that was paid for is not given back. The last invoice is paid "
+         "at once, or sent to who pays by invoice.",
      .role = API_EDITOR,
      .flags = API_ASKS_STRIPE | API_IS_RESUMED,
      .history = "subscription_end_requested",

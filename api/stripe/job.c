@@ -196,6 +196,25 @@ void job_start(struct api_request *r, const char *plan, job_fn begin)
     run_lock(j);
 }
 
+/* Whoever stood still may have been followed by another request: looked at right before. */
+void job_look_at_lock(struct job *j, api_sql_fn done)
+{
+    struct pg_statement s;
+    pg_statement_init(&s, SQL_LOOK_AT_TENANT_LOCK);
+    pg_add_text(&s, j->tenant);
+    pg_add_text(&s, j->owner);
+    api_sql(j->r, &s, 1, done);
+}
+
+bool job_fail_if_taken_over(struct job *j, const PGresult *held)
+{
+    if (PQntuples(held) > 0)
+        return fail_if_closing(j);
+    job_fail(j, 409, "tenant_busy", NULL,
+             "Another request has taken over what this tenant has at Stripe: send it again");
+    return true;
+}
+
 /* Calls without a note: reading, and DELETE, which may be repeated. */
 
 static void on_plain(void *owner, const struct stripe_reply *reply)
@@ -212,11 +231,10 @@ static void on_plain(void *owner, const struct stripe_reply *reply)
     }
 }
 
-static void send_plain(struct job *j, const char *method, const char *path,
-                       struct stripe_form *form, job_object_fn done)
+void job_get(struct job *j, const char *path, struct stripe_form *form, job_object_fn done)
 {
     const struct stripe_request request = {
-        .method = method, .path = path, .form = form ? stripe_form_body(form) : ""};
+        .method = "GET", .path = path, .form = form ? stripe_form_body(form) : ""};
     j->done = done;
     if (!fail_if_closing(j))
         stripe_calls_send(stripe_work_calls(j->work), &request, on_plain, j);
@@ -224,14 +242,24 @@ static void send_plain(struct job *j, const char *method, const char *path,
         stripe_form_done(form);
 }
 
-void job_get(struct job *j, const char *path, struct stripe_form *form, job_object_fn done)
+static void take_held(struct api_request *r, PGresult **results, int n)
 {
-    send_plain(j, "GET", path, form, done);
+    struct job *j = job_of(r);
+    (void)n;
+    if (job_fail_if_taken_over(j, results[0]))
+        return;
+    const struct stripe_request request = {.method = "DELETE", .path = j->path, .form = j->body};
+    stripe_calls_send(stripe_work_calls(j->work), &request, on_plain, j);
 }
 
 void job_delete(struct job *j, const char *path, struct stripe_form *form, job_object_fn done)
 {
-    send_plain(j, "DELETE", path, form, done);
+    free(j->path);
+    free(j->body);
+    j->path = xstrdup(path);
+    j->body = stripe_form_take(form);
+    j->done = done;
+    job_look_at_lock(j, take_held);
 }
 
 /* POSTs. */
@@ -293,12 +321,7 @@ static void take_begun(struct api_request *r, PGresult **results, int n)
 {
     struct job *j = job_of(r);
     (void)n;
-    if (PQntuples(results[0]) == 0) {
-        job_fail(j, 409, "tenant_busy", NULL,
-                 "Another request has taken over what this tenant has at Stripe: send it again");
-        return;
-    }
-    if (fail_if_closing(j))
+    if (job_fail_if_taken_over(j, results[0]))
         return;
     const struct stripe_request request = {
         .method = "POST", .path = j->path, .form = j->body, .idempotency_key = j->key};
@@ -306,16 +329,24 @@ static void take_begun(struct api_request *r, PGresult **results, int n)
     stripe_calls_send(stripe_work_calls(j->work), &request, on_posted, j);
 }
 
-/* How many keys of this operation are spent. */
+static bool makes_schedule(const char *operation)
+{
+    return !strcmp(operation, "create_schedule") || !strcmp(operation, "restore_schedule");
+}
+
+/* How many keys of this operation are spent. A schedule that was made is made again only when it
+ * has been released since: the old key would give that one. */
 static int attempts(const struct job *j, const char *operation)
 {
     size_t i;
     const json_t *mine;
     int n = 0;
+    bool counts_done = makes_schedule(operation);
     json_array_foreach(json_object_get(j->state, "mine"), i, mine)
     {
+        const char *state = stripe_text(mine, "state");
         n += !strcmp(stripe_text(mine, "operation"), operation) &&
-             !strcmp(stripe_text(mine, "state"), "spent");
+             (!strcmp(state, "spent") || (counts_done && !strcmp(state, "done")));
     }
     return n;
 }

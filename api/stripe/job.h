@@ -63,7 +63,7 @@ struct job {
     job_object_fn done;
     job_fn refused;       /* in place of answering; NULL: answer */
     bool missing_is_fine; /* of a GET or DELETE: done with NULL */
-    char *path;           /* of a POST, while it is noted; owned */
+    char *path;           /* of a POST or DELETE, while it is noted or the lock looked at; owned */
     char *body;
     json_t *object; /* its answer, while that is noted */
     struct stripe_fault fault;
@@ -108,7 +108,8 @@ struct job {
  * whose row is read too; NULL: none. */
 void job_start(struct api_request *r, const char *plan, job_fn begin);
 
-/* GET or DELETE. done gets Stripe's object, borrowed. form: query; taken. */
+/* GET or DELETE, which is sent only if the lock is still ours. done gets Stripe's object, borrowed.
+ * form: query; taken; of a GET it may be NULL. */
 void job_get(struct job *j, const char *path, struct stripe_form *form, job_object_fn done);
 void job_delete(struct job *j, const char *path, struct stripe_form *form, job_object_fn done);
 /* POST. operation: static. form: taken. is_marked: the object that it makes takes metadata, and
@@ -141,6 +142,9 @@ void job_read_state(struct job *j);
 void job_end_operation(struct job *j, const char *key, const char *state, const char *object,
                        const char *error, api_sql_fn done);
 void job_resume(struct job *j, json_t *open);
+void job_look_at_lock(struct job *j, api_sql_fn done);
+/* held: its answer. Returns true if it was answered that the lock is lost, or all is closing. */
+bool job_fail_if_taken_over(struct job *j, const PGresult *held);
 enum { JOB_KEY_LIFE_S = 23 * 3600, JOB_WAIT_FIRST_MS = 20 };
 
 #endif

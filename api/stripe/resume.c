@@ -112,16 +112,24 @@ static void on_resumed(void *owner, const struct stripe_reply *reply)
     }
 }
 
-void job_resume(struct job *j, json_t *open)
+static void take_held(struct api_request *r, PGresult **results, int n)
 {
-    j->resumed = open;
-    if (stripe_integer(open, "age_s", 0) >= JOB_KEY_LIFE_S) {
-        look(j);
+    struct job *j = job_of(r);
+    (void)n;
+    if (job_fail_if_taken_over(j, results[0]))
         return;
-    }
     const struct stripe_request request = {.method = "POST",
                                            .path = text_of(j, "path"),
                                            .form = text_of(j, "body"),
                                            .idempotency_key = text_of(j, "key")};
     stripe_calls_send(stripe_work_calls(j->work), &request, on_resumed, j);
+}
+
+void job_resume(struct job *j, json_t *open)
+{
+    j->resumed = open;
+    if (stripe_integer(open, "age_s", 0) >= JOB_KEY_LIFE_S)
+        look(j);
+    else
+        job_look_at_lock(j, take_held);
 }

@@ -170,7 +170,76 @@ def test_an_end_now_waits_for_what_was_used(shop, acme):
     assert invoice["status"] == "paid" and invoice["error"] is None
     assert int(shop.sandbox.total(ended["customer"], "api_calls")) == 200000
     billed = shop.sandbox.api("GET", f"/v1/invoices/{invoice['id']}").json["total"]
-    assert billed == invoice["amount"]["amount_minor"] and billed in (113, 114)     # 100.00 of overage, less what is left of 99.00
-    again = acme.must("DELETE", SUBSCRIPTION, query={"at": "now"})
-    assert again["status"] == "canceled" and again["last_invoice"]["id"] == invoice["id"]
+    assert billed == invoice["amount"]["amount_minor"] and billed == 10000     # of overage; what is left of 99.00 is not given back
+    assert acme.delete(SUBSCRIPTION, query={"at": "now"}).code == "no_subscription"
     assert acme.put(SUBSCRIPTION, {"plan": "enterprise"}).code == "no_subscription"
+
+
+def end(caller, text, at="now"):
+    return caller.delete(SUBSCRIPTION, query={"at": at}, **key(text))
+
+
+def last_invoice(shop):
+    [sub] = stripe_subscriptions(shop)
+    return shop.sandbox.api("GET", "/v1/invoices/" + sub["latest_invoice"]).json
+
+
+def test_what_has_ended_before_is_not_charged_by_an_end(shop, acme):
+    """Whoever ended it, and however: only the request that did goes on with its last invoice."""
+    acme.post(SUBSCRIPTION, {"plan": "standard"})
+    acme.must("POST", METHOD, {"payment_method": "pm_card_chargeCustomerFail"})
+    shop.sandbox.clock(40 * 86400)
+    [sub] = stripe_subscriptions(shop)
+    shop.sandbox.api("DELETE", "/v1/subscriptions/" + sub["id"], {})
+    unpaid = last_invoice(shop)
+    assert unpaid["status"] in ("open", "draft") and unpaid["total"] > 0
+    acme.must("POST", METHOD, {"payment_method": "pm_card_visa"})
+    for at in ("period_end", "now"):
+        assert end(acme, "late_" + at, at).code == "no_subscription"
+    assert last_invoice(shop)["status"] == unpaid["status"]
+
+
+def test_an_end_now_survives_a_crash(shop, acme):
+    acme.post(SUBSCRIPTION, {"plan": "standard", "days_until_due": 14})
+    [sub] = stripe_subscriptions(shop)
+    shop.sandbox.api("POST", "/v1/invoiceitems", {"customer": sub["customer"], "subscription": sub["id"],
+                                                  "amount": 700, "currency": "usd"})
+    crashing = support.start(shop, METERLINE_TEST_CRASH="after_stripe")
+    with pytest.raises(OSError):
+        end(support.Api(shop, crashing.stage, acme.key, "acme"), "e1")
+    crashing.stage.process.wait()
+    assert [s["status"] for s in stripe_subscriptions(shop)] == ["canceled"]
+    def again():
+        answer = end(acme, "e1")
+        return not (answer.status == 409 and answer.code in ("request_in_progress", "tenant_busy")) and answer
+    ended = shop.wait_for(again, 40, "it is nobody's any more")
+    assert (ended.status, ended.json["status"], ended.json["change"]) == (200, "canceled", "now"), ended
+    assert ended.json["last_invoice"]["id"] == last_invoice(shop)["id"]
+
+
+def test_the_last_invoice_of_who_pays_by_invoice_is_sent(shop, acme):
+    acme.post(SUBSCRIPTION, {"plan": "standard", "days_until_due": 14})
+    [sub] = stripe_subscriptions(shop)
+    shop.sandbox.api("POST", "/v1/invoiceitems", {"customer": sub["customer"], "subscription": sub["id"],
+                                                  "amount": 700, "currency": "usd"})
+    def sent():
+        events = shop.sandbox.api("GET", "/v1/events", {"type": "invoice.sent", "limit": 100}).json["data"]
+        return {event["data"]["object"]["id"] for event in events}
+    before = sent()
+    ended = acme.must("DELETE", SUBSCRIPTION, query={"at": "now"})
+    invoice = ended["last_invoice"]
+    assert (invoice["status"], invoice["amount"]["amount_minor"], invoice["error"]) == ("open", 700, None)
+    assert sent() - before == {invoice["id"]}
+
+
+def test_whoever_lost_the_lock_ends_nothing(shop, acme):
+    acme.post(SUBSCRIPTION, {"plan": "standard"})
+    shop.sandbox.fault("delay", method="GET", path="/v1/subscriptions", delay_ms=5000, times=1)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(end(acme, "lost")))
+    thread.start()
+    shop.wait_for(lambda: shop.value("SELECT count(*) FROM tenant_locks WHERE tenant = 'acme'"), 5, "it has the lock")
+    shop.sql("UPDATE tenant_locks SET owner = 'another', lease_until = now() + interval '1 hour'")
+    thread.join()
+    assert (answers[0].status, answers[0].code) == (409, "tenant_busy"), answers
+    assert [s["status"] for s in stripe_subscriptions(shop)] == ["active"]
