@@ -110,7 +110,8 @@ const struct ctl_command CTL_COMMANDS[] = {
          "--tenant T       only for this tenant; without it the caller names one each time\n"
          "--expires TIME   when it stops, from now: 90d, 12h, 30m; without it: never\n"
          "--new            the tenant is not known yet\n"
-         "The history tells NAME with everything that the key changes.\n",
+         "The history tells NAME with everything that the key changes. A key is for a service of\n"
+         "yours, never for a customer: an editor may also send negative quantities.\n",
      .run = keys_create_run},
     {.words = {"keys", "list"},
      .arguments = "[--all] [--json] [--wide]",
