@@ -43,8 +43,10 @@ struct api_request {
     struct api_caller caller;
     const char *body; /* raw; of API_IS_RAW */
     size_t body_length;
-    const char *content_type;     /* without its parameters; "" */
-    const char *idempotency_key;  /* of the caller; or one that nobody else has, for Stripe */
+    const char *content_type;    /* without its parameters; "" */
+    const char *idempotency_key; /* of the caller; or one that nobody else has */
+    const char *id; /* the same for each try of this request: what is done once is named by it. The
+                     * caller's key is not enough, since it may be used again after a day */
     json_t *progress;             /* what an earlier try saved; NULL: this is the first one */
     void *state;                  /* the handler's own, … */
     void (*release)(void *state); /* … and what frees it once r is gone; NULL: nothing */

@@ -5,8 +5,6 @@
 #include "api/billing/subscription_view.h"
 #include "common/stripe/objects/stripe_event.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,18 +20,49 @@ static const char *interval_of(const struct job *j)
     return asked ? asked : own ? own : "month";
 }
 
-/* What was asked for is in the session's metadata: the same again is the same session. */
-static void wanted_text(const struct job *j, char out[128])
+static void add_items(struct stripe_form *f, const struct offer *offer, int64_t seats)
 {
-    (void)snprintf(out, 128, "%s/%s/%" PRId64, j->plan, interval_of(j), seats_of(j));
+    stripe_form_text(f, offer->fee.id, "line_items[0][price]");
+    stripe_form_i64(f, seats, "line_items[0][quantity]");
+    for (int i = 0; i < offer->usage_n; i++) /* a quantity of usage is refused */
+        stripe_form_text(f, offer->usage[i].id, "line_items[%d][price]", i + 1);
+}
+
+/* What the customer is offered: a session of other terms is another session. */
+static void add_terms(struct stripe_form *f, const struct job *j)
+{
+    const struct api_request *r = j->r;
+    int64_t trial = steps_trial_days(j);
+    stripe_form_text(f, api_text(r, "success_url"), "success_url");
+    stripe_form_text(f, api_text(r, "cancel_url"), "cancel_url");
+    stripe_form_text(f, api_text(r, "coupon"), "discounts[0][coupon]");
+    if (api_flag(r, "allow_promotion_codes"))
+        stripe_form_bool(f, true, "allow_promotion_codes");
+    if (trial > 0)
+        stripe_form_i64(f, trial, "subscription_data[trial_period_days]");
+    stripe_form_text(f, stripe_text(j->state, "tax_rate"),
+                     "subscription_data[default_tax_rates][0]");
+}
+
+/* Its digest is in the session's metadata: the same again is the same session. */
+static void digest_terms(struct job *j, const struct offer *offer)
+{
+    char digest[OPERATION_DIGEST_SIZE];
+    struct stripe_form f = {0};
+    stripe_form_text(&f, j->plan, "plan");
+    add_items(&f, offer, seats_of(j));
+    add_terms(&f, j);
+    const char *const texts[] = {stripe_form_body(&f)};
+    operation_digest(texts, 1, digest);
+    stripe_form_done(&f);
+    json_decref(j->kept);
+    j->kept = json_string(digest);
 }
 
 static bool is_same(const struct job *j, const json_t *session)
 {
-    char wanted[128];
     const char *offer = stripe_text(json_object_get(session, "metadata"), "meterline_offer");
-    wanted_text(j, wanted);
-    return offer && !strcmp(offer, wanted) && stripe_text(session, "url");
+    return offer && !strcmp(offer, json_string_value(j->kept)) && stripe_text(session, "url");
 }
 
 static void answer_session(struct job *j, const json_t *session, bool is_new)
@@ -54,28 +83,13 @@ static void take_session(struct job *j, json_t *session)
     answer_session(j, session, true);
 }
 
-static void add_items(struct stripe_form *f, const struct offer *offer, int64_t seats)
-{
-    stripe_form_text(f, offer->fee.id, "line_items[0][price]");
-    stripe_form_i64(f, seats, "line_items[0][quantity]");
-    for (int i = 0; i < offer->usage_n; i++) /* a quantity of usage is refused */
-        stripe_form_text(f, offer->usage[i].id, "line_items[%d][price]", i + 1);
-}
-
 static void add_data(struct stripe_form *f, const struct job *j, const char *version)
 {
-    int64_t trial = steps_trial_days(j);
-    const char *tax = stripe_text(j->state, "tax_rate");
-    char offer[128];
-    wanted_text(j, offer);
     stripe_form_text(f, j->tenant, "client_reference_id");
     stripe_form_text(f, j->tenant, "metadata[tenant]");
-    stripe_form_text(f, offer, "metadata[meterline_offer]");
+    stripe_form_text(f, json_string_value(j->kept), "metadata[meterline_offer]");
     stripe_form_text(f, j->tenant, "subscription_data[metadata][tenant]");
     stripe_form_text(f, j->plan, "subscription_data[metadata][plan]");
-    if (trial > 0)
-        stripe_form_i64(f, trial, "subscription_data[trial_period_days]");
-    stripe_form_text(f, tax, "subscription_data[default_tax_rates][0]");
     if (stripe_knows_billing_mode(version))
         stripe_form_text(f, "flexible", "subscription_data[billing_mode][type]");
 }
@@ -89,39 +103,39 @@ static void make_session(struct job *j)
     stripe_form_text(&f, "subscription", "mode");
     stripe_form_text(&f, j->customer, "customer");
     add_items(&f, &offer, seats_of(j));
-    stripe_form_text(&f, api_text(j->r, "success_url"), "success_url");
-    stripe_form_text(&f, api_text(j->r, "cancel_url"), "cancel_url");
-    stripe_form_text(&f, api_text(j->r, "coupon"), "discounts[0][coupon]");
-    if (api_flag(j->r, "allow_promotion_codes"))
-        stripe_form_bool(&f, true, "allow_promotion_codes");
+    add_terms(&f, j);
     add_data(&f, j, j->r->context->config->stripe_api_version);
     job_post(j, "create_checkout", "/v1/checkout/sessions", &f, true, take_session);
-}
-
-static void look_at_checkouts(struct job *j)
-{
-    if (j->checkout)
-        answer_session(j, j->checkout, false);
-    else
-        make_session(j);
-}
-
-static void take_prices(struct job *j)
-{
-    steps_expire_checkouts(j, is_same, look_at_checkouts);
 }
 
 static void look_at_live(struct job *j)
 {
     if (json_array_size(j->live) > 0)
         steps_fail_live(j);
+    else if (j->checkout)
+        answer_session(j, j->checkout, false);
     else
-        steps_fetch_prices(j, api_text(j->r, "interval"), take_prices);
+        make_session(j);
+}
+
+/* Only now: a checkout may have been paid until it was ended. */
+static void take_checkouts(struct job *j)
+{
+    steps_list_live(j, look_at_live);
+}
+
+static void take_prices(struct job *j)
+{
+    struct offer offer;
+    if (steps_read_offer(j, api_text(j->r, "interval"), &offer))
+        return;
+    digest_terms(j, &offer);
+    steps_expire_checkouts(j, is_same, take_checkouts);
 }
 
 static void take_customer(struct job *j)
 {
-    steps_list_live(j, look_at_live);
+    steps_fetch_prices(j, api_text(j->r, "interval"), take_prices);
 }
 
 static void begin_checkout(struct job *j)

@@ -36,13 +36,25 @@ static void take_known(struct job *j, json_t *customer)
     j->after_customer(j);
 }
 
+/* Which of two customers is billed is not ours to say: see contested_since. */
+static void fail_contested(struct job *j)
+{
+    job_fail(j, 409, "customer_contested", NULL,
+             "Two customers at Stripe have a subscription of this tenant, and a person has to "
+             "decide which one counts: see `meterctl customers show %s`. Nothing was changed",
+             j->tenant);
+}
+
 void steps_use_customer(struct job *j, job_fn next, job_fn otherwise)
 {
-    const char *stored = stripe_text(json_object_get(j->state, "customer"), "id");
+    const json_t *customer = json_object_get(j->state, "customer");
+    const char *stored = stripe_text(customer, "id");
     const char *made = stripe_text(j->state, "made_customer");
     j->after_customer = next;
     j->no_customer = otherwise;
-    if (stored) {
+    if (json_is_true(json_object_get(customer, "contested"))) {
+        fail_contested(j);
+    } else if (stored) {
         free(j->customer);
         j->customer = xstrdup(stored);
         next(j);
@@ -80,31 +92,45 @@ static bool is_live(const json_t *subscription)
     return status && strcmp(status, "canceled") != 0 && strcmp(status, "incomplete_expired") != 0;
 }
 
+static void list_page(struct job *j, const char *after);
+
 static void take_subscriptions(struct job *j, json_t *list)
 {
     size_t i;
     json_t *subscription;
-    json_decref(j->live);
-    j->live = json_array();
+    const char *last = NULL;
     json_array_foreach(json_object_get(list, "data"), i, subscription)
     {
+        last = stripe_text(subscription, "id");
         if (is_live(subscription))
             json_array_append(j->live, subscription);
         else if (!j->ended) /* the newest ones come first */
             j->ended = json_incref(subscription);
     }
-    j->after_list(j);
+    if (json_is_true(json_object_get(list, "has_more")) && stripe_is_id(last))
+        list_page(j, last);
+    else
+        j->after_list(j);
 }
 
-/* Stripe itself says what stands: ours may be a moment behind. */
-void steps_list_live(struct job *j, job_fn next)
+static void list_page(struct job *j, const char *after)
 {
     struct stripe_form f = {0};
-    j->after_list = next;
     stripe_form_text(&f, j->customer, "customer");
     stripe_form_text(&f, "all", "status");
     stripe_form_i64(&f, 100, "limit");
+    stripe_form_text(&f, after, "starting_after");
     job_get(j, "/v1/subscriptions", &f, take_subscriptions);
+}
+
+/* Stripe itself says what stands: ours may be a moment behind. One that stands may be older than
+ * any number of ended ones. */
+void steps_list_live(struct job *j, job_fn next)
+{
+    j->after_list = next;
+    json_decref(j->live);
+    j->live = json_array();
+    list_page(j, NULL);
 }
 
 void steps_fail_live(struct job *j)
@@ -232,63 +258,106 @@ static void expire_next(struct job *j);
 static void take_expired(struct job *j, json_t *session)
 {
     (void)session;
+    json_array_remove(j->sessions, 0);
     expire_next(j);
 }
 
-/* It was paid or ended meanwhile: the next look at the subscriptions shows it. */
-static void take_not_expired(struct job *j)
+static void fail_open(struct api_request *r, PGresult **results, int n)
 {
-    expire_next(j);
+    (void)results, (void)n;
+    api_header(r, "Retry-After", "5");
+    job_fail(job_of(r), 409, "checkout_open", NULL,
+             "Stripe does not end an open checkout of this tenant's: it may be being paid. Nothing "
+             "was made. Send the request again in a moment");
+}
+
+/* Paid or ended: a subscription that it made shows in the next look. Open all the same: it may be
+ * paid at any moment, and no look would be the last one. The next try needs another key, since
+ * Stripe may keep the refusal under this one. */
+static void take_unexpired(struct job *j, json_t *session)
+{
+    const char *status = stripe_text(session, "status");
+    if (status && strcmp(status, "open") != 0) {
+        take_expired(j, session);
+        return;
+    }
+    job_end_operation(j, j->key, "spent", NULL, "Stripe does not end it, and it is open",
+                      fail_open);
+}
+
+static char *path_of_first(const struct job *j, const char *then)
+{
+    return xasprintf("/v1/checkout/sessions/%s%s",
+                     json_string_value(json_array_get(j->sessions, 0)), then);
+}
+
+static void take_refused(struct job *j)
+{
+    char *path = path_of_first(j, "");
+    job_get(j, path, NULL, take_unexpired);
+    free(path);
 }
 
 static void expire_next(struct job *j)
 {
     struct stripe_form f = {0};
-    json_t *session = json_array_get(j->sessions, 0);
-    if (!session) {
+    if (json_array_size(j->sessions) == 0) {
         j->after_checkouts(j);
         return;
     }
-    char *path = xasprintf("/v1/checkout/sessions/%s/expire", stripe_text(session, "id"));
-    json_array_remove(j->sessions, 0);
-    j->refused = take_not_expired;
+    char *path = path_of_first(j, "/expire");
+    j->refused = take_refused;
     job_post(j, "expire_checkout", path, &f, false, take_expired);
     free(path);
 }
+
+static void list_sessions(struct job *j, const char *after);
 
 static void take_sessions(struct job *j, json_t *list)
 {
     size_t i;
     json_t *session;
-    json_decref(j->sessions);
-    j->sessions = json_array();
+    const char *last = NULL;
     json_array_foreach(json_object_get(list, "data"), i, session)
     {
+        const char *id = stripe_text(session, "id");
         const char *status = stripe_text(session, "status");
-        if (!stripe_is_id(stripe_text(session, "id")) || !status || strcmp(status, "open") != 0)
+        last = id;
+        if (!stripe_is_id(id) || !status || strcmp(status, "open") != 0)
             continue;
         if (!j->checkout && j->keeps && j->keeps(j, session))
             j->checkout = json_incref(session);
         else
-            json_array_append(j->sessions, session);
+            json_array_append_new(j->sessions, json_string(id));
     }
-    expire_next(j);
+    if (json_is_true(json_object_get(list, "has_more")) && stripe_is_id(last))
+        list_sessions(j, last);
+    else
+        expire_next(j);
+}
+
+static void list_sessions(struct job *j, const char *after)
+{
+    struct stripe_form f = {0};
+    stripe_form_text(&f, j->customer, "customer");
+    stripe_form_text(&f, "open", "status");
+    stripe_form_i64(&f, 100, "limit");
+    stripe_form_text(&f, after, "starting_after");
+    job_get(j, "/v1/checkout/sessions", &f, take_sessions);
 }
 
 void steps_expire_checkouts(struct job *j, bool (*keep)(const struct job *j, const json_t *session),
                             job_fn next)
 {
-    struct stripe_form f = {0};
     j->after_checkouts = next;
     j->keeps = keep;
     if (!json_is_true(json_object_get(j->state, "had_checkout"))) {
         next(j);
         return;
     }
-    stripe_form_text(&f, j->customer, "customer");
-    stripe_form_text(&f, "open", "status");
-    stripe_form_i64(&f, 100, "limit");
-    job_get(j, "/v1/checkout/sessions", &f, take_sessions);
+    json_decref(j->sessions);
+    j->sessions = json_array();
+    list_sessions(j, NULL);
 }
 
 /* A trial is for a tenant's first subscription, unless the request says otherwise. */

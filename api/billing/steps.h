@@ -9,7 +9,7 @@
 void steps_find_customer(struct job *j, job_fn next);
 /* The same; 409 if there is none. */
 void steps_need_customer(struct job *j, job_fn next);
-/* The same; otherwise if there is none. */
+/* The same; otherwise if there is none. Each of them: 409 if two customers claim the tenant. */
 void steps_use_customer(struct job *j, job_fn next, job_fn otherwise);
 
 /* j->live is the list of the customer's subscriptions that have not ended, as Stripe has it, and
@@ -28,7 +28,8 @@ void steps_fetch_prices(struct job *j, const char *interval, job_fn next);
 int steps_read_offer(struct job *j, const char *interval, struct offer *out);
 
 /* Open checkouts of the customer end; but the first one that keep likes stays, as j->checkout.
- * Stripe is asked only if we have made one that can still be open. */
+ * Stripe is asked only if we have made one that can still be open. 409 if Stripe does not end one
+ * that is open. What one that was paid meanwhile has made is seen by listing after this. */
 void steps_expire_checkouts(struct job *j, bool (*keep)(const struct job *j, const json_t *session),
                             job_fn next);
 

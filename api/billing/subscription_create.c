@@ -65,22 +65,28 @@ static void make(struct job *j)
     job_post(j, "create_subscription", "/v1/subscriptions", &f, true, finish);
 }
 
-static void take_prices(struct job *j)
-{
-    steps_expire_checkouts(j, NULL, make);
-}
-
 static void look_at_live(struct job *j)
 {
     if (json_array_size(j->live) > 0 && !api_flag(j->r, "additional"))
         steps_fail_live(j);
     else
-        steps_fetch_prices(j, api_text(j->r, "interval"), take_prices);
+        make(j);
+}
+
+/* From here on no checkout can be paid: what stands now is all that stands. */
+static void take_checkouts(struct job *j)
+{
+    steps_list_live(j, look_at_live);
+}
+
+static void take_prices(struct job *j)
+{
+    steps_expire_checkouts(j, NULL, take_checkouts);
 }
 
 static void take_customer(struct job *j)
 {
-    steps_list_live(j, look_at_live);
+    steps_fetch_prices(j, api_text(j->r, "interval"), take_prices);
 }
 
 /* An earlier try of this request made it. */

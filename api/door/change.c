@@ -75,6 +75,8 @@ static void take_begun(struct api_request *r, PGresult **results, int n)
     } else {
         in->is_kept = true;
         in->attempt = atoi(PQgetvalue(results[0], 0, 1));
+        in->id = xstrdup(PQgetvalue(results[0], 0, 5));
+        r->id = in->id;
         if (!PQgetisnull(results[0], 0, 4))
             r->progress = json_loads(PQgetvalue(results[0], 0, 4), 0, NULL);
         in->saved(r);

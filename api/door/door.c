@@ -87,6 +87,7 @@ void request_free(struct api_request *r)
     free(in->key_header);
     free(in->content_type);
     free(in->own_key);
+    free(in->id);
     free(in->copies);
     free(in->object_id);
     free(in->noted_tenant);
@@ -233,6 +234,7 @@ static bool check_idempotency_key(struct api_request *r)
         in->own_key = xasprintf("auto:%s", fresh);
     }
     r->idempotency_key = in->key_header ? in->key_header : in->own_key;
+    r->id = r->idempotency_key;
     return true;
 }
 

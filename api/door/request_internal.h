@@ -27,7 +27,8 @@ struct api_internal {
     char *content_type;
     char *own_key; /* of a request without an Idempotency-Key */
 
-    bool is_kept; /* it has a row in api_requests */
+    bool is_kept; /* it has a row in api_requests, … */
+    char *id;     /* … of this request_id */
     int attempt;
     struct pg *pg; /* of an open change */
     const struct pg_statement *waiting;

@@ -3,7 +3,8 @@
 -- $1 text: tenant; $2 text: digest of the request; $3 text: plan, or NULL; $4 boolean: live objects of Stripe's, not test ones
 SELECT jsonb_build_object(
            'now_s', extract(epoch FROM clock_timestamp())::bigint,
-           'customer', (SELECT jsonb_build_object('id', b.stripe_customer_id, 'email', b.email)
+           'customer', (SELECT jsonb_build_object('id', b.stripe_customer_id, 'email', b.email,
+                                                     'contested', b.contested_since IS NOT NULL)
                           FROM billing_customers b WHERE b.tenant = $1 AND b.deleted_at IS NULL),
            'made_customer', (SELECT o.object_id FROM stripe_operations o
                               WHERE o.tenant = $1 AND o.operation = 'create_customer' AND o.state = 'done'

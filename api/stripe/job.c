@@ -189,7 +189,7 @@ void job_start(struct api_request *r, const char *plan, job_fn begin)
         (void)snprintf(j->plan, sizeof j->plan, "%s", plan);
     uuid_v7(clock_unix_ms(), j->owner);
     char *route = xasprintf("%s %s", r->route->method, r->route->path);
-    operation_request_digest(j->tenant, route, r->idempotency_key, j->digest);
+    operation_request_digest(j->tenant, route, r->id, j->digest);
     free(route);
     r->state = j;
     r->release = job_free;

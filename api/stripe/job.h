@@ -49,7 +49,7 @@ struct job {
     struct stripe_work *work;
     char *tenant;
     char owner[UUID_TEXT_SIZE];
-    char digest[REQUEST_DIGEST_SIZE];
+    char digest[OPERATION_DIGEST_SIZE];
     char plan[65];    /* that the request is about; "": none */
     int64_t begun_ms; /* monotonic */
     int64_t until_ms; /* of what is waited for now */
@@ -82,7 +82,7 @@ struct job {
     struct stripe_fault held; /* of a step that is to be undone */
     json_t *known;            /* prices that are a plan's; borrowed from state */
     char *newest_entry;       /* of the stream, when it was asked for */
-    json_t *sessions;         /* checkouts that are to end */
+    json_t *sessions;         /* ids of checkouts that are to end */
     json_t *checkout;         /* the one that stays */
     bool (*keeps)(const struct job *j, const json_t *session);
     job_fn after_customer; /* where each step goes on */

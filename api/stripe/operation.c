@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DIGEST_BYTES = 16 };
+enum { DIGEST_BYTES = (OPERATION_DIGEST_SIZE - 1) / 2 };
 
 /* Each text with its NUL, so that their borders count. */
-static void digest(const char *const *texts, int n, char out[2 * DIGEST_BYTES + 1])
+void operation_digest(const char *const *texts, int n, char out[OPERATION_DIGEST_SIZE])
 {
     unsigned char hash[DIGEST_BYTES];
     crypto_generichash_state state;
@@ -15,22 +15,22 @@ static void digest(const char *const *texts, int n, char out[2 * DIGEST_BYTES + 
     for (int i = 0; i < n; i++)
         crypto_generichash_update(&state, (const unsigned char *)texts[i], strlen(texts[i]) + 1);
     crypto_generichash_final(&state, hash, sizeof hash);
-    sodium_bin2hex(out, 2 * DIGEST_BYTES + 1, hash, sizeof hash);
+    sodium_bin2hex(out, OPERATION_DIGEST_SIZE, hash, sizeof hash);
 }
 
 void operation_key(const struct operation *o, char out[OPERATION_KEY_SIZE])
 {
-    char hex[2 * DIGEST_BYTES + 1];
+    char hex[OPERATION_DIGEST_SIZE];
     char number[12];
     (void)snprintf(number, sizeof number, "%d", o->attempt);
     const char *const texts[] = {o->tenant, o->name, o->request_digest, o->path, o->body, number};
-    digest(texts, 6, hex);
+    operation_digest(texts, 6, hex);
     (void)snprintf(out, OPERATION_KEY_SIZE, "ml_%s", hex);
 }
 
-void operation_request_digest(const char *tenant, const char *route, const char *idempotency_key,
-                              char out[REQUEST_DIGEST_SIZE])
+void operation_request_digest(const char *tenant, const char *route, const char *request_id,
+                              char out[OPERATION_DIGEST_SIZE])
 {
-    const char *const texts[] = {tenant, route, idempotency_key};
-    digest(texts, 3, out);
+    const char *const texts[] = {tenant, route, request_id};
+    operation_digest(texts, 3, out);
 }

@@ -7,7 +7,7 @@
 #ifndef METERLINE_API_OPERATION_H
 #define METERLINE_API_OPERATION_H
 
-enum { OPERATION_KEY_SIZE = 36, REQUEST_DIGEST_SIZE = 33 };
+enum { OPERATION_KEY_SIZE = 36, OPERATION_DIGEST_SIZE = 33 };
 
 struct operation {
     const char *tenant;
@@ -20,9 +20,12 @@ struct operation {
 
 void operation_key(const struct operation *o, char out[OPERATION_KEY_SIZE]);
 
-/* Of the caller's request: the same for each repetition of it. */
-void operation_request_digest(const char *tenant, const char *route, const char *idempotency_key,
-                              char out[REQUEST_DIGEST_SIZE]);
+/* Of the caller's request (api_request's id): the same for each repetition of it. */
+void operation_request_digest(const char *tenant, const char *route, const char *request_id,
+                              char out[OPERATION_DIGEST_SIZE]);
+
+/* Of texts whose borders count. */
+void operation_digest(const char *const *texts, int n, char out[OPERATION_DIGEST_SIZE]);
 
 /* What a POST makes carries its key here, so that it can be found. */
 #define OPERATION_METADATA "meterline_operation"

@@ -326,13 +326,12 @@ static void choose_stream(struct ingest *g)
         snprintf(g->stream, sizeof g->stream, "%s", STREAM_KEY);
 }
 
-static void hash_key(const struct api_request *r, unsigned char hash[ID_BYTES])
+static void hash_id(const struct api_request *r, unsigned char hash[ID_BYTES])
 {
     crypto_generichash_state state;
     crypto_generichash_init(&state, NULL, 0, ID_BYTES);
     crypto_generichash_update(&state, (const unsigned char *)r->tenant, strlen(r->tenant) + 1);
-    crypto_generichash_update(&state, (const unsigned char *)r->idempotency_key,
-                              strlen(r->idempotency_key));
+    crypto_generichash_update(&state, (const unsigned char *)r->id, strlen(r->id));
     crypto_generichash_final(&state, hash, ID_BYTES);
 }
 
@@ -342,7 +341,7 @@ static void choose_prefix(struct ingest *g)
     unsigned char hash[ID_BYTES];
     if (!api_has_idempotency_key(g->request))
         return;
-    hash_key(g->request, hash);
+    hash_id(g->request, hash);
     memcpy(g->prefix, "api:", 4);
     sodium_bin2hex(g->prefix + 4, sizeof g->prefix - 4, hash, sizeof hash);
 }
@@ -423,14 +422,14 @@ static void take_opened(struct api_request *r, PGresult **results, int n)
     read_metrics(r);
 }
 
-/* Its id follows from the Idempotency-Key, since the events of a repetition must be the same. */
+/* Its id follows from the request's, since the events of a repetition must be the same. */
 void usage_backfill(struct api_request *r)
 {
     struct ingest *g = begin(r);
     unsigned char hash[ID_BYTES];
     char id[2 * ID_BYTES + 1];
     struct pg_statement s;
-    hash_key(r, hash);
+    hash_id(r, hash);
     sodium_bin2hex(id, sizeof id, hash, sizeof hash);
     g->backfill = xasprintf("bf_%s", id);
     pg_statement_init(&s, SQL_OPEN_BACKFILL);

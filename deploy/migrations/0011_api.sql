@@ -29,6 +29,7 @@ CREATE INDEX portal_tokens_expires ON portal_tokens (expires_at);
 CREATE TABLE api_requests (
     tenant          text COLLATE "C" NOT NULL, -- '': of all
     idempotency_key text COLLATE "C" NOT NULL,
+    request_id      text COLLATE "C" NOT NULL DEFAULT gen_random_uuid()::text, -- the key may be used again after that time
     digest          bytea NOT NULL,            -- of method, path and body
     method          text NOT NULL,
     path            text NOT NULL,             -- the route's
@@ -115,6 +116,7 @@ COMMENT ON COLUMN portal_tokens.expires_at IS 'From then on it is refused.';
 COMMENT ON TABLE api_requests IS 'Changes asked for under an Idempotency-Key in the last 24 hours.';
 COMMENT ON COLUMN api_requests.tenant IS 'The tenant; empty where it was about all of them.';
 COMMENT ON COLUMN api_requests.idempotency_key IS 'The caller''s key.';
+COMMENT ON COLUMN api_requests.request_id IS 'Names the request: what it does once is named by it.';
 COMMENT ON COLUMN api_requests.digest IS 'A hash of method, address and body: a repetition has the same.';
 COMMENT ON COLUMN api_requests.method IS 'The HTTP method.';
 COMMENT ON COLUMN api_requests.path IS 'The path of the route.';

@@ -14,7 +14,7 @@ CREATE TABLE stripe_operations (
     idempotency_key    text COLLATE "C" PRIMARY KEY, -- as sent to Stripe; what it makes has it in its metadata
     tenant             text COLLATE "C" NOT NULL,
     operation          text COLLATE "C" NOT NULL,    -- such as create_subscription
-    request_digest     text COLLATE "C" NOT NULL,    -- of tenant, route and the caller's key
+    request_digest     text COLLATE "C" NOT NULL,    -- of tenant, route and api_requests.request_id
     path               text NOT NULL,
     body               text NOT NULL,
     stripe_customer_id text COLLATE "C",
@@ -50,7 +50,7 @@ COMMENT ON TABLE stripe_operations IS 'Each POST of the API to Stripe, noted bef
 COMMENT ON COLUMN stripe_operations.idempotency_key IS 'The key that Stripe gets; what it makes has it in its metadata.';
 COMMENT ON COLUMN stripe_operations.tenant IS 'The tenant.';
 COMMENT ON COLUMN stripe_operations.operation IS 'What it does, such as create_subscription.';
-COMMENT ON COLUMN stripe_operations.request_digest IS 'A hash of tenant, route and the caller''s Idempotency-Key.';
+COMMENT ON COLUMN stripe_operations.request_digest IS 'A hash of tenant, route and the request''s request_id.';
 COMMENT ON COLUMN stripe_operations.path IS 'The path of Stripe''s API.';
 COMMENT ON COLUMN stripe_operations.body IS 'The bytes that are sent each time.';
 COMMENT ON COLUMN stripe_operations.stripe_customer_id IS 'The customer that it is about; NULL: it makes one.';

@@ -163,6 +163,23 @@ def test_a_repetition_of_events_counts_once(line, api):
     assert line.value("SELECT quantity::int FROM usage_totals WHERE tenant = 'acme' AND metric = 'api_calls'") == 3
 
 
+def test_a_key_that_is_used_again_after_a_day_counts_again(line, api):
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "nightly"}
+    spans = [{"from": f"2026-0{month}-01T00:00:00Z", "until": f"2026-0{month}-02T00:00:00Z", "reason": "lost"} for month in (1, 2)]
+    for n, quantity in enumerate((5, 7)):
+        told = api.must("POST", USAGE, json.dumps({"metric": "api_calls", "quantity": quantity}), headers=headers)
+        assert told["accepted"] == 1
+        moment = line.value("SELECT extract(epoch FROM %s::timestamptz)::bigint * 1000", spans[n]["from"])
+        event = {"metric": "api_calls", "quantity": 10 * quantity, "ts": moment}
+        told = api.must("POST", f"{USAGE}/backfill", json.dumps(event), headers={**headers, "Idempotency-Key": "old"}, query=spans[n])
+        assert told["accepted"] == 1
+        line.sql("UPDATE api_requests SET created_at = created_at - interval '24 hours 1 second'")
+    line.must("aggregator", "--once")
+    assert line.value("SELECT sum(quantity_sum)::int FROM usage_aggregates") == 5 + 7 + 50 + 70
+    assert line.sql("SELECT * FROM rejected_events") == []
+    assert line.value("SELECT count(*) FROM usage_backfills") == 2
+
+
 def test_what_are_no_events_is_refused_whole(line, api):
     for body, kind in (("{", "application/json"), ("7", "application/json"), ("", "text/csv"), ("metric,metric\n", "text/csv")):
         told = api.post(USAGE, body, headers={"Content-Type": kind})

@@ -6,7 +6,9 @@ import pytest
 
 from line.line import TEST_KEY
 from support import api as support
-from support.billing_shop import CUSTOMER, customers, key, make_shop, repeat
+from support.billing_shop import (
+    CUSTOMER, SUBSCRIPTION, customers, key, make_acme, make_shop, repeat
+)
 
 CRASHES = ["before_stripe", "after_stripe"]
 
@@ -74,6 +76,20 @@ def test_what_stripe_made_is_found_after_its_key_was_forgotten(shop):
     answer = repeat(shop, acme, CUSTOMER, {}, "k1")
     assert answer.status == 201, answer
     assert [c["id"] for c in customers(shop)] == [answer.json["id"]]
+
+
+def test_a_key_that_is_used_again_after_a_day_is_another_request(shop):
+    acme = make_acme(shop)
+    first = acme.post(SUBSCRIPTION, {"plan": "standard"}, **key("k"))
+    assert first.status == 201
+    globex = shop.editor.of("globex")
+    assert globex.post(CUSTOMER, {"email": "old@globex.test"}, **key("c")).status == 201
+    shop.sql("UPDATE api_requests SET created_at = created_at - interval '24 hours 1 second'")
+    told = acme.post(SUBSCRIPTION, {"plan": "enterprise", "seats": 3}, **key("k"))
+    assert (told.status, told.code) == (409, "subscription_exists"), "not what was made yesterday"
+    told = globex.post(CUSTOMER, {"email": "new@globex.test"}, **key("c"))
+    assert told.status == 200 and told.json["email"] == "new@globex.test", told
+    assert {c["email"] for c in customers(shop)} == {"a@acme.test", "new@globex.test"}
 
 
 @pytest.mark.parametrize("fault", ["drop_after_apply", "drop_before_apply"])

@@ -1,10 +1,12 @@
 """Checkouts and the portal over the API, older versions of Stripe's, and a change that is refused."""
 
+import threading
+
 import pytest
 
 from support import plans
 from support.billing_shop import (
-    CHECKOUT, CUSTOMER, DONE, METHOD, PORTAL, SUBSCRIPTION, buy, make_acme, make_shop, prices_of, stripe_subscriptions
+    CHECKOUT, CUSTOMER, DONE, METHOD, PORTAL, SUBSCRIPTION, buy, key, make_acme, make_shop, prices_of, stripe_subscriptions
 )
 
 
@@ -43,6 +45,74 @@ def test_a_subscription_ends_an_open_checkout(shop, acme):
     assert acme.post(SUBSCRIPTION, {"plan": "standard"}).status == 201
     assert shop.sandbox.api("GET", f"/v1/checkout/sessions/{opened['id']}").json["status"] == "expired"
     assert len(stripe_subscriptions(shop)) == 1
+
+
+@pytest.mark.parametrize("method,path", [("GET", "/v1/prices"), ("POST", "/v1/checkout/sessions/")], ids=["prices", "expiring"])
+@pytest.mark.parametrize("asked", [SUBSCRIPTION, CHECKOUT], ids=["subscription", "checkout"])
+def test_a_checkout_that_is_paid_meanwhile_is_the_only_subscription(shop, acme, method, path, asked):
+    opened = acme.post(CHECKOUT, {"plan": "standard", "success_url": DONE}).json
+    shop.sandbox.fault("delay", method=method, path=path, applied=False, delay_ms=4000, times=1)
+    answers = []
+    body = {"plan": "enterprise", **({"success_url": DONE} if asked == CHECKOUT else {})}
+    asking = threading.Thread(target=lambda: answers.append(acme.post(asked, body, timeout=60)))
+    asking.start()
+    shop.wait_for(lambda: shop.value("SELECT count(*) FROM tenant_locks"), 10, "it has begun")
+    if method == "POST":
+        shop.wait_for(lambda: shop.value("SELECT count(*) FROM stripe_operations WHERE operation = 'expire_checkout'"), 10, "it ends it")
+    assert buy(shop, opened["url"]) == 303
+    asking.join()
+    assert (answers[0].status, answers[0].code) == (409, "subscription_exists"), answers
+    assert [s["status"] for s in stripe_subscriptions(shop)] == ["active"]
+
+
+def test_a_checkout_that_stripe_does_not_end_stops_a_subscription(shop, acme):
+    opened = acme.post(CHECKOUT, {"plan": "standard", "success_url": DONE}).json
+    shop.sandbox.fault("status", method="POST", path="/v1/checkout/sessions/", status=400, applied=False, stored=True, times=1,
+                       body={"error": {"type": "invalid_request_error", "message": "not now"}})
+    told = acme.post(SUBSCRIPTION, {"plan": "standard"}, **key("k"))
+    assert (told.status, told.code) == (409, "checkout_open") and told.headers["Retry-After"], told
+    assert stripe_subscriptions(shop) == []
+    assert acme.post(SUBSCRIPTION, {"plan": "standard"}, **key("k")).status == 201, "the same request, and Stripe ends it now"
+    assert shop.sandbox.api("GET", f"/v1/checkout/sessions/{opened['id']}").json["status"] == "expired"
+
+
+def test_a_checkout_is_the_same_only_for_the_same_terms(shop, acme):
+    shop.sandbox.api("POST", "/v1/coupons", {"id": "half", "percent_off": "50", "duration": "forever"})
+    base = {"plan": "standard", "success_url": DONE}
+    last = acme.post(CHECKOUT, base).json["id"]
+    for more in ({"coupon": "half"}, {"trial_days": 90}, {"success_url": "https://shop.test/other"}, {"cancel_url": "https://shop.test/back"},
+                 {"allow_promotion_codes": True}, {"seats": 2}, {"interval": "year"}):
+        told = acme.post(CHECKOUT, {**base, **more})
+        if "interval" in more and told.status == 409:
+            continue
+        assert told.status == 201 and told.json["id"] != last, (more, told)
+        again = acme.post(CHECKOUT, {**base, **more})
+        assert (again.status, again.json["id"]) == (200, told.json["id"]), more
+        last = told.json["id"]
+        opened = shop.sandbox.api("GET", "/v1/checkout/sessions", {"status": "open"}).json["data"]
+        assert [s["id"] for s in opened] == [last]
+
+
+def test_one_that_stands_is_seen_behind_a_hundred_that_ended(shop, acme):
+    made = acme.post(SUBSCRIPTION, {"plan": "standard"}).json
+    [price] = shop.sandbox.api("GET", "/v1/prices", {"lookup_keys": ["standard"]}).json["data"]
+    for _ in range(101):
+        more = shop.sandbox.api("POST", "/v1/subscriptions", {"customer": made["customer"], "items": [{"price": price["id"]}]}).json
+        shop.sandbox.api("DELETE", f"/v1/subscriptions/{more['id']}")
+    told = acme.post(SUBSCRIPTION, {"plan": "standard"})
+    assert (told.status, told.code) == (409, "subscription_exists") and made["id"] in told.text, told
+
+
+def test_of_two_customers_of_a_tenant_none_is_changed(shop, acme):
+    acme.post(SUBSCRIPTION, {"plan": "standard"})
+    acme.wait(SUBSCRIPTION, lambda s: s["status"] == "active", "webhookd has it")
+    shop.sql("UPDATE billing_customers SET contested_since = now()")
+    requests = len(shop.sql("SELECT * FROM stripe_operations"))
+    for told in (acme.put(SUBSCRIPTION, {"seats": 2}), acme.delete(SUBSCRIPTION), acme.post(CUSTOMER, {"email": "b@acme.test"}),
+                 acme.post(CHECKOUT, {"plan": "standard", "success_url": DONE}), acme.post(SUBSCRIPTION, {"plan": "standard"}),
+                 acme.post(METHOD, {"payment_method": "pm_card_visa"})):
+        assert (told.status, told.code) == (409, "customer_contested") and "meterctl customers show acme" in told.text, told
+    assert len(shop.sql("SELECT * FROM stripe_operations")) == requests
 
 
 def test_the_portal_is_for_a_customer(shop):

@@ -58,14 +58,14 @@ static void test_each_part_counts(void **state)
 static void test_a_repeated_request_has_the_same_digest(void **state)
 {
     (void)state;
-    char a[REQUEST_DIGEST_SIZE];
-    char b[REQUEST_DIGEST_SIZE];
-    operation_request_digest("acme", "POST /api/billing/customer", "key-1", a);
-    operation_request_digest("acme", "POST /api/billing/customer", "key-1", b);
+    char a[OPERATION_DIGEST_SIZE];
+    char b[OPERATION_DIGEST_SIZE];
+    operation_request_digest("acme", "POST /api/billing/customer", "request-1", a);
+    operation_request_digest("acme", "POST /api/billing/customer", "request-1", b);
     assert_string_equal(a, b);
-    operation_request_digest("acme", "POST /api/billing/customer", "key-2", b);
+    operation_request_digest("acme", "POST /api/billing/customer", "request-2", b);
     assert_string_not_equal(a, b);
-    operation_request_digest("globex", "POST /api/billing/customer", "key-1", b);
+    operation_request_digest("globex", "POST /api/billing/customer", "request-1", b);
     assert_string_not_equal(a, b);
 }
 
