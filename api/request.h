@@ -104,9 +104,12 @@ void api_note_tenant(struct api_request *r, const char *tenant);
 void api_save_progress(struct api_request *r, json_t *progress,
                        void (*done)(struct api_request *r));
 
-/* The answer is not kept: a repetition under the same Idempotency-Key calls the handler again. For
- * routes without a history. */
+/* The answer is not kept: a repetition under the same Idempotency-Key calls the handler again. What
+ * was noted is in the history all the same, of each try. */
 void api_keep_open(struct api_request *r);
+/* The answer has a secret, which is told once and stored nowhere: a repetition is 409 with the
+ * route's `lost`. */
+void api_tell_once(struct api_request *r);
 /* The caller gave one. */
 bool api_has_idempotency_key(const struct api_request *r);
 

@@ -74,6 +74,7 @@ struct api_route {
     const char *path;   /* "/api/billing/usage/{metric}" */
     const char *what;   /* one line for the documents */
     const char *detail; /* more of it, or NULL */
+    const char *lost;   /* with api_tell_once: what to do if the answer was lost; else NULL */
     enum api_role role;
     enum api_scope scope;
     unsigned flags;

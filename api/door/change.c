@@ -42,6 +42,7 @@ static void digest_of(const struct api_request *r, unsigned char out[REQUEST_DIG
     const struct http_exchange *x = r->internal->exchange;
     crypto_generichash_state state;
     crypto_generichash_init(&state, NULL, 0, REQUEST_DIGEST_BYTES);
+    add_part(&state, r->caller.key_id, strlen(r->caller.key_id));
     add_part(&state, x->method, strlen(x->method));
     add_part(&state, x->target, strlen(x->target));
     add_part(&state, r->content_type, strlen(r->content_type));
@@ -52,6 +53,13 @@ static void digest_of(const struct api_request *r, unsigned char out[REQUEST_DIG
 static void send_stored(struct api_request *r, const PGresult *result)
 {
     struct api_internal *in = r->internal;
+    if (PQgetisnull(result, 0, 3)) {
+        api_fail(r, 409, "told_once", "Idempotency-Key",
+                 "this was done, and its answer had a secret, which is told once and stored "
+                 "nowhere: %s",
+                 r->route->lost);
+        return;
+    }
     in->status = atoi(PQgetvalue(result, 0, 2));
     api_header(r, "Idempotency-Replayed", "true");
     request_send(r, PQgetvalue(result, 0, 3), (size_t)PQgetlength(result, 0, 3));
@@ -312,7 +320,7 @@ void change_finish(struct api_request *r, const char *text, size_t length)
         request_send(r, text, length);
         return;
     }
-    if (in->is_kept_open) {
+    if (in->is_kept_open && !r->route->history) {
         change_abandon(r, text, length);
         return;
     }
@@ -324,11 +332,13 @@ void change_finish(struct api_request *r, const char *text, size_t length)
         detail = detail_of(r);
         add_history(&s[n++], r, detail);
     }
-    if (in->is_kept) {
+    if (in->is_kept && in->is_kept_open) {
+        add_row(&s[n++], r, SQL_RELEASE_REQUEST, attempt);
+    } else if (in->is_kept) {
         snprintf(status, sizeof status, "%d", in->status);
         add_row(&s[n], r, SQL_FINISH_REQUEST, attempt);
         pg_add_text(&s[n], status);
-        pg_add_text(&s[n++], in->answer.data);
+        pg_add_text(&s[n++], in->is_told_once ? NULL : in->answer.data);
     }
     stage_crash_point("api_before_commit");
     if (in->pg) {

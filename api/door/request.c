@@ -173,8 +173,13 @@ void api_blame(struct api_request *r, const char *param)
 
 void api_keep_open(struct api_request *r)
 {
-    assert(!r->route->history);
     r->internal->is_kept_open = true;
+}
+
+void api_tell_once(struct api_request *r)
+{
+    assert(r->route->lost);
+    r->internal->is_told_once = true;
 }
 
 bool api_has_idempotency_key(const struct api_request *r)

@@ -39,6 +39,7 @@ struct api_internal {
     json_t *saving;
     const char *blamed;
     bool is_kept_open;
+    bool is_told_once;
 
     bool is_noted;
     char *object_id;

@@ -1,14 +1,10 @@
--- Notes a POST to Stripe before it goes out, unless the tenant's lock was lost meanwhile. What this tenant did a month ago
--- is forgotten.
+-- Notes a POST to Stripe before it goes out, unless the tenant's lock was lost meanwhile.
 -- $1 text: tenant; $2 text: the request that has the lock; $3 text: operation; $4 text: digest of the request;
 -- $5 text: idempotency key; $6 text: path; $7 text: body; $8 text: customer at Stripe, or NULL
 WITH held AS (
     SELECT l.tenant FROM tenant_locks l
      WHERE l.tenant = $1 AND l.owner = $2 AND l.lease_until > clock_timestamp()
        FOR UPDATE
-), old AS (
-    DELETE FROM stripe_operations o
-     WHERE o.tenant = $1 AND o.state <> 'open' AND o.begun_at < clock_timestamp() - interval '30 days'
 )
 INSERT INTO stripe_operations AS o (tenant, operation, request_digest, idempotency_key, path, body, stripe_customer_id)
 SELECT held.tenant, $3, $4, $5, $6, $7, $8 FROM held

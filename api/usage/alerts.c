@@ -130,8 +130,10 @@ static void take_written(struct api_request *r, PGresult **results, int n)
     json_t *answer = json_deep_copy(after);
     (void)n;
     api_note(r, NULL, before, after);
-    if (!PQgetisnull(results[1], 0, 0))
+    if (!PQgetisnull(results[1], 0, 0)) {
         json_object_set_new(answer, "secret", json_string(PQgetvalue(results[1], 0, 0)));
+        api_tell_once(r);
+    }
     api_answer(r, answer);
 }
 

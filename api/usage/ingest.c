@@ -261,7 +261,7 @@ static void answer(struct ingest *g)
                            "until", api_text(g->request, "until"), "reason",
                            api_text(g->request, "reason"), "accepted", accepted, "rejected",
                            rejected, "failed", failed));
-    else if (failed > 0)
+    if (failed > 0)
         api_keep_open(g->request);
     api_answer(g->request, json_pack("{s:I,s:I,s:I,s:o}", "accepted", accepted, "rejected",
                                      rejected, "failed", failed, "events", list));

@@ -31,6 +31,7 @@ static void take_token(struct api_request *r, PGresult **results, int n)
     (void)n;
     const char *expires_at = PQgetvalue(results[0], 0, 0);
     api_note(r, NULL, NULL, json_pack("{s:s}", "expires_at", expires_at));
+    api_tell_once(r);
     api_answer(r, json_pack("{s:s,s:s,s:s}", "token", r->state, "tenant", r->tenant, "expires_at",
                             expires_at));
 }
@@ -60,7 +61,9 @@ const struct api_route PORTAL_ROUTES[] = {
     {.method = "POST",
      .path = "/api/billing/portal_token",
      .what = "Makes a token for a customer's browser: a viewer of this tenant, for minutes.",
-     .detail = "It stops with the key that made it.",
+     .detail = "It stops with the key that made it. A repetition under its Idempotency-Key is 409 "
+               "`told_once`, since the token is stored nowhere.",
+     .lost = "send it again under another Idempotency-Key for another token",
      .role = API_EDITOR,
      .history = "portal_token_created",
      .params = PARAMS,

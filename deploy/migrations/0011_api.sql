@@ -30,7 +30,7 @@ CREATE TABLE api_requests (
     tenant          text COLLATE "C" NOT NULL, -- '': of all
     idempotency_key text COLLATE "C" NOT NULL,
     request_id      text COLLATE "C" NOT NULL DEFAULT gen_random_uuid()::text, -- the key may be used again after that time
-    digest          bytea NOT NULL,            -- of method, path and body
+    digest          bytea NOT NULL,            -- of key, method, path and body
     method          text NOT NULL,
     path            text NOT NULL,             -- the route's
     key_id          text COLLATE "C" NOT NULL, -- who asked
@@ -39,7 +39,7 @@ CREATE TABLE api_requests (
     attempt         integer NOT NULL DEFAULT 1,
     progress        text COMPRESSION lz4,      -- JSON, of the route's own
     status          integer,                   -- NULL: not answered yet
-    answer          text COMPRESSION lz4,
+    answer          text COMPRESSION lz4,      -- NULL with a status: it had a secret
     created_at      timestamptz NOT NULL DEFAULT now(),
     answered_at     timestamptz,
     PRIMARY KEY (tenant, idempotency_key)
@@ -117,7 +117,7 @@ COMMENT ON TABLE api_requests IS 'Changes asked for under an Idempotency-Key in 
 COMMENT ON COLUMN api_requests.tenant IS 'The tenant; empty where it was about all of them.';
 COMMENT ON COLUMN api_requests.idempotency_key IS 'The caller''s key.';
 COMMENT ON COLUMN api_requests.request_id IS 'Names the request: what it does once is named by it.';
-COMMENT ON COLUMN api_requests.digest IS 'A hash of method, address and body: a repetition has the same.';
+COMMENT ON COLUMN api_requests.digest IS 'A hash of API key, method, address and body: a repetition has the same.';
 COMMENT ON COLUMN api_requests.method IS 'The HTTP method.';
 COMMENT ON COLUMN api_requests.path IS 'The path of the route.';
 COMMENT ON COLUMN api_requests.key_id IS 'The API key that asked.';
@@ -126,6 +126,6 @@ COMMENT ON COLUMN api_requests.lease_until IS 'While it is not answered: until t
 COMMENT ON COLUMN api_requests.attempt IS 'How often it was begun.';
 COMMENT ON COLUMN api_requests.progress IS 'How far it came, for the next attempt; JSON.';
 COMMENT ON COLUMN api_requests.status IS 'HTTP status of the answer; NULL: not answered yet.';
-COMMENT ON COLUMN api_requests.answer IS 'The answer''s body.';
+COMMENT ON COLUMN api_requests.answer IS 'The answer''s body; NULL of one that had a secret, which is told once.';
 COMMENT ON COLUMN api_requests.created_at IS 'When it was first asked for.';
 COMMENT ON COLUMN api_requests.answered_at IS 'When the answer was stored.';

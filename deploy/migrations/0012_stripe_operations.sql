@@ -25,6 +25,7 @@ CREATE TABLE stripe_operations (
     ended_at           timestamptz
 );
 CREATE INDEX stripe_operations_tenant ON stripe_operations (tenant, begun_at);
+CREATE INDEX stripe_operations_begun ON stripe_operations (begun_at);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON tenant_locks, stripe_operations TO meterline_api;
 GRANT INSERT (event_id, type, object_id, customer_id, priority, created_at, payload), SELECT (event_id, state)
@@ -52,7 +53,7 @@ COMMENT ON COLUMN stripe_operations.tenant IS 'The tenant.';
 COMMENT ON COLUMN stripe_operations.operation IS 'What it does, such as create_subscription.';
 COMMENT ON COLUMN stripe_operations.request_digest IS 'A hash of tenant, route and the request''s request_id.';
 COMMENT ON COLUMN stripe_operations.path IS 'The path of Stripe''s API.';
-COMMENT ON COLUMN stripe_operations.body IS 'The bytes that are sent each time.';
+COMMENT ON COLUMN stripe_operations.body IS 'The bytes that are sent each time; after 30 days they are gone, also of one that is open.';
 COMMENT ON COLUMN stripe_operations.stripe_customer_id IS 'The customer that it is about; NULL: it makes one.';
 COMMENT ON COLUMN stripe_operations.state IS
     'open: its outcome is not known; done; refused by Stripe; spent: a failure is stored under its key.';

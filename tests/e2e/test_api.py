@@ -164,16 +164,50 @@ def test_a_body_must_be_json(admin):
 
 
 def test_a_repetition_gets_the_same_answer(line, admin):
-    once = admin.post(TOKEN, headers={"Idempotency-Key": "k1"})
-    again = admin.post(TOKEN, headers={"Idempotency-Key": "k1"})
-    assert again.body == once.body and again.headers["Idempotency-Replayed"] == "true"
-    assert line.value("SELECT count(*) FROM portal_tokens") == line.value("SELECT count(*) FROM billing_history") == 1
-    other = admin.post(TOKEN, {"expires_in_s": 90}, headers={"Idempotency-Key": "k1"})
+    wanted, headers = {"email": "a@acme.test", "url": None, "thresholds": None}, {"Idempotency-Key": "k1"}
+    once = admin.put(ALERTS, wanted, headers=headers)
+    again = admin.put(ALERTS, wanted, headers=headers)
+    assert again.status == 200 and again.body == once.body and again.headers["Idempotency-Replayed"] == "true"
+    assert line.value("SELECT count(*) FROM billing_history") == 1
+    other = admin.put(ALERTS, {**wanted, "email": None}, headers=headers)
     assert (other.status, other.code) == (409, "idempotency_key_reused")
-    assert admin.of("globex").post(TOKEN, headers={"Idempotency-Key": "k1"}).json["tenant"] == "globex"
+    assert admin.of("globex").put(ALERTS, wanted, headers=headers).json["tenant"] == "globex"
     line.sql("UPDATE api_requests SET created_at = now() - interval '25 hours'")
-    assert admin.post(TOKEN, headers={"Idempotency-Key": "k1"}).body != once.body
+    assert admin.put(ALERTS, wanted, headers=headers).body != once.body
     assert admin.post(TOKEN, headers={"Idempotency-Key": "x" * 256}).param == "Idempotency-Key"
+
+
+def test_a_secret_is_told_once_and_stored_nowhere(line, admin):
+    headers, url = {"Idempotency-Key": "k"}, {"email": None, "url": "https://acme.test/x", "thresholds": None}
+    token = admin.must("POST", TOKEN, headers=headers)["token"]
+    secret = admin.must("PUT", ALERTS, url, headers={"Idempotency-Key": "a"})["secret"]
+    assert secret.startswith("mlsec_")
+    kept = str(line.sql("SELECT * FROM api_requests")) + str(line.sql("SELECT * FROM billing_history"))
+    assert token not in kept and secret not in kept
+    again = admin.post(TOKEN, headers=headers)
+    assert (again.status, again.code) == (409, "told_once") and "another Idempotency-Key" in again.text, again
+    again = admin.put(ALERTS, url, headers={"Idempotency-Key": "a"})
+    assert (again.status, again.code) == (409, "told_once") and "set url to null" in again.text, again
+    admin.must("PUT", ALERTS, {**url, "url": None}, headers={"Idempotency-Key": "b"})
+    assert admin.must("PUT", ALERTS, url, headers={"Idempotency-Key": "c"})["secret"] not in (None, secret)
+    assert line.value("SELECT count(*) FROM portal_tokens") == 1
+
+
+def test_another_key_does_not_get_its_answer(line, admin, api):
+    wanted, headers = {"email": "a@acme.test", "url": None, "thresholds": None}, {"Idempotency-Key": "k"}
+    admin.must("PUT", ALERTS, wanted, headers=headers)
+    other = api.with_key("editor", "other", of="acme").put(ALERTS, wanted, headers=headers)
+    assert (other.status, other.code) == (409, "idempotency_key_reused"), other
+
+
+def test_what_was_sent_to_stripe_is_forgotten_after_a_month(line, admin):
+    line.sql("INSERT INTO stripe_operations (idempotency_key, tenant, operation, request_digest, path, body, state, begun_at)"
+             " SELECT state || days, 'acme', 'create_customer', 'd', '/v1/customers', 'phone=1', state, now() - days * interval '1 day'"
+             " FROM unnest(ARRAY['open', 'done', 'refused', 'spent']) state, unnest(ARRAY[29, 31]) days")
+    line.start_api().wait_ready()
+    line.wait_for(lambda: line.value("SELECT count(*) FROM stripe_operations WHERE state <> 'open'") == 3, 20, "old ones are dropped")
+    told = {row.idempotency_key: row.body for row in line.sql("SELECT idempotency_key, body FROM stripe_operations")}
+    assert told == {"open29": "phone=1", "done29": "phone=1", "refused29": "phone=1", "spent29": "phone=1", "open31": ""}
 
 
 def test_of_many_at_once_one_is_done(line, admin):
@@ -183,8 +217,8 @@ def test_of_many_at_once_one_is_done(line, admin):
         thread.start()
     for thread in threads:
         thread.join()
-    assert {answer.status for answer in told} <= {200, 409} and len({answer.body for answer in told if answer.status == 200}) == 1
-    assert {answer.code for answer in told if answer.status == 409} <= {"request_in_progress"}
+    assert sorted(answer.status for answer in told) == [200] + [409] * 15
+    assert {answer.code for answer in told if answer.status == 409} <= {"request_in_progress", "told_once"}
     assert line.value("SELECT count(*) FROM portal_tokens") == 1
 
 
@@ -197,7 +231,10 @@ def test_what_died_is_done_once(line, point):
         support.Api(line, dying, key, "acme").post(TOKEN, headers={"Idempotency-Key": "k"})
     assert dying.wait_exit() == -9
     api = support.Api(line, line.start_api().wait_ready(), key, "acme")
-    line.wait_for(lambda: api.post(TOKEN, headers={"Idempotency-Key": "k"}).status == 200, 20, "it is taken over")
+    def answered():
+        told = api.post(TOKEN, headers={"Idempotency-Key": "k"})
+        return told.status == 200 if point == "api_before_commit" else told.code == "told_once"
+    line.wait_for(answered, 20, "it is taken over, or was done")
     assert line.value("SELECT count(*) FROM portal_tokens") == line.value("SELECT count(*) FROM billing_history") == 1
     assert line.value("SELECT attempt FROM api_requests") == (2 if point == "api_before_commit" else 1)
 

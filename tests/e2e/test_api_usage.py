@@ -215,6 +215,27 @@ def test_events_that_redis_did_not_take_are_told(line):
     assert line.value("SELECT quantity::int FROM usage_totals") == 1
 
 
+@pytest.mark.own_servers
+def test_a_backfill_that_redis_did_not_take_is_tried_again(line):
+    api = support.start(line).with_key("admin", of="acme")
+    query = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z", "reason": "lost"}
+    moment = line.value("SELECT extract(epoch FROM %s::timestamptz)::bigint * 1000", query["from"])
+    def ask():
+        return api.post(f"{USAGE}/backfill", json.dumps([{"metric": "api_calls", "ts": moment}]), query=query, headers={
+            "Content-Type": "application/json", "Idempotency-Key": "k"})
+    line.redis.pause()
+    first = ask()
+    line.redis.resume()
+    assert first.status == 200 and first.json["failed"] == 1, first
+    again = line.wait_for(lambda: (a := ask()).json.get("accepted") == 1 and a, 20, "Redis takes it")
+    assert again.json["events"][0]["id"] == first.json["events"][0]["id"]
+    assert ask().body == again.body, "what is final is kept"
+    line.must("aggregator", "--once")
+    assert line.value("SELECT sum(quantity_sum)::int FROM usage_aggregates") == 1
+    told = [row["detail"]["after"] for row in api.must("GET", "/api/billing/history", query={"kind": "usage_backfilled"})["data"]]
+    assert told[0]["failed"] == 0 and told[-1]["failed"] == 1, "each try is in the history"
+
+
 def test_quotas_are_those_of_the_cache(line, api):
     told = api.get(QUOTAS)
     assert told.status == 200 and (told.json["plan"], told.json["status"], told.json["metrics"]) == ("free", "active", [])

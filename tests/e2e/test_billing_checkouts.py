@@ -106,7 +106,11 @@ def test_one_that_stands_is_seen_behind_a_hundred_that_ended(shop, acme):
 def test_of_two_customers_of_a_tenant_none_is_changed(shop, acme):
     acme.post(SUBSCRIPTION, {"plan": "standard"})
     acme.wait(SUBSCRIPTION, lambda s: s["status"] == "active", "webhookd has it")
-    shop.sql("UPDATE billing_customers SET contested_since = now()")
+    [price] = shop.sandbox.api("GET", "/v1/prices", {"lookup_keys": ["standard"]}).json["data"]
+    second = shop.sandbox.api("POST", "/v1/customers", {"metadata": {"tenant": "acme"}}).json
+    shop.sandbox.api("POST", "/v1/subscriptions", {"customer": second["id"], "items": [{"price": price["id"]}],
+                                                   "collection_method": "send_invoice", "days_until_due": 30})
+    shop.wait_for(lambda: shop.value("SELECT contested_since IS NOT NULL FROM billing_customers"), 20, "webhookd sees both")
     requests = len(shop.sql("SELECT * FROM stripe_operations"))
     for told in (acme.put(SUBSCRIPTION, {"seats": 2}), acme.delete(SUBSCRIPTION), acme.post(CUSTOMER, {"email": "b@acme.test"}),
                  acme.post(CHECKOUT, {"plan": "standard", "success_url": DONE}), acme.post(SUBSCRIPTION, {"plan": "standard"}),
