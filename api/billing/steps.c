@@ -154,6 +154,10 @@ static void take_items(struct job *j, json_t *list)
 void steps_pick_live(struct job *j, job_fn next)
 {
     struct stripe_form f = {0};
+    const char *named = api_text(j->r, "subscription");
+    for (size_t i = json_array_size(j->live); named && i > 0; i--)
+        if (strcmp(stripe_text(json_array_get(j->live, i - 1), "id"), named) != 0)
+            json_array_remove(j->live, i - 1);
     size_t n = json_array_size(j->live);
     j->after_list = next;
     if (n == 0) {
@@ -162,8 +166,7 @@ void steps_pick_live(struct job *j, job_fn next)
     }
     if (n > 1) {
         job_fail(j, 409, "several_subscriptions", NULL,
-                 "This tenant has %zu subscriptions that stand: end all but one in Stripe's "
-                 "dashboard",
+                 "This tenant has %zu subscriptions that stand: say which one by `subscription`",
                  n);
         return;
     }

@@ -19,7 +19,8 @@ void steps_list_live(struct job *j, job_fn next);
 void steps_fail_live(struct job *j);
 /* Of that list: see steps_need_live. */
 void steps_pick_live(struct job *j, job_fn next);
-/* j->subscription is the one live subscription, with all its items; 409 if there is none. */
+/* j->subscription is the one live subscription, or the one that the parameter `subscription` of the
+ * route names, with all its items; 409 if there is none. */
 void steps_need_live(struct job *j, job_fn next);
 
 /* j->prices are those of j->state's plan for the interval (NULL: its own). */

@@ -3,9 +3,13 @@
  *
  * A subscription that a schedule will change at the period's end refuses direct changes: the
  * schedule is released first. If the change is then refused, the schedule is made anew, so that
- * nothing is half done. */
+ * nothing is half done (schedule_release.h).
+ *
+ * What was before is saved with the request: a repetition that finds the change done, since the
+ * try that did it died, answers as that one would have. */
 #include "api/billing/billing_routes.h"
 #include "api/billing/plan_change.h"
+#include "api/billing/schedule_release.h"
 #include "api/billing/steps.h"
 #include "api/billing/stripe_versions.h"
 #include "api/billing/subscription_view.h"
@@ -21,18 +25,13 @@ static const char *version_of(const struct job *j)
     return j->r->context->config->stripe_api_version;
 }
 
-static const char *schedule_of(const struct job *j)
-{
-    const char *id = stripe_reference(j->subscription, "schedule");
-    return stripe_is_id(id) ? id : NULL;
-}
-
 static char *path_of(const struct job *j)
 {
     return xasprintf("/v1/subscriptions/%s", stripe_text(j->subscription, "id"));
 }
 
-static void finish(struct job *j, json_t *subscription, const char *when)
+/* before: taken. */
+static void finish_from(struct job *j, json_t *before, json_t *subscription, const char *when)
 {
     const char *id = stripe_text(subscription, "id");
     const char *invoice = stripe_reference(subscription, "latest_invoice");
@@ -43,10 +42,51 @@ static void finish(struct job *j, json_t *subscription, const char *when)
     json_object_set_new(after, "change", json_string(when));
     if (*j->plan && strcmp(when, "period_end") == 0)
         json_object_set_new(after, "plan", json_string(j->plan));
-    api_note(j->r, id, subscription_summary(j->subscription, j->known), after);
+    api_note(j->r, id, before, after);
     job_finish(j, 200, SQL_SHOW_SUBSCRIPTION, id,
                subscription_view(j->tenant, subscription, j->known),
                json_pack("{s:s}", "change", when));
+}
+
+static void finish(struct job *j, json_t *subscription, const char *when)
+{
+    finish_from(j, subscription_summary(j->subscription, j->known), subscription, when);
+}
+
+/* When what this request did in an earlier try takes effect; NULL: that did nothing. */
+static const char *done_before(const struct job *j)
+{
+    static const struct {
+        const char *operation;
+        const char *when;
+    } LAST[] = {{"change_subscription", "now"}, {"schedule_change", "period_end"},
+                {"undo_cancel", "now"},         {"cancel_at_period_end", "period_end"},
+                {"resume_subscription", "now"}, {"resume_collection", "now"}};
+    for (size_t i = 0; i < sizeof LAST / sizeof *LAST; i++)
+        if (job_made(j, LAST[i].operation))
+            return LAST[i].when;
+    return NULL;
+}
+
+static void take_saved(struct api_request *r)
+{
+    struct job *j = job_of(r);
+    j->after_live(j);
+}
+
+/* next changes j->subscription, if that is not done yet. */
+static void begin_change(struct job *j, job_fn next)
+{
+    json_t *before = json_object_get(j->r->progress, "before");
+    const char *when = done_before(j);
+    if (when && before) {
+        finish_from(j, json_incref(before), j->subscription, when);
+        return;
+    }
+    json_t *progress = j->r->progress ? json_copy(j->r->progress) : json_object();
+    json_object_set_new(progress, "before", subscription_summary(j->subscription, j->known));
+    j->after_live = next;
+    api_save_progress(j->r, progress, take_saved);
 }
 
 static void take_changed(struct job *j, json_t *subscription)
@@ -88,45 +128,6 @@ static struct change_wish wish_of(const struct job *j, const struct offer *targe
                                 .tenant = j->tenant};
 }
 
-static void fail_after_restoring(struct job *j)
-{
-    job_fail_by(j, &j->held);
-}
-
-static void take_restored(struct job *j, json_t *schedule)
-{
-    (void)schedule;
-    fail_after_restoring(j);
-}
-
-/* The phases of the schedule that was released, from the one that runs on. */
-static void restore_phases(struct job *j, json_t *made)
-{
-    struct stripe_form f = {0};
-    char *path = xasprintf("/v1/subscription_schedules/%s", stripe_text(made, "id"));
-    if (plan_change_restore(&f, made, j->schedule, version_of(j)) == 0) {
-        j->refused = fail_after_restoring;
-        job_post(j, "restore_schedule_phases", path, &f, false, take_restored);
-    } else {
-        fail_after_restoring(j);
-    }
-    stripe_form_done(&f);
-    free(path);
-}
-
-static void restore_schedule(struct job *j)
-{
-    struct stripe_form f = {0};
-    j->held = j->fault;
-    if (!j->schedule) {
-        fail_after_restoring(j);
-        return;
-    }
-    stripe_form_text(&f, stripe_text(j->subscription, "id"), "from_subscription");
-    j->refused = fail_after_restoring;
-    job_post(j, "restore_schedule", "/v1/subscription_schedules", &f, false, restore_phases);
-}
-
 static void change_now(struct job *j)
 {
     struct stripe_form f = {0};
@@ -136,7 +137,7 @@ static void change_now(struct job *j)
     struct change_wish wish = wish_of(j, &offer);
     char *path = path_of(j);
     plan_change_now(&f, j->subscription, j->known, &wish);
-    j->refused = restore_schedule;
+    j->refused = schedule_restore;
     job_post(j, "change_subscription", path, &f, false, take_changed);
     free(path);
 }
@@ -155,6 +156,7 @@ static void set_phases(struct job *j, json_t *schedule)
         return;
     struct change_wish wish = wish_of(j, &offer);
     char *path = xasprintf("/v1/subscription_schedules/%s", stripe_text(schedule, "id"));
+    j->refused = j->kept ? schedule_undo : NULL;
     if (plan_change_later(&f, schedule, j->subscription, j->known, &wish) == 0)
         job_post(j, "schedule_change", path, &f, false, take_phases);
     else
@@ -164,6 +166,20 @@ static void set_phases(struct job *j, json_t *schedule)
                  stripe_text(schedule, "id"));
     stripe_form_done(&f);
     free(path);
+}
+
+static void take_created(struct job *j, json_t *schedule)
+{
+    json_decref(j->kept);
+    j->kept = json_incref(schedule);
+    set_phases(j, schedule);
+}
+
+/* One that an earlier try of this request made, and no more, is let go like a new one. */
+static void take_found(struct job *j, json_t *schedule)
+{
+    const char *made = job_made(j, "create_schedule");
+    (made && !strcmp(made, schedule_of(j)) ? take_created : set_phases)(j, schedule);
 }
 
 static void change_later(struct job *j)
@@ -177,47 +193,12 @@ static void change_later(struct job *j)
                  "false)");
     } else if (schedule) {
         char *path = xasprintf("/v1/subscription_schedules/%s", schedule);
-        job_get(j, path, NULL, set_phases);
+        job_get(j, path, NULL, take_found);
         free(path);
     } else {
         stripe_form_text(&f, stripe_text(j->subscription, "id"), "from_subscription");
-        job_post(j, "create_schedule", "/v1/subscription_schedules", &f, false, set_phases);
+        job_post(j, "create_schedule", "/v1/subscription_schedules", &f, false, take_created);
     }
-}
-
-/* Releasing. */
-
-static void take_released(struct job *j, json_t *schedule)
-{
-    (void)schedule;
-    j->after_release(j);
-}
-
-static void release_schedule(struct job *j)
-{
-    struct stripe_form f = {0};
-    char *path = xasprintf("/v1/subscription_schedules/%s/release", schedule_of(j));
-    job_post(j, "release_schedule", path, &f, false, take_released);
-    free(path);
-}
-
-static void take_schedule(struct job *j, json_t *schedule)
-{
-    json_decref(j->schedule);
-    j->schedule = json_incref(schedule);
-    release_schedule(j);
-}
-
-static void release_first(struct job *j, job_fn next)
-{
-    j->after_release = next;
-    if (!schedule_of(j)) {
-        next(j);
-        return;
-    }
-    char *path = xasprintf("/v1/subscription_schedules/%s", schedule_of(j));
-    job_get(j, path, NULL, take_schedule);
-    free(path);
 }
 
 static void read_unchanged(struct job *j)
@@ -233,10 +214,10 @@ static void decide(struct job *j)
     struct change_wish wish = wish_of(j, &offer);
     switch (plan_change_decide(j->subscription, j->known, &wish)) {
     case CHANGE_NOTHING:
-        release_first(j, read_unchanged);
+        schedule_release_first(j, read_unchanged);
         return;
     case CHANGE_NOW:
-        release_first(j, change_now);
+        schedule_release_first(j, change_now);
         return;
     case CHANGE_LATER:
         change_later(j);
@@ -286,16 +267,22 @@ static void end_with_period(struct job *j)
     struct stripe_form f = {0};
     char *path = path_of(j);
     stripe_form_bool(&f, true, "cancel_at_period_end");
+    j->refused = schedule_restore;
     job_post(j, "cancel_at_period_end", path, &f, false, take_scheduled);
     free(path);
 }
 
-void subscription_end_with_period(struct job *j)
+static void begin_end(struct job *j)
 {
     if (json_is_true(json_object_get(j->subscription, "cancel_at_period_end")))
         take_scheduled(j, j->subscription);
     else
-        release_first(j, end_with_period);
+        schedule_release_first(j, end_with_period);
+}
+
+void subscription_end_with_period(struct job *j)
+{
+    begin_change(j, begin_end);
 }
 
 /* The portal of a flexible subscription sets cancel_at alone. */
@@ -340,14 +327,19 @@ static void resume(struct job *j)
     free(path);
 }
 
-static void take_live(struct job *j)
+static void change(struct job *j)
 {
     if (!api_given(j->r, "cancel_at_period_end"))
         (api_flag(j->r, "resume") ? resume : name_plan)(j);
     else if (api_flag(j->r, "cancel_at_period_end"))
-        subscription_end_with_period(j);
+        begin_end(j);
     else
         undo_end(j);
+}
+
+static void take_live(struct job *j)
+{
+    begin_change(j, change);
 }
 
 static void take_customer(struct job *j)

@@ -28,6 +28,12 @@ static const char *const PRORATIONS[] = {"create_prorations", "always_invoice", 
         .what = "quantity of the fee"                                                              \
     }
 
+#define WHICH_PARAM(where)                                                                         \
+    {                                                                                              \
+        .place = where, .name = "subscription", .type = API_TEXT, .min = 1, .max = 255,            \
+        .what = "its id at Stripe, if the tenant has several"                                      \
+    }
+
 static const struct api_param CREATE_PARAMS[] = {
     {.place = API_BODY,
      .name = "plan",
@@ -63,6 +69,7 @@ static const struct api_param CREATE_PARAMS[] = {
     API_PARAMS_END};
 
 static const struct api_param CHANGE_PARAMS[] = {
+    WHICH_PARAM(API_BODY),
     {.place = API_BODY, .name = "plan", .type = API_NAME, .what = "that it is to have"},
     INTERVAL_PARAM,
     SEATS_PARAM,
@@ -89,6 +96,7 @@ static const struct api_param CHANGE_PARAMS[] = {
     API_PARAMS_END};
 
 static const struct api_param CANCEL_PARAMS[] = {
+    WHICH_PARAM(API_QUERY),
     {.place = API_QUERY,
      .name = "at",
      .type = API_CHOICE,

@@ -34,6 +34,12 @@ def test_a_subscription_has_all_that_its_plan_bills(shop, acme):
     second = acme.post(SUBSCRIPTION, {"plan": "enterprise"})
     assert (second.status, second.code) == (409, "subscription_exists") and told["id"] in second.json["error"]["message"]
     assert acme.post(SUBSCRIPTION, {"plan": "enterprise", "additional": True}).status == 201
+    assert acme.put(SUBSCRIPTION, {"seats": 3}).code == acme.delete(SUBSCRIPTION).code == "several_subscriptions"
+    changed = acme.must("PUT", SUBSCRIPTION, {"seats": 3, "subscription": told["id"]})
+    assert (changed["id"], changed["seats"]) == (told["id"], 3)
+    ends = acme.must("DELETE", SUBSCRIPTION, query={"subscription": told["id"]})
+    assert ends["id"] == told["id"] and ends["cancel_at_period_end"] is True
+    assert acme.delete(SUBSCRIPTION, query={"subscription": "sub_other"}).code == "no_subscription"
 
 
 def test_what_webhookd_has_not_stored_yet_is_stripes_own(shop, acme):
@@ -243,3 +249,65 @@ def test_whoever_lost_the_lock_ends_nothing(shop, acme):
     thread.join()
     assert (answers[0].status, answers[0].code) == (409, "tenant_busy"), answers
     assert [s["status"] for s in stripe_subscriptions(shop)] == ["active"]
+
+
+# Half done
+
+REFUSED = {"status": 400, "applied": False, "stored": True, "times": 1,
+           "body": {"error": {"type": "invalid_request_error", "message": "no"}}}
+
+
+def scheduled_plans(shop):
+    """The fee's price of each phase that is to come; None: there is no schedule."""
+    [sub] = stripe_subscriptions(shop)
+    if not sub["schedule"]:
+        return None
+    schedule = shop.sandbox.api("GET", "/v1/subscription_schedules/" + sub["schedule"]).json
+    names = [shop.sandbox.api("GET", "/v1/prices/" + phase["items"][0]["price"]).json["lookup_key"]
+             for phase in schedule["phases"]]
+    return names[1:]
+
+
+def crash_then_repeat(shop, acme, body, text):
+    crashing = support.start(shop, METERLINE_TEST_CRASH="after_stripe")
+    with pytest.raises(OSError):
+        support.Api(shop, crashing.stage, acme.key, "acme").put(SUBSCRIPTION, body, **key(text))
+    crashing.stage.process.wait()
+    def ask():
+        answer = acme.put(SUBSCRIPTION, body, **key(text))
+        return not (answer.status == 409 and answer.code in ("request_in_progress", "tenant_busy")) and answer
+    return shop.wait_for(ask, 40, "it is nobody's any more")
+
+
+def test_a_change_that_is_refused_after_a_crash_keeps_what_was_to_come(shop, acme):
+    acme.post(SUBSCRIPTION, {"plan": "enterprise"})
+    assert acme.must("PUT", SUBSCRIPTION, {"plan": "standard"})["schedule"]
+    acme.must("POST", METHOD, {"payment_method": "pm_card_chargeCustomerFail"})
+    answer = crash_then_repeat(shop, acme, {"seats": 5, "proration": "always_invoice"}, "up")
+    assert answer.status == 402, answer
+    assert scheduled_plans(shop) == ["standard"]
+
+
+def test_an_end_that_is_refused_keeps_what_was_to_come(shop, acme):
+    acme.post(SUBSCRIPTION, {"plan": "enterprise"})
+    [sub] = stripe_subscriptions(shop)
+    acme.must("PUT", SUBSCRIPTION, {"plan": "standard"})
+    shop.sandbox.fault("status", method="POST", path="/v1/subscriptions/" + sub["id"], **REFUSED)
+    assert acme.delete(SUBSCRIPTION).status == 409
+    assert scheduled_plans(shop) == ["standard"]
+
+
+def test_a_change_at_the_end_that_is_refused_leaves_no_schedule(shop, acme):
+    acme.post(SUBSCRIPTION, {"plan": "enterprise"})
+    shop.sandbox.fault("status", method="POST", path="/v1/subscription_schedules/", **REFUSED)
+    assert acme.put(SUBSCRIPTION, {"plan": "standard"}).status == 409
+    assert scheduled_plans(shop) is None
+
+
+def test_a_change_that_was_done_before_a_crash_is_told_so(shop, acme):
+    acme.post(SUBSCRIPTION, {"plan": "standard"})
+    answer = crash_then_repeat(shop, acme, {"seats": 5}, "more")
+    assert (answer.status, answer.json["change"], answer.json["seats"]) == (200, "now", 5), answer
+    [(before, after)] = shop.sql("SELECT detail->'before'->>'seats' AS was, detail->'after'->>'seats' AS is_now"
+                                 " FROM billing_history WHERE kind = 'subscription_change_requested'")
+    assert (before, after) == ("1", "5")
