@@ -45,7 +45,13 @@ char *xstrdup(const char *s)
 
 char *xstrndup(const char *s, size_t length)
 {
-    return or_abort(strndup(s, length));
+    /* What has no NUL at its end is no string: strndup would be told so by AddressSanitizer. */
+    const char *end = memchr(s, '\0', length);
+    size_t n = end ? (size_t)(end - s) : length;
+    char *copy = xmalloc(n + 1);
+    memcpy(copy, s, n);
+    copy[n] = '\0';
+    return copy;
 }
 
 char *xasprintf(const char *format, ...)

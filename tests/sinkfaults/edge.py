@@ -145,7 +145,7 @@ class EdgeRound(Round):
         for tenant in self.groups["changing"] + self.groups["anew"]:
             path = f"/v1/subscriptions/{self.subscriptions[tenant]}"
             flat = sandbox.api("GET", path).json["items"]["data"][0]["id"]
-            more = {"billing_cycle_anchor": "now"} if tenant in self.groups["anew"] else {}
+            more = {"billing_cycle_anchor": {"type": "now"}} if tenant in self.groups["anew"] else {}
             sub = sandbox.api("POST", path, {"items": [{"id": flat, "price": price}], **more}).json
             if more:
                 self.edges[tenant] = sub["items"]["data"][0]["current_period_start"]
@@ -156,15 +156,15 @@ class EdgeRound(Round):
 
     def close_invoices(self):
         """Those of the final ones; the others stay drafts."""
+        closed = []
         for tenant in self.groups["final"]:
-            invoice, = self.line.sandbox.api("GET", "/v1/invoices", {
-                "subscription": self.subscriptions[tenant]}).json["data"]
-            invoice["status"] = "open"
-            invoice["status_transitions"]["finalized_at"] = int(self.now_s())
-            self.line.sandbox.event("invoice.finalized", invoice)
+            invoice, = (i for i in self.line.sandbox.api("GET", "/v1/invoices", {
+                "subscription": self.subscriptions[tenant]}).json["data"] if i["status"] == "draft")
+            assert self.line.sandbox.api("POST", f"/v1/invoices/{invoice['id']}/finalize").status == 200
+            closed.append(invoice["id"])
         self.line.wait_for(lambda: self.line.value(
-            "SELECT count(*) FROM invoices WHERE finalized_at IS NOT NULL") == TENANTS, 20,
-            "webhookd knows that the invoices are closed")
+            "SELECT count(*) FROM invoices WHERE finalized_at IS NOT NULL AND stripe_invoice_id = ANY(%s)", closed)
+            == TENANTS, 20, "webhookd knows that the invoices are closed")
 
     # After.
 
