@@ -1,6 +1,7 @@
 #include "api/api.h"
 
 #include "api/openapi.h"
+#include "api/route_table.h"
 #include "api/stripe/stripe_work.h"
 #include "api/usage/usage_cache.h"
 #include "common/clock.h"
@@ -33,8 +34,11 @@ int api_start(struct stage *stage, void *owner, struct err *e)
 {
     struct api *a = owner;
     uv_loop_t *loop = stage_loop(stage);
-    a->context = (struct context){
-        .config = &a->config, .stage = stage, .on_idle = check_drained, .owner = a};
+    a->context = (struct context){.config = &a->config,
+                                  .stage = stage,
+                                  .routes = API_ROUTES,
+                                  .on_idle = check_drained,
+                                  .owner = a};
     uuid_v7(clock_unix_ms(), a->context.instance);
     a->context.redis = redis_router_open(loop, a->config.base.redis_url,
                                          (struct redis_router_events){.owner = a}, e);

@@ -3,6 +3,7 @@
 #define METERLINE_API_CONTEXT_H
 
 #include "api/config.h"
+#include "api/route.h"
 #include "common/pg/pg_pool.h"
 #include "common/redis/redis_router.h"
 #include "common/stage.h"
@@ -16,8 +17,9 @@ struct usage_cache; /* api/usage */
 struct context {
     const struct config *config;
     struct stage *stage;
-    struct pg_pool *pool;       /* of connections to PostgreSQL */
-    struct redis_router *redis; /* the streams and the quota cache */
+    const struct api_route *const *routes; /* tables of them, as API_ROUTES */
+    struct pg_pool *pool;                  /* of connections to PostgreSQL */
+    struct redis_router *redis;            /* the streams and the quota cache */
     char instance[37];          /* of this process: who works on a request, in api_requests */
     struct usage_cache *usage;  /* what was used, for many who ask */
     struct stripe_work *stripe; /* what is done at Stripe */

@@ -11,7 +11,7 @@
 extern const struct api_route DOCUMENT_ROUTES[];
 
 /* The caller's to json_decref. */
-json_t *openapi_document(void);
+json_t *openapi_document(const struct api_route *const *tables);
 /* Appends the page. */
 void openapi_add_reference(struct buf *out);
 /* Forgets the text that was made once. */

@@ -1,6 +1,6 @@
 #include "api/door/door_internal.h"
 #include "api/door/request_internal.h"
-#include "api/route_table.h"
+#include "api/door/routing.h"
 #include "common/api_key.h"
 #include "common/clock.h"
 #include "common/contract.h"
@@ -110,7 +110,7 @@ static bool find_route(struct api_request *r)
         api_fail(r, 400, "bad_address", NULL, "the address has %s", why);
         return false;
     }
-    r->route = route_find(in->exchange->method, &in->target, allowed);
+    r->route = route_find(r->context->routes, in->exchange->method, &in->target, allowed);
     if (r->route)
         return true;
     if (!*allowed) {
