@@ -104,8 +104,6 @@ static void take_subscriptions(struct job *j, json_t *list)
         last = stripe_text(subscription, "id");
         if (is_live(subscription))
             json_array_append(j->live, subscription);
-        else if (!j->ended) /* the newest ones come first */
-            j->ended = json_incref(subscription);
     }
     if (json_is_true(json_object_get(list, "has_more")) && stripe_is_id(last))
         list_page(j, last);

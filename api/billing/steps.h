@@ -12,8 +12,7 @@ void steps_need_customer(struct job *j, job_fn next);
 /* The same; otherwise if there is none. Each of them: 409 if two customers claim the tenant. */
 void steps_use_customer(struct job *j, job_fn next, job_fn otherwise);
 
-/* j->live is the list of the customer's subscriptions that have not ended, as Stripe has it, and
- * j->ended the newest one that has. */
+/* j->live is the list of the customer's subscriptions that have not ended, as Stripe has it. */
 void steps_list_live(struct job *j, job_fn next);
 /* Answers 409 with what stands. */
 void steps_fail_live(struct job *j);

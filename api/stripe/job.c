@@ -29,7 +29,6 @@ static void job_free(void *state)
     json_decref(j->schedule);
     json_decref(j->kept);
     json_decref(j->live);
-    json_decref(j->ended);
     json_decref(j->lookup_keys);
     json_decref(j->sessions);
     json_decref(j->checkout);

@@ -75,7 +75,6 @@ struct job {
     json_t *prices;
     json_t *lookup_keys; /* of prices that are not fetched yet */
     json_t *schedule;
-    json_t *ended;            /* the newest one that has */
     json_t *live;             /* subscriptions that have not ended */
     json_t *kept;             /* of one route */
     char *interval;           /* of the plan that is wished */
