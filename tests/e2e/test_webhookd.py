@@ -516,6 +516,17 @@ def test_a_price_that_lost_its_lookup_key_is_still_the_plans(line, webhookd, eve
     line.wait_for(lambda: limits(line).get("llm_tokens.limit") == "1000000", what="its limits")
 
 
+def test_that_a_price_lost_its_lookup_key_tells_whose_it_was(line, webhookd, events):
+    renewed = subscription(start=NOW, end=NOW + 30 * DAY)
+    price = renewed["items"]["data"][0]["price"]
+    price["lookup_key"] = None
+    work(line, webhookd, events.make("customer.created", customer()))
+    work(line, webhookd, events.make("customer.subscription.updated", renewed, NOW + 5))
+    assert plan_of(line) == (None, "active")
+    work(line, webhookd, events.make("price.updated", price, NOW, {"lookup_key": "standard"}))
+    assert plan_of(line) == ("standard", "active")
+
+
 def test_an_unknown_price_keeps_the_last_known_limits(line, webhookd, events):
     work(line, webhookd, events.make("customer.created", customer()))
     work(line, webhookd, events.make("customer.subscription.created", subscription()))

@@ -191,6 +191,21 @@ static void test_subscription_shapes(void **state)
     }
 }
 
+/* A price that has lost its key was the plan's, even if no other event tells. */
+static void test_a_key_that_moved(void **state)
+{
+    (void)state;
+    json_t *o =
+        observe("price.updated", "{\"id\":\"price_1\",\"lookup_key\":null,\"currency\":\"usd\"}",
+                "{\"lookup_key\":\"standard\"}");
+    assert_non_null(o);
+    assert_int_equal(json_array_size(json_object_get(o, "prices")), 2);
+    assert_null(json_object_get(json_array_get(json_object_get(o, "prices"), 0), "lookup_key"));
+    must_say(json_array_get(json_object_get(o, "prices"), 1),
+             "{\"id\":\"price_1\",\"lookup_key\":\"standard\",\"currency\":\"usd\"}");
+    json_decref(o);
+}
+
 /* The state before an event is that of the event before it, to the digest. */
 static void test_the_state_before(void **state)
 {
@@ -388,11 +403,17 @@ static void test_meter_reports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_events_accepted),       cmocka_unit_test(test_events_refused),
-        cmocka_unit_test(test_prior_object),          cmocka_unit_test(test_subscription_shapes),
-        cmocka_unit_test(test_the_state_before),      cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_invoices_and_payments), cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_subscriptions_refused), cmocka_unit_test(test_tenants),
+        cmocka_unit_test(test_events_accepted),
+        cmocka_unit_test(test_events_refused),
+        cmocka_unit_test(test_prior_object),
+        cmocka_unit_test(test_subscription_shapes),
+        cmocka_unit_test(test_a_key_that_moved),
+        cmocka_unit_test(test_the_state_before),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_invoices_and_payments),
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_subscriptions_refused),
+        cmocka_unit_test(test_tenants),
         cmocka_unit_test(test_meter_reports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

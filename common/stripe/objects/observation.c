@@ -234,6 +234,9 @@ json_t *observe_event(const struct object_kind *kind, const struct stripe_event 
     after.final = after.final || stripe_event_is(event, ".deleted");
     json_t *o = make(kind, &after, kind->is_note ? event->id : after.id);
     add_prior(o, &before, first);
+    /* A key that the price has lost tells all the same whose it was. */
+    if (kind == &PRICE_KIND && before.prices)
+        json_array_extend(json_object_get(o, "prices"), before.prices);
     json_object_set_new(o, "event", json_string(event->id));
     json_object_set_new(o, "type", json_string(plain_type(event->type)));
     json_object_set_new(o, "created", json_integer(event->created_s));
