@@ -70,12 +70,18 @@ static const redisReply *find(const redisReply *hash, const char *name)
     return NULL;
 }
 
+/* The value of `<metric>.<field>`. */
 static const char *find_of(const redisReply *hash, const struct quota *q, const char *field)
 {
-    char name[METRIC_MAX_BYTES + 32];
-    snprintf(name, sizeof name, "%.*s.%s", q->metric_length, q->metric, field);
-    const redisReply *found = find(hash, name);
-    return found ? found->str : NULL;
+    size_t metric = (size_t)q->metric_length;
+    size_t length = metric + 1 + strlen(field);
+    for (size_t i = 0; hash && i + 1 < hash->elements; i += 2) {
+        const redisReply *name = hash->element[i];
+        if (name->len == length && name->str[metric] == '.' &&
+            memcmp(name->str, q->metric, metric) == 0 && strcmp(name->str + metric + 1, field) == 0)
+            return hash->element[i + 1]->str;
+    }
+    return NULL;
 }
 
 static int64_t number(const char *text)
@@ -86,19 +92,30 @@ static int64_t number(const char *text)
     return n;
 }
 
+static void add_name(struct buf *out, const char *name)
+{
+    buf_add_str(out, ",\"");
+    buf_add_str(out, name);
+    buf_add_str(out, "\":");
+}
+
 static void add_time(struct buf *out, const char *name, int64_t unix_ms)
 {
     char text[CLOCK_TEXT_SIZE];
+    add_name(out, name);
+    if (unix_ms <= 0) {
+        buf_add_str(out, "null");
+        return;
+    }
     clock_format_iso(unix_ms, text);
-    if (unix_ms > 0)
-        buf_printf(out, ",\"%s\":\"%s\"", name, text);
-    else
-        buf_printf(out, ",\"%s\":null", name);
+    buf_add_char(out, '"');
+    buf_add_str(out, text);
+    buf_add_char(out, '"');
 }
 
 static void add_text(struct buf *out, const char *name, const char *text)
 {
-    buf_printf(out, ",\"%s\":", name);
+    add_name(out, name);
     if (text)
         buf_add_json_str(out, text, strlen(text));
     else
