@@ -57,6 +57,8 @@ const struct api_field QUOTAS_FIELDS[] = {
 
 /* The hash. */
 
+enum { QUOTA_TEXT_BYTES = 256 }; /* about what one takes in the answer */
+
 struct quota {
     const char *metric;
     int metric_length;
@@ -77,9 +79,10 @@ static const char *find_of(const redisReply *hash, const struct quota *q, const 
     size_t length = metric + 1 + strlen(field);
     for (size_t i = 0; hash && i + 1 < hash->elements; i += 2) {
         const redisReply *name = hash->element[i];
+        const redisReply *value = hash->element[i + 1];
         if (name->len == length && name->str[metric] == '.' &&
             memcmp(name->str, q->metric, metric) == 0 && strcmp(name->str + metric + 1, field) == 0)
-            return hash->element[i + 1]->str;
+            return value ? value->str : NULL;
     }
     return NULL;
 }
@@ -144,7 +147,9 @@ static void add_quota(struct buf *out, const struct quota *q, const redisReply *
     bool is_over = ends_ms <= clock_unix_ms();
     if (!used || is_over)
         used = "0";
-    buf_printf(out, "{\"metric\":\"%.*s\"", q->metric_length, q->metric);
+    buf_add_str(out, "{\"metric\":\"");
+    buf_add(out, q->metric, (size_t)q->metric_length);
+    buf_add_char(out, '"');
     bool is_limited = limit && strcmp(limit, "unlimited") != 0;
     add_text(out, "limit", is_limited ? limit : NULL);
     add_text(out, "cap", cap ? cap : "none");
@@ -193,6 +198,7 @@ static void answer(struct api_request *r, const redisReply *hash, const redisRep
     const redisReply *plan = find(limits, "plan");
     const redisReply *refreshed = find(hash, "refreshed_at");
     int n = list_quotas(limits, list);
+    buf_reserve(&out, (size_t)(n + 1) * QUOTA_TEXT_BYTES);
     buf_add_str(&out, "{\"tenant\":");
     buf_add_json_str(&out, r->tenant, strlen(r->tenant));
     add_text(&out, "plan", plan ? plan->str : status ? NULL : "free");
